@@ -1,0 +1,3 @@
+"""Models of multimodal empathy, and what their disagreement tells."""
+
+__version__ = '0.1.0'

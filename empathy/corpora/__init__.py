@@ -1,0 +1,1 @@
+"""Corpora: the folder format, importers, splits and the TFDS builder."""

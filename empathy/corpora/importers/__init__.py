@@ -1,0 +1,1 @@
+"""One module a published layout, each with `read(source) -> Corpus`."""

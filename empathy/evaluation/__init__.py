@@ -1,0 +1,1 @@
+"""The study: what predictions, labels and votes say. Imports no jax."""

@@ -1,0 +1,56 @@
+"""Writing files whole or not at all, and telling whether they changed."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """Yields a temporary name that takes `path`'s place if all goes well.
+
+  Whatever is made under the yielded name, a file or a folder, is renamed to
+  `path` at the end; after an exception it is removed and `path` is as it was.
+
+  Args:
+    path: the file or folder to make or replace.
+
+  Yields:
+    A name that does not exist yet, in the same folder.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  holder = pathlib.Path(
+    tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent)
+  )
+  try:
+    yield holder / path.name
+    if path.is_dir() and not path.is_symlink():
+      path.rename(holder / 'old')
+    (holder / path.name).replace(path)
+  finally:
+    shutil.rmtree(holder, ignore_errors=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+  """Writes `text` to `path`, whole or not at all."""
+  with replacing(path) as temporary:
+    temporary.write_text(text, encoding='utf-8')
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+  """Writes `value` to `path` as readable JSON, whole or not at all."""
+  text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+  write_text(path, text + '\n')
+
+
+def sha256(path: str | os.PathLike) -> str:
+  """The SHA-256 of a file's bytes, in hexadecimal."""
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()

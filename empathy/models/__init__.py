@@ -1,0 +1,1 @@
+"""Flax modules: heads for one modality, and fusions of several."""

@@ -1,0 +1,1 @@
+"""Training: many members in one compiled program."""
