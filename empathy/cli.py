@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from absl import app, flags
+from absl import logging as absl_logging
 
 from empathy import errors
 
@@ -33,6 +34,8 @@ def run(main: Callable[[], None]) -> None:
   _log_to_stderr()
 
   def call(argv: Sequence[str]) -> None:
+    # Libraries log through absl; they only speak of trouble here.
+    absl_logging.set_verbosity(absl_logging.ERROR)
     if len(argv) > 1:
       _fail(f'{argv[1]!r} is not a flag: write --name=value')
     try:
@@ -54,8 +57,11 @@ def _parse(argv: Sequence[str]) -> list[str]:
   try:
     return flags.FLAGS(argv)
   except _PARSE_ERRORS as error:
-    text = error.args[0] if isinstance(error, KeyError) else error
-    _fail(str(text))
+    message = str(error)
+    if isinstance(error, AttributeError | KeyError):  # From config overrides.
+      field = message.strip('"\'')
+      message = f'config: there is no field {field!r}'
+    _fail(message)
 
 
 def _fail(message: str) -> None:
@@ -64,7 +70,7 @@ def _fail(message: str) -> None:
 
 
 def _log_to_stderr() -> None:
-  """Shows this project's messages; libraries only speak of trouble."""
+  """Shows this project's messages, with the time."""
   handler = logging.StreamHandler()
   handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
   logger = logging.getLogger('empathy')

@@ -17,7 +17,7 @@ import pathlib
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from empathy import errors, files
 MODALITIES = ('text', 'audio', 'video')
 SPLITS = ('train', 'val', 'test')
 UNLABELLED = -1
+_MOST_VOTES = 2**31 - 1
 _NAMED_COLUMNS = ('id', 'group', 'label', 'split', 'fold')
 
 
@@ -218,10 +219,10 @@ def write(corpus: Corpus, path: str | os.PathLike) -> None:
   with files.replacing(path) as folder:
     folder.mkdir()
     files.write_json(folder / 'corpus.json', dict(corpus.info))
-    _write_csv(folder / 'clips.csv', _clip_columns(corpus))
+    write_csv(folder / 'clips.csv', _clip_columns(corpus))
     if corpus.votes is not None:
       votes = corpus.votes
-      _write_csv(
+      write_csv(
         folder / 'votes.csv',
         {
           'id': corpus.ids[votes.clip],
@@ -261,6 +262,15 @@ def write_features(
     np.savez(file, **arrays)
 
 
+def write_csv(path: pathlib.Path, columns: Mapping[str, Iterable[Any]]) -> None:
+  """Writes columns of equal length as a CSV file: UTF-8, with a header."""
+  with open(path, 'w', encoding='utf-8', newline='') as file:
+    # The writer quotes a lone \r only if it ends lines with one.
+    writer = csv.writer(_LineFeeds(file), lineterminator='\r\n')
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+
+
 def read_csv(
   path: pathlib.Path, required: Sequence[str]
 ) -> tuple[dict[str, list[str]], list[int]]:
@@ -279,7 +289,8 @@ def read_csv(
       column twice, or has a row of another width than the header.
   """
   try:
-    text = path.read_text(encoding='utf-8-sig')
+    # Not read_text, which would change the line breaks within a field.
+    text = path.read_bytes().decode('utf-8-sig')
   except FileNotFoundError:
     raise errors.InputError(f'{path}: no such file') from None
   except UnicodeDecodeError as error:
@@ -363,6 +374,16 @@ class Table:
   def raise_faults(self) -> None:
     """Raises an `InputError` that tells all faults, if there are any."""
     errors.raise_faults(self.faults)
+
+
+class _LineFeeds:
+  """Ends with a line feed the rows that a csv.writer ends with CR LF."""
+
+  def __init__(self, file: TextIO):
+    self._file = file
+
+  def write(self, row: str) -> None:
+    self._file.write(row.removesuffix('\r\n') + '\n')
 
 
 def _one_of(names: Sequence[str]) -> str:
@@ -450,7 +471,8 @@ def _read_clips(path: pathlib.Path, info: Mapping[str, Any]) -> Corpus:
   elif 'fold' in columns:
     fold = table.convert('fold', _natural, 'a fold number 0, 1, 2, ...')
     used = {number for number in fold if number is not None}
-    for number in sorted(set(range(max(used, default=-1) + 1)) - used)[:3]:
+    # K used numbers have to be 0 to K-1: looks no further than that.
+    for number in sorted(set(range(len(used))) - used)[:3]:
       table.faults.append(f"{path}: column 'fold': no clip is in fold {number}")
   for column in ('start', 'end'):
     if column in columns:
@@ -530,7 +552,14 @@ def _read_features(path: pathlib.Path, row_of: Mapping[str, int]) -> Features:
       f'shape {ids.shape}'
     )
   if ids.dtype.kind == 'S':
-    ids = np.char.decode(ids, 'utf-8')
+    try:
+      ids = np.char.decode(ids, 'utf-8')
+    except UnicodeDecodeError as error:
+      raise errors.InputError(
+        f"{path}: array 'id': {error.object!r} is not UTF-8 text"
+      ) from None
+  if not len(ids):
+    raise errors.InputError(f"{path}: array 'id': is empty; expected clips")
   if values.ndim != 2 or values.dtype.kind not in 'fiu' or not values.shape[1]:
     raise errors.InputError(
       f"{path}: array 'features': expected numbers of shape (rows, width), got "
@@ -564,27 +593,33 @@ def _read_features(path: pathlib.Path, row_of: Mapping[str, int]) -> Features:
         f'{seen[clip]}'
       )
     seen.setdefault(clip, row)
-  values = values.astype(np.float32)
+  with np.errstate(over='ignore'):
+    narrow = values.astype(np.float32)
   owner = ids if length is None else np.repeat(ids, length)
-  finite = np.isfinite(values)
+  finite = np.isfinite(narrow)
   for row in np.flatnonzero(~finite.all(axis=1)):
     column = int(np.argmin(finite[row]))
     faults.append(
       f"{path}: array 'features': row {row} (clip {str(owner[row])!r}), column "
-      f'{column} is {values[row, column]}; expected a finite number'
+      f'{column} is {values[row, column]}; expected a finite float32'
     )
   errors.raise_faults(faults)
   return Features(
     clip=np.array([row_of[clip] for clip in ids.tolist()], np.int32),
-    values=values,
+    values=narrow,
     length=None if length is None else length.astype(np.int64),
   )
 
 
 def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+  array = ''
   try:
     with np.load(path, allow_pickle=False) as archive:
-      return {name: archive[name] for name in archive.files}
+      arrays = {}
+      for name in archive.files:
+        array = f'array {name!r}: '
+        arrays[name] = archive[name]
+      return arrays
   except FileNotFoundError:
     raise errors.InputError(
       f'{path}: no such file; extract or copy the features there'
@@ -592,7 +627,11 @@ def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
   except (
     AttributeError,  # A bare .npy array has no `files`.
     EOFError,
+    MemoryError,  # A shape that cannot be.
+    NotImplementedError,  # A damaged field of the archive's directory.
     OSError,
+    RuntimeError,  # "Encrypted", says a damaged flag.
+    SyntaxError,
     TypeError,
     ValueError,
     zipfile.BadZipFile,
@@ -600,7 +639,10 @@ def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
   ) as error:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     raise errors.InputError(
-      f'{path}: is not a whole .npz file of plain arrays: {reason}'
+      f'{path}: {array}is not part of a whole .npz file of plain arrays: '
+      f'{reason}'
+      if array
+      else f'{path}: is not a whole .npz file of plain arrays: {reason}'
     ) from None
 
 
@@ -612,7 +654,7 @@ def _natural(text: str) -> int:
 
 def _positive(text: str) -> int:
   value = _natural(text)
-  if value < 1:
+  if not 1 <= value <= _MOST_VOTES:
     raise ValueError
   return value
 
@@ -638,10 +680,3 @@ def _clip_columns(corpus: Corpus) -> dict[str, Iterable]:
   if corpus.fold is not None:
     columns['fold'] = corpus.fold
   return columns | dict(corpus.metadata)
-
-
-def _write_csv(path: pathlib.Path, columns: Mapping[str, Iterable]) -> None:
-  with open(path, 'w', encoding='utf-8', newline='') as file:
-    writer = csv.writer(file, lineterminator='\n')
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))

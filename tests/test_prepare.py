@@ -1,0 +1,123 @@
+import csv
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from empathy import prepare
+from empathy.corpora import corpus as corpus_lib
+
+SMALL = ('--num_clips=40', '--num_groups=5', '--width=6')
+
+
+def run(*flags, cwd):
+  return subprocess.run(
+    [sys.executable, '-m', 'empathy.prepare', *flags],
+    cwd=cwd,
+    capture_output=True,
+    text=True,
+    env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1])},
+    check=False,
+  )
+
+
+def contents(folder):
+  return {
+    path.relative_to(folder): path.read_bytes()
+    for path in folder.rglob('*')
+    if path.is_file()
+  }
+
+
+def test_simulated_corpus_is_written_twice_the_same(tmp_path):
+  for name in ('one', 'two'):
+    done = run(
+      '--importer=simulated',
+      f'--output={name}',
+      '--seed=5',
+      *SMALL,
+      cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '40 clips of 5 groups' in done.stderr
+  assert contents(tmp_path / 'one') == contents(tmp_path / 'two')
+  corpus = corpus_lib.read(tmp_path / 'one', None)
+  assert corpus.info['seed'] == 5
+  assert corpus.info['parameters']['width'] == 6
+  assert set(corpus.features) == {'text', 'audio', 'video'}
+  with open(tmp_path / 'one' / 'truth.csv', newline='') as file:
+    truth = list(csv.DictReader(file))
+  assert [row['id'] for row in truth] == corpus.ids.tolist()
+  assert {'state', 'culprit', 'weak', 'expected_empathetic'} <= set(truth[0])
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    ((), '--importer: is missing'),
+    (('--importer=simulated',), '--output: is missing'),
+    (
+      ('--importer=nope', '--output=out'),
+      "--importer: 'nope' is not one of simulated, crema_d, empspeech",
+    ),
+    (('--importer=../x', '--output=out'), 'is not one of simulated'),
+    (('--importer=crema_d', '--output=out'), '--source: is missing'),
+    (
+      ('--importer=crema_d', '--source=none', '--output=out'),
+      '--source: none: no such folder',
+    ),
+    (
+      ('--importer=crema_d', '--source=.', '--output=out'),
+      'SentenceFilenames.csv: no such file',
+    ),
+    (
+      ('--importer=crema_d', '--source=.', '--output=out', '--width=9'),
+      '--width: describes the simulator',
+    ),
+    (
+      ('--importer=crema_d', '--source=.', '--output=out', '--seed=9'),
+      '--seed: describes the simulator',
+    ),
+    (
+      ('--importer=simulated', '--source=.', '--output=out'),
+      '--source: the simulator has no source',
+    ),
+    (('--importer=simulated', '--output=there'), 'there: exists already'),
+    (('--importer=simulated', '--output=out', '--width=wide'), '--width=wide'),
+    (('--importer=simulated', '--output=out', '--seed=-1'), '--seed'),
+    (('--importer=simulated', '--output=out', '--nope=1'), 'nope'),
+    (
+      ('--importer=simulated', '--output=out', '--conflict=2'),
+      'conflict: 2.0: expected a share from 0 to 1',
+    ),
+    (
+      ('--importer=simulated', '--output=out', '--classes=one'),
+      'classes: ',
+    ),
+  ],
+)
+def test_wrong_flags_are_named_and_nothing_is_written(tmp_path, flags, message):
+  (tmp_path / 'there').mkdir()
+  done = run(*flags, cwd=tmp_path)
+  assert done.returncode == 2, done.stderr
+  assert done.stderr.startswith('error: ')
+  assert message in done.stderr
+  assert [path.name for path in tmp_path.iterdir()] == ['there']
+
+
+def test_a_broken_write_leaves_nothing(tmp_path):
+  corpus, truth = prepare.simulate.simulate(
+    prepare.simulate.Parameters(num_clips=10, num_groups=2, width=2), 0
+  )
+  truth['state'] = truth['state'][:-1]
+  with pytest.raises(ValueError, match='zip'):
+    prepare.write(corpus, tmp_path / 'out', truth)
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_importers_are_the_files_of_their_package():
+  folder = pathlib.Path(prepare.importers.__file__).parent
+  files = {path.stem for path in folder.glob('*.py')} - {'__init__'}
+  assert set(prepare.known_importers()) == files
