@@ -1,0 +1,340 @@
+"""Fusions: from the features of several modalities to logits.
+
+Every fusion is a Flax module with the fields `num_classes`, `modalities` and
+`axis_name`, whatever others it wants, and
+
+  __call__(features, present, rows, train) -> Output
+
+where `features` maps each modality to (B, D), `present` maps it to (B,) bool,
+`rows` (B,) bool tells real rows from padding, and `train` is a bool. A clip may
+lack modalities, which must then not matter: features are zero where they are
+not present. A view of fewer modalities is the same module, with the others
+never present.
+"""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from empathy import errors
+from empathy.models import heads, layers
+
+Array = jax.Array
+
+
+class Output(NamedTuple):
+  """What a fusion returns.
+
+  Attributes:
+    logits: (B, C).
+    gates: (B, M) in 0 to 1, how far each modality is let through; or None.
+    attention: (B, M), a distribution over the modalities present; or None.
+  """
+
+  logits: Array
+  gates: Array | None = None
+  attention: Array | None = None
+
+
+class GatedAttention(nn.Module):
+  """The gated attention fusion of arXiv 2505.13979.
+
+  Each modality is projected, z = BN(W x), and scaled by a gate that sees this
+  modality alone, g = sigmoid(u . z + b). In training each gated modality is
+  zeroed with probability `modality_dropout`, without rescaling, so that all may
+  go. Attention over the modalities, softmax of a . tanh(V z g + c), weighs
+  their mean, and an MLP reads it.
+
+  Attributes:
+    num_classes: C.
+    modalities: M names, in order.
+    width: units of each projection.
+    attention_width: units of the attention's hidden layer.
+    hidden: widths of the MLP's blocks.
+    dropout: probability of dropping a hidden unit of the MLP.
+    modality_dropout: probability of dropping a modality of a clip.
+    axis_name: the devices that share the batch, if they do.
+  """
+
+  num_classes: int
+  modalities: tuple[str, ...]
+  width: int = 256
+  attention_width: int = 128
+  hidden: tuple[int, ...] = (512, 512, 512)
+  dropout: float = 0.3
+  modality_dropout: float = 0.2
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self,
+    features: Mapping[str, Array],
+    present: Mapping[str, Array],
+    rows: Array,
+    train: bool,
+  ) -> Output:
+    """Fuses; see the module's docstring."""
+    query = self.param(
+      'query', nn.initializers.normal(1.0), (self.attention_width,)
+    )
+    drop = layers.Dropout(
+      self.modality_dropout, rescale=False, axis_name=self.axis_name
+    )
+    gates, scores, gated = [], [], []
+    for modality in self.modalities:
+      here = present[modality]
+      z = layers.Dense(self.width, name=f'project_{modality}')(
+        features[modality]
+      )
+      z = layers.BatchNorm(
+        axis_name=self.axis_name, name=f'normalize_{modality}'
+      )(z, rows & here, train)
+      gate = nn.sigmoid(layers.Dense(1, name=f'gate_{modality}')(z))
+      z = drop(gate, train) * z
+      hidden = layers.Dense(self.attention_width, name=f'attend_{modality}')(z)
+      gates.append(jnp.where(here, gate[:, 0], 0.0))
+      scores.append(jnp.tanh(hidden) @ query)
+      gated.append(z)
+    mask = jnp.stack([present[modality] for modality in self.modalities], -1)
+    attention = heads.masked_softmax(jnp.stack(scores, -1), mask)
+    fused = jnp.einsum('bm,bmd->bd', attention, jnp.stack(gated, 1))
+    logits = heads.MLP(
+      self.num_classes, self.hidden, self.dropout, self.axis_name
+    )(fused, rows, train)
+    return Output(logits, jnp.stack(gates, -1), attention)
+
+
+class GMU(nn.Module):
+  """The gated multimodal unit (Arevalo et al. 2017, arXiv 1702.01992).
+
+  h = sum over m of sigmoid(W_z [x_1; ...; x_M])_m * tanh(W_m x_m), a gate for
+  every unit that sees every modality; an MLP reads h.
+
+  Attributes:
+    num_classes: C.
+    modalities: M names, in order.
+    width: units of h.
+    hidden: widths of the MLP's blocks.
+    dropout: probability of dropping a hidden unit of the MLP.
+    axis_name: the devices that share the batch, if they do.
+  """
+
+  num_classes: int
+  modalities: tuple[str, ...]
+  width: int = 256
+  hidden: tuple[int, ...] = (256,)
+  dropout: float = 0.3
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self,
+    features: Mapping[str, Array],
+    present: Mapping[str, Array],
+    rows: Array,
+    train: bool,
+  ) -> Output:
+    """Fuses; `gates` are the means over the units."""
+    num_modalities = len(self.modalities)
+    joined = jnp.concatenate([features[m] for m in self.modalities], axis=-1)
+    gates = layers.Dense(num_modalities * self.width, name='gate')(joined)
+    gates = nn.sigmoid(gates).reshape(-1, num_modalities, self.width)
+    mask = jnp.stack([present[m] for m in self.modalities], -1)
+    gates = jnp.where(mask[..., None], gates, 0.0)
+    content = jnp.stack(
+      [
+        nn.tanh(layers.Dense(self.width, name=f'project_{m}')(features[m]))
+        for m in self.modalities
+      ],
+      axis=1,
+    )
+    logits = heads.MLP(
+      self.num_classes, self.hidden, self.dropout, self.axis_name
+    )((gates * content).sum(axis=1), rows, train)
+    return Output(logits, gates.mean(axis=-1))
+
+
+class Concat(nn.Module):
+  """An MLP on the modalities' features side by side.
+
+  Attributes:
+    num_classes: C.
+    modalities: M names, in order.
+    hidden: widths of the MLP's blocks.
+    dropout: probability of dropping a hidden unit of the MLP.
+    axis_name: the devices that share the batch, if they do.
+  """
+
+  num_classes: int
+  modalities: tuple[str, ...]
+  hidden: tuple[int, ...] = (256,)
+  dropout: float = 0.3
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self,
+    features: Mapping[str, Array],
+    present: Mapping[str, Array],
+    rows: Array,
+    train: bool,
+  ) -> Output:
+    """Fuses; see the module's docstring."""
+    del present  # Absent features are zero already.
+    joined = jnp.concatenate([features[m] for m in self.modalities], axis=-1)
+    return Output(
+      heads.MLP(self.num_classes, self.hidden, self.dropout, self.axis_name)(
+        joined, rows, train
+      )
+    )
+
+
+class Late(nn.Module):
+  """The mean of the unimodal heads' logits.
+
+  Attributes:
+    num_classes: C.
+    modalities: M names, in order.
+    hidden: widths of each head's blocks; none makes the heads linear.
+    dropout: probability of dropping a hidden unit.
+    axis_name: the devices that share the batch, if they do.
+  """
+
+  num_classes: int
+  modalities: tuple[str, ...]
+  hidden: tuple[int, ...] = (256,)
+  dropout: float = 0.3
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self,
+    features: Mapping[str, Array],
+    present: Mapping[str, Array],
+    rows: Array,
+    train: bool,
+  ) -> Output:
+    """Fuses; see the module's docstring."""
+    total = jnp.zeros((len(rows), self.num_classes))
+    count = jnp.zeros((len(rows), 1))
+    for modality in self.modalities:
+      here = present[modality]
+      if self.hidden:
+        head = heads.MLP(
+          self.num_classes,
+          self.hidden,
+          self.dropout,
+          self.axis_name,
+          name=f'head_{modality}',
+        )
+      else:
+        head = heads.Linear(self.num_classes, name=f'head_{modality}')
+      logits = head(features[modality], rows & here, train)
+      total += jnp.where(here[:, None], logits, 0.0)
+      count += here[:, None]
+    return Output(total / jnp.maximum(count, 1))
+
+
+class Network(nn.Module):
+  """Pools sequences of features, then fuses.
+
+  Attributes:
+    fusion: the module that fuses pooled features.
+  """
+
+  fusion: nn.Module
+
+  @nn.compact
+  def __call__(
+    self,
+    features: Mapping[str, Array],
+    steps: Mapping[str, Array],
+    present: Mapping[str, Array],
+    rows: Array,
+    train: bool,
+  ) -> Output:
+    """Predicts.
+
+    Args:
+      features: by modality, (B, D), or (B, T, D) for sequences.
+      steps: by modality that is a sequence, (B, T) bool: the steps there are.
+      present: by modality, (B,) bool.
+      rows: (B,) bool, real rows rather than padding.
+      train: normalise by the batch, and drop.
+
+    Returns:
+      The fusion's output.
+    """
+    pooled = {}
+    for modality, x in features.items():
+      if modality in steps:
+        x = heads.AttentionPooling(name=f'pool_{modality}')(x, steps[modality])
+      pooled[modality] = x
+    return self.fusion(pooled, present, rows, train)
+
+
+FUSIONS = {
+  'gated_attention': GatedAttention,
+  'gmu': GMU,
+  'concat': Concat,
+  'late': Late,
+}
+
+
+def build(
+  name: str,
+  num_classes: int,
+  modalities: tuple[str, ...],
+  axis_name: str | None = None,
+  **fields: Any,
+) -> Network:
+  """Builds a network by the name of its fusion.
+
+  Args:
+    name: one of `FUSIONS`, or the import path of a class of your own, such as
+      `my_fusion.MyFusion`.
+    num_classes: C.
+    modalities: in the order in which views name them.
+    axis_name: the devices that share a batch, if they do.
+    **fields: other fields of the fusion.
+
+  Returns:
+    The network.
+
+  Raises:
+    InputError: there is no such fusion, or it has no such field.
+  """
+  fusion = FUSIONS.get(name)
+  if fusion is None:
+    module, _, attribute = name.rpartition('.')
+    try:
+      fusion = getattr(importlib.import_module(module), attribute)
+    except (AttributeError, ImportError, ValueError) as error:
+      raise errors.InputError(
+        f'config.model.fusion: {name!r} is not one of {", ".join(FUSIONS)}, '
+        f'nor the import path of a class ({error})'
+      ) from None
+  known = [
+    field
+    for field in inspect.signature(fusion).parameters
+    if field not in ('num_classes', 'modalities', 'axis_name', 'parent', 'name')
+  ]
+  for field in fields:
+    if field not in known:
+      raise errors.InputError(
+        f'config.model.{field}: {name} has no such field; it has '
+        f'{", ".join(known)}'
+      )
+  return Network(
+    fusion(
+      num_classes=num_classes,
+      modalities=modalities,
+      axis_name=axis_name,
+      **fields,
+    )
+  )

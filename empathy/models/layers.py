@@ -1,0 +1,136 @@
+"""Layers that know which rows of a batch are real and which are elsewhere.
+
+A batch may end in padding, may lack a modality for some clips, and may be one
+device's share of a larger one. Normalisation therefore counts rows by a mask
+and over the devices of `axis_name`, and random bits are drawn for the global
+batch, so that a result does not depend on how the batch was laid out.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+Array = jax.Array
+
+
+def _uniform_fan_in(fan_in: int) -> Callable[..., Array]:
+  bound = fan_in**-0.5
+
+  def init(key, shape, dtype=jnp.float32):
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+  return init
+
+
+class Dense(nn.Module):
+  """An affine map with PyTorch's default initialisation.
+
+  Weights and biases are uniform in +-1/sqrt(fan-in).
+  """
+
+  features: int
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps (..., D) to (..., features)."""
+    init = _uniform_fan_in(x.shape[-1])
+    kernel = self.param('kernel', init, (x.shape[-1], self.features))
+    bias = self.param('bias', init, (self.features,))
+    return x @ kernel + bias
+
+
+class BatchNorm(nn.Module):
+  """Batch normalisation (arXiv 1502.03167) over the real rows alone.
+
+  Attributes:
+    momentum: weight of the old running statistics, Flax's sense.
+    epsilon: added to the variance.
+    axis_name: the devices that share the batch, if they do.
+  """
+
+  momentum: float = 0.9
+  epsilon: float = 1e-5
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: Array, rows: Array, train: bool) -> Array:
+    """Normalises each feature.
+
+    Args:
+      x: (B, D).
+      rows: (B,) bool, the rows that count.
+      train: use, and track, the statistics of this batch.
+
+    Returns:
+      (B, D).
+    """
+    width = x.shape[-1]
+    scale = self.param('scale', nn.initializers.ones, (width,))
+    bias = self.param('bias', nn.initializers.zeros, (width,))
+    running_mean = self.variable('batch_stats', 'mean', jnp.zeros, (width,))
+    running_var = self.variable('batch_stats', 'var', jnp.ones, (width,))
+    if not train:
+      mean, var = running_mean.value, running_var.value
+    else:
+      weights = rows.astype(x.dtype)[:, None]
+      count = self._total(weights.sum())
+      mean = self._total((weights * x).sum(axis=0)) / jnp.maximum(count, 1)
+      squares = (weights * (x - mean) ** 2).sum(axis=0)
+      var = self._total(squares) / jnp.maximum(count, 1)
+      if not self.is_initializing():
+        keep = jnp.where(count > 0, self.momentum, 1.0)
+        running_mean.value = keep * running_mean.value + (1 - keep) * mean
+        running_var.value = keep * running_var.value + (1 - keep) * var
+    return (x - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias
+
+  def _total(self, x: Array) -> Array:
+    if self.axis_name is None or self.is_initializing():
+      return x
+    return lax.psum(x, self.axis_name)
+
+
+class Dropout(nn.Module):
+  """Dropout (Srivastava et al. 2014), with bits drawn for the global batch.
+
+  Attributes:
+    rate: probability of a zero.
+    rescale: divide what is kept by 1 - rate, as is usual.
+    axis_name: the devices that share the batch, if they do.
+  """
+
+  rate: float
+  rescale: bool = True
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: Array, train: bool) -> Array:
+    """Zeroes entries of (B, ...) at random while training."""
+    if not train or self.rate == 0.0:
+      return x
+    key = self.make_rng('dropout')
+    shape = x.shape
+    if self.axis_name is None or self.is_initializing():
+      bits = _bits16(key, shape)
+    else:
+      size = lax.axis_size(self.axis_name)
+      bits = _bits16(key, (size * shape[0], *shape[1:]))
+      start = lax.axis_index(self.axis_name) * shape[0]
+      bits = lax.dynamic_slice_in_dim(bits, start, shape[0])
+    kept = bits >= round(self.rate * 2**16)
+    return jnp.where(kept, x / (1 - self.rate) if self.rescale else x, 0)
+
+
+def _bits16(key: Array, shape: tuple[int, ...]) -> Array:
+  """Uniform uint16; two from each 32-bit draw, since draws are not free."""
+  size = 1
+  for length in shape:
+    size *= length
+  words = jax.random.bits(key, ((size + 1) // 2,), jnp.uint32)
+  return (
+    lax.bitcast_convert_type(words, jnp.uint16)
+    .reshape(-1)[:size]
+    .reshape(shape)
+  )

@@ -1,0 +1,104 @@
+"""What a config must hold, and the program that it asks for."""
+
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import jax
+import ml_collections
+
+from empathy import errors
+from empathy.models import fusion
+from empathy.training import parallel, step
+
+# The fields of a config, with an example of each one's type.
+_FIELDS = {
+  'corpus': '',
+  'views': (),
+  'seed': 0,
+  'num_seeds': 1,
+  'num_folds': 1,
+  'model': ml_collections.ConfigDict(),
+  'targets': '',
+  'num_epochs': 1,
+  'batch_size': 1,
+  'peak_learning_rate': 1.0,
+  'l2': 1.0,
+  'parallel': '',
+  'members_per_device': 1,
+  'checkpoint_seconds': 1.0,
+}
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Makes sure that a config has every field, of the right type and range.
+
+  Raises:
+    InputError: one fault or more, a line each.
+  """
+  faults = []
+  for name, example in _FIELDS.items():
+    if name not in config:
+      faults.append(f'config.{name}: is missing')
+    elif not isinstance(config[name], type(example)) and not (
+      isinstance(example, float) and type(config[name]) is int
+    ):
+      faults.append(
+        f'config.{name}: {config[name]!r} is not of the type '
+        f'{type(example).__name__}'
+      )
+    elif isinstance(example, int) and name != 'seed' and config[name] < 1:
+      faults.append(f'config.{name}: {config[name]} is not 1 or more')
+    elif isinstance(example, float) and not config[name] >= 0:
+      faults.append(f'config.{name}: {config[name]} is not 0 or more')
+  for name in config:
+    if name not in _FIELDS:
+      faults.append(f'config.{name}: there is no such field')
+  errors.raise_faults(faults)
+  if not config.corpus:
+    faults.append('config.corpus: is empty; give --config.corpus=CORPUS')
+  if 'fusion' not in config.model:
+    faults.append('config.model.fusion: is missing')
+  for name, choices in (
+    ('targets', ('labels', 'votes')),
+    ('parallel', parallel.MODES),
+  ):
+    if config[name] not in choices:
+      faults.append(
+        f'config.{name}: {config[name]!r} is not {" or ".join(choices)}'
+      )
+  errors.raise_faults(faults)
+
+
+def make_program(
+  config: ml_collections.ConfigDict,
+  classes: Sequence[str],
+  modalities: tuple[str, ...],
+  max_length: Mapping[str, int],
+  layout: parallel.Layout,
+) -> step.Program:
+  """What the members of a run share; see `step.Program`."""
+  fields = dict(config.model)
+  network = fusion.build(
+    fields.pop('fusion'),
+    len(classes),
+    modalities,
+    axis_name=layout.axis_name,
+    **fields,
+  )
+  recipe = step.Recipe(
+    num_epochs=config.num_epochs,
+    batch_size=config.batch_size,
+    peak_learning_rate=config.peak_learning_rate,
+    l2=config.l2,
+  )
+  return step.Program(network, modalities, max_length, recipe, layout.axis_name)
+
+
+def use_compilation_cache() -> None:
+  """Keeps compiled programs between runs, unless JAX was told where to."""
+  if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+    home = pathlib.Path(os.environ.get('XDG_CACHE_HOME', '~/.cache'))
+    jax.config.update(
+      'jax_compilation_cache_dir', str(home.expanduser() / 'empathy' / 'xla')
+    )

@@ -1,0 +1,415 @@
+"""The predictions table of trained members."""
+
+import functools
+import itertools
+import logging
+import os
+import pathlib
+from collections.abc import Sequence
+
+import jax
+import ml_collections
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy import special
+
+from empathy import errors, files
+from empathy.corpora import corpus as corpora
+from empathy.training import (
+  checkpoints,
+  configuration,
+  members,
+  parallel,
+  step,
+  workdir,
+)
+
+_log = logging.getLogger('empathy')
+
+# The fold of a clip that the run has never seen.
+_NEW = -2
+
+
+def subsets(num_modalities: int) -> list[np.ndarray]:
+  """Every non-empty choice of modalities, (M,) bool, all of them first."""
+  choices = itertools.product([True, False], repeat=num_modalities)
+  return [np.array(choice) for choice in choices if any(choice)]
+
+
+def predict_chunk(
+  program: step.Program,
+  layout: parallel.Layout,
+  data: step.Data,
+  names: Sequence[members.Name],
+  chunk: step.Member,
+  trained: dict,
+  rows: Sequence[np.ndarray],
+) -> dict[str, np.ndarray]:
+  """Predictions of a chunk's members, also of the full view shown less.
+
+  Args:
+    program: what members share.
+    layout: of the members on the devices.
+    data: the corpus, in host memory.
+    names: of the members; `chunk` may be padded with more.
+    chunk: the members.
+    trained: with their 'params' and 'batch_stats', (members, ...).
+    rows: for each member, the clips to predict.
+
+  Returns:
+    Columns of equal length: 'clip', 'seed' and 'fold', int; 'view' and 'given',
+    (., M) bool; 'logits', (., C); 'gates' and 'attention', (., M), where there
+    are any.
+  """
+  size = max(max(len(clips) for clips in rows), 1)
+  padded = np.zeros((len(chunk.seed), size), np.int32)
+  filled = np.zeros((len(names), size), bool)
+  for index, clips in enumerate(rows):
+    padded[index, : len(clips)] = clips
+    filled[index, : len(clips)] = True
+  presence = members.presence_of(data)
+  view = chunk.view[: len(names)]
+  full = view.all(axis=1)
+  run = layout.map(functools.partial(_predict, program), num_shared=2)
+  shared = layout.replicate(data)
+  variables = {key: trained[key] for key in ('params', 'batch_stats')}
+  sharded = layout.shard((padded, chunk, variables))
+  columns = []
+  for given in subsets(len(program.modalities)):
+    # Members of smaller views are shown all that they can see, once.
+    takes_part = full if not given.all() else np.ones(len(names), bool)
+    if not takes_part.any():
+      continue
+    output = layout.gather(run(shared, layout.replicate(given), *sharded))
+    here = presence[padded[: len(names)]]
+    shown = here & (view & given)[:, None, :]
+    keep = filled & shown.any(axis=2) & takes_part[:, None]
+    # A clip that lacks a modality is not shown it: that is another subset.
+    if not given.all():
+      keep &= (shown == given).all(axis=2)
+      keep &= ~(shown == here).all(axis=2)
+    member, column = np.nonzero(keep)
+    found = {
+      'clip': padded[member, column],
+      'seed': np.array([name.seed for name in names], np.int32)[member],
+      'fold': np.array([name.fold for name in names], np.int32)[member],
+      'view': view[member],
+      'given': shown[member, column],
+      'logits': output.logits[member, column],
+    }
+    for key in ('gates', 'attention'):
+      values = getattr(output, key)
+      if values is not None:
+        found[key] = values[member, column]
+    columns.append(found)
+  return concatenate(columns)
+
+
+def concatenate(
+  columns: Sequence[dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+  """Joins columns, as `predict_chunk` gives them, end to end."""
+  return {
+    key: np.concatenate([found[key] for found in columns]) for key in columns[0]
+  }
+
+
+def table(
+  columns: dict[str, np.ndarray],
+  ids: np.ndarray,
+  classes: Sequence[str],
+  modalities: Sequence[str],
+) -> pa.Table:
+  """The predictions table, a row for each clip, member and subset shown.
+
+  Args:
+    columns: as `predict_chunk` gives them, or with 'probs' in place of
+      'logits'.
+    ids: (N,) str.
+    classes: C names.
+    modalities: M names, in order.
+
+  Returns:
+    The table, sorted by view, seed, what was given, and id.
+  """
+  columns = dict(columns)
+  if 'probs' not in columns:
+    columns['probs'] = softmax(columns['logits'])
+  bits = 1 << np.arange(len(modalities))
+  view, given = columns['view'] @ bits, columns['given'] @ bits
+  order = np.lexsort(
+    (
+      ids[columns['clip']],
+      -given,
+      columns['seed'],
+      view,
+      columns['view'].sum(axis=1),
+    )
+  )
+  named = np.array(
+    [
+      corpora.view_name(
+        modality
+        for modality, bit in zip(modalities, bits, strict=True)
+        if code & bit
+      )
+      for code in range(1 << len(modalities))
+    ]
+  )
+  arrays = {
+    'id': ids[columns['clip'][order]],
+    'view': named[view[order]],
+    'seed': columns['seed'][order],
+    'fold': columns['fold'][order],
+    'given': named[given[order]],
+  }
+  for key, prefix, names in (
+    ('probs', 'prob', classes),
+    ('logits', 'logit', classes),
+    ('gates', 'gate', modalities),
+    ('attention', 'attention', modalities),
+  ):
+    if key in columns:
+      for index, name in enumerate(names):
+        arrays[f'{prefix}_{name}'] = columns[key][order, index]
+  return pa.table(arrays)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+  """Probabilities, float64."""
+  return special.softmax(logits.astype(np.float64), axis=1)
+
+
+def mean_over_folds(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """One prediction for each (clip, view, given, seed): the mean over folds.
+
+  Args:
+    columns: as `predict_chunk` gives them.
+
+  Returns:
+    The same columns, 'probs' in place of 'logits'; 'fold' is that of the one
+    member that predicted, 0 where several did.
+  """
+  bits = 1 << np.arange(columns['view'].shape[1])
+  keys = np.stack(
+    [
+      columns['clip'],
+      columns['view'] @ bits,
+      columns['given'] @ bits,
+      columns['seed'],
+    ]
+  )
+  _, first, group, count = np.unique(
+    keys, axis=1, return_index=True, return_inverse=True, return_counts=True
+  )
+  means = {'probs': softmax(columns['logits'])}
+  means |= {
+    key: columns[key] for key in ('gates', 'attention') if key in columns
+  }
+  result = {
+    key: columns[key][first] for key in ('clip', 'seed', 'view', 'given')
+  }
+  result['fold'] = np.where(count == 1, columns['fold'][first], 0)
+  for key, values in means.items():
+    total = np.zeros((len(first), values.shape[1]))
+    np.add.at(total, group.reshape(-1), values)
+    result[key] = total / count[:, None]
+  return result
+
+
+def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
+  """Predicts the clips of a corpus with the members of a run.
+
+  A clip whose id the run knows is predicted by the member that held it out,
+  and not at all where none did; other clips by all folds' members, averaged.
+
+  Args:
+    path: the workdir of the run.
+    corpus_path: the corpus folder; labels are not needed.
+
+  Returns:
+    The predictions table.
+
+  Raises:
+    InputError: the run, the corpus or its features are at fault.
+  """
+  configuration.use_compilation_cache()
+  config = ml_collections.ConfigDict(workdir.read_config(path)['config'])
+  trained = workdir.read_trained(path)
+  corpus = corpora.read(corpus_path, features=None)
+  modalities = tuple(sorted(trained.widths, key=corpora.modality_order))
+  features = _features(corpus, trained, modalities)
+  nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
+  data, max_length = members.data(features, corpus.labels, nothing)
+  layout = parallel.Layout('members', jax.local_devices())
+  program = configuration.make_program(
+    config, trained.classes, modalities, max_length, layout
+  )
+  fold_of = np.array(
+    [trained.fold_of.get(clip, _NEW) for clip in corpus.ids.tolist()]
+  )
+  if (fold_of != _NEW).any():
+    _log.info(
+      '%d of %d clips are in the training corpus: only members that held them '
+      'out predict them',
+      (fold_of != _NEW).sum(),
+      len(fold_of),
+    )
+  columns = []
+  for number, entries in enumerate(trained.members):
+    chunk, state = load_chunk(
+      program,
+      workdir.members_path(path),
+      number,
+      trained.chunk_size,
+      data,
+    )
+    rows = [
+      np.flatnonzero(
+        ((fold_of == _NEW) | (fold_of == entry['fold']))
+        & (entry['best_epoch'] >= 0)
+      )
+      for entry in entries
+    ]
+    columns.append(
+      predict_chunk(
+        program, layout, data, trained.names(number), chunk, state, rows
+      )
+    )
+  return table(
+    mean_over_folds(concatenate(columns)),
+    corpus.ids,
+    trained.classes,
+    modalities,
+  )
+
+
+def write(predictions: pa.Table, path: pathlib.Path) -> None:
+  """Writes a predictions table as Parquet, whole or not at all."""
+  with files.replacing(path) as temporary:
+    pq.write_table(predictions, temporary)
+
+
+def load_chunk(
+  program: step.Program,
+  directory: pathlib.Path,
+  chunk: int,
+  size: int,
+  data: step.Data,
+) -> tuple[step.Member, dict]:
+  """Restores the trained members of a chunk.
+
+  Args:
+    program: what members share.
+    directory: of the checkpoints of trained members.
+    chunk: which one.
+    size: members in it, padding included.
+    data: a corpus with features of the kind trained on.
+
+  Returns:
+    The members, without training and validation clips, and what was saved of
+    each: 'params', 'batch_stats', 'best_epoch', 'best_accuracy' and
+    'failed_epoch'.
+
+  Raises:
+    InputError: the checkpoint is missing, damaged or of other members.
+  """
+  nothing = np.zeros((size, 1), np.int32)
+  count = np.zeros((size,), np.int32)
+  blank = {
+    modality: np.zeros((size, values.shape[1]), np.float32)
+    for modality, values in data.values.items()
+  }
+  member = step.Member(
+    seed=count,
+    fold=count,
+    view=np.zeros((size, len(program.modalities)), bool),
+    train_rows=nothing,
+    num_train=count,
+    val_rows=nothing,
+    num_val=count,
+    mean=blank,
+    scale=blank,
+  )
+  init = jax.vmap(functools.partial(step.init, program), in_axes=(None, 0))
+  tree = checkpoints.restore(
+    directory, chunk, _tree(member, jax.eval_shape(init, data, member))
+  )
+  member = member._replace(
+    view=tree['view'], mean=tree['mean'], scale=tree['scale']
+  )
+  return member, tree
+
+
+def save_chunk(
+  directory: pathlib.Path, chunk: int, member: step.Member, state: step.State
+) -> None:
+  """Saves what `load_chunk` restores: the members' best epoch."""
+  checkpoints.save(directory, chunk, _tree(member, state))
+
+
+def _features(
+  corpus: corpora.Corpus,
+  trained: workdir.Trained,
+  modalities: Sequence[str],
+) -> dict[str, corpora.Features]:
+  """The corpus' features; a modality that it lacks is absent from all clips."""
+  features = {}
+  for modality in modalities:
+    width = trained.widths[modality]
+    sequences = modality in trained.max_length
+    found = corpus.features.get(modality)
+    place = f'{corpus.path / "features" / modality}.npz'
+    if found is None:
+      _log.warning(
+        '%s: no such file: no clip is shown with %s', place, modality
+      )
+      found = corpora.Features(
+        clip=np.zeros(0, np.int32),
+        values=np.zeros((1, width), np.float32),
+        length=np.zeros(0, np.int64) if sequences else None,
+      )
+    elif found.values.shape[1] != width:
+      raise errors.InputError(
+        f'{place}: features are {found.values.shape[1]} wide; the members were '
+        f'trained on {width}'
+      )
+    elif (found.length is not None) != sequences:
+      kinds = ('pooled features', 'sequences')
+      raise errors.InputError(
+        f'{place}: holds {kinds[not sequences]}; the members were trained on '
+        f'{kinds[sequences]}'
+      )
+    features[modality] = found
+  if not any(len(found.clip) for found in features.values()):
+    raise errors.InputError(
+      f'{corpus.path / "features"}: has no features of '
+      f'{", ".join(modalities)}; extract or copy them there'
+    )
+  return features
+
+
+def _predict(program, data, given, rows, member, trained):
+  return step.predict(
+    program,
+    data,
+    given,
+    rows,
+    member,
+    trained['params'],
+    trained['batch_stats'],
+  )
+
+
+def _tree(member: step.Member, state: step.State) -> dict:
+  return {
+    'params': state.best_params,
+    'batch_stats': state.best_batch_stats,
+    'best_accuracy': state.best_accuracy,
+    'best_epoch': state.best_epoch,
+    'failed_epoch': state.failed_epoch,
+    'view': member.view,
+    'mean': dict(member.mean),
+    'scale': dict(member.scale),
+  }

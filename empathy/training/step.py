@@ -1,0 +1,403 @@
+"""What one member does: pure functions, of one member, to be mapped over many.
+
+Randomness is derived, never stored: a member's key is folded from its seed,
+view and fold, and what happens at a step from that key and the step.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from empathy.models import fusion, losses
+
+Array = jax.Array
+
+BATCH_AXIS = 'batch'
+# Standardised features beyond this are cut: one wild value must not rule.
+_MAX_ABS_FEATURE = 10.0
+# Rows that a forward pass takes at a time where nothing is learned.
+_EVAL_ROWS = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """How a member is trained.
+
+  Attributes:
+    num_epochs: passes over the training rows.
+    batch_size: clips a step, on all devices together.
+    peak_learning_rate: of the one-cycle schedule.
+    l2: times the parameters, added to the gradient.
+  """
+
+  num_epochs: int
+  batch_size: int
+  peak_learning_rate: float
+  l2: float
+
+
+class Data(NamedTuple):
+  """The corpus on a device, once for all members; N clips.
+
+  Attributes:
+    values: by modality, (rows, D) float32; a clip has `length` rows from
+      `start` on, exactly one if features are pooled.
+    start: by modality, (N,) int32.
+    length: by modality, (N,) int32; 0 where the clip lacks the modality.
+    targets: (N, C) float32, what the loss compares with.
+    labels: (N,) int32.
+  """
+
+  values: Mapping[str, Array]
+  start: Mapping[str, Array]
+  length: Mapping[str, Array]
+  targets: Array
+  labels: Array
+
+
+class Member(NamedTuple):
+  """What tells one member from another.
+
+  Attributes:
+    seed: () int32.
+    fold: () int32.
+    view: (M,) bool, the modalities that it sees.
+    train_rows: (R,) int32, its training clips, then padding.
+    num_train: () int32.
+    val_rows: (V,) int32, its validation clips, then padding.
+    num_val: () int32.
+    mean: by modality, (D,) float32, of its training clips.
+    scale: by modality, (D,) float32, one over their deviation.
+  """
+
+  seed: Array
+  fold: Array
+  view: Array
+  train_rows: Array
+  num_train: Array
+  val_rows: Array
+  num_val: Array
+  mean: Mapping[str, Array]
+  scale: Mapping[str, Array]
+
+
+class State(NamedTuple):
+  """What changes as a member trains; enough to go on from.
+
+  Attributes:
+    params: of the network.
+    batch_stats: running statistics of BatchNorm.
+    opt_state: of the optimizer.
+    best_params: of the epoch with the best validation accuracy.
+    best_batch_stats: likewise.
+    best_accuracy: () float32, -1 before the first epoch that counts.
+    best_epoch: () int32, -1 likewise.
+    failed_epoch: () int32, the first epoch with a loss that is not finite;
+      -1 while there is none.
+  """
+
+  params: Any
+  batch_stats: Any
+  opt_state: Any
+  best_params: Any
+  best_batch_stats: Any
+  best_accuracy: Array
+  best_epoch: Array
+  failed_epoch: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """The parts of the computation that all members share.
+
+  Attributes:
+    network: predicts.
+    modalities: M names, in order.
+    max_length: steps of the longest sequence by modality; a pooled modality
+      is not there.
+    recipe: how members are trained.
+    axis_name: the devices that share each batch, or None.
+  """
+
+  network: fusion.Network
+  modalities: tuple[str, ...]
+  max_length: Mapping[str, int]
+  recipe: Recipe
+  axis_name: str | None = None
+
+
+def one_cycle(step: Array, num_steps: Array, peak: float) -> tuple:
+  """The one-cycle schedule (arXiv 1708.07120), with PyTorch's defaults.
+
+  The learning rate goes from peak/25 to the peak in the first 30 % of the
+  steps and on to peak/250,000 by cosines; Adam's beta1 goes 0.95, 0.85, 0.95.
+
+  Args:
+    step: () int, from 0.
+    num_steps: () int.
+    peak: the highest learning rate.
+
+  Returns:
+    The learning rate and beta1.
+  """
+  num_steps = jnp.asarray(num_steps, jnp.float32)
+  turn = 0.3 * num_steps - 1.0
+  last = num_steps - 1.0
+  rising = step <= turn
+  up = step / jnp.where(turn > 0, turn, 1.0)
+  down = (step - turn) / jnp.maximum(last - turn, 1e-6)
+
+  def cosine(start, end, share):
+    return end + (start - end) / 2 * (1 + jnp.cos(math.pi * share))
+
+  rate = jnp.where(
+    rising, cosine(peak / 25, peak, up), cosine(peak, peak / 25e4, down)
+  )
+  beta1 = jnp.where(rising, cosine(0.95, 0.85, up), cosine(0.85, 0.95, down))
+  return rate, beta1
+
+
+def optimizer(rate: Array, beta1: Array, l2: float):
+  """Adam (arXiv 1412.6980) on the gradient plus `l2` times the parameters."""
+  return optax.chain(
+    optax.add_decayed_weights(l2),
+    optax.scale_by_adam(b1=beta1),
+    optax.scale(-rate),
+  )
+
+
+def init(program: Program, data: Data, member: Member) -> State:
+  """A member's state before its first step."""
+  rows = jnp.zeros((program.recipe.batch_size,), jnp.int32)
+  inputs = _inputs(program, data, member, member.view, rows)
+  variables = program.network.init(
+    _key(member, 0), *inputs, jnp.ones(rows.shape, bool), False
+  )
+  params, batch_stats = variables['params'], variables.get('batch_stats', {})
+  return State(
+    params=params,
+    batch_stats=batch_stats,
+    opt_state=optimizer(0.0, 0.0, program.recipe.l2).init(params),
+    best_params=jax.tree.map(jnp.copy, params),
+    best_batch_stats=jax.tree.map(jnp.copy, batch_stats),
+    best_accuracy=jnp.float32(-1),
+    best_epoch=jnp.int32(-1),
+    failed_epoch=jnp.int32(-1),
+  )
+
+
+def train_epoch(
+  program: Program, data: Data, epoch: Array, member: Member, state: State
+) -> tuple[State, dict[str, Array]]:
+  """Trains a member for one epoch and validates it.
+
+  The short last batch is kept, and a member with fewer training clips than
+  others has fewer steps: it rests in those that are not its own.
+
+  Args:
+    program: what members share.
+    data: the corpus.
+    epoch: () int32, from 0.
+    member: which one.
+    state: after the epochs before.
+
+  Returns:
+    The state, and metrics, each a scalar: 'train/loss', 'val/loss' in nats and
+    'val/accuracy'.
+  """
+  size = program.recipe.batch_size
+  num_slots = -(-member.train_rows.shape[0] // size)
+  num_steps = -(-member.num_train // size)
+  order = _shuffle(member, epoch, num_slots * size)
+
+  def body(state: State, slot: Array):
+    at = slot * size + jnp.arange(size)
+    if program.axis_name is not None:
+      share = size // lax.axis_size(program.axis_name)
+      first = lax.axis_index(program.axis_name) * share
+      at = lax.dynamic_slice_in_dim(at, first, share)
+    step = epoch * num_steps + slot
+    new, loss = _train_step(
+      program, data, member, state, order[at], at < member.num_train, step
+    )
+    active = slot < num_steps
+    state = jax.tree.map(lambda x, y: jnp.where(active, x, y), new, state)
+    return state, jnp.where(active, loss, 0.0)
+
+  state, loss_sums = lax.scan(body, state, jnp.arange(num_slots))
+  metrics = {'train/loss': loss_sums.sum() / member.num_train}
+  metrics |= _validate(program, data, member, state)
+  finite = jnp.isfinite(metrics['train/loss'] + metrics['val/loss'])
+  better = finite & (metrics['val/accuracy'] > state.best_accuracy)
+
+  def choose(new, old):
+    return jax.tree.map(lambda x, y: jnp.where(better, x, y), new, old)
+
+  state = state._replace(
+    best_params=choose(state.params, state.best_params),
+    best_batch_stats=choose(state.batch_stats, state.best_batch_stats),
+    best_accuracy=choose(metrics['val/accuracy'], state.best_accuracy),
+    best_epoch=choose(epoch, state.best_epoch),
+    failed_epoch=jnp.where(
+      finite | (state.failed_epoch >= 0), state.failed_epoch, epoch
+    ),
+  )
+  return state, metrics
+
+
+def predict(
+  program: Program,
+  data: Data,
+  given: Array,
+  rows: Array,
+  member: Member,
+  params: Any,
+  batch_stats: Any,
+) -> fusion.Output:
+  """Predicts clips from the modalities shown.
+
+  Args:
+    program: what members share.
+    data: the corpus.
+    given: (M,) bool, shown besides being in the member's view.
+    rows: (H,) int32, the clips.
+    member: which one.
+    params: of the network.
+    batch_stats: of the network.
+
+  Returns:
+    The network's output for the H clips.
+  """
+  variables = {'params': params, 'batch_stats': batch_stats}
+
+  def forward(block: Array) -> fusion.Output:
+    inputs = _inputs(program, data, member, member.view & given, block)
+    real = jnp.ones(block.shape, bool)
+    return program.network.apply(variables, *inputs, real, False)
+
+  blocks = -(-rows.shape[0] // _EVAL_ROWS)
+  size = -(-rows.shape[0] // blocks)
+  padded = jnp.pad(rows, (0, blocks * size - rows.shape[0]))
+  output = lax.map(forward, padded.reshape(blocks, size))
+  return jax.tree.map(
+    lambda x: x.reshape(-1, *x.shape[2:])[: rows.shape[0]], output
+  )
+
+
+def _key(member: Member, stream: int) -> Array:
+  code = jnp.sum(member.view * 2 ** jnp.arange(member.view.shape[0]))
+  key = jax.random.key(member.seed)
+  for number in (code, member.fold, stream):
+    key = jax.random.fold_in(key, number)
+  return key
+
+
+def _shuffle(member: Member, epoch: Array, size: int) -> Array:
+  """Training rows in the order of this epoch, padded to `size`: (size,)."""
+  num_rows = member.train_rows.shape[0]
+  draws = jax.random.uniform(
+    jax.random.fold_in(_key(member, 1), epoch), (num_rows,)
+  )
+  draws = jnp.where(jnp.arange(num_rows) < member.num_train, draws, 2.0)
+  order = member.train_rows[jnp.argsort(draws)]
+  return jnp.pad(order, (0, size - num_rows))
+
+
+def _inputs(
+  program: Program, data: Data, member: Member, shown: Array, rows: Array
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+  """Standardised features, the steps there are, and presence, of some clips."""
+  features, steps, present = {}, {}, {}
+  for index, modality in enumerate(program.modalities):
+    start, length = data.start[modality][rows], data.length[modality][rows]
+    here = (length > 0) & shown[index]
+    mask = here[:, None]
+    if modality in program.max_length:
+      offset = jnp.arange(program.max_length[modality])
+      steps[modality] = here[:, None] & (offset < length[:, None])
+      start = start[:, None] + jnp.minimum(offset, length[:, None] - 1)
+      mask = steps[modality][..., None]
+    values = data.values[modality][start]
+    values = (values - member.mean[modality]) * member.scale[modality]
+    values = jnp.clip(values, -_MAX_ABS_FEATURE, _MAX_ABS_FEATURE)
+    features[modality] = jnp.where(mask, values, 0.0)
+    present[modality] = here
+  return features, steps, present
+
+
+def _train_step(
+  program: Program,
+  data: Data,
+  member: Member,
+  state: State,
+  rows: Array,
+  real: Array,
+  step: Array,
+) -> tuple[State, Array]:
+  """One optimizer step on `rows`, of which those that are `real` count."""
+  recipe = program.recipe
+  inputs = _inputs(program, data, member, member.view, rows)
+  num_real = _total(program, real.sum())
+
+  def loss_function(params):
+    output, updates = program.network.apply(
+      {'params': params, 'batch_stats': state.batch_stats},
+      *inputs,
+      real,
+      True,
+      rngs={'dropout': jax.random.fold_in(_key(member, 2), step)},
+      mutable=['batch_stats'],
+    )
+    total = losses.cross_entropy(output.logits, data.targets[rows], real)
+    return total / num_real, (total, updates.get('batch_stats', {}))
+
+  gradients, (total, batch_stats) = jax.grad(loss_function, has_aux=True)(
+    state.params
+  )
+  gradients = _total(program, gradients)
+  num_steps = recipe.num_epochs * -(-member.num_train // recipe.batch_size)
+  rate, beta1 = one_cycle(step, num_steps, recipe.peak_learning_rate)
+  updates, opt_state = optimizer(rate, beta1, recipe.l2).update(
+    gradients, state.opt_state, state.params
+  )
+  state = state._replace(
+    params=optax.apply_updates(state.params, updates),
+    batch_stats=batch_stats,
+    opt_state=opt_state,
+  )
+  return state, _total(program, total)
+
+
+def _total(program: Program, tree: Any) -> Any:
+  """Sums over the devices that share the batch."""
+  if program.axis_name is None:
+    return tree
+  return lax.psum(tree, program.axis_name)
+
+
+def _validate(
+  program: Program, data: Data, member: Member, state: State
+) -> dict[str, Array]:
+  given = jnp.ones(member.view.shape, bool)
+  logits = predict(
+    program,
+    data,
+    given,
+    member.val_rows,
+    member,
+    state.params,
+    state.batch_stats,
+  ).logits
+  real = jnp.arange(member.val_rows.shape[0]) < member.num_val
+  right = jnp.argmax(logits, -1) == data.labels[member.val_rows]
+  targets = data.targets[member.val_rows]
+  return {
+    'val/loss': losses.cross_entropy(logits, targets, real) / member.num_val,
+    'val/accuracy': jnp.sum(right & real) / member.num_val,
+  }

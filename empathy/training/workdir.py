@@ -1,0 +1,170 @@
+"""What a run's folder holds, besides checkpoints and metrics.
+
+`config.json` is what was asked for, `members.json` what came of it: enough to
+predict new clips with, and to know which clips each member never saw.
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ml_collections
+
+from empathy import errors, files
+from empathy.training import members
+
+_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """The content of `members.json`.
+
+  Attributes:
+    classes: C names.
+    widths: by modality, the width of its features.
+    max_length: by modality that is a sequence, the longest one.
+    fold_of: by clip id, the fold that holds it out; -1 for none.
+    chunk_size: members in each chunk's arrays, padding included.
+    members: for each chunk, for each member, its name and how it went.
+  """
+
+  classes: tuple[str, ...]
+  widths: Mapping[str, int]
+  max_length: Mapping[str, int]
+  fold_of: Mapping[str, int]
+  chunk_size: int
+  members: Sequence[Sequence[Mapping[str, Any]]]
+
+  def names(self, chunk: int) -> list[members.Name]:
+    """The names of a chunk's members."""
+    return [
+      members.Name(entry['view'], entry['fold'], entry['seed'])
+      for entry in self.members[chunk]
+    ]
+
+
+def begin(
+  path: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  corpus: pathlib.Path,
+  fingerprint: str,
+) -> None:
+  """Writes `config.json`, or makes sure that a run goes on as it began.
+
+  Args:
+    path: the workdir.
+    config: of the run.
+    corpus: the corpus folder.
+    fingerprint: of the corpus.
+
+  Raises:
+    InputError: the workdir belongs to another configuration or corpus.
+  """
+  record = {
+    'config': json.loads(config.to_json()),
+    'corpus': str(corpus.absolute()),
+    'fingerprint': fingerprint,
+    'git': _git_hash(),
+    'versions': {'python': platform.python_version()}
+    | {name: importlib.metadata.version(name) for name in _PACKAGES},
+  }
+  if not (path / 'config.json').exists():
+    files.write_json(path / 'config.json', record)
+    return
+  old = read_config(path)
+  faults = []
+  for key, new_value, old_value in _differences(
+    record['config'], old['config']
+  ):
+    if key != 'corpus':
+      faults.append(f'config.{key} is {new_value!r}, was {old_value!r}')
+  if old['fingerprint'] != fingerprint:
+    faults.append(f'the corpus {corpus} is not what was trained on')
+  if faults:
+    raise errors.InputError(
+      f'{path}: holds another run: {"; ".join(faults)}; choose another '
+      '--workdir'
+    )
+
+
+def read_config(path: pathlib.Path) -> dict[str, Any]:
+  """Reads `config.json`.
+
+  Raises:
+    InputError: it is missing or damaged.
+  """
+  return _read_json(path / 'config.json', ('config', 'corpus', 'fingerprint'))
+
+
+def write_trained(path: pathlib.Path, trained: Trained) -> None:
+  """Writes `members.json`."""
+  files.write_json(path / 'members.json', dataclasses.asdict(trained))
+
+
+def read_trained(path: pathlib.Path) -> Trained:
+  """Reads `members.json`.
+
+  Raises:
+    InputError: it is missing or damaged.
+  """
+  fields = [field.name for field in dataclasses.fields(Trained)]
+  record = _read_json(path / 'members.json', fields)
+  record['classes'] = tuple(record['classes'])
+  return Trained(**{field: record[field] for field in fields})
+
+
+def members_path(path: pathlib.Path) -> pathlib.Path:
+  """Where the parameters of trained members are, a checkpoint a chunk."""
+  return path / 'members'
+
+
+def checkpoints_path(path: pathlib.Path, chunk: int) -> pathlib.Path:
+  """Where the checkpoints of a chunk in training are."""
+  return path / 'checkpoints' / str(chunk)
+
+
+def _read_json(path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any]:
+  try:
+    record = json.loads(path.read_text(encoding='utf-8'))
+  except FileNotFoundError:
+    raise errors.InputError(
+      f'{path}: no such file; is this the --workdir of a run?'
+    ) from None
+  except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    raise errors.InputError(f'{path}: is not JSON: {error}') from None
+  missing = [
+    key for key in keys if not isinstance(record, dict) or key not in record
+  ]
+  if missing:
+    raise errors.InputError(f'{path}: lacks the keys {", ".join(missing)}')
+  return record
+
+
+def _differences(new: Mapping, old: Mapping, prefix: str = ''):
+  for key in sorted({*new, *old}):
+    new_value, old_value = new.get(key), old.get(key)
+    if isinstance(new_value, dict) and isinstance(old_value, dict):
+      yield from _differences(new_value, old_value, f'{prefix}{key}.')
+    elif new_value != old_value:
+      yield f'{prefix}{key}', new_value, old_value
+
+
+def _git_hash() -> str | None:
+  """The commit of the code that runs; None where it is not a checkout."""
+  try:
+    result = subprocess.run(
+      ['git', 'describe', '--always', '--dirty', '--abbrev=40'],
+      cwd=pathlib.Path(__file__).parent,
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+  except (OSError, subprocess.CalledProcessError):
+    return None
+  return result.stdout.strip()

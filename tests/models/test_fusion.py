@@ -1,0 +1,291 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import special
+
+from empathy import errors
+from empathy.models import fusion, losses
+
+MODALITIES = ('text', 'audio', 'video')
+WIDTHS = {'text': 6, 'audio': 4, 'video': 5}
+SMALL = {
+  'gated_attention': {'width': 7, 'attention_width': 5, 'hidden': (6, 6)},
+  'gmu': {'width': 7, 'hidden': (6,)},
+  'concat': {'hidden': (6,)},
+  'late': {'hidden': (6,)},
+}
+
+
+def _batch(size=12, seed=0):
+  rng = np.random.default_rng(seed)
+  present = {m: rng.random(size) < 0.7 for m in MODALITIES}
+  present['text'] |= ~present['audio'] & ~present['video']
+  features = {
+    m: np.where(present[m][:, None], rng.normal(size=(size, d)), 0).astype('f4')
+    for m, d in WIDTHS.items()
+  }
+  return features, present, np.arange(size) < size - 2
+
+
+def _network(name, num_classes=3, **fields):
+  network = fusion.build(
+    name, num_classes, MODALITIES, **(SMALL[name] | fields)
+  )
+  features, present, rows = _batch()
+  variables = network.init(
+    jax.random.key(3), features, {}, present, rows, False
+  )
+  return network, variables
+
+
+def test_small_covers_every_fusion():
+  assert set(SMALL) == set(fusion.FUSIONS)
+
+
+def _dense(params, x):
+  return x @ params['kernel'] + params['bias']
+
+
+def _norm(params, stats, x):
+  scale = params['scale'] / np.sqrt(stats['var'] + 1e-5)
+  return (x - stats['mean']) * scale + params['bias']
+
+
+def _mlp(params, stats, x, num_blocks):
+  for i in range(num_blocks):
+    x = _dense(params[f'Dense_{i}'], x)
+    x = np.maximum(
+      _norm(params[f'BatchNorm_{i}'], stats[f'BatchNorm_{i}'], x), 0
+    )
+  return _dense(params[f'Dense_{num_blocks}'], x)
+
+
+def _perturbed(variables):
+  """Variables away from their special starting values, in float64."""
+  rng = np.random.default_rng(5)
+  return jax.tree.map(
+    lambda x: (
+      np.abs(x + 0.3 * rng.normal(size=x.shape)).astype(np.float64)
+      if x.ndim == 1
+      else np.asarray(x, np.float64)
+    ),
+    variables,
+  )
+
+
+def test_gated_attention_is_the_papers():
+  network, variables = _network('gated_attention')
+  variables = _perturbed(variables)
+  params = variables['params']['fusion']
+  stats = variables['batch_stats']['fusion']
+  features, present, rows = _batch()
+  output = network.apply(
+    jax.tree.map(jnp.float32, variables), features, {}, present, rows, False
+  )
+  gates, scores, gated = [], [], []
+  for m in MODALITIES:
+    z = _dense(params[f'project_{m}'], features[m].astype(np.float64))
+    z = _norm(params[f'normalize_{m}'], stats[f'normalize_{m}'], z)
+    gate = special.expit(_dense(params[f'gate_{m}'], z))
+    z = gate * z
+    gates.append(gate[:, 0])
+    gated.append(z)
+    scores.append(np.tanh(_dense(params[f'attend_{m}'], z)) @ params['query'])
+  mask = np.stack([present[m] for m in MODALITIES], 1)
+  scores = np.where(mask, np.stack(scores, 1), -np.inf)
+  attention = special.softmax(scores, axis=1)
+  fused = sum(attention[:, [i]] * gated[i] for i in range(3))
+  logits = _mlp(params['MLP_0'], stats['MLP_0'], fused, 2)
+  np.testing.assert_allclose(output.logits, logits, rtol=1e-4, atol=1e-4)
+  np.testing.assert_allclose(output.attention, attention, rtol=1e-4, atol=1e-6)
+  np.testing.assert_allclose(
+    output.gates, np.where(mask, np.stack(gates, 1), 0), rtol=1e-4
+  )
+
+
+def test_gmu_is_arevalos():
+  network, variables = _network('gmu')
+  variables = _perturbed(variables)
+  params = variables['params']['fusion']
+  features, present, rows = _batch()
+  output = network.apply(
+    jax.tree.map(jnp.float32, variables), features, {}, present, rows, False
+  )
+  joined = np.concatenate([features[m] for m in MODALITIES], 1)
+  gates = special.expit(_dense(params['gate'], joined.astype(np.float64)))
+  gates = gates.reshape(-1, 3, 7)
+  hidden = sum(
+    gates[:, i]
+    * np.tanh(_dense(params[f'project_{m}'], features[m]))
+    * present[m][:, None]
+    for i, m in enumerate(MODALITIES)
+  )
+  logits = _mlp(
+    params['MLP_0'], variables['batch_stats']['fusion']['MLP_0'], hidden, 1
+  )
+  np.testing.assert_allclose(output.logits, logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('hidden', [(), (6,)])
+def test_late_is_the_mean_of_what_is_there(hidden):
+  network, variables = _network('late', hidden=hidden)
+  features, present, rows = _batch()
+
+  def logits(shown):
+    shown = {m: shown[m] & np.ones(12, bool) for m in MODALITIES}
+    return np.asarray(
+      network.apply(variables, features, {}, shown, rows, False).logits
+    )
+
+  nothing = dict.fromkeys(MODALITIES, np.zeros(12, bool))
+  single = {m: logits(nothing | {m: present[m]}) for m in MODALITIES}
+  count = sum(present[m].astype(int) for m in MODALITIES)[:, None]
+  np.testing.assert_allclose(
+    logits(present), sum(single.values()) / count, rtol=1e-4, atol=1e-5
+  )
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_padding_does_not_matter(name):
+  network, variables = _network(name)
+  features, present, rows = _batch()
+  others = {m: np.where(rows[:, None], x, 9.0) for m, x in features.items()}
+
+  def run(x):
+    output, updates = network.apply(
+      variables,
+      x,
+      {},
+      present,
+      rows,
+      True,
+      rngs={'dropout': jax.random.key(0)},
+      mutable=['batch_stats'],
+    )
+    return output.logits[:10], updates
+
+  first, second = run(features), run(others)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6),
+    first,
+    second,
+  )
+
+
+def _biases_before_norm(params, where=''):
+  """Biases that BatchNorm subtracts again, as `jax.tree_util.keystr` says."""
+  for key, value in params.items():
+    if not isinstance(value, dict):
+      continue
+    norm = key.replace('Dense', 'BatchNorm').replace('project', 'normalize')
+    if norm != key and norm in params:
+      yield f"{where}['{key}']['bias']"
+    yield from _biases_before_norm(value, f"{where}['{key}']")
+
+
+@pytest.mark.parametrize('name', SMALL)
+@pytest.mark.parametrize('size', [1, 3])
+def test_every_parameter_receives_gradient(name, size):
+  network, variables = _network(name)
+  features, present, rows = _batch(size=32, seed=1)
+  view = MODALITIES[:size]
+  present = {m: present[m] & (m in view) for m in MODALITIES}
+  features = {
+    m: np.where(present[m][:, None], x, 0) for m, x in features.items()
+  }
+  rows = rows & np.any([present[m] for m in MODALITIES], axis=0)
+  targets = np.eye(3, dtype='f4')[np.arange(32) % 3]
+
+  def loss(params):
+    output, _ = network.apply(
+      variables | {'params': params},
+      features,
+      {},
+      present,
+      rows,
+      True,
+      rngs={'dropout': jax.random.key(7)},
+      mutable=['batch_stats'],
+    )
+    return losses.cross_entropy(output.logits, targets, rows) / 32
+
+  gradients = jax.grad(loss)(variables['params'])
+  before_norm = set(_biases_before_norm(variables['params']))
+  assert bool(before_norm)
+  for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
+    where = jax.tree_util.keystr(path)
+    assert np.isfinite(gradient).all(), where
+    absent = any(m in where for m in MODALITIES if m not in view)
+    unused_attention = size == 1 and ('attend' in where or 'query' in where)
+    if absent or unused_attention:
+      np.testing.assert_allclose(gradient, 0, atol=1e-7, err_msg=where)
+    elif where not in before_norm:
+      assert np.abs(gradient).max() > 1e-6, where
+
+
+def test_a_view_of_one_modality_attends_to_it_alone():
+  network, variables = _network('gated_attention')
+  features, _, rows = _batch()
+  present = {m: np.full(12, m == 'audio') for m in MODALITIES}
+  output = network.apply(variables, features, {}, present, rows, False)
+  np.testing.assert_array_equal(output.attention, [[0, 1, 0]] * 12)
+  assert (np.asarray(output.gates)[:, [0, 2]] == 0).all()
+
+
+def test_modality_dropout_zeroes_without_rescaling():
+  network, variables = _network('gated_attention', modality_dropout=0.999)
+  features, present, rows = _batch()
+  output, _ = network.apply(
+    variables,
+    features,
+    {},
+    present,
+    rows,
+    True,
+    rngs={'dropout': jax.random.key(0)},
+    mutable=['batch_stats'],
+  )
+  # With all modalities gone, equal scores are left: attention to equal parts.
+  mask = np.stack([present[m] for m in MODALITIES], 1)
+  bias = variables['params']['fusion']
+  scores = [
+    np.tanh(bias[f'attend_{m}']['bias']) @ bias['query'] for m in MODALITIES
+  ]
+  expected = special.softmax(np.where(mask, scores, -np.inf), axis=1)
+  np.testing.assert_allclose(output.attention, expected, rtol=1e-5)
+
+
+def test_unknown_names_are_told():
+  with pytest.raises(errors.InputError, match='gated_attention, gmu'):
+    fusion.build('gatd', 2, MODALITIES)
+  with pytest.raises(errors.InputError, match='no_such_module'):
+    fusion.build('no_such_module.Fusion', 2, MODALITIES)
+  with pytest.raises(errors.InputError, match=r'config.model.widht.*hidden'):
+    fusion.build('concat', 2, MODALITIES, widht=3)
+
+
+def test_a_fusion_of_ones_own_is_found_by_its_import_path():
+  network = fusion.build('empathy.models.fusion.Concat', 2, MODALITIES)
+  assert isinstance(network.fusion, fusion.Concat)
+
+
+def test_targets():
+  labels = np.array([0, 1, -1, -1, 1])
+  votes = np.array([[1, 3], [0, 0], [0, 0], [2, 2], [4, 0]])
+  hard = losses.target_distributions(labels, votes, 'labels')
+  np.testing.assert_array_equal(hard, [[1, 0], [0, 1], [0, 0], [0, 0], [0, 1]])
+  soft = losses.target_distributions(labels, votes, 'votes')
+  np.testing.assert_array_equal(
+    soft, [[0.25, 0.75], [0, 1], [0, 0], [0.5, 0.5], [1, 0]]
+  )
+
+
+def test_cross_entropy_of_distributions():
+  logits = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
+  targets = jnp.array([[0.5, 0.5, 0.0], [0, 0, 1.0]])
+  both = losses.cross_entropy(logits, targets, jnp.array([True, True]))
+  # By hand: (log 2 + log 4) / 2, and -log .8.
+  assert both == pytest.approx(1.0397208 + 0.2231436, rel=1e-6)
+  first = losses.cross_entropy(logits, targets, jnp.array([True, False]))
+  assert first == pytest.approx(1.0397208, rel=1e-6)

@@ -1,0 +1,60 @@
+"""Small corpora and configs for the tests of training."""
+
+import dataclasses
+import importlib.util
+import pathlib
+
+import ml_collections
+import numpy as np
+
+from empathy.corpora import corpus as corpora
+from empathy.corpora import simulate
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def config(
+  corpus: pathlib.Path, fusion: str = 'gated_attention', **overrides
+) -> ml_collections.ConfigDict:
+  """The default experiment, small: narrow layers, few epochs."""
+  path = ROOT / 'configs' / 'mixed_signals.py'
+  spec = importlib.util.spec_from_file_location('mixed_signals', path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  result = module.get_config(fusion)
+  for name, value in {
+    'width': 8,
+    'attention_width': 6,
+    'hidden': (8, 8),
+  }.items():
+    if name in result.model:
+      result.model[name] = value
+  result.update(
+    corpus=str(corpus), num_epochs=3, batch_size=16, num_seeds=2, num_folds=3
+  )
+  result.update(overrides)
+  return result.lock()
+
+
+def write_corpus(path: pathlib.Path, **changes) -> corpora.Corpus:
+  """Writes a simulated corpus of 90 clips, with `changes` to the corpus."""
+  parameters = simulate.Parameters(num_clips=90, num_groups=12, width=10)
+  corpus, _ = simulate.simulate(parameters, seed=3)
+  corpus = dataclasses.replace(corpus, **changes)
+  corpora.write(corpus, path)
+  return corpora.read(path, features=None)
+
+
+def sequences(features: corpora.Features, seed: int = 0) -> corpora.Features:
+  """Makes each pooled feature a noisy sequence of 1 to 5 steps."""
+  rng = np.random.default_rng(seed)
+  length = rng.integers(1, 6, len(features.clip))
+  values = np.repeat(features.values, length, axis=0)
+  noise = rng.normal(size=values.shape).astype(np.float32)
+  return corpora.Features(features.clip, values + 0.1 * noise, length)
+
+
+def without(features: corpora.Features, clips) -> corpora.Features:
+  """Pooled features, without those of some clips."""
+  keep = ~np.isin(features.clip, clips)
+  return corpora.Features(features.clip[keep], features.values[keep])

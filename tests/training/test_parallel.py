@@ -1,0 +1,207 @@
+"""Layouts agree with a plain loop, on forced host devices, in a subprocess."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_NUM_STEPS = 5
+# Both ways are float32, in another order of summation.
+_TOLERANCE = 2e-5
+
+
+def _run(folder: pathlib.Path) -> dict:
+  path = os.pathsep.join(str(p) for p in sys.path if p)
+  result = subprocess.run(
+    [sys.executable, __file__, str(folder)],
+    env=os.environ
+    | {
+      'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
+      'PYTHONPATH': path,
+    },
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 0, result.stderr[-3000:]
+  return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope='module')
+def found(tmp_path_factory):
+  return _run(tmp_path_factory.mktemp('parallel'))
+
+
+@pytest.mark.parametrize('mode', ['members', 'batch'])
+@pytest.mark.parametrize('devices', [1, 2, 4])
+def test_a_layout_agrees_with_a_plain_loop(found, mode, devices):
+  assert found[f'{mode} {devices}'] <= _TOLERANCE
+  # The tolerance is far below how far the parameters go.
+  assert found['moved'] >= 100 * _TOLERANCE
+
+
+def test_a_member_of_many_agrees_with_the_member_alone(found):
+  assert found['alone'] <= _TOLERANCE
+
+
+def test_an_epoch_compiles_once(found):
+  assert found['compiles'] == 1
+
+
+def _main(folder: pathlib.Path) -> None:
+  """Prints the largest differences from the plain loop, as JSON."""
+  import functools
+
+  import jax
+  import jax.numpy as jnp
+  import numpy as np
+  import optax
+  from test_step import Setting
+
+  from empathy.training import configuration, parallel, step
+
+  setting = Setting(folder)
+
+  program, data = setting.program, setting.device_data()
+  size = program.recipe.batch_size
+
+  @jax.jit
+  def change(member, variables, opt_state, rows, num_real, number):
+    inputs = step._inputs(program, data, member, member.view, rows)
+    real = jnp.arange(size) < num_real
+    per_epoch = -(-member.num_train // size)
+    total = per_epoch * program.recipe.num_epochs
+
+    def loss(params):
+      output, updates = program.network.apply(
+        variables | {'params': params},
+        *inputs,
+        real,
+        True,
+        rngs={'dropout': jax.random.fold_in(step._key(member, 2), number)},
+        mutable=['batch_stats'],
+      )
+      each = optax.softmax_cross_entropy(output.logits, data.targets[rows])
+      return (each * real).sum() / num_real, updates
+
+    params = variables['params']
+    gradients, updates = jax.grad(loss, has_aux=True)(params)
+    rate, beta1 = step.one_cycle(number, total, 1e-3)
+    changes, opt_state = step.optimizer(rate, beta1, program.recipe.l2).update(
+      gradients, opt_state, params
+    )
+    return updates | {'params': optax.apply_updates(params, changes)}, opt_state
+
+  def plain(index):
+    """Each step by itself: no map, no scan, the loss of the real rows."""
+    member = setting.member(index)
+    num_train = int(member.num_train)
+    per_epoch = -(-num_train // size)
+    state = step.init(program, data, member)
+    variables = {'params': state.params, 'batch_stats': state.batch_stats}
+    opt_state = state.opt_state
+    table = len(member.train_rows)
+    for number in range(_NUM_STEPS):
+      epoch, slot = divmod(number, per_epoch)
+      order = step._shuffle(member, jnp.int32(epoch), table)[:num_train]
+      rows = order[slot * size : (slot + 1) * size]
+      padded = jnp.pad(rows, (0, size - len(rows)))
+      variables, opt_state = change(
+        member, variables, opt_state, padded, len(rows), number
+      )
+    return variables
+
+  def laid_out(mode, num_devices, indices):
+    """The same steps, by `step.train_epoch` in the layout."""
+    layout = parallel.Layout(mode, jax.devices()[:num_devices])
+    program = configuration.make_program(
+      setting.config,
+      setting.corpus.classes,
+      setting.program.modalities,
+      setting.max_length,
+      layout,
+    )
+    chosen = jax.tree.map(lambda x: x[np.array(indices)], setting.members)
+    data, chunk = layout.replicate(setting.data), layout.shard(chosen)
+    state = layout.map(functools.partial(step.init, program), 1)(data, chunk)
+
+    def some_steps(data, member, state):
+      size = program.recipe.batch_size
+      per_epoch = -(-member.num_train // size)
+      share = size // num_devices if program.axis_name else size
+
+      def one(state, number):
+        epoch, slot = number // per_epoch, number % per_epoch
+        order = step._shuffle(member, epoch, 6 * size)
+        places = slot * size + jnp.arange(share)
+        if program.axis_name is not None:
+          places += jax.lax.axis_index(program.axis_name) * share
+        real = places < member.num_train
+        state, loss = step._train_step(
+          program, data, member, state, order[places], real, number
+        )
+        return state, loss
+
+      return jax.lax.scan(one, state, jnp.arange(_NUM_STEPS))
+
+    state, _ = layout.update(some_steps, 1)(data, chunk, state)
+    state = layout.gather(state)
+    return {'params': state.params, 'batch_stats': state.batch_stats}
+
+  def difference(one, other):
+    return max(
+      float(np.abs(np.asarray(x) - np.asarray(y)).max())
+      for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    )
+
+  # Eight members: two for each of four devices.
+  indices = [0, 3, 11, 17, 20, 33, 40, 41]
+  expected = [plain(index) for index in indices]
+  result = {}
+  for mode in parallel.MODES:
+    for num_devices in (1, 2, 4):
+      got = laid_out(mode, num_devices, indices)
+      result[f'{mode} {num_devices}'] = max(
+        difference(jax.tree.map(lambda x, i=i: x[i], got), expected[i])
+        for i in range(len(indices))
+      )
+  alone = laid_out('members', 1, [17])
+  result['alone'] = difference(
+    jax.tree.map(lambda x: x[0], alone), expected[indices.index(17)]
+  )
+  start = setting.member(0)
+  start = step.init(setting.program, setting.device_data(), start)
+  result['moved'] = difference(start.params, expected[0]['params'])
+
+  layout = parallel.Layout('members', jax.devices()[:2])
+  chunk = layout.shard(
+    jax.tree.map(lambda x: x[np.array(indices)], setting.members)
+  )
+  data = layout.replicate(setting.data)
+  state = layout.map(functools.partial(step.init, setting.program), 1)(
+    data, chunk
+  )
+  compiles = []
+  jax.monitoring.register_event_duration_secs_listener(
+    lambda event, *_, **__: (
+      compiles.append(event)
+      if event.endswith('backend_compile_duration')
+      else None
+    )
+  )
+  now = [layout.replicate(np.int32(epoch)) for epoch in range(3)]
+  compiles.clear()
+  run = layout.update(
+    functools.partial(step.train_epoch, setting.program), num_shared=2
+  )
+  for epoch in now:
+    state, _ = run(data, epoch, chunk, state)
+  result['compiles'] = len(compiles)
+  print(json.dumps(result))
+
+
+if __name__ == '__main__':
+  _main(pathlib.Path(sys.argv[1]))

@@ -1,0 +1,279 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import small
+
+from empathy.corpora import builder
+from empathy.corpora import corpus as corpora
+from empathy.models import losses
+from empathy.training import configuration, members, parallel, step
+
+
+def _pytorch_one_cycle(step_, total, peak):
+  """torch.optim.lr_scheduler.OneCycleLR's arithmetic, in float64."""
+  ends = [0.3 * total - 1, total - 1]
+  phases = [
+    (0, ends[0], peak / 25, peak, 0.95, 0.85),
+    (ends[0], ends[1], peak, peak / 25e4, 0.85, 0.95),
+  ]
+  for start, end, rate0, rate1, beta0, beta1 in phases:
+    if step_ <= end or end == ends[1]:
+      share = (step_ - start) / (end - start)
+      weight = (1 + np.cos(np.pi * share)) / 2
+      return rate1 + (rate0 - rate1) * weight, beta1 + (beta0 - beta1) * weight
+  raise AssertionError
+
+
+@pytest.mark.parametrize('total', [10, 97, 1000])
+def test_one_cycle_is_pytorchs(total):
+  steps = np.arange(total)
+  found = jax.vmap(lambda s: step.one_cycle(s, total, 1e-3))(steps)
+  expected = np.array([_pytorch_one_cycle(s, total, 1e-3) for s in steps]).T
+  np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=1e-9)
+  np.testing.assert_allclose(found[1], expected[1], rtol=1e-5)
+  # What the schedule is known by.
+  assert found[0][0] == pytest.approx(4e-5, rel=1e-5)
+  assert found[0].max() == pytest.approx(1e-3, rel=0.06 if total < 20 else 2e-3)
+  assert found[0][-1] == pytest.approx(4e-9, rel=1e-2)
+  assert found[1][0] == pytest.approx(0.95)
+
+
+def test_optimizer_is_adam_with_l2_and_a_moving_beta1():
+  rng = np.random.default_rng(0)
+  gradients = rng.normal(size=(6, 4))
+  betas = [0.95, 0.9, 0.85, 0.86, 0.9, 0.95]
+  l2, rate = 0.01, 0.1
+  x = m = v = np.zeros(4)
+  x = x + 1.0
+  params = jnp.ones(4)
+  state = step.optimizer(0.0, 0.0, l2).init(params)
+  for t, (g, beta) in enumerate(zip(gradients, betas, strict=True), start=1):
+    updates, state = step.optimizer(rate, beta, l2).update(
+      jnp.asarray(g, jnp.float32), state, params
+    )
+    params = optax.apply_updates(params, updates)
+    g = g + l2 * x
+    m, v = beta * m + (1 - beta) * g, 0.999 * v + 0.001 * g * g
+    step_size = rate / (1 - beta**t)
+    x = x - step_size * m / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(params, x, rtol=1e-5)
+
+
+class Setting:
+  """A small study, ready to train."""
+
+  def __init__(self, tmp_path, fusion='gated_attention', mode='members', **kw):
+    self.corpus = small.write_corpus(tmp_path / 'corpus', **kw)
+    self.config = small.config(tmp_path / 'corpus', fusion, parallel=mode)
+    self.dataset = builder.load(self.corpus, tmp_path / 'tfds')
+    self.fold_of, self.parts = members.folds(self.dataset, 3, 0)
+    targets = losses.target_distributions(
+      self.dataset.labels, self.dataset.votes, 'labels'
+    )
+    self.data, self.max_length = members.data(
+      self.dataset.features, self.dataset.labels, targets
+    )
+    views = members.views((), tuple(self.dataset.features))
+    self.names, self.members = members.make(
+      self.dataset, self.data, views, (5, 6), self.parts
+    )
+    self.layout = parallel.Layout(mode, jax.devices()[:1])
+    self.program = configuration.make_program(
+      self.config,
+      self.corpus.classes,
+      tuple(self.dataset.features),
+      self.max_length,
+      self.layout,
+    )
+
+  def member(self, index):
+    return jax.tree.map(lambda x: jnp.asarray(x[index]), self.members)
+
+  def device_data(self):
+    return jax.tree.map(jnp.asarray, self.data)
+
+
+@pytest.fixture(scope='module')
+def setting(tmp_path_factory):
+  return Setting(tmp_path_factory.mktemp('setting'))
+
+
+def test_member_names_and_parts(setting):
+  assert len(setting.names) == 7 * 3 * 2 == len(set(setting.names))
+  for index, name in enumerate(setting.names):
+    member = setting.member(index)
+    train = np.asarray(member.train_rows)[: int(member.num_train)]
+    val = np.asarray(member.val_rows)[: int(member.num_val)]
+    groups = setting.dataset.groups
+    held_out = setting.parts[name.fold].held_out
+    assert not set(groups[train]) & set(groups[val])
+    assert not set(groups[train]) & set(groups[held_out])
+    assert (setting.fold_of[val] == (name.fold + 1) % 3).all()
+
+
+def test_standardisation_is_of_the_members_training_clips(setting):
+  index = next(i for i, name in enumerate(setting.names) if name.fold == 1)
+  member = setting.member(index)
+  train = setting.parts[1].train
+  values = setting.dataset.features['audio'].values[train].astype(np.float64)
+  np.testing.assert_allclose(member.mean['audio'], values.mean(0), rtol=1e-4)
+  np.testing.assert_allclose(
+    member.scale['audio'], 1 / (values.std(0) + 1e-6), rtol=1e-4
+  )
+
+
+def test_shuffle_uses_every_training_clip_once(setting):
+  member = setting.member(0)._replace(num_train=jnp.int32(40))
+  orders = [
+    np.asarray(step._shuffle(member, jnp.int32(epoch), 64))
+    for epoch in range(3)
+  ]
+  for order in orders:
+    assert sorted(order[:40]) == sorted(np.asarray(member.train_rows)[:40])
+  assert (orders[0][:40] != orders[1][:40]).any()
+
+
+def test_members_do_not_share_randomness(setting):
+  keys = jax.vmap(lambda m: jax.random.key_data(step._key(m, 0)))(
+    setting.members
+  )
+  assert len(np.unique(np.asarray(keys), axis=0)) == len(setting.names)
+
+
+def test_a_member_with_fewer_clips_rests(setting):
+  """A member's result does not depend on how many slots others need."""
+  member = setting.member(0)
+  num = int(member.num_train)
+  data = setting.device_data()
+  fewer = member._replace(num_train=jnp.int32(num - 20))
+  short = fewer._replace(train_rows=member.train_rows[: num - 20])
+  state = step.init(setting.program, data, member)
+  results = []
+  for which in (fewer, short):
+    # The shuffle draws for as many rows as the table has; keep the order.
+    def ordered(member, epoch, size):
+      rows = member.train_rows[: num - 20]
+      return jnp.pad(rows, (0, size - len(rows)))
+
+    original, step._shuffle = step._shuffle, ordered
+    try:
+      results.append(
+        step.train_epoch(setting.program, data, jnp.int32(0), which, state)
+      )
+    finally:
+      step._shuffle = original
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6),
+    *results,
+  )
+  count = results[0][0].opt_state[1].count
+  assert int(count) == -(-(num - 20) // 16)
+
+
+def test_the_best_epoch_is_the_first_of_equals(setting):
+  member, data = setting.member(3), setting.device_data()
+  run = jax.jit(
+    lambda epoch, state: step.train_epoch(
+      setting.program, data, epoch, member, state
+    )
+  )
+  state = step.init(setting.program, data, member)
+  best, kept = -1.0, None
+  for epoch in range(6):
+    state, metrics = run(jnp.int32(epoch), state)
+    if metrics['val/accuracy'] > best:
+      best, kept = float(metrics['val/accuracy']), (epoch, state.params)
+    assert int(state.best_epoch) == kept[0]
+    jax.tree.map(np.testing.assert_array_equal, state.best_params, kept[1])
+
+
+def test_what_is_not_in_the_view_does_not_matter(setting):
+  index = next(
+    i for i, name in enumerate(setting.names) if name.view == 'text+video'
+  )
+  member = setting.member(index)
+  data = setting.device_data()
+  other = data._replace(
+    values=data.values | {'audio': data.values['audio'] * -7 + 3}
+  )
+  state = step.init(setting.program, data, member)
+  epoch = jnp.int32(0)
+  first = step.train_epoch(setting.program, data, epoch, member, state)
+  second = step.train_epoch(setting.program, other, epoch, member, state)
+  jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_presence_and_sequences(tmp_path):
+  """Sequences are cut to their steps; absent clips are zero and not present."""
+  corpus = small.write_corpus(tmp_path / 'made')
+  features = dict(corpus.features)
+  features['audio'] = small.sequences(features['audio'])
+  features['video'] = small.without(features['video'], [4, 7])
+  setting = Setting(tmp_path, features=features)
+  assert setting.max_length == {'audio': 5}
+  member = setting.member(len(setting.names) - 1)
+  rows = jnp.arange(len(setting.dataset.ids))
+  inputs, steps, present = step._inputs(
+    setting.program, setting.device_data(), member, member.view, rows
+  )
+  by_id = dict(zip(corpus.ids.tolist(), range(len(rows)), strict=True))
+  order = np.array([by_id[clip] for clip in setting.dataset.ids.tolist()])
+  length = features['audio'].length[order]
+  np.testing.assert_array_equal(np.asarray(steps['audio']).sum(1), length)
+  starts = np.cumsum(features['audio'].length) - features['audio'].length
+  for row in (0, 13, 50):
+    start = starts[order[row]]
+    raw = features['audio'].values[start : start + length[row]]
+    expected = (raw - member.mean['audio']) * member.scale['audio']
+    np.testing.assert_allclose(
+      inputs['audio'][row, : length[row]],
+      np.clip(expected, -10, 10),
+      rtol=1e-4,
+      atol=1e-5,
+    )
+    assert (np.asarray(inputs['audio'])[row, length[row] :] == 0).all()
+  absent = np.isin(order, [4, 7])
+  np.testing.assert_array_equal(~np.asarray(present['video']), absent)
+  assert (np.asarray(inputs['video'])[absent] == 0).all()
+
+
+def test_views_by_name():
+  modalities = ('text', 'audio', 'video')
+  assert members.views((), modalities)[-1] == modalities
+  assert len(members.views((), modalities)) == 7
+  assert members.views(('video+text,audio',), modalities) == (
+    ('audio',),
+    ('text', 'video'),
+  )
+  with pytest.raises(ValueError, match='smell'):
+    members.views(('text+smell',), modalities)
+
+
+def test_folds_of_a_split(setting):
+  split = np.array(['train', 'val', 'test'] * 30)
+  dataset = builder.dataclasses.replace(setting.dataset, split=split)
+  fold_of, parts = members.folds(dataset, 5, 0)
+  assert list(parts) == [0]
+  np.testing.assert_array_equal(fold_of, np.where(split == 'test', 0, -1))
+  np.testing.assert_array_equal(parts[0].val, split == 'val')
+
+
+def test_a_member_without_clips_is_told(setting):
+  split = np.array(['train', 'test'] * 45)
+  dataset = builder.dataclasses.replace(setting.dataset, split=split)
+  _, parts = members.folds(dataset, 5, 0)
+  with pytest.raises(ValueError, match='view text, fold 0: no labelled clip'):
+    members.make(dataset, setting.data, [('text',)], (1,), parts)
+
+
+def test_unlabelled_clips_teach_nothing(setting):
+  labels = setting.dataset.labels.copy()
+  labels[::3] = corpora.UNLABELLED
+  dataset = builder.dataclasses.replace(setting.dataset, labels=labels)
+  targets = losses.target_distributions(labels, dataset.votes, 'labels')
+  data, _ = members.data(dataset.features, labels, targets)
+  _, found = members.make(dataset, data, [('text',)], (1,), setting.parts)
+  rows = found.train_rows[0, : found.num_train[0]]
+  assert (labels[rows] >= 0).all()
