@@ -1,0 +1,492 @@
+"""Can the data bear the study? What is checked before any answer is read."""
+
+import hashlib
+import itertools
+
+import numpy as np
+from scipy import special
+
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import ambiguity, humans, resampling
+from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation.findings import Estimate, Findings
+
+OK, WARNING, FAIL = 'ok', 'warning', 'fail'
+
+# Below these, figures still come out, but with a warning.
+_FEW_GROUPS = 20
+_FEW_CLIPS_OF_A_CLASS = 10
+_FEW_VOTES = 3
+_LARGE_GROUP = 0.2
+_LARGE_CLASS = 0.8
+_GAIN = 0.01
+_POWER = 0.8
+_MAX_PAIRS = 100
+
+
+def answer(
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None,
+) -> Findings:
+  """Leakage, baselines, duplicates, balance, votes, coverage and groups.
+
+  Args:
+    corpus: read with what features it has; those tell coverage and duplicates.
+    predictions: their folds tell what was held out from what; without them the
+      corpus' own split or folds do.
+
+  Returns:
+    Statistics `data.*` without intervals, the tables `data_checks`,
+    `class_balance`, `votes_per_clip` and, if there are any, `duplicates`.
+  """
+  found = Findings()
+  found.tables['data_checks'] = []
+  _check_leakage(found, corpus, predictions)
+  _check_groups(found, corpus)
+  _check_duplicates(found, corpus)
+  _check_coverage(found, corpus)
+  _check_classes(found, corpus)
+  _check_votes(found, corpus)
+  _check_label(found, corpus)
+  return found
+
+
+def held_out(
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None,
+) -> list[np.ndarray]:
+  """Which fold each clip was held out in, once for every way it was done.
+
+  Args:
+    corpus: its split counts before all else: test clips against the others.
+    predictions: their members' folds count before the corpus' own.
+
+  Returns:
+    Arrays (N,) int64: the fold; -1 for clips that are never held out, which
+    count as training clips only where the corpus has a split. Empty if nobody
+    says what was held out.
+  """
+  if corpus.split is not None:
+    return [np.where(corpus.split == 'test', 0, -1)]
+  if predictions is not None:
+    members = np.concatenate(
+      [predictions.folds[view] for view in predictions.views]
+      or [np.empty((0, len(corpus.ids)), np.int32)]
+    )
+    return list(np.unique(members, axis=0).astype(np.int64))
+  if corpus.fold is not None:
+    return [corpus.fold.astype(np.int64)]
+  return []
+
+
+def group_leakage(groups: np.ndarray, folds: np.ndarray, split: bool) -> float:
+  """The share of held-out clips whose group has clips in training, too.
+
+  Args:
+    groups: (N,) int, from 0.
+    folds: (N,) int, the fold that a clip is held out in, -1 if in none.
+    split: whether clips that are in no fold are training clips.
+
+  Returns:
+    The share of the held-out clips.
+  """
+  out = folds >= 0
+  counted = out | split
+  lowest = np.full(groups.max() + 1, np.iinfo(np.int64).max)
+  highest = np.full(groups.max() + 1, -1)
+  np.minimum.at(lowest, groups[counted], folds[counted])
+  np.maximum.at(highest, groups[counted], folds[counted])
+  return float((lowest != highest)[groups[out]].mean())
+
+
+def majority_accuracies(
+  groups: np.ndarray,
+  labels: np.ndarray,
+  folds: np.ndarray,
+  split: bool,
+  num_classes: int,
+) -> tuple[float, float]:
+  """What the label frequencies of the training clips alone achieve.
+
+  Args:
+    groups: (N,) int, from 0.
+    labels: (N,) int, negative where unlabelled.
+    folds: (N,) int, the fold that a clip is held out in, -1 if in none.
+    split: whether clips that are in no fold are training clips.
+    num_classes: C.
+
+  Returns:
+    The accuracy on held-out clips of always saying the training clips'
+    commonest label, and of saying the commonest among training clips of the
+    clip's own group where there are such. Without leakage they are the same.
+    Where nothing is left to train on, the held-out clips take its place in the
+    former.
+  """
+  labelled = labels >= 0
+  counted = labelled & ((folds >= 0) | split)
+  num_groups = int(groups.max()) + 1
+  cell = groups * num_classes + labels
+  by_group = _counts(cell[counted], num_groups, num_classes)
+  hits, group_hits, total = 0, 0, 0
+  for fold in np.unique(folds[labelled & (folds >= 0)]):
+    out = labelled & (folds == fold)
+    own = _counts(cell[out], num_groups, num_classes)
+    training = by_group - own
+    overall = training.sum(axis=0)
+    common = np.argmax(overall if overall.any() else own.sum(axis=0))
+    guess = np.where(training.any(axis=1), training.argmax(axis=1), common)
+    hits += np.count_nonzero(labels[out] == common)
+    group_hits += np.count_nonzero(labels[out] == guess[groups[out]])
+    total += np.count_nonzero(out)
+  return hits / total, group_hits / total
+
+
+def duplicate_pairs(features: corpus_lib.Features) -> np.ndarray:
+  """Clips whose features are the same to the last bit.
+
+  Args:
+    features: of one modality.
+
+  Returns:
+    (D, 2) int, rows of the corpus: a clip and the first one that is the same.
+  """
+  values = np.ascontiguousarray(features.values)
+  ends = (
+    np.arange(len(values)) + 1
+    if features.length is None
+    else np.cumsum(features.length)
+  )
+  first: dict[bytes, int] = {}
+  pairs = []
+  for clip, (start, end) in zip(
+    features.clip.tolist(),
+    itertools.pairwise([0, *ends.tolist()]),
+    strict=True,
+  ):
+    digest = hashlib.blake2b(values[start:end]).digest()
+    if digest in first:
+      pairs.append((clip, first[digest]))
+    else:
+      first[digest] = clip
+  return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def smallest_effect(difference: Estimate) -> Estimate:
+  """The difference that data like these would find four times in five.
+
+  (q + z_.80) standard errors, q such errors being half the interval.
+
+  Args:
+    difference: a paired difference with an interval.
+
+  Returns:
+    The estimate, without an interval.
+  """
+  reach = max(
+    difference.high - difference.estimate, difference.estimate - difference.low
+  )
+  normal = special.ndtri((1 + resampling.LEVEL) / 2)
+  return Estimate(
+    float(reach * (1 + special.ndtri(_POWER) / normal)),
+    n=difference.n,
+    method=f'half the interval, enlarged to a power of {_POWER:.0%}',
+  )
+
+
+def check_row(
+  check: str, value: float | None, verdict: str, sentence: str
+) -> dict[str, object]:
+  """A row of the table `data_checks`."""
+  return {
+    'check': check,
+    'value': value,
+    'verdict': verdict,
+    'sentence': sentence,
+  }
+
+
+def _note(
+  found: Findings, check: str, value: float, verdict: str, sentence: str, n: int
+) -> None:
+  """Adds the statistic `data.<check>` and its row."""
+  found.add(
+    f'data.{check}', Estimate(float(value), n=n, method='counted, no interval')
+  )
+  found.tables['data_checks'].append(
+    check_row(check, float(value), verdict, sentence)
+  )
+
+
+def _check_leakage(
+  found: Findings,
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None,
+) -> None:
+  ways = held_out(corpus, predictions)
+  ways = [folds for folds in ways if (folds >= 0).any()]
+  if not ways:
+    found.skipped['data.group_leakage'] = (
+      'Nothing says which clips were held out from which.'
+    )
+    found.skipped['data.group_majority_accuracy'] = found.skipped[
+      'data.group_leakage'
+    ]
+    ways = [np.zeros(len(corpus.ids), np.int64)]
+    held = False
+  else:
+    held = True
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  split = corpus.split is not None
+  if held:
+    num_out = int((np.stack(ways) >= 0).any(axis=0).sum())
+    leaked = np.mean([group_leakage(groups, folds, split) for folds in ways])
+    _note(
+      found,
+      'group_leakage',
+      leaked,
+      FAIL if leaked else OK,
+      f'{_percent(leaked)} of the held-out clips belong to a group that is in '
+      'the training data too.'
+      if leaked
+      else 'No group is on both sides of a split.',
+      num_out,
+    )
+  labelled = corpus.labels != corpus_lib.UNLABELLED
+  ways = [folds for folds in ways if (labelled & (folds >= 0)).any()]
+  if not ways:
+    for name in ('majority_accuracy', 'group_majority_accuracy'):
+      found.skipped[f'data.{name}'] = 'No held-out clip has a label.'
+    return
+  majority, by_group = np.mean(
+    [
+      majority_accuracies(
+        groups, corpus.labels, folds, split, len(corpus.classes)
+      )
+      for folds in ways
+    ],
+    axis=0,
+  )
+  n = int((labelled & (np.stack(ways) >= 0).any(axis=0)).sum())
+  _note(
+    found,
+    'majority_accuracy',
+    majority,
+    OK,
+    f'Always saying the commonest label is right on {_percent(majority)} of '
+    'the clips.',
+    n,
+  )
+  if held:
+    gain = by_group - majority
+    _note(
+      found,
+      'group_majority_accuracy',
+      by_group,
+      FAIL if gain > _GAIN else OK,
+      'Saying the commonest label that the training data have in the group of '
+      f'the clip is right on {_percent(by_group)} of the clips, '
+      + (
+        f'{_points(gain)} points above the commonest label of all: '
+        'a model can win by knowing the group.'
+        if gain > _GAIN
+        else 'no better than the commonest label of all.'
+      ),
+      n,
+    )
+
+
+def _check_groups(found: Findings, corpus: corpus_lib.Corpus) -> None:
+  sizes = np.unique(corpus.groups, return_counts=True)[1]
+  n = len(corpus.ids)
+  _note(
+    found,
+    'num_groups',
+    len(sizes),
+    OK if len(sizes) >= _FEW_GROUPS else WARNING,
+    f'There are {len(sizes)} groups of {sizes.min()} to {sizes.max()} clips '
+    f'(median {np.median(sizes):g})'
+    + (
+      '.'
+      if len(sizes) >= _FEW_GROUPS
+      else f'; with fewer than {_FEW_GROUPS}, intervals are rough.'
+    ),
+    n,
+  )
+  largest = sizes.max() / n
+  _note(
+    found,
+    'largest_group_share',
+    largest,
+    WARNING if largest > _LARGE_GROUP else OK,
+    f'The largest group has {_percent(largest)} of the clips.',
+    n,
+  )
+
+
+def _check_duplicates(found: Findings, corpus: corpus_lib.Corpus) -> None:
+  if not corpus.features:
+    found.skipped['data.duplicates'] = (
+      'The corpus has no features, so repeated clips cannot be told.'
+    )
+    return
+  rows, repeated = [], set()
+  for modality, features in corpus.features.items():
+    pairs = duplicate_pairs(features)
+    repeated.update(pairs[:, 0].tolist())
+    for clip, first in pairs[: _MAX_PAIRS - len(rows)].tolist():
+      rows.append(
+        {
+          'modality': modality,
+          'id': str(corpus.ids[clip]),
+          'same_as': str(corpus.ids[first]),
+          'same_group': bool(corpus.groups[clip] == corpus.groups[first]),
+        }
+      )
+  if rows:
+    found.tables['duplicates'] = rows
+  share = len(repeated) / len(corpus.ids)
+  _note(
+    found,
+    'duplicates',
+    share,
+    WARNING if repeated else OK,
+    f'{len(repeated)} clips ({_percent(share)}) have exactly the features of '
+    'another clip in some modality.'
+    if repeated
+    else 'No two clips have the same features.',
+    len(corpus.ids),
+  )
+
+
+def _check_coverage(found: Findings, corpus: corpus_lib.Corpus) -> None:
+  for modality in corpus.modalities:
+    if modality not in corpus.features:
+      found.skipped[f'data.{modality}.coverage'] = (
+        f'The corpus has no {modality} features.'
+      )
+      continue
+    share = len(corpus.features[modality].clip) / len(corpus.ids)
+    _note(
+      found,
+      f'{modality}.coverage',
+      share,
+      OK if share == 1 else WARNING,
+      f'{_percent(share)} of the clips have {modality} features.',
+      len(corpus.ids),
+    )
+
+
+def _check_classes(found: Findings, corpus: corpus_lib.Corpus) -> None:
+  labelled = corpus.labels != corpus_lib.UNLABELLED
+  total = int(labelled.sum())
+  if not total:
+    found.skipped['data.largest_class_share'] = 'No clip has a label.'
+    return
+  count = np.bincount(corpus.labels[labelled], minlength=len(corpus.classes))
+  found.tables['class_balance'] = [
+    {'class': name, 'num_clips': int(number), 'share': float(number / total)}
+    for name, number in zip(corpus.classes, count, strict=True)
+  ]
+  if total < len(labelled):
+    share = total / len(labelled)
+    _note(
+      found,
+      'labelled_share',
+      share,
+      WARNING,
+      f'{_percent(share)} of the clips have a label; figures that need one '
+      'leave the others out.',
+      len(labelled),
+    )
+  largest, rarest = int(count.argmax()), int(count.argmin())
+  share = count[largest] / total
+  sentence = (
+    f'The largest class, {corpus.classes[largest]}, has {_percent(share)} of '
+    f'the labelled clips; the smallest, {corpus.classes[rarest]}, has '
+    f'{count[rarest]}.'
+  )
+  rare = count[rarest] < _FEW_CLIPS_OF_A_CLASS
+  _note(
+    found,
+    'largest_class_share',
+    share,
+    WARNING if share > _LARGE_CLASS or rare else OK,
+    sentence,
+    total,
+  )
+
+
+def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
+  if corpus.votes is None:
+    found.skipped['data.votes_per_clip'] = 'The corpus has no votes.'
+    return
+  rows = []
+  for condition in corpus.conditions:
+    number = corpus.vote_counts(condition).sum(axis=1)
+    voted = number[number > 0]
+    if not len(voted):
+      continue
+    rows.append(
+      {
+        'condition': condition,
+        'num_clips': len(voted),
+        'num_votes': int(voted.sum()),
+        'min': int(voted.min()),
+        'median': float(np.median(voted)),
+        'max': int(voted.max()),
+      }
+    )
+  found.tables['votes_per_clip'] = rows
+  votes, _ = ambiguity.speaking_votes(corpus)
+  number = votes.sum(axis=1)
+  voted = number[number > 0]
+  median = float(np.median(voted))
+  without = int((number == 0).sum())
+  _note(
+    found,
+    'votes_per_clip',
+    median,
+    OK if median >= _FEW_VOTES and not without else WARNING,
+    f'The median clip has {median:g} votes that speak for it'
+    + (f'; {without} clips have none.' if without else '.'),
+    len(voted),
+  )
+
+
+def _check_label(found: Findings, corpus: corpus_lib.Corpus) -> None:
+  if corpus.votes is None:
+    return
+  votes, condition = ambiguity.speaking_votes(corpus)
+  chosen = votes.any(axis=1) & (corpus.labels != corpus_lib.UNLABELLED)
+  if not chosen.any():
+    return
+  same = votes.argmax(axis=1)[chosen] == corpus.labels[chosen]
+  circular = humans.votes_made_label(votes, corpus.labels)
+  where = 'all votes' if condition is None else f'the votes in {condition}'
+  _note(
+    found,
+    'label_is_plurality',
+    same.mean(),
+    WARNING if circular else OK,
+    f'The label is the plurality of {where} on {_percent(same.mean())} of the '
+    'clips'
+    + (
+      ': it was made from them, so their accuracy is partly their own echo.'
+      if circular
+      else '.'
+    ),
+    int(chosen.sum()),
+  )
+
+
+def _counts(cell: np.ndarray, num_rows: int, num_columns: int) -> np.ndarray:
+  counts = np.bincount(cell, minlength=num_rows * num_columns)
+  return counts.reshape(num_rows, num_columns)
+
+
+def _percent(share: float) -> str:
+  return f'{100 * share:.1f} %'
+
+
+def _points(share: float) -> str:
+  return f'{100 * share:.1f}'

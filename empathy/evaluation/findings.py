@@ -1,0 +1,102 @@
+"""What an answered question consists of: estimates, tables and curves."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+Scalar = str | int | float | bool | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+  """One statistic with its uncertainty; what cannot be told is None.
+
+  Attributes:
+    estimate: the figure; None only if it is undefined, and then `method` says
+      why and the figure goes to the skipped ones.
+    low: lower end of the interval.
+    high: upper end of the interval.
+    level: the interval's nominal coverage; None without an interval.
+    p: p-value against the statistic's natural null, if it has one.
+    p_adjusted: the p-value after Holm's correction within its family.
+    n: the clips that the figure rests on.
+    method: in words, how the interval was made, or why there is none.
+  """
+
+  estimate: float | None
+  low: float | None = None
+  high: float | None = None
+  level: float | None = None
+  p: float | None = None
+  p_adjusted: float | None = None
+  n: int = 0
+  method: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """A place in a table that shows a field of a statistic of the study."""
+
+  name: str
+  field: str = 'estimate'
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+  """The answer to one question of the study.
+
+  Attributes:
+    statistics: by dotted name.
+    skipped: name or question to one sentence that says what is missing.
+    primary: the statistic whose p-value is corrected with the other questions'.
+    num_candidates: among how many statistics the primary was chosen by its
+      value; its p-value is multiplied by it (Bonferroni).
+    families: names whose p-values are corrected together; without the primary.
+    tables: rows of scalars or of `Cell`s, which are filled in after the
+      p-values are corrected.
+    curves: data of figures.
+  """
+
+  statistics: dict[str, Estimate] = dataclasses.field(default_factory=dict)
+  skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+  primary: str | None = None
+  num_candidates: int = 1
+  families: list[list[str]] = dataclasses.field(default_factory=list)
+  tables: dict[str, list[dict[str, Any]]] = dataclasses.field(
+    default_factory=dict
+  )
+  curves: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+  def add(
+    self,
+    name: str,
+    estimate: Estimate,
+    undefined: str = 'The figure is undefined for these data.',
+  ) -> None:
+    """Keeps a statistic; where it is undefined, says so among the skipped."""
+    if estimate.estimate is None:
+      self.skipped[name] = undefined
+    else:
+      self.statistics[name] = estimate
+
+
+def interval_cells(name: str, column: str) -> dict[str, Cell]:
+  """The cells of a statistic and its interval, under `column`."""
+  return {
+    column: Cell(name),
+    f'{column}_low': Cell(name, 'low'),
+    f'{column}_high': Cell(name, 'high'),
+  }
+
+
+def filled(
+  rows: list[dict[str, Any]], statistics: Mapping[str, Estimate]
+) -> list[dict[str, Scalar]]:
+  """The rows with every `Cell` replaced by its value, None where skipped."""
+
+  def value(cell: Any) -> Scalar:
+    if not isinstance(cell, Cell):
+      return cell
+    return getattr(statistics.get(cell.name), cell.field, None)
+
+  return [{key: value(cell) for key, cell in row.items()} for row in rows]

@@ -1,0 +1,260 @@
+"""The report: a study as one page that reads like a short paper.
+
+`render` only puts together what the sections say; it is given every number and
+computes none. The page needs nothing but itself: no network, no script.
+"""
+
+import pathlib
+import re
+
+import jinja2
+import markupsafe
+
+import empathy
+from empathy.evaluation import plots, sections, wording
+from empathy.evaluation.sections.parts import Figure, Section, Table
+from empathy.evaluation.study import Study
+
+_TEMPLATES = pathlib.Path(__file__).parent / 'templates'
+# A number and its unit, or an interval, stays on one line.
+_UNBROKEN = re.compile(
+  r'[−+]?\d[\d.,]* (?:%|points?\b)|\b[pn] (?:=|&lt;) [\d.,]+|&lt; \.\d+'
+  r'|p-values?'
+)
+# As many sentences as the answer has at least, where the study holds so many.
+_FEWEST = 3
+
+# What the report's words and columns mean, shown where the study has a
+# statistic of a name that matches.
+_DEFINITIONS = (
+  (
+    'Accuracy',
+    r'views\.[^.]*\.accuracy',
+    'Share of clips whose most probable class is the label; the mean over '
+    'seeds of each seed’s held-out predictions, pooled over folds. Ties go to '
+    'the class named first.',
+  ),
+  (
+    'Mean over folds',
+    r'views\..*\.accuracy_fold_mean',
+    'The unweighted mean of the folds’ accuracies, as papers often give it.',
+  ),
+  (
+    'Seeds averaged',
+    r'views\..*\.ensemble_accuracy',
+    'Accuracy after averaging the probabilities of all seeds.',
+  ),
+  (
+    'Macro and weighted F1',
+    r'views\..*\.macro_f1',
+    'Harmonic mean of precision and recall by class; the mean over classes, '
+    'plain or weighted by the number of clips.',
+  ),
+  (
+    'NLL, Brier',
+    r'views\..*\.nll',
+    'Mean negative logarithm of the label’s probability, in nats; squared '
+    'error of the probabilities, summed over classes, mean over clips. Lower '
+    'is better.',
+  ),
+  (
+    'ECE',
+    r'views\..*\.ece',
+    'Expected calibration error over 15 bins of equal width of the top '
+    'probability. The ideal ECE is the same figure when labels are drawn '
+    'from the probabilities themselves.',
+  ),
+  (
+    'Disagreement',
+    r'disagreement\..*\.rate',
+    'Share of clips on which a view and the full view give different labels, '
+    'over all pairs of a seed of each.',
+  ),
+  (
+    'Seed noise, excess',
+    r'disagreement\..*\.excess',
+    'How often two seeds of the same view differ, the mean of the two views; '
+    'the excess is disagreement minus that.',
+  ),
+  (
+    'Kappa',
+    r'disagreement\..*\.kappa',
+    'Cohen’s kappa: agreement beyond what the two views’ class frequencies '
+    'give by chance.',
+  ),
+  (
+    'Error consistency',
+    r'disagreement\..*\.error_consistency',
+    'How much more often two views are right or wrong together than their '
+    'accuracies alone would have it; 1 at most.',
+  ),
+  (
+    'GS',
+    r'.*\.gs(_difference)?',
+    'The chance that two annotators of the same clip give different labels; '
+    'unbiased for any number of votes from two on.',
+  ),
+  (
+    'Adjusted difference',
+    r'ambiguity\..*\.adjusted',
+    'Difference of GS between clips where views disagree and where they '
+    'agree, within strata of the full view’s label and confidence '
+    '(twentieths), weighted by n₁n₀/(n₁+n₀).',
+  ),
+  (
+    'Entropy',
+    r'humans\..*\.entropy',
+    'Of a clip’s votes, in nats; not compared between clips of different '
+    'numbers of votes, because it grows with them.',
+  ),
+)
+
+
+def render(study: Study) -> str:
+  """The report on a study, as HTML.
+
+  Args:
+    study: what was found.
+
+  Returns:
+    A whole page.
+  """
+  parts = [section(study) for section in sections.ALL]
+  template = _environment().get_template('report.html')
+  return template.render(
+    info=study.info,
+    facts=_facts(study),
+    answer=_answer(parts),
+    forest=_forest(parts, study),
+    sections=parts,
+    covers=study.info.get('covers', ''),
+    resampling=study.info.get('resampling', ''),
+    families=_families(parts, study),
+    definitions=_definitions(study),
+    version=empathy.__version__,
+  )
+
+
+def _environment() -> jinja2.Environment:
+  environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+  )
+  environment.filters['prose'] = _prose
+  environment.filters['breakable'] = _breakable
+  environment.tests['table'] = lambda it: isinstance(it, Table)
+  environment.filters['svg'] = markupsafe.Markup
+  return environment
+
+
+def _prose(text: str) -> markupsafe.Markup:
+  """Escaped text in which no line ends between a number and its unit."""
+  escaped = str(markupsafe.escape(text))
+  return markupsafe.Markup(
+    _UNBROKEN.sub(r'<span class="nb">\g<0></span>', escaped)
+  )
+
+
+def _answer(parts: list[Section]) -> list[str]:
+  """The first sentence of each section; more of each where those are few."""
+  depth = max((len(part.answer) for part in parts), default=0)
+  for most in range(1, depth + 1):
+    told = [sentence for part in parts for sentence in part.answer[:most]]
+    if len(told) >= _FEWEST:
+      return told
+  return [sentence for part in parts for sentence in part.answer]
+
+
+def _breakable(text: str) -> markupsafe.Markup:
+  """Escaped text in which a line may end after a plus."""
+  plus = markupsafe.Markup('+<wbr>')
+  return plus.join(markupsafe.escape(piece) for piece in str(text).split('+'))
+
+
+def _facts(study: Study) -> list[tuple[str, str]]:
+  """What the study is about, for the line under the title."""
+  info = study.info
+  facts = [
+    ('Clips', wording.count(info['num_clips'])),
+    ('Groups', wording.count(info['num_groups'])),
+    ('Label', info.get('label') or ''),
+    ('Classes', wording.listing([str(c) for c in info['classes']])),
+    ('Views', wording.listing(info.get('views') or [])),
+    ('Votes on', wording.listing(info.get('conditions') or [])),
+    ('Seeds', _seeds(info.get('seeds') or {})),
+    ('Folds', wording.count(info['folds']) if info.get('folds') else ''),
+    ('Source', info.get('source') or ''),
+    ('Licence', info.get('license') or ''),
+  ]
+  return [(name, value) for name, value in facts if value]
+
+
+def _seeds(seeds) -> str:
+  counts = sorted(set(seeds.values()))
+  if not counts:
+    return ''
+  if len(counts) == 1:
+    return f'{wording.count(counts[0])} a view'
+  return f'{wording.count(counts[0])} to {wording.count(counts[-1])} a view'
+
+
+def _forest(parts: list[Section], study: Study) -> Figure | None:
+  """The primary figures under each other, all in points."""
+  rows = [part.primary for part in parts if part.primary]
+  if not rows:
+    return None
+  found = [
+    study.statistics[study.primaries[part.number]]
+    for part in parts
+    if part.primary
+  ]
+  return Figure(
+    caption=(
+      'The primary figure of each question with its '
+      f'{wording.level(found[0])}, as a difference in points. Zero means no '
+      'effect; grey where the interval includes it, so that the data do not '
+      f'settle the question. {sections.parts.n_clips(found)}'
+    ),
+    panels=(
+      tuple(
+        plots.intervals(
+          rows,
+          name=f'primaries-{size}',
+          title='The primary figures of the study',
+          axis='points',
+          lines=((0.0, 'no effect'),),
+          width=width,
+        )
+        for size, width in (('wide', plots.WIDE), ('narrow', plots.NARROW))
+      ),
+    ),
+  )
+
+
+def _families(parts: list[Section], study: Study) -> str:
+  told = [part.title for part in parts if part.number in study.primaries]
+  if not told:
+    return ''
+  together = (
+    f'The p-values of the primary figures ({wording.listing(told)}) are '
+    'corrected together, after Holm'
+    if len(told) > 1
+    else f'The p-value of the only primary figure ({told[0]}) needs no '
+    'correction'
+  )
+  return (
+    f'{together}. All other p-values are exploratory: each statistic is a '
+    'family of its own over the views or signals it is computed for, corrected '
+    'after Holm. There is no p-value where no value is a natural null.'
+  )
+
+
+def _definitions(study: Study) -> list[tuple[str, str]]:
+  return [
+    (term, meaning)
+    for term, pattern, meaning in _DEFINITIONS
+    if any(re.fullmatch(pattern, name) for name in study.statistics)
+  ]

@@ -1,0 +1,27 @@
+"""The report's sections: what the study found, question by question.
+
+A section is a module with a function `section` from a study to what the report
+shows of it. They choose words, marks and cells for numbers that the study
+holds, and compute none. A question is added with a module and an entry here.
+"""
+
+from collections.abc import Callable
+
+from empathy.evaluation.sections import (
+  ambiguity,
+  data,
+  disagreement,
+  humans,
+  views,
+)
+from empathy.evaluation.sections.parts import Section
+from empathy.evaluation.study import Study
+
+# In the report's order: first whether the data can bear it.
+ALL: tuple[Callable[[Study], Section], ...] = (
+  data.section,
+  views.section,
+  disagreement.section,
+  ambiguity.section,
+  humans.section,
+)

@@ -1,0 +1,164 @@
+"""Question 5: do humans gain from more modalities?"""
+
+import dataclasses
+
+from empathy.evaluation import plots, wording
+from empathy.evaluation.sections import parts
+from empathy.evaluation.study import Study
+
+
+def section(study: Study) -> parts.Section:
+  """Votes against the label by condition, and the full one minus the others."""
+  base = parts.Section(
+    key='humans',
+    title='Humans',
+    question='Do annotators gain from more modalities?',
+    number=5,
+  )
+  rows = study.tables.get('humans') or []
+  if not rows:
+    return dataclasses.replace(base, skipped=parts.skipped(study, 5))
+  accuracy = {
+    row['condition']: study.statistics[f'humans.{row["condition"]}.accuracy']
+    for row in rows
+    if f'humans.{row["condition"]}.accuracy' in study.statistics
+  }
+  full = study.info.get('full_condition')
+  gain = parts.primary(study, 5)
+  other = _condition_of(study.primaries.get(5, ''))
+  others = [condition for condition in accuracy if condition != full]
+  finding, details = '', ()
+  if full in accuracy:
+    finding = f'{wording.capital(_of_votes(full, accuracy))} equal the label'
+    if gain:
+      finding = wording.claim(
+        finding,
+        gain,
+        above=f', {{}} more than of votes on {other}, the best other condition',
+        below=f', {{}} less than of votes on {other}, the best other condition',
+        whether=f'whether that is more than of votes on {other}, the best '
+        'other condition,',
+      )
+    told = [_of_votes(c, accuracy) for c in others]
+    if told:
+      details = (f'{wording.capital(wording.listing(told))} do.',)
+  elif accuracy:
+    told = [_of_votes(c, accuracy) for c in accuracy]
+    finding = f'{wording.capital(wording.listing(told))} equal the label'
+  details += _agreement(study, full)
+  answer = (finding + '.', *details) if finding else details
+  if finding:
+    finding = parts.with_p(finding, gain) if gain else finding + '.'
+  return dataclasses.replace(
+    base,
+    answer=answer,
+    finding=finding,
+    details=(*details, *parts.skip_notes(study, 5)),
+    primary=parts.primary_row(gain, base.title, f'{full} − {other}'),
+    shows=(*_figure(accuracy), _table(study, rows)),
+    limits=_limits(study),
+  )
+
+
+def _condition_of(name: str) -> str:
+  """'video' of 'humans.full_minus_video.accuracy'."""
+  return name.split('.')[1].removeprefix('full_minus_') if '.' in name else ''
+
+
+def _of_votes(condition: str, accuracy) -> str:
+  share = wording.share_with_interval(accuracy[condition])
+  return f'of votes on {condition}, {share}'
+
+
+def _agreement(study: Study, full: str | None) -> tuple[str, ...]:
+  agreement = study.statistics.get(f'humans.{full}.observed_agreement')
+  if agreement is None:
+    return ()
+  return (
+    f'Two annotators given {full} agree on a clip in '
+    f'{wording.share_with_interval(agreement)} of cases.',
+  )
+
+
+def _limits(study: Study) -> tuple[str, ...]:
+  label = study.info.get('label')
+  meaning = f'The label is: {label}. ' if label else ''
+  return (
+    f'{meaning}A vote that differs from it need not be wrong, and where a '
+    'label was made from the votes of one condition, that condition is '
+    'favoured.',
+    'The differences are between conditions, averaged over all clips; they do '
+    'not say that more modalities help on every clip.',
+  )
+
+
+def _figure(accuracy) -> tuple[parts.Figure, ...]:
+  if not accuracy:
+    return ()
+  rows = [
+    plots.Row(
+      label=condition,
+      marks=(parts.mark(estimate, 'humans'),),
+      note=parts.note(estimate),
+    )
+    for condition, estimate in accuracy.items()
+  ]
+  return (
+    parts.Figure(
+      caption=(
+        'Share of votes equal to the label by what the annotators perceived, '
+        f'with its {wording.level(next(iter(accuracy.values())))}. '
+        f'{parts.n_clips(accuracy.values())}'
+      ),
+      panels=(
+        parts.intervals(
+          rows,
+          name='humans',
+          title='Share of votes equal to the label, by condition',
+          axis='votes equal to the label, %',
+          bounds=(0, 1),
+        ),
+      ),
+    ),
+  )
+
+
+def _table(study, rows) -> parts.Table:
+  def figure(key, heading, show):
+    return parts.figure_column(
+      key, heading, show, lambda r: f'humans.{r["condition"]}.{key}'
+    )
+
+  def minus(row):
+    return f'humans.full_minus_{row["condition"]}.accuracy'
+
+  itself = 'The full condition has only itself to be compared with.'
+  columns = (
+    parts.Column('condition', lambda r: str(r['condition']), kind='text'),
+    parts.Column('clips', lambda r: wording.count(r['num_clips'])),
+    parts.Column('votes', lambda r: wording.count(r['num_votes'])),
+    *parts.interval_columns(
+      study,
+      'accuracy',
+      'equal label, %',
+      lambda r: f'humans.{r["condition"]}.accuracy',
+    ),
+    *parts.interval_columns(
+      study,
+      'full_minus',
+      'gain of full, points',
+      minus,
+      signed=True,
+      reason=itself,
+    ),
+    *parts.p_columns(minus, itself),
+    figure('gs', 'GS', wording.number),
+    figure('entropy', 'entropy, nats', wording.number),
+  )
+  return parts.table(
+    study,
+    'Votes by condition; grey where the interval of a difference includes '
+    'zero.',
+    rows,
+    columns,
+  )

@@ -1,0 +1,425 @@
+"""The study: every question asked of predictions, labels and votes.
+
+To add a question, write a module whose `answer` returns `Findings`, and give it
+a line in `_answers`.
+"""
+
+import csv
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from empathy import errors, files
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import (
+  ambiguity,
+  data_checks,
+  disagreement,
+  humans,
+  resampling,
+  views,
+)
+from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
+
+SCHEMA = 1
+_FILES = ('study.json', 'signals.csv', 'report.html', 'tables')
+# A difference that would matter in practice, for the check of what these data
+# could show.
+_MATTERS = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+  """What a study found; everything that the report tells comes from here.
+
+  Attributes:
+    info: facts that JSON can hold: `corpus`, `label` (what it means),
+      `classes`, `modalities`, `conditions`, `license`, `source`, `simulated`
+      (bool), `num_clips`, `num_groups`, `views`, `single_views`, `full_view`,
+      `full_condition`, `seeds` (by view, how many), `folds` (how many),
+      `predictions` (how many rows), `resampling` and `covers`, two sentences:
+      how intervals were made, and what they cover. No date: the same input
+      gives the same report.
+    statistics: by dotted name, as in `views.audio.accuracy`.
+    skipped: a statistic's name, or `question <n>`, to one sentence that says
+      what is missing.
+    primaries: by question, the name of the statistic whose p-value is corrected
+      with the other questions'.
+    tables: by name, rows of scalars (no NaN); each is a CSV file.
+      `data_checks`: check, value, verdict ('ok', 'warning', 'fail'), sentence.
+      `class_balance`: class, num_clips, share.
+      `votes_per_clip`: condition, num_clips, num_votes, min, median, max.
+      `views`: view, num_clips, num_seeds, then each `views.<view>.*`, and
+        accuracy_low, accuracy_high.
+      `classes`: view, class, precision, recall, f1, support.
+      `full_minus_view`: view, estimate, low, high, p, p_adjusted, n.
+      `disagreement`: view, num_clips, rate, rate_low, rate_high, kappa,
+        seed_null, excess, excess_low, excess_high, p, p_adjusted,
+        error_consistency.
+      `ambiguity`: signal, num_disagree, num_agree, gs_disagree, gs_agree,
+        gs_difference, gs_difference_low, gs_difference_high, adjusted,
+        adjusted_low, adjusted_high, p, p_adjusted.
+      `humans`: condition, num_clips, num_votes, accuracy, accuracy_low,
+        accuracy_high, gs, entropy, entropy_miller_madow, observed_agreement,
+        full_minus, full_minus_low, full_minus_high, p, p_adjusted.
+      `duplicates`: modality, id, same_as, same_group.
+    curves: data of figures, lists of plain numbers.
+      `reliability`: by view, {confidence, accuracy, count}, lists over the
+        bins that are not empty, all seeds pooled.
+      `gs_by_disagreement`: {num_disagreeing, gs, low, high, count}, lists over
+        how many single views differ from the full one.
+      `gs_by_confidence`: {confidence, gs_agree, gs_disagree, num_agree,
+        num_disagree}, lists over fifths of the full view's confidence (None
+        where there is no clip).
+    signals: the columns of `signals.csv`, `id` first, most in doubt first.
+  """
+
+  info: Mapping[str, Any]
+  statistics: Mapping[str, Estimate]
+  skipped: Mapping[str, str]
+  primaries: Mapping[int, str]
+  tables: Mapping[str, list[dict[str, Scalar]]]
+  curves: Mapping[str, Any]
+  signals: Mapping[str, np.ndarray]
+
+
+def build(
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None = None,
+) -> Study:
+  """Asks every question that the data can answer.
+
+  The p-values of the primaries are one family of Holm's; the others are a
+  family for each question and statistic.
+
+  Args:
+    corpus: with votes or without, read with what features it has.
+    predictions: None for a study of the humans alone.
+
+  Returns:
+    The study; questions without input are skipped with a reason.
+  """
+  signals = {}
+  full = corpus_lib.view_name(corpus.modalities)
+  if predictions is not None and full in predictions.views:
+    signals = disagreement.signals(predictions, full)
+  answers = _answers(corpus, predictions, signals)
+  statistics, skipped, tables, curves = {}, {}, {}, {}
+  for findings in answers.values():
+    statistics |= findings.statistics
+    skipped |= findings.skipped
+    tables |= findings.tables
+    curves |= findings.curves
+  primaries = {
+    question: findings.primary
+    for question, findings in answers.items()
+    if findings.primary in statistics
+    and statistics[findings.primary].p is not None
+  }
+  _add_smallest_effect(statistics, skipped, tables, primaries)
+  corrected = {
+    name: min(1.0, statistics[name].p * answers[question].num_candidates)
+    for question, name in primaries.items()
+  }
+  families = [corrected] + [
+    {name: statistics[name].p for name in family if name in statistics}
+    for findings in answers.values()
+    for family in findings.families
+  ]
+  for family in reversed(families):
+    # The primaries come last, for they leave the family they are also in.
+    _adjust(statistics, family)
+  return Study(
+    info=_info(corpus, predictions),
+    statistics=statistics,
+    skipped=skipped,
+    primaries=primaries,
+    tables={name: filled(rows, statistics) for name, rows in tables.items()},
+    curves=curves,
+    signals=_ranked(corpus, predictions, signals),
+  )
+
+
+def write(study: Study, output: pathlib.Path, report: str) -> None:
+  """Writes the study as a folder, whole or not at all.
+
+  Args:
+    study: what was found.
+    output: the folder; an earlier study there is replaced.
+    report: the report's HTML.
+
+  Raises:
+    InputError: see `check_output`.
+  """
+  check_output(output)
+  with files.replacing(output.resolve()) as folder:
+    (folder / 'tables').mkdir(parents=True)
+    files.write_json(
+      folder / 'study.json',
+      {
+        'schema': SCHEMA,
+        'info': dict(study.info),
+        'primaries': {str(q): name for q, name in study.primaries.items()},
+        'statistics': {
+          name: dataclasses.asdict(estimate)
+          for name, estimate in study.statistics.items()
+        },
+        'skipped': dict(study.skipped),
+      },
+    )
+    for name, rows in study.tables.items():
+      if rows:
+        _write_csv(
+          folder / 'tables' / f'{name}.csv',
+          list(rows[0]),
+          [[_text(value) for value in row.values()] for row in rows],
+        )
+    columns = [
+      [_text(value) for value in values.tolist()]
+      for values in study.signals.values()
+    ]
+    _write_csv(
+      folder / 'signals.csv', list(study.signals), zip(*columns, strict=True)
+    )
+    files.write_text(folder / 'report.html', report)
+
+
+def check_output(output: pathlib.Path) -> None:
+  """Refuses to put a study where it would replace something else.
+
+  Raises:
+    InputError: `output` is a file, the current folder, or a folder that holds
+      other things than a study.
+  """
+  if output.resolve() == pathlib.Path.cwd():
+    raise errors.InputError(f'{output}: choose a folder of its own')
+  if not output.exists():
+    return
+  if not output.is_dir():
+    raise errors.InputError(f'{output}: is a file; expected a folder')
+  others = sorted({path.name for path in output.iterdir()} - set(_FILES))
+  if others:
+    raise errors.InputError(
+      f'{output}: holds other things than a study, for example {others[0]!r}; '
+      'choose another folder'
+    )
+
+
+def _answers(
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None,
+  signals: Mapping[str, np.ndarray],
+) -> dict[int, Findings]:
+  """The findings by question, in the order in which they are read."""
+  answers = {7: data_checks.answer(corpus, predictions)}
+  if predictions is None:
+    for question in (1, 2, 3):
+      answers[question] = Findings(
+        skipped={f'question {question}': 'There are no predictions.'}
+      )
+  else:
+    answers[1] = views.answer(corpus, predictions)
+    answers[2] = disagreement.answer(corpus, predictions)
+    answers[3] = ambiguity.answer(corpus, predictions, signals)
+  answers[5] = humans.answer(corpus)
+  return answers
+
+
+def _adjust(
+  statistics: dict[str, Estimate], p_values: Mapping[str, float | None]
+) -> None:
+  """Puts Holm's adjusted p-values into one family of statistics."""
+  known = {name: p for name, p in p_values.items() if p is not None}
+  for name, p in zip(known, resampling.holm(list(known.values())), strict=True):
+    statistics[name] = dataclasses.replace(statistics[name], p_adjusted=p)
+
+
+def _add_smallest_effect(
+  statistics: dict[str, Estimate],
+  skipped: dict[str, str],
+  tables: dict[str, list[dict[str, Any]]],
+  primaries: Mapping[int, str],
+) -> None:
+  """Adds the smallest difference of accuracy that these data could show."""
+  name = primaries.get(1) or primaries.get(5)
+  if name is None:
+    skipped['data.smallest_effect'] = (
+      'There is no paired difference with an interval.'
+    )
+    return
+  effect = data_checks.smallest_effect(statistics[name])
+  statistics['data.smallest_effect'] = effect
+  tables['data_checks'].append(
+    data_checks.check_row(
+      'smallest_effect',
+      effect.estimate,
+      data_checks.OK if effect.estimate <= _MATTERS else data_checks.WARNING,
+      'The smallest gain in accuracy '
+      + ('of the full view' if 1 in primaries else 'of the full condition')
+      + ' over the best other one that these data would show four times in '
+      f'five is {100 * effect.estimate:.1f} points.',
+    )
+  )
+
+
+def _info(
+  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions | None
+) -> dict[str, Any]:
+  judged = np.ones(len(corpus.ids), bool)
+  names, seeds, folds = [], {}, 0
+  if predictions is not None:
+    names = list(predictions.views)
+    seeds = {view: len(predictions.seeds[view]) for view in names}
+    there = [(predictions.folds[view] >= 0).any(axis=0) for view in names]
+    judged = np.any(there, axis=0) if there else judged
+    folds = len(
+      {
+        int(fold)
+        for view in names
+        for fold in np.unique(predictions.folds[view])
+        if fold >= 0
+      }
+    )
+  sample = resampling.sample(corpus.groups[judged])
+  covers = 'Intervals cover new groups like these'
+  if predictions is not None:
+    covers += ', judged by these trained members'
+    if any(number > 1 for number in seeds.values()):
+      covers += ' and, in means over seeds, by new seeds of them'
+    covers += '; they do not cover another training set'
+  if corpus.votes is not None:
+    covers += '; they speak of these annotators'
+  return {
+    'corpus': corpus.info['name'],
+    'label': corpus.info.get('label', ''),
+    'classes': list(corpus.classes),
+    'modalities': list(corpus.modalities),
+    'conditions': list(corpus.conditions),
+    'license': corpus.info['license'],
+    'source': corpus.info['source'],
+    'simulated': bool(corpus.info.get('simulated', False)),
+    'num_clips': len(corpus.ids),
+    'num_groups': len(np.unique(corpus.groups)),
+    'views': names,
+    'single_views': [name for name in names if '+' not in name],
+    'full_view': corpus_lib.view_name(corpus.modalities),
+    'full_condition': corpus_lib.full_condition(corpus.conditions),
+    'seeds': seeds,
+    'folds': folds,
+    'predictions': 0 if predictions is None else predictions.num_rows,
+    'resampling': resampling.describe(sample),
+    'covers': covers + '.',
+  }
+
+
+def _ranked(
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None,
+  signals: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+  """The columns of `signals.csv`, one row a clip, most in doubt first.
+
+  Clips on which views differ come first, then those of which the full view is
+  least sure; without predictions, those on which annotators differ most. What
+  needs the label is called `gold_`, what needs votes `votes_`.
+  """
+  full = corpus_lib.view_name(corpus.modalities)
+  columns = {'id': corpus.ids, 'group': corpus.groups}
+  known = np.zeros(len(corpus.ids), bool)
+  order = []
+  if signals:
+    mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
+    predicted = predictions_lib.predicted_class(mean)
+    known |= predicted >= 0
+    columns['predicted'] = np.array([*corpus.classes, ''])[predicted]
+    columns |= signals
+    columns |= _gold(corpus, predictions, mean)
+    order = [signals['one_minus_confidence']]
+    if 'any_disagreement' in signals:
+      order.append(signals['any_disagreement'])
+  if corpus.votes is not None:
+    votes, _ = ambiguity.speaking_votes(corpus)
+    total = votes.sum(axis=1)
+    if not signals:
+      known |= total > 0
+    columns['votes'] = total
+    columns['votes_gs'] = ambiguity.gs(votes)
+    columns['votes_entropy'], columns['votes_entropy_miller_madow'] = (
+      ambiguity.entropy(votes)
+    )
+    columns['votes_contested'] = np.where(
+      total > 0, ambiguity.contested(votes), np.nan
+    )
+    order = order or [columns['votes_gs']]
+  keys = [-np.nan_to_num(values, nan=-1.0)[known] for values in order]
+  rows = np.flatnonzero(known)
+  rows = rows[np.lexsort(keys)] if keys else rows
+  columns = {name: values[rows] for name, values in columns.items()}
+  ranks = {'rank': np.arange(1, len(rows) + 1)}
+  return {'id': columns.pop('id')} | ranks | columns
+
+
+def _gold(
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions,
+  mean: np.ndarray,
+) -> dict[str, np.ndarray]:
+  """What of each clip is known only with its label.
+
+  Args:
+    corpus: for the labels.
+    predictions: of single views and the full one.
+    mean: (N, C) probabilities of the full view, NaN where it has none.
+
+  Returns:
+    By name, (N,): numbers are NaN and texts empty where unknown.
+  """
+  labels = corpus.labels
+  labelled = labels != corpus_lib.UNLABELLED
+  predicted = predictions_lib.predicted_class(mean)
+  known = labelled & (predicted >= 0)
+  right = predicted == labels
+  columns = {
+    'gold_label': np.array([*corpus.classes, ''])[labels],
+    'gold_correct': np.where(known, right, np.nan),
+    'gold_probability': np.where(
+      known, mean[np.arange(len(labels)), labels], np.nan
+    ),
+  }
+  words = np.array(['wrong', 'right'])
+  for view in predictions.views:
+    if '+' in view or len(corpus.modalities) == 1:
+      continue
+    own = predictions_lib.predicted_class(
+      predictions_lib.mean_over_seeds(predictions.probabilities[view])
+    )
+    transition = np.char.add(
+      np.char.add(words[(own == labels).astype(int)], ' to '),
+      words[right.astype(int)],
+    )
+    columns[f'gold_{view}_transition'] = np.where(
+      known & (own >= 0), transition, ''
+    )
+  return columns
+
+
+def _text(value: Scalar) -> str:
+  """A value as a CSV file shows it; empty where it is not known."""
+  if value is None or value != value:
+    return ''
+  if isinstance(value, bool):
+    return str(int(value))
+  if isinstance(value, float):
+    return f'{value:.10g}'
+  return str(value)
+
+
+def _write_csv(path: pathlib.Path, header: list[str], rows: Any) -> None:
+  with open(path, 'w', encoding='utf-8', newline='') as file:
+    writer = csv.writer(file, lineterminator='\n')
+    writer.writerow(header)
+    writer.writerows(rows)

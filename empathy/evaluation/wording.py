@@ -1,0 +1,243 @@
+"""How the report writes numbers, and how strongly it may speak of them."""
+
+import math
+from collections.abc import Iterable
+
+from empathy.evaluation.findings import Estimate
+
+MISSING = '–'
+
+# What an interval says about a null value.
+ABOVE, BELOW, OPEN, UNKNOWN = 'above', 'below', 'open', 'unknown'
+
+
+def is_known(value: float | None) -> bool:
+  """Whether there is a number to write."""
+  return value is not None and math.isfinite(value)
+
+
+def number(
+  value: float | None, decimals: int = 3, *, signed: bool = False
+) -> str:
+  """`-0.0123` as '−0.012'; a dash where there is no number."""
+  if not is_known(value):
+    return MISSING
+  text = f'{abs(value):,.{decimals}f}'
+  if not any(digit in text for digit in '123456789'):
+    return text
+  if value < 0:
+    return '−' + text
+  return '+' + text if signed else text
+
+
+def count(value: float | None) -> str:
+  """`1440` as '1,440'."""
+  return number(value, 0)
+
+
+def tally(value: float | None) -> str:
+  """`12` as '12', and `9.5` as '9.5'."""
+  whole = is_known(value) and value == int(value)
+  return number(value, 0 if whole else 1)
+
+
+def hundredths(
+  value: float | None, decimals: int = 1, *, signed: bool = False
+) -> str:
+  """`0.631` as '63.1', for where the unit stands elsewhere."""
+  scaled = 100 * value if is_known(value) else None
+  return number(scaled, decimals, signed=signed)
+
+
+def percent(value: float | None, decimals: int = 1) -> str:
+  """`0.631` as '63.1 %'."""
+  text = hundredths(value, decimals)
+  return text if text == MISSING else f'{text} %'
+
+
+def points(value: float | None, *, signed: bool = False) -> str:
+  """A difference of shares: `0.057` as '5.7 points'."""
+  text = hundredths(value, signed=signed)
+  return text if text == MISSING else f'{text} points'
+
+
+def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
+  """`0.62, 0.642` as '62.0 to 64.2'."""
+  if not (is_known(low) and is_known(high)):
+    return MISSING
+  return (
+    f'{hundredths(low, signed=signed)} to {hundredths(high, signed=signed)}'
+  )
+
+
+def span_plain(low: float | None, high: float | None) -> str:
+  """`0.42, 0.51` as '0.420 to 0.510'."""
+  if not (is_known(low) and is_known(high)):
+    return MISSING
+  return f'{number(low)} to {number(high)}'
+
+
+def level(estimate: Estimate) -> str:
+  """The name of an estimate's interval: '95 % interval'."""
+  return f'{percent(estimate.level or 0.95, 0)} interval'
+
+
+def share_with_interval(estimate: Estimate) -> str:
+  """'63.1 % (95 % interval 62.0 to 64.2)'."""
+  return percent(estimate.estimate) + _bracket(
+    estimate, span(estimate.low, estimate.high)
+  )
+
+
+def points_with_interval(estimate: Estimate, *, signed: bool = False) -> str:
+  """'5.7 points (95 % interval 3.2 to 8.2)'."""
+  return points(estimate.estimate, signed=signed) + _bracket(
+    estimate, span(estimate.low, estimate.high)
+  )
+
+
+def value_with_interval(estimate: Estimate) -> str:
+  """'0.458 (95 % interval 0.421 to 0.495)'."""
+  return number(estimate.estimate) + _bracket(
+    estimate, span_plain(estimate.low, estimate.high)
+  )
+
+
+def _bracket(estimate: Estimate, interval: str) -> str:
+  if interval == MISSING:
+    return ' (no interval)'
+  return f' ({level(estimate)} {interval})'
+
+
+def p_value(p: float | None) -> str:
+  """`0.0123` as '.012', and never a p of zero."""
+  if not is_known(p):
+    return MISSING
+  if p < 0.001:
+    return '< .001'
+  text = f'{p:.3f}'
+  return text[1:] if text.startswith('0') else text
+
+
+def p_values(estimate: Estimate) -> str:
+  """'p = .012, adjusted .024', or what there is of it, or nothing."""
+  if not is_known(estimate.p):
+    return ''
+  text = f'p {_related(estimate.p)}'
+  if is_known(estimate.p_adjusted):
+    text += f', adjusted {p_value(estimate.p_adjusted)}'
+  return text
+
+
+def _related(p: float) -> str:
+  text = p_value(p)
+  return text if text.startswith('<') else f'= {text}'
+
+
+def mirrored(estimate: Estimate) -> Estimate:
+  """The same difference, the other way round: for "less by 3 points"."""
+
+  def negative(value):
+    return -value if is_known(value) else None
+
+  return Estimate(
+    estimate=negative(estimate.estimate),
+    low=negative(estimate.high),
+    high=negative(estimate.low),
+    level=estimate.level,
+    p=estimate.p,
+    p_adjusted=estimate.p_adjusted,
+    n=estimate.n,
+    method=estimate.method,
+  )
+
+
+def standing(estimate: Estimate, null: float = 0.0) -> str:
+  """Which of the sentences about a difference its interval allows.
+
+  Args:
+    estimate: the difference.
+    null: what it would be without an effect.
+
+  Returns:
+    `ABOVE` or `BELOW` where the whole interval lies on that side of `null`,
+    `OPEN` where it does not, `UNKNOWN` where there is no interval.
+  """
+  if not all(map(is_known, (estimate.estimate, estimate.low, estimate.high))):
+    return UNKNOWN
+  if estimate.low > null:
+    return ABOVE
+  if estimate.high < null:
+    return BELOW
+  return OPEN
+
+
+def survives(estimate: Estimate) -> bool:
+  """Whether correction for the other tests leaves the finding standing."""
+  if not is_known(estimate.p_adjusted):
+    return True
+  return estimate.p_adjusted < 1 - (estimate.level or 0.95)
+
+
+def claim(
+  lead: str,
+  difference: Estimate,
+  *,
+  above: str,
+  below: str,
+  whether: str,
+  joint: str = '; ',
+) -> str:
+  """Ends a sentence about a difference as strongly as its interval allows.
+
+  Args:
+    lead: how the sentence begins.
+    difference: of two shares; zero would be no effect.
+    above: how it ends where the whole interval is above zero; `{}` stands for
+      the difference.
+    below: the same for below zero; `{}` stands for the difference mirrored.
+    whether: the question that an interval around zero leaves open.
+    joint: what stands between the lead and that question.
+
+  Returns:
+    The sentence, without a full stop.
+  """
+  where = standing(difference)
+  if where == UNKNOWN:
+    reason = f' ({difference.method})' if difference.method else ''
+    return (
+      f'{lead}{joint}{whether} cannot be judged without an interval: the '
+      f'difference is {points(difference.estimate, signed=True)}{reason}'
+    )
+  if where == OPEN:
+    return (
+      f'{lead}{joint}{whether} is not settled by these data: the difference is '
+      f'{points_with_interval(difference, signed=True)}'
+    )
+  ending = above.format(points_with_interval(difference))
+  if where == BELOW:
+    ending = below.format(points_with_interval(mirrored(difference)))
+  if survives(difference):
+    return lead + ending
+  return (
+    f'{lead}{ending}; corrected for the other tests p is '
+    f'{p_value(difference.p_adjusted)}, so take it as a hint'
+  )
+
+
+def listing(words: Iterable[str], last: str = 'and') -> str:
+  """'audio, video and audio+video'."""
+  words = list(words)
+  if len(words) < 2:
+    return ''.join(words)
+  return f'{", ".join(words[:-1])} {last} {words[-1]}'
+
+
+def plural(value: int, one: str, many: str | None = None) -> str:
+  """'1 clip', '1,440 clips'."""
+  return f'{count(value)} {one if value == 1 else many or one + "s"}'
+
+
+def capital(text: str) -> str:
+  """Starts a sentence with a capital; leaves the rest as it is."""
+  return text[:1].upper() + text[1:]

@@ -1,0 +1,130 @@
+"""Small corpora and predictions for the tests of the evaluation."""
+
+import numpy as np
+import pyarrow as pa
+
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import predictions as predictions_lib
+
+CLASSES = ('low', 'middle', 'high')
+
+
+def corpus(
+  groups,
+  labels,
+  classes=CLASSES,
+  modalities=('text', 'audio'),
+  votes=None,
+  **changes,
+) -> corpus_lib.Corpus:
+  """A corpus in memory; `votes` is {condition: (N, C) counts}."""
+  made = None
+  conditions = list(votes or ())
+  if votes:
+    rows = [
+      (clip, place, label, counts[clip, label])
+      for place, counts in enumerate(votes.values())
+      for clip, label in np.argwhere(counts)
+    ]
+    clip, condition, label, count = np.array(rows).T
+    made = corpus_lib.Votes(
+      clip.astype(np.int32),
+      condition.astype(np.int32),
+      np.full(len(clip), ''),
+      label.astype(np.int32),
+      count.astype(np.int64),
+    )
+  info = {
+    'name': 'made',
+    'classes': list(classes),
+    'modalities': list(modalities),
+    'conditions': conditions,
+    'license': 'none',
+    'source': 'a test',
+  }
+  return corpus_lib.Corpus(
+    info=info,
+    ids=np.array([f'clip{i}' for i in range(len(labels))]),
+    groups=np.array([f'group{i:03d}' for i in groups]),
+    labels=np.asarray(labels, np.int32),
+    votes=made,
+    **changes,
+  )
+
+
+def predictions(probabilities, folds=None) -> predictions_lib.Predictions:
+  """Predictions from {view: (S, N, C)}, held out in `folds` (N,)."""
+  there = {
+    view: ~np.isnan(values[..., 0]) for view, values in probabilities.items()
+  }
+  return predictions_lib.Predictions(
+    views=tuple(probabilities),
+    seeds={view: np.arange(len(p)) for view, p in probabilities.items()},
+    probabilities=probabilities,
+    subsets={(view, view): p for view, p in probabilities.items()},
+    folds={
+      view: np.where(seen, 0 if folds is None else folds, -1).astype(np.int32)
+      for view, seen in there.items()
+    },
+    gates={view: {} for view in probabilities},
+    attention={view: {} for view in probabilities},
+    num_rows=sum(int(seen.sum()) for seen in there.values()),
+  )
+
+
+def softmax(scores):
+  """Probabilities of scores (..., C)."""
+  scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+  return scores / scores.sum(axis=-1, keepdims=True)
+
+
+def study_input(
+  num_clips=120, num_groups=12, num_seeds=3, seed=0, num_classes=3, votes=6
+):
+  """A corpus of two modalities with votes, and predictions of three views."""
+  random = np.random.default_rng(seed)
+  groups = np.sort(random.integers(0, num_groups, num_clips))
+  groups[:num_groups] = np.arange(num_groups)
+  labels = random.integers(0, num_classes, num_clips)
+  labels[:num_classes] = np.arange(num_classes)
+  bias = random.normal(0, 0.6, (num_groups, num_classes))[groups]
+  hard = random.uniform(0.2, 2.5, num_clips)
+  gold = np.eye(num_classes)[labels]
+  made = {}
+  for view, strength in (('text', 1.0), ('audio', 1.3), ('text+audio', 1.8)):
+    scores = strength * hard[:, None] * gold + bias
+    scores = scores + random.normal(0, 0.8, (num_clips, num_classes))
+    noise = random.normal(0, 0.5, (num_seeds, num_clips, num_classes))
+    made[view] = softmax(scores + noise)
+  counts = {}
+  for condition, strength in (('text', 0.8), ('text+audio', 1.6)):
+    shares = softmax(strength * hard[:, None] * gold + bias)
+    counts[condition] = random.multinomial(votes, shares)
+  return (
+    corpus(
+      groups,
+      labels,
+      classes=tuple(f'class{i}' for i in range(num_classes)),
+      votes=counts,
+    ),
+    predictions(made, folds=groups % 3),
+  )
+
+
+def table(corpus_, predictions_) -> pa.Table:
+  """The predictions table that says the same as `predictions_`."""
+  columns = {'id': [], 'view': [], 'seed': [], 'fold': []}
+  rows = []
+  for view, values in predictions_.probabilities.items():
+    for member, seed in enumerate(predictions_.seeds[view]):
+      clips = np.flatnonzero(~np.isnan(values[member, :, 0]))
+      columns['id'] += corpus_.ids[clips].tolist()
+      columns['view'] += [view] * len(clips)
+      columns['seed'] += [int(seed)] * len(clips)
+      columns['fold'] += predictions_.folds[view][member, clips].tolist()
+      rows.append(values[member, clips])
+  rows = np.concatenate(rows)
+  return pa.table(
+    columns
+    | {f'prob_{name}': rows[:, i] for i, name in enumerate(corpus_.classes)}
+  )

@@ -1,0 +1,301 @@
+"""Question 2 and the clips' signals, against scikit-learn, SciPy and loops."""
+
+import itertools
+
+import made
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import distance
+from sklearn import metrics
+
+from empathy.evaluation import disagreement, resampling
+
+
+def _labels(predictions, view):
+  return predictions.probabilities[view].argmax(-1)
+
+
+def test_rate_and_kappa_are_means_over_all_pairs_of_seeds():
+  corpus, predictions = made.study_input(num_seeds=3)
+  found = disagreement.answer(corpus, predictions).statistics
+  fulls = _labels(predictions, 'text+audio')
+  for view in ('text', 'audio'):
+    pairs = list(itertools.product(_labels(predictions, view), fulls))
+    prefix = f'disagreement.{view}_vs_full'
+    assert len(pairs) == 9
+    assert found[f'{prefix}.rate'].estimate == pytest.approx(
+      np.mean([(a != b).mean() for a, b in pairs])
+    )
+    assert found[f'{prefix}.kappa'].estimate == pytest.approx(
+      np.mean([metrics.cohen_kappa_score(a, b) for a, b in pairs])
+    )
+
+
+def test_the_seed_null_takes_distinct_seeds_of_each_view():
+  corpus, predictions = made.study_input(num_seeds=4)
+  found = disagreement.answer(corpus, predictions).statistics
+  within = [
+    np.mean(
+      [
+        (a != b).mean()
+        for a, b in itertools.combinations(_labels(predictions, view), 2)
+      ]
+    )
+    for view in ('text', 'text+audio')
+  ]
+  null = found['disagreement.text_vs_full.seed_null'].estimate
+  rate = found['disagreement.text_vs_full.rate'].estimate
+  assert null == pytest.approx(np.mean(within))
+  assert found['disagreement.text_vs_full.excess'].estimate == pytest.approx(
+    rate - null
+  )
+
+
+def test_the_excess_is_half_the_squared_distance_of_label_distributions():
+  # Views whose seeds draw each clip's label from known shares: the excess
+  # estimates the mean of |p - q|^2 / 2 without bias.
+  random = np.random.default_rng(0)
+  shares = random.dirichlet([1, 1, 1], (2, 400))
+  drawn = {}
+  for view, share in zip(('text', 'text+audio'), shares, strict=True):
+    labels = np.stack([random.choice(3, 8, p=p) for p in share], axis=1)
+    drawn[view] = np.eye(3)[labels] * 0.7 + 0.1
+  corpus = made.corpus(np.arange(400) // 40, np.zeros(400, int))
+  found = disagreement.answer(corpus, made.predictions(drawn)).statistics
+  expected = ((shares[0] - shares[1]) ** 2).sum(axis=1).mean() / 2
+  excess = found['disagreement.text_vs_full.excess'].estimate
+  assert excess == pytest.approx(expected, abs=0.02)
+  assert expected > 0.1
+
+
+def test_equal_views_have_no_excess():
+  random = np.random.default_rng(1)
+  tail = []
+  for _ in range(60):
+    shares = random.dirichlet([0.6, 0.6, 0.6], 60)
+    drawn = {}
+    for view in ('text', 'text+audio'):
+      labels = np.stack([random.choice(3, 5, p=p) for p in shares], 1)
+      drawn[view] = np.eye(3)[labels] * 0.7 + 0.1
+    corpus = made.corpus(np.arange(60) // 5, np.zeros(60, int))
+    found = disagreement.answer(corpus, made.predictions(drawn)).statistics
+    tail.append(found['disagreement.text_vs_full.excess'])
+  values = [found.estimate for found in tail]
+  assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(60)
+  # At 5 %, ten of sixty would be a false alarm of less than one in a thousand.
+  assert sum(found.p <= 0.05 for found in tail) < 10
+
+
+def test_the_seeds_variance_is_that_of_new_seeds():
+  # What the seeds add to the error is checked against studies of new seeds of
+  # the same two views on the same clips.
+  random = np.random.default_rng(2)
+  shares = random.dirichlet([0.5, 0.5, 0.5], (2, 30))
+  # Seeds differ as a whole, not clip by clip only.
+  tilt = np.array([1.0, -1.0, 0.0])
+
+  def study():
+    drawn = []
+    for share in shares:
+      seeds = random.normal(0, 1.0, (6, 1, 1)) * tilt
+      p = made.softmax(np.log(share + 1e-3) + seeds)
+      drawn.append(
+        np.array([[random.choice(3, p=q) for q in seed] for seed in p])
+      )
+    return drawn
+
+  rates, variances = [], []
+  for _ in range(120):
+    first, second = study()
+    pairs = disagreement.mismatches(first, second).mean(axis=-1)
+    rates.append(pairs.mean())
+    variances.append(
+      resampling.seed_variance(pairs.mean(axis=1), pairs.mean(axis=0))
+    )
+  assert np.mean(variances) == pytest.approx(np.var(rates), rel=0.5)
+
+
+def test_each_seeds_influence_is_the_derivative_by_its_weight(monkeypatch):
+  random = np.random.default_rng(3)
+  drawn = {
+    view: np.eye(3)[random.integers(0, 3, (num_seeds, 30))] * 0.7 + 0.1
+    for view, num_seeds in (('text', 3), ('text+audio', 4))
+  }
+  told = []
+
+  def note(*influences):
+    told.append(influences)
+    return 0.0
+
+  monkeypatch.setattr(resampling, 'seed_variance', note)
+  corpus = made.corpus(np.arange(30) // 5, np.zeros(30, int))
+  disagreement.answer(corpus, made.predictions(drawn))
+  first, second = (p.argmax(-1) for p in drawn.values())
+
+  def rates(a, b):
+    return (a[:, None] != b[None]).mean(axis=-1)
+
+  def null(labels, weights):
+    pairs = np.outer(weights, weights) * (1 - np.eye(len(weights)))
+    return (pairs * rates(labels, labels)).sum() / pairs.sum()
+
+  def figures(ours, fulls):
+    pairs = np.outer(ours, fulls)
+    rate = (pairs * rates(first, second)).sum() / pairs.sum()
+    noise = (null(first, ours) + null(second, fulls)) / 2
+    return np.array([rate, noise, rate - noise])
+
+  step = 1e-6
+  for place, (name, influences) in enumerate(
+    zip(('rate', 'seed_null', 'excess'), told, strict=False)
+  ):
+    for view, values in enumerate(influences):
+      expected = []
+      for seed in range(len(values)):
+        weights = [[np.ones(3), np.ones(4)] for _ in range(2)]
+        weights[0][view][seed] += step
+        weights[1][view][seed] -= step
+        above, below = (figures(*pair)[place] for pair in weights)
+        expected.append(len(values) * (above - below) / (2 * step))
+      np.testing.assert_allclose(
+        values - values.mean(), expected, atol=1e-8, err_msg=name
+      )
+
+
+def test_the_primary_is_the_single_view_with_the_largest_excess():
+  corpus, predictions = made.study_input()
+  found = disagreement.answer(corpus, predictions)
+  excess = {
+    name: estimate.estimate
+    for name, estimate in found.statistics.items()
+    if name.endswith('.excess')
+  }
+  assert found.primary == max(excess, key=excess.get)
+  assert found.num_candidates == 2
+
+
+def test_one_seed_leaves_the_noise_unknown():
+  corpus, predictions = made.study_input(num_seeds=1)
+  found = disagreement.answer(corpus, predictions)
+  assert 'disagreement.text_vs_full.rate' in found.statistics
+  assert 'one seed' in found.statistics['disagreement.text_vs_full.rate'].method
+  for figure in ('seed_null', 'excess'):
+    assert 'two seeds' in found.skipped[f'disagreement.text_vs_full.{figure}']
+  assert found.primary is None
+  assert 'question 2' in found.skipped
+
+
+def _error_consistency(first, second):
+  same = np.mean(first == second)
+  a, b = first.mean(), second.mean()
+  chance = a * b + (1 - a) * (1 - b)
+  return (same - chance) / (1 - chance)
+
+
+def test_error_consistency_by_pairs():
+  corpus, predictions = made.study_input()
+  found = disagreement.answer(corpus, predictions).statistics
+  right = {
+    view: _labels(predictions, view) == corpus.labels
+    for view in predictions.views
+  }
+  pairs = itertools.product(right['audio'], right['text+audio'])
+  assert found[
+    'disagreement.audio_vs_full.error_consistency'
+  ].estimate == pytest.approx(np.mean([_error_consistency(*p) for p in pairs]))
+  # By hand: right on (1, 1, 1, 0) and (1, 1, 0, 0): c = 3/4, e = 1/2.
+  sample = resampling.sample(np.arange(4))
+  statistic, _ = disagreement.error_consistency(
+    sample, np.array([[1, 1, 1, 0]]) > 0, np.array([[1, 1, 0, 0]]) > 0
+  )
+  assert statistic(np.ones((1, 4)))[0][0] == pytest.approx(0.5)
+
+
+def test_views_that_never_err_have_no_consistency_and_no_kappa():
+  labels = np.zeros(12, int)
+  sure = np.tile([0.8, 0.1, 0.1], (2, 12, 1))
+  corpus = made.corpus(np.arange(12) // 3, labels)
+  found = disagreement.answer(
+    corpus, made.predictions({'text': sure, 'text+audio': sure})
+  )
+  for figure in ('kappa', 'error_consistency'):
+    assert f'disagreement.text_vs_full.{figure}' in found.skipped
+  rate = found.statistics['disagreement.text_vs_full.rate']
+  assert (rate.estimate, rate.low) == (0, 0)
+  assert 'Clopper' in rate.method
+
+
+def test_signals_are_those_of_a_loop():
+  corpus, predictions = made.study_input(40, 4)
+  del corpus
+  found = disagreement.signals(predictions, 'text+audio')
+  mean = {v: p.mean(axis=0) for v, p in predictions.probabilities.items()}
+
+  def entropy(p):
+    return -(p * np.log(p)).sum()
+
+  for i in range(40):
+    text, audio, full = (mean[v][i] for v in ('text', 'audio', 'text+audio'))
+    labels = [p.argmax() for p in (text, audio)]
+    top = np.sort(full)[::-1]
+    jsd = {
+      'text_jsd': distance.jensenshannon(text, full) ** 2,
+      'audio_jsd': distance.jensenshannon(audio, full) ** 2,
+      'unimodal_jsd': distance.jensenshannon(text, audio) ** 2,
+    }
+    seeds = predictions.probabilities['text+audio'][:, i]
+    expected = jsd | {
+      'text_disagreement': labels[0] != full.argmax(),
+      'audio_disagreement': labels[1] != full.argmax(),
+      'any_disagreement': any(label != full.argmax() for label in labels),
+      'num_unimodal_labels': len(set(labels)),
+      'full_jsd': (jsd['text_jsd'] + jsd['audio_jsd']) / 2,
+      'entropy': entropy(full),
+      'one_minus_confidence': 1 - top[0],
+      'one_minus_margin': 1 - (top[0] - top[1]),
+      'seed_mutual_information': entropy(full)
+      - np.mean([entropy(seed) for seed in seeds]),
+    }
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+      np.testing.assert_allclose(found[name][i], value, atol=1e-12)
+
+
+def test_signals_of_clips_with_a_missing_view():
+  _, predictions = made.study_input(10, 3)
+  cut = {v: p.copy() for v, p in predictions.probabilities.items()}
+  cut['text'][:, 0] = np.nan
+  cut['text'][:, 1] = cut['audio'][:, 1] = np.nan
+  cut['text+audio'][:, 2] = np.nan
+  found = disagreement.signals(made.predictions(cut), 'text+audio')
+  assert np.isnan(found['text_jsd'][[0, 1, 2]]).all()
+  assert np.isnan(found['unimodal_jsd'][0])
+  assert found['any_disagreement'][0] == found['audio_disagreement'][0]
+  assert found['num_unimodal_labels'][0] == 1
+  assert found['full_jsd'][0] == found['audio_jsd'][0]
+  assert np.isnan(found['any_disagreement'][[1, 2]]).all()
+  assert np.isnan(found['entropy'][2])
+  for values in found.values():
+    assert not np.isnan(values[3:]).any()
+
+
+@given(seed=st.integers(0, 30), order=st.permutations(range(3)))
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_seeds_and_classes_does_not_matter(seed, order):
+  corpus, predictions = made.study_input(50, 5, 3, seed)
+  order = list(order)
+  moved = {
+    view: p[order][..., order] for view, p in predictions.probabilities.items()
+  }
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  again = made.corpus(groups, np.argsort(order)[corpus.labels])
+  expected = disagreement.answer(corpus, predictions).statistics
+  found = disagreement.answer(again, made.predictions(moved)).statistics
+  assert found.keys() == expected.keys()
+  for name, one in expected.items():
+    for field in ('estimate', 'low', 'high', 'p'):
+      value = getattr(one, field)
+      if value is not None:
+        assert getattr(found[name], field) == pytest.approx(value, abs=1e-9)

@@ -1,0 +1,687 @@
+"""The report: what it says, and that it never says more than it may."""
+
+import dataclasses
+import html.parser
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree
+
+import numpy as np
+import pytest
+
+from empathy.evaluation import plots, report, sections, wording
+from empathy.evaluation.findings import Estimate
+from empathy.evaluation.study import Study
+
+_VIEWS = (
+  'text',
+  'audio',
+  'video',
+  'text+audio',
+  'text+video',
+  'audio+video',
+  'text+audio+video',
+)
+_FULL = _VIEWS[-1]
+
+
+def _estimate(value, half=0.02, p=None, p_adjusted=None, n=1000):
+  if half is None:
+    return Estimate(value, n=n, method='no interval: a single group')
+  return Estimate(
+    value, value - half, value + half, 0.95, p, p_adjusted, n, 'clustered'
+  )
+
+
+def full_study(**changes) -> Study:
+  """A study in which every question is answered."""
+  accuracy = dict(
+    zip(_VIEWS, (0.52, 0.55, 0.61, 0.6, 0.66, 0.68, 0.71), strict=True)
+  )
+  statistics = {
+    'data.majority_accuracy': _estimate(0.34),
+    'views.full_minus_best_single.accuracy': _estimate(
+      0.1, 0.03, 0.0001, 0.0004
+    ),
+    'disagreement.text_vs_full.excess': _estimate(0.21, 0.03, 0.0001, 0.0004),
+    'ambiguity.any_disagreement.gs_difference': _estimate(0.08, 0.02, 0.001),
+    'ambiguity.any_disagreement.adjusted': _estimate(0.02, 0.025, 0.11, 0.11),
+    'humans.full_minus_video.accuracy': _estimate(0.057, 0.02, 0.0001, 0.0004),
+  }
+  views, minus, disagreement = [], [], []
+  for view, value in accuracy.items():
+    name = f'views.{view}'
+    statistics[f'{name}.accuracy'] = _estimate(value)
+    row = {'view': view, 'num_clips': 1000, 'num_seeds': 3}
+    for key, figure in {
+      'accuracy': value,
+      'accuracy_fold_mean': value + 0.001,
+      'ensemble_accuracy': value + 0.012,
+      'macro_f1': value - 0.01,
+      'weighted_f1': value - 0.004,
+      'nll': 1.6 - value,
+      'brier': 1 - value,
+      'ece': 0.05,
+      'ece_null': 0.03,
+      'seed_sd': 0.006,
+    }.items():
+      row[key] = figure
+      statistics.setdefault(f'{name}.{key}', Estimate(figure, n=1000))
+    row |= {'accuracy_low': value - 0.02, 'accuracy_high': value + 0.02}
+    views.append(row)
+    if view == _FULL:
+      continue
+    gap = accuracy[_FULL] - value
+    statistics[f'views.full_minus_{view}.accuracy'] = _estimate(gap, 0.035)
+    minus.append(
+      {
+        'view': view,
+        'estimate': gap,
+        'low': gap - 0.035,
+        'high': gap + 0.035,
+        'p': 0.012,
+        'p_adjusted': 0.024,
+        'n': 1000,
+      }
+    )
+    rate = 0.1 + gap
+    statistics[f'disagreement.{view}_vs_full.rate'] = _estimate(rate)
+    statistics.setdefault(
+      f'disagreement.{view}_vs_full.excess', _estimate(rate - 0.12, 0.03)
+    )
+    disagreement.append(
+      {
+        'view': view,
+        'num_clips': 1000,
+        'rate': rate,
+        'rate_low': rate - 0.02,
+        'rate_high': rate + 0.02,
+        'kappa': 1 - rate,
+        'seed_null': 0.12,
+        'excess': rate - 0.12,
+        'excess_low': rate - 0.15,
+        'excess_high': rate - 0.09,
+        'p': 0.0001,
+        'p_adjusted': 0.0006,
+        'error_consistency': 0.42,
+      }
+    )
+  humans = []
+  for condition, value in zip(
+    ('audio', 'video', 'audio+video'), (0.4, 0.574, 0.631), strict=True
+  ):
+    statistics[f'humans.{condition}.accuracy'] = _estimate(value, 0.011)
+    last = condition == 'audio+video'
+    humans.append(
+      {
+        'condition': condition,
+        'num_clips': 1000,
+        'num_votes': 9500,
+        'accuracy': value,
+        'accuracy_low': value - 0.011,
+        'accuracy_high': value + 0.011,
+        'gs': 0.7 - value / 2,
+        'entropy': 1.2 - value,
+        'observed_agreement': 0.3 + value / 2,
+        'full_minus': None if last else 0.631 - value,
+        'full_minus_low': None if last else 0.611 - value,
+        'full_minus_high': None if last else 0.651 - value,
+        'p': None if last else 0.0001,
+        'p_adjusted': None if last else 0.0002,
+      }
+    )
+  classes = ('none', 'some', 'much')
+  info = {
+    'corpus': 'simulated',
+    'label': 'plurality of the votes on everything',
+    'classes': classes,
+    'modalities': ('text', 'audio', 'video'),
+    'conditions': ('audio', 'video', 'audio+video'),
+    'license': 'CC0',
+    'source': 'made by a random number generator',
+    'simulated': True,
+    'num_clips': 1000,
+    'num_groups': 40,
+    'views': _VIEWS,
+    'single_views': _VIEWS[:3],
+    'full_view': _FULL,
+    'full_condition': 'audio+video',
+    'seeds': dict.fromkeys(_VIEWS, 3),
+    'folds': 5,
+    'predictions': 21000,
+    'resampling': (
+      'Intervals are symmetric studentised, from 10,000 draws of whole groups.'
+    ),
+    'covers': (
+      'They cover new groups judged by these trained members; they do not '
+      'cover a new training set.'
+    ),
+  }
+  tables = {
+    'data_checks': [
+      {
+        'check': 'group_leakage',
+        'value': 0,
+        'verdict': 'ok',
+        'sentence': 'No group straddles two folds.',
+      },
+      {
+        'check': 'group_majority_accuracy',
+        'value': 0.51,
+        'verdict': 'warning',
+        'sentence': 'Each group’s own majority label is right on 51.0 % of '
+        'clips; a model that knows the group has that for nothing.',
+      },
+      {
+        'check': 'duplicates',
+        'value': 3,
+        'verdict': 'ok',
+        'sentence': 'No transcript occurs twice.',
+      },
+    ],
+    'class_balance': [
+      {'class': name, 'num_clips': round(1000 * share), 'share': share}
+      for name, share in zip(classes, (0.34, 0.34, 0.32), strict=True)
+    ],
+    'votes_per_clip': [
+      {
+        'condition': condition,
+        'num_clips': 1000,
+        'num_votes': 9500,
+        'min': 4,
+        'median': 9.5,
+        'max': 12,
+      }
+      for condition in info['conditions']
+    ],
+    'views': views,
+    'classes': [
+      {
+        'view': view,
+        'class': name,
+        'precision': value,
+        'recall': value,
+        'f1': value + shift,
+        'support': 333,
+      }
+      for view, value in accuracy.items()
+      for name, shift in zip(classes, (-0.05, 0.02, 0.01), strict=True)
+    ],
+    'full_minus_view': minus,
+    'disagreement': disagreement,
+    'ambiguity': [
+      {
+        'signal': signal,
+        'num_disagree': 420,
+        'num_agree': 580,
+        'gs_disagree': 0.5 + raw,
+        'gs_agree': 0.5,
+        'gs_difference': raw,
+        'gs_difference_low': raw - 0.02,
+        'gs_difference_high': raw + 0.02,
+        'adjusted': adjusted,
+        'adjusted_low': adjusted - 0.025,
+        'adjusted_high': adjusted + 0.025,
+        'p': 0.11,
+        'p_adjusted': 0.11,
+      }
+      for signal, raw, adjusted in (
+        ('any_disagreement', 0.08, 0.02),
+        ('text_disagreement', 0.09, 0.03),
+        ('audio_disagreement', 0.06, 0.01),
+        ('video_disagreement', 0.07, -0.01),
+      )
+    ],
+    'humans': humans,
+  }
+  bins = np.linspace(0.35, 0.95, 9).tolist()
+  curves = {
+    'reliability': {
+      view: {
+        'confidence': bins,
+        'accuracy': [b - 0.06 * (i % 3) for i, b in enumerate(bins)],
+        'count': [40, 90, 200, 260, 240, 300, 500, 700, 670],
+      }
+      for view in _VIEWS
+    },
+    'gs_by_disagreement': {
+      'num_disagreeing': [0, 1, 2, 3],
+      'gs': [0.41, 0.47, 0.52, 0.58],
+      'low': [0.39, 0.45, 0.49, 0.52],
+      'high': [0.43, 0.49, 0.55, 0.64],
+      'count': [420, 330, 180, 70],
+    },
+    'gs_by_confidence': {
+      'confidence': [0.41, 0.52, 0.63, 0.75, 0.9],
+      'gs_agree': [0.55, 0.5, 0.46, 0.42, 0.35],
+      'gs_disagree': [0.58, 0.54, 0.49, 0.43, None],
+      'num_agree': [60, 90, 120, 150, 190],
+      'num_disagree': [140, 110, 80, 50, 0],
+    },
+  }
+  fields = {
+    'info': info,
+    'statistics': statistics,
+    'skipped': {},
+    'primaries': {
+      1: 'views.full_minus_best_single.accuracy',
+      2: 'disagreement.text_vs_full.excess',
+      3: 'ambiguity.any_disagreement.adjusted',
+      5: 'humans.full_minus_video.accuracy',
+    },
+    'tables': tables,
+    'curves': curves,
+    'signals': {'id': np.array(['clip1'])},
+  }
+  return Study(**fields | changes)
+
+
+class _Text(html.parser.HTMLParser):
+  """What a reader sees of a page, and the tags it is made of."""
+
+  def __init__(self, page):
+    super().__init__()
+    self.tags, self.words, self._hidden = [], [], 0
+    self.feed(page)
+
+  def handle_starttag(self, tag, attributes):
+    self.tags.append((tag, dict(attributes)))
+    self._hidden += tag == 'style'
+
+  def handle_endtag(self, tag):
+    self._hidden -= tag == 'style'
+
+  def handle_data(self, data):
+    if not self._hidden:
+      self.words.append(data)
+
+  @property
+  def text(self):
+    return re.sub(r'\s+', ' ', ''.join(self.words))
+
+
+def text_of(study):
+  return _Text(report.render(study)).text
+
+
+def empty_study(**info):
+  """A study in which no question is answered."""
+  return Study(
+    info={
+      'corpus': 'bare',
+      'label': '',
+      'classes': [],
+      'modalities': [],
+      'conditions': [],
+      'license': '',
+      'source': '',
+      'simulated': False,
+      'num_clips': 0,
+      'num_groups': 0,
+      'views': [],
+      'single_views': [],
+      'full_view': '',
+      'full_condition': None,
+      'seeds': {},
+      'folds': 0,
+      'predictions': 0,
+      'resampling': '',
+      'covers': '',
+      **info,
+    },
+    statistics={},
+    skipped={
+      'question 1': 'There are no predictions.',
+      'question 5': 'The corpus has no votes.',
+    },
+    primaries={},
+    tables={},
+    curves={},
+    signals={},
+  )
+
+
+def with_estimate(study, name, estimate):
+  return dataclasses.replace(
+    study, statistics={**study.statistics, name: estimate}
+  )
+
+
+def test_answer_carries_numbers_and_intervals():
+  text = text_of(full_study())
+  answer = text[text.index('The answer') : text.index('Data checks Can')]
+  assert '71.0 % (95 % interval 69.0 to 73.0) of 1,000 clips' in answer
+  assert '10.0 points (95 % interval 7.0 to 13.0)' in answer
+  assert '5.7 points (95 % interval 3.7 to 7.7)' in answer
+  assert 'not settled by these data: the difference is +2.0 points' in answer
+  assert 3 <= len(report._answer([s(full_study()) for s in sections.ALL])) <= 6
+
+
+def test_answer_tells_more_where_few_questions_are_answered():
+  study = full_study()
+  alone = dataclasses.replace(
+    study,
+    tables={'humans': study.tables['humans']},
+    primaries={5: study.primaries[5]},
+  )
+  answer = report._answer([section(alone) for section in sections.ALL])
+  assert len(answer) == 2
+  assert 'of votes on audio, 40.0 %' in answer[1].lower()
+
+
+def test_sections_come_in_order_with_data_first():
+  keys = [section(full_study()).key for section in sections.ALL]
+  assert keys == ['data', 'views', 'disagreement', 'ambiguity', 'humans']
+  page = report.render(full_study())
+  places = [page.index(f'<section id="{key}"') for key in keys]
+  assert places == sorted(places)
+
+
+def test_failing_check_is_loud_and_first():
+  study = full_study()
+  leak = {
+    'check': 'group_leakage',
+    'value': 0.4,
+    'verdict': 'fail',
+    'sentence': '40.0 % of the held-out clips leak.',
+  }
+  rows = [*study.tables['data_checks'][1:], leak]
+  study = dataclasses.replace(
+    study, tables=study.tables | {'data_checks': rows}
+  )
+  page = report.render(study)
+  text = _Text(page).text
+  assert 'The answer Read what follows with care: 1 check fails.' in text
+  assert 'class="banner alert"' in page
+  assert text.index('group leakage') < text.index('knowing the group')
+
+
+def test_empty_study_says_why():
+  text = text_of(empty_study())
+  assert 'Skipped. There are no predictions.' in text
+  assert 'Skipped. The corpus has no votes.' in text
+  assert 'holds no figure that answers a question' in text
+
+
+@pytest.mark.parametrize('number', [0, 1, 2, 3, 5, 7])
+def test_study_without_one_question_renders(number):
+  study = full_study()
+  tables = {
+    0: [],
+    1: ['views', 'classes', 'full_minus_view'],
+    2: ['disagreement'],
+    3: ['ambiguity'],
+    5: ['humans'],
+    7: ['data_checks', 'class_balance', 'votes_per_clip'],
+  }[number]
+  primaries = {k: v for k, v in study.primaries.items() if k != number}
+  less = dataclasses.replace(
+    study,
+    tables={k: v for k, v in study.tables.items() if k not in tables},
+    primaries=primaries,
+    skipped={f'question {number}': 'A reason.'},
+    curves={} if number in (1, 3) else study.curves,
+  )
+  text = text_of(less)
+  assert ('Skipped. A reason.' in text) == (number > 0)
+
+
+def test_missing_figures_are_dashes_with_a_reason():
+  study = full_study()
+  rows = [dict(row) for row in study.tables['disagreement']]
+  for key in ('seed_null', 'excess', 'excess_low', 'excess_high', 'p'):
+    rows[0][key] = None
+  rows[0]['p_adjusted'] = None
+  study = dataclasses.replace(
+    study,
+    tables=study.tables | {'disagreement': rows},
+    skipped={'disagreement.text_vs_full.excess': 'There is one seed.'},
+  )
+  text = text_of(study)
+  assert 'Excess is missing. There is one seed.' in text
+  assert wording.MISSING in text
+
+
+def test_no_missing_value_is_ever_printed():
+  bare = Estimate(None, n=0, method='undefined here')
+  study = full_study()
+  holes = {
+    name: bare if i % 2 else dataclasses.replace(value, low=None, high=None)
+    for i, (name, value) in enumerate(study.statistics.items())
+  }
+  tables = {
+    name: [
+      {
+        key: None if isinstance(value, float) else value
+        for key, value in row.items()
+      }
+      for row in rows
+    ]
+    for name, rows in study.tables.items()
+    if name not in ('class_balance',)
+  }
+  for made in (
+    study,
+    dataclasses.replace(study, statistics=holes),
+    dataclasses.replace(study, tables=tables),
+    dataclasses.replace(study, statistics=holes, tables=tables),
+  ):
+    page = report.render(made)
+    assert not re.search(r'\b(None|NaN|nan|inf)\b', page)
+
+
+def test_text_of_the_corpus_stays_text():
+  evil = '<script>alert(1)</script> & "co"'
+  study = full_study()
+  tables = {
+    name: [
+      {
+        key: evil if key in ('class', 'sentence', 'condition') else value
+        for key, value in row.items()
+      }
+      for row in rows
+    ]
+    for name, rows in study.tables.items()
+  }
+  info = {**study.info, 'corpus': evil, 'label': evil, 'classes': (evil,)}
+  page = report.render(dataclasses.replace(study, info=info, tables=tables))
+  found = _Text(page)
+  assert 'script' not in {tag for tag, _ in found.tags}
+  assert evil in found.text
+  for drawing in re.findall(r'<svg.*?</svg>', page, re.S):
+    xml.etree.ElementTree.fromstring(drawing)
+
+
+def test_page_needs_nothing_but_itself():
+  page = report.render(full_study())
+  for tag, attributes in _Text(page).tags:
+    assert tag not in ('script', 'link', 'img', 'iframe', 'object')
+    assert 'src' not in attributes
+    assert attributes.get('href', '#').startswith('#')
+  assert 'url(' not in page
+  assert '@import' not in page
+
+
+def test_page_is_sound():
+  page = report.render(full_study())
+  tags = _Text(page).tags
+  ids = [attributes['id'] for _, attributes in tags if 'id' in attributes]
+  assert len(ids) == len(set(ids))
+  for tag, attributes in tags:
+    if tag == 'a':
+      assert attributes['href'][1:] in ids
+    if tag == 'svg':
+      assert attributes['role'] == 'img'
+      assert set(attributes['aria-labelledby'].split()) <= set(ids)
+  assert page == report.render(full_study())
+
+
+def test_simulated_corpus_is_called_simulated():
+  text = text_of(full_study())
+  assert 'This corpus is simulated.' in text
+  assert '(simulated): study report' in text
+  real = {**full_study().info, 'simulated': False, 'corpus': 'real'}
+  assert 'simulat' not in text_of(full_study(info=real)).lower().replace(
+    'a random number generator', ''
+  )
+
+
+def test_no_word_that_the_data_do_not_carry():
+  page = report.render(full_study())
+  text = _Text(page).text
+  # The package's own name is in the footer.
+  assert text.lower().count('empath') == text.count('made by empathy')
+
+
+_ASSERTIONS = {
+  1: ('beats the best single view by', 'loses to the best single view by'),
+  2: ('more than seeds of one view do', 'less than seeds of one view do'),
+  3: ('more often where', 'less often where'),
+  5: ('more than of votes on', 'less than of votes on'),
+}
+
+
+@pytest.mark.parametrize('question', [1, 2, 3, 5])
+@pytest.mark.parametrize(
+  ('low', 'high', 'claims'),
+  [
+    (0.01, 0.09, 'above'),
+    (-0.09, -0.01, 'below'),
+    (-0.04, 0.06, 'open'),
+    (0.0, 0.06, 'open'),
+    (-0.06, 0.0, 'open'),
+    (None, None, 'none'),
+  ],
+)
+def test_wording_is_never_stronger_than_the_interval(
+  question, low, high, claims
+):
+  middle = 0.05 if low is None else (low + high) / 2
+  study = full_study()
+  study = with_estimate(
+    study,
+    study.primaries[question],
+    Estimate(middle, low, high, 0.95, 0.01, 0.02, 1000, 'too few groups'),
+  )
+  made = {section(study).number: section(study) for section in sections.ALL}
+  finding, answer = made[question].finding, made[question].answer[0]
+  above, below = _ASSERTIONS[question]
+  for told in (finding, answer):
+    found = re.sub('; whether.*|, whether.*', '', told)
+    assert (above in found) == (claims == 'above')
+    assert (below in found) == (claims == 'below')
+    assert ('not settled by these data' in told) == (claims == 'open')
+    assert ('cannot be judged' in told) == (claims == 'none')
+  if claims == 'below':
+    assert '5.0 points (95 % interval 1.0 to 9.0)' in answer
+  mark = made[question].primary.marks[0]
+  assert mark.faint == (claims in ('open', 'none'))
+
+
+def test_finding_that_correction_takes_away_is_a_hint():
+  study = full_study()
+  study = with_estimate(
+    study,
+    study.primaries[1],
+    Estimate(0.05, 0.01, 0.09, 0.95, 0.02, 0.08, 1000),
+  )
+  assert 'p is .080, so take it as a hint' in text_of(study)
+
+
+@pytest.mark.parametrize(
+  ('written', 'expected'),
+  [
+    (wording.percent(0.631), '63.1 %'),
+    (wording.points(-0.0568), '−5.7 points'),
+    (wording.points(0.0568, signed=True), '+5.7 points'),
+    (wording.points(-0.0001), '0.0 points'),
+    (wording.number(None), '–'),
+    (wording.number(float('nan')), '–'),
+    (wording.count(1440), '1,440'),
+    (wording.tally(9.5), '9.5'),
+    (wording.tally(9.0), '9'),
+    (wording.span(-0.016, 0.038), '−1.6 to 3.8'),
+    (wording.p_value(0.0001), '< .001'),
+    (wording.p_value(0.0494), '.049'),
+    (wording.p_value(1.0), '1.000'),
+    (
+      wording.share_with_interval(Estimate(0.631, 0.62, 0.642, 0.95)),
+      '63.1 % (95 % interval 62.0 to 64.2)',
+    ),
+    (
+      wording.points_with_interval(Estimate(0.05, method='one group')),
+      '5.0 points (no interval)',
+    ),
+    (wording.listing(['audio', 'video', 'both']), 'audio, video and both'),
+    (wording.plural(1, 'clip'), '1 clip'),
+  ],
+)
+def test_numbers_are_written(written, expected):
+  assert written == expected
+
+
+def test_colours_are_the_same_everywhere():
+  page = report.render(full_study())
+  for view, name in (('text', 'text'), ('audio', 'audio'), (_FULL, 'full')):
+    assert plots.colour(view, _FULL) == name
+    assert f'<i class="c-{name}"></i>' in page
+    assert f'<g class="c-{name}">' in page
+  for colour in ('#0072b2', '#e69f00', '#009e73', '#cc79a7'):
+    assert colour in page
+
+
+_CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+_needs_chromium = pytest.mark.skipif(
+  _CHROMIUM is None, reason='chromium is not installed'
+)
+
+
+def browse(page, folder, *arguments):
+  """Opens a page headless: the finished document and what was logged."""
+  done = subprocess.run(
+    [
+      _CHROMIUM,
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--enable-logging=stderr',
+      f'--user-data-dir={folder / "profile"}',
+      *arguments,
+      '--dump-dom',
+      page.as_uri(),
+    ],
+    capture_output=True,
+    text=True,
+    timeout=60,
+  )
+  return done.stdout, done.stderr
+
+
+@_needs_chromium
+def test_browser_shows_it_without_an_error(tmp_path):
+  page = tmp_path / 'report.html'
+  page.write_text(report.render(full_study()), encoding='utf-8')
+  document, log = browse(page, tmp_path)
+  assert 'id="methods"' in document
+  assert 'CONSOLE' not in log
+
+
+@_needs_chromium
+def test_phone_scrolls_tables_and_not_the_page(tmp_path):
+  (tmp_path / 'report.html').write_text(
+    report.render(full_study()), encoding='utf-8'
+  )
+  frame = tmp_path / 'frame.html'
+  frame.write_text(
+    '<iframe src="report.html" width="390" height="800" onload="'
+    'document.title = this.contentDocument.documentElement.scrollWidth">'
+    '</iframe>'
+  )
+  document, _ = browse(frame, tmp_path, '--allow-file-access-from-files')
+  assert int(re.search('<title>([0-9]+)</title>', document)[1]) <= 390

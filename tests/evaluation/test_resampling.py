@@ -1,0 +1,368 @@
+"""The engine of intervals, against loops, closed forms and simulation."""
+
+import made
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats import multitest, proportion
+
+from empathy.evaluation import ambiguity, disagreement, resampling, views
+
+
+def _sample(groups, num_resamples=resampling.NUM_RESAMPLES):
+  return resampling.sample(np.asarray(groups), num_resamples)
+
+
+def _mean(sample, values):
+  columns = np.stack([values, np.ones(len(values))], axis=1)
+  return resampling.mean(sample.totals(columns))
+
+
+_KINDS = (
+  'mean over seeds',
+  'macro_f1',
+  'weighted_f1',
+  'kappa',
+  'error consistency',
+  'difference',
+  'adjusted',
+)
+
+
+def _statistic(kind, copies=()):
+  """A statistic as the study has it, and its sample.
+
+  Args:
+    kind: one of `_KINDS`.
+    copies: groups whose clips are written out once more, for each mention.
+  """
+  corpus, predictions = made.study_input(num_clips=90, num_groups=9)
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  text, audio = (predictions.probabilities[view] for view in ('text', 'audio'))
+  stratum = ambiguity.strata(audio[0]) // 7
+  clips = np.concatenate(
+    [np.arange(90), *(np.flatnonzero(groups == copy) for copy in copies)]
+  )
+  sample, labels = _sample(groups[clips]), corpus.labels[clips]
+  correct = views.correctness(text, corpus.labels)
+  correct[0, :30] = np.nan
+  uncertainty = ambiguity.gs(corpus.vote_counts('text+audio'))[clips]
+  guesses = text.argmax(-1)[:, clips], audio.argmax(-1)[:2, clips]
+  differ = guesses[0][0] != guesses[1][0]
+  if kind == 'mean over seeds':
+    return sample, views.mean_over_seeds(sample, correct[:, clips])[0]
+  if kind.endswith('f1'):
+    return sample, views.f1_statistics(sample, guesses[0], labels, 3)[kind][0]
+  if kind == 'kappa':
+    return sample, disagreement.kappa(sample, *guesses, 3)[0]
+  if kind == 'error consistency':
+    right = [guess == labels for guess in guesses]
+    return sample, disagreement.error_consistency(sample, *right)[0]
+  if kind == 'difference':
+    return sample, ambiguity.difference(sample, differ, uncertainty)
+  return sample, ambiguity.adjusted_difference(
+    sample, differ, uncertainty, stratum[clips]
+  )
+
+
+@pytest.mark.parametrize('kind', _KINDS)
+def test_the_derivative_by_group_is_the_slope(kind):
+  sample, statistic = _statistic(kind)
+  random = np.random.default_rng(1)
+  weights = random.uniform(0.5, 2.0, (2, sample.num_groups))
+  value, slope = statistic(weights)
+  assert value.shape == (2,)
+  assert np.isfinite(value).all()
+  step = 1e-6
+  numeric = np.empty_like(slope)
+  for group in range(sample.num_groups):
+    shift = step * (np.arange(sample.num_groups) == group)
+    above, below = statistic(weights + shift)[0], statistic(weights - shift)[0]
+    numeric[:, group] = (above - below) / (2 * step)
+  np.testing.assert_allclose(slope, numeric, atol=2e-9)
+  assert np.abs(slope).max() > 1e-4
+  # Euler: the figure does not change when all weights grow alike.
+  np.testing.assert_allclose((weights * slope).sum(axis=1), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize('kind', _KINDS)
+def test_a_weight_is_a_number_of_copies(kind):
+  sample, statistic = _statistic(kind)
+  weights = np.ones((1, sample.num_groups))
+  plain = statistic(weights)[0]
+  weights[0, [2, 5]] = 3, 2
+  _, written_out = _statistic(kind, copies=(2, 2, 5))
+  expected = written_out(np.ones((1, sample.num_groups)))[0]
+  np.testing.assert_allclose(statistic(weights)[0], expected, rtol=1e-12)
+  assert abs(expected - plain) > 1e-6
+
+
+def test_the_interval_is_that_of_a_plain_loop():
+  random = np.random.default_rng(3)
+  groups = np.repeat(np.arange(8), random.integers(5, 14, 8))
+  values = (random.random(len(groups)) < 0.3 + 0.05 * groups).astype(float)
+  sample = _sample(groups, num_resamples=400)
+
+  def figure(drawn):
+    return values[drawn].mean()
+
+  def error(drawn, names):
+    # A clip's influence on the logit of a mean, summed by drawn group.
+    share = figure(drawn)
+    total = 0.0
+    for name in names:
+      influence = (values[groups == name] - share).sum() / len(drawn)
+      total += (influence / (share * (1 - share))) ** 2
+    return np.sqrt(8 / 7 * total)
+
+  def logit(share):
+    return np.log(share / (1 - share))
+
+  everyone = np.arange(len(groups))
+  pivots = []
+  for weights in resampling.draws(8, 400):
+    names = np.repeat(np.arange(8), weights.astype(int))
+    drawn = np.concatenate([np.flatnonzero(groups == name) for name in names])
+    shift = logit(figure(drawn)) - logit(figure(everyone))
+    pivots.append(abs(shift) / error(drawn, names))
+  reach = np.sort(pivots)[int(np.ceil(0.95 * 401)) - 1]
+  reach *= error(everyone, range(8))
+  ends = logit(figure(everyone)) + np.array([-reach, reach])
+  expected = 1 / (1 + np.exp(-ends))
+  found = resampling.estimate(sample, _mean(sample, values), logit=True)
+  np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-10)
+  assert found.estimate == pytest.approx(values.mean(), abs=1e-15)
+
+
+def test_a_draw_takes_as_many_groups_as_there_are_and_is_shared():
+  weights = resampling.draws(11, 3000)
+  assert (weights.sum(axis=1) == 11).all()
+  np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.1)
+  np.testing.assert_allclose(weights.var(axis=0), 10 / 11, atol=0.12)
+  assert weights is resampling.draws(11, 3000)
+  assert not weights.flags.writeable
+
+
+def test_differences_are_paired():
+  random = np.random.default_rng(4)
+  groups = np.repeat(np.arange(20), 10)
+  values = random.normal(groups / 5, 1)
+  sample = _sample(groups)
+  shifted = resampling.minus(
+    _mean(sample, values + random.normal(0.1, 0.01, 200)),
+    _mean(sample, values),
+  )
+  found = resampling.estimate(sample, shifted, null=True)
+  assert found.high - found.low < 0.01
+  assert found.p == 1 / (resampling.NUM_RESAMPLES + 1)
+
+
+@given(shift=st.floats(-0.6, 0.6), seed=st.integers(0, 50))
+@settings(max_examples=30, deadline=None)
+def test_the_p_value_says_what_the_interval_says(shift, seed):
+  random = np.random.default_rng(seed)
+  groups = np.repeat(np.arange(10), 5)
+  values = random.normal(shift + 0.3 * random.normal(size=10)[groups], 1)
+  sample = _sample(groups, num_resamples=999)
+  found = resampling.estimate(sample, _mean(sample, values), null=True)
+  assert (found.p <= 0.05) == (found.low > 0 or found.high < 0)
+
+
+def test_unclustered_is_the_normal_interval():
+  random = np.random.default_rng(5)
+  values = random.normal(0.2, 1, 60)
+  sample = _sample(np.arange(60))
+  found = resampling.estimate(sample, _mean(sample, values), null=True)
+  reach = 1.959963984540054 * values.std(ddof=1) / np.sqrt(60)
+  np.testing.assert_allclose(found.high - found.estimate, reach, rtol=1e-12)
+  size = abs(values.mean()) / values.std(ddof=1) * np.sqrt(60)
+  expected = 2 * stats.norm.sf(size)
+  assert found.p == pytest.approx(expected, rel=1e-10)
+  assert 'unclustered' in found.method
+
+
+def test_many_groups_are_normal_and_few_are_drawn():
+  random = np.random.default_rng(6)
+  methods = []
+  for num_groups in (199, 200):
+    groups = np.repeat(np.arange(num_groups), 3)
+    values = random.normal(0, 1, 3 * num_groups)
+    sample = _sample(groups, num_resamples=2000)
+    found = resampling.estimate(sample, _mean(sample, values))
+    by_group = values.reshape(-1, 3).mean(axis=1)
+    reach = 1.96 * by_group.std(ddof=1) / np.sqrt(num_groups)
+    assert found.high - found.estimate == pytest.approx(reach, rel=0.05)
+    methods.append(found.method.split(',')[0])
+  assert methods == ['studentised', 'jackknife normal']
+
+
+def test_seed_noise_widens_the_interval():
+  random = np.random.default_rng(7)
+  sample = _sample(np.repeat(np.arange(12), 9))
+  statistic = _mean(sample, random.normal(0, 1, 108))
+  plain = resampling.studentise(sample, statistic)
+  seeds = np.array([0.1, 0.3, 0.5])
+  variance = resampling.seed_variance(seeds)
+  assert variance == pytest.approx(0.04 / 3)
+  wide = resampling.studentise(sample, statistic, seed_variance=variance)
+  assert wide.error**2 == pytest.approx(plain.error**2 + variance, rel=1e-12)
+  rates = _mean(sample, random.random(108))
+  plain = resampling.studentise(sample, rates, logit=True)
+  both = resampling.studentise(sample, rates, True, seed_variance=variance)
+  slope = 1 / (plain.value * (1 - plain.value))
+  assert both.error**2 == pytest.approx(plain.error**2 + slope**2 * variance)
+  assert resampling.seed_variance(seeds, seeds) == pytest.approx(2 * variance)
+  assert resampling.seed_variance(seeds, seeds[:1]) is None
+  lone = resampling.estimate(sample, statistic, seed_variance=None)
+  assert 'one seed' in lone.method
+  assert 'with seed noise' in wide.method
+
+
+@pytest.mark.parametrize('hits', [0, 1])
+def test_the_boundary_is_clopper_and_pearson(hits):
+  sample = _sample(np.repeat(np.arange(9), 4))
+  found = resampling.estimate(
+    sample, _mean(sample, np.full(36, float(hits))), logit=True
+  )
+  expected = proportion.proportion_confint(9 * hits, 9, method='beta')
+  np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-12)
+  assert 'Clopper' in found.method
+  assert '9 groups' in found.method
+  alone = resampling.estimate(
+    _sample(np.arange(36)),
+    _mean(_sample(np.arange(36)), np.full(36, float(hits))),
+    logit=True,
+  )
+  expected = proportion.proportion_confint(36 * hits, 36, method='beta')
+  np.testing.assert_allclose([alone.low, alone.high], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+  ('groups', 'values', 'says'),
+  [
+    ([0] * 6, [0, 1, 0, 1, 1, 1], 'one group'),
+    ([0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1], 'same figure'),
+    ([0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 0, 1], 'too few'),
+  ],
+)
+def test_degenerate_data_give_a_reason(groups, values, says):
+  sample = _sample(groups)
+  found = resampling.estimate(
+    sample, _mean(sample, np.array(values, float)), logit=True, null=True
+  )
+  assert found.estimate == pytest.approx(np.mean(values))
+  assert (found.low, found.high, found.level, found.p) == (None,) * 4
+  assert says in found.method
+
+
+def test_an_undefined_figure_is_none():
+  sample = _sample(np.repeat(np.arange(6), 3))
+  statistic = resampling.mean(np.zeros((6, 2)))
+  found = resampling.estimate(sample, statistic, logit=True, null=True)
+  assert found.estimate is None
+  assert found.low is None
+
+
+def test_the_minimum_is_the_one_difference_if_there_is_one():
+  random = np.random.default_rng(8)
+  sample = _sample(np.repeat(np.arange(15), 6))
+  statistic = _mean(sample, random.normal(0.1, 1, 90))
+  plain = resampling.estimate(sample, statistic, null=True)
+  least = resampling.minimum(
+    sample, [resampling.studentise(sample, statistic)], 90
+  )
+  for field in ('estimate', 'low', 'high', 'p'):
+    assert getattr(least, field) == getattr(plain, field)
+
+
+@pytest.mark.parametrize('num_groups', [15, 250])
+def test_the_minimum_of_several_is_simultaneous(num_groups):
+  random = np.random.default_rng(9)
+  sample = _sample(np.repeat(np.arange(num_groups), 2))
+  values = random.normal([0.3, 0.35, 0.9], 1, (2 * num_groups, 3))
+  statistics = [_mean(sample, column) for column in values.T]
+  alone = [resampling.estimate(sample, s, null=True) for s in statistics]
+  found = resampling.minimum(
+    sample,
+    [resampling.studentise(sample, statistic) for statistic in statistics],
+    len(values),
+  )
+  assert found.estimate == min(one.estimate for one in alone)
+  assert found.low == min(one.low for one in alone)
+  assert found.p == max(one.p for one in alone)
+  reaches = [
+    (found.high - one.estimate) / (one.high - one.estimate) for one in alone
+  ]
+  # Wider than one interval, narrower than three corrected by Bonferroni: for
+  # the normal law 2.39 to 1.96.
+  widest = 2.394 / 1.96 if num_groups == 250 else 1.6
+  assert 1.02 < max(reaches) <= widest
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_that_of_statsmodels(p_values):
+  expected = multitest.multipletests(p_values, method='holm')[1]
+  np.testing.assert_allclose(resampling.holm(p_values), expected, rtol=1e-12)
+
+
+def test_holm_of_nothing_is_nothing():
+  assert resampling.holm([]) == []
+
+
+def simulate(num_corpora, num_groups=24, num_resamples=999, seed=0):
+  """Coverage of 95 % intervals in corpora of unequal groups.
+
+  Group sizes are log-normal (sigma .7); in each group both views have their own
+  chance of being right, and so has the difference a part of its own.
+
+  Returns:
+    By statistic, the share of intervals that hold the true figure.
+  """
+  random = np.random.default_rng(seed)
+  truth = {}
+  held = {'accuracy': 0, 'full_minus_view': 0, 'full_minus_best': 0}
+
+  def chances(count):
+    # Two tied single views and a full view, in `count` groups.
+    shared = random.normal(0.8, 0.5, (count, 1))
+    scores = shared + random.normal([0.0, 0.0, 0.35], 0.35, (count, 3))
+    sizes = np.maximum(1, random.lognormal(2.7, 0.7, count).astype(int))
+    return 1 / (1 + np.exp(-scores)), sizes
+
+  share, size = chances(2_000_000)
+  exact = (share * size[:, None]).sum(axis=0) / size.sum()
+  truth['accuracy'] = exact[0]
+  truth['full_minus_view'] = truth['full_minus_best'] = exact[2] - exact[0]
+  for _ in range(num_corpora):
+    share, size = chances(num_groups)
+    groups = np.repeat(np.arange(num_groups), size)
+    # The same hard clips are hard for every view.
+    right = (random.random((len(groups), 1)) < share[groups]).astype(float)
+    fresh = random.random((len(groups), 3)) < share[groups]
+    own = random.random((len(groups), 3)) < 0.5
+    right = np.where(own, fresh, right)
+    sample = _sample(groups, num_resamples)
+    statistics = [
+      _mean(sample, right[:, 2] - right[:, view]) for view in (0, 1)
+    ]
+    intervals = {
+      'accuracy': resampling.estimate(
+        sample, _mean(sample, right[:, 0]), logit=True
+      ),
+      'full_minus_view': resampling.estimate(sample, statistics[0]),
+      'full_minus_best': resampling.minimum(
+        sample, [resampling.studentise(sample, s) for s in statistics], 1
+      ),
+    }
+    for name, found in intervals.items():
+      held[name] += found.low <= truth[name] <= found.high
+  return {name: count / num_corpora for name, count in held.items()}
+
+
+def test_intervals_hold_the_truth():
+  coverage = simulate(300)
+  # Three standard errors of a share of .95 in 300 corpora are .038.
+  for name, share in coverage.items():
+    assert 0.912 <= share <= 0.988, (name, share)

@@ -1,0 +1,311 @@
+"""Question 1 against scikit-learn, loops and figures worked out by hand."""
+
+import made
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from empathy.evaluation import resampling, views
+
+
+def _answer(corpus, predictions):
+  return views.answer(corpus, predictions)
+
+
+def _over_seeds(function, predictions, view='text'):
+  return np.mean([function(p) for p in predictions.probabilities[view]])
+
+
+def test_figures_are_those_of_scikit_learn():
+  corpus, predictions = made.study_input()
+  labels = corpus.labels
+  onehot = np.eye(3)[labels]
+  expected = {
+    'accuracy': lambda p: metrics.accuracy_score(labels, p.argmax(1)),
+    'macro_f1': lambda p: metrics.f1_score(
+      labels, p.argmax(1), average='macro'
+    ),
+    'weighted_f1': lambda p: metrics.f1_score(
+      labels, p.argmax(1), average='weighted'
+    ),
+    'nll': lambda p: metrics.log_loss(labels, p),
+    'brier': lambda p: ((p - onehot) ** 2).sum(axis=1).mean(),
+  }
+  found = _answer(corpus, predictions).statistics
+  for view in predictions.views:
+    for name, function in expected.items():
+      assert found[f'views.{view}.{name}'].estimate == pytest.approx(
+        _over_seeds(function, predictions, view), rel=1e-12
+      )
+    accuracies = [
+      metrics.accuracy_score(labels, p.argmax(1))
+      for p in predictions.probabilities[view]
+    ]
+    assert found[f'views.{view}.seed_sd'].estimate == pytest.approx(
+      np.std(accuracies, ddof=1)
+    )
+    ensemble = predictions.probabilities[view].mean(axis=0).argmax(axis=1)
+    assert found[f'views.{view}.ensemble_accuracy'].estimate == pytest.approx(
+      metrics.accuracy_score(labels, ensemble)
+    )
+
+
+def test_the_brier_score_of_two_classes_is_twice_that_of_scikit_learn():
+  random = np.random.default_rng(0)
+  labels = random.integers(0, 2, 50)
+  share = random.random(50)
+  _, brier = views.losses(np.stack([1 - share, share], axis=1)[None], labels)
+  expected = 2 * metrics.brier_score_loss(labels, share)
+  assert brier.mean() == pytest.approx(expected, rel=1e-12)
+
+
+def test_logarithms_clip():
+  nll, _ = views.losses(np.array([[[1.0, 0.0]]]), np.array([1]))
+  assert nll[0, 0] == pytest.approx(-np.log(1e-15))
+
+
+def test_a_class_that_nobody_says_or_is():
+  # Class 2 is absent: out of the macro mean. Class 1 is never guessed: F1 0.
+  labels = np.array([0, 0, 1, 1])
+  predicted = np.zeros((1, 4), int)
+  sample = resampling.sample(np.arange(4))
+  found = views.f1_statistics(sample, predicted, labels, 3)
+  for name, average in (('macro_f1', 'macro'), ('weighted_f1', 'weighted')):
+    value, slope = found[name][0](np.ones((1, 4)))
+    expected = metrics.f1_score(labels, predicted[0], average=average)
+    assert value[0] == pytest.approx(expected)
+    assert np.isfinite(slope).all()
+
+
+def test_class_figures_are_those_of_scikit_learn():
+  corpus, predictions = made.study_input(num_seeds=2)
+  rows = views.class_figures(
+    predictions.probabilities['text'], corpus.labels, corpus.classes
+  )
+  expected = np.mean(
+    [
+      metrics.precision_recall_fscore_support(
+        corpus.labels, p.argmax(1), zero_division=0
+      )
+      for p in predictions.probabilities['text']
+    ],
+    axis=0,
+  )
+  for i, row in enumerate(rows):
+    assert row['class'] == corpus.classes[i]
+    found = [row[name] for name in ('precision', 'recall', 'f1', 'support')]
+    np.testing.assert_allclose(found, expected[:, i], rtol=1e-12)
+
+
+def test_the_mean_over_folds_is_unweighted():
+  labels = np.zeros(6, int)
+  right = np.array([1, 1, 1, 1, 1, 0])
+  p = np.stack([right * 0.8 + 0.1, 0.9 - right * 0.8, 0 * right], axis=1)
+  folds = np.array([0, 0, 0, 0, 1, 1])
+  corpus = made.corpus([0, 0, 1, 1, 2, 2], labels)
+  found = _answer(corpus, made.predictions({'text': p[None]}, folds))
+  statistics = found.statistics
+  assert statistics['views.text.accuracy'].estimate == pytest.approx(5 / 6)
+  assert statistics['views.text.accuracy_fold_mean'].estimate == 0.75
+  assert 'views.text.seed_sd' in found.skipped
+
+
+def test_each_seed_has_its_own_folds():
+  labels = np.zeros(6, int)
+  right = np.array([[1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 1, 1]])
+  folds = np.array([[0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1]])
+  p = np.stack([right * 0.8 + 0.1, 0.9 - right * 0.8, 0 * right], axis=-1)
+  corpus = made.corpus(range(6), labels)
+  found = _answer(corpus, made.predictions({'text': p}, folds)).statistics
+  expected = ((1 + 1 / 4) / 2 + (1 / 2 + 1) / 2) / 2
+  assert found['views.text.accuracy_fold_mean'].estimate == pytest.approx(
+    expected
+  )
+
+
+def _slow_ece(confidence, correct):
+  total = 0.0
+  for place in range(15):
+    low, high = place / 15, (place + 1) / 15
+    inside = (confidence > low) & (confidence <= high)
+    if inside.any():
+      gap = correct[inside].mean() - confidence[inside].mean()
+      total += inside.mean() * abs(gap)
+  return total
+
+
+def test_ece_is_that_of_a_loop():
+  random = np.random.default_rng(1)
+  confidence = random.uniform(0.34, 1, 200)
+  correct = (random.random(200) < confidence**2).astype(float)
+  found = views.expected_calibration_error(confidence, correct)
+  assert found == pytest.approx(_slow_ece(confidence, correct), rel=1e-12)
+  assert views.expected_calibration_error(np.ones(3), np.ones(3)) == 0
+
+
+def test_the_null_of_ece_is_that_of_a_calibrated_model():
+  random = np.random.default_rng(2)
+  confidence = random.uniform(0.4, 1, 150)
+  slow = [
+    _slow_ece(confidence, (random.random(150) < confidence).astype(float))
+    for _ in range(400)
+  ]
+  found = views.calibration_null(confidence)
+  # Its own 100 draws and the loop's 400 both have their noise.
+  noise = np.std(slow) * np.sqrt(1 / 100 + 1 / 400)
+  assert abs(found - np.mean(slow)) < 4 * noise
+  assert found > 0.05
+
+
+def test_the_null_is_the_same_however_many_draws_are_made_at_once(monkeypatch):
+  confidence = np.random.default_rng(3).uniform(0.4, 1, 50)
+  expected = views.calibration_null(confidence)
+  monkeypatch.setattr(views, '_DRAWN_AT_ONCE', 150)
+  assert views.calibration_null(confidence) == pytest.approx(expected)
+
+
+def test_the_reliability_curve_holds_every_prediction_once():
+  corpus, predictions = made.study_input()
+  curve = _answer(corpus, predictions).curves['reliability']['audio']
+  p = predictions.probabilities['audio']
+  count = np.array(curve['count'])
+  assert count.sum() == p.shape[0] * p.shape[1]
+  assert (count > 0).all()
+  assert np.average(curve['confidence'], weights=count) == pytest.approx(
+    p.max(axis=-1).mean()
+  )
+  assert np.average(curve['accuracy'], weights=count) == pytest.approx(
+    (p.argmax(-1) == corpus.labels).mean()
+  )
+
+
+def test_full_minus_view_is_paired_and_the_least_is_primary():
+  corpus, predictions = made.study_input()
+  found = _answer(corpus, predictions)
+  accuracy = {
+    view: found.statistics[f'views.{view}.accuracy'].estimate
+    for view in predictions.views
+  }
+  gaps = {}
+  for view in ('text', 'audio'):
+    name = f'views.full_minus_{view}.accuracy'
+    gaps[view] = accuracy['text+audio'] - accuracy[view]
+    assert found.statistics[name].estimate == pytest.approx(gaps[view])
+    assert found.statistics[name].p is not None
+  least = found.statistics['views.full_minus_best_single.accuracy']
+  assert least.estimate == pytest.approx(min(gaps.values()))
+  assert found.primary == 'views.full_minus_best_single.accuracy'
+  assert found.families == [
+    ['views.full_minus_text.accuracy', 'views.full_minus_audio.accuracy']
+  ]
+
+
+def test_pairs_use_the_clips_that_both_predict():
+  corpus, predictions = made.study_input()
+  cut = {v: p.copy() for v, p in predictions.probabilities.items()}
+  cut['text'][:, :50] = np.nan
+  found = _answer(corpus, made.predictions(cut)).statistics
+  difference = found['views.full_minus_text.accuracy']
+  assert difference.n == 70
+  right = {
+    view: (cut[view][:, 50:].argmax(-1) == corpus.labels[50:]).mean()
+    for view in ('text', 'text+audio')
+  }
+  assert difference.estimate == pytest.approx(
+    right['text+audio'] - right['text']
+  )
+  assert found['views.text.accuracy'].n == 70
+  assert found['views.audio.accuracy'].n == 120
+
+
+def test_a_seed_without_some_clips_counts_as_a_seed():
+  corpus, predictions = made.study_input()
+  cut = predictions.probabilities['text'].copy()
+  cut[0, 40:] = np.nan
+  found = _answer(corpus, made.predictions({'text': cut})).statistics
+  right = cut.argmax(-1) == corpus.labels
+  expected = np.mean([right[0, :40].mean(), right[1].mean(), right[2].mean()])
+  assert found['views.text.accuracy'].estimate == pytest.approx(expected)
+  f1 = [
+    metrics.f1_score(corpus.labels[:n], p[:n].argmax(1), average='macro')
+    for p, n in zip(cut, (40, 120, 120), strict=True)
+  ]
+  assert found['views.text.macro_f1'].estimate == pytest.approx(np.mean(f1))
+
+
+def test_clips_without_a_label_are_left_out():
+  corpus, predictions = made.study_input()
+  some = corpus.labels.copy()
+  some[::3] = -1
+  partly = made.corpus(
+    np.unique(corpus.groups, return_inverse=True)[1],
+    some,
+    classes=corpus.classes,
+  )
+  found = _answer(partly, predictions).statistics['views.text.accuracy']
+  assert found.n == 80
+  p = predictions.probabilities['text'][:, some >= 0]
+  expected = (p.argmax(-1) == some[some >= 0]).mean()
+  assert found.estimate == pytest.approx(expected)
+  none = made.corpus(range(120), np.full(120, -1), classes=corpus.classes)
+  assert 'label' in _answer(none, predictions).skipped['question 1']
+
+
+@pytest.mark.parametrize(
+  ('views_', 'says'),
+  [
+    (('text', 'audio'), 'no predictions of the full view'),
+    (('text+audio',), 'no view beside the full one'),
+  ],
+)
+def test_a_missing_view_is_said(views_, says):
+  corpus, predictions = made.study_input()
+  some = made.predictions({v: predictions.probabilities[v] for v in views_})
+  found = _answer(corpus, some)
+  assert says in found.skipped['views.full_minus_best_single.accuracy']
+  assert 'full_minus_view' not in found.tables
+
+
+@given(seed=st.integers(0, 20), order=st.permutations(range(3)))
+@settings(max_examples=10, deadline=None)
+def test_renaming_classes_and_seeds_changes_nothing(seed, order):
+  corpus, predictions = made.study_input(60, 6, 3, seed)
+  order = np.array(order)
+  renamed = {
+    view: p[order][..., order] for view, p in predictions.probabilities.items()
+  }
+  # The class that was `order[i]` is now class i.
+  labels = np.argsort(order)[corpus.labels]
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  again = made.corpus(groups, labels)
+  expected = _answer(corpus, predictions).statistics
+  found = _answer(again, made.predictions(renamed, groups % 3)).statistics
+  assert found.keys() == expected.keys()
+  for name, one in expected.items():
+    if 'ece_null' in name:
+      continue
+    for field in ('estimate', 'low', 'high', 'p'):
+      value = getattr(one, field)
+      if value is not None:
+        assert getattr(found[name], field) == pytest.approx(value, abs=1e-9)
+
+
+def test_twice_the_clips_in_the_same_groups_give_the_same_interval():
+  corpus, predictions = made.study_input()
+  twice = made.predictions(
+    {v: np.tile(p, (1, 2, 1)) for v, p in predictions.probabilities.items()},
+    np.tile(predictions.folds['text'][0], 2),
+  )
+  groups = np.tile(np.unique(corpus.groups, return_inverse=True)[1], 2)
+  again = made.corpus(groups, np.tile(corpus.labels, 2), corpus.classes)
+  expected = _answer(corpus, predictions).statistics
+  found = _answer(again, twice).statistics
+  for name in ('accuracy', 'macro_f1', 'nll', 'accuracy_fold_mean'):
+    one, other = (s[f'views.audio.{name}'] for s in (expected, found))
+    np.testing.assert_allclose(
+      [other.estimate, other.low, other.high],
+      [one.estimate, one.low, one.high],
+      rtol=1e-9,
+    )

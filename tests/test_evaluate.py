@@ -1,0 +1,170 @@
+"""The binary: what it is given, what it says, and published figures."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from empathy.corpora import corpus as corpus_lib
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / 'evaluation'))
+
+import made
+
+_SHARED = pathlib.Path(__file__).parents[2] / 'shared/corpora'
+
+
+def _run(*flags, cwd=None):
+  return subprocess.run(
+    [sys.executable, '-m', 'empathy.evaluate', *map(str, flags)],
+    capture_output=True,
+    text=True,
+    cwd=cwd,
+  )
+
+
+def _study(folder):
+  return json.loads((folder / 'study.json').read_text())
+
+
+@pytest.fixture(scope='module', name='workdir')
+def _workdir(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('run')
+  corpus, predictions = made.study_input(60, 6, 2)
+  corpus_lib.write(corpus, folder / 'corpus')
+  (folder / 'config.json').write_text(
+    json.dumps({'corpus': str(folder / 'corpus'), 'seed': 0})
+  )
+  pq.write_table(
+    made.table(corpus, predictions), folder / 'predictions.parquet'
+  )
+  return folder
+
+
+def test_a_workdir_is_enough(workdir):
+  done = _run(f'--workdir={workdir}')
+  assert done.returncode == 0, done.stderr
+  assert str(workdir / 'study/report.html') in done.stdout
+  assert ' s to evaluate' in done.stdout
+  assert done.stderr == ''
+  study = _study(workdir / 'study')
+  assert 'views.full_minus_best_single.accuracy' in study['statistics']
+  assert (workdir / 'study/report.html').read_text().startswith('<!')
+
+
+def test_predictions_and_corpus_go_to_study_here(workdir, tmp_path):
+  done = _run(
+    f'--predictions={workdir / "predictions.parquet"}',
+    f'--corpus={workdir / "corpus"}',
+    cwd=tmp_path,
+  )
+  assert done.returncode == 0, done.stderr
+  assert _study(tmp_path / 'study')['info']['predictions'] == 360
+
+
+@pytest.mark.parametrize(
+  ('flags', 'says'),
+  [
+    ((), 'expected --workdir=DIR, or --corpus=CORPUS'),
+    (('--predictions=p.csv',), '--corpus=CORPUS'),
+    (('--workdir={0}', '--corpus={0}/corpus'), '--corpus does not go with'),
+    (('--workdir={0}', '--predictions=x'), '--predictions does not go with'),
+    (('--workdir={0}/nowhere',), 'config.json: no such file'),
+    (('--corpus={0}/nowhere',), 'no such corpus folder'),
+    (
+      ('--corpus={0}/corpus', '--predictions={0}/nowhere.csv'),
+      'nowhere.csv: no such file',
+    ),
+    (('--corpus={0}/corpus', '--output={0}'), 'holds other things'),
+    (('--corpus={0}/corpus', '--output={0}/config.json'), 'is a file'),
+    (('--workdirs={0}',), 'workdirs'),
+    (('study',), 'is not a flag'),
+  ],
+)
+def test_a_wrong_call_is_one_line(workdir, tmp_path, flags, says):
+  done = _run(*(flag.format(workdir) for flag in flags), cwd=tmp_path)
+  assert done.returncode == 2
+  assert says in done.stderr
+  assert len(done.stderr.splitlines()) == 1
+  assert done.stdout == ''
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corpus_without_votes_needs_predictions(workdir, tmp_path):
+  corpus = corpus_lib.read(workdir / 'corpus')
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  bare = made.corpus(groups, corpus.labels, corpus.classes)
+  corpus_lib.write(bare, tmp_path / 'bare')
+  done = _run(f'--corpus={tmp_path / "bare"}', cwd=tmp_path)
+  assert done.returncode == 2
+  assert 'nothing to evaluate' in done.stderr
+  assert not (tmp_path / 'study').exists()
+
+
+@pytest.mark.parametrize('text', ['{', '[]', '{"corpus": 3}'])
+def test_a_wrong_config(tmp_path, text):
+  (tmp_path / 'config.json').write_text(text)
+  done = _run(f'--workdir={tmp_path}')
+  assert done.returncode == 2
+  assert 'config.json' in done.stderr
+  assert len(done.stderr.splitlines()) == 1
+
+
+def test_evaluation_imports_no_training_code():
+  script = (
+    'import sys, empathy.evaluate; '
+    'print(sorted({name.split(".")[0] for name in sys.modules} & '
+    '{"jax", "flax", "orbax", "tensorflow", "torch", "pandas", "sklearn"}), '
+    '[name for name in sys.modules if name.startswith("empathy.training")])'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', script], capture_output=True, text=True, check=True
+  )
+  assert done.stdout.strip() == '[] []'
+
+
+def _published(tmp_path, name):
+  corpus = _SHARED / 'ravdess'
+  if not corpus.exists():
+    pytest.skip(f'{corpus} is not there')
+  done = _run(
+    f'--predictions={corpus / name}', f'--corpus={corpus}', cwd=tmp_path
+  )
+  assert done.returncode == 0, done.stderr
+  statistics = _study(tmp_path / 'study')['statistics']
+  return {name: one['estimate'] for name, one in statistics.items()}
+
+
+def test_published_figures_come_out(tmp_path):
+  found = _published(tmp_path, 'published_predictions.csv')
+  for view, expected in (
+    ('audio', 0.8182),
+    ('video', 0.6022),
+    ('audio+video', 0.8670),
+  ):
+    assert round(found[f'views.{view}.accuracy_fold_mean'], 4) == expected
+  assert round(found['disagreement.audio_vs_full.rate'], 3) == 0.103
+
+
+def test_published_figures_of_the_other_video_model_come_out(tmp_path):
+  found = _published(tmp_path, 'published_predictions_bilstm.csv')
+  assert round(found['views.video.accuracy_fold_mean'], 4) == 0.6213
+  assert round(found['disagreement.video_vs_full.rate'], 3) == 0.376
+
+
+def test_humans_alone(tmp_path):
+  corpus = _SHARED / 'crema_d'
+  if not corpus.exists():
+    pytest.skip(f'{corpus} is not there')
+  done = _run(f'--corpus={corpus}', f'--output={tmp_path / "out"}')
+  assert done.returncode == 0, done.stderr
+  statistics = _study(tmp_path / 'out')['statistics']
+  found = [
+    round(statistics[f'humans.{condition}.accuracy']['estimate'], 3)
+    for condition in ('audio', 'video', 'audio+video')
+  ]
+  assert found == [0.400, 0.574, 0.631]
