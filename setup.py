@@ -51,6 +51,7 @@ setuptools.setup(
       'ruff>=0.12',
       'scikit-learn>=1.5',
       'statsmodels>=0.14.4',
+      'setuptools>=70',
       'wheel>=0.44',
     ],
     'parity': ['torch>=2.6'],

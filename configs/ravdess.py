@@ -1,24 +1,49 @@
-"""x"""
+r"""Acted emotions from voice and face: RAVDESS, five folds by actor.
+
+  python -m empathy.train --config=configs/ravdess.py \
+      --config.corpus=CORPUS --workdir=runs/ravdess
+  python -m empathy.evaluate --workdir=runs/ravdess
+
+`third_party/ravdess.md` says where the corpus comes from: eGeMAPS functionals
+of the voice, mean action units of the face, eight classes. Another fusion is
+chosen after a colon: `configs/ravdess.py:gmu`. The recipe is that of
+`mixed_signals.py` for all of them.
+
+Expected `accuracy_fold_mean`, in percent, means over the five seeds:
+
+  fusion           audio  video  audio+video
+  gated_attention   48.6   56.7         57.0
+  gmu               49.9   56.8         70.0
+  concat            48.6   56.5         68.4
+  late              48.0   54.7         69.0
+
+The paper's gate does not beat its best modality here, and plain concatenation
+does by ten points. On two CPU cores a run takes one to two minutes.
+"""
 
 import ml_collections
 
 
-def get_config():
-  return ml_collections.ConfigDict(
-    {
-      'corpus': '',
-      'views': (),
-      'seed': 42,
-      'num_seeds': 2,
-      'num_folds': 5,
-      'model': {'fusion': 'gated_attention'},
-      'targets': 'labels',
-      'num_epochs': 3,
-      'batch_size': 64,
-      'peak_learning_rate': 1e-3,
-      'l2': 1e-3,
-      'parallel': 'members',
-      'members_per_device': 128,
-      'checkpoint_seconds': 60.0,
-    }
-  )
+def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
+  """The experiment.
+
+  Args:
+    fusion: a key of `empathy.models.fusion.FUSIONS`, or the import path of a
+      class of your own; its fields keep their defaults.
+  """
+  config = ml_collections.ConfigDict()
+  config.corpus = ''  # The corpus folder; give --config.corpus=CORPUS.
+  config.views = ()  # Every view: audio, video and both.
+  config.seed = 42
+  config.num_seeds = 5
+  config.num_folds = 5  # The corpus brings its own folds, by actor.
+  config.model = {'fusion': fusion}
+  config.targets = 'labels'
+  config.num_epochs = 15
+  config.batch_size = 64
+  config.peak_learning_rate = 1e-3
+  config.l2 = 1e-3
+  config.parallel = 'members'
+  config.members_per_device = 128
+  config.checkpoint_seconds = 300.0
+  return config

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Runs the whole study on this machine: bash launch/local.sh [CORPUS] [--dry-run]
+#
+# Makes a virtual environment, installs the project, and trains and evaluates on
+# CORPUS, a corpus folder; without one, on a simulated corpus that it makes.
+# Run again, it uses what it made and goes on where it was cut off. CONFIG names
+# another experiment than configs/mixed_signals.py, PYTHON another interpreter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+here=$OLDPWD
+
+dry_run=
+corpus=
+for argument in "$@"; do
+  case $argument in
+    --dry-run) dry_run=1 ;;
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' launch/local.sh; exit ;;
+    -*) echo "error: $argument: the only flag is --dry-run" >&2; exit 2 ;;
+    /*) corpus=$argument ;;
+    *) corpus=$here/$argument ;;
+  esac
+done
+
+if [ -n "$corpus" ] && [ ! -d "$corpus" ]; then
+  echo "error: $corpus: no such corpus folder" >&2
+  exit 2
+fi
+
+run() {
+  if [ -n "$dry_run" ]; then printf '%q ' "$@"; echo; else "$@"; fi
+}
+
+seconds() {
+  local start=$SECONDS
+  run "${@:2}"
+  if [ -z "$dry_run" ]; then echo "$1: $((SECONDS - start)) s"; fi
+}
+
+source launch/install.sh
+install_into_venv .
+
+if [ -z "$corpus" ]; then
+  corpus=runs/simulated
+  if [ ! -e "$corpus" ]; then
+    run "$python" -m empathy.prepare --importer=simulated --output="$corpus"
+  fi
+fi
+
+workdir=runs/$(basename "${CONFIG:-mixed_signals}" .py)-$(basename "$corpus")
+if [ -d "$corpus/features" ] || [ "$corpus" = runs/simulated ]; then
+  seconds training "$python" -m empathy.train \
+    --config="${CONFIG:-configs/mixed_signals.py}" \
+    --config.corpus="$corpus" --workdir="$workdir"
+  seconds evaluation "$python" -m empathy.evaluate --workdir="$workdir"
+else
+  echo "$corpus has no features: a study of its labels and votes alone"
+  seconds evaluation "$python" -m empathy.evaluate \
+    --corpus="$corpus" --output="$workdir/study"
+fi
+echo "The report: $PWD/$workdir/study/report.html"

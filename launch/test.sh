@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs the project with what the tests need, and runs them all:
+#
+#   bash launch/test.sh [--dry-run] [arguments of pytest]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+dry_run=
+if [ "${1:-}" = --dry-run ]; then dry_run=1; shift; fi
+
+run() {
+  if [ -n "$dry_run" ]; then printf '%q ' "$@"; echo; else "$@"; fi
+}
+
+source launch/install.sh
+install_into_venv '.[test]'
+run "$python" -m ruff check .
+run "$python" -m ruff format --check .
+run "$python" -m pytest -q --durations=10 tests "$@"

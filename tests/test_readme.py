@@ -1,0 +1,98 @@
+"""Every command and every program of the README runs, on something small."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
+SMALL = {
+  'empathy.prepare': ['--num_clips=90', '--num_groups=12', '--width=8'],
+  'empathy.train': [
+    '--config.num_epochs=1',
+    '--config.num_seeds=2',
+    '--config.num_folds=3',
+  ],
+}
+
+
+def _blocks(language: str) -> list[str]:
+  text = (ROOT / 'README.md').read_text(encoding='utf-8')
+  return [body for kind, body in BLOCK.findall(text) if kind == language]
+
+
+def _commands() -> list[list[str]]:
+  lines = '\n'.join(_blocks('bash')).splitlines()
+  return [
+    words for words in (shlex.split(x, comments=True) for x in lines) if words
+  ]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  """A folder like a checkout, in which the commands are typed."""
+  path = tmp_path_factory.mktemp('checkout')
+  for name in ('configs', 'launch', 'setup.py'):
+    (path / name).symlink_to(ROOT / name)
+  for program in _blocks('python'):
+    name = re.match(r'# (\w+\.py)', program).group(1)
+    (path / name).write_text(program, encoding='utf-8')
+  return path
+
+
+def _run(words, folder):
+  paths = [str(ROOT), *(p for p in sys.path if p)]
+  return subprocess.run(
+    words,
+    cwd=folder,
+    env=os.environ | {'PYTHONPATH': os.pathsep.join(paths)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+def test_every_command_runs(folder):
+  commands = _commands()
+  seen = set()
+  for words in commands:
+    if words[0] == 'bash':
+      result = _run([*words, '--dry-run'], folder)
+    else:
+      assert words[:2] == ['python', '-m']
+      module, arguments = words[2], words[3:]
+      seen.add(module)
+      crema_d = ROOT.parent / 'shared' / 'raw' / 'crema_d'
+      if any('crema_d' in argument for argument in arguments):
+        if not crema_d.is_dir():
+          continue
+        arguments = [x.replace('=CREMA-D', f'={crema_d}') for x in arguments]
+      elif module == 'empathy.prepare':
+        arguments = arguments + SMALL[module]
+      if module == 'empathy.train':
+        arguments = arguments + SMALL[module]
+      if '--predictions=predictions.parquet' in arguments:
+        mine = folder / 'predictions.parquet'
+        mine.symlink_to(folder / 'runs' / 'first' / 'predictions.parquet')
+      result = _run([sys.executable, '-m', module, *arguments], folder)
+    assert result.returncode == 0, (words, result.stderr[-2000:])
+  assert seen == {
+    f'empathy.{name}' for name in ('prepare', 'train', 'evaluate', 'predict')
+  }
+  result = _run([sys.executable, 'my_statistic.py'], folder)
+  assert result.returncode == 0, result.stderr[-2000:]
+  assert re.search(r'estimate=.*0\.\d+.*low=.*high=', result.stdout)
+
+
+def test_links_lead_somewhere():
+  text = (ROOT / 'README.md').read_text(encoding='utf-8')
+  links = re.findall(r'\]\((?!http)([^)#]+)\)', text)
+  links += re.findall(r'src="([^"]+)"', text)
+  assert len(links) > 5
+  for link in links:
+    assert (ROOT / link).exists(), link
