@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import ambiguity, humans, resampling
+from empathy.evaluation import ambiguity, humans, resampling, wording
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation.findings import Estimate, Findings
 
@@ -42,7 +42,7 @@ def answer(
   found = Findings()
   found.tables['data_checks'] = []
   _check_leakage(found, corpus, predictions)
-  _check_groups(found, corpus)
+  _check_groups(found, corpus, predictions)
   _check_duplicates(found, corpus)
   _check_coverage(found, corpus)
   _check_classes(found, corpus)
@@ -64,19 +64,23 @@ def held_out(
   Returns:
     Arrays (N,) int64: the fold; -1 for clips that are never held out, which
     count as training clips only where the corpus has a split. Empty if nobody
-    says what was held out.
+    says what was held out, as where all predictions are of one fold.
   """
   if corpus.split is not None:
-    return [np.where(corpus.split == 'test', 0, -1)]
-  if predictions is not None:
+    ways = [np.where(corpus.split == 'test', 0, -1)]
+  elif predictions is not None:
     members = np.concatenate(
       [predictions.folds[view] for view in predictions.views]
       or [np.empty((0, len(corpus.ids)), np.int32)]
     )
-    return list(np.unique(members, axis=0).astype(np.int64))
-  if corpus.fold is not None:
-    return [corpus.fold.astype(np.int64)]
-  return []
+    ways = list(np.unique(members, axis=0).astype(np.int64))
+  elif corpus.fold is not None:
+    ways = [corpus.fold.astype(np.int64)]
+  else:
+    ways = []
+  # Without a split, a fold has been trained on what is in the others.
+  least = 1 if corpus.split is not None else 2
+  return [folds for folds in ways if len(np.unique(folds[folds >= 0])) >= least]
 
 
 def group_leakage(groups: np.ndarray, folds: np.ndarray, split: bool) -> float:
@@ -223,18 +227,13 @@ def _check_leakage(
   predictions: predictions_lib.Predictions | None,
 ) -> None:
   ways = held_out(corpus, predictions)
-  ways = [folds for folds in ways if (folds >= 0).any()]
-  if not ways:
-    found.skipped['data.group_leakage'] = (
-      'Nothing says which clips were held out from which.'
-    )
-    found.skipped['data.group_majority_accuracy'] = found.skipped[
-      'data.group_leakage'
-    ]
+  held = bool(ways)
+  if not held:
+    for name in ('group_leakage', 'group_majority_accuracy'):
+      found.skipped[f'data.{name}'] = (
+        'Nothing says which clips were held out from which.'
+      )
     ways = [np.zeros(len(corpus.ids), np.int64)]
-    held = False
-  else:
-    held = True
   groups = np.unique(corpus.groups, return_inverse=True)[1]
   split = corpus.split is not None
   if held:
@@ -245,8 +244,8 @@ def _check_leakage(
       'group_leakage',
       leaked,
       FAIL if leaked else OK,
-      f'{_percent(leaked)} of the held-out clips belong to a group that is in '
-      'the training data too.'
+      f'{wording.percent(leaked)} of the held-out clips belong to a group '
+      'that is in the training data too.'
       if leaked
       else 'No group is on both sides of a split.',
       num_out,
@@ -272,8 +271,8 @@ def _check_leakage(
     'majority_accuracy',
     majority,
     OK,
-    f'Always saying the commonest label is right on {_percent(majority)} of '
-    'the clips.',
+    'Always saying the commonest label is right on '
+    f'{wording.percent(majority)} of the clips.',
     n,
   )
   if held:
@@ -284,27 +283,42 @@ def _check_leakage(
       by_group,
       FAIL if gain > _GAIN else OK,
       'Saying the commonest label that the training data have in the group of '
-      f'the clip is right on {_percent(by_group)} of the clips, '
+      f'the clip is right on {wording.percent(by_group)} of the clips, '
       + (
-        f'{_points(gain)} points above the commonest label of all: '
-        'a model can win by knowing the group.'
-        if gain > _GAIN
-        else 'no better than the commonest label of all.'
+        'no better than the commonest label of all.'
+        if round(gain, 3) <= 0
+        else f'{wording.points(gain)} above the commonest label of all'
+        + (': a model can win by knowing the group.' if gain > _GAIN else '.')
       ),
       n,
     )
 
 
-def _check_groups(found: Findings, corpus: corpus_lib.Corpus) -> None:
-  sizes = np.unique(corpus.groups, return_counts=True)[1]
-  n = len(corpus.ids)
+def _check_groups(
+  found: Findings,
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None,
+) -> None:
+  """Counts the groups that intervals rest on: those of the judged clips."""
+  judged = predictions_lib.judged(corpus, predictions)
+  sizes = np.unique(corpus.groups[judged], return_counts=True)[1]
+  n = int(judged.sum())
+  where = '' if judged.all() else ' among the clips with predictions'
+  clips = f'{wording.plural(int(sizes.max()), "clip")}'
+  if sizes.min() < sizes.max():
+    clips = (
+      f'{wording.count(sizes.min())} to {clips} (median '
+      f'{wording.tally(float(np.median(sizes)))})'
+    )
+  elif len(sizes) > 1:
+    clips += ' each'
   _note(
     found,
     'num_groups',
     len(sizes),
     OK if len(sizes) >= _FEW_GROUPS else WARNING,
-    f'There are {len(sizes)} groups of {sizes.min()} to {sizes.max()} clips '
-    f'(median {np.median(sizes):g})'
+    f'There {"is" if len(sizes) == 1 else "are"} '
+    f'{wording.plural(len(sizes), "group")} of {clips}{where}'
     + (
       '.'
       if len(sizes) >= _FEW_GROUPS
@@ -318,7 +332,7 @@ def _check_groups(found: Findings, corpus: corpus_lib.Corpus) -> None:
     'largest_group_share',
     largest,
     WARNING if largest > _LARGE_GROUP else OK,
-    f'The largest group has {_percent(largest)} of the clips.',
+    f'The largest group has {wording.percent(largest)} of the clips.',
     n,
   )
 
@@ -350,7 +364,8 @@ def _check_duplicates(found: Findings, corpus: corpus_lib.Corpus) -> None:
     'duplicates',
     share,
     WARNING if repeated else OK,
-    f'{len(repeated)} clips ({_percent(share)}) have exactly the features of '
+    f'{wording.plural(len(repeated), "clip")} ({wording.percent(share)}) '
+    f'{"has" if len(repeated) == 1 else "have"} exactly the features of '
     'another clip in some modality.'
     if repeated
     else 'No two clips have the same features.',
@@ -371,7 +386,7 @@ def _check_coverage(found: Findings, corpus: corpus_lib.Corpus) -> None:
       f'{modality}.coverage',
       share,
       OK if share == 1 else WARNING,
-      f'{_percent(share)} of the clips have {modality} features.',
+      f'{wording.percent(share)} of the clips have {modality} features.',
       len(corpus.ids),
     )
 
@@ -394,16 +409,16 @@ def _check_classes(found: Findings, corpus: corpus_lib.Corpus) -> None:
       'labelled_share',
       share,
       WARNING,
-      f'{_percent(share)} of the clips have a label; figures that need one '
-      'leave the others out.',
+      f'{wording.percent(share)} of the clips have a label; figures that '
+      'need one leave the others out.',
       len(labelled),
     )
   largest, rarest = int(count.argmax()), int(count.argmin())
   share = count[largest] / total
   sentence = (
-    f'The largest class, {corpus.classes[largest]}, has {_percent(share)} of '
-    f'the labelled clips; the smallest, {corpus.classes[rarest]}, has '
-    f'{count[rarest]}.'
+    f'The largest class, {corpus.classes[largest]}, has '
+    f'{wording.percent(share)} of the labelled clips; the smallest, '
+    f'{corpus.classes[rarest]}, has {wording.count(count[rarest])}.'
   )
   rare = count[rarest] < _FEW_CLIPS_OF_A_CLASS
   _note(
@@ -447,8 +462,15 @@ def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
     'votes_per_clip',
     median,
     OK if median >= _FEW_VOTES and not without else WARNING,
-    f'The median clip has {median:g} votes that speak for it'
-    + (f'; {without} clips have none.' if without else '.'),
+    f'The median clip has {wording.tally(median)} '
+    f'{"vote" if median == 1 else "votes"} that '
+    f'{"speaks" if median == 1 else "speak"} for it'
+    + (
+      f'; {wording.plural(without, "clip")} '
+      f'{"has" if without == 1 else "have"} none.'
+      if without
+      else '.'
+    ),
     len(voted),
   )
 
@@ -456,24 +478,28 @@ def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
 def _check_label(found: Findings, corpus: corpus_lib.Corpus) -> None:
   if corpus.votes is None:
     return
+  source = humans.source_of_label(corpus)
   votes, condition = ambiguity.speaking_votes(corpus)
+  if source is not None:
+    condition = source or None
+    votes = corpus.vote_counts(condition)
   chosen = votes.any(axis=1) & (corpus.labels != corpus_lib.UNLABELLED)
   if not chosen.any():
     return
   same = votes.argmax(axis=1)[chosen] == corpus.labels[chosen]
-  circular = humans.votes_made_label(votes, corpus.labels)
-  where = 'all votes' if condition is None else f'the votes in {condition}'
+  where = 'all votes' if condition is None else f'the votes on {condition}'
   _note(
     found,
     'label_is_plurality',
     same.mean(),
-    WARNING if circular else OK,
-    f'The label is the plurality of {where} on {_percent(same.mean())} of the '
-    'clips'
+    OK if source is None else WARNING,
+    f'The label is the plurality of {where} on '
+    f'{wording.percent(same.mean())} of the clips'
     + (
-      ': it was made from them, so their accuracy is partly their own echo.'
-      if circular
-      else '.'
+      '.'
+      if source is None
+      else ': it was made from them, so their accuracy is partly their own '
+      'echo.'
     ),
     int(chosen.sum()),
   )
@@ -482,11 +508,3 @@ def _check_label(found: Findings, corpus: corpus_lib.Corpus) -> None:
 def _counts(cell: np.ndarray, num_rows: int, num_columns: int) -> np.ndarray:
   counts = np.bincount(cell, minlength=num_rows * num_columns)
   return counts.reshape(num_rows, num_columns)
-
-
-def _percent(share: float) -> str:
-  return f'{100 * share:.1f} %'
-
-
-def _points(share: float) -> str:
-  return f'{100 * share:.1f}'

@@ -86,16 +86,18 @@ def answer(
     )
   if rows:
     found.tables['disagreement'] = rows
+  else:
+    found.skipped['question 2'] = (
+      'No clip is predicted by every seed of the full view and another one.'
+    )
   singles = [
     f'disagreement.{view}_vs_full.excess' for view in others if '+' not in view
   ]
-  singles = [name for name in singles if name in found.statistics]
   if not singles:
-    found.skipped.setdefault(
-      'question 2',
-      'No single view and the full one have two seeds each, so that '
-      'disagreement cannot be told from seed noise.',
+    found.skipped['disagreement.single_vs_full.excess'] = (
+      'There are no predictions of a single modality.'
     )
+  singles = [name for name in singles if name in found.statistics]
   return Findings(
     statistics=found.statistics,
     skipped=found.skipped,

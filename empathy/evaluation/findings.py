@@ -48,10 +48,11 @@ class Findings:
   Attributes:
     statistics: by dotted name.
     skipped: name or question to one sentence that says what is missing.
-    primary: the statistic whose p-value is corrected with the other questions'.
+    primary: the statistic whose p-value is corrected with the other questions',
+      whether or not it is in a family too.
     num_candidates: among how many statistics the primary was chosen by its
       value; its p-value is multiplied by it (Bonferroni).
-    families: names whose p-values are corrected together; without the primary.
+    families: names whose p-values are corrected together.
     tables: rows of scalars or of `Cell`s, which are filled in after the
       p-values are corrected.
     curves: data of figures.

@@ -15,8 +15,8 @@ def answer(corpus: corpus_lib.Corpus) -> Findings:
   The primary is the full condition minus the best other one overall, by
   accuracy: the least favourable comparison, so its choice needs no correction.
   Intervals are over clips and their groups; the annotators are taken as given.
-  Where the label is the plurality of the full condition's own votes, its
-  accuracy is partly its own echo, and nothing is compared.
+  Where the label is the plurality of the votes of some condition, or of all
+  together, accuracies are partly their own echo, and nothing is compared.
 
   Args:
     corpus: with or without votes.
@@ -36,26 +36,24 @@ def answer(corpus: corpus_lib.Corpus) -> Findings:
     _judge(found, condition, counts, corpus)
   full = corpus_lib.full_condition(list(votes))
   others = [condition for condition in votes if condition != full]
-  circular = bool(others) and votes_made_label(votes[full], corpus.labels)
-  for condition in [] if circular else others:
-    _compare(found, corpus, full, votes[full], condition, votes[condition])
+  source = source_of_label(corpus)
+  where = f'the votes on {source}' if source else 'all votes'
+  for condition in others:
+    if source is None:
+      _compare(found, corpus, full, votes[full], condition, votes[condition])
+    else:
+      found.skipped[f'humans.full_minus_{condition}.accuracy'] = (
+        f'The label is the plurality of {where}, so that the '
+        'shares of votes equal to it are partly an echo and are not compared.'
+      )
   compared = {
     condition: f'humans.full_minus_{condition}.accuracy'
     for condition in others
     if f'humans.full_minus_{condition}.accuracy' in found.statistics
   }
   if not others:
-    found.skipped['question 5'] = (
+    found.skipped['humans.full_minus_other.accuracy'] = (
       f'Annotators voted in one condition only, {full}.'
-    )
-  elif circular:
-    found.skipped['question 5'] = (
-      f'The label is the plurality of the votes in {full}, so these cannot be '
-      'judged by it.'
-    )
-  elif not compared:
-    found.skipped['question 5'] = (
-      f'No labelled clip has votes in {full} and in another condition.'
     )
   found.tables['humans'] = [
     _row(condition, counts) for condition, counts in votes.items()
@@ -72,6 +70,23 @@ def answer(corpus: corpus_lib.Corpus) -> Findings:
     families=[[name for name in compared.values() if name != primary]],
     tables=found.tables,
   )
+
+
+def source_of_label(corpus: corpus_lib.Corpus) -> str | None:
+  """The votes that the label is the plurality of.
+
+  Args:
+    corpus: with votes.
+
+  Returns:
+    A condition, the full one before others; '' for all votes together; None if
+    the label is from elsewhere.
+  """
+  full = corpus_lib.full_condition(corpus.conditions)
+  for condition in (full, *corpus.conditions, None):
+    if votes_made_label(corpus.vote_counts(condition), corpus.labels):
+      return condition or ''
+  return None
 
 
 def votes_made_label(votes: np.ndarray, labels: np.ndarray) -> bool:

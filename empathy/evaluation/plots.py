@@ -326,7 +326,6 @@ def plane(
   x_limits: tuple[float, float],
   y_limits: tuple[float, float],
   heading: str = '',
-  note: str = '',
   x_ticks: Sequence[tuple[float, str]] | None = None,
   diagonal: bool = False,
   width: int = NARROW,
@@ -344,7 +343,6 @@ def plane(
     x_limits: the ends of the horizontal axis.
     y_limits: the ends of the vertical axis.
     heading: written above the plot.
-    note: written at the right of the heading.
     x_ticks: places and words, where the horizontal axis is not in hundredths.
     diagonal: whether to draw the line on which both axes agree.
     width: in pixels.
@@ -366,8 +364,6 @@ def plane(
     parts.append(
       f'<g class="c-{first}">' + _text(0, 13, heading, 'tag head') + '</g>'
     )
-  if note:
-    parts.append(_text(across[1], 13, note, 'muted end'))
   parts.append(_text(0, upper - 11, y_axis, 'muted'))
   y_values = ticks(100 * y_limits[0], 100 * y_limits[1], 5)
   for value in y_values:

@@ -94,6 +94,17 @@ def common(predictions: Predictions, views: Sequence[str]) -> np.ndarray:
   return np.all(there, axis=0)
 
 
+def judged(
+  corpus: corpus_lib.Corpus, predictions: Predictions | None
+) -> np.ndarray:
+  """The clips that some member predicts; all if there are none: (N,) bool."""
+  there = np.zeros(len(corpus.ids), bool)
+  if predictions is not None:
+    for folds in predictions.folds.values():
+      there |= (folds >= 0).any(axis=0)
+  return there if there.any() else ~there
+
+
 def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
   """Reads and checks a predictions table against its corpus.
 

@@ -12,6 +12,7 @@ import markupsafe
 
 import empathy
 from empathy.evaluation import plots, sections, wording
+from empathy.evaluation.sections import parts as parts_lib
 from empathy.evaluation.sections.parts import Figure, Section, Table
 from empathy.evaluation.study import Study
 
@@ -213,10 +214,10 @@ def _forest(parts: list[Section], study: Study) -> Figure | None:
   ]
   return Figure(
     caption=(
-      'The primary figure of each question with its '
-      f'{wording.level(found[0])}, as a difference in points. Zero means no '
-      'effect; grey where the interval includes it, so that the data do not '
-      f'settle the question. {sections.parts.n_clips(found)}'
+      f'The primary figure of each question{parts_lib.with_interval(found)}, '
+      'as a difference in points. Zero means no effect; grey where the '
+      'interval includes it or is not there, so that the data do not settle '
+      f'the question. {parts_lib.n_clips(found)}'
     ),
     panels=(
       tuple(
@@ -235,7 +236,12 @@ def _forest(parts: list[Section], study: Study) -> Figure | None:
 
 
 def _families(parts: list[Section], study: Study) -> str:
-  told = [part.title for part in parts if part.number in study.primaries]
+  told = [
+    part.title
+    for part in parts
+    if part.number in study.primaries
+    and study.statistics[study.primaries[part.number]].p is not None
+  ]
   if not told:
     return ''
   together = (

@@ -126,7 +126,9 @@ def of_totals(
 
 
 def mean_of_ratios(
-  numerators: np.ndarray, denominators: np.ndarray
+  numerators: np.ndarray,
+  denominators: np.ndarray,
+  weights: np.ndarray | None = None,
 ) -> Statistic:
   """The mean over P of ratios of totals, as an accuracy's mean over seeds.
 
@@ -134,13 +136,16 @@ def mean_of_ratios(
     numerators: (G, P).
     denominators: (G, P), not negative; a ratio whose denominator is 0 in a
       draw does not count in that draw.
+    weights: (P,), how much each ratio counts; all alike if None.
 
   Returns:
     The statistic.
   """
+  if weights is None:
+    weights = np.ones(numerators.shape[1])
   if (denominators == denominators[:, :1]).all():
-    numerators = numerators.mean(axis=1, keepdims=True)
-    denominators = denominators[:, :1]
+    numerators = (numerators @ weights)[:, None] / weights.sum()
+    denominators, weights = denominators[:, :1], np.ones(1)
   num_ratios = numerators.shape[1]
 
   def function(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +153,8 @@ def mean_of_ratios(
     there = bottom > 0
     bottom = np.where(there, bottom, 1)
     ratio = top / bottom
-    share = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
+    share = there * weights
+    share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
     value = np.where(there.any(axis=1), (share * ratio).sum(axis=1), np.nan)
     slope = share / bottom
     return value, np.concatenate([slope, -slope * ratio], axis=1)
@@ -260,7 +266,7 @@ def studentise(
   value, slope = float(values[0]), slopes[0]
   kind = 'studentised' if sample.resampled else 'jackknife normal'
   by = (
-    f'clustered by {num_groups} groups' if sample.clustered else 'unclustered'
+    f'clustered by {num_groups:,} groups' if sample.clustered else 'unclustered'
   )
   parts = [kind, by]
   if logit:
@@ -287,7 +293,7 @@ def studentise(
       seeds /= (value * (1 - value)) ** 2
     error = math.sqrt(variance + seeds)
     if math.sqrt(variance) < _ZERO:
-      fault = 'no interval: every group gives the same figure'
+      fault = 'no interval: every group that counts gives the same figure'
     elif not math.isfinite(_quantile(pivots)):
       fault = (
         f'no interval: {num_groups} groups are too few, the figure or its '
@@ -501,6 +507,6 @@ def _clopper_pearson(sample: Sample, value: float, n: int) -> Estimate:
     None,
     None,
     n,
-    f'Clopper-Pearson of {sample.num_groups} {unit}, since the figure is '
+    f'Clopper-Pearson of {sample.num_groups:,} {unit}, since the figure is '
     f'exactly {round(value)}',
   )

@@ -21,6 +21,7 @@ from empathy.evaluation import (
   humans,
   resampling,
   views,
+  wording,
 )
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
@@ -45,10 +46,10 @@ class Study:
       how intervals were made, and what they cover. No date: the same input
       gives the same report.
     statistics: by dotted name, as in `views.audio.accuracy`.
-    skipped: a statistic's name, or `question <n>`, to one sentence that says
-      what is missing.
+    skipped: the name of a statistic or of a comparison, or `question <n>`
+      where nothing of it is answered, to one sentence that says why.
     primaries: by question, the name of the statistic whose p-value is corrected
-      with the other questions'.
+      with the other questions'; it has none where it has no interval.
     tables: by name, rows of scalars (no NaN); each is a CSV file.
       `data_checks`: check, value, verdict ('ok', 'warning', 'fail'), sentence.
       `class_balance`: class, num_clips, share.
@@ -118,12 +119,12 @@ def build(
     question: findings.primary
     for question, findings in answers.items()
     if findings.primary in statistics
-    and statistics[findings.primary].p is not None
   }
   _add_smallest_effect(statistics, skipped, tables, primaries)
   corrected = {
     name: min(1.0, statistics[name].p * answers[question].num_candidates)
     for question, name in primaries.items()
+    if statistics[name].p is not None
   }
   families = [corrected] + [
     {name: statistics[name].p for name in family if name in statistics}
@@ -245,23 +246,31 @@ def _add_smallest_effect(
   primaries: Mapping[int, str],
 ) -> None:
   """Adds the smallest difference of accuracy that these data could show."""
-  name = primaries.get(1) or primaries.get(5)
-  if name is None:
+  asked = [
+    question
+    for question in (1, 5)
+    if question in primaries and statistics[primaries[question]].low is not None
+  ]
+  if not asked:
     skipped['data.smallest_effect'] = (
       'There is no paired difference with an interval.'
     )
     return
-  effect = data_checks.smallest_effect(statistics[name])
+  effect = data_checks.smallest_effect(statistics[primaries[asked[0]]])
   statistics['data.smallest_effect'] = effect
   tables['data_checks'].append(
     data_checks.check_row(
       'smallest_effect',
       effect.estimate,
       data_checks.OK if effect.estimate <= _MATTERS else data_checks.WARNING,
-      'The smallest gain in accuracy '
-      + ('of the full view' if 1 in primaries else 'of the full condition')
-      + ' over the best other one that these data would show four times in '
-      f'five is {100 * effect.estimate:.1f} points.',
+      'The smallest gain in accuracy of '
+      + (
+        'the full view over the best single one'
+        if asked[0] == 1
+        else 'the full condition over the best other one'
+      )
+      + ' that these data would show four times in five is '
+      f'{wording.points(effect.estimate)}.',
     )
   )
 
@@ -269,13 +278,10 @@ def _add_smallest_effect(
 def _info(
   corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions | None
 ) -> dict[str, Any]:
-  judged = np.ones(len(corpus.ids), bool)
   names, seeds, folds = [], {}, 0
   if predictions is not None:
     names = list(predictions.views)
     seeds = {view: len(predictions.seeds[view]) for view in names}
-    there = [(predictions.folds[view] >= 0).any(axis=0) for view in names]
-    judged = np.any(there, axis=0) if there else judged
     folds = len(
       {
         int(fold)
@@ -284,7 +290,13 @@ def _info(
         if fold >= 0
       }
     )
-  sample = resampling.sample(corpus.groups[judged])
+  judged = predictions_lib.judged(corpus, predictions)
+  how = resampling.describe(resampling.sample(corpus.groups[judged]))
+  if corpus.votes is not None and not judged.all():
+    how += (
+      ' That is so for figures of predictions; those of votes alone rest on '
+      'other clips too, and study.json says of each how its interval was made.'
+    )
   covers = 'Intervals cover new groups like these'
   if predictions is not None:
     covers += ', judged by these trained members'
@@ -311,7 +323,7 @@ def _info(
     'seeds': seeds,
     'folds': folds,
     'predictions': 0 if predictions is None else predictions.num_rows,
-    'resampling': resampling.describe(sample),
+    'resampling': how,
     'covers': covers + '.',
   }
 

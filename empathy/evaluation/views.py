@@ -279,7 +279,8 @@ def class_figures(
 ) -> list[dict[str, object]]:
   """Precision, recall and F1 of each class, means over seeds; and support.
 
-  A ratio whose denominator is 0 is 0, as in scikit-learn.
+  A ratio whose denominator is 0 is 0, as in scikit-learn; but a class that
+  neither occurs nor is predicted has no figures.
 
   Args:
     probabilities: (S, n, C), NaN where there is no row.
@@ -303,14 +304,15 @@ def class_figures(
   recall = mean_ratio(hits, num_true)
   f1 = mean_ratio(2 * hits, num_guessed + num_true)
   support = np.bincount(labels, minlength=len(classes))
+  there = (num_guessed + num_true).any(axis=0)
+  figures = {'precision': precision, 'recall': recall, 'f1': f1}
   return [
-    {
-      'class': name,
-      'precision': float(precision[i]),
-      'recall': float(recall[i]),
-      'f1': float(f1[i]),
-      'support': int(support[i]),
+    {'class': name}
+    | {
+      figure: float(values[i]) if there[i] else None
+      for figure, values in figures.items()
     }
+    | {'support': int(support[i])}
     for i, name in enumerate(classes)
   ]
 
@@ -411,6 +413,8 @@ def _compare(
   if full not in views or not others:
     findings.skipped[_PRIMARY] = (
       f'There are no predictions of the full view, {full}.'
+      if full not in predictions.views
+      else f'No clip that the full view, {full}, predicts has a label.'
       if full not in views
       else f'There is no view beside the full one, {full}.'
     )
@@ -446,7 +450,10 @@ def _compare(
   }
   if not singles:
     findings.skipped[_PRIMARY] = (
-      'There are no predictions of a single modality.'
+      'There is no labelled clip that every seed of the full view and of a '
+      'single one predicts.'
+      if any('+' not in view for view in others)
+      else 'There are no predictions of a single modality.'
     )
     return
   union = np.any(list(singles.values()), axis=0)
@@ -515,11 +522,13 @@ def _fold_mean(
   count = sample.counts(member, num_members)
   used = count.any(axis=0)
   accuracy = hits.sum(axis=0) / np.maximum(count.sum(axis=0), 1)
-  used_by_seed = used.reshape(len(folds), -1)
-  by_seed = accuracy.reshape(len(folds), -1).sum(axis=1) / used_by_seed.sum(
-    axis=1
+  num_used = used.reshape(len(folds), -1).sum(axis=1)
+  by_seed = accuracy.reshape(len(folds), -1).sum(axis=1) / num_used
+  # Seeds count alike, also where a member of one is missing.
+  weights = np.repeat(1 / num_used, num_folds)
+  statistic = resampling.mean_of_ratios(
+    hits[:, used], count[:, used], weights[used]
   )
-  statistic = resampling.mean_of_ratios(hits[:, used], count[:, used])
   return statistic, resampling.seed_variance(by_seed)
 
 

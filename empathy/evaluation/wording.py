@@ -70,13 +70,6 @@ def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
   )
 
 
-def span_plain(low: float | None, high: float | None) -> str:
-  """`0.42, 0.51` as '0.420 to 0.510'."""
-  if not (is_known(low) and is_known(high)):
-    return MISSING
-  return f'{number(low)} to {number(high)}'
-
-
 def level(estimate: Estimate) -> str:
   """The name of an estimate's interval: '95 % interval'."""
   return f'{percent(estimate.level or 0.95, 0)} interval'
@@ -93,13 +86,6 @@ def points_with_interval(estimate: Estimate, *, signed: bool = False) -> str:
   """'5.7 points (95 % interval 3.2 to 8.2)'."""
   return points(estimate.estimate, signed=signed) + _bracket(
     estimate, span(estimate.low, estimate.high)
-  )
-
-
-def value_with_interval(estimate: Estimate) -> str:
-  """'0.458 (95 % interval 0.421 to 0.495)'."""
-  return number(estimate.estimate) + _bracket(
-    estimate, span_plain(estimate.low, estimate.high)
   )
 
 
@@ -236,6 +222,11 @@ def listing(words: Iterable[str], last: str = 'and') -> str:
 def plural(value: int, one: str, many: str | None = None) -> str:
   """'1 clip', '1,440 clips'."""
   return f'{count(value)} {one if value == 1 else many or one + "s"}'
+
+
+def sentence(text: str) -> str:
+  """Text with a capital at its start and a full stop at its end."""
+  return capital(text) if text.endswith('.') else f'{capital(text)}.'
 
 
 def capital(text: str) -> str:

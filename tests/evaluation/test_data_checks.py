@@ -88,6 +88,9 @@ def test_what_was_held_out():
   answer, _ = _verdicts(plain)
   assert 'held out' in answer.skipped['data.group_leakage']
   assert 'data.majority_accuracy' in answer.statistics
+  # One fold for all does not say what the models were trained on.
+  one = made.predictions(dict(predictions.probabilities))
+  assert data_checks.held_out(plain, one) == []
 
 
 def test_features_that_are_the_same():
@@ -154,6 +157,54 @@ def test_coverage_balance_groups_and_votes():
       'max': 2,
     }
   ]
+
+
+def test_groups_are_those_that_intervals_rest_on():
+  corpus, predictions = made.study_input()
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  tested = groups >= 9
+  split = np.where(tested, 'test', 'train')
+  shown = {
+    view: np.where(tested[:, None], p, np.nan)
+    for view, p in predictions.probabilities.items()
+  }
+  found = data_checks.answer(
+    dataclasses.replace(corpus, split=split), made.predictions(shown)
+  )
+  number = found.statistics['data.num_groups']
+  assert (number.estimate, number.n) == (3, tested.sum())
+
+
+@pytest.mark.parametrize(
+  ('groups', 'says'),
+  [
+    ([0, 0], 'There is 1 group of 2 clips;'),
+    ([0, 1], 'There are 2 groups of 1 clip each;'),
+    ([0, 0, 1], 'There are 2 groups of 1 to 2 clips (median 1.5);'),
+    ([0] * 1200, 'There is 1 group of 1,200 clips;'),
+  ],
+)
+def test_numbers_of_groups_are_words(groups, says):
+  _, rows = _verdicts(made.corpus(groups, [0] * len(groups)))
+  assert rows['num_groups']['sentence'].startswith(says)
+
+
+def test_one_clip_is_not_clips():
+  votes = np.zeros((1301, 3), int)
+  votes[1:, 0] = 1
+  values = np.arange(1301.0)[:, None]
+  values[7] = values[3]
+  features = {'text': corpus_lib.Features(np.arange(1301), values)}
+  corpus = made.corpus(np.arange(1301) // 9, [0] * 1301, votes={'text': votes})
+  corpus = dataclasses.replace(corpus, features=features)
+  _, rows = _verdicts(corpus)
+  duplicates = rows['duplicates']['sentence']
+  assert duplicates.startswith('1 clip (0.1 %) has exactly the features')
+  said = rows['votes_per_clip']['sentence']
+  assert '1 vote that speaks for it; 1 clip has none.' in said
+  labels = np.arange(3600) % 3
+  _, rows = _verdicts(made.corpus(np.arange(3600) // 9, labels))
+  assert 'has 1,200.' in rows['largest_class_share']['sentence']
 
 
 def test_a_label_made_from_votes_is_told():

@@ -184,7 +184,37 @@ def test_one_seed_leaves_the_noise_unknown():
   for figure in ('seed_null', 'excess'):
     assert 'two seeds' in found.skipped[f'disagreement.text_vs_full.{figure}']
   assert found.primary is None
-  assert 'question 2' in found.skipped
+  # The question is answered in part, so it is not skipped as a whole.
+  assert 'question 2' not in found.skipped
+
+
+def test_a_question_without_a_single_view_or_a_common_clip_is_said():
+  corpus, predictions = made.study_input()
+  probabilities = predictions.probabilities
+  three = made.corpus(
+    np.arange(120) // 10,
+    corpus.labels,
+    corpus.classes,
+    ('text', 'audio', 'video'),
+  )
+  pair = made.predictions(
+    {
+      'text+audio': probabilities['text+audio'],
+      'text+audio+video': probabilities['text'],
+    }
+  )
+  found = disagreement.answer(three, pair)
+  assert found.primary is None
+  assert 'disagreement.text+audio_vs_full.excess' in found.statistics
+  assert 'single' in found.skipped['disagreement.single_vs_full.excess']
+  apart = {view: p.copy() for view, p in probabilities.items()}
+  apart['text+audio'][:, :60] = np.nan
+  apart['text'][:, 60:] = np.nan
+  apart['audio'][:, 60:] = np.nan
+  found = disagreement.answer(corpus, made.predictions(apart))
+  assert not found.statistics
+  assert 'every seed' in found.skipped['disagreement.text_vs_full']
+  assert 'No clip' in found.skipped['question 2']
 
 
 def _error_consistency(first, second):

@@ -57,7 +57,10 @@ def test_what_is_missing_is_said():
   assert 'no votes' in humans.answer(none).skipped['question 5']
   votes = {'text': np.array([[1, 0, 0], [0, 2, 0]])}
   one = humans.answer(made.corpus([0, 1], [0, 1], votes=votes))
-  assert 'one condition only' in one.skipped['question 5']
+  skipped = one.skipped['humans.full_minus_other.accuracy']
+  assert 'one condition only' in skipped
+  # What is answered in part is not skipped as a whole.
+  assert 'question 5' not in one.skipped
   assert one.statistics['humans.text.accuracy'].estimate == 1
   unlabelled = humans.answer(made.corpus([0, 1], [-1, -1], votes=votes))
   assert 'label' in unlabelled.skipped['humans.text.accuracy']
@@ -73,11 +76,18 @@ def test_votes_do_not_judge_themselves():
     name: random.multinomial(9, [0.5, 0.3, 0.2], 100)
     for name in ('text', 'text+audio')
   }
-  label = votes['text+audio'].argmax(axis=1)
-  found = humans.answer(made.corpus(np.arange(100) // 5, label, votes=votes))
-  assert 'plurality' in found.skipped['question 5']
-  assert found.primary is None
-  assert 'humans.text.accuracy' in found.statistics
+  together = votes['text'] + votes['text+audio']
+  for made_from, says in (
+    (together, 'plurality of all votes'),
+    (votes['text'], 'plurality of the votes on text,'),
+    (votes['text+audio'], 'plurality of the votes on text+audio,'),
+  ):
+    label = made_from.argmax(axis=1)
+    found = humans.answer(made.corpus(np.arange(100) // 5, label, votes=votes))
+    assert says in found.skipped['humans.full_minus_text.accuracy']
+    assert 'question 5' not in found.skipped
+    assert found.primary is None
+    assert 'humans.text.accuracy' in found.statistics
   # One label from elsewhere, or too few clips to tell, and they may.
   label[0] = (label[0] + 1) % 3
   found = humans.answer(made.corpus(np.arange(100) // 5, label, votes=votes))

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 import warnings
 
 import made
@@ -11,7 +12,7 @@ import pytest
 from statsmodels.stats import multitest
 
 from empathy import errors
-from empathy.evaluation import resampling
+from empathy.evaluation import report, resampling
 from empathy.evaluation import study as study_lib
 
 
@@ -168,6 +169,44 @@ def test_constant_predictions_neither_warn_nor_say_nan():
   assert (excess.estimate, excess.low) == (0, None)
   assert 'same figure' in excess.method
   assert 3 not in study.primaries
+
+
+def test_primaries_without_an_interval_are_named_and_told():
+  study = study_lib.build(*made.study_input(num_groups=2))
+  assert list(study.primaries) == [1, 2, 3, 5]
+  for name in study.primaries.values():
+    one = study.statistics[name]
+    assert (one.low, one.p, one.p_adjusted) == (None, None, None)
+  assert 'data.smallest_effect' in study.skipped
+  page = report.render(study)
+  assert page.count('cannot be judged without an interval') >= 4
+  assert '95 % interval' not in page
+  assert 'corrected together' not in page
+
+
+def test_what_is_answered_in_part_is_not_skipped_as_a_whole():
+  corpus, predictions = made.study_input(num_seeds=1)
+  votes = corpus.vote_counts('text+audio')
+  corpus = dataclasses.replace(corpus, labels=votes.argmax(axis=1))
+  study = study_lib.build(corpus, predictions)
+  assert not [name for name in study.skipped if name.startswith('question')]
+  assert study.skipped.keys() >= {
+    'disagreement.audio_vs_full.excess',
+    'humans.full_minus_text.accuracy',
+  }
+  # The report says why beside the figure that is no judgement.
+  assert (
+    'equal the label. The label is the plurality of the votes on text+audio'
+  ) in re.sub('<[^>]*>', '', report.render(study))
+
+
+def test_the_smallest_effect_says_what_it_is_over():
+  (row,) = (
+    row
+    for row in study_lib.build(*made.study_input()).tables['data_checks']
+    if row['check'] == 'smallest_effect'
+  )
+  assert 'the full view over the best single one that' in row['sentence']
 
 
 def test_humans_alone():

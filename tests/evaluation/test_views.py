@@ -99,6 +99,30 @@ def test_class_figures_are_those_of_scikit_learn():
     np.testing.assert_allclose(found, expected[:, i], rtol=1e-12)
 
 
+def test_a_class_that_is_not_there_has_no_figures():
+  probabilities = np.tile([0.6, 0.4, 0.0], (2, 4, 1))
+  rows = views.class_figures(
+    probabilities, np.array([0, 0, 1, 1]), ('a', 'b', 'c')
+  )
+  assert [row['f1'] for row in rows] == [pytest.approx(2 / 3), 0, None]
+  assert [row['precision'] for row in rows] == [0.5, 0, None]
+  assert [row['support'] for row in rows] == [2, 2, 0]
+
+
+def test_seeds_count_alike_where_a_member_is_missing():
+  # Seed 0 predicts folds 0 and 1, seed 1 fold 0 only.
+  labels = np.zeros(4, int)
+  right, wrong, none = [0.9, 0.1, 0], [0.1, 0.9, 0], [np.nan] * 3
+  p = np.array([[right, right, wrong, wrong], [right, right, none, none]])
+  corpus = made.corpus([0, 1, 2, 3], labels)
+  found = views.answer(
+    corpus, made.predictions({'text': p}, folds=np.array([0, 0, 1, 1]))
+  ).statistics
+  # Seed 0: the mean of 1 and 0; seed 1: 1.
+  for figure in ('accuracy_fold_mean', 'accuracy'):
+    assert found[f'views.text.{figure}'].estimate == pytest.approx(0.75)
+
+
 def test_the_mean_over_folds_is_unweighted():
   labels = np.zeros(6, int)
   right = np.array([1, 1, 1, 1, 1, 0])

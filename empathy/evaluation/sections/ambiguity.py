@@ -33,9 +33,9 @@ def section(study: Study) -> parts.Section:
     finding = wording.claim(
       f'Among {_ALIKE}',
       adjusted,
-      above=', two annotators differ by {} more often where some single view '
+      above=', two annotators differ {} more often where some single view '
       'disagrees with the full one',
-      below=', two annotators differ by {} less often where some single view '
+      below=', two annotators differ {} less often where some single view '
       'disagrees with the full one',
       whether='whether annotators differ more often where some single view '
       'disagrees with the full one',
@@ -49,7 +49,10 @@ def section(study: Study) -> parts.Section:
     finding=(
       parts.with_p(finding, adjusted) if adjusted else ' '.join(_raw(study))
     ),
-    details=(*details, *parts.skip_notes(study, 3)),
+    details=(
+      *details,
+      *parts.skip_notes(study, r'ambiguity\.any_disagreement\..*'),
+    ),
     primary=parts.primary_row(
       adjusted, base.title, 'annotators differ, at like confidence'
     ),
@@ -76,8 +79,8 @@ def _raw(study: Study) -> tuple[str, ...]:
   sentence = wording.claim(
     'Over all clips, confidence aside',
     raw,
-    above=', they differ by {} more often',
-    below=', they differ by {} less often',
+    above=', they differ {} more often',
+    below=', they differ {} less often',
     whether='whether they differ more often',
     joint=', ',
   )
@@ -108,7 +111,7 @@ def _differences(study: Study, rows) -> parts.Figure:
         row.get(f'{key}_high'),
         colour=colour,
         shape=shape,
-        faint=parts.unsupported(row, key),
+        faint=parts.unsupported(row.get(f'{key}_low'), row.get(f'{key}_high')),
         label=label,
       )
       for key, shape, label in (
@@ -128,7 +131,8 @@ def _differences(study: Study, rows) -> parts.Figure:
       'How much more often two annotators differ on clips where a view '
       'disagrees with the full one: over all clips (ring), and among '
       f'{_ALIKE} (dot, in figures at the right). Grey where the interval '
-      f'includes zero. {_n(rows)}'
+      'includes zero. '
+      f'{parts.n_of(row["num_disagree"] + row["num_agree"] for row in rows)}'
     ),
     panels=(
       parts.intervals(
@@ -140,13 +144,6 @@ def _differences(study: Study, rows) -> parts.Figure:
       ),
     ),
   )
-
-
-def _n(rows) -> str:
-  sizes = sorted({row['num_disagree'] + row['num_agree'] for row in rows})
-  if len(sizes) == 1:
-    return f'n = {wording.plural(sizes[0], "clip")}.'
-  return f'n = {wording.count(sizes[0])} to {wording.count(sizes[-1])} clips.'
 
 
 def _table(study, rows) -> parts.Table:

@@ -39,7 +39,10 @@ def section(study: Study) -> parts.Section:
     base,
     answer=(finding + '.', *others),
     finding=told,
-    details=(*others, *parts.skip_notes(study, 2)),
+    details=(
+      *others,
+      *parts.skip_notes(study, r'disagreement\.[^.]*(\.excess)?'),
+    ),
     primary=parts.primary_row(
       excess, base.title, f'{view} and full view, beyond seed noise'
     ),
@@ -54,7 +57,7 @@ def section(study: Study) -> parts.Section:
           'The view singled out is the single one with the largest excess, so '
           'its excess leans upward; its p-value allows for the choice.',
         )
-        if excess
+        if excess and excess.p is not None
         else ()
       ),
       'Disagreement tells that views differ, not which of them is right.',
@@ -86,12 +89,12 @@ def _finding(view: str, rate: Estimate, excess: Estimate, full: str) -> str:
 def _rates_sentence(rates: Mapping[str, Estimate]) -> tuple[str, ...]:
   singles = [view for view in rates if '+' not in view]
   told = [
-    f'{view} on {wording.share_with_interval(rates[view])}'
+    f'with {view} on {wording.share_with_interval(rates[view])}'
     for view in singles or rates
   ]
   if not told:
     return ()
-  return (f'The full view disagrees with {wording.listing(told)} of clips.',)
+  return (f'The full view disagrees {wording.listing(told)} of clips.',)
 
 
 def _figure(study, rows, rates, full) -> parts.Figure:
@@ -118,8 +121,8 @@ def _figure(study, rows, rates, full) -> parts.Figure:
       plots.Row(label=row['view'], marks=tuple(marks), note=parts.note(rate))
     )
   caption = (
-    'Share of clips to which a view and the full one give different labels, '
-    f'with its {wording.level(next(iter(rates.values())))}.'
+    'Share of clips to which a view and the full one give different labels'
+    f'{parts.with_interval(rates.values(), ", ")}.'
   )
   if noise:
     caption += (

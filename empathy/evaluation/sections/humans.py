@@ -27,6 +27,7 @@ def section(study: Study) -> parts.Section:
   gain = parts.primary(study, 5)
   other = _condition_of(study.primaries.get(5, ''))
   others = [condition for condition in accuracy if condition != full]
+  notes = parts.skip_notes(study, r'humans\.full_minus_.*')
   finding, details = '', ()
   if full in accuracy:
     finding = f'{wording.capital(_of_votes(full, accuracy))} equal the label'
@@ -46,14 +47,17 @@ def section(study: Study) -> parts.Section:
     told = [_of_votes(c, accuracy) for c in accuracy]
     finding = f'{wording.capital(wording.listing(told))} equal the label'
   details += _agreement(study, full)
-  answer = (finding + '.', *details) if finding else details
+  answer = details
   if finding:
-    finding = parts.with_p(finding, gain) if gain else finding + '.'
+    # Why nothing is compared belongs to the finding: it may be an echo.
+    answer = (' '.join((finding + '.', *notes)), *details)
+    told = parts.with_p(finding, gain) if gain else finding + '.'
+    finding, notes = ' '.join((told, *notes)), ()
   return dataclasses.replace(
     base,
     answer=answer,
     finding=finding,
-    details=(*details, *parts.skip_notes(study, 5)),
+    details=(*details, *notes),
     primary=parts.primary_row(gain, base.title, f'{full} − {other}'),
     shows=(*_figure(accuracy), _table(study, rows)),
     limits=_limits(study),
@@ -106,8 +110,8 @@ def _figure(accuracy) -> tuple[parts.Figure, ...]:
   return (
     parts.Figure(
       caption=(
-        'Share of votes equal to the label by what the annotators perceived, '
-        f'with its {wording.level(next(iter(accuracy.values())))}. '
+        'Share of votes equal to the label by what the annotators perceived'
+        f'{parts.with_interval(accuracy.values(), ", ")}. '
         f'{parts.n_clips(accuracy.values())}'
       ),
       panels=(

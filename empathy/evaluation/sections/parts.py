@@ -1,6 +1,7 @@
 """What sections are made of, and how they show what a study holds."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -88,7 +89,7 @@ class Column:
     show: a row to its text.
     name: a row to the name of the statistic, which can say why the figure is
       missing.
-    reason: why it is missing where the statistic does not exist.
+    reason: why some rows cannot have the figure.
     kind: as in `Cell`.
     faint: whether a row's figure is not supported by its interval.
     colour: a row to the name of a colour.
@@ -119,16 +120,6 @@ def primary_row(
   return plots.Row(label, (mark,), note(estimate, signed=True), detail)
 
 
-def view_of(name: str) -> str:
-  """'audio' of 'disagreement.audio_vs_full.excess'."""
-  return name.split('.')[1].removesuffix('_vs_full') if '.' in name else ''
-
-
-def condition_of(name: str) -> str:
-  """'video' of 'humans.full_minus_video.accuracy'."""
-  return name.split('.')[1].removeprefix('full_minus_') if '.' in name else ''
-
-
 def skipped(study: Study, question: int) -> str:
   """Why a question has no answer."""
   return study.skipped.get(
@@ -136,13 +127,15 @@ def skipped(study: Study, question: int) -> str:
   )
 
 
-def skip_notes(study: Study, question: int) -> tuple[str, ...]:
-  """Why a question that is otherwise answered lacks its primary figure."""
-  reasons = [study.skipped.get(f'question {question}')]
-  if question not in study.primaries:
-    return tuple(reason for reason in reasons if reason)
-  reasons.append(study.skipped.get(study.primaries[question]))
-  return tuple(dict.fromkeys(reason for reason in reasons if reason))
+def skip_notes(study: Study, pattern: str) -> tuple[str, ...]:
+  """Why statistics whose whole name matches `pattern` are not there."""
+  return tuple(
+    dict.fromkeys(
+      reason
+      for name, reason in study.skipped.items()
+      if re.fullmatch(pattern, name)
+    )
+  )
 
 
 def with_p(sentence: str, estimate: Estimate) -> str:
@@ -174,14 +167,12 @@ def note(estimate: Estimate, *, signed: bool = False) -> str:
 
 def row_note(row: Mapping[str, Any], key: str) -> str:
   """The same for a figure of a table's row."""
-  text = wording.hundredths(row.get(key), signed=True)
-  interval = wording.span(row.get(f'{key}_low'), row.get(f'{key}_high'))
-  return text if interval == wording.MISSING else f'{text} ({interval})'
+  shown = Estimate(row.get(key), row.get(f'{key}_low'), row.get(f'{key}_high'))
+  return note(shown, signed=True)
 
 
-def unsupported(row: Mapping[str, Any], key: str) -> bool:
+def unsupported(low: float | None, high: float | None) -> bool:
   """Whether a difference's interval includes zero, or is not there."""
-  low, high = row.get(f'{key}_low'), row.get(f'{key}_high')
   if not (wording.is_known(low) and wording.is_known(high)):
     return True
   return low <= 0 <= high
@@ -189,7 +180,12 @@ def unsupported(row: Mapping[str, Any], key: str) -> bool:
 
 def n_clips(estimates: Iterable[Estimate]) -> str:
   """'n = 1,440 clips.', for a caption."""
-  counts = sorted({estimate.n for estimate in estimates})
+  return n_of(estimate.n for estimate in estimates)
+
+
+def n_of(sizes: Iterable[int]) -> str:
+  """'n = 120 to 1,440 clips.', for a caption."""
+  counts = sorted(set(sizes))
   if not counts:
     return ''
   if len(counts) == 1:
@@ -197,12 +193,12 @@ def n_clips(estimates: Iterable[Estimate]) -> str:
   return f'n = {wording.count(counts[0])} to {wording.count(counts[-1])} clips.'
 
 
-def clips_and_groups(study: Study) -> str:
-  """'1,440 clips of 24 groups'."""
-  return (
-    f'{wording.plural(study.info["num_clips"], "clip")} of '
-    f'{wording.plural(study.info["num_groups"], "group")}'
-  )
+def with_interval(estimates: Iterable[Estimate], joint: str = ' ') -> str:
+  """' with its 95 % interval', for a caption, if there is one."""
+  for estimate in estimates:
+    if wording.is_known(estimate.low):
+      return f'{joint}with its {wording.level(estimate)}'
+  return ''
 
 
 def words(name: str) -> str:
@@ -250,16 +246,12 @@ def interval_columns(
     name: a row to the statistic's name.
     ends: where the rows hold the interval; `<key>_low` and `<key>_high`.
     signed: whether it is a difference, greyed where it is not supported.
-    reason: why it is missing where the statistic does not exist.
+    reason: why some rows cannot have the figure.
 
   Returns:
     Two columns.
   """
   low, high = ends or (f'{key}_low', f'{key}_high')
-
-  def faint(row):
-    known = wording.is_known(row.get(low)) and wording.is_known(row.get(high))
-    return not known or row[low] <= 0 <= row[high]
 
   levels = (e for e in study.statistics.values() if e.level is not None)
   level = wording.level(next(levels, Estimate(None)))
@@ -269,7 +261,7 @@ def interval_columns(
       lambda r: wording.hundredths(r.get(key), signed=signed),
       name,
       reason,
-      faint=faint if signed else lambda row: False,
+      faint=lambda r: signed and unsupported(r.get(low), r.get(high)),
     ),
     Column(
       level,
@@ -300,7 +292,7 @@ def why_missing(study: Study, name: str) -> str:
     return study.skipped[name]
   estimate = study.statistics.get(name)
   if estimate is not None and not wording.is_known(estimate.low):
-    return estimate.method
+    return wording.sentence(estimate.method)
   return ''
 
 
@@ -316,11 +308,13 @@ def table(
   for column in columns:
     missing = [row for row in rows if column.show(row) == wording.MISSING]
     for row in missing:
-      reason = why_missing(study, column.name(row)) or column.reason
+      reason = why_missing(study, column.name(row))
       if reason:
         # An interval or a p-value is missing because its figure is.
         own = [column.heading.split(',')[0]] if column.kind == 'number' else []
         reasons.setdefault(reason, []).extend(own)
+      elif column.reason and len(missing) < len(rows):
+        reasons.setdefault(column.reason, [])
     if len(missing) < len(rows):
       shown.append(column)
   return Table(

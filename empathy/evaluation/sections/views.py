@@ -35,7 +35,7 @@ def section(study: Study) -> parts.Section:
     finding=(
       parts.with_p(finding, difference) if difference else finding + '.'
     ),
-    details=(*singles, *parts.skip_notes(study, 1)),
+    details=(*singles, *parts.skip_notes(study, r'views\.full_minus_.*')),
     primary=parts.primary_row(
       difference, base.title, 'full view − best single view'
     ),
@@ -67,7 +67,7 @@ def _finding(
   accuracy: Mapping[str, Estimate], full: str, difference: Estimate | None
 ) -> str:
   if full not in accuracy:
-    return 'The full view has no predictions'
+    return f'The accuracy of the full view ({full}) is not known'
   estimate = accuracy[full]
   lead = (
     f'The full view ({full}) is right on '
@@ -111,9 +111,8 @@ def _accuracy_figure(study, accuracy, full) -> parts.Figure:
     lines = ((majority.estimate, 'always the commonest label'),)
   return parts.Figure(
     caption=(
-      'Accuracy of each view with its '
-      f'{wording.level(next(iter(accuracy.values())))}{_seeds(study)}. '
-      f'{parts.n_clips(accuracy.values())}'
+      f'Accuracy of each view{parts.with_interval(accuracy.values())}'
+      f'{_seeds(study)}. {parts.n_clips(accuracy.values())}'
     ),
     panels=(
       parts.intervals(
@@ -289,8 +288,8 @@ def _class_table(study: Study) -> tuple[parts.Table, ...]:
   notes = ()
   if undefined:
     notes = (
-      f'{wording.MISSING} F1: the class neither occurs nor is predicted, or '
-      'the view predicts no clip of it.',
+      f'{wording.MISSING} F1: the class neither occurs among the clips that '
+      'the view predicts nor is predicted.',
     )
   return (
     parts.Table('F1 of each class by view.', tuple(header), tuple(body), notes),
