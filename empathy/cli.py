@@ -1,6 +1,7 @@
 """What every binary shares: flags, messages and exit status."""
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,7 @@ _PARSE_ERRORS = (
   AttributeError,
   ImportError,
   KeyError,
+  NameError,
   OSError,
   SyntaxError,
   TypeError,
@@ -57,11 +59,26 @@ def _parse(argv: Sequence[str]) -> list[str]:
   try:
     return flags.FLAGS(argv)
   except _PARSE_ERRORS as error:
-    message = str(error)
-    if isinstance(error, AttributeError | KeyError):  # From config overrides.
-      field = message.strip('"\'')
-      message = f'config: there is no field {field!r}'
+    message = str(error).strip()
+    missing = re.findall(r'Flag (--\S+) must have a value other than', message)
+    if missing:
+      message = 'expected ' + ', '.join(f'{flag}=...' for flag in missing)
+    elif not isinstance(error, flags.Error):  # From a config or its overrides.
+      message = f'config: {_config_fault(error)}'
     _fail(message)
+
+
+def _config_fault(error: Exception) -> str:
+  """What went wrong when a config was read or overridden, on one line."""
+  if not isinstance(error, AttributeError | KeyError) or not error.args:
+    return str(error)
+  if isinstance(error.args[0], Exception):
+    return _config_fault(error.args[0])
+  what, *hints = str(error.args[0]).splitlines()
+  if ' ' not in what:
+    field = what.strip('"\'')
+    what = f'there is no field {field!r}'
+  return '. '.join([what, *hints])
 
 
 def _fail(message: str) -> None:

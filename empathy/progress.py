@@ -65,7 +65,7 @@ class Progress:
     rate = (self._done - self._skipped) / max(now - self._start, 1e-9)
     left = (self._total - self._done) / max(rate, 1e-9)
     logging.getLogger('empathy').info(
-      '%s: %d of %d %s, %.2f a second, %.0f s left  %s',
+      '%s: %d of %d %ss, %.2f a second, %.0f s left  %s',
       self._title,
       self._done,
       self._total,

@@ -1,8 +1,11 @@
 """What all tests share."""
 
+import atexit
 import os
 import pathlib
+import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -10,8 +13,14 @@ import pytest
 for folder in ('.', 'training', 'evaluation'):
   sys.path.insert(0, str(pathlib.Path(__file__).parent / folder))
 
-# Programs that tests compile are kept apart from the user's.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# Programs that tests compile are kept apart from the user's, and compiled once.
+if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+  os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='empathy-')
+  atexit.register(
+    shutil.rmtree, os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True
+  )
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
 
 
 @pytest.fixture(scope='session')

@@ -304,6 +304,7 @@ def _info_mutations() -> Iterator[Mutation]:
   yield key('is an object', 'classes', {'neutral': 0, 'empathetic': 1})
   yield key('is empty', 'modalities', [])
   yield key('holds a path', 'modalities', ['text', 'audio', '../video'])
+  yield key('holds a reserved word', 'modalities', ['text', 'audio', 'full'])
   yield key('in another order', 'conditions', ['text', 'video+audio'])
   yield key('is unknown', 'conditions', ['text', 'smell'])
   yield key('with spaces', 'conditions', ['text', 'text + audio'])

@@ -28,6 +28,8 @@ MODALITIES = ('text', 'audio', 'video')
 SPLITS = ('train', 'val', 'test')
 UNLABELLED = -1
 _MOST_VOTES = 2**31 - 1
+# Names of signals and statistics begin with these words or a view's.
+_RESERVED = ('any', 'full', 'unimodal', 'control')
 _NAMED_COLUMNS = ('id', 'group', 'label', 'split', 'fold')
 
 
@@ -427,6 +429,11 @@ def _read_info(path: pathlib.Path) -> dict[str, Any]:
     if not name.replace('_', '').isalnum():
       faults.append(
         f"{path}: key 'modalities': {name!r}: expected letters, digits and _"
+      )
+    if name in _RESERVED:
+      faults.append(
+        f"{path}: key 'modalities': {name!r} is a word of the study's own; "
+        'choose another name'
       )
   for condition in info['conditions']:
     parts = condition.split('+')

@@ -319,6 +319,10 @@ def build(
         f'config.model.fusion: {name!r} is not one of {", ".join(FUSIONS)}, '
         f'nor the import path of a class ({error})'
       ) from None
+  if not (inspect.isclass(fusion) and issubclass(fusion, nn.Module)):
+    raise errors.InputError(
+      f'config.model.fusion: {name!r} is not a class of Flax modules'
+    )
   known = [
     field
     for field in inspect.signature(fusion).parameters

@@ -52,8 +52,8 @@ def restore(directory: pathlib.Path, step: int, like: Any) -> Any:
   """
   path = _path(directory, step)
   try:
-    manifest = json.loads(_manifest_path(path).read_text())
-  except (FileNotFoundError, ValueError):
+    manifest = dict(json.loads(_manifest_path(path).read_text()))
+  except (FileNotFoundError, TypeError, ValueError):
     raise errors.InputError(f'{path}: is no whole checkpoint') from None
   found = _hashes(path)
   for name in sorted({*manifest, *found}):
@@ -81,11 +81,11 @@ def restore(directory: pathlib.Path, step: int, like: Any) -> Any:
     jax.tree.leaves(tree),
     strict=True,
   ):
-    if array.shape != expected.shape:
+    found, wanted = (f'{x.dtype}{list(x.shape)}' for x in (array, expected))
+    if found != wanted:
       raise errors.InputError(
         f'{path}: does not fit this configuration: '
-        f'{jax.tree_util.keystr(where)} is {array.shape}, expected '
-        f'{expected.shape}'
+        f'{jax.tree_util.keystr(where)} is {found}, expected {wanted}'
       )
   return tree
 
@@ -108,6 +108,11 @@ def restore_latest(
     except errors.InputError as error:
       _log.warning('%s; falling back to the one before', error)
   return None
+
+
+def is_finished(directory: pathlib.Path, step: int) -> bool:
+  """Whether a checkpoint was written to its end; it may be damaged since."""
+  return _manifest_path(_path(directory, step)).exists()
 
 
 def keep_last(directory: pathlib.Path, count: int) -> None:

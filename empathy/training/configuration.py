@@ -29,6 +29,8 @@ _FIELDS = {
   'checkpoint_seconds': 1.0,
 }
 
+_MAX_SEED = 2**31
+
 
 def check(config: ml_collections.ConfigDict) -> None:
   """Makes sure that a config has every field, of the right type and range.
@@ -55,10 +57,13 @@ def check(config: ml_collections.ConfigDict) -> None:
     if name not in _FIELDS:
       faults.append(f'config.{name}: there is no such field')
   errors.raise_faults(faults)
+  if not 0 <= config.seed <= _MAX_SEED - config.num_seeds:
+    faults.append(f'config.seed: {config.seed} is not a seed from 0 on')
   if not config.corpus:
     faults.append('config.corpus: is empty; give --config.corpus=CORPUS')
   if 'fusion' not in config.model:
     faults.append('config.model.fusion: is missing')
+  faults += _model_faults(config.model)
   for name, choices in (
     ('targets', ('labels', 'votes')),
     ('parallel', parallel.MODES),
@@ -93,6 +98,20 @@ def make_program(
     l2=config.l2,
   )
   return step.Program(network, modalities, max_length, recipe, layout.axis_name)
+
+
+def _model_faults(model: ml_collections.ConfigDict) -> list[str]:
+  """What is wrong with the fields that fusions have in common."""
+  faults = []
+  for name, value in model.items():
+    numbers = value if isinstance(value, tuple | list) else (value,)
+    is_size = name == 'hidden' or name.endswith('width')
+    if is_size and not all(type(x) is int and x > 0 for x in numbers):
+      faults.append(f'config.model.{name}: {value!r} is not 1 or more')
+    is_share = name.endswith('dropout') and isinstance(value, int | float)
+    if is_share and not 0 <= value < 1:
+      faults.append(f'config.model.{name}: {value!r} is not below 1')
+  return faults
 
 
 def use_compilation_cache() -> None:

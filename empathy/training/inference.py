@@ -242,7 +242,11 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
   features = _features(corpus, trained, modalities)
   nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
   data, max_length = members.data(features, corpus.labels, nothing)
-  layout = parallel.Layout('members', jax.local_devices())
+  # As many devices as divide the chunks, which may come from other machines.
+  devices = jax.local_devices()
+  while trained.chunk_size % len(devices):
+    devices = devices[:-1]
+  layout = parallel.Layout('members', devices)
   program = configuration.make_program(
     config, trained.classes, modalities, max_length, layout
   )

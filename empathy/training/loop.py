@@ -99,12 +99,12 @@ def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
   began = time.monotonic()
   configuration.check(config)
   configuration.use_compilation_cache()
-  is_new = not path.exists()
+  new = next((p for p in (path, path / 'tfds') if not p.exists()), None)
   try:
     plan = _plan(config, path)
   except errors.InputError:
-    if is_new:
-      shutil.rmtree(path, ignore_errors=True)
+    if new is not None:
+      shutil.rmtree(new, ignore_errors=True)
     raise
   _log.info(
     '%d members (%d views, %d folds, %d seeds) in %d chunks on %d %s devices',
@@ -117,7 +117,7 @@ def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
     plan.layout.devices[0].platform,
   )
   num_epochs = len(plan.chunks) * config.num_epochs
-  with progress.Progress('training', num_epochs, 'epochs') as bar:
+  with progress.Progress('training', num_epochs, 'epoch') as bar:
     for number in range(len(plan.chunks)):
       _train_chunk(config, path, number, plan, bar)
   entries = _predict_held_out(path, plan)
@@ -137,7 +137,8 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   views = members.views(config.views, modalities)
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
   corpus = corpora.read(config.corpus, features=used)
-  workdir.begin(path, config, corpus.path, corpora.fingerprint(corpus.path))
+  fingerprint = corpora.fingerprint(corpus.path)
+  workdir.check(path, config, corpus.path, fingerprint)
   dataset = builder.load(corpus, path / 'tfds')
   fold_of, parts = members.folds(dataset, config.num_folds, config.seed)
   targets = losses.target_distributions(
@@ -152,19 +153,22 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
       f'config.batch_size: {config.batch_size} clips do not divide among '
       f'{len(layout.devices)} devices'
     )
+  program = configuration.make_program(
+    config, corpus.classes, tuple(used), max_length, layout
+  )
+  chunks = layout.chunks(len(names), config.members_per_device)
+  workdir.begin(path, config, corpus.path, fingerprint, len(chunks[0]))
   return _Plan(
     dataset=dataset,
     fold_of=fold_of,
     parts=parts,
     data=data,
     max_length=max_length,
-    program=configuration.make_program(
-      config, corpus.classes, tuple(used), max_length, layout
-    ),
+    program=program,
     layout=layout,
     names=names,
     members=everyone,
-    chunks=layout.chunks(len(names), config.members_per_device),
+    chunks=chunks,
   )
 
 
@@ -176,7 +180,7 @@ def _train_chunk(
   bar: progress.Progress,
 ) -> None:
   """Trains the members of one chunk, or finishes what was begun."""
-  if number in checkpoints.steps(workdir.members_path(path)):
+  if checkpoints.is_finished(workdir.members_path(path), number):
     bar.skip(config.num_epochs)
     return
   names = plan.chunk_names(number)

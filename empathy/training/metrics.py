@@ -34,14 +34,12 @@ class MetricWriter:
     """
     self._path = workdir / 'metrics.jsonl'
     self._chunk = chunk
-    lines = _lines(self._path)
     kept = [
       line
-      for line in lines
+      for line in _lines(self._path)
       if (line['chunk'], line['epoch']) < (chunk, first_epoch)
     ]
-    if len(kept) < len(lines) or not self._path.exists():
-      files.write_text(self._path, ''.join(_dump(line) for line in kept))
+    files.write_text(self._path, ''.join(_dump(line) for line in kept))
     self._events = workdir / 'events' / str(chunk)
     shutil.rmtree(self._events, ignore_errors=True)
     self._writers: dict[str, tensorboardX.SummaryWriter] = {}

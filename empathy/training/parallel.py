@@ -68,7 +68,10 @@ class Layout:
       where a chunk has to be filled up.
     """
     multiple = len(self.devices) if self.mode == 'members' else 1
-    num_chunks = -(-num_members // (members_per_device * multiple))
+    most = members_per_device
+    if most > self._group_size:
+      most -= most % self._group_size
+    num_chunks = -(-num_members // (most * multiple))
     size = -(-num_members // num_chunks)
     if size > multiple:
       multiple *= self._group_size

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
 
 from empathy.models import fusion, losses
@@ -87,13 +86,27 @@ class Member(NamedTuple):
   scale: Mapping[str, Array]
 
 
+class AdamState(NamedTuple):
+  """Adam's memory.
+
+  Attributes:
+    count: () int32, the steps made.
+    mean: like the parameters, the gradient's running mean.
+    square: likewise, of its square.
+  """
+
+  count: Array
+  mean: Any
+  square: Any
+
+
 class State(NamedTuple):
   """What changes as a member trains; enough to go on from.
 
   Attributes:
     params: of the network.
     batch_stats: running statistics of BatchNorm.
-    opt_state: of the optimizer.
+    opt_state: Adam's.
     best_params: of the epoch with the best validation accuracy.
     best_batch_stats: likewise.
     best_accuracy: () float32, -1 before the first epoch that counts.
@@ -104,7 +117,7 @@ class State(NamedTuple):
 
   params: Any
   batch_stats: Any
-  opt_state: Any
+  opt_state: AdamState
   best_params: Any
   best_batch_stats: Any
   best_accuracy: Array
@@ -163,13 +176,55 @@ def one_cycle(step: Array, num_steps: Array, peak: float) -> tuple:
   return rate, beta1
 
 
-def optimizer(rate: Array, beta1: Array, l2: float):
-  """Adam (arXiv 1412.6980) on the gradient plus `l2` times the parameters."""
-  return optax.chain(
-    optax.add_decayed_weights(l2),
-    optax.scale_by_adam(b1=beta1),
-    optax.scale(-rate),
-  )
+def adam(
+  params: Any,
+  state: AdamState,
+  gradients: Any,
+  rate: Array,
+  beta1: Array,
+  l2: float,
+  active: Array,
+) -> tuple[Any, AdamState]:
+  """A step of Adam (arXiv 1412.6980), with L2 and a beta1 that may move.
+
+  Bias is corrected by the beta1 of this step, as PyTorch does.
+
+  Args:
+    params: a tree of arrays.
+    state: before the step.
+    gradients: like `params`.
+    rate: () the learning rate.
+    beta1: () of the running mean; beta2 is 0.999.
+    l2: times the parameters, added to the gradient.
+    active: () bool; otherwise nothing changes.
+
+  Returns:
+    The parameters and the state.
+  """
+  beta2, epsilon = 0.999, 1e-8
+  count = state.count + active
+
+  def step_mean(m, g, p):
+    return jnp.where(active, beta1 * m + (1 - beta1) * (g + l2 * p), m)
+
+  def step_square(v, g, p):
+    return jnp.where(active, beta2 * v + (1 - beta2) * (g + l2 * p) ** 2, v)
+
+  mean = jax.tree.map(step_mean, state.mean, gradients, params)
+  square = jax.tree.map(step_square, state.square, gradients, params)
+  # Each of the three is then written over its old value. Were the moments
+  # computed anew for the parameters' update, old and new ones would have to
+  # live side by side, and be copied at every step.
+  mean, square = lax.optimization_barrier((mean, square))
+  mean_scale = -rate / (1 - beta1**count)
+  square_scale = 1 / (1 - beta2**count)
+
+  def step_params(p, m, v):
+    change = mean_scale * m / (jnp.sqrt(square_scale * v) + epsilon)
+    return jnp.where(active, p + change, p)
+
+  params = jax.tree.map(step_params, params, mean, square)
+  return params, AdamState(count, mean, square)
 
 
 def init(program: Program, data: Data, member: Member) -> State:
@@ -183,7 +238,11 @@ def init(program: Program, data: Data, member: Member) -> State:
   return State(
     params=params,
     batch_stats=batch_stats,
-    opt_state=optimizer(0.0, 0.0, program.recipe.l2).init(params),
+    opt_state=AdamState(
+      jnp.int32(0),
+      jax.tree.map(jnp.zeros_like, params),
+      jax.tree.map(jnp.zeros_like, params),
+    ),
     best_params=jax.tree.map(jnp.copy, params),
     best_batch_stats=jax.tree.map(jnp.copy, batch_stats),
     best_accuracy=jnp.float32(-1),
@@ -223,12 +282,17 @@ def train_epoch(
       first = lax.axis_index(program.axis_name) * share
       at = lax.dynamic_slice_in_dim(at, first, share)
     step = epoch * num_steps + slot
-    new, loss = _train_step(
-      program, data, member, state, order[at], at < member.num_train, step
-    )
     active = slot < num_steps
-    state = jax.tree.map(lambda x, y: jnp.where(active, x, y), new, state)
-    return state, jnp.where(active, loss, 0.0)
+    return _train_step(
+      program,
+      data,
+      member,
+      state,
+      order[at],
+      at < member.num_train,
+      step,
+      active,
+    )
 
   state, loss_sums = lax.scan(body, state, jnp.arange(num_slots))
   metrics = {'train/loss': loss_sums.sum() / member.num_train}
@@ -339,8 +403,13 @@ def _train_step(
   rows: Array,
   real: Array,
   step: Array,
+  active: Array,
 ) -> tuple[State, Array]:
-  """One optimizer step on `rows`, of which those that are `real` count."""
+  """One optimizer step on `rows`, of which those that are `real` count.
+
+  Returns:
+    The state and the summed loss; unchanged and 0 if not `active`.
+  """
   recipe = program.recipe
   inputs = _inputs(program, data, member, member.view, rows)
   num_real = _total(program, real.sum())
@@ -355,7 +424,10 @@ def _train_step(
       mutable=['batch_stats'],
     )
     total = losses.cross_entropy(output.logits, data.targets[rows], real)
-    return total / num_real, (total, updates.get('batch_stats', {}))
+    return total / jnp.maximum(num_real, 1), (
+      total,
+      updates.get('batch_stats', {}),
+    )
 
   gradients, (total, batch_stats) = jax.grad(loss_function, has_aux=True)(
     state.params
@@ -363,15 +435,19 @@ def _train_step(
   gradients = _total(program, gradients)
   num_steps = recipe.num_epochs * -(-member.num_train // recipe.batch_size)
   rate, beta1 = one_cycle(step, num_steps, recipe.peak_learning_rate)
-  updates, opt_state = optimizer(rate, beta1, recipe.l2).update(
-    gradients, state.opt_state, state.params
+  params, opt_state = adam(
+    state.params, state.opt_state, gradients, rate, beta1, recipe.l2, active
   )
   state = state._replace(
-    params=optax.apply_updates(state.params, updates),
-    batch_stats=batch_stats,
+    params=params,
+    batch_stats=jax.tree.map(
+      lambda new, old: jnp.where(active, new, old),
+      batch_stats,
+      state.batch_stats,
+    ),
     opt_state=opt_state,
   )
-  return state, _total(program, total)
+  return state, jnp.where(active, _total(program, total), 0.0)
 
 
 def _total(program: Program, tree: Any) -> Any:

@@ -49,13 +49,13 @@ class Trained:
     ]
 
 
-def begin(
+def check(
   path: pathlib.Path,
   config: ml_collections.ConfigDict,
   corpus: pathlib.Path,
   fingerprint: str,
 ) -> None:
-  """Writes `config.json`, or makes sure that a run goes on as it began.
+  """Makes sure that a run that is there goes on as it began.
 
   Args:
     path: the workdir.
@@ -66,21 +66,12 @@ def begin(
   Raises:
     InputError: the workdir belongs to another configuration or corpus.
   """
-  record = {
-    'config': json.loads(config.to_json()),
-    'corpus': str(corpus.absolute()),
-    'fingerprint': fingerprint,
-    'git': _git_hash(),
-    'versions': {'python': platform.python_version()}
-    | {name: importlib.metadata.version(name) for name in _PACKAGES},
-  }
   if not (path / 'config.json').exists():
-    files.write_json(path / 'config.json', record)
     return
   old = read_config(path)
   faults = []
   for key, new_value, old_value in _differences(
-    record['config'], old['config']
+    _as_json(config), old['config']
   ):
     if key != 'corpus':
       faults.append(f'config.{key} is {new_value!r}, was {old_value!r}')
@@ -90,6 +81,45 @@ def begin(
     raise errors.InputError(
       f'{path}: holds another run: {"; ".join(faults)}; choose another '
       '--workdir'
+    )
+
+
+def begin(
+  path: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  corpus: pathlib.Path,
+  fingerprint: str,
+  chunk_size: int,
+) -> None:
+  """Writes `config.json`, or makes sure that chunks are as they were.
+
+  Args:
+    path: the workdir.
+    config: of the run.
+    corpus: the corpus folder.
+    fingerprint: of the corpus.
+    chunk_size: members in each chunk's arrays, which goes by the devices.
+
+  Raises:
+    InputError: the run began with other chunks.
+  """
+  if not (path / 'config.json').exists():
+    record = {
+      'config': _as_json(config),
+      'corpus': str(corpus.absolute()),
+      'fingerprint': fingerprint,
+      'chunk_size': chunk_size,
+      'git': _git_hash(),
+      'versions': {'python': platform.python_version()}
+      | {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+    files.write_json(path / 'config.json', record)
+    return
+  old = read_config(path).get('chunk_size', chunk_size)
+  if old != chunk_size:
+    raise errors.InputError(
+      f'{path}: holds a run in chunks of {old} members; here they would be of '
+      f'{chunk_size}: go on with as many devices as it began with'
     )
 
 
@@ -127,6 +157,10 @@ def members_path(path: pathlib.Path) -> pathlib.Path:
 def checkpoints_path(path: pathlib.Path, chunk: int) -> pathlib.Path:
   """Where the checkpoints of a chunk in training are."""
   return path / 'checkpoints' / str(chunk)
+
+
+def _as_json(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  return json.loads(config.to_json())
 
 
 def _read_json(path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any]:

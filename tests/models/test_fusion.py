@@ -261,6 +261,8 @@ def test_unknown_names_are_told():
     fusion.build('gatd', 2, MODALITIES)
   with pytest.raises(errors.InputError, match='no_such_module'):
     fusion.build('no_such_module.Fusion', 2, MODALITIES)
+  with pytest.raises(errors.InputError, match='not a class of Flax modules'):
+    fusion.build('os.path', 2, MODALITIES)
   with pytest.raises(errors.InputError, match=r'config.model.widht.*hidden'):
     fusion.build('concat', 2, MODALITIES, widht=3)
 

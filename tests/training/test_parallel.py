@@ -66,6 +66,14 @@ def _main(folder: pathlib.Path) -> None:
   setting = Setting(folder)
 
   program, data = setting.program, setting.device_data()
+
+  def adam(rate, beta1):
+    return optax.chain(
+      optax.add_decayed_weights(program.recipe.l2),
+      optax.scale_by_adam(b1=beta1),
+      optax.scale(-rate),
+    )
+
   size = program.recipe.batch_size
 
   @jax.jit
@@ -90,9 +98,7 @@ def _main(folder: pathlib.Path) -> None:
     params = variables['params']
     gradients, updates = jax.grad(loss, has_aux=True)(params)
     rate, beta1 = step.one_cycle(number, total, 1e-3)
-    changes, opt_state = step.optimizer(rate, beta1, program.recipe.l2).update(
-      gradients, opt_state, params
-    )
+    changes, opt_state = adam(rate, beta1).update(gradients, opt_state, params)
     return updates | {'params': optax.apply_updates(params, changes)}, opt_state
 
   def plain(index):
@@ -102,7 +108,7 @@ def _main(folder: pathlib.Path) -> None:
     per_epoch = -(-num_train // size)
     state = step.init(program, data, member)
     variables = {'params': state.params, 'batch_stats': state.batch_stats}
-    opt_state = state.opt_state
+    opt_state = adam(0.0, 0.0).init(state.params)
     table = len(member.train_rows)
     for number in range(_NUM_STEPS):
       epoch, slot = divmod(number, per_epoch)
@@ -141,7 +147,7 @@ def _main(folder: pathlib.Path) -> None:
           places += jax.lax.axis_index(program.axis_name) * share
         real = places < member.num_train
         state, loss = step._train_step(
-          program, data, member, state, order[places], real, number
+          program, data, member, state, order[places], real, number, True
         )
         return state, loss
 

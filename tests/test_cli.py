@@ -1,0 +1,150 @@
+"""Wrong calls of the binaries that train and predict: one line, status 2."""
+
+import subprocess
+import sys
+
+import binaries
+import mutations
+import pytest
+import small
+
+_CONFIG = f'--config={small.ROOT / "configs" / "mixed_signals.py"}'
+_WORKDIR = '--workdir=run'
+_CORPUS = '--config.corpus={corpus}'
+_WHOLE = (_CONFIG, _WORKDIR, _CORPUS)
+
+
+@pytest.fixture(scope='module', name='run')
+def _run():
+  with binaries.Binaries() as server:
+    yield server.run
+
+
+@pytest.fixture(scope='module', name='corpus')
+def _corpus(tmp_path_factory):
+  path = tmp_path_factory.mktemp('corpus') / 'corpus'
+  mutations.write_corpus(path)
+  return path
+
+
+def _assert_one_line(done, says):
+  assert done.status == 2, done
+  assert done.out == ''
+  assert done.err.startswith('error: ')
+  assert says in done.err
+  assert len(done.err.splitlines()) == 1, done.err
+
+
+@pytest.mark.parametrize(
+  ('flags', 'says'),
+  [
+    ((), '--config=..., --workdir=...'),
+    ((_WORKDIR,), 'expected --config=...'),
+    ((_CONFIG,), 'expected --workdir=...'),
+    ((*_WHOLE, 'more'), "'more' is not a flag"),
+    ((*_WHOLE, '--wokdir=run'), 'wokdir'),
+    ((*_WHOLE, '--config.num_epoch=3'), "there is no field 'num_epoch'"),
+    ((*_WHOLE, '--config.model.widht=3'), "there is no field 'widht'"),
+    ((*_WHOLE, '--config.num_epochs=many'), "'many'"),
+    ((*_WHOLE, '--config.num_epochs=2.5'), 'config.num_epochs'),
+    ((*_WHOLE, '--config.num_epochs=0'), 'config.num_epochs: 0'),
+    ((*_WHOLE, '--config.l2=little'), 'config.l2'),
+    ((*_WHOLE, '--config.seed=-1'), 'config.seed'),
+    ((*_WHOLE, '--config.seed=3000000000'), 'config.seed'),
+    ((*_WHOLE, '--config.model.width=0'), 'config.model.width: 0'),
+    ((*_WHOLE, '--config.model.dropout=1.5'), 'config.model.dropout: 1.5'),
+    ((*_WHOLE, '--config.model.fusion=glue'), 'config.model.fusion'),
+    ((*_WHOLE, '--config.model.fusion=late'), 'late has no such field'),
+    ((*_WHOLE, '--config.targets=wishes'), 'config.targets'),
+    ((*_WHOLE, '--config.views=text+smell'), "'text+smell'"),
+    ((*_WHOLE, '--config.corpus=nowhere'), 'nowhere: no such corpus folder'),
+    ((_CONFIG, _WORKDIR), 'give --config.corpus=CORPUS'),
+    (('--config=nowhere.py', _WORKDIR), 'nowhere.py: no such config file'),
+    (('--config=nowhere.py:late', _WORKDIR), 'no such config file'),
+    (('--config={corpus}', _WORKDIR), 'no such config file'),
+    (('--config={corpus}/clips.csv', _WORKDIR), 'config: '),
+    ((_CONFIG, '--workdir={corpus}/clips.csv', _CORPUS), 'clips.csv'),
+  ],
+)
+def test_train(run, corpus, tmp_path, flags, says):
+  flags = [flag.replace('{corpus}', str(corpus)) for flag in flags]
+  _assert_one_line(run('train', *flags, cwd=tmp_path), says)
+  assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+  ('text', 'says'),
+  [
+    ('def get_config(:', 'config: invalid syntax'),
+    ('import no_such_module', 'config: No module named'),
+    ('x = 1', 'get_config'),
+    ('def get_config():\n  return None.x', "no attribute 'x'"),
+  ],
+)
+def test_a_config_file_that_is_wrong(run, tmp_path, text, says):
+  (tmp_path / 'wrong.py').write_text(text)
+  flags = ('--config=wrong.py', _WORKDIR)
+  _assert_one_line(run('train', *flags, cwd=tmp_path), says)
+  assert [path.name for path in tmp_path.iterdir()] == ['wrong.py']
+
+
+def test_all_missing_fields_of_a_config_are_told(run, tmp_path):
+  (tmp_path / 'short.py').write_text(
+    'import ml_collections\n'
+    'def get_config():\n'
+    "  return ml_collections.ConfigDict({'corpus': 'x', 'seed': 'one'})\n"
+  )
+  done = run('train', '--config=short.py', _WORKDIR, cwd=tmp_path)
+  assert done.status == 2
+  assert 'config.num_epochs: is missing' in done.err
+  assert "config.seed: 'one' is not of the type int" in done.err
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+  ('flags', 'says'),
+  [
+    ((), '--workdir=..., --corpus=..., --output=...'),
+    (('--workdir=run', '--corpus={corpus}'), 'expected --output=...'),
+    (('--workdir=run', '--corpus=c', '--output=p.csv'), 'p.csv'),
+    (('--workdir=run', '--corpus=c', '--output=p.parquet', 'x'), "'x'"),
+    (
+      ('--workdir=run', '--corpus={corpus}', '--output=p.parquet'),
+      'run/config.json: no such file',
+    ),
+  ],
+)
+def test_predict(run, corpus, tmp_path, flags, says):
+  flags = [flag.replace('{corpus}', str(corpus)) for flag in flags]
+  _assert_one_line(run('predict', *flags, cwd=tmp_path), says)
+  assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('verb', ['prepare', 'train', 'predict', 'evaluate'])
+def test_help(run, tmp_path, verb):
+  done = run(verb, '--help', cwd=tmp_path)
+  assert f'python -m empathy.{verb}' in done.out
+  assert done.err == ''
+
+
+def test_a_defect_shows_its_traceback(run, tmp_path):
+  (tmp_path / 'defect.py').write_text('def get_config():\n  return 1 / 0\n')
+  done = run('train', '--config=defect.py', _WORKDIR, cwd=tmp_path)
+  assert done.status == 1
+  assert 'ZeroDivisionError' in done.err
+
+
+def test_a_process_of_its_own_says_the_same(run, tmp_path):
+  flags = (_CONFIG, _WORKDIR, '--config.corpus=nowhere')
+  alone = subprocess.run(
+    [sys.executable, '-m', 'empathy.train', *flags],
+    capture_output=True,
+    text=True,
+    cwd=tmp_path,
+  )
+  done = run('train', *flags, cwd=tmp_path)
+  assert (alone.returncode, alone.stdout, alone.stderr) == (
+    done.status,
+    done.out,
+    done.err,
+  )

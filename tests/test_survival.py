@@ -1,0 +1,182 @@
+"""A run that is killed, again and again, ends as one that is not."""
+
+import contextlib
+import os
+import pathlib
+import random
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+import small
+
+_SEED = 7
+_NUM_MEMBERS = 2 * 3
+_NUM_EPOCHS = 20
+_FLAGS = (
+  '--config.views=text,text+video',
+  '--config.num_folds=3',
+  '--config.num_seeds=1',
+  '--config.batch_size=16',
+  f'--config.num_epochs={_NUM_EPOCHS}',
+  '--config.model.hidden=(8,)',
+  # Three chunks, one after another, and a checkpoint after each epoch.
+  '--config.members_per_device=1',
+  '--config.checkpoint_seconds=0',
+)
+
+
+def _start(corpus, workdir):
+  config = small.ROOT / 'configs' / 'mixed_signals.py'
+  devices = '--xla_force_host_platform_device_count=2'
+  return subprocess.Popen(
+    [
+      sys.executable,
+      '-m',
+      'empathy.train',
+      f'--config={config}:concat',
+      f'--config.corpus={corpus}',
+      f'--workdir={workdir}',
+      *_FLAGS,
+    ],
+    env=os.environ | {'XLA_FLAGS': devices},
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def _finish(corpus, workdir):
+  process = _start(corpus, workdir)
+  _, told = process.communicate()
+  assert process.returncode == 0, told
+  return told
+
+
+# What shows how far a run is. Each gives something that changes when the work
+# of its name has begun, or is done.
+
+
+def _dataset(workdir: pathlib.Path):
+  return sorted((workdir / 'tfds').rglob('*'))
+
+
+def _configured(workdir: pathlib.Path):
+  return sorted(workdir.glob('*config.json*'))
+
+
+def _epochs(workdir: pathlib.Path):
+  path = workdir / 'metrics.jsonl'
+  return path.read_bytes().count(b'\n') if path.exists() else 0
+
+
+def _checkpoint(workdir: pathlib.Path):
+  return _entries(workdir / 'checkpoints')
+
+
+def _members(workdir: pathlib.Path):
+  return _entries(workdir / 'members')
+
+
+def _unsealed(workdir: pathlib.Path):
+  """Trained members that have no manifest yet."""
+  path = workdir / 'members'
+  return [
+    found.name
+    for found in path.glob('*')
+    if found.name.isdigit()
+    and not (path / f'{found.name}.sha256.json').exists()
+  ]
+
+
+def _members_file(workdir: pathlib.Path):
+  path = workdir / 'members.json'
+  return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _entries(path: pathlib.Path):
+  return sorted((str(found), found.is_dir()) for found in path.rglob('*'))
+
+
+def _kill_after(process, workdir, sign, changes, delay) -> None:
+  """Kills a run when `sign` has changed so often, after `delay` seconds."""
+  last = first = sign(workdir)
+  while process.poll() is None and changes:
+    try:
+      now = sign(workdir)
+    except FileNotFoundError:  # Gone since it was listed.
+      continue
+    if sign is _epochs:
+      # Lines that are not in a checkpoint are written once more.
+      if now >= first + changes * _NUM_MEMBERS / 3:
+        break
+    elif now != last:
+      last, changes = now, changes - 1
+    _wait(process, 0.0005)
+  _wait(process, delay)
+  process.kill()
+
+
+def _wait(process, seconds) -> None:
+  with contextlib.suppress(subprocess.TimeoutExpired):
+    process.wait(seconds)
+
+
+def _moments() -> list:
+  """Ten moments: where and how often, and how long after that."""
+  draw = random.Random(_SEED)
+  middle = [
+    (_epochs, draw.randint(1, 5)),
+    (_epochs, draw.randint(1, 5)),
+    (_epochs, draw.randint(1, 5)),
+    (_checkpoint, draw.randint(1, 12)),
+    (_checkpoint, draw.randint(1, 12)),
+    (_members, draw.randint(1, 6)),
+    (_unsealed, 1),
+  ]
+  draw.shuffle(middle)
+  moments = [
+    (_dataset, draw.randint(1, 3)),
+    (_configured, 1),
+    *middle,
+    (_members_file, 1),
+  ]
+  return [
+    (sign, changes, 0 if sign is _unsealed else draw.uniform(0, 0.02))
+    for sign, changes in moments
+  ]
+
+
+def _parameters(workdir, chunk):
+  with ocp.PyTreeCheckpointer() as checkpointer:
+    return checkpointer.restore((workdir / 'members' / str(chunk)).absolute())
+
+
+@pytest.fixture(scope='module', name='corpus')
+def _corpus(tmp_path_factory):
+  path = tmp_path_factory.mktemp('corpus') / 'corpus'
+  small.write_corpus(path)
+  return path
+
+
+def test_killed_ten_times_it_ends_as_undisturbed(corpus, tmp_path):
+  whole, killed = tmp_path / 'whole', tmp_path / 'killed'
+  _finish(corpus, whole)
+  for number, moment in enumerate(_moments()):
+    process = _start(corpus, killed)
+    _kill_after(process, killed, *moment)
+    told = process.communicate()[1]
+    assert process.returncode == -9, (number, moment, told)
+    assert not (killed / 'predictions.parquet').exists() or number == 9
+  _finish(corpus, killed)
+  for file in ('predictions.parquet', 'metrics.jsonl', 'members.json'):
+    assert (killed / file).read_bytes() == (whole / file).read_bytes(), file
+  for chunk in range(3):
+    jax.tree.map(
+      np.testing.assert_array_equal,
+      _parameters(killed, chunk),
+      _parameters(whole, chunk),
+    )
