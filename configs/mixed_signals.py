@@ -9,10 +9,10 @@ Another fusion is chosen after a colon: `configs/mixed_signals.py:gmu`. The
 recipe is the paper's: Adam with L2, one cycle of the learning rate, 15 epochs,
 the epoch with the best validation accuracy.
 
-Expected on the simulated corpus, in percent: accuracy of text 71.1, audio 72.5,
-video 76.1, all three 75.2 (the paper's gate does not beat its best modality);
-`ambiguity.any_disagreement.adjusted` +17 points (13.5 to 20.7), and none where
-the corpus was made with `--nolinked`. On two CPU cores training takes some 75
+Expected on the simulated corpus, in percent: accuracy of text 71.0, audio 72.3,
+video 76.2, all three 74.4 (the paper's gate does not beat its best modality);
+`ambiguity.any_disagreement.adjusted` +19 points (15.5 to 22.6), and none where
+the corpus was made with `--nolinked`. On two CPU cores training takes some 70
 seconds, evaluation one.
 """
 
