@@ -33,7 +33,10 @@ def use_cpu_cores() -> None:
   To be called before JAX is used. A device count forced by `XLA_FLAGS` stays.
   """
   if 'host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
-    cores = len(os.sched_getaffinity(0))
+    if hasattr(os, 'sched_getaffinity'):  # A container's share of the machine.
+      cores = len(os.sched_getaffinity(0))
+    else:
+      cores = os.cpu_count() or 1
     jax.config.update('jax_num_cpu_devices', min(cores, _MAX_CPU_DEVICES))
 
 
