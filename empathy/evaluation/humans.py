@@ -3,7 +3,7 @@
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import ambiguity, resampling
+from empathy.evaluation import agreement, ambiguity, resampling
 from empathy.evaluation.findings import Cell, Findings, interval_cells
 
 _ENOUGH_DIVIDED = 30
@@ -34,6 +34,7 @@ def answer(corpus: corpus_lib.Corpus) -> Findings:
   found = Findings()
   for condition, counts in votes.items():
     _judge(found, condition, counts, corpus)
+    _agree(found, condition, counts, corpus)
   full = corpus_lib.full_condition(list(votes))
   others = [condition for condition in votes if condition != full]
   source = source_of_label(corpus)
@@ -56,7 +57,8 @@ def answer(corpus: corpus_lib.Corpus) -> Findings:
       f'Annotators voted in one condition only, {full}.'
     )
   found.tables['humans'] = [
-    _row(condition, counts) for condition, counts in votes.items()
+    _row(condition, counts, ordered(corpus))
+    for condition, counts in votes.items()
   ]
   primary = min(
     compared.values(),
@@ -70,6 +72,11 @@ def answer(corpus: corpus_lib.Corpus) -> Findings:
     families=[[name for name in compared.values() if name != primary]],
     tables=found.tables,
   )
+
+
+def ordered(corpus: corpus_lib.Corpus) -> bool:
+  """Whether the classes are a scale."""
+  return bool(corpus.info.get('ordered', False))
 
 
 def source_of_label(corpus: corpus_lib.Corpus) -> str | None:
@@ -152,6 +159,26 @@ def _judge(
     )
 
 
+def _agree(
+  found: Findings, condition: str, votes: np.ndarray, corpus: corpus_lib.Corpus
+) -> None:
+  """Adds the agreement of votes (N, C) beyond chance."""
+  figures = agreement.coefficients(votes.shape[1], ordered(corpus))
+  for name, figure in figures.items():
+    chosen = votes.sum(axis=1) >= figure.least
+    if not chosen.any():
+      found.skipped[f'humans.{condition}.{name}'] = agreement.why_undefined(
+        votes
+      )
+      continue
+    sample = resampling.sample(corpus.groups[chosen])
+    found.add(
+      f'humans.{condition}.{name}',
+      resampling.estimate(sample, figure.statistic(sample, votes[chosen])),
+      agreement.why_undefined(votes),
+    )
+
+
 def _compare(
   found: Findings,
   corpus: corpus_lib.Corpus,
@@ -189,7 +216,7 @@ def _compare(
   )
 
 
-def _row(condition: str, votes: np.ndarray) -> dict[str, object]:
+def _row(condition: str, votes: np.ndarray, ordered: bool) -> dict[str, object]:
   """The row of a condition; the full one's difference stays empty."""
   prefix = f'humans.{condition}'
   difference = f'humans.full_minus_{condition}.accuracy'
@@ -201,6 +228,8 @@ def _row(condition: str, votes: np.ndarray) -> dict[str, object]:
   row |= interval_cells(f'{prefix}.accuracy', 'accuracy')
   for name in ('gs', 'entropy', 'entropy_miller_madow', 'observed_agreement'):
     row[name] = Cell(f'{prefix}.{name}')
+  for name in agreement.coefficients(votes.shape[1], ordered):
+    row |= interval_cells(f'{prefix}.{name}', name)
   row |= interval_cells(difference, 'full_minus')
   row['p'] = Cell(difference, 'p')
   row['p_adjusted'] = Cell(difference, 'p_adjusted')

@@ -108,6 +108,19 @@ _DEFINITIONS = (
     'Of a clip’s votes, in nats; not compared between clips of different '
     'numbers of votes, because it grows with them.',
   ),
+  (
+    'Alpha',
+    r'humans\..*\.alpha_(nominal|ordinal)',
+    'Krippendorff’s alpha: one minus the disagreement among annotators over '
+    'that of votes dealt out at random; 1 is agreement, 0 is chance.',
+  ),
+  (
+    'Fleiss’ kappa, AC1',
+    r'humans\..*\.(fleiss_kappa|gwet_ac1)',
+    'Agreement beyond chance, too; Fleiss’ kappa takes chance from the shares '
+    'of the classes, Gwet’s AC1 from how even they are, which keeps it steady '
+    'where one class is rare.',
+  ),
 )
 
 

@@ -59,7 +59,11 @@ def section(study: Study) -> parts.Section:
     finding=finding,
     details=(*details, *notes),
     primary=parts.primary_row(gain, base.title, f'{full} − {other}'),
-    shows=(*_figure(accuracy), _table(study, rows)),
+    shows=(
+      *_figure(accuracy),
+      _table(study, rows),
+      *_agreement_table(study, rows),
+    ),
     limits=_limits(study),
   )
 
@@ -91,6 +95,8 @@ def _limits(study: Study) -> tuple[str, ...]:
     f'{meaning}A vote that differs from it need not be wrong, and where a '
     'label was made from the votes of one condition, that condition is '
     'favoured.',
+    'The intervals of agreement speak of these annotators: they do not cover '
+    'how far others would agree.',
     'The differences are between conditions, averaged over all clips; they do '
     'not say that more modalities help on every clip.',
   )
@@ -165,4 +171,62 @@ def _table(study, rows) -> parts.Table:
     'zero.',
     rows,
     columns,
+  )
+
+
+def _agreement_table(study: Study, rows) -> tuple[parts.Table, ...]:
+  """Agreement beyond chance, if any condition has votes that tell of it."""
+  shown = [
+    (key, heading)
+    for key, heading in (
+      ('alpha_nominal', 'Krippendorff’s alpha'),
+      ('alpha_ordinal', 'ordinal alpha'),
+      ('fleiss_kappa', 'Fleiss’ kappa'),
+      ('gwet_ac1', 'Gwet’s AC1'),
+    )
+    if any(key in row for row in rows)
+  ]
+  if not shown:
+    return ()
+  columns = [
+    parts.Column('condition', lambda r: str(r['condition']), kind='text'),
+    parts.figure_column(
+      'observed_agreement',
+      'observed, %',
+      wording.hundredths,
+      lambda r: f'humans.{r["condition"]}.observed_agreement',
+    ),
+  ]
+  for key, heading in shown:
+    columns += _figure_and_interval(study, key, heading)
+  return (
+    parts.table(
+      study,
+      'Agreement of annotators by condition, observed and beyond chance: 1 '
+      'where all agree, 0 where they agree as often as by chance. The figures '
+      'differ in what they take chance to be.',
+      rows,
+      columns,
+    ),
+  )
+
+
+def _figure_and_interval(
+  study: Study, key: str, heading: str
+) -> tuple[parts.Column, parts.Column]:
+  """A figure of each condition as a plain number, and its interval."""
+
+  def name(row):
+    return f'humans.{row["condition"]}.{key}'
+
+  def ends(row):
+    low, high = row.get(f'{key}_low'), row.get(f'{key}_high')
+    if not (wording.is_known(low) and wording.is_known(high)):
+      return wording.MISSING
+    return f'{wording.number(low)} to {wording.number(high)}'
+
+  figure, interval = parts.interval_columns(study, key, heading, name)
+  return (
+    dataclasses.replace(figure, show=lambda r: wording.number(r.get(key))),
+    dataclasses.replace(interval, show=ends),
   )

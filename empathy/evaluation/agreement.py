@@ -1,0 +1,425 @@
+"""How far annotators agree on a set of clips, from vote counts.
+
+Counts are (N, C): how many annotators gave clip i class c. Clips may have any
+number of votes, none too; who gave them does not matter. Every figure is a
+smooth function of sums over clips, so that each has its exact derivative by the
+weight of a group of clips, and an interval over clips and their groups. Such an
+interval speaks of these annotators: that others would have voted differently
+is not in it.
+
+Agreement is None where it cannot be told; `why_undefined` says why.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from empathy.evaluation import resampling
+
+# So many clips are worked on at a time, which bounds memory.
+_BLOCK = 1 << 15
+
+
+@dataclasses.dataclass(frozen=True)
+class Coefficient:
+  """A smooth function of sums over clips.
+
+  Attributes:
+    parts: (n, C) float64 counts to (n, k), what each clip adds to the sums.
+    function: sums (R, k), of weighted clips, and those of the sample as it is
+      (k,), to the value (R,), NaN where it is undefined, and its gradient by
+      the former (R, k). It is the same for any multiple of the weights: how
+      many votes there are to correct for, the sample as it is tells.
+    least: a clip with fewer votes than that adds nothing to any sum.
+  """
+
+  parts: Callable[[np.ndarray], np.ndarray]
+  function: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+  least: int
+
+  def value(self, counts: np.ndarray) -> float | None:
+    """The figure of (N, C) counts; None if it is undefined."""
+    totals = _totals(self.parts, counts)
+    value = float(self.function(totals[None], totals)[0][0])
+    return None if np.isnan(value) else value
+
+  def statistic(
+    self, sample: resampling.Sample, counts: np.ndarray
+  ) -> resampling.Statistic:
+    """The figure of (n, C) counts as a function of the groups' weights."""
+    totals = sample.totals(self.parts(np.asarray(counts, np.float64)))
+    own = totals.sum(axis=0)
+    return resampling.of_totals(totals, lambda sums: self.function(sums, own))
+
+
+def counts_of_codes(codes: np.ndarray, num_classes: int) -> np.ndarray:
+  """Vote counts of a table of raters x clips with gaps.
+
+  Args:
+    codes: (M, N) int, the class that each rater gave each clip; negative where
+      there is none.
+    num_classes: C.
+
+  Returns:
+    (N, C) int64.
+  """
+  codes = np.asarray(codes)
+  num_clips = codes.shape[1]
+  there = codes >= 0
+  cell = (np.arange(num_clips) * num_classes + codes)[there]
+  counts = np.bincount(cell, minlength=num_clips * num_classes)
+  return counts.reshape(num_clips, num_classes)
+
+
+def nominal_distance(num_classes: int) -> np.ndarray:
+  """1 between different classes: (C, C) float64."""
+  return 1 - np.eye(num_classes)
+
+
+def interval_distance(values: np.ndarray) -> np.ndarray:
+  """Squared differences of the classes' values (C,): (C, C) float64."""
+  values = np.asarray(values, np.float64)
+  return np.subtract.outer(values, values) ** 2
+
+
+def ratio_distance(values: np.ndarray) -> np.ndarray:
+  """Squared difference over squared sum of values (C,), none negative."""
+  values = np.asarray(values, np.float64)
+  total = np.add.outer(values, values)
+  return interval_distance(values) / np.where(total == 0, 1, total) ** 2
+
+
+def ordinal_distance(marginals: np.ndarray) -> np.ndarray:
+  """Squared differences of rank, where ranks are those of the votes themselves.
+
+  Args:
+    marginals: (C,) votes for each class, lowest class first, on clips with two
+      votes or more.
+
+  Returns:
+    (C, C) float64. The difference of rank of c < k is the votes from c to k,
+    those for c and for k by half: the difference of their mid-ranks.
+  """
+  marginals = np.asarray(marginals, np.float64)
+  return interval_distance(marginals @ _mid_ranks(len(marginals)))
+
+
+def pairable_marginals(counts: np.ndarray) -> np.ndarray:
+  """Votes (C,) for each class on the clips with two votes or more."""
+  return np.einsum('n,nc->c', counts.sum(axis=1) > 1, counts)
+
+
+def observed_agreement(counts: np.ndarray) -> float | None:
+  """The chance that two annotators of a clip agree, mean over clips.
+
+  Args:
+    counts: (N, C).
+
+  Returns:
+    The mean over clips with two votes or more of the share of their pairs of
+    votes that are equal; None if there is no such clip.
+  """
+  agreement, number = _totals(_shares, counts)[:2]
+  return float(agreement / number) if number else None
+
+
+def alpha(counts: np.ndarray, distance: np.ndarray) -> float | None:
+  """Krippendorff's alpha: 1 - observed over expected disagreement.
+
+  Both are mean distances: of two votes on the same clip, where clips count by
+  their votes, and of any two votes on clips with two or more, drawn without
+  replacement (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability).
+
+  Args:
+    counts: (N, C).
+    distance: (C, C) symmetric, 0 on the diagonal; one of the `_distance`s.
+
+  Returns:
+    Alpha; None if no clip has two votes, or if no two votes are apart.
+  """
+  return _alpha(distance).value(counts)
+
+
+def alpha_nominal(counts: np.ndarray) -> float | None:
+  """Krippendorff's alpha of (N, C) counts of unordered classes."""
+  return _alpha(nominal_distance(counts.shape[1])).value(counts)
+
+
+def alpha_ordinal(counts: np.ndarray) -> float | None:
+  """Krippendorff's alpha of (N, C) counts of classes in order."""
+  return alpha(counts, ordinal_distance(pairable_marginals(counts)))
+
+
+def fleiss_kappa(counts: np.ndarray) -> float | None:
+  """Fleiss' kappa (1971, Psychol. Bull. 76:378) for unequal votes.
+
+  (p - e) / (1 - e), p the observed agreement and e = sum_c s_c^2, s_c the mean
+  over clips with a vote of the share of votes for c. So every clip counts
+  alike, however many votes it has: the generalisation of Gwet (2014, Handbook
+  of Inter-Rater Reliability, 4th ed., ch. 2). With equal votes it is Fleiss'.
+
+  Args:
+    counts: (N, C).
+
+  Returns:
+    Kappa; None if no clip has two votes, or if all votes are of one class.
+  """
+  return _fleiss_kappa(counts.shape[1]).value(counts)
+
+
+def gwet_ac1(counts: np.ndarray) -> float | None:
+  """Gwet's AC1 (2008, Br. J. Math. Stat. Psychol. 61:29) for unequal votes.
+
+  As `fleiss_kappa`, but e = sum_c s_c (1 - s_c) / (C - 1), C the classes that
+  could be voted for, voted for or not.
+
+  Args:
+    counts: (N, C).
+
+  Returns:
+    AC1; None if no clip has two votes, or if all votes are of one class: the
+    formula gives 1 there, whether or not annotators can tell classes apart.
+  """
+  return _gwet_ac1(counts.shape[1]).value(counts)
+
+
+def coefficients(
+  num_classes: int, ordered: bool = False
+) -> dict[str, Coefficient]:
+  """The figures that the study gives with intervals, by name.
+
+  Args:
+    num_classes: C.
+    ordered: whether the classes are a scale.
+
+  Returns:
+    `alpha_nominal`, `alpha_ordinal` if `ordered`, `fleiss_kappa`, `gwet_ac1`.
+  """
+  found = {'alpha_nominal': _alpha(nominal_distance(num_classes))}
+  if ordered:
+    found['alpha_ordinal'] = _alpha_ordinal(num_classes)
+  found['fleiss_kappa'] = _fleiss_kappa(num_classes)
+  found['gwet_ac1'] = _gwet_ac1(num_classes)
+  return found
+
+
+def why_undefined(counts: np.ndarray) -> str:
+  """Why (N, C) counts have no agreement beyond chance."""
+  if not (counts.sum(axis=1) > 1).any():
+    return 'No clip has two votes or more.'
+  return (
+    'All votes on clips with two or more are of one class, so that agreement '
+    'cannot be told from chance.'
+  )
+
+
+def _totals(
+  parts: Callable[[np.ndarray], np.ndarray], counts: np.ndarray
+) -> np.ndarray:
+  """Sums (k,) of what the clips of (N, C) counts add to them."""
+  totals = 0
+  for start in range(0, max(len(counts), 1), _BLOCK):
+    block = parts(np.asarray(counts[start : start + _BLOCK], np.float64))
+    # A product is much faster than a sum along a short or a long axis.
+    totals += np.ones(len(block)) @ block
+  return totals
+
+
+def _votes(counts: np.ndarray) -> np.ndarray:
+  """Votes of each clip (n,) of float64 counts (n, C)."""
+  return counts @ np.ones(counts.shape[1])
+
+
+def _alpha(distance: np.ndarray) -> Coefficient:
+  """Alpha for a distance (C, C) that does not depend on the votes.
+
+  The sums are the disagreement, then the votes for each class.
+  """
+
+  def parts(counts: np.ndarray) -> np.ndarray:
+    counts, others = _pairable(counts)
+    apart = np.einsum('nc,nc->n', counts @ distance, counts) / others
+    return np.column_stack([apart, counts])
+
+  def function(
+    sums: np.ndarray, own: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    apart, votes = sums[:, 0], sums[:, 1:]
+    reach = votes @ distance
+    expected = np.einsum('rc,rc->r', reach, votes)
+    value, slopes = _one_minus_ratio(
+      apart, expected, votes.sum(axis=1), own[1:].sum()
+    )
+    by_votes = 2 * slopes[1] * reach + slopes[2]
+    return value, np.concatenate([slopes[0], by_votes], axis=1)
+
+  return Coefficient(parts, function, least=2)
+
+
+def _alpha_ordinal(num_classes: int) -> Coefficient:
+  """Ordinal alpha, whose distances are made of the votes.
+
+  The sums are the coincidences of each pair of classes, then the votes for each
+  class.
+  """
+  low, high = np.triu_indices(num_classes, 1)
+  # (pairs, C), which classes a pair has.
+  is_low, is_high = np.eye(num_classes)[low], np.eye(num_classes)[high]
+  steps = is_high - is_low
+  to_ranks = _mid_ranks(num_classes)
+
+  def parts(counts: np.ndarray) -> np.ndarray:
+    counts, others = _pairable(counts)
+    pairs = counts[:, low] * counts[:, high] / others[:, None]
+    return np.concatenate([pairs, counts], axis=1)
+
+  def function(
+    sums: np.ndarray, own: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    pairs, votes = sums[:, : len(low)], sums[:, len(low) :]
+    number = votes.sum(axis=1)
+    # Ranks as shares of the votes, for numbers of the size of 1. The scale
+    # cancels in the ratio, so that the derivative holds it fixed.
+    scale = 1 / np.where(number > 0, number, 1)[:, None]
+    gap = votes @ to_ranks @ steps.T * scale
+    chance = votes[:, low] * votes[:, high]
+    apart = 2 * (pairs * gap**2).sum(axis=1)
+    expected = 2 * (chance * gap**2).sum(axis=1)
+    value, slopes = _one_minus_ratio(
+      apart, expected, number, own[len(low) :].sum()
+    )
+    by_pairs = 2 * slopes[0] * gap**2
+    by_gap = 4 * gap * (slopes[0] * pairs + slopes[1] * chance)
+    by_chance = 2 * slopes[1] * gap**2
+    by_votes = (
+      (by_gap * scale) @ steps @ to_ranks.T
+      + (by_chance * votes[:, high]) @ is_low
+      + (by_chance * votes[:, low]) @ is_high
+      + slopes[2]
+    )
+    return value, np.concatenate([by_pairs, by_votes], axis=1)
+
+  return Coefficient(parts, function, least=2)
+
+
+def _fleiss_kappa(num_classes: int) -> Coefficient:
+  del num_classes  # Only classes that have votes count.
+
+  def chance(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (shares**2).sum(axis=1), 2 * shares
+
+  return Coefficient(_shares, _beyond(chance), least=1)
+
+
+def _gwet_ac1(num_classes: int) -> Coefficient:
+  others = max(num_classes - 1, 1)
+
+  def chance(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    expected = (shares * (1 - shares)).sum(axis=1) / others
+    return expected, (1 - 2 * shares) / others
+
+  return Coefficient(_shares, _beyond(chance), least=1)
+
+
+def _beyond(
+  chance: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+  """(p - e) / (1 - e) of the sums that `_shares` adds up.
+
+  Args:
+    chance: shares of the classes (R, C) to e (R,) and its gradient (R, C).
+
+  Returns:
+    A function of sums (R, 2 + C), as `Coefficient.function`.
+  """
+
+  def function(
+    sums: np.ndarray, own: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    del own  # Nothing here is corrected for the number of votes.
+    agreement, pairable, shares = sums[:, :1], sums[:, 1:2], sums[:, 2:]
+    told = (pairable[:, 0] > 0) & (np.count_nonzero(shares, axis=1) > 1)
+    told = told[:, None]
+    pairable = np.where(told, pairable, 1)
+    agreement = agreement / pairable
+    number = np.where(told, shares.sum(axis=1, keepdims=True), 1)
+    shares = shares / number
+    expected, by_shares = chance(shares)
+    room = np.where(told, 1 - expected[:, None], 1)
+    value = 1 - (1 - agreement) / room
+    by_agreement = 1 / (room * pairable)
+    by_shares = by_shares * (agreement - 1) / room**2
+    # The shares sum to 1 whatever the sums are.
+    by_shares -= (by_shares * shares).sum(axis=1, keepdims=True)
+    gradient = np.concatenate(
+      [by_agreement, -agreement * by_agreement, by_shares / number], axis=1
+    )
+    return np.where(told, value, np.nan)[:, 0], np.where(told, gradient, 0)
+
+  return function
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+  """Each clip's agreement, whether it has one, and its shares of votes.
+
+  Args:
+    counts: (n, C) float64.
+
+  Returns:
+    (n, 2 + C) float64, 0 where there are too few votes.
+  """
+  total = _votes(counts)
+  pairs = total * (total - 1)
+  same = np.einsum('nc,nc->n', counts, counts) - total
+  return np.concatenate(
+    [
+      (same / np.where(pairs > 0, pairs, 1))[:, None] * (pairs > 0)[:, None],
+      (pairs > 0)[:, None],
+      counts / np.maximum(total, 1)[:, None],
+    ],
+    axis=1,
+  )
+
+
+def _pairable(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Counts (n, C) without lone votes, and each vote's number of others (n,)."""
+  total = _votes(counts)
+  return counts * (total > 1)[:, None], np.maximum(total - 1, 1)
+
+
+def _one_minus_ratio(
+  apart: np.ndarray, expected: np.ndarray, number: np.ndarray, own: float
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+  """1 - (own - 1) / own * number * apart / expected, and its slopes.
+
+  Args:
+    apart: (R,) the summed disagreement of votes on the same clip.
+    expected: (R,) that of every vote with every one.
+    number: (R,) weighted votes.
+    own: the votes of the sample, of which a vote is not paired with itself. Not
+      `number`, or a draw of a single group would seem to have an error.
+
+  Returns:
+    The value (R,), NaN where nothing is expected, and slopes (R, 1) by `apart`,
+    `expected` and `number`, 0 there.
+  """
+  told = expected > 0
+  unit = (1 - 1 / max(own, 1)) * told / np.where(told, expected, 1)
+  ratio = number * apart * unit
+  slopes = (
+    -number * unit,
+    ratio / np.where(told, expected, 1),
+    -apart * unit,
+  )
+  return (
+    np.where(told, 1 - ratio, np.nan),
+    tuple(slope[:, None] for slope in slopes),
+  )
+
+
+def _mid_ranks(num_classes: int) -> np.ndarray:
+  """(C, C), by which votes for each class make the classes' mid-ranks."""
+  return (
+    np.triu(np.ones((num_classes, num_classes)), 1) + np.eye(num_classes) / 2
+  )
