@@ -188,25 +188,41 @@ def read(
   votes = None
   if (path / 'votes.csv').exists():
     votes = _read_votes(path / 'votes.csv', corpus, row_of)
+  corpus = dataclasses.replace(corpus, votes=votes, path=path)
   if features is None:
     features = [
       modality
       for modality in corpus.modalities
       if (path / 'features' / f'{modality}.npz').exists()
     ]
-  read_features = {}
+  return with_features(corpus, features)
+
+
+def with_features(corpus: Corpus, features: Iterable[str]) -> Corpus:
+  """Reads the features of a corpus that was read without them.
+
+  Args:
+    corpus: read from a folder.
+    features: the modalities, whose features must be there.
+
+  Returns:
+    The corpus with these features.
+
+  Raises:
+    InputError: as for `read`.
+  """
+  row_of = {clip: row for row, clip in enumerate(corpus.ids.tolist())}
+  found = {}
   for modality in features:
     if modality not in corpus.modalities:
       raise errors.InputError(
-        f'{path / "corpus.json"}: modalities: {modality!r} is not among '
+        f'{corpus.path / "corpus.json"}: modalities: {modality!r} is not among '
         f'{", ".join(corpus.modalities)}'
       )
-    read_features[modality] = _read_features(
-      path / 'features' / f'{modality}.npz', row_of
+    found[modality] = _read_features(
+      corpus.path / 'features' / f'{modality}.npz', row_of
     )
-  return dataclasses.replace(
-    corpus, votes=votes, features=read_features, path=path
-  )
+  return dataclasses.replace(corpus, features=found)
 
 
 def write(corpus: Corpus, path: str | os.PathLike) -> None:

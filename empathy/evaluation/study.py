@@ -4,7 +4,6 @@ To add a question, write a module whose `answer` returns `Findings`, and give it
 a line in `_answers`.
 """
 
-import csv
 import dataclasses
 import pathlib
 from collections.abc import Mapping
@@ -174,17 +173,16 @@ def write(study: Study, output: pathlib.Path, report: str) -> None:
     )
     for name, rows in study.tables.items():
       if rows:
-        _write_csv(
+        corpus_lib.write_csv(
           folder / 'tables' / f'{name}.csv',
-          list(rows[0]),
-          [[_text(value) for value in row.values()] for row in rows],
+          {key: [_text(row[key]) for row in rows] for key in rows[0]},
         )
-    columns = [
-      [_text(value) for value in values.tolist()]
-      for values in study.signals.values()
-    ]
-    _write_csv(
-      folder / 'signals.csv', list(study.signals), zip(*columns, strict=True)
+    corpus_lib.write_csv(
+      folder / 'signals.csv',
+      {
+        name: [_text(value) for value in values.tolist()]
+        for name, values in study.signals.items()
+      },
     )
     files.write_text(folder / 'report.html', report)
 
@@ -428,10 +426,3 @@ def _text(value: Scalar) -> str:
   if isinstance(value, float):
     return f'{value:.10g}'
   return str(value)
-
-
-def _write_csv(path: pathlib.Path, header: list[str], rows: Any) -> None:
-  with open(path, 'w', encoding='utf-8', newline='') as file:
-    writer = csv.writer(file, lineterminator='\n')
-    writer.writerow(header)
-    writer.writerows(rows)

@@ -1,11 +1,12 @@
 """The predictions table of trained members."""
 
+import dataclasses
 import functools
 import itertools
 import logging
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import ml_collections
@@ -37,10 +38,44 @@ def subsets(num_modalities: int) -> list[np.ndarray]:
   return [np.array(choice) for choice in choices if any(choice)]
 
 
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+  """Predicts with any chunk of members; compiled once for all of them.
+
+  Attributes:
+    layout: of the members on the devices.
+    presence: (N, M) bool, the modalities that each clip has.
+    data: the corpus, on the devices.
+    run: takes the data, what is given, the clips, the members and their
+      parameters.
+  """
+
+  layout: parallel.Layout
+  presence: np.ndarray
+  data: step.Data
+  run: Callable
+
+
+def predictor(
+  program: step.Program, layout: parallel.Layout, data: step.Data
+) -> Predictor:
+  """Puts a corpus on the devices, to be predicted.
+
+  Args:
+    program: what members share.
+    layout: of the members on the devices.
+    data: the corpus, in host memory.
+  """
+  return Predictor(
+    layout,
+    members.presence_of(data),
+    layout.replicate(data),
+    layout.map(functools.partial(_predict, program), num_shared=2),
+  )
+
+
 def predict_chunk(
-  program: step.Program,
-  layout: parallel.Layout,
-  data: step.Data,
+  with_: Predictor,
   names: Sequence[members.Name],
   chunk: step.Member,
   trained: dict,
@@ -49,9 +84,7 @@ def predict_chunk(
   """Predictions of a chunk's members, also of the full view shown less.
 
   Args:
-    program: what members share.
-    layout: of the members on the devices.
-    data: the corpus, in host memory.
+    with_: the predictor, with the corpus.
     names: of the members; `chunk` may be padded with more.
     chunk: the members.
     trained: with their 'params' and 'batch_stats', (members, ...).
@@ -62,26 +95,26 @@ def predict_chunk(
     (., M) bool; 'logits', (., C); 'gates' and 'attention', (., M), where there
     are any.
   """
+  layout, presence = with_.layout, with_.presence
   size = max(max(len(clips) for clips in rows), 1)
   padded = np.zeros((len(chunk.seed), size), np.int32)
   filled = np.zeros((len(names), size), bool)
   for index, clips in enumerate(rows):
     padded[index, : len(clips)] = clips
     filled[index, : len(clips)] = True
-  presence = members.presence_of(data)
   view = chunk.view[: len(names)]
   full = view.all(axis=1)
-  run = layout.map(functools.partial(_predict, program), num_shared=2)
-  shared = layout.replicate(data)
   variables = {key: trained[key] for key in ('params', 'batch_stats')}
   sharded = layout.shard((padded, chunk, variables))
   columns = []
-  for given in subsets(len(program.modalities)):
+  for given in subsets(presence.shape[1]):
     # Members of smaller views are shown all that they can see, once.
     takes_part = full if not given.all() else np.ones(len(names), bool)
     if not takes_part.any():
       continue
-    output = layout.gather(run(shared, layout.replicate(given), *sharded))
+    output = layout.gather(
+      with_.run(with_.data, layout.replicate(given), *sharded)
+    )
     here = presence[padded[: len(names)]]
     shown = here & (view & given)[:, None, :]
     keep = filled & shown.any(axis=2) & takes_part[:, None]
@@ -260,6 +293,7 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
       (fold_of != _NEW).sum(),
       len(fold_of),
     )
+  predict_with = predictor(program, layout, data)
   columns = []
   for number, entries in enumerate(trained.members):
     chunk, state = load_chunk(
@@ -277,9 +311,7 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
       for entry in entries
     ]
     columns.append(
-      predict_chunk(
-        program, layout, data, trained.names(number), chunk, state, rows
-      )
+      predict_chunk(predict_with, trained.names(number), chunk, state, rows)
     )
   return table(
     mean_over_folds(concatenate(columns)),

@@ -3,10 +3,11 @@
 import dataclasses
 import functools
 import logging
+import operator
 import pathlib
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import ml_collections
@@ -116,10 +117,7 @@ def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
     len(plan.layout.devices),
     plan.layout.devices[0].platform,
   )
-  num_epochs = len(plan.chunks) * config.num_epochs
-  with progress.Progress('training', num_epochs, 'epoch') as bar:
-    for number in range(len(plan.chunks)):
-      _train_chunk(config, path, number, plan, bar)
+  _train_chunks(config, path, plan)
   entries = _predict_held_out(path, plan)
   failed = [entry for entry in entries if entry['best_epoch'] < 0]
   return Summary(
@@ -132,11 +130,10 @@ def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
 
 def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   """Reads the corpus and makes the members; see `train`."""
-  info = corpora.read(config.corpus).info
-  modalities = sorted(info['modalities'], key=corpora.modality_order)
-  views = members.views(config.views, modalities)
+  corpus = corpora.read(config.corpus)
+  views = members.views(config.views, corpus.modalities)
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
-  corpus = corpora.read(config.corpus, features=used)
+  corpus = corpora.with_features(corpus, used)
   fingerprint = corpora.fingerprint(corpus.path)
   workdir.check(path, config, corpus.path, fingerprint)
   dataset = builder.load(corpus, path / 'tfds')
@@ -172,33 +169,77 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   )
 
 
+def _train_chunks(
+  config: ml_collections.ConfigDict, path: pathlib.Path, plan: _Plan
+) -> None:
+  """Trains the chunks one after another, with one compiled program."""
+  directory = workdir.members_path(path)
+  finished = [
+    checkpoints.is_finished(directory, number)
+    for number in range(len(plan.chunks))
+  ]
+  num_epochs = len(plan.chunks) * config.num_epochs
+  with progress.Progress('training', num_epochs, 'epoch') as bar:
+    bar.skip(sum(finished) * config.num_epochs)
+    if all(finished):
+      return
+    data = plan.layout.replicate(plan.data)
+    init = plan.layout.map(
+      functools.partial(step.init, plan.program), num_shared=1
+    )
+    run = plan.layout.update(
+      functools.partial(step.train_epoch, plan.program), num_shared=2
+    )
+    for number, done in enumerate(finished):
+      if not done:
+        rows = plan.chunks[number]
+        chunk = jax.tree.map(operator.itemgetter(rows), plan.members)
+        state = _train_chunk(
+          config, path, number, plan, chunk, data, init, run, bar
+        )
+        inference.save_chunk(directory, number, chunk, state)
+        checkpoints.keep_last(workdir.checkpoints_path(path, number), 0)
+
+
 def _train_chunk(
   config: ml_collections.ConfigDict,
   path: pathlib.Path,
   number: int,
   plan: _Plan,
+  chunk: step.Member,
+  data: step.Data,
+  init: Callable,
+  run: Callable,
   bar: progress.Progress,
-) -> None:
-  """Trains the members of one chunk, or finishes what was begun."""
-  if checkpoints.is_finished(workdir.members_path(path), number):
-    bar.skip(config.num_epochs)
-    return
+) -> step.State:
+  """Trains the members of one chunk, or goes on; returns their last state.
+
+  Args:
+    config: of the run.
+    path: the workdir.
+    number: of the chunk.
+    plan: of the run.
+    chunk: the members, in host memory.
+    data: the corpus, on the devices.
+    init: `step.init`, compiled for the layout.
+    run: `step.train_epoch`, likewise.
+    bar: counts epochs.
+  """
   names = plan.chunk_names(number)
-  chunk = jax.tree.map(lambda x: x[plan.chunks[number]], plan.members)
   directory = workdir.checkpoints_path(path, number)
-  init = functools.partial(step.init, plan.program)
-  like = jax.eval_shape(jax.vmap(init, in_axes=(None, 0)), plan.data, chunk)
-  data, sharded = plan.layout.replicate(plan.data), plan.layout.shard(chunk)
+  like = jax.eval_shape(
+    jax.vmap(functools.partial(step.init, plan.program), in_axes=(None, 0)),
+    plan.data,
+    chunk,
+  )
+  sharded = plan.layout.shard(chunk)
   found = checkpoints.restore_latest(directory, like)
   if found is None:
-    first, state = 0, plan.layout.map(init, num_shared=1)(data, sharded)
+    first, state = 0, init(data, sharded)
   else:
     first, state = found[0], plan.layout.shard(found[1])
     bar.skip(first)
     _log.info('chunk %d goes on from epoch %d', number, first)
-  run = plan.layout.update(
-    functools.partial(step.train_epoch, plan.program), num_shared=2
-  )
   saved, told = time.monotonic(), set()
   with metrics.MetricWriter(path, number, first) as writer:
     for epoch in range(first, config.num_epochs):
@@ -213,10 +254,7 @@ def _train_chunk(
         checkpoints.save(directory, epoch + 1, plan.layout.gather(state))
         checkpoints.keep_last(directory, 2)
         saved = time.monotonic()
-  inference.save_chunk(
-    workdir.members_path(path), number, chunk, plan.layout.gather(state)
-  )
-  checkpoints.keep_last(directory, 0)
+  return plan.layout.gather(state)
 
 
 def _predict_held_out(path: pathlib.Path, plan: _Plan) -> list[dict]:
@@ -224,6 +262,7 @@ def _predict_held_out(path: pathlib.Path, plan: _Plan) -> list[dict]:
 
   The members are read back, so that what is predicted with is what was saved.
   """
+  predictor = inference.predictor(plan.program, plan.layout, plan.data)
   columns, entries = [], []
   for number in range(len(plan.chunks)):
     names = plan.chunk_names(number)
@@ -240,9 +279,7 @@ def _predict_held_out(path: pathlib.Path, plan: _Plan) -> list[dict]:
       for index, name in enumerate(names)
     ]
     columns.append(
-      inference.predict_chunk(
-        plan.program, plan.layout, plan.data, names, chunk, state, rows
-      )
+      inference.predict_chunk(predictor, names, chunk, state, rows)
     )
     entries.append(_entries(names, state))
   ids, info = plan.dataset.ids, plan.dataset.info

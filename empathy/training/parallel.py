@@ -99,7 +99,7 @@ class Layout:
         return np.broadcast_to(x, (count, *x.shape))
       return np.reshape(x, (count, -1, *x.shape[1:]))
 
-    return self.map(lambda x: x)(jax.tree.map(split, tree))
+    return _put(tuple(self.devices))(jax.tree.map(split, tree))
 
   def replicate(self, tree: Any) -> Any:
     """Puts a copy of each array on every device: (devices, ...)."""
@@ -107,7 +107,7 @@ class Layout:
     copies = jax.tree.map(
       lambda x: np.broadcast_to(x, (count, *np.shape(x))), tree
     )
-    return jax.pmap(lambda x: x, devices=self.devices)(copies)
+    return _put(tuple(self.devices))(copies)
 
   def gather(self, tree: Any) -> Any:
     """Fetches what `shard` or `map` gave, as NumPy (members, ...)."""
@@ -192,3 +192,9 @@ class Layout:
 
 def _ungroup(tree: Any) -> Any:
   return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
+
+
+@functools.lru_cache
+def _put(devices: tuple[jax.Device, ...]) -> Callable:
+  """Places (devices, ...) arrays; kept, so that each shape compiles once."""
+  return jax.pmap(lambda x: x, devices=devices)

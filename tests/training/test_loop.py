@@ -7,6 +7,7 @@ import json
 import logging
 import struct
 
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pyarrow as pa
@@ -422,6 +423,32 @@ def test_chunks_do_not_matter(plain, tmp_path):
   assert len(list((other.path / 'members').glob('*.json'))) == 5
   assert {line['chunk'] for line in other.lines()} == {0, 1, 2, 3, 4}
   assert len(other.lines()) == len(plain.lines()) == 3 * 18
+
+
+def test_later_chunks_and_epochs_compile_nothing(plain, tmp_path):
+  times = []
+  jax.monitoring.register_event_duration_secs_listener(
+    lambda event, *_, **__: (
+      times.append(event)
+      if event.endswith('backend_compile_duration')
+      else None
+    )
+  )
+  counts = []
+  for name, num_epochs, num_seeds in (('a', 1, 1), ('b', 3, 2)):
+    times.clear()
+    run = _train(
+      plain.corpus,
+      tmp_path / name,
+      **_PLAIN | {'num_epochs': num_epochs, 'num_seeds': num_seeds},
+      members_per_device=3,
+    )
+    counts.append(
+      (len(list((run.path / 'members').glob('*.json'))), len(times))
+    )
+  (few, first), (many, second) = counts
+  assert many > few >= 1
+  assert second <= first
 
 
 def test_over_the_batch_is_the_same(plain, tmp_path):
