@@ -300,14 +300,17 @@ def _add_rates(
         sample,
         resampling.mean(totals),
         logit=name != 'excess',
-        seed_variance=resampling.seed_variance(*influences),
+        seed_variance=resampling.seed_variance(
+          *(resampling.seed_means(sample, parts) for parts in influences)
+        ),
         null=name == 'excess',
       ),
     )
 
   apart = mismatches(ours, fulls)
-  rate, between = apart.mean(axis=(0, 1)), apart.mean(axis=-1)
-  by_seed = [between.mean(axis=1), between.mean(axis=0)]
+  rate = apart.mean(axis=(0, 1))
+  # By view, (seeds, n): what each seed's pairs say of each clip.
+  by_seed = [apart.mean(axis=1), apart.mean(axis=0)]
   add('rate', rate, *by_seed)
   if min(len(ours), len(fulls)) < 2:
     for name in ('seed_null', 'excess'):
@@ -322,7 +325,7 @@ def _add_rates(
     nulls.append(within.sum(axis=(0, 1)) / (len(labels) * num_others))
     # Its derivative by the weight of a seed is twice this: a seed is in the
     # pairs' first place and in their second.
-    null_by_seed.append(within.mean(axis=-1).sum(axis=1) / num_others)
+    null_by_seed.append(within.sum(axis=1) / num_others)
   null = (nulls[0] + nulls[1]) / 2
   add('seed_null', null, *null_by_seed)
   add(
@@ -377,7 +380,9 @@ def _mean_over_pairs(
 
 def _pair_variance(pairs: np.ndarray) -> float | None:
   """The seeds' variance of a mean over pairs (S, Z) of seeds of two views."""
-  return resampling.seed_variance(pairs.mean(axis=1), pairs.mean(axis=0))
+  return resampling.seed_variance(
+    (pairs.mean(axis=1), None), (pairs.mean(axis=0), None)
+  )
 
 
 def _kappas(

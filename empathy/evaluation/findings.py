@@ -4,7 +4,27 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 Scalar = str | int | float | bool | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Influence:
+  """How a figure moves with the groups of clips and with the seeds.
+
+  It is what the difference of two figures of the same clips needs, in whatever
+  studies they were found.
+
+  Attributes:
+    groups: (G,) str, their names.
+    slope: (G,) float64, the derivative by each group's weight.
+    seed_variance: what the choice of seeds adds to the figure's variance.
+  """
+
+  groups: np.ndarray
+  slope: np.ndarray
+  seed_variance: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +41,7 @@ class Estimate:
     p_adjusted: the p-value after Holm's correction within its family.
     n: the clips that the figure rests on.
     method: in words, how the interval was made, or why there is none.
+    influence: None where the figure has none.
   """
 
   estimate: float | None
@@ -31,6 +52,17 @@ class Estimate:
   p_adjusted: float | None = None
   n: int = 0
   method: str = ''
+  influence: Influence | None = dataclasses.field(
+    default=None, repr=False, compare=False
+  )
+
+  def figures(self) -> dict[str, Scalar]:
+    """All of it but the influence, by name, as `study.json` has it."""
+    return {
+      field.name: getattr(self, field.name)
+      for field in dataclasses.fields(self)
+      if field.name != 'influence'
+    }
 
 
 @dataclasses.dataclass(frozen=True)

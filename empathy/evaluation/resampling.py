@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from scipy import special
 
-from empathy.evaluation.findings import Estimate
+from empathy.evaluation.findings import Estimate, Influence
 
 Statistic = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -36,6 +36,7 @@ _SEED = 20250513
 _BLOCK = 1_000
 # What rounding leaves of a zero, for figures of the size of 1.
 _ZERO = 1e-12
+_PERMUTED = 20_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,19 +44,26 @@ class Sample:
   """The clips that a statistic rests on, by group.
 
   Attributes:
-    group: (n,) int64, the group of each clip, from 0 to `num_groups` - 1.
-    num_groups: G.
+    group: (n,) int64, the group of each clip, from 0 to G - 1.
+    names: (G,) the groups' names.
+    num_clips: n.
     num_resamples: R.
   """
 
   group: np.ndarray
-  num_groups: int
+  names: np.ndarray
+  num_clips: int
   num_resamples: int = NUM_RESAMPLES
+
+  @property
+  def num_groups(self) -> int:
+    """G."""
+    return len(self.names)
 
   @property
   def clustered(self) -> bool:
     """Whether some group has several clips."""
-    return self.num_groups < len(self.group)
+    return self.num_groups < self.num_clips
 
   @property
   def resampled(self) -> bool:
@@ -100,7 +108,7 @@ class Sample:
 def sample(groups: np.ndarray, num_resamples: int = NUM_RESAMPLES) -> Sample:
   """The sample of clips whose groups are `groups` (n,), of any dtype."""
   names, group = np.unique(groups, return_inverse=True)
-  return Sample(group.astype(np.int64), len(names), num_resamples)
+  return Sample(group.astype(np.int64), names, len(group), num_resamples)
 
 
 def of_totals(
@@ -178,22 +186,56 @@ def minus(first: Statistic, second: Statistic) -> Statistic:
   return statistic
 
 
-def seed_variance(*influences: np.ndarray) -> float | None:
-  """The variance of a mean over seeds that is due to which seeds were drawn.
+def seed_variance(
+  *views: tuple[np.ndarray, np.ndarray | None],
+) -> float | None:
+  """What the choice of seeds adds to the variance of a mean over seeds.
+
+  The spread of the seeds' figures holds two things: how far a seed is better
+  or worse everywhere, and how far it is so on these groups only. The latter is
+  in the variance over groups already, so it is taken off where it is known:
+  s^2 less G / (G - 1) sum_g var_s U_sg, over S. The infinitesimal jackknife.
 
   Args:
-    *influences: for each view that takes part, (S,) the figure of each seed, or
-      for means over pairs of seeds each seed's influence; seeds of different
-      views are independent. The infinitesimal jackknife.
+    *views: for each view that takes part, (S,) the figure of each seed, or for
+      means over pairs of seeds each seed's part in it; and its derivative by
+      each group's weight, (S, G), or None where it is not known, which makes
+      intervals wider than they need be. Seeds of different views are
+      independent.
 
   Returns:
-    The sum of s^2 / S; None if a view has one seed only.
+    The variance, not negative; None if a view has one seed only.
   """
-  if any(len(values) < 2 for values in influences):
+  if any(len(values) < 2 for values, _ in views):
     return None
-  return float(
-    sum(np.var(values, ddof=1) / len(values) for values in influences)
-  )
+  total = 0.0
+  for values, slopes in views:
+    variance = float(np.var(values, ddof=1))
+    if slopes is not None and slopes.shape[1] > 1:
+      num_groups = slopes.shape[1]
+      shared = np.var(slopes, axis=0, ddof=1).sum()
+      variance -= float(shared) * num_groups / (num_groups - 1)
+    total += max(variance, 0.0) / len(values)
+  return total
+
+
+def seed_means(
+  sample: Sample, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """The mean over clips of each seed, and its derivative by group.
+
+  Args:
+    sample: the n clips.
+    values: (S, n) float64, NaN where a clip does not count for a seed.
+
+  Returns:
+    (S,) and (S, G), as `seed_variance` takes them.
+  """
+  there = ~np.isnan(values)
+  number = there.sum(axis=1)
+  means = np.where(there, values, 0).sum(axis=1) / number
+  apart = np.where(there, values - means[:, None], 0) / number[:, None]
+  return means, sample.totals(apart.T).T
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,6 +252,7 @@ class Studentised:
     logit: whether the scale is the logit.
     method: how it was made.
     fault: why there can be no interval; '' if there can.
+    influence: of the groups on the figure itself.
   """
 
   value: float
@@ -220,6 +263,7 @@ class Studentised:
   logit: bool
   method: str
   fault: str
+  influence: Influence
 
   @property
   def quantile(self) -> float:
@@ -247,6 +291,8 @@ def studentise(
   statistic: Statistic,
   logit: bool = False,
   seed_variance: float | None = 0.0,
+  annotator_variance: float = 0.0,
+  drawn: Statistic | None = None,
 ) -> Studentised:
   """Draws groups and studentises the statistic.
 
@@ -256,6 +302,9 @@ def studentise(
     logit: whether to work on the logit scale.
     seed_variance: what the choice of seeds adds to the squared standard error;
       None where there is one seed only, which the method then says.
+    annotator_variance: what the choice of annotators adds to it.
+    drawn: what is drawn in the statistic's stead, if that is too dear: a close
+      relative, which is studentised about its own value.
 
   Returns:
     The studentised statistic. Draws carry the groups' variance only, since
@@ -275,6 +324,8 @@ def studentise(
     parts.append('one seed, so without seed noise')
   elif seed_variance > 0:
     parts.append('with seed noise')
+  if annotator_variance > 0:
+    parts.append('with annotator noise')
   fault, centre, error, pivots = '', value, math.nan, None
   if math.isnan(value):
     fault = 'undefined here'
@@ -287,11 +338,11 @@ def studentise(
       centre, slope = _logit(value, slope)
     variance = num_groups / (num_groups - 1) * float(slope @ slope)
     if sample.resampled:
-      pivots = _pivots(sample, statistic, logit, centre)
-    seeds = seed_variance or 0.0
+      pivots = _pivots(sample, drawn or statistic, logit)
+    others = (seed_variance or 0.0) + annotator_variance
     if logit:
-      seeds /= (value * (1 - value)) ** 2
-    error = math.sqrt(variance + seeds)
+      others /= (value * (1 - value)) ** 2
+    error = math.sqrt(variance + others)
     if math.sqrt(variance) < _ZERO:
       fault = 'no interval: every group that counts gives the same figure'
     elif not math.isfinite(_quantile(pivots)):
@@ -300,7 +351,15 @@ def studentise(
         'error is undefined in too many draws'
       )
   return Studentised(
-    value, float(centre), error, pivots, slope, logit, ', '.join(parts), fault
+    value,
+    float(centre),
+    error,
+    pivots,
+    slope,
+    logit,
+    ', '.join(parts),
+    fault,
+    Influence(sample.names, slopes[0], seed_variance or 0.0),
   )
 
 
@@ -311,6 +370,8 @@ def estimate(
   seed_variance: float | None = 0.0,
   null: bool = False,
   n: int | None = None,
+  annotator_variance: float = 0.0,
+  drawn: Statistic | None = None,
 ) -> Estimate:
   """The statistic with its interval, and its p-value if 0 is its null.
 
@@ -325,18 +386,24 @@ def estimate(
     seed_variance: see `studentise`.
     null: whether 0 is the natural null.
     n: the clips that the figure rests on; those of the sample if None.
+    annotator_variance: see `studentise`.
+    drawn: see `studentise`.
 
   Returns:
     The estimate; without an interval its `method` says why.
   """
-  found = studentise(sample, statistic, logit, seed_variance)
-  n = len(sample.group) if n is None else n
+  found = studentise(
+    sample, statistic, logit, seed_variance, annotator_variance, drawn
+  )
+  n = sample.num_clips if n is None else n
   if math.isnan(found.value):
     return Estimate(None, n=n, method=found.fault)
   if found.fault == 'boundary':
-    return _clopper_pearson(sample, found.value, n)
+    return _clopper_pearson(sample, found, n)
   if found.fault:
-    return Estimate(found.value, n=n, method=found.fault)
+    return Estimate(
+      found.value, n=n, method=found.fault, influence=found.influence
+    )
   low, high = found.interval(found.quantile)
   return Estimate(
     found.value,
@@ -347,6 +414,7 @@ def estimate(
     None,
     n,
     found.method,
+    found.influence,
   )
 
 
@@ -368,18 +436,21 @@ def minimum(
   Returns:
     The estimate.
   """
-  value = min(difference.value for difference in differences)
-  if math.isnan(value):
+  values = [difference.value for difference in differences]
+  value = min(values)
+  if any(map(math.isnan, values)):
     return Estimate(None, n=n, method='undefined here')
+  influence = differences[values.index(value)].influence
   for difference in differences:
     if difference.fault:
-      return Estimate(value, n=n, method=difference.fault)
+      return Estimate(value, n=n, method=difference.fault, influence=influence)
   quantile = _quantile(_largest(sample, differences))
   if not math.isfinite(quantile):
     return Estimate(
       value,
       n=n,
       method=f'no interval: {sample.num_groups} groups are too few',
+      influence=influence,
     )
   return Estimate(
     value,
@@ -390,7 +461,55 @@ def minimum(
     None,
     n,
     f'{differences[0].method}, least of {len(differences)}',
+    influence,
   )
+
+
+def permutation_p(
+  sample: Sample, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+  """Two-sided p-values of associations, by permuting clips within groups.
+
+  Variables are centred by group, for what the clips of a group share would
+  else pass for an association of clips: permuted freely it was found in 16 to
+  50 % of corpora without any. Clips without groups are permuted freely.
+
+  Args:
+    sample: the n clips.
+    first: (K, n) float64, each to be associated with `second`.
+    second: (n,) float64, which is permuted: 10,000 times, or less often where
+      clips are many; the same for every one of `first`.
+
+  Returns:
+    (K,) float64: (1 + the permutations whose sum of products is as large) /
+    (1 + all permutations).
+  """
+  clustered = sample.clustered
+  group = sample.group if clustered else np.zeros_like(sample.group)
+  order = np.argsort(group, kind='stable')
+  size = np.bincount(group)
+  ends = np.cumsum(size)
+
+  def centred(values: np.ndarray) -> np.ndarray:
+    values = values[..., order]
+    means = np.add.reduceat(values, ends - size, axis=-1) / size
+    values = values - np.repeat(means, size, axis=-1)
+    largest = np.abs(values).max(axis=-1, keepdims=True)
+    return values / np.where(largest > _ZERO, largest, np.inf)
+
+  first, second = centred(first), centred(second)
+  observed = np.abs(first @ second)
+  number = min(NUM_RESAMPLES, max(1_000, _PERMUTED // len(second)))
+  random = np.random.default_rng(_SEED)
+  sums = np.zeros((len(first), number))
+  for start, end in zip(ends - size, ends, strict=True):
+    if end - start > 1:
+      block = np.tile(second[start:end], (number, 1))
+      random.permuted(block, axis=1, out=block)
+      sums += first[:, start:end] @ block.T
+  # What rounding alone sets apart is as large.
+  beyond = np.abs(sums) >= observed[:, None] - _ZERO * len(second)
+  return (1 + beyond.sum(axis=1)) / (1 + number)
 
 
 def describe(sample: Sample) -> str:
@@ -441,10 +560,11 @@ def _logit(
   return special.logit(value), slope / scale[..., None]
 
 
-def _pivots(
-  sample: Sample, statistic: Statistic, logit: bool, centre: float
-) -> np.ndarray:
+def _pivots(sample: Sample, statistic: Statistic, logit: bool) -> np.ndarray:
   """(T* - T) / se* of every draw; infinite where a draw tells nothing."""
+  centre = float(statistic(np.ones((1, sample.num_groups)))[0][0])
+  if logit:
+    centre = float(special.logit(centre))
   pivots = np.empty(sample.num_resamples)
   correction = sample.num_groups / (sample.num_groups - 1)
   for start, weights in _blocks(sample):
@@ -494,8 +614,9 @@ def _largest(sample: Sample, differences: Sequence[Studentised]) -> np.ndarray:
   return np.abs(normal @ root.T).max(axis=1)
 
 
-def _clopper_pearson(sample: Sample, value: float, n: int) -> Estimate:
+def _clopper_pearson(sample: Sample, found: Studentised, n: int) -> Estimate:
   """The interval of 0 or of all among as many trials as groups."""
+  value = found.value
   far = 1 - ((1 - LEVEL) / 2) ** (1 / sample.num_groups)
   unit = 'groups' if sample.clustered else 'clips'
   at_zero = value < 0.5
@@ -509,4 +630,5 @@ def _clopper_pearson(sample: Sample, value: float, n: int) -> Estimate:
     n,
     f'Clopper-Pearson of {sample.num_groups:,} {unit}, since the figure is '
     f'exactly {round(value)}',
+    found.influence,
   )

@@ -165,7 +165,7 @@ def write(study: Study, output: pathlib.Path, report: str) -> None:
         'info': dict(study.info),
         'primaries': {str(q): name for q, name in study.primaries.items()},
         'statistics': {
-          name: dataclasses.asdict(estimate)
+          name: estimate.figures()
           for name, estimate in study.statistics.items()
         },
         'skipped': dict(study.skipped),

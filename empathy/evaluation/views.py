@@ -130,11 +130,12 @@ def mean_over_seeds(
   """
   there = ~np.isnan(values)
   filled = np.where(there, values, 0)
-  by_seed = filled.sum(axis=1) / there.sum(axis=1)
   statistic = resampling.mean_of_ratios(
     sample.totals(filled.T), sample.totals(there.T)
   )
-  return statistic, resampling.seed_variance(by_seed)
+  return statistic, resampling.seed_variance(
+    resampling.seed_means(sample, values)
+  )
 
 
 def losses(
@@ -192,10 +193,15 @@ def f1_statistics(
     ('macro_f1', _macro_f1),
     ('weighted_f1', _weighted_f1),
   ):
-    by_seed, _ = function(sums)
+    by_seed, gradient = function(sums)
+    slopes = np.einsum(
+      'sk,gsk->sg',
+      gradient[0].reshape(shape[0], -1),
+      totals.reshape(len(totals), shape[0], -1),
+    )
     statistics[name] = (
       resampling.of_totals(totals, _mean_of(function, shape)),
-      resampling.seed_variance(by_seed[0]),
+      resampling.seed_variance((by_seed[0], slopes)),
     )
   return statistics
 
@@ -500,9 +506,10 @@ def _difference(
     correct = correctness(
       predictions.probabilities[name][:, sampled], corpus.labels[sampled]
     )
-    correct = np.where(counted, correct, 0)
-    by_seed.append(correct.sum(axis=1) / counted.sum())
-    means.append(correct.mean(axis=0))
+    by_seed.append(
+      resampling.seed_means(sample, np.where(counted, correct, np.nan))
+    )
+    means.append(np.where(counted, correct, 0).mean(axis=0))
   totals = sample.totals(np.stack([means[0] - means[1], counted], axis=1))
   return resampling.mean(totals), resampling.seed_variance(*by_seed)
 
@@ -521,15 +528,18 @@ def _fold_mean(
   hits = sample.counts(member, num_members, right)
   count = sample.counts(member, num_members)
   used = count.any(axis=0)
-  accuracy = hits.sum(axis=0) / np.maximum(count.sum(axis=0), 1)
+  number = np.maximum(count.sum(axis=0), 1)
+  accuracy = hits.sum(axis=0) / number
+  slopes = (hits - accuracy * count) / number
   num_used = used.reshape(len(folds), -1).sum(axis=1)
   by_seed = accuracy.reshape(len(folds), -1).sum(axis=1) / num_used
+  slopes = slopes.reshape(-1, len(folds), num_folds).sum(axis=2) / num_used
   # Seeds count alike, also where a member of one is missing.
   weights = np.repeat(1 / num_used, num_folds)
   statistic = resampling.mean_of_ratios(
     hits[:, used], count[:, used], weights[used]
   )
-  return statistic, resampling.seed_variance(by_seed)
+  return statistic, resampling.seed_variance((by_seed, slopes.T))
 
 
 def _ensemble_accuracy(

@@ -112,7 +112,9 @@ def test_the_seeds_variance_is_that_of_new_seeds():
     pairs = disagreement.mismatches(first, second).mean(axis=-1)
     rates.append(pairs.mean())
     variances.append(
-      resampling.seed_variance(pairs.mean(axis=1), pairs.mean(axis=0))
+      resampling.seed_variance(
+        (pairs.mean(axis=1), None), (pairs.mean(axis=0), None)
+      )
     )
   assert np.mean(variances) == pytest.approx(np.var(rates), rel=0.5)
 
@@ -151,7 +153,7 @@ def test_each_seeds_influence_is_the_derivative_by_its_weight(monkeypatch):
   for place, (name, influences) in enumerate(
     zip(('rate', 'seed_null', 'excess'), told, strict=False)
   ):
-    for view, values in enumerate(influences):
+    for view, (values, _) in enumerate(influences):
       expected = []
       for seed in range(len(values)):
         weights = [[np.ones(3), np.ones(4)] for _ in range(2)]

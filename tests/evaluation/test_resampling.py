@@ -204,7 +204,7 @@ def test_seed_noise_widens_the_interval():
   statistic = _mean(sample, random.normal(0, 1, 108))
   plain = resampling.studentise(sample, statistic)
   seeds = np.array([0.1, 0.3, 0.5])
-  variance = resampling.seed_variance(seeds)
+  variance = resampling.seed_variance((seeds, None))
   assert variance == pytest.approx(0.04 / 3)
   wide = resampling.studentise(sample, statistic, seed_variance=variance)
   assert wide.error**2 == pytest.approx(plain.error**2 + variance, rel=1e-12)
@@ -213,11 +213,107 @@ def test_seed_noise_widens_the_interval():
   both = resampling.studentise(sample, rates, True, seed_variance=variance)
   slope = 1 / (plain.value * (1 - plain.value))
   assert both.error**2 == pytest.approx(plain.error**2 + slope**2 * variance)
-  assert resampling.seed_variance(seeds, seeds) == pytest.approx(2 * variance)
-  assert resampling.seed_variance(seeds, seeds[:1]) is None
+  twice = resampling.seed_variance((seeds, None), (seeds, None))
+  assert twice == pytest.approx(2 * variance)
+  assert resampling.seed_variance((seeds, None), (seeds[:1], None)) is None
   lone = resampling.estimate(sample, statistic, seed_variance=None)
   assert 'one seed' in lone.method
   assert 'with seed noise' in wide.method
+
+
+@pytest.mark.parametrize('main', [0.0, 0.3])
+def test_what_seeds_and_groups_share_counts_once(main):
+  # Clips, groups, seeds and what a seed does to a group alone all vary; the
+  # error has to be that of a mean over new groups and new seeds.
+  random = np.random.default_rng(11)
+  groups = np.repeat(np.arange(30), 4)
+  sample = _sample(groups, num_resamples=20)
+  means, squares, counted_twice = [], [], []
+  for _ in range(600):
+    values = random.normal(0, main, (4, 1)) + random.normal(0, 1, (4, 120))
+    values += random.normal(0, 0.5, 30)[groups]
+    values += random.normal(0, 0.7, (4, 30))[:, groups]
+    figures = resampling.seed_means(sample, values)
+    statistic = _mean(sample, values.mean(axis=0))
+    for kept, slopes in ((squares, figures[1]), (counted_twice, None)):
+      variance = resampling.seed_variance((figures[0], slopes))
+      error = resampling.studentise(sample, statistic, seed_variance=variance)
+      kept.append(error.error**2)
+    means.append(values.mean())
+  # The spread of 600 variances of means is 6 %, that of their mean is less.
+  assert 0.85 < np.mean(squares) / np.var(means) < 1.3
+  assert np.mean(counted_twice) > 1.1 * np.mean(squares)
+
+
+def test_a_relative_may_be_drawn_in_a_statistics_stead():
+  random = np.random.default_rng(12)
+  groups = np.repeat(np.arange(12), 8)
+  values = random.normal(0.5, 1, 96)
+  sample = _sample(groups)
+  statistic = _mean(sample, values)
+  plain = resampling.estimate(sample, statistic, null=True)
+  shifted = _mean(sample, 3 * values + 1)
+  # A linear function of the statistic has the same studentised draws.
+  other = resampling.estimate(sample, statistic, null=True, drawn=shifted)
+  np.testing.assert_allclose(
+    [other.low, other.high, other.p], [plain.low, plain.high, plain.p]
+  )
+  rough = _mean(sample, np.round(4 * values))
+  other = resampling.estimate(sample, statistic, drawn=rough)
+  assert other.estimate == plain.estimate
+  assert other.low == pytest.approx(plain.low, abs=0.02)
+
+
+def _associated(random, slope, clustered):
+  group = np.repeat(np.arange(12), random.integers(2, 12, 12))
+  shared = random.normal(0, 1, 12)[group] * clustered
+  first = random.normal(shared, 1)
+  second = random.normal(shared + slope * first, 1)
+  return group, first, second
+
+
+def test_permutations_respect_groups():
+  # What a group's clips share is no association: it must not be found.
+  random = np.random.default_rng(13)
+  p_values, free = [], []
+  for _ in range(200):
+    group, first, second = _associated(random, 0.0, 1.0)
+    p_values.append(
+      resampling.permutation_p(_sample(group), first[None], second)[0]
+    )
+    free.append(
+      resampling.permutation_p(
+        _sample(np.arange(len(group))), first[None], second
+      )[0]
+    )
+  # Ten of two hundred are expected; 21 would be one in a thousand.
+  assert np.sum(np.array(p_values) <= 0.05) <= 20
+  assert np.mean(np.array(free) <= 0.05) > 0.3
+
+
+def test_permutations_find_an_association_and_are_those_of_scipy():
+  random = np.random.default_rng(14)
+  group, first, second = _associated(random, 0.5, 1.0)
+  none = random.normal(0, 1, len(group))
+  found = resampling.permutation_p(
+    _sample(group), np.stack([first, none]), second
+  )
+  assert found[0] < 0.001 < found[1]
+  alone = _sample(np.arange(len(group)))
+  weak = 0.12 * first + random.normal(0, 1, len(group))
+  found = resampling.permutation_p(alone, weak[None], first)[0]
+  expected = stats.permutation_test(
+    (weak,),
+    lambda x: abs(x @ (first - first.mean())),
+    permutation_type='pairings',
+    alternative='greater',
+    n_resamples=20_000,
+    rng=1,
+  ).pvalue
+  assert 0.01 < expected < 0.9
+  assert found == pytest.approx(expected, abs=4 * np.sqrt(0.25 / 10_000))
+  constant = resampling.permutation_p(alone, np.ones((1, len(group))), first)
+  assert constant == 1
 
 
 @pytest.mark.parametrize('hits', [0, 1])
