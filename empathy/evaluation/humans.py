@@ -1,32 +1,63 @@
-"""Do humans gain from more modalities? Votes by condition against the label."""
+"""Do humans gain from more modalities? Votes by condition against the label.
+
+The full condition is compared with the others overall, and with the best of the
+others on each clip. Where the label is itself the plurality of votes, it is
+made anew of half of them and judges the rest. And where one condition's
+plurality differs from the full one's, annotators of the full one may be less
+certain: more so than where it differs from itself, in other votes?
+"""
+
+import dataclasses
+import functools
 
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import agreement, ambiguity, resampling
-from empathy.evaluation.findings import Cell, Findings, interval_cells
+from empathy.evaluation import (
+  agreement,
+  ambiguity,
+  gains,
+  halves,
+  hard_clips,
+  resampling,
+  wording,
+)
+from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation.findings import (
+  Cell,
+  Estimate,
+  Findings,
+  interval_cells,
+)
 
 _ENOUGH_DIVIDED = 30
+_HALVES = f'mean over {halves.NUM_HALVES} random halves of the votes'
+_TWO_VOTES = 'No clip has two votes or more.'
 
 
-def answer(corpus: corpus_lib.Corpus) -> Findings:
-  """Each condition by itself, and the full condition minus each other one.
+def answer(
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None = None,
+) -> Findings:
+  """Each condition by itself, the full one minus the others, and the models.
 
   The primary is the full condition minus the best other one overall, by
   accuracy: the least favourable comparison, so its choice needs no correction.
-  Intervals are over clips and their groups; the annotators are taken as given.
-  Where the label is the plurality of the votes of some condition, or of all
-  together, accuracies are partly their own echo, and nothing is compared.
+  Intervals are over clips and their groups.
 
   Args:
     corpus: with or without votes.
+    predictions: to ask whether models find the same clips hard; or None.
 
   Returns:
-    Statistics `humans.<condition>.*` and `humans.full_minus_<condition>.*`, and
-    the table `humans`.
+    Statistics `humans.*`; the tables `humans`, `best_per_clip`,
+    `humans_vs_full` and `humans_and_models`; the curve `best_per_clip`.
   """
   if corpus.votes is None:
     return Findings(skipped={'question 5': 'The corpus has no votes.'})
+  source = source_of_label(corpus)
+  models = hard_clips.answer(corpus, predictions, source)
+  corpus = _by_id(corpus)
   votes = {
     condition: corpus.vote_counts(condition) for condition in corpus.conditions
   }
@@ -37,40 +68,37 @@ def answer(corpus: corpus_lib.Corpus) -> Findings:
     _agree(found, condition, counts, corpus)
   full = corpus_lib.full_condition(list(votes))
   others = [condition for condition in votes if condition != full]
-  source = source_of_label(corpus)
-  where = f'the votes on {source}' if source else 'all votes'
-  for condition in others:
-    if source is None:
-      _compare(found, corpus, full, votes[full], condition, votes[condition])
-    else:
-      found.skipped[f'humans.full_minus_{condition}.accuracy'] = (
-        f'The label is the plurality of {where}, so that the '
-        'shares of votes equal to it are partly an echo and are not compared.'
-      )
-  compared = {
-    condition: f'humans.full_minus_{condition}.accuracy'
-    for condition in others
-    if f'humans.full_minus_{condition}.accuracy' in found.statistics
-  }
-  if not others:
+  if others:
+    _compare(found, corpus, votes, full, source)
+    for condition in others:
+      _differ(found, corpus, votes, full, condition)
+  else:
     found.skipped['humans.full_minus_other.accuracy'] = (
       f'Annotators voted in one condition only, {full}.'
     )
   found.tables['humans'] = [
-    _row(condition, counts, ordered(corpus))
+    _row(condition, counts, ordered(corpus), source)
     for condition, counts in votes.items()
   ]
+  compared = [
+    name
+    for name in (f'humans.full_minus_{c}.accuracy' for c in others)
+    if name in found.statistics
+  ]
   primary = min(
-    compared.values(),
-    key=lambda name: found.statistics[name].estimate,
-    default=None,
+    compared, key=lambda name: found.statistics[name].estimate, default=None
   )
   return Findings(
-    statistics=found.statistics,
-    skipped=found.skipped,
+    statistics=found.statistics | models.statistics,
+    skipped=found.skipped | models.skipped,
     primary=primary,
-    families=[[name for name in compared.values() if name != primary]],
-    tables=found.tables,
+    families=[
+      [name for name in compared if name != primary],
+      [f'humans.{c}_vs_full.entropy_excess' for c in others],
+      *models.families,
+    ],
+    tables=found.tables | models.tables,
+    curves=found.curves,
   )
 
 
@@ -117,53 +145,69 @@ def votes_made_label(votes: np.ndarray, labels: np.ndarray) -> bool:
   )
 
 
+def _by_id(corpus: corpus_lib.Corpus) -> corpus_lib.Corpus:
+  """What of the corpus counts here, with clips in the order of their ids.
+
+  So the clips' order does not matter to what is drawn for them.
+  """
+  order = np.argsort(corpus.ids)
+  place = np.argsort(order)
+  return corpus_lib.Corpus(
+    info=corpus.info,
+    ids=corpus.ids[order],
+    groups=corpus.groups[order],
+    labels=corpus.labels[order],
+    votes=dataclasses.replace(
+      corpus.votes, clip=place[corpus.votes.clip].astype(np.int32)
+    ),
+  )
+
+
 def _judge(
   found: Findings, condition: str, votes: np.ndarray, corpus: corpus_lib.Corpus
 ) -> None:
-  """Adds accuracy, GS, observed agreement and entropy of votes (N, C)."""
+  """Adds what the votes (N, C) of a condition say by themselves, clip by clip.
+
+  Accuracy counts votes alike, the other figures count clips alike.
+  """
   prefix = f'humans.{condition}'
   total = votes.sum(axis=1)
   chosen = (total > 0) & (corpus.labels != corpus_lib.UNLABELLED)
   if chosen.any():
     sample = resampling.sample(corpus.groups[chosen])
-    totals = sample.totals(
-      np.stack([_hits(votes, corpus.labels)[chosen], total[chosen]], axis=1)
-    )
+    hits = votes[np.arange(len(votes)), corpus.labels]
+    totals = sample.totals(np.stack([hits, total], axis=1)[chosen])
     found.add(
       f'{prefix}.accuracy',
       resampling.estimate(sample, resampling.mean(totals), logit=True),
     )
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
-  uncertainty = ambiguity.gs(votes)
   plain, mended = ambiguity.entropy(votes)
-  for name, values, reason in (
-    ('gs', uncertainty, 'No clip has two votes or more.'),
-    ('observed_agreement', 1 - uncertainty, 'No clip has two votes or more.'),
+  for name, values, how in (
     ('entropy', plain, ''),
     ('entropy_miller_madow', mended, ''),
+    ('one_vote_ceiling', halves.one_vote_ceiling(votes), ''),
+    ('split_half_reliability', halves.reliability(votes), _HALVES),
   ):
-    chosen = ~np.isnan(values)
-    if not chosen.any():
-      found.skipped[f'{prefix}.{name}'] = reason
-      continue
-    sample = resampling.sample(corpus.groups[chosen])
-    columns = np.stack([values[chosen], np.ones(chosen.sum())], axis=1)
-    found.add(
+    _add_mean(
+      found,
       f'{prefix}.{name}',
-      resampling.estimate(
-        sample,
-        resampling.mean(sample.totals(columns)),
-        logit=not name.startswith('entropy'),
-      ),
+      values,
+      corpus,
+      how=how,
+      missing=_TWO_VOTES,
+      logit=not name.startswith('entropy'),
     )
 
 
 def _agree(
   found: Findings, condition: str, votes: np.ndarray, corpus: corpus_lib.Corpus
 ) -> None:
-  """Adds the agreement of votes (N, C) beyond chance."""
-  figures = agreement.coefficients(votes.shape[1], ordered(corpus))
+  """Adds the agreement of votes (N, C), as it is and beyond chance, and GS."""
+  observed = agreement.observed()
+  figures = {'gs': observed, 'observed_agreement': observed}
+  figures |= agreement.coefficients(votes.shape[1], ordered(corpus))
   for name, figure in figures.items():
     chosen = votes.sum(axis=1) >= figure.least
     if not chosen.any():
@@ -172,51 +216,230 @@ def _agree(
       )
       continue
     sample = resampling.sample(corpus.groups[chosen])
+    statistic = figure.statistic(sample, votes[chosen])
     found.add(
       f'humans.{condition}.{name}',
-      resampling.estimate(sample, figure.statistic(sample, votes[chosen])),
+      resampling.estimate(
+        sample,
+        _one_minus(statistic) if name == 'gs' else statistic,
+        logit=figure is observed,
+        annotator_variance=_annotator_variance(figure, corpus, condition),
+      ),
       agreement.why_undefined(votes),
     )
+
+
+def _one_minus(statistic: resampling.Statistic) -> resampling.Statistic:
+  def complement(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    value, slope = statistic(weights)
+    return 1 - value, -slope
+
+  return complement
+
+
+def _annotator_variance(
+  figure: agreement.Coefficient, corpus: corpus_lib.Corpus, condition: str
+) -> float:
+  """What the choice of annotators adds; 0 where it is not known who voted."""
+  votes = corpus.votes
+  chosen = votes.condition == corpus.conditions.index(condition)
+  if (votes.annotator[chosen] == '').any():
+    return 0.0
+  variance = agreement.annotator_variance(
+    figure,
+    corpus.groups,
+    votes.clip[chosen],
+    votes.annotator[chosen],
+    votes.label[chosen],
+    votes.count[chosen],
+    len(corpus.classes),
+  )
+  return variance or 0.0
 
 
 def _compare(
   found: Findings,
   corpus: corpus_lib.Corpus,
+  votes: dict[str, np.ndarray],
   full: str,
-  full_votes: np.ndarray,
-  condition: str,
-  votes: np.ndarray,
+  source: str | None,
 ) -> None:
-  """Adds the full condition's accuracy minus another's, clip by clip.
+  """Adds the full condition minus each other one, overall and by clip.
 
-  The mean over clips of the difference of shares: paired, so that a clip with
-  many votes in one condition only does not tip it. The accuracies count votes,
-  so their difference may be a little different.
+  They are means over clips of differences of shares: paired, so that a clip
+  with many votes in one condition only does not tip them. The accuracies count
+  votes, so their difference may be a little different.
   """
-  name = f'humans.full_minus_{condition}.accuracy'
-  totals = [counts.sum(axis=1) for counts in (full_votes, votes)]
-  chosen = (totals[0] > 0) & (totals[1] > 0)
-  chosen &= corpus.labels != corpus_lib.UNLABELLED
-  if not chosen.any():
-    found.skipped[name] = (
-      f'No labelled clip has votes in both {full} and {condition}.'
+  gain = gains.compare(votes, corpus.labels, full, source)
+  made, rest = '', ''
+  if source is not None:
+    where = f'the votes on {source}' if source else 'all votes'
+    made = (
+      f'label made anew of half of {where}, judging other votes only, {_HALVES}'
     )
+    rest = ' left to be judged, beside those that make the label'
+  add = functools.partial(_add_mean, found, corpus=corpus, how=made)
+  for condition, shares in gain.shares.items():
+    if source is not None:
+      add(
+        f'humans.{condition}.accuracy_disjoint',
+        shares,
+        logit=True,
+        missing=f'No labelled clip has votes on {condition}{rest}.',
+      )
+    if condition != full:
+      add(
+        f'humans.full_minus_{condition}.accuracy',
+        gain.shares[full] - shares,
+        null=True,
+        missing=f'No labelled clip has votes in both {full} and {condition}'
+        f'{rest}.',
+      )
+  add = functools.partial(add, how=made or _HALVES)
+  add(
+    'humans.hurt_share',
+    gain.hurt,
+    missing=f'No labelled clip has two votes in every condition{rest}.',
+  )
+  each = f'No labelled clip has votes in every condition{rest}.'
+  add(
+    'humans.hurt_share_naive',
+    gain.hurt_naive,
+    how=made,
+    logit=True,
+    missing=each,
+  )
+  prefix = 'humans.full_minus_best_per_clip'
+  if len(votes) == 2:
+    for name in ('naive', 'split_half'):
+      found.skipped[f'{prefix}.{name}'] = (
+        f'There is one condition beside {full} only, so that none is to be '
+        'chosen for each clip.'
+      )
+    return
+  add(f'{prefix}.naive', gain.naive, how=made, missing=each)
+  rows = [_choice_row(f'{prefix}.naive', 'all votes', None, 'down')]
+  for number, values in gain.split.items():
+    num_votes = gain.num_votes[number]
+    known = ~np.isnan(num_votes)
+    name, words = f'{prefix}.split_{number}', wording.plural(number, 'vote')
+    if number == gains.HALF:
+      name, words = f'{prefix}.split_half', 'half of the votes'
+    elif 2 * (num_votes == number).sum() < known.sum():
+      continue  # Few clips have so many votes: it would say the same again.
+    add(
+      name,
+      values,
+      missing=f'No labelled clip has a vote on {full} and two in every other '
+      f'condition{rest}.',
+    )
+    if known.any():
+      mean = float(num_votes[known].mean())
+      rows.append(_choice_row(name, words, mean, 'up'))
+  found.tables['best_per_clip'] = rows
+  shown = sorted(
+    (row['num_votes'], row['estimate'].name)
+    for row in rows
+    if row['num_votes'] is not None
+  )
+  found.curves['best_per_clip'] = {
+    'num_votes': [number for number, _ in shown]
+  } | {
+    field: [getattr(found.statistics[name], field) for _, name in shown]
+    for field in ('estimate', 'low', 'high')
+  }
+
+
+def _differ(
+  found: Findings,
+  corpus: corpus_lib.Corpus,
+  votes: dict[str, np.ndarray],
+  full: str,
+  condition: str,
+) -> None:
+  """Adds whether annotators are less certain where pluralities differ.
+
+  `gs_difference` is mean GS where a condition's plurality differs from the full
+  one's minus where it does not, all from disjoint votes. Votes on an uncertain
+  clip differ whatever they are on, so `control_gs_difference` says the same of
+  two pluralities of the full condition, and `entropy_excess` is what is left:
+  0 for a condition that is like the full one on every clip, less for one that
+  is only noisier. It is above 0 for conflict, and also, though less so, for a
+  condition whose votes are more certain than the full one's.
+  """
+  prefix = f'humans.{condition}_vs_full'
+  parts = gains.pluralities(votes[full], votes[condition])
+  chosen = ~np.isnan(parts.gs)
+  if not chosen.any():
+    for name in ('rate', 'gs_difference', 'entropy_excess'):
+      found.skipped[f'{prefix}.{name}'] = (
+        f'No clip has four votes on {full} and one on {condition}.'
+      )
     return
   sample = resampling.sample(corpus.groups[chosen])
-  ours, theirs = (
-    _hits(counts, corpus.labels)[chosen] / total[chosen]
-    for counts, total in zip((full_votes, votes), totals, strict=True)
+  gs, differ, differ_gs, control, control_gs = (
+    values[chosen]
+    for values in (
+      parts.gs,
+      parts.differ,
+      parts.differ_gs,
+      parts.control,
+      parts.control_gs,
+    )
   )
-  columns = np.stack([ours - theirs, np.ones(len(ours))], axis=1)
-  found.add(
-    name,
-    resampling.estimate(
-      sample, resampling.mean(sample.totals(columns)), null=True
-    ),
+  gap = _gap(sample, gs, differ, differ_gs)
+  control_gap = _gap(sample, gs, control, control_gs)
+  for name, statistic in (
+    ('rate', _mean(sample, differ)),
+    ('control_rate', _mean(sample, control)),
+    ('gs_difference', gap),
+    ('control_gs_difference', control_gap),
+    ('entropy_excess', resampling.minus(gap, control_gap)),
+  ):
+    estimate = resampling.estimate(
+      sample,
+      statistic,
+      logit=name.endswith('rate'),
+      null=name == 'entropy_excess',
+    )
+    found.add(
+      f'{prefix}.{name}',
+      _told(estimate, _HALVES),
+      'The pluralities differ on no clip, or on every one.',
+    )
+  row = {
+    'condition': condition,
+    'num_clips': int(chosen.sum()),
+    'num_votes': float(parts.num_votes[chosen].mean()),
+  }
+  for name in (
+    'rate',
+    'control_rate',
+    'gs_difference',
+    'control_gs_difference',
+    'entropy_excess',
+  ):
+    row |= interval_cells(f'{prefix}.{name}', name)
+  for name in ('p', 'p_adjusted'):
+    row[name] = Cell(f'{prefix}.entropy_excess', name)
+  found.tables.setdefault('humans_vs_full', []).append(row)
+
+
+def _gap(
+  sample: resampling.Sample,
+  gs: np.ndarray,
+  differ: np.ndarray,
+  differ_gs: np.ndarray,
+) -> resampling.Statistic:
+  """Mean GS where pluralities differ minus where not, of (n,) each."""
+  return resampling.minus(
+    _mean(sample, differ_gs, differ), _mean(sample, gs - differ_gs, 1 - differ)
   )
 
 
-def _row(condition: str, votes: np.ndarray, ordered: bool) -> dict[str, object]:
+def _row(
+  condition: str, votes: np.ndarray, ordered: bool, source: str | None
+) -> dict[str, object]:
   """The row of a condition; the full one's difference stays empty."""
   prefix = f'humans.{condition}'
   difference = f'humans.full_minus_{condition}.accuracy'
@@ -226,7 +449,16 @@ def _row(condition: str, votes: np.ndarray, ordered: bool) -> dict[str, object]:
     'num_votes': int(votes.sum()),
   }
   row |= interval_cells(f'{prefix}.accuracy', 'accuracy')
-  for name in ('gs', 'entropy', 'entropy_miller_madow', 'observed_agreement'):
+  if source is not None:
+    row |= interval_cells(f'{prefix}.accuracy_disjoint', 'accuracy_disjoint')
+  for name in (
+    'gs',
+    'entropy',
+    'entropy_miller_madow',
+    'observed_agreement',
+    'one_vote_ceiling',
+    'split_half_reliability',
+  ):
     row[name] = Cell(f'{prefix}.{name}')
   for name in agreement.coefficients(votes.shape[1], ordered):
     row |= interval_cells(f'{prefix}.{name}', name)
@@ -236,6 +468,52 @@ def _row(condition: str, votes: np.ndarray, ordered: bool) -> dict[str, object]:
   return row
 
 
-def _hits(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """Votes equal to the label: (N,); of no meaning without a label."""
-  return votes[np.arange(len(labels)), labels]
+def _choice_row(
+  name: str, chosen_by: str, num_votes: float | None, biased: str
+) -> dict[str, object]:
+  """A row on the best condition of each clip, by what it was chosen by."""
+  return {
+    'chosen_by': chosen_by,
+    'num_votes': num_votes,
+    'num_clips': Cell(name, 'n'),
+    'biased': biased,
+  } | interval_cells(name, 'estimate')
+
+
+def _add_mean(
+  found: Findings,
+  name: str,
+  values: np.ndarray,
+  corpus: corpus_lib.Corpus,
+  *,
+  missing: str,
+  how: str = '',
+  logit: bool = False,
+  null: bool = False,
+) -> None:
+  """Adds the mean of values (N,) over the clips where they are known."""
+  chosen = ~np.isnan(values)
+  if not chosen.any():
+    found.skipped[name] = missing
+    return
+  sample = resampling.sample(corpus.groups[chosen])
+  estimate = resampling.estimate(
+    sample, _mean(sample, values[chosen]), logit=logit, null=null
+  )
+  found.add(name, _told(estimate, how))
+
+
+def _mean(
+  sample: resampling.Sample,
+  values: np.ndarray,
+  weights: np.ndarray | None = None,
+) -> resampling.Statistic:
+  """The sum of values (n,) over that of `weights` (n,), or over the clips."""
+  weights = np.ones(len(values)) if weights is None else weights
+  return resampling.mean(sample.totals(np.stack([values, weights], axis=1)))
+
+
+def _told(estimate: Estimate, how: str) -> Estimate:
+  """The estimate, with `how` it was made beside how its interval was."""
+  told = ', '.join(filter(None, (estimate.method, how)))
+  return dataclasses.replace(estimate, method=told)

@@ -121,6 +121,43 @@ _DEFINITIONS = (
     'of the classes, Gwet’s AC1 from how even they are, which keeps it steady '
     'where one class is rare.',
   ),
+  (
+    'One vote, halves',
+    r'humans\..*\.one_vote_ceiling',
+    'How often a vote equals the plurality of the other votes on its clip; how '
+    'often the pluralities of two halves of the votes are the same.',
+  ),
+  (
+    'Excess of uncertainty',
+    r'humans\..*\.entropy_excess',
+    'How much more often annotators of the full condition differ where another '
+    'condition’s plurality differs from theirs, minus the same for two '
+    'pluralities of their own; all from disjoint votes.',
+  ),
+  (
+    'AUROC',
+    r'diagnosis\..*\.auroc_error',
+    'The chance that a clip which the full view labels wrongly has a higher '
+    'signal than one that it labels rightly; ties count half, 50 % is chance.',
+  ),
+  (
+    'Average precision',
+    r'diagnosis\..*\.average_precision',
+    'The mean, over errors, of the share of errors among clips with at least '
+    'as high a signal; the error rate where a signal tells nothing.',
+  ),
+  (
+    'AURC, E-AURC',
+    r'diagnosis\..*\.aurc',
+    'The error rate among the clips with the lowest signal, mean over all '
+    'coverages; E-AURC is what it exceeds that of an oracle by.',
+  ),
+  (
+    'Confidence and disagreement',
+    r'diagnosis\.combined\.auroc_error',
+    'A logistic regression of errors on the log odds of doubt and on whether '
+    'some single view disagrees, fitted to the other folds.',
+  ),
 )
 
 

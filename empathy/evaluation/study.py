@@ -16,6 +16,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   ambiguity,
   data_checks,
+  diagnosis,
   disagreement,
   humans,
   resampling,
@@ -65,7 +66,19 @@ class Study:
         adjusted_low, adjusted_high, p, p_adjusted.
       `humans`: condition, num_clips, num_votes, accuracy, accuracy_low,
         accuracy_high, gs, entropy, entropy_miller_madow, observed_agreement,
-        full_minus, full_minus_low, full_minus_high, p, p_adjusted.
+        one_vote_ceiling, split_half_reliability, full_minus, full_minus_low,
+        full_minus_high, p, p_adjusted; where votes made the label,
+        accuracy_disjoint with its interval.
+      `best_per_clip`: chosen_by, num_votes, num_clips, biased, estimate,
+        estimate_low, estimate_high.
+      `humans_vs_full`: condition, num_clips, num_votes, then rate,
+        control_rate, gs_difference, control_gs_difference, entropy_excess with
+        their intervals, p, p_adjusted.
+      `humans_and_models`: signal, num_clips, spearman, spearman_low,
+        spearman_high, p, p_adjusted.
+      `diagnosis`: signal, num_clips, auroc_error, minus_confidence (with p,
+        p_adjusted), uncontested with their intervals, average_precision, aurc,
+        e_aurc, errors_found_at_10 with its interval.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
@@ -75,6 +88,11 @@ class Study:
       `gs_by_confidence`: {confidence, gs_agree, gs_disagree, num_agree,
         num_disagree}, lists over fifths of the full view's confidence (None
         where there is no clip).
+      `best_per_clip`: {num_votes, estimate, low, high}, lists over how many
+        votes choose the best condition.
+      `review_budget`: num_clips, budget, and by ranking the share of errors
+        that are found; `risk_coverage`: num_clips, coverage, and by ranking the
+        error rate.
     signals: the columns of `signals.csv`, `id` first, most in doubt first.
   """
 
@@ -216,7 +234,7 @@ def _answers(
   """The findings by question, in the order in which they are read."""
   answers = {7: data_checks.answer(corpus, predictions)}
   if predictions is None:
-    for question in (1, 2, 3):
+    for question in (1, 2, 3, 6):
       answers[question] = Findings(
         skipped={f'question {question}': 'There are no predictions.'}
       )
@@ -224,8 +242,9 @@ def _answers(
     answers[1] = views.answer(corpus, predictions)
     answers[2] = disagreement.answer(corpus, predictions)
     answers[3] = ambiguity.answer(corpus, predictions, signals)
-  answers[5] = humans.answer(corpus)
-  return answers
+    answers[6] = diagnosis.answer(corpus, predictions, signals)
+  answers[5] = humans.answer(corpus, predictions)
+  return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
 
 
 def _adjust(
@@ -303,6 +322,8 @@ def _info(
     covers += '; they do not cover another training set'
   if corpus.votes is not None:
     covers += '; they speak of these annotators'
+    if (corpus.votes.annotator != '').all():
+      covers += ', but for agreement, whose intervals cover others like them'
   return {
     'corpus': corpus.info['name'],
     'label': corpus.info.get('label', ''),

@@ -1,5 +1,6 @@
 """Agreement against other implementations, textbook tables and its own laws."""
 
+import itertools
 import warnings
 
 import krippendorff
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import stats
+from sklearn import metrics
 from statsmodels.stats import inter_rater
 
 from empathy.corpora import corpus as corpus_lib
@@ -16,6 +19,7 @@ from empathy.evaluation import agreement, humans, resampling
 
 _METRICS = ('nominal', 'ordinal', 'interval', 'ratio')
 _NAMES = ('alpha_nominal', 'alpha_ordinal', 'fleiss_kappa', 'gwet_ac1')
+_ALL = (*_NAMES, 'observed_agreement')
 _GAP = 0
 # Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, example C:
 # four observers, twelve units, classes 1 to 5.
@@ -53,12 +57,19 @@ def _alpha(counts, metric, values):
   return agreement.alpha(counts, distance)
 
 
+def _coefficients(num_classes):
+  return agreement.coefficients(num_classes, ordered=True) | {
+    'observed_agreement': agreement.observed()
+  }
+
+
 def _figures(counts):
   return {
     'alpha_nominal': agreement.alpha_nominal(counts),
     'alpha_ordinal': agreement.alpha_ordinal(counts),
     'fleiss_kappa': agreement.fleiss_kappa(counts),
     'gwet_ac1': agreement.gwet_ac1(counts),
+    'observed_agreement': agreement.observed_agreement(counts),
   }
 
 
@@ -128,6 +139,80 @@ def test_kappa_equals_statsmodels_where_votes_are_equal(seed):
   assert agreement.fleiss_kappa(counts) == pytest.approx(expected, abs=1e-10)
 
 
+def test_kappa_of_a_table_worked_by_hand():
+  # Ten subjects, fourteen raters, five classes: p = .378, e = .213.
+  counts = np.array(
+    [
+      [0, 0, 0, 0, 14],
+      [0, 2, 6, 4, 2],
+      [0, 0, 3, 5, 6],
+      [0, 3, 9, 2, 0],
+      [2, 2, 8, 1, 1],
+      [7, 7, 0, 0, 0],
+      [3, 2, 6, 3, 0],
+      [2, 5, 3, 2, 2],
+      [6, 5, 2, 1, 0],
+      [0, 2, 2, 3, 7],
+    ]
+  )
+  assert agreement.observed_agreement(counts) == pytest.approx(0.378, abs=5e-4)
+  assert agreement.fleiss_kappa(counts) == pytest.approx(0.210, abs=5e-4)
+
+
+def test_a_table_that_gwet_made_for_ac1():
+  # Two raters agree on 118 of 125 subjects, none of which both call negative:
+  # kappa is below 0, AC1 near the agreement (Gwet 2008).
+  first = np.repeat([0, 0, 1], [118, 5, 2])
+  second = np.repeat([0, 1, 0], [118, 5, 2])
+  counts = agreement.counts_of_codes(np.stack([first, second]), 2)
+  assert agreement.observed_agreement(counts) == pytest.approx(0.944)
+  assert agreement.gwet_ac1(counts) == pytest.approx(0.9408, abs=5e-5)
+  kappa = agreement.cohen_kappa(first, second, agreement.nominal_distance(2))
+  assert kappa == pytest.approx(-0.0234, abs=5e-5)
+
+
+@pytest.mark.parametrize('seed', range(8))
+@pytest.mark.parametrize(
+  ('weights', 'distance'),
+  [
+    (None, agreement.nominal_distance(5)),
+    ('linear', agreement.absolute_distance(np.arange(5))),
+    ('quadratic', agreement.interval_distance(np.arange(5))),
+  ],
+)
+def test_cohens_kappa_equals_scikit_learn_and_statsmodels(
+  weights, distance, seed
+):
+  # Codes so narrow that products would overflow.
+  first, second = _codes(seed, raters=2, gaps=0.1 * (seed % 4)).astype(np.int8)
+  both = (first >= 0) & (second >= 0)
+  found = agreement.cohen_kappa(first, second, distance)
+  expected = metrics.cohen_kappa_score(
+    first[both], second[both], labels=np.arange(5), weights=weights
+  )
+  assert found == pytest.approx(expected, abs=1e-10)
+  table = metrics.confusion_matrix(
+    first[both], second[both], labels=np.arange(5)
+  )
+  expected = inter_rater.cohens_kappa(table, wt=weights, return_results=False)
+  assert found == pytest.approx(expected, abs=1e-10)
+
+
+def test_cohens_kappa_of_many_classes_in_few_bits():
+  codes = np.random.default_rng(0).integers(0, 100, (2, 500), np.int8)
+  expected = metrics.cohen_kappa_score(*codes)
+  found = agreement.cohen_kappa(*codes, agreement.nominal_distance(100))
+  assert found == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+  ('first', 'second'), [([], []), ([0, -1], [-1, 1]), ([1, 1, 0], [1, 1, -1])]
+)
+def test_cohens_kappa_that_cannot_be_told(first, second):
+  distance = agreement.nominal_distance(2)
+  assert agreement.cohen_kappa(first, second, distance) is None
+
+
 def test_counts_of_codes():
   codes = np.array([[0, -1, 2], [0, -1, 1]])
   np.testing.assert_array_equal(
@@ -171,7 +256,7 @@ def test_duplicating_clips_matters_to_the_correction_of_alpha_only(
   counts = agreement.counts_of_codes(codes, 4)
   ours = _figures(counts)
   theirs = _figures(np.tile(counts, (copies, 1)))
-  for name in ('fleiss_kappa', 'gwet_ac1'):
+  for name in ('fleiss_kappa', 'gwet_ac1', 'observed_agreement'):
     assert theirs[name] == pytest.approx(ours[name], abs=1e-10)
   number = agreement.pairable_marginals(counts).sum()
   for name in ('alpha_nominal', 'alpha_ordinal'):
@@ -190,12 +275,15 @@ def test_figures_are_at_most_one_or_say_why(codes):
     assert value is None or value <= 1 + 1e-12
   if None in figures.values():
     assert agreement.why_undefined(counts)
+  assert figures['observed_agreement'] is None or (
+    0 <= figures['observed_agreement'] <= 1
+  )
   pairable = counts[counts.sum(axis=1) > 1]
   assert (figures['alpha_nominal'] is None) == (
     np.count_nonzero(pairable.any(axis=0)) < 2
   )
   assume(figures['alpha_nominal'] is not None)
-  for name, figure in agreement.coefficients(4, ordered=True).items():
+  for name, figure in _coefficients(4).items():
     assert figure.value(counts) == pytest.approx(figures[name], abs=1e-10)
 
 
@@ -209,22 +297,411 @@ def test_figures_are_at_most_one_or_say_why(codes):
   ],
 )
 def test_what_cannot_be_told_says_why(counts, reason):
-  assert set(_figures(counts).values()) == {None}
+  figures = _figures(counts)
+  # Votes of one class agree, but who knows by what.
+  observed = figures.pop('observed_agreement')
+  assert observed == (1 if (counts.sum(axis=1) > 1).any() else None)
+  assert set(figures.values()) == {None}
   values = np.arange(3)
   assert agreement.alpha(counts, agreement.interval_distance(values)) is None
   assert agreement.alpha(counts, agreement.ratio_distance(values)) is None
   assert reason in agreement.why_undefined(counts)
 
 
+def _ratings(seed, raters=4, clips=30, gaps=0.3, digits=1):
+  random = np.random.default_rng(seed)
+  ratings = random.gamma(2, 2, clips) + random.normal(0, 0.7, (raters, clips))
+  ratings = np.abs(ratings).round(digits)
+  return np.where(random.random(ratings.shape) < gaps, np.nan, ratings)
+
+
+@pytest.mark.parametrize(
+  ('level', 'expected'),
+  [
+    ('nominal', '0.743'),
+    ('ordinal', '0.815'),
+    ('interval', '0.849'),
+    ('ratio', '0.797'),
+  ],
+)
+def test_alpha_of_ratings_of_the_textbook_table(level, expected):
+  ratings = np.where(_TEXTBOOK < 0, np.nan, _TEXTBOOK + 1.0)
+  assert f'{agreement.alpha_of_ratings(ratings, level):.3f}' == expected
+
+
+@pytest.mark.parametrize('level', _METRICS)
+@pytest.mark.parametrize('seed', range(8))
+def test_alpha_of_ratings_equals_krippendorff(level, seed, monkeypatch):
+  # So that the ratio level works in several blocks.
+  monkeypatch.setattr(agreement, '_NUMBERS', 100)
+  ratings = _ratings(seed, raters=2 + seed, gaps=0.1 * (seed % 5))
+  ratings[:, 3] = np.nan
+  ratings[:, 4] = 0
+  expected = krippendorff.alpha(ratings, level_of_measurement=level)
+  found = agreement.alpha_of_ratings(ratings, level)
+  assert found == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize('level', _METRICS)
+def test_ratings_of_classes_agree_with_their_counts(level):
+  codes = _codes(5)
+  values = np.array([0.0, 1.0, 1.5, 4.0, 9.0])
+  found = agreement.alpha_of_ratings(
+    np.where(codes < 0, np.nan, values[codes]), level
+  )
+  counts = agreement.counts_of_codes(codes, 5)
+  assert found == pytest.approx(_alpha(counts, level, values), abs=1e-12)
+
+
+@given(
+  st.integers(0, 1_000),
+  st.integers(-(10**9), 10**9),
+  st.integers(-3, 3).filter(bool),
+)
+@settings(max_examples=60, deadline=None)
+def test_offset_and_unit_do_not_matter_to_the_interval_level(
+  seed, offset, power
+):
+  # Quarters stay exact beside a large offset, so that all digits must be kept.
+  ratings = (_ratings(seed) * 4).round() / 4
+  found = agreement.alpha_of_ratings(ratings)
+  moved = np.sign(power) * ratings * 2.0**power + offset
+  assert agreement.alpha_of_ratings(moved) == pytest.approx(found, abs=1e-12)
+  scaled = agreement.alpha_of_ratings(ratings * 10.0 ** (100 * power))
+  assert scaled == pytest.approx(found, abs=1e-12)
+
+
+@given(st.integers(0, 1_000), st.floats(1e-3, 1e3))
+@settings(max_examples=60, deadline=None)
+def test_the_unit_does_not_matter_to_the_ratio_level(seed, unit):
+  ratings = _ratings(seed)
+  found = agreement.alpha_of_ratings(ratings, 'ratio')
+  scaled = agreement.alpha_of_ratings(ratings * unit, 'ratio')
+  assert scaled == pytest.approx(found, abs=1e-12)
+
+
+@given(st.integers(0, 1_000))
+@settings(max_examples=60, deadline=None)
+def test_only_the_order_matters_to_the_ordinal_level(seed):
+  ratings = _ratings(seed)
+  found = agreement.alpha_of_ratings(ratings, 'ordinal')
+  bent = agreement.alpha_of_ratings(np.exp(ratings) - 7, 'ordinal')
+  assert bent == pytest.approx(found, abs=1e-12)
+  turned = agreement.alpha_of_ratings(-ratings, 'ordinal')
+  assert turned == pytest.approx(found, abs=1e-12)
+
+
+@given(st.integers(0, 1_000), st.sampled_from(_METRICS), st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_who_rates_and_clips_of_one_rating_do_not_matter(seed, level, random):
+  ratings = _ratings(seed)
+  found = agreement.alpha_of_ratings(ratings, level)
+  order = random.sample(range(len(ratings)), len(ratings))
+  lone = np.full((len(ratings), 3), np.nan)
+  lone[1, 0], lone[0, 2] = 1e6, 3
+  more = np.concatenate([lone, ratings[order]], axis=1)
+  assert agreement.alpha_of_ratings(more, level) == pytest.approx(
+    found, abs=1e-12
+  )
+
+
+@given(st.integers(0, 1_000), st.sampled_from(_METRICS), st.integers(2, 4))
+@settings(max_examples=60, deadline=None)
+def test_duplicating_rated_clips_matters_to_the_correction_only(
+  seed, level, copies
+):
+  ratings = _ratings(seed)
+  found = agreement.alpha_of_ratings(ratings, level)
+  there = ~np.isnan(ratings)
+  number = there[:, there.sum(axis=0) > 1].sum()
+  expected = 1 - (1 - found) * (copies * number - 1) / (copies * (number - 1))
+  tiled = np.tile(ratings, (1, copies))
+  assert agreement.alpha_of_ratings(tiled, level) == pytest.approx(
+    expected, abs=1e-12
+  )
+
+
+@pytest.mark.parametrize('level', _METRICS)
+@pytest.mark.parametrize(
+  'ratings',
+  [
+    np.zeros((3, 0)),
+    np.full((2, 2), np.nan),
+    [[1.0, np.nan], [np.nan, 2.0]],
+    [[0.1, 0.1, np.nan], [0.1, 0.1, 3.0], [0.1, 0.1, np.nan]],
+    [[0.0, 0.0], [0.0, 0.0]],
+  ],
+)
+def test_ratings_whose_alpha_cannot_be_told(ratings, level):
+  assert agreement.alpha_of_ratings(np.array(ratings), level) is None
+
+
+@pytest.mark.parametrize(
+  ('ratings', 'level', 'fault'),
+  [
+    ([[1.0, 2.0], [np.inf, 2.0]], 'interval', 'infinite'),
+    ([[1.0, 2.0], [-1.0, 2.0]], 'ratio', 'negative'),
+    ([[1.0, 2.0], [1.0, 2.0]], 'absolute', "no such level: 'absolute'"),
+  ],
+)
+def test_ratings_that_have_no_place_on_the_level(ratings, level, fault):
+  with pytest.raises(ValueError, match=fault):
+    agreement.alpha_of_ratings(np.array(ratings), level)
+
+
+@given(_CODES)
+@settings(max_examples=60, deadline=None)
+def test_clips_with_one_vote_change_alpha_nothing(codes):
+  counts = agreement.counts_of_codes(codes, 4)
+  more = np.concatenate([np.eye(4, dtype=int), counts, np.zeros((2, 4), int)])
+  for figure in (
+    agreement.alpha_nominal,
+    agreement.alpha_ordinal,
+    agreement.observed_agreement,
+  ):
+    assert figure(more) == pytest.approx(figure(counts), abs=1e-12)
+
+
+@pytest.mark.parametrize('dtype', [np.int32, np.int64, np.uint8])
+def test_distinct_rows(dtype):
+  counts = np.random.default_rng(0).integers(0, 3, (300, 4)).astype(dtype)
+  rows, number = np.unique(counts, axis=0, return_counts=True)
+  first, found = agreement._distinct_rows(counts)
+  order = np.lexsort(counts[first].T[::-1])
+  np.testing.assert_array_equal(counts[first][order], rows)
+  np.testing.assert_array_equal(found[order], number)
+
+
+def test_distinct_rows_of_many_classes_with_many_votes():
+  # The rows' numbers would not fit an integer.
+  counts = np.random.default_rng(0).integers(0, 2, (40, 30)) * 2**30
+  counts = np.concatenate([counts, counts[:7]])
+  first, number = agreement._distinct_rows(counts)
+  assert len(first) == 40
+  assert sorted(number.tolist()) == [1] * 33 + [2] * 7
+
+
+def test_the_bootstrap_has_the_law_of_drawn_clips():
+  # All 4^4 resamples of four clips, two of which are alike.
+  codes = np.array([[0, 0, 1, 2], [0, 0, 2, 2], [-1, -1, 1, 1]])
+  counts = agreement.counts_of_codes(codes, 3)
+  chance = {}
+  for drawn in itertools.product(range(4), repeat=4):
+    resample = codes[:, drawn]
+    value = np.nan
+    if len(np.unique(resample[resample >= 0])) > 1:
+      table = np.where(resample < 0, np.nan, resample)
+      value = krippendorff.alpha(table, level_of_measurement='nominal')
+    value = round(value, 9)
+    key = 'undefined' if np.isnan(value) else value
+    chance[key] = chance.get(key, 0) + 1 / 256
+  assert len(chance) > 5
+  figure = agreement.coefficients(3)['alpha_nominal']
+  found = figure.bootstrap(counts, 20_000, seed=1)
+  total = 0
+  for key, expected in chance.items():
+    hits = np.isnan(found) if key == 'undefined' else abs(found - key) < 1e-8
+    error = np.sqrt(expected * (1 - expected) / 20_000)
+    assert abs(hits.mean() - expected) < 4.5 * error
+    total += hits.sum()
+  assert total == 20_000
+
+
+@pytest.mark.parametrize('name', _ALL)
+def test_the_bootstrap_spreads_as_the_interval_says(name, monkeypatch):
+  # In blocks that do not divide the resamples.
+  monkeypatch.setattr(agreement, '_NUMBERS', 9_999)
+  counts = agreement.counts_of_codes(_codes(2, clips=400), 5)
+  counts = counts[counts.any(axis=1)]
+  figure = _coefficients(5)[name]
+  drawn = figure.bootstrap(counts, 2_000, seed=0)
+  sample = resampling.sample(np.arange(len(counts)))
+  found = resampling.estimate(sample, figure.statistic(sample, counts))
+  assert drawn.mean() == pytest.approx(found.estimate, abs=0.01)
+  reach = (found.high - found.low) / 2 / 1.96
+  assert drawn.std() == pytest.approx(reach, rel=0.1)
+
+
+def _by_annotator(random, clips=200, annotators=20, votes=5, spread=1.0):
+  """Votes of annotators who differ in what they tend to and what they tell.
+
+  Returns:
+    Clip, annotator and label of each vote, of three classes.
+  """
+  lean = random.normal(0, 0.8 * spread, (annotators, 3))
+  sense = np.exp(random.normal(0, 0.4 * spread, annotators))
+  ease = np.exp(random.normal(0, 0.5, clips))
+  cue = 1.5 * np.eye(3)[random.integers(0, 3, clips)] * ease[:, None]
+  who = np.argsort(random.random((clips, annotators)), axis=1)[:, :votes]
+  scores = sense[who][..., None] * cue[:, None] + lean[who]
+  shares = made.softmax(scores).cumsum(axis=-1)
+  label = (random.random((clips, votes, 1)) > shares).sum(axis=-1)
+  return np.repeat(np.arange(clips), votes), who.ravel(), label.ravel()
+
+
+def _entries(seed, clips=120, annotators=6):
+  """Entries of unequal counts, some of which are of one clip and annotator."""
+  random = np.random.default_rng(seed)
+  there = random.random((annotators, clips)) < 0.5
+  annotator, clip = np.nonzero(there)
+  annotator = np.concatenate([annotator, annotator[:9]])
+  clip = np.concatenate([clip, clip[:9]])
+  # From one who always tells to one who seldom does.
+  told = random.random(len(clip)) >= annotator / annotators
+  state = random.integers(0, 4, clips)
+  label = np.where(told, state[clip], annotator % 4)
+  count = random.integers(1, 3, len(clip))
+  return clip, annotator, label, count
+
+
+def _counts(clip, label, count, num_clips):
+  counts = np.zeros((num_clips, 4), int)
+  np.add.at(counts, (clip, label), count)
+  return counts
+
+
+@pytest.mark.parametrize('name', _ALL)
+@pytest.mark.parametrize('block', [1 << 15, 7])
+def test_the_annotators_variance_is_the_jackknife_less_what_is_shared(
+  name, block, monkeypatch
+):
+  monkeypatch.setattr(agreement, '_BLOCK', block)
+  clip, annotator, label, count = _entries(0)
+  groups = np.arange(120) // 12
+  figure, coefficient = getattr(agreement, name), _coefficients(4)[name]
+
+  def without(left_out):
+    kept = ~left_out
+    return figure(_counts(clip[kept], label[kept], count[kept], 120))
+
+  figures = np.array([without(annotator == one) for one in range(6)])
+  jackknife = 5 / 6 * ((figures - figures.mean()) ** 2).sum()
+  # By small steps of the weights of a group's votes by an annotator.
+  whole = _counts(clip, label, count, 120)
+  slopes = np.empty((6, 10))
+  for one, group in itertools.product(range(6), range(10)):
+    chosen = (annotator == one) & (groups[clip] == group)
+    left = whole - _counts(clip[chosen], label[chosen], count[chosen], 120)
+    parts = coefficient.parts
+    totals = parts(whole.astype(float)).sum(axis=0)
+    change = parts(left.astype(float)).sum(axis=0) - totals
+    step = 1e-6
+    own = totals[None]
+    low, high = (
+      coefficient.function(own + side * step * change, own)[0][0]
+      for side in (-1, 1)
+    )
+    slopes[one, group] = (high - low) / (2 * step)
+  shared = (slopes**2).sum() / (slopes.sum(axis=1) ** 2).sum()
+  assert 0.05 < shared < 0.95
+  expected = jackknife * (1 - shared)
+  found = agreement.annotator_variance(
+    coefficient,
+    np.array([f'speaker {group}' for group in groups]),
+    clip.astype(np.int8),
+    np.array([f'annotator {one}' for one in annotator]),
+    label.astype(np.int8),
+    count,
+    4,
+  )
+  assert found == pytest.approx(expected, rel=1e-7)
+
+
+def test_counts_are_entries_of_one_vote_each():
+  clip, annotator, label, count = _entries(1)
+  figure, groups = _coefficients(4)['alpha_nominal'], np.arange(120)
+  found = agreement.annotator_variance(
+    figure, groups, clip, annotator, label, count, 4
+  )
+  order = np.random.default_rng(0).permutation(count.sum())
+  single = [np.repeat(one, count)[order] for one in (clip, annotator, label)]
+  assert found == pytest.approx(
+    agreement.annotator_variance(
+      figure, groups, *single, np.ones(len(order), int), 4
+    )
+  )
+
+
+def test_annotators_who_cannot_be_told_apart_from_the_votes():
+  clip, annotator = np.arange(20) // 2, np.arange(20) % 2
+  label, count = np.arange(20) % 3, np.ones(20, int)
+  figure, groups = _coefficients(4)['alpha_nominal'], np.arange(10)
+  for who in (annotator, 0 * annotator):
+    found = agreement.annotator_variance(
+      figure, groups, clip, who, label, count, 4
+    )
+    assert found is None
+
+
+def _true_alpha():
+  """Alpha of very many clips and annotators: chances in place of shares."""
+  random = np.random.default_rng(99)
+  lean = random.normal(0, 0.8, (40, 100, 1, 3))
+  sense = np.exp(random.normal(0, 0.4, (40, 100, 1, 1)))
+  ease = np.exp(0.5 * stats.norm.ppf((np.arange(100) + 0.5) / 100))
+  cue = 1.5 * np.kron(ease[:, None], np.eye(3))
+  shares = np.mean(
+    [
+      made.softmax(some * cue + others).mean(axis=0)
+      for some, others in zip(sense, lean, strict=True)
+    ],
+    axis=0,
+  )
+  apart = 1 - (shares**2).sum(axis=1).mean()
+  return 1 - apart / (1 - (shares.mean(axis=0) ** 2).sum())
+
+
+def test_intervals_hold_other_annotators_too():
+  truth = _true_alpha()
+  figure = agreement.coefficients(3)['alpha_nominal']
+  sample = resampling.sample(np.arange(200))
+  of_clips, of_both = 0, 0
+  for seed in range(300):
+    clip, annotator, label = _by_annotator(np.random.default_rng(seed))
+    counts = np.bincount(clip * 3 + label, minlength=600).reshape(200, 3)
+    value, slope = figure.statistic(sample, counts)(np.ones((1, 200)))
+    variance = 200 / 199 * (slope**2).sum()
+    noise = agreement.annotator_variance(
+      figure, sample.group, clip, annotator, label, np.ones(1_000, int), 3
+    )
+    apart = abs(value[0] - truth)
+    of_clips += apart < 1.96 * np.sqrt(variance)
+    of_both += apart < stats.t.ppf(0.975, 19) * np.sqrt(variance + noise)
+  # Of 2,000 such corpora 75.3 and 93.6 % do.
+  assert of_clips / 300 < 0.85
+  assert 0.92 < of_both / 300 < 0.98
+
+
+def test_annotators_who_are_alike_add_little():
+  # The noise of single votes is in the variance over clips already.
+  figure = agreement.coefficients(3)['alpha_nominal']
+  added, there = [], []
+  for seed in range(60):
+    random = np.random.default_rng(seed)
+    clip, annotator, label = _by_annotator(
+      random, annotators=100, votes=3, spread=0
+    )
+    counts = np.bincount(clip * 3 + label, minlength=600).reshape(200, 3)
+    sample = resampling.sample(np.arange(200))
+    _, slope = figure.statistic(sample, counts)(np.ones((1, 200)))
+    there.append((slope**2).sum())
+    added.append(
+      agreement.annotator_variance(
+        figure, sample.group, clip, annotator, label, np.ones(600, int), 3
+      )
+    )
+  assert np.mean(added) < 0.15 * np.mean(there)
+
+
 def _statistic(name, seed=3):
   counts = agreement.counts_of_codes(_codes(seed, clips=60, gaps=0.6), 5)
   counts = counts[counts.any(axis=1)]
   sample = resampling.sample(np.arange(len(counts)) // 8)
-  figure = agreement.coefficients(5, ordered=True)[name]
+  figure = _coefficients(5)[name]
   return sample, counts, figure.statistic(sample, counts)
 
 
-@pytest.mark.parametrize('name', _NAMES)
+@pytest.mark.parametrize('name', _ALL)
 def test_the_derivative_by_group_is_the_slope(name):
   sample, _, statistic = _statistic(name)
   weights = np.random.default_rng(1).uniform(0.5, 2, (2, sample.num_groups))
@@ -241,7 +718,7 @@ def test_the_derivative_by_group_is_the_slope(name):
   np.testing.assert_allclose(slope, numeric, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize('name', _NAMES)
+@pytest.mark.parametrize('name', _ALL)
 def test_weights_are_copies_of_clips(name):
   sample, counts, statistic = _statistic(name)
   weights = np.arange(sample.num_groups) % 3
@@ -258,7 +735,7 @@ def test_weights_are_copies_of_clips(name):
   assert value[0] == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize('name', _NAMES)
+@pytest.mark.parametrize('name', _ALL)
 def test_only_the_proportions_of_weights_matter(name):
   sample, _, statistic = _statistic(name)
   weights = np.random.default_rng(2).uniform(0.5, 2, (1, sample.num_groups))
@@ -267,11 +744,11 @@ def test_only_the_proportions_of_weights_matter(name):
   assert (slope @ weights[0]).item() == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize('name', _NAMES)
+@pytest.mark.parametrize('name', _ALL)
 def test_two_groups_are_too_few(name):
   _, counts, _ = _statistic(name)
   sample = resampling.sample(np.arange(len(counts)) % 2)
-  figure = agreement.coefficients(5, ordered=True)[name]
+  figure = _coefficients(5)[name]
   one = resampling.estimate(sample, figure.statistic(sample, counts))
   assert one.low is None
   assert 'too few' in one.method
@@ -295,6 +772,7 @@ def test_the_study_has_them_with_intervals():
   votes = corpus.vote_counts('text')
   expected = _figures(votes)
   expected.pop('alpha_ordinal')
+  expected.pop('observed_agreement')
   for name, value in expected.items():
     one = found.statistics[f'humans.text.{name}']
     assert one.estimate == pytest.approx(value, abs=1e-12)

@@ -1,13 +1,17 @@
 """Question 5, by hand and on published votes."""
 
-import pathlib
+import dataclasses
 
 import made
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import humans
+from empathy.evaluation import agreement, halves, humans, study
+from empathy.evaluation.findings import filled
+from empathy.evaluation.sections import humans as section
 
 
 def test_shares_by_hand():
@@ -25,7 +29,8 @@ def test_shares_by_hand():
     1 - value['humans.text.gs']
   )
   for name, one in found.statistics.items():
-    shares = ('accuracy', 'gs', 'observed_agreement')
+    shares = ('accuracy', 'gs', 'observed_agreement', 'ceiling', 'reliability')
+    shares += ('hurt_share_naive', 'rate')
     is_share = name.endswith(shares) and 'full_minus' not in name
     assert ('logit' in one.method) == is_share or one.low is None
   # Pairs are clips: (1 - 2/3) and (1/2 - 1); the third has no second votes.
@@ -49,7 +54,13 @@ def test_the_primary_is_minus_the_best_other_condition():
   }
   found = humans.answer(made.corpus(np.arange(60) // 5, labels, votes=votes))
   assert found.primary == 'humans.full_minus_audio.accuracy'
-  assert found.families == [['humans.full_minus_text.accuracy']]
+  assert found.families == [
+    ['humans.full_minus_text.accuracy'],
+    [
+      'humans.text_vs_full.entropy_excess',
+      'humans.audio_vs_full.entropy_excess',
+    ],
+  ]
 
 
 def test_what_is_missing_is_said():
@@ -59,6 +70,7 @@ def test_what_is_missing_is_said():
   one = humans.answer(made.corpus([0, 1], [0, 1], votes=votes))
   skipped = one.skipped['humans.full_minus_other.accuracy']
   assert 'one condition only' in skipped
+  assert not [name for name in one.tables if name != 'humans']
   # What is answered in part is not skipped as a whole.
   assert 'question 5' not in one.skipped
   assert one.statistics['humans.text.accuracy'].estimate == 1
@@ -70,45 +82,434 @@ def test_what_is_missing_is_said():
   assert 'two votes' in lone.skipped['humans.text.gs']
 
 
-def test_votes_do_not_judge_themselves():
+def _simulated(random, shares, num_votes=7):
+  """Votes of 3 classes, drawn with probabilities (n, 3)."""
+  return random.multinomial(num_votes, shares)
+
+
+def _corpus(votes, labels, **changes):
+  groups = np.arange(len(labels)) * 30 // len(labels)
+  return made.corpus(groups, labels, votes=votes, **changes)
+
+
+@pytest.mark.parametrize('source', ['text+audio', 'text', ''])
+def test_votes_do_not_judge_themselves(source):
+  random = np.random.default_rng(1)
+  gold = random.integers(0, 3, 2000)
+  votes = {
+    name: _simulated(random, strength * np.eye(3)[gold] + (1 - strength) / 3, 9)
+    for name, strength in (('text', 0.3), ('text+audio', 0.4))
+  }
+  label = (votes[source] if source else sum(votes.values())).argmax(axis=1)
+  found = humans.answer(_corpus(votes, label))
+  name = 'humans.full_minus_text.accuracy'
+  assert found.primary == name
+  gain = found.statistics[name]
+  where = f'the votes on {source}' if source else 'all votes'
+  assert f'half of {where}, judging other votes only' in gain.method
+  assert '200 random halves' in gain.method
+  # What half of the votes make of new clips of each gold class, and how often
+  # a vote is equal to that.
+  strengths = {'text': 0.3, 'text+audio': 0.4}
+  expected = dict.fromkeys(strengths, 0.0)
+  for law in np.eye(3):
+    laws = {c: s * law + (1 - s) / 3 for c, s in strengths.items()}
+    half = sum(
+      random.multinomial(5, laws[condition], 50_000)
+      for condition in ([source] if source else strengths)
+    )
+    shares = np.bincount(half.argmax(axis=1), minlength=3) / 50_000
+    for condition in strengths:
+      expected[condition] += laws[condition] @ shares / 3
+  for row in found.tables['humans']:
+    name = f'humans.{row["condition"]}.accuracy_disjoint'
+    assert found.statistics[name].estimate == pytest.approx(
+      expected[row['condition']], abs=0.015
+    )
+    assert row['accuracy_disjoint'].name == name
+  assert gain.low < expected['text+audio'] - expected['text'] < gain.high
+  # The share of votes equal to the label as it is, is an echo.
+  echo = found.statistics[f'humans.{source or "text"}.accuracy'].estimate
+  assert echo > expected[source or 'text'] + 0.04
+
+
+def test_a_label_from_elsewhere_judges_all_votes():
   random = np.random.default_rng(1)
   votes = {
     name: random.multinomial(9, [0.5, 0.3, 0.2], 100)
     for name in ('text', 'text+audio')
   }
-  together = votes['text'] + votes['text+audio']
-  for made_from, says in (
-    (together, 'plurality of all votes'),
-    (votes['text'], 'plurality of the votes on text,'),
-    (votes['text+audio'], 'plurality of the votes on text+audio,'),
-  ):
-    label = made_from.argmax(axis=1)
-    found = humans.answer(made.corpus(np.arange(100) // 5, label, votes=votes))
-    assert says in found.skipped['humans.full_minus_text.accuracy']
-    assert 'question 5' not in found.skipped
-    assert found.primary is None
-    assert 'humans.text.accuracy' in found.statistics
-  # One label from elsewhere, or too few clips to tell, and they may.
+  label = votes['text'].argmax(axis=1)
+  assert humans.source_of_label(_corpus(votes, label)) == 'text'
+  # One label from elsewhere, or too few clips to tell.
   label[0] = (label[0] + 1) % 3
-  found = humans.answer(made.corpus(np.arange(100) // 5, label, votes=votes))
+  assert humans.source_of_label(_corpus(votes, label)) is None
+  found = humans.answer(_corpus(votes, label))
   assert found.primary == 'humans.full_minus_text.accuracy'
+  assert 'halves' not in found.statistics[found.primary].method
+  hits = [v[np.arange(100), label] / 9 for v in votes.values()]
+  assert found.statistics[found.primary].estimate == pytest.approx(
+    np.mean(hits[1] - hits[0])
+  )
   assert not humans.votes_made_label(votes['text'][:20], label[:20])
 
 
-def test_annotators_gain_from_both_modalities():
-  shared = pathlib.Path(__file__).parents[3] / 'shared/corpora/crema_d'
-  if not shared.exists():
-    pytest.skip(f'{shared} is not there')
-  found = humans.answer(corpus_lib.read(shared)).statistics
-  for condition, expected in (
-    ('audio', 0.400),
-    ('video', 0.574),
-    ('audio+video', 0.631),
+def test_one_other_condition_leaves_no_choice():
+  corpus, _ = made.study_input()
+  found = humans.answer(corpus)
+  for name in ('naive', 'split_half'):
+    reason = found.skipped[f'humans.full_minus_best_per_clip.{name}']
+    assert 'one condition beside text+audio' in reason
+  assert 'humans.hurt_share' in found.statistics
+  assert 'best_per_clip' not in found.tables
+
+
+def _three(random, num_clips=1500, num_votes=9):
+  """Three conditions, equal on every clip."""
+  labels = random.integers(0, 3, num_clips)
+  shares = random.dirichlet([1, 1, 1], num_clips) + np.eye(3)[labels]
+  return labels, {
+    name: _simulated(random, shares / 2, num_votes)
+    for name in ('text', 'audio', 'text+audio')
+  }
+
+
+def test_equal_conditions_have_no_gain_and_no_excess():
+  labels, votes = _three(np.random.default_rng(3))
+  found = humans.answer(_corpus(votes, labels))
+  value = found.statistics
+  best = 'humans.full_minus_best_per_clip'
+  assert value[f'{best}.naive'].high < 0
+  for name in ('text', 'audio'):
+    prefix = f'humans.{name}_vs_full'
+    excess = value[f'{prefix}.entropy_excess']
+    assert excess.low < 0 < excess.high
+    assert excess.high - excess.low < 0.1
+    # The gap itself is no sign of anything: uncertain clips differ more.
+    assert value[f'{prefix}.gs_difference'].low > 0.05
+    assert excess.estimate == pytest.approx(
+      value[f'{prefix}.gs_difference'].estimate
+      - value[f'{prefix}.control_gs_difference'].estimate
+    )
+    assert value[f'{prefix}.rate'].estimate == pytest.approx(
+      value[f'{prefix}.control_rate'].estimate, abs=0.03
+    )
+  for name in (f'{best}.split_half', 'humans.hurt_share'):
+    assert value[name].low < 0 < value[name].high
+
+
+def test_a_gain_on_each_clip_is_between_the_ends():
+  # On each clip one single condition is as good as the full one.
+  random = np.random.default_rng(4)
+  labels = random.integers(0, 3, 1500)
+  gold = np.eye(3)[labels]
+  first = random.random((1500, 1)) < 0.5
+  votes = {
+    name: _simulated(random, strength * gold + (1 - strength) / 3, 9)
+    for name, strength in (
+      ('text', np.where(first, 0.4, 0.2)),
+      ('audio', np.where(first, 0.2, 0.4)),
+      ('text+audio', 0.4),
+    )
+  }
+  found = humans.answer(_corpus(votes, labels))
+  best = 'humans.full_minus_best_per_clip'
+  assert found.statistics[f'{best}.naive'].high < 0
+  assert found.statistics[f'{best}.split_half'].low > 0
+  rows = found.tables['best_per_clip']
+  assert [row['chosen_by'] for row in rows] == [
+    'all votes',
+    'half of the votes',
+    '1 vote',
+    '2 votes',
+    '4 votes',
+    '8 votes',
+  ]
+  assert [row['biased'] for row in rows] == ['down'] + ['up'] * 5
+  curve = found.curves['best_per_clip']
+  assert curve['num_votes'] == sorted(curve['num_votes'])
+  assert curve['num_votes'][-1] == 8
+  split = [found.statistics[f'{best}.split_{k}'].estimate for k in (1, 2, 4, 8)]
+  assert split == sorted(split, reverse=True)
+
+
+def test_what_few_clips_could_show_has_no_row():
+  labels, votes = _three(np.random.default_rng(5), 200, 4)
+  found = humans.answer(_corpus(votes, labels))
+  names = [row['chosen_by'] for row in found.tables['best_per_clip']]
+  assert names == ['all votes', 'half of the votes', '1 vote', '2 votes']
+
+
+def test_a_planted_conflict_is_an_excess():
+  # Where text points elsewhere, annotators of both are torn between the two.
+  random = np.random.default_rng(6)
+  labels = random.integers(0, 3, 1500)
+  gold, other = np.eye(3)[labels], np.eye(3)[(labels + 1) % 3]
+  conflict = random.random((1500, 1)) < 0.3
+  clear = 0.85 * gold + 0.05
+  votes = {
+    'text': _simulated(random, np.where(conflict, 0.85 * other + 0.05, clear)),
+    'audio': _simulated(random, clear),
+    'text+audio': _simulated(
+      random, np.where(conflict, 0.45 * (gold + other) + 0.1 / 3, clear)
+    ),
+  }
+  found = humans.answer(_corpus(votes, labels))
+  value = found.statistics
+  assert value['humans.text_vs_full.entropy_excess'].low > 0.02
+  # Audio never conflicts: what it differs on, it differs on by chance.
+  assert value['humans.audio_vs_full.entropy_excess'].low < 0
+  corpus = _corpus(votes, labels)
+  told = section.section(study.build(corpus)).details
+  (said,) = [text for text in told if 'plurality' in text]
+  assert 'votes on text differs' in said
+  assert 'cross-modal' in said
+
+
+def test_pluralities_need_four_votes():
+  votes = {
+    'text': np.array([[1, 0, 0], [0, 2, 0]]),
+    'text+audio': np.array([[2, 1, 0], [1, 2, 0]]),
+  }
+  found = humans.answer(made.corpus([0, 1], [0, 1], votes=votes))
+  for name in ('rate', 'gs_difference', 'entropy_excess'):
+    reason = found.skipped[f'humans.text_vs_full.{name}']
+    assert reason == 'No clip has four votes on text+audio and one on text.'
+  assert 'humans_vs_full' not in found.tables
+
+
+def test_ceiling_and_reliability_are_means_over_clips():
+  corpus, _ = made.study_input()
+  found = humans.answer(corpus).statistics
+  votes = corpus.vote_counts('text')
+  assert found['humans.text.one_vote_ceiling'].estimate == pytest.approx(
+    halves.one_vote_ceiling(votes).mean()
+  )
+  reliability = found['humans.text.split_half_reliability']
+  assert reliability.estimate == pytest.approx(
+    halves.reliability(votes).mean(), abs=0.02
+  )
+  assert '200 random halves' in reliability.method
+
+
+def test_annotators_widen_the_intervals_of_agreement():
+  corpus, _ = made.study_input()
+  votes = corpus.votes
+  single = np.repeat(np.arange(len(votes.count)), votes.count)
+  annotators = np.array([f'a{i}' for i in range(9)])
+  # The same votes, of annotators who are known, one of whom always votes alike.
+  known = dataclasses.replace(
+    corpus,
+    votes=corpus_lib.Votes(
+      votes.clip[single],
+      votes.condition[single],
+      annotators[np.arange(len(single)) % 8 + (votes.label[single] == 0)],
+      votes.label[single],
+      np.ones(len(single), np.int64),
+    ),
+  )
+  plain, found = (humans.answer(c).statistics for c in (corpus, known))
+  assert plain.keys() == found.keys()
+  widened = 0
+  for name, one in found.items():
+    assert one.estimate == pytest.approx(plain[name].estimate)
+    if 'annotator' in one.method:
+      assert one.high - one.low > plain[name].high - plain[name].low
+      assert name.endswith(('alpha_nominal', 'kappa', 'ac1', 'gs', 'agreement'))
+      widened += 1
+  assert widened
+  figure = agreement.coefficients(3)['alpha_nominal']
+  chosen = known.votes.condition == 1
+  variance = agreement.annotator_variance(
+    figure,
+    known.groups,
+    known.votes.clip[chosen],
+    known.votes.annotator[chosen],
+    known.votes.label[chosen],
+    known.votes.count[chosen],
+    3,
+  )
+  name = 'humans.text+audio.alpha_nominal'
+  assert ('annotator' in found[name].method) == (variance > 0)
+  half = [(e[name].high - e[name].low) / 2 for e in (plain, found)]
+  # Both are as many standard errors wide.
+  assert half[1] > half[0] or variance == 0
+
+
+@given(seed=st.integers(0, 100))
+@settings(max_examples=5, deadline=None)
+def test_the_order_of_clips_does_not_matter(seed):
+  corpus, predictions = made.study_input(60, 6, 2, seed)
+  order = np.random.default_rng(seed).permutation(60)
+  again = dataclasses.replace(
+    corpus,
+    ids=corpus.ids[order],
+    groups=corpus.groups[order],
+    labels=corpus.labels[order],
+    votes=dataclasses.replace(
+      corpus.votes, clip=np.argsort(order)[corpus.votes.clip].astype(np.int32)
+    ),
+  )
+  moved = made.predictions(
+    {view: p[:, order] for view, p in predictions.probabilities.items()}
+  )
+  expected = humans.answer(corpus, predictions).statistics
+  found = humans.answer(again, moved).statistics
+  assert found.keys() == expected.keys()
+  for name, one in expected.items():
+    for field in ('estimate', 'low', 'high', 'p'):
+      value = getattr(one, field)
+      if value is not None:
+        assert getattr(found[name], field) == pytest.approx(value, abs=1e-9)
+
+
+def test_nothing_is_told_of_zero_of_too_few():
+  random = np.random.default_rng(7)
+  for num_votes in (0, 1, 2, 3):
+    votes = {
+      name: random.multinomial(num_votes, [0.4, 0.3, 0.3], 12)
+      for name in ('text', 'audio', 'text+audio')
+    }
+    votes['text'][0, 0] += 1
+    corpus = made.corpus(np.arange(12) // 3, np.arange(12) % 3, votes=votes)
+    found = study.build(corpus)
+    for one in found.statistics.values():
+      for value in one.figures().values():
+        assert value == value
+    assert all(reason.endswith('.') for reason in found.skipped.values())
+
+
+def test_annotators_gain_from_both_modalities(shared):
+  corpus = corpus_lib.read(shared / 'corpora/crema_d')
+  found = study.build(corpus)
+  value = found.statistics
+  for condition, accuracy, alpha in (
+    ('audio', 0.400, 0.281),
+    ('video', 0.574, 0.458),
+    ('audio+video', 0.631, 0.497),
   ):
-    one = found[f'humans.{condition}.accuracy']
-    assert round(one.estimate, 3) == expected
+    one = value[f'humans.{condition}.accuracy']
+    assert round(one.estimate, 3) == accuracy
     assert one.low < one.estimate < one.high
     assert '91 groups' in one.method
-  gain = found['humans.full_minus_video.accuracy']
+    one = value[f'humans.{condition}.alpha_nominal']
+    assert round(one.estimate, 3) == alpha
+  gain = value['humans.full_minus_video.accuracy']
   assert round(gain.estimate, 3) == 0.057
   assert gain.low > 0.045
+  pooled = [
+    value[f'humans.{c}.accuracy'].estimate for c in ('audio+video', 'video')
+  ]
+  assert round(pooled[0] - pooled[1], 4) == 0.0564
+  # Against the better single condition of each clip nothing is settled.
+  best = 'humans.full_minus_best_per_clip'
+  assert value[f'{best}.naive'].estimate == pytest.approx(-0.016, abs=5e-4)
+  assert value[f'{best}.split_half'].estimate == pytest.approx(0.038, abs=2e-3)
+  for k, gain in ((1, 0.076), (2, 0.055), (4, 0.037), (8, 0.026)):
+    one = value[f'{best}.split_{k}']
+    assert one.estimate == pytest.approx(gain, abs=7e-4)
+  assert value['humans.hurt_share'].low < 0.01
+  assert value['humans.hurt_share_naive'].estimate > 0.4
+  # Where the plurality of video differs, annotators of both are less certain;
+  # but as much so where their own votes differ.
+  video = 'humans.video_vs_full'
+  assert value[f'{video}.rate'].estimate == pytest.approx(0.36, abs=0.01)
+  assert value[f'{video}.control_rate'].estimate == pytest.approx(
+    0.31, abs=0.01
+  )
+  gap = value[f'{video}.gs_difference']
+  control = value[f'{video}.control_gs_difference']
+  assert gap.low > 0.15
+  assert gap.estimate == pytest.approx(control.estimate, abs=0.02)
+  assert value[f'{video}.entropy_excess'].high < 0.01
+  told = section.section(found)
+  assert '5.7 points' in told.finding
+  said = ' '.join(told.details)
+  assert 'cross-modal' not in said
+  assert 'not settled' in said
+
+
+def _told(found, **changes):
+  """The section's sentences, with the intervals of some statistics changed."""
+  statistics = dict(found.statistics)
+  for name, ends in changes.items():
+    statistics[name] = dataclasses.replace(
+      statistics[name], estimate=sum(ends) / 2, low=ends[0], high=ends[1]
+    )
+  told = section.section(dataclasses.replace(found, statistics=statistics))
+  return ' '.join((told.finding, *told.details))
+
+
+def test_sentences_are_not_stronger_than_intervals():
+  labels, votes = _three(np.random.default_rng(3), 600)
+  found = study.build(_corpus(votes, labels))
+  best = 'humans.full_minus_best_per_clip'
+  naive, split = f'{best}.naive', f'{best}.split_half'
+  open_, above, below = (-0.02, 0.03), (0.01, 0.03), (-0.03, -0.01)
+  settled, gains, loses = 'is not settled', 'gain even over', 'lose against'
+  for ends, says, says_not in (
+    ({naive: below, split: above}, settled, loses),
+    ({naive: open_, split: above}, settled, loses),
+    ({naive: above, split: above}, gains, settled),
+    ({naive: below, split: open_}, settled, loses),
+    ({naive: below, split: below}, loses, settled),
+  ):
+    (said,) = [
+      text
+      for text in _told(found, **ends).split('. ')
+      if 'best other condition of each clip' in text
+    ]
+    assert says in said
+    assert says_not not in said
+  for ends, says in (
+    (open_, 'by chance is not settled'),
+    (above, 'and net of chance, this repeats'),
+    (below, 'but this does not repeat'),
+  ):
+    assert says in _told(found, **{'humans.hurt_share': ends})
+  # Of two conditions, that with the larger excess is told.
+  text, audio = (
+    f'humans.{c}_vs_full.entropy_excess' for c in ('text', 'audio')
+  )
+  assert text in found.statistics
+  for ends, says in (
+    (above, 'cross-modal'),
+    (open_, 'is more than where two samples'),
+    (below, 'modalities do not explain it'),
+  ):
+    said = _told(found, **{text: ends, audio: ends})
+    assert says in said
+    assert ('cross-modal' in said) == (ends == above)
+
+
+def test_models_are_told_as_far_as_is_known():
+  corpus, predictions = made.study_input()
+  models = humans.answer(corpus, predictions)
+  found = study.build(corpus, predictions)
+  rows = filled(models.tables['humans_and_models'], models.statistics)
+  found = dataclasses.replace(
+    found,
+    statistics=models.statistics,
+    tables=dict(found.tables) | {'humans_and_models': rows},
+  )
+  name = 'humans.models.one_minus_gold_probability.spearman'
+  for ends, says in (
+    ((0.1, 0.2), 'Models find the same clips hard as humans: Spearman’s'),
+    ((-0.1, 0.2), 'Whether models find the same clips hard as humans is not'),
+    ((-0.2, -0.1), 'Models find those clips easy'),
+  ):
+    assert says in _told(found, **{name: ends})
+  captions = [show.caption for show in section.section(found).shows]
+  assert any('Spearman' in caption for caption in captions)
+
+
+def test_a_label_of_votes_is_said_to_be_one():
+  labels, votes = _three(np.random.default_rng(3), 600)
+  label = votes['text+audio'].argmax(axis=1)
+  told = section.section(study.build(_corpus(votes, label)))
+  assert 'equal a label made of other votes' in told.finding
+  assert 'made anew of half' in told.limits[0]
+  assert 'label made of other votes' in told.shows[0].caption
+  told = section.section(study.build(_corpus(votes, labels)))
+  assert 'equal the label' in told.finding
+  assert 'made anew' not in told.limits[0]

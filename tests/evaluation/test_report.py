@@ -381,7 +381,14 @@ def test_answer_tells_more_where_few_questions_are_answered():
 
 def test_sections_come_in_order_with_data_first():
   keys = [section(full_study()).key for section in sections.ALL]
-  assert keys == ['data', 'views', 'disagreement', 'ambiguity', 'humans']
+  assert keys == [
+    'data',
+    'views',
+    'disagreement',
+    'ambiguity',
+    'humans',
+    'diagnosis',
+  ]
   page = report.render(full_study())
   places = [page.index(f'<section id="{key}"') for key in keys]
   assert places == sorted(places)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from empathy.evaluation.sections import (
   ambiguity,
   data,
+  diagnosis,
   disagreement,
   humans,
   views,
@@ -24,4 +25,5 @@ ALL: tuple[Callable[[Study], Section], ...] = (
   disagreement.section,
   ambiguity.section,
   humans.section,
+  diagnosis.section,
 )

@@ -3,7 +3,7 @@
 import dataclasses
 
 from empathy.evaluation import plots, wording
-from empathy.evaluation.sections import parts
+from empathy.evaluation.sections import humans_by_clip, parts
 from empathy.evaluation.study import Study
 
 
@@ -18,19 +18,21 @@ def section(study: Study) -> parts.Section:
   rows = study.tables.get('humans') or []
   if not rows:
     return dataclasses.replace(base, skipped=parts.skipped(study, 5))
+  full = str(study.info.get('full_condition'))
+  anew = f'humans.{full}.accuracy_disjoint' in study.statistics
   accuracy = {
-    row['condition']: study.statistics[f'humans.{row["condition"]}.accuracy']
+    row['condition']: study.statistics[name]
     for row in rows
-    if f'humans.{row["condition"]}.accuracy' in study.statistics
+    if (name := _accuracy(row['condition'], anew)) in study.statistics
   }
-  full = study.info.get('full_condition')
+  equal = 'equal a label made of other votes' if anew else 'equal the label'
   gain = parts.primary(study, 5)
   other = _condition_of(study.primaries.get(5, ''))
   others = [condition for condition in accuracy if condition != full]
-  notes = parts.skip_notes(study, r'humans\.full_minus_.*')
+  notes = parts.skip_notes(study, r'humans\.full_minus_[^.]*\.accuracy')
   finding, details = '', ()
   if full in accuracy:
-    finding = f'{wording.capital(_of_votes(full, accuracy))} equal the label'
+    finding = f'{wording.capital(_of_votes(full, accuracy))} {equal}'
     if gain:
       finding = wording.claim(
         finding,
@@ -45,11 +47,12 @@ def section(study: Study) -> parts.Section:
       details = (f'{wording.capital(wording.listing(told))} do.',)
   elif accuracy:
     told = [_of_votes(c, accuracy) for c in accuracy]
-    finding = f'{wording.capital(wording.listing(told))} equal the label'
+    finding = f'{wording.capital(wording.listing(told))} {equal}'
+  details += humans_by_clip.sentences(study, full)
   details += _agreement(study, full)
   answer = details
   if finding:
-    # Why nothing is compared belongs to the finding: it may be an echo.
+    # Why nothing is compared belongs to the finding.
     answer = (' '.join((finding + '.', *notes)), *details)
     told = parts.with_p(finding, gain) if gain else finding + '.'
     finding, notes = ' '.join((told, *notes)), ()
@@ -60,12 +63,18 @@ def section(study: Study) -> parts.Section:
     details=(*details, *notes),
     primary=parts.primary_row(gain, base.title, f'{full} − {other}'),
     shows=(
-      *_figure(accuracy),
-      _table(study, rows),
+      *_figure(accuracy, anew),
+      *_tables(study, rows, anew),
+      *humans_by_clip.shows(study, full),
       *_agreement_table(study, rows),
     ),
-    limits=_limits(study),
+    limits=_limits(study, anew),
   )
+
+
+def _accuracy(condition: str, anew: bool) -> str:
+  """The share of votes equal to the label, or to one made of other votes."""
+  return f'humans.{condition}.accuracy{"_disjoint" if anew else ""}'
 
 
 def _condition_of(name: str) -> str:
@@ -88,21 +97,33 @@ def _agreement(study: Study, full: str | None) -> tuple[str, ...]:
   )
 
 
-def _limits(study: Study) -> tuple[str, ...]:
+def _limits(study: Study, anew: bool) -> tuple[str, ...]:
   label = study.info.get('label')
   meaning = f'The label is: {label}. ' if label else ''
+  meaning += 'A vote that differs from it need not be wrong'
+  if anew:
+    source = (
+      f'{meaning}. As it was made from votes, it is made anew of half of them, '
+      'many times over, and judges the other votes. Fewer votes make a less '
+      'reliable label, so that shares and differences come out smaller than '
+      'against the label of all votes.'
+    )
+  else:
+    source = (
+      f'{meaning}, and where a label was made from the votes of one condition, '
+      'that condition is favoured.'
+    )
   return (
-    f'{meaning}A vote that differs from it need not be wrong, and where a '
-    'label was made from the votes of one condition, that condition is '
-    'favoured.',
-    'The intervals of agreement speak of these annotators: they do not cover '
-    'how far others would agree.',
+    source,
+    'The intervals speak of these annotators, except those of agreement where '
+    'it is known who voted: those cover other annotators like them.',
     'The differences are between conditions, averaged over all clips; they do '
     'not say that more modalities help on every clip.',
+    *humans_by_clip.limits(study),
   )
 
 
-def _figure(accuracy) -> tuple[parts.Figure, ...]:
+def _figure(accuracy, anew: bool) -> tuple[parts.Figure, ...]:
   if not accuracy:
     return ()
   rows = [
@@ -113,10 +134,11 @@ def _figure(accuracy) -> tuple[parts.Figure, ...]:
     )
     for condition, estimate in accuracy.items()
   ]
+  label = 'a label made of other votes' if anew else 'the label'
   return (
     parts.Figure(
       caption=(
-        'Share of votes equal to the label by what the annotators perceived'
+        f'Share of votes equal to {label} by what the annotators perceived'
         f'{parts.with_interval(accuracy.values(), ", ")}. '
         f'{parts.n_clips(accuracy.values())}'
       ),
@@ -133,7 +155,7 @@ def _figure(accuracy) -> tuple[parts.Figure, ...]:
   )
 
 
-def _table(study, rows) -> parts.Table:
+def _tables(study, rows, anew: bool) -> tuple[parts.Table, ...]:
   def figure(key, heading, show):
     return parts.figure_column(
       key, heading, show, lambda r: f'humans.{r["condition"]}.{key}'
@@ -143,16 +165,38 @@ def _table(study, rows) -> parts.Table:
     return f'humans.full_minus_{row["condition"]}.accuracy'
 
   itself = 'The full condition has only itself to be compared with.'
-  columns = (
-    parts.Column('condition', lambda r: str(r['condition']), kind='text'),
-    parts.Column('clips', lambda r: wording.count(r['num_clips'])),
-    parts.Column('votes', lambda r: wording.count(r['num_votes'])),
-    *parts.interval_columns(
+  condition = parts.Column(
+    'condition', lambda r: str(r['condition']), kind='text'
+  )
+  equal = (
+    (
+      figure('accuracy', 'equal label, %', wording.hundredths),
+      *parts.interval_columns(
+        study,
+        'accuracy_disjoint',
+        'of other votes, %',
+        lambda r: _accuracy(r['condition'], anew),
+      ),
+    )
+    if anew
+    else parts.interval_columns(
       study,
       'accuracy',
       'equal label, %',
-      lambda r: f'humans.{r["condition"]}.accuracy',
-    ),
+      lambda r: _accuracy(r['condition'], anew),
+    )
+  )
+  caption = 'Votes equal to the label by condition'
+  if anew:
+    caption += (
+      ': the label as it is, of which some votes are the echo, and made anew '
+      'of votes that it does not judge, to which the gain belongs'
+    )
+  columns = (
+    condition,
+    parts.Column('clips', lambda r: wording.count(r['num_clips'])),
+    parts.Column('votes', lambda r: wording.count(r['num_votes'])),
+    *equal,
     *parts.interval_columns(
       study,
       'full_minus',
@@ -162,15 +206,30 @@ def _table(study, rows) -> parts.Table:
       reason=itself,
     ),
     *parts.p_columns(minus, itself),
+  )
+  certain = (
+    condition,
     figure('gs', 'GS', wording.number),
     figure('entropy', 'entropy, nats', wording.number),
+    figure('one_vote_ceiling', 'one vote, %', wording.hundredths),
+    figure('split_half_reliability', 'halves, %', wording.hundredths),
   )
-  return parts.table(
-    study,
-    'Votes by condition; grey where the interval of a difference includes '
-    'zero.',
-    rows,
-    columns,
+  return (
+    parts.table(
+      study,
+      f'{caption}. Grey where the interval of a difference includes zero.',
+      rows,
+      columns,
+    ),
+    parts.table(
+      study,
+      'How certain the votes are: how often two of a clip differ (GS), their '
+      'entropy, how often a vote equals the plurality of the clip’s other '
+      'votes (as often as one more annotator is right about a label made by '
+      'votes), and how often the pluralities of two halves are the same.',
+      rows,
+      certain,
+    ),
   )
 
 

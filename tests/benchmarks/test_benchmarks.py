@@ -1,0 +1,34 @@
+"""The benchmarks run; how fast they are is for them to say."""
+
+import pathlib
+import subprocess
+import sys
+
+_FOLDER = pathlib.Path(__file__).parent
+
+
+def test_agreement_prints_its_table():
+  done = subprocess.run(
+    [sys.executable, _FOLDER / 'agreement.py', '--small'],
+    check=True,
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  lines = done.stdout.splitlines()
+  starts = [
+    *('100 resamples of nominal alpha', 'krippendorff of a table') * 2,
+    'krippendorff of counts, 100 clips',
+    'nominal alpha, 10,000 clips x 6 classes, int64',
+    'nominal alpha, 10,000 clips x 6 classes, int32',
+    'interval alpha, 10,000 ratings',
+    'ordinal alpha, 10,000 ratings',
+    'nominal alpha, 10,000 ratings',
+    'ratio alpha, 10,000 ratings',
+    'annotator variance of alpha, 10,000 votes',
+  ]
+  for start in starts:
+    found = [line for line in lines if line.startswith(start)]
+    assert len(found) >= starts.count(start), (start, done.stdout)
+  sizes = [line.split()[0] for line in lines if line[:1] == ' ']
+  assert sizes == ['clips', '10', '100', '1,000'] * 2

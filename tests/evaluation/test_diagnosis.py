@@ -1,0 +1,490 @@
+"""Question 6 against scikit-learn, simulated truth and loops."""
+
+import dataclasses
+import functools
+import re
+import xml.etree.ElementTree
+
+import made
+import numpy as np
+import pytest
+from scipy import special
+from sklearn import linear_model, metrics
+
+from empathy.evaluation import (
+  ambiguity,
+  diagnosis,
+  disagreement,
+  resampling,
+)
+from empathy.evaluation import study as study_lib
+from empathy.evaluation.findings import Estimate, filled
+from empathy.evaluation.sections import diagnosis as section_lib
+
+_FULL = 'text+audio'
+_PRIMARY = 'diagnosis.combined.auroc_minus_confidence'
+
+
+@pytest.fixture(autouse=True, scope='module')
+def few_draws():
+  """Figures do not depend on how often groups are drawn."""
+  few = functools.partial(resampling.sample, num_resamples=199)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(resampling, 'sample', few)
+    yield
+
+
+def _answer(corpus, predictions):
+  signals = disagreement.signals(predictions, _FULL)
+  return diagnosis.answer(corpus, predictions, signals), signals
+
+
+@pytest.fixture(scope='module')
+def asked():
+  corpus, predictions = made.study_input(300, 12, 3, seed=3)
+  found, signals = _answer(corpus, predictions)
+  mean = predictions.probabilities[_FULL].mean(axis=0)
+  return corpus, found, signals, mean.argmax(axis=1) != corpus.labels
+
+
+def test_each_signal_is_judged_as_by_scikit_learn(asked):
+  corpus, found, signals, wrong = asked
+  votes = ambiguity.speaking_votes(corpus)[0]
+  calm = ~(3 * votes.max(axis=1) < 2 * votes.sum(axis=1))
+  assert 0 < calm.sum() < len(calm)
+  confidence = metrics.roc_auc_score(wrong, signals['one_minus_confidence'])
+  value = {name: e.estimate for name, e in found.statistics.items()}
+  assert value['diagnosis.error_rate'] == pytest.approx(wrong.mean())
+  for name, signal in signals.items():
+    signal = np.round(signal, 12)
+    expected = {
+      'auroc_error': metrics.roc_auc_score(wrong, signal),
+      'auroc_error_uncontested': metrics.roc_auc_score(
+        wrong[calm], signal[calm]
+      ),
+      'average_precision': metrics.average_precision_score(wrong, signal),
+    }
+    if name != 'one_minus_confidence':
+      expected['auroc_error_minus_confidence'] = (
+        expected['auroc_error'] - confidence
+      )
+    for figure, number in expected.items():
+      assert value[f'diagnosis.{name}.{figure}'] == pytest.approx(
+        number, abs=1e-9
+      ), (name, figure)
+  assert 'diagnosis.one_minus_confidence.auroc_error_minus_confidence' not in (
+    found.statistics
+  )
+
+
+def test_risk_coverage_and_review_by_sorting(asked):
+  _, found, signals, wrong = asked
+  n = len(wrong)
+  for name in ('one_minus_confidence', 'full_jsd'):
+    signal = signals[name]
+    assert len(np.unique(signal)) == n
+    order = np.argsort(signal)
+    risks = np.cumsum(wrong[order]) / np.arange(1, n + 1)
+    ideal = np.cumsum(np.sort(wrong)) / np.arange(1, n + 1)
+    prefix = f'diagnosis.{name}'
+    statistics = found.statistics
+    assert statistics[f'{prefix}.aurc'].estimate == pytest.approx(risks.mean())
+    assert statistics[f'{prefix}.e_aurc'].estimate == pytest.approx(
+      risks.mean() - ideal.mean()
+    )
+    top = wrong[order[-n // 10 :]].sum() / wrong.sum()
+    assert statistics[f'{prefix}.errors_found_at_10'].estimate == pytest.approx(
+      top
+    )
+    if name in found.curves['risk_coverage']:
+      curve = found.curves['risk_coverage']
+      np.testing.assert_allclose(
+        curve[name],
+        [risks[round(c * n) - 1] for c in curve['coverage']],
+      )
+      curve = found.curves['review_budget']
+      np.testing.assert_allclose(
+        curve[name],
+        [
+          wrong[order[n - round(b * n) :]].sum() / wrong.sum()
+          for b in curve['budget']
+        ],
+      )
+  differ = signals['any_disagreement'] > 0
+  least = np.argsort(-signals['one_minus_confidence'])[: differ.sum()]
+  assert found.statistics[
+    'diagnosis.any_disagreement.precision_minus_confidence'
+  ].estimate == pytest.approx(wrong[differ].mean() - wrong[least].mean())
+
+
+def test_curves_have_their_landmarks(asked):
+  _, found, signals, wrong = asked
+  rate = wrong.mean()
+  review, risk = (
+    found.curves[name] for name in ('review_budget', 'risk_coverage')
+  )
+  assert review['num_clips'] == risk['num_clips'] == len(wrong)
+  assert len(review['budget']) == 51
+  names = review.keys() - {'num_clips', 'budget'}
+  assert names == risk.keys() - {'num_clips', 'coverage'}
+  assert names > {'combined', 'disagreement_first', 'seed_mutual_information'}
+  np.testing.assert_allclose(review['random'], review['budget'])
+  np.testing.assert_allclose(risk['random'], rate)
+  np.testing.assert_allclose(
+    review['oracle'], np.minimum(np.array(review['budget']) / rate, 1)
+  )
+  for name in names:
+    assert review[name][0] == 0
+    assert review[name][-1] == pytest.approx(1)
+    assert risk[name][-1] == pytest.approx(rate)
+    assert (np.diff(review[name]) >= 0).all()
+    # Of what is looked at and what is left, one gives the other.
+    share = np.array(review['budget'][:-1])
+    left = (1 - np.array(review[name][:-1])) * rate / (1 - share)
+    np.testing.assert_allclose(risk[name][::-1], left, atol=1e-12)
+  # Clips on which views disagree come first, whatever the confidence.
+  order = np.lexsort(
+    (-signals['one_minus_confidence'], -signals['any_disagreement'])
+  )
+  found = np.concatenate([[0], np.cumsum(wrong[order])]) / wrong.sum()
+  np.testing.assert_allclose(
+    review['disagreement_first'],
+    [found[round(share * len(wrong))] for share in review['budget']],
+  )
+
+
+def test_the_adjusted_difference_is_among_clips_alike(asked):
+  corpus, found, signals, wrong = asked
+  predictions = made.study_input(300, 12, 3, seed=3)[1]
+  mean = predictions.probabilities[_FULL].mean(axis=0)
+  stratum = ambiguity.strata(mean)
+  design = np.column_stack(
+    [signals['any_disagreement'], stratum[:, None] == np.unique(stratum)]
+  ).astype(float)
+  expected = np.linalg.lstsq(design, wrong.astype(float), rcond=None)[0][0]
+  assert found.statistics[
+    'diagnosis.any_disagreement.adjusted'
+  ].estimate == pytest.approx(expected, abs=1e-9)
+  del corpus
+
+
+@pytest.mark.parametrize('strength', [1.0, 30.0])
+def test_the_fit_is_that_of_scikit_learn(strength):
+  random = np.random.default_rng(0)
+  design = random.normal(0, 1, (200, 2))
+  # At a strength of 30 the outcomes are all but separated.
+  outcome = random.random(200) < special.expit(strength * (design[:, 0] + 0.3))
+  expected = linear_model.LogisticRegression(C=1.0, tol=1e-12, max_iter=10_000)
+  expected.fit(design, outcome)
+  np.testing.assert_allclose(
+    diagnosis.logistic(design, outcome),
+    [*expected.intercept_, *expected.coef_[0]],
+    atol=1e-6,
+  )
+
+
+def test_a_fold_is_scored_by_the_others_only():
+  random = np.random.default_rng(1)
+  columns = np.column_stack(
+    [random.normal(0, 3, 120), random.random(120) < 0.4]
+  )
+  outcome = random.random(120) < special.expit(columns[:, 0] / 3)
+  fold = random.integers(0, 4, 120)
+  found = diagnosis.out_of_fold(columns, outcome, fold)
+  own = fold == 2
+  changed = diagnosis.out_of_fold(columns, outcome ^ own, fold)
+  np.testing.assert_array_equal(changed[own], found[own])
+  assert (changed[~own] != found[~own]).all()
+  mean, scale = columns[~own].mean(axis=0), columns[~own].std(axis=0)
+  model = linear_model.LogisticRegression(C=1.0, tol=1e-12, max_iter=10_000)
+  model.fit((columns[~own] - mean) / scale, outcome[~own])
+  np.testing.assert_allclose(
+    found[own],
+    model.decision_function((columns[own] - mean) / scale),
+    atol=1e-6,
+  )
+
+
+def _detectors(random, effect, num_clips=400, num_groups=16):
+  """Confidence, disagreement that is set oftener where it is low, and errors.
+
+  Folds differ in how sure their models are, groups in how hard they are.
+  """
+  group = random.integers(0, num_groups, num_clips)
+  group[:num_groups] = np.arange(num_groups)
+  fold = group % 5
+  sure = np.exp(random.normal(0, 0.3, 5))[fold]
+  doubt = random.normal(0, 1.2, num_clips)
+  hard, unlike = random.normal(0, 0.5, (2, num_groups))
+  disagree = random.random(num_clips) < special.expit(
+    0.8 * doubt + unlike[group]
+  )
+  wrong = random.random(num_clips) < special.expit(
+    -0.8 + doubt + effect * disagree + hard[group]
+  )
+  return group, fold, special.expit(sure * doubt - 1), disagree, wrong
+
+
+def _gains(effect, number):
+  random = np.random.default_rng(2)
+  found = []
+  for _ in range(number):
+    group, fold, doubt, disagree, wrong = _detectors(random, effect)
+    sample = resampling.sample(group, num_resamples=399)
+    found.append(diagnosis.gain(sample, doubt, disagree, wrong, fold)[0])
+  return found
+
+
+def test_disagreement_that_tells_nothing_adds_nothing():
+  found = _gains(0.0, 150)
+  mean = np.mean([gain.estimate for gain in found])
+  # A weight fitted to noise costs a little, and is never taken for a gain: at
+  # 5 %, fifteen of 150 would be a false alarm of one in a hundred.
+  assert -0.006 < mean < 0
+  assert sum(gain.p is not None and gain.p <= 0.05 for gain in found) < 15
+  assert all(gain.p in (None, 1.0) for gain in found if gain.estimate <= 0)
+
+
+def test_disagreement_that_tells_something_is_found():
+  found = _gains(2.0, 40)
+  assert np.mean([gain.estimate for gain in found]) > 0.03
+  assert np.mean([gain.p <= 0.05 for gain in found]) > 0.8
+
+
+def test_the_combination_takes_the_folds_of_the_predictions():
+  corpus, predictions = made.study_input(300, 12, 3, seed=3)
+  found, signals = _answer(corpus, predictions)
+  mean = predictions.probabilities[_FULL].mean(axis=0)
+  wrong = mean.argmax(axis=1) != corpus.labels
+  doubt = special.logit(signals['one_minus_confidence'])
+  both = np.column_stack([doubt, signals['any_disagreement']])
+  fold = predictions.folds[_FULL][0]
+  assert len(np.unique(fold)) == 3
+  figures = [
+    metrics.roc_auc_score(wrong, diagnosis.out_of_fold(columns, wrong, fold))
+    for columns in (both, both[:, :1])
+  ]
+  assert found.statistics[_PRIMARY].estimate == pytest.approx(
+    figures[0] - figures[1], abs=1e-9
+  )
+  assert found.statistics[
+    'diagnosis.combined.auroc_error'
+  ].estimate == pytest.approx(figures[0], abs=1e-9)
+  votes = ambiguity.speaking_votes(corpus)[0]
+  divided = ambiguity.contested(votes)
+  figures = [
+    metrics.roc_auc_score(
+      divided, diagnosis.out_of_fold(columns, divided, fold)
+    )
+    for columns in (both, both[:, :1])
+  ]
+  assert found.statistics[
+    'diagnosis.combined.auroc_contested_minus_confidence'
+  ].estimate == pytest.approx(figures[0] - figures[1], abs=1e-9)
+
+
+@pytest.mark.parametrize('fold', ['one', 'across groups', 'seeds apart'])
+def test_folds_that_do_not_serve_are_made_anew_by_group(fold, monkeypatch):
+  corpus, predictions = made.study_input(120, 12)
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  folds = np.tile(groups % 3, (3, 1))
+  if fold == 'one':
+    folds = np.zeros_like(folds)
+  elif fold == 'across groups':
+    folds = np.tile(np.arange(120) % 3, (3, 1))
+  else:
+    folds[1] = (folds[1] + 1) % 3
+  predictions = dataclasses.replace(
+    predictions, folds=dict(predictions.folds) | {_FULL: folds}
+  )
+  taken = []
+  fit = diagnosis.out_of_fold
+
+  def note(columns, outcome, fold):
+    taken.append(fold)
+    return fit(columns, outcome, fold)
+
+  monkeypatch.setattr(diagnosis, 'out_of_fold', note)
+  _answer(corpus, predictions)
+  assert taken
+  for fold in taken:
+    assert len(np.unique(fold)) == 10
+    for group in range(12):
+      assert len(np.unique(fold[groups == group])) == 1
+
+
+def test_families_and_the_primary(asked):
+  _, found, signals, _ = asked
+  assert found.primary == _PRIMARY
+  assert found.statistics[_PRIMARY].p is not None
+  names = {name for family in found.families for name in family}
+  with_p = {name for name, e in found.statistics.items() if e.p is not None}
+  assert with_p - names == {_PRIMARY}
+  assert len(names) == sum(map(len, found.families))
+  rows = filled(found.tables['diagnosis'], found.statistics)
+  assert [row['signal'] for row in rows[:3]] == [
+    'combined',
+    'any_disagreement',
+    'one_minus_confidence',
+  ]
+  assert {row['signal'] for row in rows} == {'combined', *signals}
+  for row in rows:
+    assert row['num_clips'] == 300
+    assert row['auroc_error_low'] < row['auroc_error'] < row['auroc_error_high']
+    for value in row.values():
+      assert value is None or value == value
+
+
+def test_clips_that_a_view_does_not_predict_are_left_out():
+  corpus, predictions = made.study_input(200, 10, seed=5)
+  cut = {v: p.copy() for v, p in predictions.probabilities.items()}
+  cut['text'][:, :20] = np.nan
+  cut[_FULL][:, 190:] = np.nan
+  labels = corpus.labels.copy()
+  labels[180:185] = -1
+  corpus = dataclasses.replace(corpus, labels=labels)
+  predictions = made.predictions(cut, folds=predictions.folds[_FULL][0])
+  found, signals = _answer(corpus, predictions)
+  number = {
+    row['signal']: row['num_clips'] for row in found.tables['diagnosis']
+  }
+  assert number['text_jsd'] == 200 - 20 - 10 - 5
+  assert number['entropy'] == 200 - 10 - 5
+  there = np.ones(200, bool)
+  there[:20] = there[180:185] = there[190:] = False
+  wrong = cut[_FULL].mean(axis=0).argmax(axis=1) != labels
+  expected = metrics.roc_auc_score(
+    wrong[there], signals['text_jsd'][there]
+  ) - metrics.roc_auc_score(
+    wrong[there], signals['one_minus_confidence'][there]
+  )
+  paired = found.statistics['diagnosis.text_jsd.auroc_error_minus_confidence']
+  assert paired.estimate == pytest.approx(expected, abs=1e-9)
+  assert paired.n == there.sum()
+
+
+def test_what_is_missing_is_said():
+  corpus, predictions = made.study_input(120, 8)
+  probabilities = dict(predictions.probabilities)
+
+  def skipped(corpus, probabilities):
+    found, _ = _answer(corpus, made.predictions(probabilities))
+    for name, estimate in found.statistics.items():
+      for value in (estimate.estimate, estimate.low, estimate.high, estimate.p):
+        assert value is None or np.isfinite(value), name
+    return found.skipped
+
+  without = dataclasses.replace(corpus, votes=None)
+  said = skipped(without, probabilities)
+  assert 'no votes' in said['diagnosis.uncontested']
+  assert 'question 6' not in said
+  one = {view: p[:1] for view, p in probabilities.items()}
+  assert 'one seed' in skipped(corpus, one)['diagnosis.seed_mutual_information']
+  alone = {_FULL: probabilities[_FULL]}
+  assert 'single modality' in skipped(corpus, alone)[_PRIMARY]
+  gold = np.eye(3)[corpus.labels] * 0.7 + 0.1
+  right = probabilities | {_FULL: np.tile(gold, (3, 1, 1))}
+  assert 'right on every' in skipped(corpus, right)['question 6']
+  other = np.roll(gold, 1, axis=1)
+  wrong = probabilities | {_FULL: np.tile(other, (3, 1, 1))}
+  assert 'wrong on every' in skipped(corpus, wrong)['question 6']
+  unlabelled = dataclasses.replace(corpus, labels=np.full(120, -1))
+  assert 'label' in skipped(unlabelled, probabilities)['question 6']
+  same = dataclasses.replace(corpus, groups=np.full(120, 'one'))
+  assert 'two groups' in skipped(same, probabilities)[_PRIMARY]
+  blind = {view: p.copy() for view, p in probabilities.items()}
+  blind['text'][:] = np.nan
+  assert 'signal' in skipped(corpus, blind)['diagnosis.text_jsd']
+  full = made.predictions({'text': probabilities['text']})
+  found = diagnosis.answer(corpus, full, {})
+  assert 'full view' in found.skipped['question 6']
+
+
+def test_clips_without_groups_are_judged_too():
+  corpus, predictions = made.study_input(120, 8)
+  corpus = dataclasses.replace(corpus, groups=corpus.ids)
+  found, _ = _answer(corpus, predictions)
+  assert 'unclustered' in found.statistics[_PRIMARY].method
+  assert found.statistics['diagnosis.entropy.aurc'].low is not None
+
+
+def _study(found, corpus, predictions):
+  study = study_lib.build(corpus, predictions)
+  return dataclasses.replace(
+    study,
+    statistics={**study.statistics, **found.statistics},
+    skipped={**study.skipped, **found.skipped},
+    primaries={**study.primaries, 6: found.primary},
+    tables={
+      **study.tables,
+      **{k: filled(v, found.statistics) for k, v in found.tables.items()},
+    },
+    curves={**study.curves, **found.curves},
+  )
+
+
+@pytest.fixture(scope='module')
+def study():
+  corpus, predictions = made.study_input(150, 10, seed=3)
+  return _study(_answer(corpus, predictions)[0], corpus, predictions)
+
+
+@pytest.mark.parametrize(
+  ('low', 'high', 'says', 'not_says'),
+  [
+    (0.01, 0.03, 'more often than confidence alone', 'adds nothing'),
+    (-0.03, -0.01, 'adds nothing that confidence does not tell', 'hint'),
+    (-0.01, 0.03, 'not settled', 'alone'),
+  ],
+)
+def test_the_finding_is_as_strong_as_its_interval(
+  study, low, high, says, not_says
+):
+  p = 1.0 if high < 0 else 0.01
+  gain = Estimate((low + high) / 2, low, high, 0.95, p, p, 150, 'made')
+  changed = dataclasses.replace(
+    study, statistics={**study.statistics, _PRIMARY: gain}
+  )
+  section = section_lib.section(changed)
+  assert says in section.finding
+  assert not_says not in section.finding
+  assert f'{abs(50 * (low + high)):.1f} points' in section.finding
+  assert section.primary.marks[0].faint == (low < 0 < high)
+
+
+def test_the_section_shows_what_the_study_holds(study):
+  section = section_lib.section(study)
+  told = study.statistics['diagnosis.one_minus_confidence.errors_found_at_10']
+  assert any(
+    f'{100 * told.estimate:.1f} %' in sentence and 'tenth' in sentence
+    for sentence in section.details
+  )
+  forest, curves, detectors, ranking = section.shows
+  assert len(detectors.rows) == len(ranking.rows)
+  assert len(curves.panels) == 2
+  for figure in (forest, curves):
+    assert 'n = 150 clips' in figure.caption
+    for panel in figure.panels:
+      for svg in panel:
+        xml.etree.ElementTree.fromstring(svg)
+        assert not re.search(r'\bnan\b|inf\b', svg)
+  assert any('share votes' in sentence for sentence in section.limits)
+
+
+def test_a_study_without_the_question_says_why(study):
+  bare = dataclasses.replace(
+    study,
+    tables={},
+    primaries={},
+    skipped={'question 6': 'There are no predictions.'},
+  )
+  assert section_lib.section(bare).skipped == 'There are no predictions.'
+  # Without single views there is confidence alone to tell of.
+  corpus, predictions = made.study_input(150, 10, seed=3)
+  alone = made.predictions({_FULL: predictions.probabilities[_FULL]})
+  found, _ = _answer(corpus, alone)
+  section = section_lib.section(
+    dataclasses.replace(_study(found, corpus, predictions), primaries={})
+  )
+  assert section.primary is None
+  assert 'Low confidence' in section.finding
