@@ -122,6 +122,20 @@ _DEFINITIONS = (
     'where one class is rare.',
   ),
   (
+    'Share of the cause',
+    r'dominance\..*\.causal_share',
+    'Shapley’s value of a modality, from the probability that the full view '
+    'gives its own label when shown every part of the modalities, over the sum '
+    'of the sizes of all values; the largest value is the dominant one’s.',
+  ),
+  (
+    'Misled, rescued, net harm',
+    r'dominance\..*\.net_harm',
+    'Where no other modality alone says the same: wrong, but right once the '
+    'dominant one is dropped; right, but wrong once it is dropped; the '
+    'difference of both, as shares of all clips.',
+  ),
+  (
     'One vote, halves',
     r'humans\..*\.one_vote_ceiling',
     'How often a vote equals the plurality of the other votes on its clip; how '

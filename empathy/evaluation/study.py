@@ -18,6 +18,7 @@ from empathy.evaluation import (
   data_checks,
   diagnosis,
   disagreement,
+  dominance,
   humans,
   resampling,
   views,
@@ -64,6 +65,9 @@ class Study:
       `ambiguity`: signal, num_disagree, num_agree, gs_disagree, gs_agree,
         gs_difference, gs_difference_low, gs_difference_high, adjusted,
         adjusted_low, adjusted_high, p, p_adjusted.
+      `dominance`: modality (or any), num_clips, then rate, gate_share,
+        attention_share, causal_share, unsupported, misled, rescued, net_harm
+        with their intervals, p, p_adjusted.
       `humans`: condition, num_clips, num_votes, accuracy, accuracy_low,
         accuracy_high, gs, entropy, entropy_miller_madow, observed_agreement,
         one_vote_ceiling, split_half_reliability, full_minus, full_minus_low,
@@ -234,7 +238,7 @@ def _answers(
   """The findings by question, in the order in which they are read."""
   answers = {7: data_checks.answer(corpus, predictions)}
   if predictions is None:
-    for question in (1, 2, 3, 6):
+    for question in (1, 2, 3, 4, 6):
       answers[question] = Findings(
         skipped={f'question {question}': 'There are no predictions.'}
       )
@@ -242,6 +246,7 @@ def _answers(
     answers[1] = views.answer(corpus, predictions)
     answers[2] = disagreement.answer(corpus, predictions)
     answers[3] = ambiguity.answer(corpus, predictions, signals)
+    answers[4] = dominance.answer(corpus, predictions)
     answers[6] = diagnosis.answer(corpus, predictions, signals)
   answers[5] = humans.answer(corpus, predictions)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
@@ -369,6 +374,7 @@ def _ranked(
     columns['predicted'] = np.array([*corpus.classes, ''])[predicted]
     columns |= signals
     columns |= _gold(corpus, predictions, mean)
+    columns |= dominance.clip_columns(corpus, predictions)
     order = [signals['one_minus_confidence']]
     if 'any_disagreement' in signals:
       order.append(signals['any_disagreement'])

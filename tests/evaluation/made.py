@@ -1,5 +1,7 @@
 """Small corpora and predictions for the tests of the evaluation."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 
@@ -109,6 +111,17 @@ def study_input(
     ),
     predictions(made, folds=groups % 3),
   )
+
+
+def with_parts(found):
+  """The same predictions, with what the full view says shown less."""
+  full = max(found.views, key=len)
+  parts = {
+    (full, view): 0.8 * p + 0.2 * found.probabilities[full]
+    for view, p in found.probabilities.items()
+    if view != full
+  }
+  return dataclasses.replace(found, subsets={**found.subsets, **parts})
 
 
 def table(corpus_, predictions_) -> pa.Table:

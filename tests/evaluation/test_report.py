@@ -386,6 +386,7 @@ def test_sections_come_in_order_with_data_first():
     'views',
     'disagreement',
     'ambiguity',
+    'dominance',
     'humans',
     'diagnosis',
   ]

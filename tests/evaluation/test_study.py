@@ -18,7 +18,8 @@ from empathy.evaluation import study as study_lib
 
 @pytest.fixture(scope='module', name='study')
 def _study():
-  return study_lib.build(*made.study_input())
+  corpus, predictions = made.study_input()
+  return study_lib.build(corpus, made.with_parts(predictions))
 
 
 def test_every_question_is_answered(study):
@@ -26,6 +27,7 @@ def test_every_question_is_answered(study):
     1: 'views.full_minus_best_single.accuracy',
     2: study.primaries[2],
     3: 'ambiguity.any_disagreement.adjusted',
+    4: 'dominance.any.net_harm',
     5: 'humans.full_minus_text.accuracy',
     6: 'diagnosis.combined.auroc_minus_confidence',
   }
@@ -120,7 +122,7 @@ def test_the_order_of_clips_does_not_matter(study):
     {v: p[:, order] for v, p in predictions.probabilities.items()},
     predictions.folds['text'][0][order],
   )
-  found = study_lib.build(again, moved)
+  found = study_lib.build(again, made.with_parts(moved))
   assert found.statistics.keys() == study.statistics.keys()
   for name, one in study.statistics.items():
     if name.endswith('ece_null'):
@@ -182,8 +184,9 @@ def test_constant_predictions_neither_warn_nor_say_nan():
 
 
 def test_primaries_without_an_interval_are_named_and_told():
-  study = study_lib.build(*made.study_input(num_groups=2))
-  assert list(study.primaries) == [1, 2, 3, 5, 6]
+  corpus, predictions = made.study_input(num_groups=2)
+  study = study_lib.build(corpus, made.with_parts(predictions))
+  assert list(study.primaries) == [1, 2, 3, 4, 5, 6]
   for name in study.primaries.values():
     one = study.statistics[name]
     assert (one.low, one.p, one.p_adjusted) == (None, None, None)
@@ -197,6 +200,7 @@ def test_primaries_without_an_interval_are_named_and_told():
 
 def test_what_is_answered_in_part_is_not_skipped_as_a_whole():
   corpus, predictions = made.study_input(num_seeds=1)
+  predictions = made.with_parts(predictions)
   votes = corpus.vote_counts('text+audio')
   corpus = dataclasses.replace(corpus, labels=votes.argmax(axis=1))
   study = study_lib.build(corpus, predictions)
@@ -306,6 +310,7 @@ def test_a_failure_leaves_nothing(study, tmp_path, monkeypatch):
 
 def test_the_same_input_gives_the_same_study(study):
   resampling.draws.cache_clear()
-  again = study_lib.build(*made.study_input())
+  corpus, predictions = made.study_input()
+  again = study_lib.build(corpus, made.with_parts(predictions))
   assert again.statistics == study.statistics
   assert again.tables == study.tables

@@ -12,6 +12,7 @@ from empathy.evaluation.sections import (
   data,
   diagnosis,
   disagreement,
+  dominance,
   humans,
   views,
 )
@@ -24,6 +25,7 @@ ALL: tuple[Callable[[Study], Section], ...] = (
   views.section,
   disagreement.section,
   ambiguity.section,
+  dominance.section,
   humans.section,
   diagnosis.section,
 )

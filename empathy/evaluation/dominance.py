@@ -1,0 +1,384 @@
+"""Who dominates the fusion, and does it mislead?
+
+The full view is asked what it says when shown every part of a clip's
+modalities. v(S) is the probability that it gives, shown S, to the class that it
+predicts shown all; Shapley's value divides v(all) - v(none) among the
+modalities. The one with the largest value is dominant. It *misleads* where no
+other modality alone says the same, the full view is wrong, and it is right once
+the dominant one is dropped; it *rescues* where all that is the other way round.
+
+Misled clips alone prove nothing: the best of all fusions, with no modalities in
+conflict at all, is misled on some clips and rescued on more. So what is asked
+is net harm, misled minus rescued, which is at most 0 for such a fusion.
+"""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import resampling
+from empathy.evaluation.findings import Cell, Findings, interval_cells
+
+_PRIMARY = 'dominance.any.net_harm'
+_ZERO = 1e-12
+_FLAGS = ('unsupported', 'misled', 'rescued', 'net_harm')
+_SHARES = ('gate_share', 'attention_share', 'causal_share')
+
+
+@dataclasses.dataclass(frozen=True)
+class Dominance:
+  """Who dominates each clip; N clips, M modalities in the corpus' order.
+
+  Attributes:
+    judged: (N,) bool, the clips of which two modalities or more, and every part
+      of these, were shown, and whose values are not all 0.
+    shapley: (N, M) float64, Shapley's values; NaN where not judged, 0 for a
+      modality that the clip lacks.
+    dominant: (N,) int64, the modality of the largest value, the first of
+      equals; -1 where not judged.
+    unsupported: (N,) bool, whether no other modality alone is given the class
+      that the full view predicts.
+    full: (N,) int64, the predicted class; -1 where there is none.
+    dropped: (N,) int64, that without the dominant modality; -1 likewise.
+  """
+
+  judged: np.ndarray
+  shapley: np.ndarray
+  dominant: np.ndarray
+  unsupported: np.ndarray
+  full: np.ndarray
+  dropped: np.ndarray
+
+  @property
+  def share(self) -> np.ndarray:
+    """Each value over the sum of their sizes: (N, M), NaN where not judged."""
+    size = np.abs(self.shapley).sum(axis=1, keepdims=True)
+    return self.shapley / np.where(size > 0, size, 1)
+
+  def harm(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each clip is misled and rescued, by labels (N,): (N,) bools."""
+    right, after = self.full == labels, self.dropped == labels
+    told = self.judged & self.unsupported & (labels >= 0)
+    return told & ~right & after, told & right & ~after
+
+
+def answer(
+  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
+) -> Findings:
+  """Gates, attention and causes by modality, and what dominance does.
+
+  Figures are of the mean over seeds of the probabilities. All are shares of, or
+  means over, the clips that could be judged; those by modality too, so that
+  they add up to those of `any`.
+
+  Args:
+    corpus: for the labels and groups; without labels nothing is said of harm.
+    predictions: of the full view, for every part of its modalities.
+
+  Returns:
+    Statistics `dominance.<modality>.*`: `rate`, how often it is dominant,
+    `unsupported`, `misled`, `rescued`, `net_harm`, `gate_share`,
+    `attention_share` and `causal_share`; `dominance.any.*`: `rate`, how often
+    the dominant one has more than half of the sum of the values' sizes, and the
+    four that follow. The table `dominance`. The primary is
+    `dominance.any.net_harm`.
+  """
+  full = corpus_lib.view_name(corpus.modalities)
+  missing = ''
+  if len(corpus.modalities) < 2:
+    missing = 'There is one modality only.'
+  elif full not in predictions.views:
+    missing = f'There are no predictions of the full view, {full}.'
+  if missing:
+    return Findings(skipped={'question 4': missing})
+  found = judge(corpus, predictions)
+  if not found.judged.any():
+    return Findings(
+      skipped={
+        'question 4': 'On no clip was the full view shown every part of its '
+        'modalities (the column given), or what it is shown changes nothing.'
+      }
+    )
+  findings = Findings(primary=_PRIMARY)
+  _add_shares(findings, corpus, predictions, full, found)
+  _add_flags(findings, corpus, found)
+  names = (*corpus.modalities, 'any')
+  findings.families.append(
+    [f'dominance.{name}.net_harm' for name in corpus.modalities]
+  )
+  findings.tables['dominance'] = [_row(name, found) for name in names]
+  return findings
+
+
+def judge(
+  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
+) -> Dominance:
+  """Who dominates each clip.
+
+  What a clip has is all that the full view was ever shown of it.
+
+  Args:
+    corpus: for the modalities, and the labels that v(none) is made of.
+    predictions: with the full view.
+
+  Returns:
+    The dominance.
+  """
+  full = corpus_lib.view_name(corpus.modalities)
+  num_clips, num_modalities = len(corpus.ids), len(corpus.modalities)
+  masks = range(1, 2**num_modalities)
+  shown = {}
+  for mask in masks:
+    given = corpus_lib.view_name(_members(mask, corpus.modalities))
+    if (full, given) in predictions.subsets:
+      shown[mask] = predictions_lib.mean_over_seeds(
+        predictions.subsets[full, given]
+      )
+  present = np.zeros(num_clips, np.int64)
+  for mask, probabilities in shown.items():
+    present |= np.where(np.isnan(probabilities[:, 0]), 0, mask)
+  prior = _class_shares(corpus, predictions.folds[full])
+  judged = np.zeros(num_clips, bool)
+  shapley = np.full((num_clips, num_modalities), np.nan)
+  dominant = np.full(num_clips, -1)
+  unsupported = np.zeros(num_clips, bool)
+  labels, dropped = np.full(num_clips, -1), np.full(num_clips, -1)
+  for whole in np.unique(present).tolist():
+    parts = [mask for mask in masks if mask & whole == mask]
+    if whole.bit_count() < 2 or not all(part in shown for part in parts):
+      continue
+    clips = present == whole
+    for part in parts:
+      clips &= ~np.isnan(shown[part][:, 0])
+    clips = np.flatnonzero(clips)
+    classes = {
+      part: predictions_lib.predicted_class(shown[part][clips])
+      for part in parts
+    }
+    said = classes[whole]
+    values = {part: shown[part][clips, said] for part in parts}
+    values[0] = prior[clips, said]
+    bits = [bit for bit in range(num_modalities) if whole >> bit & 1]
+    phi = np.zeros((len(clips), num_modalities))
+    phi[:, bits] = shapley_values(values, bits)
+    first = np.where(whole >> np.arange(num_modalities) & 1, phi, -np.inf)
+    first = first.argmax(axis=1)
+    judged[clips] = np.abs(phi).max(axis=1, initial=0) > _ZERO
+    shapley[clips], labels[clips] = phi, said
+    dominant[clips] = first
+    alone = np.stack([classes[1 << bit] == said for bit in bits], axis=1)
+    own = np.array(bits) == first[:, None]
+    unsupported[clips] = ~(alone & ~own).any(axis=1)
+    for bit in bits:
+      chosen = first == bit
+      dropped[clips[chosen]] = classes[whole & ~(1 << bit)][chosen]
+  shapley[~judged], dominant[~judged] = np.nan, -1
+  return Dominance(
+    judged, shapley, dominant, unsupported & judged, labels, dropped
+  )
+
+
+def shapley_values(
+  values: dict[int, np.ndarray], bits: list[int]
+) -> np.ndarray:
+  """Shapley's values (1953, Contributions to the Theory of Games 2, eq. 12).
+
+  Args:
+    values: by coalition, the set of its players' bits, (n,) what it is worth;
+      of every coalition of `bits`, the empty one too.
+    bits: the M players.
+
+  Returns:
+    (n, M) float64; they sum to what all are worth less what none is.
+  """
+  found = np.zeros((len(values[0]), len(bits)))
+  for place, bit in enumerate(bits):
+    others = [other for other in bits if other != bit]
+    for size in range(len(bits)):
+      weight = 1 / (len(bits) * math.comb(len(others), size))
+      for some in itertools.combinations(others, size):
+        coalition = sum(1 << other for other in some)
+        gain = values[coalition | 1 << bit] - values[coalition]
+        found[:, place] += weight * gain
+  return found
+
+
+def clip_columns(
+  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
+) -> dict[str, np.ndarray]:
+  """What `signals.csv` says of dominance; names as in `Dominance`.
+
+  Args:
+    corpus: for the labels.
+    predictions: with the full view.
+
+  Returns:
+    (N,) arrays: numbers are NaN and texts empty where unknown. None if nothing
+    was judged. What needs the label begins with `gold_`.
+  """
+  found = judge(corpus, predictions)
+  if not found.judged.any():
+    return {}
+  names = np.array([*corpus.modalities, ''])
+  columns = {'dominant': names[found.dominant]}
+  for place, modality in enumerate(corpus.modalities):
+    columns[f'{modality}_shapley'] = found.shapley[:, place]
+  columns['unsupported'] = np.where(found.judged, found.unsupported, np.nan)
+  labelled = found.judged & (corpus.labels != corpus_lib.UNLABELLED)
+  for name, flag in zip(
+    ('misled', 'rescued'), found.harm(corpus.labels), strict=True
+  ):
+    columns[f'gold_{name}'] = np.where(labelled, flag, np.nan)
+  return columns
+
+
+def _members(mask: int, modalities: tuple[str, ...]) -> list[str]:
+  return [name for bit, name in enumerate(modalities) if mask >> bit & 1]
+
+
+def _class_shares(corpus: corpus_lib.Corpus, folds: np.ndarray) -> np.ndarray:
+  """The shares of the classes that the members of each clip were trained with.
+
+  Args:
+    corpus: for the labels, and the split where there is one.
+    folds: (S, N), the fold that each clip was held out in; -1 where in none.
+
+  Returns:
+    (N, C) float64: of the train clips; else of the clips of other folds; of all
+    labelled ones where there is one fold; equal shares without labels.
+  """
+  num_classes = len(corpus.classes)
+  labelled = corpus.labels != corpus_lib.UNLABELLED
+  if corpus.split is not None and (corpus.split[labelled] == 'train').any():
+    labelled = labelled & (corpus.split == 'train')
+    fold = np.zeros(len(corpus.ids), np.int64)
+  else:
+    fold = folds.max(axis=0)
+  counts = np.zeros((int(fold.max()) + 2, num_classes))
+  np.add.at(counts, (fold[labelled], corpus.labels[labelled]), 1)
+  others = counts.sum(axis=0) - counts
+  alone = others.sum(axis=1, keepdims=True) == 0
+  others = np.where(alone, counts.sum(axis=0), others)
+  if not labelled.any():
+    others = np.ones_like(counts)
+  return (others / others.sum(axis=1, keepdims=True))[fold]
+
+
+def _add_shares(
+  findings: Findings,
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions,
+  full: str,
+  found: Dominance,
+) -> None:
+  """Adds how often each modality dominates, and its shares."""
+  measured = {'causal_share': found.share}
+  for name, by_view in (
+    ('gate_share', predictions.gates),
+    ('attention_share', predictions.attention),
+  ):
+    shares = _mean_shares(by_view.get(full, {}), corpus.modalities)
+    if shares is None:
+      findings.skipped[f'dominance.{name}'] = (
+        f'The predictions hold no {name.removesuffix("_share")} of the full '
+        'view.'
+      )
+    else:
+      measured[name] = shares
+
+  def add(name: str, values: np.ndarray, chosen: np.ndarray, logit: bool):
+    sample = resampling.sample(corpus.groups[chosen])
+    columns = np.stack([values[chosen], np.ones(chosen.sum())], axis=1)
+    findings.add(
+      f'dominance.{name}',
+      resampling.estimate(
+        sample, resampling.mean(sample.totals(columns)), logit
+      ),
+    )
+
+  for place, modality in enumerate(corpus.modalities):
+    add(f'{modality}.rate', found.dominant == place, found.judged, True)
+    for name, shares in measured.items():
+      chosen = found.judged & ~np.isnan(shares[:, place])
+      if chosen.any():
+        logit = name != 'causal_share'
+        add(f'{modality}.{name}', shares[:, place], chosen, logit)
+  most = np.max(found.share, axis=1, initial=-np.inf) > 0.5 + _ZERO
+  add('any.rate', most, found.judged, True)
+
+
+def _mean_shares(
+  by_modality: dict[str, np.ndarray], modalities: tuple[str, ...]
+) -> np.ndarray | None:
+  """Each modality's share of gates or attention, mean over seeds.
+
+  Args:
+    by_modality: (S, N) each, not negative, NaN where there is none.
+    modalities: M.
+
+  Returns:
+    (N, M), NaN where no seed has any; None if a modality has none at all.
+  """
+  if any(
+    name not in by_modality or np.isnan(by_modality[name]).all()
+    for name in modalities
+  ):
+    return None
+  values = np.stack([by_modality[name] for name in modalities], axis=-1)
+  there = ~np.isnan(values).all(axis=-1)
+  # A modality that the clip lacks has no gate: nothing of it is let in.
+  values = np.nan_to_num(values)
+  total = values.sum(axis=-1, keepdims=True)
+  there &= total[..., 0] > 0
+  shares = np.where(there[..., None], values / np.where(total > 0, total, 1), 0)
+  number = there.sum(axis=0)[:, None]
+  return np.where(
+    number > 0, shares.sum(axis=0) / np.maximum(number, 1), np.nan
+  )
+
+
+def _add_flags(
+  findings: Findings, corpus: corpus_lib.Corpus, found: Dominance
+) -> None:
+  """Adds what dominance does, by modality and in all."""
+  labelled = found.judged & (corpus.labels != corpus_lib.UNLABELLED)
+  misled, rescued = found.harm(corpus.labels)
+  values = {
+    'unsupported': (found.unsupported, found.judged),
+    'misled': (misled, labelled),
+    'rescued': (rescued, labelled),
+    'net_harm': (misled.astype(float) - rescued, labelled),
+  }
+  for place, modality in enumerate((*corpus.modalities, 'any')):
+    own = found.dominant == place
+    if modality == 'any':
+      own = found.judged
+    for name, (column, chosen) in values.items():
+      key = f'dominance.{modality}.{name}'
+      if not chosen.any():
+        findings.skipped[key] = 'No clip that was judged has a label.'
+        continue
+      sample = resampling.sample(corpus.groups[chosen])
+      totals = sample.totals(
+        np.stack([(column * own)[chosen], np.ones(chosen.sum())], axis=1)
+      )
+      harm = name == 'net_harm'
+      findings.add(
+        key,
+        resampling.estimate(
+          sample, resampling.mean(totals), logit=not harm, null=harm
+        ),
+      )
+
+
+def _row(name: str, found: Dominance) -> dict[str, object]:
+  row = {'modality': name, 'num_clips': int(found.judged.sum())}
+  for figure in ('rate', *_SHARES, *_FLAGS):
+    row |= interval_cells(f'dominance.{name}.{figure}', figure)
+  for field in ('p', 'p_adjusted'):
+    row[field] = Cell(f'dominance.{name}.net_harm', field)
+  return row
