@@ -223,7 +223,7 @@ def _agree(
         sample,
         _one_minus(statistic) if name == 'gs' else statistic,
         logit=figure is observed,
-        annotator_variance=_annotator_variance(figure, corpus, condition),
+        annotators=_annotators(figure, corpus, condition),
       ),
       agreement.why_undefined(votes),
     )
@@ -237,14 +237,17 @@ def _one_minus(statistic: resampling.Statistic) -> resampling.Statistic:
   return complement
 
 
-def _annotator_variance(
+def _annotators(
   figure: agreement.Coefficient, corpus: corpus_lib.Corpus, condition: str
-) -> float:
-  """What the choice of annotators adds; 0 where it is not known who voted."""
+) -> tuple[float, int]:
+  """The variance that the choice of annotators adds, and how many they are.
+
+  Both are 0 where it is not known who voted.
+  """
   votes = corpus.votes
   chosen = votes.condition == corpus.conditions.index(condition)
   if (votes.annotator[chosen] == '').any():
-    return 0.0
+    return 0.0, 0
   variance = agreement.annotator_variance(
     figure,
     corpus.groups,
@@ -254,7 +257,7 @@ def _annotator_variance(
     votes.count[chosen],
     len(corpus.classes),
   )
-  return variance or 0.0
+  return variance or 0.0, len(np.unique(votes.annotator[chosen]))
 
 
 def _compare(

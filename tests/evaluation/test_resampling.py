@@ -221,6 +221,19 @@ def test_seed_noise_widens_the_interval():
   assert 'with seed noise' in wide.method
 
 
+def test_few_annotators_widen_the_interval():
+  random = np.random.default_rng(15)
+  sample = _sample(np.arange(300))
+  statistic = _mean(sample, random.normal(0, 1, 300))
+  plain = resampling.studentise(sample, statistic)
+  found = resampling.estimate(sample, statistic, annotators=(0.02, 5))
+  reach = stats.t.ppf(0.975, 4) * np.sqrt(plain.error**2 + 0.02)
+  assert found.high - found.estimate == pytest.approx(reach, rel=1e-9)
+  assert '5 annotators' in found.method
+  unknown = resampling.estimate(sample, statistic, annotators=(0.0, 5))
+  assert unknown == resampling.estimate(sample, statistic)
+
+
 @pytest.mark.parametrize('main', [0.0, 0.3])
 def test_what_seeds_and_groups_share_counts_once(main):
   # Clips, groups, seeds and what a seed does to a group alone all vary; the
@@ -291,7 +304,7 @@ def test_permutations_respect_groups():
   assert np.mean(np.array(free) <= 0.05) > 0.3
 
 
-def test_permutations_find_an_association_and_are_those_of_scipy():
+def test_permutations_find_an_association_and_are_those_of_scipy(monkeypatch):
   random = np.random.default_rng(14)
   group, first, second = _associated(random, 0.5, 1.0)
   none = random.normal(0, 1, len(group))
@@ -312,6 +325,12 @@ def test_permutations_find_an_association_and_are_those_of_scipy():
   ).pvalue
   assert 0.01 < expected < 0.9
   assert found == pytest.approx(expected, abs=4 * np.sqrt(0.25 / 10_000))
+  many = random.normal(0, 1, (6, 3_000))
+  large = _sample(random.integers(0, 30, 3_000))
+  law = resampling.permutation_p(large, many[:5], many[5])
+  monkeypatch.setattr(resampling, '_MANY_CLIPS', 10_000)
+  drawn = resampling.permutation_p(large, many[:5], many[5])
+  np.testing.assert_allclose(law, drawn, atol=4 * np.sqrt(0.25 / 10_000))
   constant = resampling.permutation_p(alone, np.ones((1, len(group))), first)
   assert constant == 1
 
