@@ -112,6 +112,14 @@ class Findings:
     else:
       self.statistics[name] = estimate
 
+  def include(self, other: 'Findings') -> None:
+    """Takes in what else was found of the question; the primary stays."""
+    self.statistics.update(other.statistics)
+    self.skipped.update(other.skipped)
+    self.families.extend(other.families)
+    self.tables.update(other.tables)
+    self.curves.update(other.curves)
+
 
 def interval_cells(name: str, column: str) -> dict[str, Cell]:
   """The cells of a statistic and its interval, under `column`."""

@@ -1,8 +1,6 @@
 """Question 3: is disagreement ambiguity?"""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from empathy.evaluation import plots, wording
 from empathy.evaluation.sections import parts
@@ -14,6 +12,14 @@ _SCALED = {
   'gs_by_disagreement': ('gs', 'low', 'high'),
 }
 _ALIKE = 'clips that the full view labels alike and with like confidence'
+_CONTROL = 'control.'
+_CONTROLS = {
+  'seed': 'other seeds of the full view',
+  'constant': 'a view that always says one class',
+  'noise': 'views that say classes at random',
+  'permuted': 'some single view; votes permuted',
+}
+_CONFIDENCE = 'one_minus_confidence'
 
 
 def section(study: Study) -> parts.Section:
@@ -41,7 +47,7 @@ def section(study: Study) -> parts.Section:
       'disagrees with the full one',
       joint=', ',
     )
-    details = _raw(study)
+    details = (*_raw(study), *_beyond_seeds(study))
   answer = (finding + '.', *details) if finding else _raw(study)
   return dataclasses.replace(
     base,
@@ -51,6 +57,7 @@ def section(study: Study) -> parts.Section:
     ),
     details=(
       *details,
+      *_contested(study),
       *parts.skip_notes(study, r'ambiguity\.any_disagreement\..*'),
     ),
     primary=parts.primary_row(
@@ -60,14 +67,19 @@ def section(study: Study) -> parts.Section:
       _differences(study, rows),
       _table(study, rows),
       *_curves(study),
+      *_rankings(study),
+      *_soft_scores(study),
     ),
     limits=(
       'The raw difference proves little: even a view of pure noise disagrees '
       'more often where the full view is unsure, and there annotators differ '
       f'more. The adjusted difference is among {_ALIKE}.',
+      'The adjusted difference alone does not show that it takes several '
+      'modalities: models that differ by their seed disagree on uncertain '
+      'clips too. What counts is how far it lies above the control of other '
+      'seeds, which rather finds too much where seeds are few.',
       'That disagreement and uncertain annotators go together does not say '
-      'that one causes the other, nor that it takes several modalities: '
-      'models that differ by their seed alone disagree on uncertain clips too.',
+      'that one causes the other.',
     ),
   )
 
@@ -89,27 +101,79 @@ def _raw(study: Study) -> tuple[str, ...]:
   return (sentence + '.',)
 
 
+def _beyond_seeds(study: Study) -> tuple[str, ...]:
+  """What the disagreement of views tells that that of seeds does not."""
+  beyond = study.statistics.get(f'ambiguity.{_ANY}.adjusted_minus_seed_control')
+  if beyond is None:
+    return ()
+  adjusted = parts.primary(study, 3)
+  if wording.standing(beyond) == wording.ABOVE and (
+    wording.standing(adjusted) != wording.ABOVE
+  ):
+    # More than what seeds tell is a finding only if it is more than nothing.
+    return (
+      'That is more than other seeds of the full view tell, by '
+      f'{wording.points_with_interval(beyond)}, though not clearly more than '
+      'nothing.',
+    )
+  return (
+    wording.claim(
+      'Other seeds of the full view would disagree on uncertain clips too',
+      beyond,
+      above='; single views tell more than those do, by {}',
+      below='; single views tell less than those do, by {}',
+      whether='whether single views tell more than those do',
+    )
+    + '.',
+  )
+
+
+def _contested(study: Study) -> tuple[str, ...]:
+  """How well disagreement and confidence find contested clips."""
+  alone = study.statistics.get(f'ambiguity.{_CONFIDENCE}.auroc_contested')
+  gain = study.statistics.get(f'ambiguity.{_ANY}.auroc_minus_confidence')
+  if alone is None or gain is None:
+    return ()
+  return (
+    wording.claim(
+      'Low confidence ranks a clip on which no class has two thirds of the '
+      'votes above another rightly '
+      f'{wording.share_with_interval(alone)} of the time',
+      gain,
+      above='; whether some single view disagrees does so {} more often',
+      below='; whether some single view disagrees does so {} less often',
+      whether='whether disagreement ranks them better',
+    )
+    + '.',
+  )
+
+
 def _words(signal: str) -> str:
+  if signal.startswith(_CONTROL):
+    return f'control: {_CONTROLS[signal.removeprefix(_CONTROL)]}'
   if signal == _ANY:
     return 'some single view'
   return parts.words(signal.removesuffix('_disagreement'))
 
 
-def _colour(row: Mapping[str, Any], full: str) -> str:
-  return plots.colour(row['signal'].removesuffix('_disagreement'), full)
+def _colour(signal: str, full: str) -> str:
+  if signal.startswith(_CONTROL):
+    return 'quiet'
+  if signal == _ANY:
+    return 'ink'
+  return plots.colour(signal.removesuffix('_disagreement'), full)
 
 
 def _differences(study: Study, rows) -> parts.Figure:
   full = study.info['full_view']
   drawn = []
   for row in rows:
-    colour = _colour(row, full) if row['signal'] != _ANY else 'ink'
     marks = tuple(
       plots.Mark(
         row.get(key),
         row.get(f'{key}_low'),
         row.get(f'{key}_high'),
-        colour=colour,
+        colour=_colour(row['signal'], full),
         shape=shape,
         faint=parts.unsupported(row.get(f'{key}_low'), row.get(f'{key}_high')),
         label=label,
@@ -131,7 +195,8 @@ def _differences(study: Study, rows) -> parts.Figure:
       'How much more often two annotators differ on clips where a view '
       'disagrees with the full one: over all clips (ring), and among '
       f'{_ALIKE} (dot, in figures at the right). Grey where the interval '
-      'includes zero. '
+      'includes zero, and for controls, which know nothing of modalities: '
+      'what they find, a method finds that is fooled. '
       f'{parts.n_of(row["num_disagree"] + row["num_agree"] for row in rows)}'
     ),
     panels=(
@@ -155,9 +220,7 @@ def _table(study, rows) -> parts.Table:
       'disagreeing',
       lambda r: _words(r['signal']),
       kind='text',
-      colour=lambda r: (
-        '' if r['signal'] == _ANY else _colour(r, study.info['full_view'])
-      ),
+      colour=lambda r: _dot(r['signal'], study.info['full_view']),
     ),
     parts.Column('clips', lambda r: wording.count(r['num_disagree'])),
     parts.figure_column(
@@ -185,6 +248,107 @@ def _table(study, rows) -> parts.Table:
     'elsewhere. The p-values are those of the adjusted difference.',
     rows,
     columns,
+  )
+
+
+def _dot(signal: str, full: str) -> str:
+  """The colour of the dot before a signal's name; none if it is no view."""
+  if signal == _ANY or signal.startswith(_CONTROL):
+    return ''
+  return _colour(signal, full)
+
+
+def _rankings(study: Study) -> tuple[parts.Table, ...]:
+  rows = study.tables.get('ambiguity_signals') or []
+  if not rows:
+    return ()
+
+  def name(key):
+    return lambda r: f'ambiguity.{r["signal"]}.{key}'
+
+  against = name('auroc_minus_confidence')
+  itself = 'Confidence is not compared with itself.'
+  columns = (
+    parts.Column('signal', lambda r: parts.words(r['signal']), kind='text'),
+    *parts.interval_columns(
+      study, 'auroc_contested', 'AUROC, %', name('auroc_contested')
+    ),
+    *parts.interval_columns(
+      study,
+      'equal_n',
+      'equally many votes',
+      name('auroc_contested_equal_n'),
+      reason='All clips have equally many votes.',
+    ),
+    *parts.interval_columns(
+      study,
+      'minus_confidence',
+      'minus confidence, points',
+      against,
+      signed=True,
+      reason=itself,
+    ),
+    *parts.p_columns(against, itself),
+    *parts.interval_columns(
+      study, 'spearman', 'Spearman with GS, %', name('spearman')
+    ),
+  )
+  return (
+    parts.table(
+      study,
+      'How well signals rank contested clips, on which no class has two '
+      'thirds of the votes, above others: the area under the ROC curve, over '
+      'all pairs and over those with equally many votes, and how much more '
+      'than that of low confidence it is (with its p-values). Spearman’s '
+      'correlation is with GS. '
+      f'{wording.plural(rows[0]["num_contested"], "contested clip")} of '
+      f'{wording.count(rows[0]["num_clips"])}.',
+      rows,
+      columns,
+    ),
+  )
+
+
+def _soft_scores(study: Study) -> tuple[parts.Table, ...]:
+  rows = study.tables.get('soft_scores') or []
+  if not rows:
+    return ()
+
+  def name(key):
+    return lambda r: f'views.{r["view"]}.human_{key}'
+
+  def column(key, heading):
+    figure = f'human_{key}'
+    return (
+      parts.figure_column(figure, heading, wording.decimals, name(key)),
+      parts.Column(
+        'interval',
+        lambda r: wording.decimal_span(
+          r.get(f'{figure}_low'), r.get(f'{figure}_high')
+        ),
+        name(key),
+        kind='interval',
+      ),
+    )
+
+  columns = (
+    parts.view_column(study.info['full_view']),
+    *column('cross_entropy', 'cross-entropy, nats'),
+    *column('jensen_shannon', 'Jensen–Shannon'),
+    *column('manhattan', 'Manhattan'),
+    *column('wasserstein', 'Wasserstein, classes'),
+    *column('entropy_correlation', 'correlation of entropies'),
+  )
+  return (
+    parts.table(
+      study,
+      'How far the probabilities of each view, the mean over its seeds, lie '
+      'from the shares of the votes: four distances (lower is nearer), and '
+      'whether the clips of which the view is unsure are those on which '
+      'annotators differ (Pearson’s correlation of the entropies).',
+      rows,
+      columns,
+    ),
   )
 
 
