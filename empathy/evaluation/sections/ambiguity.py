@@ -320,7 +320,7 @@ def _soft_scores(study: Study) -> tuple[parts.Table, ...]:
   def column(key, heading):
     figure = f'human_{key}'
     return (
-      parts.figure_column(figure, heading, wording.decimals, name(key)),
+      parts.figure_column(figure, heading, wording.number, name(key)),
       parts.Column(
         'interval',
         lambda r: wording.decimal_span(
