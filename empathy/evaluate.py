@@ -61,7 +61,7 @@ def main() -> None:
       'nothing to evaluate'
     )
   study = study_lib.build(corpus, predictions)
-  study_lib.write(study, output, report.render(study))
+  study_lib.write(study, output, report.render(study, output))
   print(
     f'report: {output / "report.html"}  '
     f'({time.monotonic() - start:.1f} s to evaluate)'
