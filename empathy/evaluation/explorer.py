@@ -131,6 +131,7 @@ def _files(corpus: corpus_lib.Corpus, paths: np.ndarray) -> np.ndarray:
   """
   folder = os.path.abspath(corpus.path or '.')
   names, place = np.unique(paths, return_inverse=True)
-  found = [os.path.join(folder, name) if name else '' for name in names.tolist()]
-  found = [path if path and os.path.isfile(path) else '' for path in found]
+  # Without a name it is the folder, which is no file either.
+  found = [os.path.join(folder, name) for name in names.tolist()]
+  found = [path if os.path.isfile(path) else '' for path in found]
   return np.array(found)[place]

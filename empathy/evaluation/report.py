@@ -24,7 +24,7 @@ _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 # A number and its unit, or an interval, stays on one line.
 _UNBROKEN = re.compile(
   r'[−+]?\d[\d.,]* (?:%|points?\b)|\b[pn] (?:=|&lt;) [\d.,]+|&lt; \.\d+'
-  r'|p-values?'
+  r'|adjusted (?:&lt; )?\.\d+|p-values?'
 )
 # As many sentences as the answer has at least, where the study holds so many.
 _FEWEST = 3

@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import urllib.parse
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,15 +23,8 @@ from empathy.evaluation.study import Study
 # As many clips as a reader of paper may want.
 _PRINTED = 20
 _NAMES = {
-  'any_disagreement': 'some single view disagrees',
-  'num_unimodal_labels': 'labels among single views',
-  'unimodal_jsd': 'distance among single views',
-  'full_jsd': 'distance from the full view',
-  'entropy': 'entropy',
   'one_minus_confidence': '1 − confidence',
   'one_minus_margin': '1 − margin',
-  'seed_mutual_information': 'seeds disagree',
-  'unsupported': 'unsupported',
   'gold_probability': 'probability of the label',
   'gold_misled': 'misled',
   'gold_rescued': 'rescued',
@@ -40,7 +32,6 @@ _NAMES = {
   'votes_entropy': 'entropy of votes',
   'votes_entropy_miller_madow': 'entropy of votes, corrected',
 }
-# What the table shows of each clip, as far as it is known.
 _FLAGS = ('any_disagreement', 'unsupported', 'gold_misled', 'gold_rescued')
 _CONFIDENCE, _GS = 'one_minus_confidence', 'votes_gs'
 
@@ -109,23 +100,19 @@ def _order(clips: Clips) -> str:
   return f'{shown}. Most in doubt first: {first}.'
 
 
-def _named(names: Sequence[str], index: int) -> str:
-  return names[index] if index >= 0 else ''
-
-
 def _table(study: Study, clips: Clips) -> parts.Table:
   """The first clips as a plain table."""
   classes, full = study.info['classes'], study.info['full_view']
   views = [v for v in clips.predicted if '+' not in v or v == full]
-  sources = [(view, clips.predicted[view]) for view in views]
-  if not sources:
-    sources = [(f'votes on {c}', n) for c, n in clips.pluralities.items()]
+  sources = {view: clips.predicted[view] for view in views} or {
+    f'votes on {name}': said for name, said in clips.pluralities.items()
+  }
   header = [parts.Cell('clip'), parts.Cell('group'), parts.Cell('label')]
   header += [
     parts.Cell(
       name, colour=plots.colour(name, full) if name in views else 'humans'
     )
-    for name, _ in sources
+    for name in sources
   ]
   figures = [
     (_NAMES[name], clips.signals[name])
@@ -135,30 +122,28 @@ def _table(study: Study, clips: Clips) -> parts.Table:
   header += [parts.Cell(name, 'number') for name, _ in figures]
   rows = []
   for i in range(min(_PRINTED, len(clips.ids))):
-    # Plain cells, for clips have longer names than the rows of other tables.
     texts = [clips.ids[i], clips.groups[i]]
-    texts += [_named(classes, n[i]) for n in (clips.labels, *dict(sources).values())]
+    for said in (clips.labels, *sources.values()):
+      texts.append(classes[said[i]] if said[i] >= 0 else '')
     cells = [parts.Cell(str(text) or wording.MISSING, 'name') for text in texts]
     cells += [
       parts.Cell(wording.number(float(values[i]), 2), 'number')
       for _, values in figures
     ]
     rows.append(tuple(cells))
-  told = 'label, what views predict' if views else 'label, the votes’ pluralities'
+  told = 'what views predict' if views else 'what most annotators say'
   return parts.Table(
     caption=(
-      f'The {wording.plural(len(rows), "clip")} most in doubt: {told}. All of '
-      'them are in signals.csv, and can be searched where this page is open in '
-      'a browser that runs its script.'
+      f'The {wording.plural(len(rows), "clip")} most in doubt: label, and '
+      f'{told}. All of them are in signals.csv, and can be searched where this '
+      'page is open in a browser that runs its script.'
     ),
     header=tuple(header),
     rows=tuple(rows),
   )
 
 
-def _data(
-  study: Study, clips: Clips, folder: pathlib.Path
-) -> dict[str, Any]:
+def _data(study: Study, clips: Clips, folder: pathlib.Path) -> dict[str, Any]:
   """What the page's script is given; lists over clips, in their order."""
   full = study.info['full_view']
   condition = study.info['full_condition']
@@ -213,13 +198,9 @@ def _data(
 
 
 def _words(signal: str) -> str:
-  if signal in _NAMES:
-    return _NAMES[signal]
-  if signal.endswith('_jsd'):
-    return f'distance of {signal.removesuffix("_jsd")}'
   if signal.endswith('_shapley'):
-    return f'Shapley value of {signal.removesuffix("_shapley")}'
-  return parts.words(signal)
+    return f'{signal.removesuffix("_shapley")}, Shapley value'
+  return _NAMES.get(signal) or parts.signal(signal)
 
 
 def _kind(signal: str) -> str:
@@ -284,5 +265,7 @@ def _addresses(
       times = [round(float(time), 3) for time in (start or '0', end) if time]
       address += '#t=' + ','.join(map(str, times))
     rest.append(address)
-  base = os.path.commonprefix([it for it in rest if it is not None])
+  there = [address for address in rest if address is not None]
+  # Characters, not folders: names of files often begin alike, too.
+  base = os.path.commonprefix(there)  # noqa: RUF071
   return {'base': base, 'rest': [it and it[len(base) :] for it in rest]}
