@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 needs_chromium = pytest.mark.skipif(
   CHROMIUM is None, reason='chromium is not installed'
 )
+_PATIENCE = 300  # Seconds.
 _FLAGS = (
   '--headless',
   '--no-sandbox',
@@ -144,9 +146,13 @@ def page(folder) -> Iterator[Page]:
   )
   for end in (to_read, from_write, *ends):
     os.close(end)
+  # A browser that hangs is ended, which the test then tells.
+  watchdog = threading.Timer(_PATIENCE, process.kill)
+  watchdog.start()
   try:
     with open(to_write, 'wb') as writer, open(from_read, 'rb') as reader:
       yield Page(writer, reader)
   finally:
+    watchdog.cancel()
     process.terminate()
     process.wait()

@@ -1,6 +1,7 @@
 """The clip explorer: its rows against a small corpus, and it in a browser."""
 
 import dataclasses
+import functools
 import json
 import re
 
@@ -51,6 +52,12 @@ def _small(folder=None, **metadata):
     folds=np.zeros(4, int),
   )
   return corpus, predictions
+
+
+@functools.cache
+def _built():
+  """A whole study of a few clips."""
+  return study_lib.build(*made.study_input(60, 6, 2))
 
 
 def _signals(**columns):
@@ -198,7 +205,7 @@ def test_no_media_no_players(tmp_path):
 
 
 def test_one_script_and_it_alone_may_run():
-  study = study_lib.build(*made.study_input(60, 6, 2))
+  study = _built()
   page = report.render(study)
   policy = re.search('Content-Security-Policy" content="([^"]*)"', page)[1]
   assert "default-src 'none'" in policy
@@ -207,6 +214,15 @@ def test_one_script_and_it_alone_may_run():
   bare = report.render(dataclasses.replace(study, clips=None))
   assert _scripts(bare) == []
   assert 'href="#clips"' not in bare
+
+
+def test_page_with_clips_needs_nothing_but_itself():
+  page = report.render(_built())
+  assert not re.search('<(link|img|iframe|object|embed|base|form) ', page)
+  assert not re.search('<[^>]* (src|on[a-z]+)=', page)
+  ids = re.findall(' id="([^"]*)"', page)
+  assert len(ids) == len(set(ids))
+  assert set(re.findall('href="#([^"]*)"', page)) <= set(ids)
 
 
 def _scripts(page):
@@ -248,7 +264,7 @@ def _tab(tmp_path_factory):
     },
   )
   # As a study is built, without what takes long and is not looked at here.
-  study = study_lib.build(*made.study_input(60, 6, 2))
+  study = _built()
   signals = study_lib._ranked(
     corpus,
     predictions,
