@@ -22,6 +22,7 @@ needs_chromium = pytest.mark.skipif(
 _PATIENCE = 300  # Seconds.
 _FLAGS = (
   '--headless',
+  '--remote-debugging-pipe',
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -30,11 +31,6 @@ _FLAGS = (
   '--disable-component-update',
   '--disable-sync',
 )
-
-
-def command(profile, *arguments) -> list[str]:
-  """How to start it, with a profile of its own."""
-  return [CHROMIUM, *_FLAGS, f'--user-data-dir={profile}', *arguments]
 
 
 class Page:
@@ -103,14 +99,10 @@ class Page:
 
   def _receive(self):
     text = bytearray()
-    while not text.endswith(b'\0'):
-      piece = self._reader.read(1) if not text else self._reader.peek(1)
-      if text:
-        end = piece.find(b'\0')
-        piece = self._reader.read(len(piece) if end < 0 else end + 1)
-      assert piece, 'the browser has gone'
-      text += piece
-    message = json.loads(text[:-1])
+    while (byte := self._reader.read(1)) != b'\0':
+      assert byte, 'the browser has gone'
+      text += byte
+    message = json.loads(text)
     method, parameters = message.get('method'), message.get('params')
     if method == 'Page.loadEventFired':
       self._loaded = True
@@ -138,7 +130,7 @@ def page(folder) -> Iterator[Page]:
     os.dup2(ends[1], 4)
 
   process = subprocess.Popen(
-    command(folder / 'profile', '--remote-debugging-pipe', 'about:blank'),
+    [CHROMIUM, *_FLAGS, f'--user-data-dir={folder / "profile"}'],
     preexec_fn=wire,
     pass_fds=(3, 4),
     stdout=subprocess.DEVNULL,
