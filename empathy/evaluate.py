@@ -3,9 +3,11 @@
   python -m empathy.evaluate --workdir=DIR
   python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --corpus=CORPUS --output=DIR
+  python -m empathy.evaluate --compare STUDY STUDY --output=DIR
 
 The first judges a training run, the second anybody's predictions, the third
-the human annotators alone.
+the human annotators alone; the fourth sets two finished studies of one corpus
+side by side.
 """
 
 import os
@@ -23,8 +25,8 @@ from absl import flags
 
 from empathy import cli, errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import comparison, comparison_report, report
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import report
 from empathy.evaluation import study as study_lib
 
 _WORKDIR = flags.DEFINE_string(
@@ -44,11 +46,26 @@ _OUTPUT = flags.DEFINE_string(
   'report.html. By default study in the workdir, else in the current folder. '
   'A study that is there is replaced.',
 )
+_COMPARE = flags.DEFINE_string(
+  'compare',
+  None,
+  'The folder of a study, followed by that of another one of the same corpus: '
+  'their differences, paired, go to --output, comparison by default.',
+)
 
 
-def main() -> None:
-  """Runs the binary."""
+def main(*words: str) -> None:
+  """Runs the binary.
+
+  Args:
+    *words: what is no flag on the command line.
+  """
   start = time.monotonic()
+  if _COMPARE.value is not None:
+    _compare(_COMPARE.value, *words)
+    return
+  if words:
+    raise errors.InputError(f'{words[0]!r} is not a flag: write --name=value')
   corpus_path, predictions_path, output = _places()
   study_lib.check_output(output)
   corpus = corpus_lib.read(corpus_path, features=None)
@@ -66,6 +83,29 @@ def main() -> None:
     f'report: {output / "report.html"}  '
     f'({time.monotonic() - start:.1f} s to evaluate)'
   )
+
+
+def _compare(*folders: str) -> None:
+  """Compares two finished studies."""
+  _refuse_flags(_COMPARE, _WORKDIR, _PREDICTIONS, _CORPUS)
+  if len(folders) != 2:
+    raise errors.InputError(
+      'expected --compare STUDY STUDY, the folders of two studies; got '
+      f'{len(folders)}'
+    )
+  output = pathlib.Path(_OUTPUT.value or 'comparison')
+  comparison.check_output(output)
+  a, b = (comparison.read(pathlib.Path(folder)) for folder in folders)
+  found = comparison.compare(a, b)
+  comparison.write(found, output, comparison_report.render(found))
+  print(f'report: {output / "report.html"}')
+
+
+def _refuse_flags(flag: flags.FlagHolder, *others: flags.FlagHolder) -> None:
+  """Raises if a flag is given that makes no sense beside another one."""
+  for other in others:
+    if other.value is not None:
+      raise errors.InputError(f'--{other.name} does not go with --{flag.name}')
 
 
 def _places() -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
@@ -112,4 +152,4 @@ def _trained_on(path: pathlib.Path) -> pathlib.Path:
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, words=True)

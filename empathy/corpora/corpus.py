@@ -162,6 +162,20 @@ def fingerprint(path: str | os.PathLike) -> str:
   return digest.hexdigest()
 
 
+def content(corpus: Corpus) -> str:
+  """SHA-256 over ids, groups, labels and votes, whatever the clips' order."""
+  order = np.argsort(corpus.ids)
+  columns = [corpus.ids[order], corpus.groups[order], corpus.labels[order]]
+  for condition in corpus.conditions:
+    columns.append(corpus.vote_counts(condition)[order].ravel())
+  digest = hashlib.sha256()
+  for column in columns:
+    # Lengths keep apart what would run together.
+    text = '\n'.join(f'{len(str(value))} {value}' for value in column.tolist())
+    digest.update(f'{len(text)}\n{text}'.encode())
+  return digest.hexdigest()
+
+
 def read(
   path: str | os.PathLike, features: Iterable[str] | None = ()
 ) -> Corpus:

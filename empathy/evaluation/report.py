@@ -185,7 +185,7 @@ def render(study: Study) -> str:
     A whole page.
   """
   parts = [section(study) for section in sections.ALL]
-  template = _environment().get_template('report.html')
+  template = environment().get_template('report.html')
   return template.render(
     info=study.info,
     facts=_facts(study),
@@ -200,7 +200,8 @@ def render(study: Study) -> str:
   )
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+  """Templates, with everything that they print escaped."""
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
