@@ -4,10 +4,13 @@
   python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --compare STUDY STUDY --output=DIR
+  python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --tally=TALLY
+  python -m empathy.evaluate --merge TALLY... --output=DIR
 
 The first judges a training run, the second anybody's predictions, the third
 the human annotators alone; the fourth sets two finished studies of one corpus
-side by side.
+side by side. The fifth reads what does not fit in memory, in one pass, and adds
+it up; the last makes one study of such tallies, of as many parts of a corpus.
 """
 
 import os
@@ -25,7 +28,13 @@ from absl import flags
 
 from empathy import cli, errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import comparison, comparison_report, report
+from empathy.evaluation import (
+  comparison,
+  comparison_report,
+  report,
+  tallied,
+  tallies,
+)
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
 
@@ -52,6 +61,18 @@ _COMPARE = flags.DEFINE_string(
   'The folder of a study, followed by that of another one of the same corpus: '
   'their differences, paired, go to --output, comparison by default.',
 )
+_TALLY = flags.DEFINE_string(
+  'tally',
+  None,
+  'The file that sums over the clips of --corpus and --predictions go to, read '
+  'in one pass; for --merge.',
+)
+_MERGE = flags.DEFINE_string(
+  'merge',
+  None,
+  'A tally, followed by those of other clips of the corpus, if there are any: '
+  'their study goes to --output.',
+)
 
 
 def main(*words: str) -> None:
@@ -64,9 +85,20 @@ def main(*words: str) -> None:
   if _COMPARE.value is not None:
     _compare(_COMPARE.value, *words)
     return
+  if _MERGE.value is not None:
+    _merge(_MERGE.value, *words)
+    return
   if words:
     raise errors.InputError(f'{words[0]!r} is not a flag: write --name=value')
   corpus_path, predictions_path, output = _places()
+  if _TALLY.value is not None:
+    _refuse_flags(_TALLY, _OUTPUT)
+    if predictions_path is None:
+      raise errors.InputError('--tally needs --predictions=FILE')
+    path = pathlib.Path(_TALLY.value)
+    tallies.write(tallies.tally(corpus_path, predictions_path), path)
+    print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
+    return
   study_lib.check_output(output)
   corpus = corpus_lib.read(corpus_path, features=None)
   predictions = None
@@ -87,7 +119,7 @@ def main(*words: str) -> None:
 
 def _compare(*folders: str) -> None:
   """Compares two finished studies."""
-  _refuse_flags(_COMPARE, _WORKDIR, _PREDICTIONS, _CORPUS)
+  _refuse_flags(_COMPARE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _MERGE)
   if len(folders) != 2:
     raise errors.InputError(
       'expected --compare STUDY STUDY, the folders of two studies; got '
@@ -98,6 +130,17 @@ def _compare(*folders: str) -> None:
   a, b = (comparison.read(pathlib.Path(folder)) for folder in folders)
   found = comparison.compare(a, b)
   comparison.write(found, output, comparison_report.render(found))
+  print(f'report: {output / "report.html"}')
+
+
+def _merge(*paths: str) -> None:
+  """Makes a study of tallies."""
+  _refuse_flags(_MERGE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY)
+  output = pathlib.Path(_OUTPUT.value or 'study')
+  study_lib.check_output(output)
+  found = tallies.merge([tallies.read(pathlib.Path(path)) for path in paths])
+  study = tallied.build(found)
+  study_lib.write(study, output, report.render(study))
   print(f'report: {output / "report.html"}')
 
 

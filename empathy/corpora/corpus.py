@@ -196,7 +196,7 @@ def read(
   path = pathlib.Path(path)
   if not path.is_dir():
     raise errors.InputError(f'{path}: no such corpus folder')
-  info = _read_info(path / 'corpus.json')
+  info = read_info(path / 'corpus.json')
   corpus = _read_clips(path / 'clips.csv', info)
   row_of = {clip: row for row, clip in enumerate(corpus.ids.tolist())}
   votes = None
@@ -422,7 +422,8 @@ def _one_of(names: Sequence[str]) -> str:
   return 'one of ' + ', '.join(names)
 
 
-def _read_info(path: pathlib.Path) -> dict[str, Any]:
+def read_info(path: pathlib.Path) -> dict[str, Any]:
+  """Reads and checks `corpus.json`."""
   try:
     info = json.loads(path.read_text(encoding='utf-8-sig'))
   except FileNotFoundError:

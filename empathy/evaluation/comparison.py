@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpus_lib
@@ -304,7 +305,14 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
 
   Groups are drawn as in a study, and the difference moves with their weights as
   its influence says: studentised, it has the law of a mean of the groups'
-  influences. Of smooth figures, that is all but the curvature.
+  influences. Of smooth figures, that is all but the curvature, which makes the
+  intervals of some wider; so the difference reaches as many standard errors as
+  either figure does in its study, where that is more.
+
+  With two views of equal accuracy and 12, 24 and 60 groups of unequal size (400
+  simulated corpora each, sigma of log size .7), the interval of the difference
+  held 0 in 94.2, 96.2 and 94.8 %, before any widening; drawing the figures
+  themselves 94.0, 96.5 and 95.0 %, Student's t 93.2, 95.0 and 94.2 %.
   """
   value, n = b.estimate - a.estimate, min(a.n, b.n)
 
@@ -330,19 +338,41 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
 
   # The sample's clips do not matter to it, but whether they are clustered does.
   sample = resampling.Sample(np.empty(0, np.int64), names, max(a.n, b.n))
-  found = resampling.estimate(
-    sample,
-    linear,
-    seed_variance=a.influence.seed_variance + b.influence.seed_variance,
-    null=True,
-    n=n,
+  variance = a.influence.seed_variance + b.influence.seed_variance
+  found = resampling.studentise(sample, linear, seed_variance=variance)
+  if found.fault:
+    return Estimate(value, n=n, method=found.fault)
+  own = found.quantile
+  quantile = max(own, _quantile(a), _quantile(b))
+  # So that the p-value says the same as the interval.
+  wider = dataclasses.replace(found, error=found.error * quantile / own)
+  low, high = wider.interval(own)
+  return Estimate(
+    value,
+    low,
+    high,
+    resampling.LEVEL,
+    wider.p_value(),
+    None,
+    n,
+    f'paired by group, {found.method}',
+    Influence(names, slope, variance),
   )
-  if found.low is None:
-    return found
-  return dataclasses.replace(
-    found,
-    method=f'paired by group, {found.method}',
-    influence=Influence(
-      names, slope, a.influence.seed_variance + b.influence.seed_variance
-    ),
-  )
+
+
+def _quantile(estimate: Estimate) -> float:
+  """By how many standard errors a study's interval reaches to either side."""
+  influence = estimate.influence
+  num_groups = len(influence.groups)
+  if estimate.low is None or num_groups < 2:
+    return 0.0
+  variance = num_groups / (num_groups - 1) * influence.slope @ influence.slope
+  error = np.sqrt(variance + influence.seed_variance)
+  if 'logit scale' in estimate.method:
+    error /= estimate.estimate * (1 - estimate.estimate)
+    low, high = special.logit([estimate.low, estimate.high])
+  elif 'least of' in estimate.method:
+    return 0.0  # Its ends are those of several figures.
+  else:
+    low, high = estimate.low, estimate.high
+  return float((high - low) / 2 / error) if error > _ZERO else 0.0

@@ -49,7 +49,8 @@ class Study:
     info: facts that JSON can hold: `corpus`, `label` (what it means),
       `classes`, `modalities`, `conditions`, `license`, `source`, `simulated`
       (bool), `content` (see `corpus.content`), `num_clips`, `num_groups`,
-      `views`, `single_views`, `full_view`, `full_condition`, `seeds` (by view, how many), `folds` (how many),
+      `views`, `single_views`, `full_view`, `full_condition`,
+      `seeds` (by view, how many), `folds` (how many),
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
       how intervals were made, and what they cover. No date: the same input
       gives the same report.
@@ -136,7 +137,25 @@ def build(
   full = corpus_lib.view_name(corpus.modalities)
   if predictions is not None and full in predictions.views:
     signals = disagreement.signals(predictions, full)
-  answers = _answers(corpus, predictions, signals)
+  return assemble(
+    _answers(corpus, predictions, signals),
+    _info(corpus, predictions),
+    _ranked(corpus, predictions, signals),
+  )
+
+
+def assemble(
+  answers: Mapping[int, Findings],
+  info: Mapping[str, Any],
+  signals: Mapping[str, np.ndarray],
+) -> Study:
+  """The study that consists of answers, with corrected p-values.
+
+  Args:
+    answers: by question, in the order in which they are read.
+    info: see `Study`.
+    signals: see `Study`.
+  """
   statistics, skipped, tables, curves = {}, {}, {}, {}
   for findings in answers.values():
     statistics |= findings.statistics
@@ -163,13 +182,13 @@ def build(
     # The primaries come last, for they leave the family they are also in.
     _adjust(statistics, family)
   return Study(
-    info=_info(corpus, predictions),
+    info=info,
     statistics=statistics,
     skipped=skipped,
     primaries=primaries,
     tables={name: filled(rows, statistics) for name, rows in tables.items()},
     curves=curves,
-    signals=_ranked(corpus, predictions, signals),
+    signals=signals,
   )
 
 

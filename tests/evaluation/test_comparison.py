@@ -38,7 +38,7 @@ def _inputs():
   corpus, first = made.study_input(240, 14, 2)
   random = np.random.default_rng(5)
   second = {
-    view: made.softmax(np.log(p) + random.normal(0.0, 0.7, p.shape))
+    view: made.softmax(np.log(p) + random.normal(0.0, 1.8, p.shape))
     for view, p in first.probabilities.items()
   }
   return corpus, first, made.predictions(second, folds=first.folds[FULL][0])
@@ -116,9 +116,8 @@ def test_a_difference_is_that_of_the_raw_predictions(inputs, found, name):
   assert error == pytest.approx(direct.error, abs=1e-10)
   # The interval of the derivative is close to that of the figure itself.
   low, high = direct.interval(direct.quantile)
-  assert pair.difference.high - pair.difference.low == pytest.approx(
-    high - low, rel=0.1
-  )
+  width = pair.difference.high - pair.difference.low
+  assert 0.95 * (high - low) < width < 1.3 * (high - low)
   assert pair.difference.method.startswith('paired by group, studentised')
 
 
