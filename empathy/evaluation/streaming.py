@@ -2,7 +2,9 @@
 
 All three are in the order of `clips.csv`, so that no more than a batch is in
 memory. What is out of order, or of no clip, ends with one clear error. Modality
-features are not read: every clip is taken to have all modalities.
+features are not read: every clip is taken to have all modalities. Nor are the
+names of annotators, and whether one voted twice is not checked; an id that is
+there twice is found within a batch of clips.
 """
 
 import dataclasses
@@ -211,6 +213,13 @@ def _csv(
       [f'{path}: column {name!r} is missing' for name in lacking]
     )
     names = [name for name in (*required, *optional) if name in header]
+    errors.raise_faults(
+      [
+        f'{path}: column {name!r} is there twice'
+        for name in names
+        if header.count(name) > 1
+      ]
+    )
     reader = pa_csv.open_csv(
       path,
       read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),
