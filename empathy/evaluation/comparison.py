@@ -323,6 +323,8 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
     return bare('the figure has none in a study either')
   if any(one.method.startswith('Clopper-Pearson') for one in (a, b)):
     return bare('a figure is exactly 0 or 1')
+  if not np.isin(a.influence.groups, b.influence.groups).any():
+    return bare('it rests on other groups in the other study')
   names = np.union1d(a.influence.groups, b.influence.groups)
   slope = np.zeros(len(names))
   for sign, one in ((-1, a.influence), (1, b.influence)):

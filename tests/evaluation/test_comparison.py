@@ -164,6 +164,24 @@ def test_the_same_figures_have_no_interval(found, inputs):
   assert 'the same figure in both' in pair.difference.method
 
 
+def test_figures_of_other_groups_are_not_paired(found):
+  name = f'views.{FULL}.accuracy'
+  one = found.b.statistics[name]
+  moved = dataclasses.replace(
+    one,
+    influence=dataclasses.replace(
+      one.influence,
+      groups=np.char.add('bundle ', one.influence.groups),
+    ),
+  )
+  other = dataclasses.replace(
+    found.b, statistics={**found.b.statistics, name: moved}
+  )
+  pair = comparison.compare(found.a, other).statistics[name]
+  assert pair.difference.low is None
+  assert 'other groups' in pair.difference.method
+
+
 def test_primaries_are_one_family(found):
   told = [
     found.statistics[name].difference
