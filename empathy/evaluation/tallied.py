@@ -21,6 +21,7 @@ from empathy.evaluation import (
   disagreement,
   ranking,
   resampling,
+  soft_scores,
   tallies,
   views,
   wording,
@@ -522,7 +523,15 @@ def _ambiguity(tally: Tally) -> Findings:
     found.families.append([f'ambiguity.{name}.{figure}' for name in names])
   found.families.append([ambiguity.BEYOND_SEEDS])
   found.curves['gs_by_disagreement'] = _by_number(tally)
-  found.skipped['ambiguity.spearman'] = _AT_ONCE
+  for view in tally.members:
+    for figure in soft_scores.FIGURES:
+      found.skipped[f'views.{view}.{figure}'] = _AT_ONCE
+  for name in names:
+    figures = ['auroc_contested_equal_n', 'spearman']
+    if name in binary:
+      figures.append('precision_minus_confidence')
+    for figure in figures:
+      found.skipped[f'ambiguity.{name}.{figure}'] = _AT_ONCE
   return found
 
 
@@ -858,8 +867,13 @@ def _diagnosis(tally: Tally) -> Findings:
   for figure in ('auroc_error', 'auroc_error_minus_confidence'):
     found.families.append([f'diagnosis.{name}.{figure}' for name in names])
   found.families.append([f'diagnosis.{_ANY}.adjusted'])
-  for name in ('combined', 'uncontested', 'precision_minus_confidence'):
-    found.skipped[f'diagnosis.{name}'] = _AT_ONCE
+  found.skipped['diagnosis.combined'] = _AT_ONCE
+  for name in names:
+    figures = ['auroc_error_uncontested']
+    if name.endswith('_disagreement'):
+      figures.append('precision_minus_confidence')
+    for figure in figures:
+      found.skipped[f'diagnosis.{name}.{figure}'] = _AT_ONCE
   return found
 
 
@@ -915,6 +929,7 @@ def _humans(tally: Tally) -> Findings:
   for name in (
     'full_minus_best_per_clip',
     'hurt_share',
+    'hurt_share_naive',
     'models',
     *(f'{name}_vs_full' for name in voted if name != full),
   ):
@@ -1160,6 +1175,47 @@ def _votes(tally: Tally, found: Findings) -> None:
       }
     )
   found.tables['votes_per_clip'] = rows
+  condition = corpus_lib.full_condition([row['condition'] for row in rows])
+  if condition != corpus_lib.full_condition(tally.info['conditions']):
+    found.skipped['data.votes_per_clip'] = (
+      f'Nobody voted in the full condition. {_AT_ONCE}'
+    )
+    return
+  row = next(row for row in rows if row['condition'] == condition)
+  median, number = row['median'], row['num_clips']
+  without = tally.num_clips - number
+  _note(
+    found,
+    'votes_per_clip',
+    median,
+    data_checks.OK if median >= 3 and not without else data_checks.WARNING,
+    f'The median clip has {wording.tally(median)} '
+    f'{"vote" if median == 1 else "votes"} that speak for it'
+    + (f'; {wording.plural(without, "clip")} without.' if without else '.'),
+    number,
+  )
+  source = _source(tally)
+  name = condition if source is None else source
+  prefix = f'humans/{name}' if name else 'all_votes'
+  chosen, same, _ = tally.sums[f'{prefix}/plurality'].sum(axis=0)
+  if not chosen:
+    return
+  where = f'the votes on {name}' if name else 'all votes'
+  _note(
+    found,
+    'label_is_plurality',
+    float(same / chosen),
+    data_checks.OK if source is None else data_checks.WARNING,
+    f'The label is the plurality of {where} on '
+    f'{wording.percent(float(same / chosen))} of the clips'
+    + (
+      '.'
+      if source is None
+      else ': it was made from them, so their accuracy is partly their own '
+      'echo.'
+    ),
+    int(chosen),
+  )
 
 
 def _note(found, check, value, verdict, sentence, n) -> None:
