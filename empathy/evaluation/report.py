@@ -190,7 +190,7 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     A whole page.
   """
   parts = [section(study) for section in sections.ALL]
-  template = _environment().get_template('report.html')
+  template = environment().get_template('report.html')
   script = (_TEMPLATES / 'explorer.js').read_text(encoding='utf-8')
   return template.render(
     explorer=clips_lib.explorer(study, folder),
@@ -215,7 +215,8 @@ def _hash(script: str) -> str:
   return f'sha256-{base64.b64encode(digest).decode()}'
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+  """Templates, with everything that they print escaped."""
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,

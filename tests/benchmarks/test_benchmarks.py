@@ -32,3 +32,21 @@ def test_agreement_prints_its_table():
     assert len(found) >= starts.count(start), (start, done.stdout)
   sizes = [line.split()[0] for line in lines if line[:1] == ' ']
   assert sizes == ['clips', '10', '100', '1,000'] * 2
+
+
+def test_scale_prints_its_table():
+  done = subprocess.run(
+    [sys.executable, _FOLDER / 'scale.py', '--small'],
+    check=True,
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  lines = done.stdout.splitlines()
+  assert [line.split(' clips')[0] for line in lines[1:]] == [
+    'in memory, 200',
+    'in one pass, 200',
+    'in one pass, 2,000',
+    'in one pass, 20,000',
+  ]
+  assert all('MiB' in line for line in lines)
