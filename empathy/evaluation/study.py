@@ -71,9 +71,15 @@ class Study:
       `disagreement`: view, num_clips, rate, rate_low, rate_high, kappa,
         seed_null, excess, excess_low, excess_high, p, p_adjusted,
         error_consistency.
-      `ambiguity`: signal, num_disagree, num_agree, gs_disagree, gs_agree,
-        gs_difference, gs_difference_low, gs_difference_high, adjusted,
+      `ambiguity`: signal (or control.<name>), num_disagree, num_agree,
+        gs_disagree, gs_agree, gs_difference, gs_difference_low, gs_difference_high, adjusted,
         adjusted_low, adjusted_high, p, p_adjusted.
+      `ambiguity_signals`: signal, num_clips, num_contested, auroc_contested,
+        equal_n, minus_confidence (with p, p_adjusted),
+        precision_minus_confidence and spearman with their intervals.
+      `soft_scores`: view, num_clips, human_cross_entropy,
+        human_jensen_shannon, human_manhattan, human_wasserstein,
+        human_entropy_correlation with their intervals.
       `dominance`: modality (or any), num_clips, then rate, gate_share,
         attention_share, causal_share, unsupported, misled, rescued, net_harm
         with their intervals, p, p_adjusted.

@@ -245,6 +245,7 @@ def test_what_is_written(study, tmp_path):
   output = tmp_path / 'here/study'
   study_lib.write(study, output, '<p>report</p>')
   assert sorted(path.name for path in output.iterdir()) == [
+    'influence.npz',
     'report.html',
     'signals.csv',
     'study.json',
