@@ -72,8 +72,9 @@ class Study:
         seed_null, excess, excess_low, excess_high, p, p_adjusted,
         error_consistency.
       `ambiguity`: signal (or control.<name>), num_disagree, num_agree,
-        gs_disagree, gs_agree, gs_difference, gs_difference_low, gs_difference_high, adjusted,
-        adjusted_low, adjusted_high, p, p_adjusted.
+        gs_disagree, gs_agree, gs_difference, gs_difference_low,
+        gs_difference_high, adjusted, adjusted_low, adjusted_high, p,
+        p_adjusted.
       `ambiguity_signals`: signal, num_clips, num_contested, auroc_contested,
         equal_n, minus_confidence (with p, p_adjusted),
         precision_minus_confidence and spearman with their intervals.
