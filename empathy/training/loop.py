@@ -1,19 +1,22 @@
 """Training every member of a study, chunk by chunk, to a predictions table."""
 
+import contextlib
 import dataclasses
+import errno
 import functools
 import logging
 import operator
+import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import ml_collections
 import numpy as np
 
-from empathy import errors, progress
+from empathy import errors, preemption, progress
 from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
 from empathy.models import losses
@@ -94,19 +97,39 @@ def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
     A summary.
 
   Raises:
-    InputError: the config, the corpus or the workdir is at fault; a workdir
-      that was not there before is not there then.
+    InputError: the config, the corpus or the workdir is at fault, or the disk
+      is full; a workdir that was not there before is not there then, unless
+      it has a state to go on from.
+    Stopped: SIGTERM came; the state is saved.
   """
   began = time.monotonic()
   configuration.check(config)
   configuration.use_compilation_cache()
-  new = next((p for p in (path, path / 'tfds') if not p.exists()), None)
-  try:
-    plan = _plan(config, path)
-  except errors.InputError:
-    if new is not None:
-      shutil.rmtree(new, ignore_errors=True)
-    raise
+  with (
+    preemption.watch() as is_stopped,
+    workdir.lock(path) as is_new,
+    _full_disk_told(path),
+  ):
+    has_dataset = (path / 'tfds').exists()
+    try:
+      plan = _plan(config, path)
+    except errors.InputError:
+      if is_new:
+        shutil.rmtree(path, ignore_errors=True)
+      elif not has_dataset:
+        shutil.rmtree(path / 'tfds', ignore_errors=True)
+      raise
+    return _run(config, path, plan, is_stopped, began)
+
+
+def _run(
+  config: ml_collections.ConfigDict,
+  path: pathlib.Path,
+  plan: _Plan,
+  is_stopped: Callable[[], bool],
+  began: float,
+) -> Summary:
+  """Trains and predicts as planned; see `train`."""
   _log.info(
     '%d members (%d views, %d folds, %d seeds) in %d chunks on %d %s devices',
     len(plan.names),
@@ -117,8 +140,8 @@ def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
     len(plan.layout.devices),
     plan.layout.devices[0].platform,
   )
-  _train_chunks(config, path, plan)
-  entries = _predict_held_out(path, plan)
+  _train_chunks(config, path, plan, is_stopped)
+  entries = _predict_held_out(path, plan, is_stopped)
   failed = [entry for entry in entries if entry['best_epoch'] < 0]
   return Summary(
     predictions=path / 'predictions.parquet',
@@ -134,8 +157,8 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   views = members.views(config.views, corpus.modalities)
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
   corpus = corpora.with_features(corpus, used)
-  fingerprint = corpora.fingerprint(corpus.path)
-  workdir.check(path, config, corpus.path, fingerprint)
+  hashes = corpora.file_hashes(corpus.path)
+  workdir.check(path, config, corpus.path, hashes)
   dataset = builder.load(corpus, path / 'tfds')
   fold_of, parts = members.folds(dataset, config.num_folds, config.seed)
   targets = losses.target_distributions(
@@ -154,7 +177,7 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
     config, corpus.classes, tuple(used), max_length, layout
   )
   chunks = layout.chunks(len(names), config.members_per_device)
-  workdir.begin(path, config, corpus.path, fingerprint, len(chunks[0]))
+  workdir.begin(path, config, corpus.path, hashes, len(chunks[0]))
   return _Plan(
     dataset=dataset,
     fold_of=fold_of,
@@ -169,14 +192,49 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   )
 
 
+@contextlib.contextmanager
+def _full_disk_told(path: pathlib.Path) -> Iterator[None]:
+  """Makes one line of what libraries say, each its own, of a full disk."""
+  try:
+    yield
+  except errors.InputError:
+    raise
+  except Exception as error:
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    words = [os.strerror(number) for number in full]
+    if getattr(error, 'errno', None) in full or any(
+      word in str(error) for word in words
+    ):
+      raise errors.InputError(
+        f'{path}: the disk is full: make room and run the same command again: '
+        'it goes on from the last checkpoint'
+      ) from error
+    raise
+
+
+def _is_finished(directory: pathlib.Path, number: int) -> bool:
+  """Whether a chunk is trained; one that was damaged since no longer is."""
+  if not checkpoints.is_finished(directory, number):
+    return False
+  try:
+    checkpoints.verify(directory, number)
+  except errors.InputError as error:
+    _log.warning('%s; chunk %d is trained again', error, number)
+    return False
+  return True
+
+
 def _train_chunks(
-  config: ml_collections.ConfigDict, path: pathlib.Path, plan: _Plan
+  config: ml_collections.ConfigDict,
+  path: pathlib.Path,
+  plan: _Plan,
+  is_stopped: Callable[[], bool],
 ) -> None:
   """Trains the chunks one after another, with one compiled program."""
   directory = workdir.members_path(path)
+  checkpoints.sweep(directory)
   finished = [
-    checkpoints.is_finished(directory, number)
-    for number in range(len(plan.chunks))
+    _is_finished(directory, number) for number in range(len(plan.chunks))
   ]
   num_epochs = len(plan.chunks) * config.num_epochs
   with progress.Progress('training', num_epochs, 'epoch') as bar:
@@ -195,7 +253,7 @@ def _train_chunks(
         rows = plan.chunks[number]
         chunk = jax.tree.map(operator.itemgetter(rows), plan.members)
         state = _train_chunk(
-          config, path, number, plan, chunk, data, init, run, bar
+          config, path, number, plan, chunk, data, init, run, bar, is_stopped
         )
         inference.save_chunk(directory, number, chunk, state)
         checkpoints.keep_last(workdir.checkpoints_path(path, number), 0)
@@ -211,6 +269,7 @@ def _train_chunk(
   init: Callable,
   run: Callable,
   bar: progress.Progress,
+  is_stopped: Callable[[], bool],
 ) -> step.State:
   """Trains the members of one chunk, or goes on; returns their last state.
 
@@ -224,6 +283,10 @@ def _train_chunk(
     init: `step.init`, compiled for the layout.
     run: `step.train_epoch`, likewise.
     bar: counts epochs.
+    is_stopped: whether SIGTERM came.
+
+  Raises:
+    Stopped: it did; the state is saved.
   """
   names = plan.chunk_names(number)
   directory = workdir.checkpoints_path(path, number)
@@ -233,6 +296,7 @@ def _train_chunk(
     chunk,
   )
   sharded = plan.layout.shard(chunk)
+  checkpoints.sweep(directory)
   found = checkpoints.restore_latest(directory, like)
   if found is None:
     first, state = 0, init(data, sharded)
@@ -250,14 +314,22 @@ def _train_chunk(
       _tell_diverged(epoch, names, values, told)
       accuracy = values['val/accuracy'][: len(names)].mean()
       bar.advance(note=f'val/accuracy {accuracy:.3f}')
-      if time.monotonic() - saved >= config.checkpoint_seconds:
+      stopped = is_stopped()
+      if stopped or time.monotonic() - saved >= config.checkpoint_seconds:
         checkpoints.save(directory, epoch + 1, plan.layout.gather(state))
         checkpoints.keep_last(directory, 2)
         saved = time.monotonic()
+      if stopped:
+        raise errors.Stopped(
+          f'chunk {number} is saved after epoch {epoch + 1} of '
+          f'{config.num_epochs}; run the same command again: it goes on there'
+        )
   return plan.layout.gather(state)
 
 
-def _predict_held_out(path: pathlib.Path, plan: _Plan) -> list[dict]:
+def _predict_held_out(
+  path: pathlib.Path, plan: _Plan, is_stopped: Callable[[], bool]
+) -> list[dict]:
   """Writes the predictions table and `members.json`, and returns its entries.
 
   The members are read back, so that what is predicted with is what was saved.
@@ -265,6 +337,11 @@ def _predict_held_out(path: pathlib.Path, plan: _Plan) -> list[dict]:
   predictor = inference.predictor(plan.program, plan.layout, plan.data)
   columns, entries = [], []
   for number in range(len(plan.chunks)):
+    if is_stopped():
+      raise errors.Stopped(
+        'all members are trained and saved; run the same command again: it '
+        'predicts the held-out clips'
+      )
     names = plan.chunk_names(number)
     chunk, state = inference.load_chunk(
       plan.program,
