@@ -20,6 +20,18 @@ from empathy import errors, files
 _log = logging.getLogger('empathy')
 
 
+def _checkpointer() -> ocp.Checkpointer:
+  """Of one process for itself: which one, is settled outside."""
+  here = jax.process_index()
+  options = ocp.options.MultiprocessingOptions(
+    primary_host=here,
+    active_processes={here},
+    barrier_sync_key_prefix=f'process{here}',
+  )
+  handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=options)
+  return ocp.Checkpointer(handler, multiprocessing_options=options)
+
+
 def save(directory: pathlib.Path, step: int, tree: Any) -> None:
   """Saves a tree of NumPy arrays as `directory/<step>`.
 
@@ -31,7 +43,7 @@ def save(directory: pathlib.Path, step: int, tree: Any) -> None:
   path = _path(directory, step)
   directory.mkdir(parents=True, exist_ok=True)
   remove(directory, step)
-  with ocp.PyTreeCheckpointer() as checkpointer:
+  with _checkpointer() as checkpointer:
     checkpointer.save(path.absolute(), tree)
   files.write_json(_manifest_path(path), _hashes(path))
 
@@ -55,7 +67,7 @@ def restore(directory: pathlib.Path, step: int, like: Any) -> Any:
   template = jax.tree.map(
     lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape), like
   )
-  with ocp.PyTreeCheckpointer() as checkpointer:
+  with _checkpointer() as checkpointer:
     try:
       tree = checkpointer.restore(
         path.absolute(),

@@ -9,6 +9,7 @@ import operator
 import os
 import pathlib
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -23,6 +24,7 @@ from empathy.models import losses
 from empathy.training import (
   checkpoints,
   configuration,
+  estimate,
   inference,
   members,
   metrics,
@@ -64,6 +66,9 @@ class _Plan:
     max_length: of each modality that is a sequence.
     program: what members share.
     layout: of the members on the devices.
+    chunk_size: members in each chunk but the last.
+    hashes: of the corpus' files.
+    corpus_path: its folder.
     names: of all members.
     members: all of them, as arrays.
     chunks: for each chunk the indices of its members, the last one repeated
@@ -77,6 +82,9 @@ class _Plan:
   max_length: Mapping[str, int]
   program: step.Program
   layout: parallel.Layout
+  chunk_size: int
+  hashes: Mapping[str, str]
+  corpus_path: pathlib.Path
   names: Sequence[members.Name]
   members: step.Member
   chunks: Sequence[np.ndarray]
@@ -105,21 +113,65 @@ def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
   began = time.monotonic()
   configuration.check(config)
   configuration.use_compilation_cache()
-  with (
-    preemption.watch() as is_stopped,
-    workdir.lock(path) as is_new,
-    _full_disk_told(path),
-  ):
+  with contextlib.ExitStack() as stack:
+    is_stopped = stack.enter_context(preemption.watch())
+    if not parallel.is_main():
+      dataset = stack.enter_context(tempfile.TemporaryDirectory())
+      plan = _plan(config, path, pathlib.Path(dataset))
+      return _run(config, path, plan, is_stopped, began)
+    is_new = stack.enter_context(workdir.lock(path))
+    stack.enter_context(_full_disk_told(path))
     has_dataset = (path / 'tfds').exists()
     try:
-      plan = _plan(config, path)
+      plan = _plan(config, path, path / 'tfds')
     except errors.InputError:
       if is_new:
         shutil.rmtree(path, ignore_errors=True)
       elif not has_dataset:
         shutil.rmtree(path / 'tfds', ignore_errors=True)
       raise
+    workdir.begin(path, config, plan.corpus_path, plan.hashes, plan.chunk_size)
     return _run(config, path, plan, is_stopped, began)
+
+
+def dry_run(config: ml_collections.ConfigDict, path: pathlib.Path) -> list[str]:
+  """What `train` would do, in lines; nothing is written.
+
+  Args:
+    config: as in `configs/`.
+    path: the workdir; it need not exist.
+
+  Raises:
+    InputError: as for `train`.
+  """
+  configuration.check(config)
+  configuration.use_compilation_cache()
+  with tempfile.TemporaryDirectory() as dataset:
+    plan = _plan(config, path, pathlib.Path(dataset))
+  # A batch counts the same, however many devices share it.
+  program = configuration.make_program(
+    config,
+    plan.dataset.info['classes'],
+    plan.program.modalities,
+    plan.max_length,
+    parallel.Layout('members', plan.layout.devices),
+  )
+  found = estimate.estimate(
+    program, plan.layout, plan.data, plan.members, plan.chunks
+  )
+  return [
+    f'{_overview(config, plan)}, {plan.chunk_size} members a chunk',
+    *found.lines(),
+  ]
+
+
+def _overview(config: ml_collections.ConfigDict, plan: _Plan) -> str:
+  return (
+    f'{len(plan.names)} members ({len({name.view for name in plan.names})} '
+    f'views, {len(plan.parts)} folds, {config.num_seeds} seeds) in '
+    f'{len(plan.chunks)} chunks on {len(plan.layout.devices)} '
+    f'{plan.layout.devices[0].platform} devices'
+  )
 
 
 def _run(
@@ -130,18 +182,11 @@ def _run(
   began: float,
 ) -> Summary:
   """Trains and predicts as planned; see `train`."""
-  _log.info(
-    '%d members (%d views, %d folds, %d seeds) in %d chunks on %d %s devices',
-    len(plan.names),
-    len({name.view for name in plan.names}),
-    len(plan.parts),
-    config.num_seeds,
-    len(plan.chunks),
-    len(plan.layout.devices),
-    plan.layout.devices[0].platform,
-  )
+  _log.info('%s', _overview(config, plan))
   _train_chunks(config, path, plan, is_stopped)
-  entries = _predict_held_out(path, plan, is_stopped)
+  entries = []
+  if parallel.is_main():
+    entries = _predict_held_out(config, path, plan, is_stopped)
   failed = [entry for entry in entries if entry['best_epoch'] < 0]
   return Summary(
     predictions=path / 'predictions.parquet',
@@ -151,15 +196,20 @@ def _run(
   )
 
 
-def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
-  """Reads the corpus and makes the members; see `train`."""
+def _plan(
+  config: ml_collections.ConfigDict,
+  path: pathlib.Path,
+  data_dir: pathlib.Path,
+) -> _Plan:
+  """Reads the corpus and makes the members; writes to `data_dir` alone."""
   corpus = corpora.read(config.corpus)
   views = members.views(config.views, corpus.modalities)
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
   corpus = corpora.with_features(corpus, used)
   hashes = corpora.file_hashes(corpus.path)
-  workdir.check(path, config, corpus.path, hashes)
-  dataset = builder.load(corpus, path / 'tfds')
+  if parallel.is_main():
+    workdir.check(path, config, corpus.path, hashes)
+  dataset = builder.load(corpus, data_dir)
   fold_of, parts = members.folds(dataset, config.num_folds, config.seed)
   targets = losses.target_distributions(
     dataset.labels, dataset.votes, config.targets
@@ -167,7 +217,7 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   data, max_length = members.data(dataset.features, dataset.labels, targets)
   seeds = range(config.seed, config.seed + config.num_seeds)
   names, everyone = members.make(dataset, data, views, seeds, parts)
-  layout = parallel.Layout(config.parallel, jax.local_devices())
+  layout = parallel.Layout(config.parallel, parallel.all_devices())
   if config.parallel == 'batch' and config.batch_size % len(layout.devices):
     raise errors.InputError(
       f'config.batch_size: {config.batch_size} clips do not divide among '
@@ -176,8 +226,23 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   program = configuration.make_program(
     config, corpus.classes, tuple(used), max_length, layout
   )
-  chunks = layout.chunks(len(names), config.members_per_device)
-  workdir.begin(path, config, corpus.path, hashes, len(chunks[0]))
+  best = layout.chunk_size(len(names), config.members_per_device)
+  # A run that began on other devices keeps its chunks, which are checkpoints.
+  size = best
+  if parallel.is_main():
+    size = workdir.chunk_size(path) or best
+  size = int(parallel.from_main(np.int32(size)))
+  chunks = layout.chunks(len(names), size)
+  held = len(chunks[0])
+  if layout.mode == 'members':
+    held //= len(layout.devices)
+  if held > config.members_per_device:
+    _log.warning(
+      'the run began in chunks of %d members: each device holds %d of them '
+      'now, more than members_per_device',
+      size,
+      held,
+    )
   return _Plan(
     dataset=dataset,
     fold_of=fold_of,
@@ -186,6 +251,9 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
     max_length=max_length,
     program=program,
     layout=layout,
+    chunk_size=size,
+    hashes=hashes,
+    corpus_path=corpus.path,
     names=names,
     members=everyone,
     chunks=chunks,
@@ -232,14 +300,16 @@ def _train_chunks(
 ) -> None:
   """Trains the chunks one after another, with one compiled program."""
   directory = workdir.members_path(path)
-  checkpoints.sweep(directory)
-  finished = [
-    _is_finished(directory, number) for number in range(len(plan.chunks))
-  ]
+  finished = np.zeros(len(plan.chunks), bool)
+  if parallel.is_main():
+    checkpoints.sweep(directory)
+    for number in range(len(plan.chunks)):
+      finished[number] = _is_finished(directory, number)
+  finished = parallel.from_main(finished)
   num_epochs = len(plan.chunks) * config.num_epochs
   with progress.Progress('training', num_epochs, 'epoch') as bar:
     bar.skip(sum(finished) * config.num_epochs)
-    if all(finished):
+    if finished.all():
       return
     data = plan.layout.replicate(plan.data)
     init = plan.layout.map(
@@ -251,12 +321,13 @@ def _train_chunks(
     for number, done in enumerate(finished):
       if not done:
         rows = plan.chunks[number]
-        chunk = jax.tree.map(operator.itemgetter(rows), plan.members)
+        chunk = jax.tree.map(operator.itemgetter(np.unique(rows)), plan.members)
         state = _train_chunk(
           config, path, number, plan, chunk, data, init, run, bar, is_stopped
         )
-        inference.save_chunk(directory, number, chunk, state)
-        checkpoints.keep_last(workdir.checkpoints_path(path, number), 0)
+        if parallel.is_main():
+          inference.save_chunk(directory, number, chunk, state)
+          checkpoints.keep_last(workdir.checkpoints_path(path, number), 0)
 
 
 def _train_chunk(
@@ -272,6 +343,8 @@ def _train_chunk(
   is_stopped: Callable[[], bool],
 ) -> step.State:
   """Trains the members of one chunk, or goes on; returns their last state.
+
+  The state of process 0 counts, as `gather` gives it.
 
   Args:
     config: of the run.
@@ -295,46 +368,74 @@ def _train_chunk(
     plan.data,
     chunk,
   )
-  sharded = plan.layout.shard(chunk)
-  checkpoints.sweep(directory)
-  found = checkpoints.restore_latest(directory, like)
-  if found is None:
-    first, state = 0, init(data, sharded)
+  rows = plan.chunks[number]
+  filling = operator.itemgetter(rows - rows[0])
+  sharded = plan.layout.shard(jax.tree.map(filling, chunk))
+  found = None
+  if parallel.is_main():
+    checkpoints.sweep(directory)
+    found = checkpoints.restore_latest(directory, like)
+  first = int(parallel.from_main(np.int32(found[0] if found else 0)))
+  if not first:
+    state = init(data, sharded)
   else:
-    first, state = found[0], plan.layout.shard(found[1])
+    state = found[1] if found else jax.tree.map(_zeros, like)
+    state = jax.tree.map(filling, parallel.from_main(state))
+    state = plan.layout.shard(state)
     bar.skip(first)
     _log.info('chunk %d goes on from epoch %d', number, first)
   saved, told = time.monotonic(), set()
-  with metrics.MetricWriter(path, number, first) as writer:
+
+  def fetch(tree):
+    return jax.tree.map(lambda x: x[: len(names)], plan.layout.gather(tree))
+
+  with contextlib.ExitStack() as stack:
+    if parallel.is_main():
+      writer = stack.enter_context(metrics.MetricWriter(path, number, first))
     for epoch in range(first, config.num_epochs):
       now = plan.layout.replicate(np.int32(epoch))
       state, values = run(data, now, sharded, state)
-      values = plan.layout.gather(values)
-      writer.write(epoch, names, values)
-      _tell_diverged(epoch, names, values, told)
-      accuracy = values['val/accuracy'][: len(names)].mean()
-      bar.advance(note=f'val/accuracy {accuracy:.3f}')
-      stopped = is_stopped()
-      if stopped or time.monotonic() - saved >= config.checkpoint_seconds:
-        checkpoints.save(directory, epoch + 1, plan.layout.gather(state))
-        checkpoints.keep_last(directory, 2)
+      values = fetch(values)
+      if parallel.is_main():
+        writer.write(epoch, names, values)
+        _tell_diverged(epoch, names, values, told)
+        accuracy = values['val/accuracy'].mean()
+        bar.advance(note=f'val/accuracy {accuracy:.3f}')
+      stopped = parallel.any_process(is_stopped())
+      is_due = time.monotonic() - saved >= config.checkpoint_seconds
+      if stopped or parallel.from_main(np.array(is_due)):
+        whole = fetch(state)
+        if parallel.is_main():
+          checkpoints.save(directory, epoch + 1, whole)
+          checkpoints.keep_last(directory, 2)
         saved = time.monotonic()
       if stopped:
+        parallel.any_process(True)  # Nobody goes before it is written.
         raise errors.Stopped(
           f'chunk {number} is saved after epoch {epoch + 1} of '
           f'{config.num_epochs}; run the same command again: it goes on there'
         )
-  return plan.layout.gather(state)
+  return fetch(state)
+
+
+def _zeros(x: jax.ShapeDtypeStruct) -> np.ndarray:
+  return np.zeros(x.shape, x.dtype)
 
 
 def _predict_held_out(
-  path: pathlib.Path, plan: _Plan, is_stopped: Callable[[], bool]
+  config: ml_collections.ConfigDict,
+  path: pathlib.Path,
+  plan: _Plan,
+  is_stopped: Callable[[], bool],
 ) -> list[dict]:
   """Writes the predictions table and `members.json`, and returns its entries.
 
   The members are read back, so that what is predicted with is what was saved.
   """
-  predictor = inference.predictor(plan.program, plan.layout, plan.data)
+  layout = parallel.Layout(config.parallel, jax.local_devices())
+  predictor = inference.predictor(
+    plan.program, layout, plan.data, plan.chunk_size
+  )
   columns, entries = [], []
   for number in range(len(plan.chunks)):
     if is_stopped():
@@ -347,7 +448,7 @@ def _predict_held_out(
       plan.program,
       workdir.members_path(path),
       number,
-      len(plan.chunks[number]),
+      len(names),
       plan.data,
     )
     alive = state['best_epoch'] >= 0
@@ -367,7 +468,7 @@ def _predict_held_out(
       widths={m: x.shape[1] for m, x in plan.data.values.items()},
       max_length=plan.max_length,
       fold_of=dict(zip(ids.tolist(), plan.fold_of.tolist(), strict=True)),
-      chunk_size=len(plan.chunks[0]),
+      chunk_size=plan.chunk_size,
       members=entries,
     ),
   )

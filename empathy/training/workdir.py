@@ -39,7 +39,7 @@ class Trained:
     widths: by modality, the width of its features.
     max_length: by modality that is a sequence, the longest one.
     fold_of: by clip id, the fold that holds it out; -1 for none.
-    chunk_size: members in each chunk's arrays, padding included.
+    chunk_size: members in each chunk but the last.
     members: for each chunk, for each member, its name and how it went.
   """
 
@@ -165,24 +165,28 @@ def check(
     )
 
 
+def chunk_size(path: pathlib.Path) -> int | None:
+  """Members in each chunk of the run that is there; None where none is."""
+  if not (path / 'config.json').exists():
+    return None
+  return int(read_config(path)['chunk_size'])
+
+
 def begin(
   path: pathlib.Path,
   config: ml_collections.ConfigDict,
   corpus: pathlib.Path,
   hashes: Mapping[str, str],
-  chunk_size: int,
+  size: int,
 ) -> None:
-  """Writes `config.json`, or makes sure that chunks are as they were.
+  """Writes `config.json`, if it is not there.
 
   Args:
     path: the workdir.
     config: of the run.
     corpus: the corpus folder.
     hashes: of its files, as `corpus.file_hashes` gives them.
-    chunk_size: members in each chunk's arrays, which goes by the devices.
-
-  Raises:
-    InputError: the run began with other chunks.
+    size: members in each chunk, which goes by the devices that it began on.
   """
   if not (path / 'config.json').exists():
     record = {
@@ -190,19 +194,12 @@ def begin(
       'corpus': str(corpus.absolute()),
       'fingerprint': corpora.fingerprint_of(hashes),
       'files': dict(hashes),
-      'chunk_size': chunk_size,
+      'chunk_size': size,
       'git': _git_hash(),
       'versions': {'python': platform.python_version()}
       | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
     files.write_json(path / 'config.json', record)
-    return
-  old = read_config(path).get('chunk_size', chunk_size)
-  if old != chunk_size:
-    raise errors.InputError(
-      f'{path}: holds a run in chunks of {old} members; here they would be of '
-      f'{chunk_size}: go on with as many devices as it began with'
-    )
 
 
 def read_config(path: pathlib.Path) -> dict[str, Any]:
@@ -211,7 +208,9 @@ def read_config(path: pathlib.Path) -> dict[str, Any]:
   Raises:
     InputError: it is missing or damaged.
   """
-  return _read_json(path / 'config.json', ('config', 'corpus', 'files'))
+  return _read_json(
+    path / 'config.json', ('config', 'corpus', 'files', 'chunk_size')
+  )
 
 
 def write_trained(path: pathlib.Path, trained: Trained) -> None:

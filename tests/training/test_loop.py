@@ -8,6 +8,8 @@ import itertools
 import json
 import logging
 import os
+import re
+import shutil
 import struct
 
 import jax
@@ -751,6 +753,40 @@ def test_a_full_disk_is_told_in_one_line(plain, tmp_path, monkeypatch, at):
   _assert_as(plain, tmp_path)
 
 
+# Before a run.
+
+
+def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(plain, tmp_path):
+  config = small.config(plain.corpus.path, **_PLAIN, members_per_device=5)
+  before = _contents(plain.path.parent)
+  first, memory, checkpoint, seconds = loop.dry_run(config, tmp_path / 'run')
+  assert list(tmp_path.iterdir()) == []
+  assert _contents(plain.path.parent) == before
+  num_devices = len(jax.devices())
+  assert first.startswith('18 members (3 views, 3 folds, 2 seeds) in ')
+  assert f' on {num_devices} cpu devices, ' in first
+  # Concatenation of two modalities, each 10 wide: two layers of 8, two classes.
+  weights = (20 * 8 + 8) + (8 * 8 + 8) + (8 * 2 + 2)
+  state = 4 * (4 * weights + 4)
+  assert f' members of {state / 1000:.3g} KB, ' in memory
+  assert checkpoint.startswith('checkpoint: ')
+  assert checkpoint.endswith('; two are kept')
+  assert re.match(r'time: about \d+ s to train, by ', seconds)
+
+
+def test_the_operations_of_a_dry_run_are_those_of_its_products(plain, tmp_path):
+  """Twice the weights a row forward, twice that backward."""
+  config = small.config(plain.corpus.path, **_PLAIN, num_epochs=1)
+  config.model.hidden = (256, 256)
+  config.batch_size = 64
+  *_, line = loop.dry_run(config, tmp_path / 'run')
+  flops = 1e12 * float(re.search(r'by (\S+) TFLOP', line).group(1))
+  weights = 20 * 256 + 256 * 256 + 256 * 2
+  parts = [24, 30, 36]  # A third of 90 clips, more or less: whole groups.
+  low = 18 * (64 * 6 * weights + min(parts) * 2 * weights)
+  assert low <= flops <= 1.5 * low
+
+
 # Refusals.
 
 
@@ -782,16 +818,29 @@ def test_another_corpus_is_refused_but_not_another_place(plain, tmp_path):
   assert _contents(plain.path) == before
 
 
-def test_other_chunks_are_refused(plain, tmp_path, monkeypatch):
-  config = small.config(plain.corpus.path, **_PLAIN)
+def test_a_run_goes_on_in_the_chunks_that_it_began_with(
+  plain, tmp_path, monkeypatch, caplog
+):
+  config = small.config(plain.corpus.path, **_PLAIN, members_per_device=9)
+  devices = len(jax.devices())
   _cut_off(monkeypatch, config, tmp_path, 1)
   record = json.loads((tmp_path / 'config.json').read_text())
-  assert record['chunk_size'] == 18
-  # As other devices would have it.
-  record['chunk_size'] = 20
+  assert record['chunk_size'] == min(9 * devices, 18)
+  # As other devices began it.
+  shutil.rmtree(tmp_path / 'checkpoints')
+  record['chunk_size'] = 11
   (tmp_path / 'config.json').write_text(json.dumps(record))
-  with pytest.raises(errors.InputError, match='in chunks of 20 members'):
-    loop.train(config, tmp_path)
+  caplog.clear()
+  loop.train(config, tmp_path)
+  trained = json.loads((tmp_path / 'members.json').read_text())
+  assert [len(entries) for entries in trained['members']] == [11, 7]
+  assert len(_restored(tmp_path, 1)['best_epoch']) == 7
+  told = [text for text in caplog.messages if 'began in chunks of 11' in text]
+  assert len(told) == (devices == 1)
+  assert (
+    _difference(plain.table, pq.read_table(tmp_path / 'predictions.parquet'))
+    <= 1e-4
+  )
 
 
 @pytest.mark.parametrize(
