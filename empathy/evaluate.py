@@ -16,12 +16,13 @@ import os
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 import json
+import os
 import pathlib
 import time
 
 from absl import flags
 
-from empathy import cli, errors
+from empathy import cli, errors, remote
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import report
@@ -48,8 +49,24 @@ _OUTPUT = flags.DEFINE_string(
 
 def main() -> None:
   """Runs the binary."""
+  if _WORKDIR.value is None or not remote.is_remote(_WORKDIR.value):
+    _evaluate(*_places(_WORKDIR.value))
+    return
+  needed = ['config.json', 'predictions.parquet']
+  with remote.mirror(_WORKDIR.value, only=needed) as (workdir, push):
+    _evaluate(*_places(workdir))
+    push()
+  if _OUTPUT.value is None:
+    print(f'copied to {_WORKDIR.value.rstrip("/")}/study')
+
+
+def _evaluate(
+  corpus_path: pathlib.Path,
+  predictions_path: pathlib.Path | None,
+  output: pathlib.Path,
+) -> None:
+  """Makes a study of what is in these places, and says where it is."""
   start = time.monotonic()
-  corpus_path, predictions_path, output = _places()
   study_lib.check_output(output)
   corpus = corpus_lib.read(corpus_path, features=None)
   predictions = None
@@ -68,9 +85,11 @@ def main() -> None:
   )
 
 
-def _places() -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
+def _places(
+  workdir: str | os.PathLike | None,
+) -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
   """Where the corpus and predictions are and the study goes, by the flags."""
-  if _WORKDIR.value is None:
+  if workdir is None:
     if _CORPUS.value is None:
       raise errors.InputError(
         'expected --workdir=DIR, or --corpus=CORPUS and, unless the humans '
@@ -87,7 +106,7 @@ def _places() -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
       raise errors.InputError(
         f'--{flag.name} does not go with --workdir, which says it already'
       )
-  workdir = pathlib.Path(_WORKDIR.value)
+  workdir = pathlib.Path(workdir)
   return (
     _trained_on(workdir / 'config.json'),
     workdir / 'predictions.parquet',

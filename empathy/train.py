@@ -21,7 +21,9 @@ _CONFIG = config_flags.DEFINE_config_file(
   'config', help_string='The experiment, a file as in configs/.'
 )
 _WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'The folder that the run writes to.'
+  'workdir',
+  None,
+  'The folder that the run writes to; gs://... and s3://..., too.',
 )
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run',
@@ -61,9 +63,9 @@ def main() -> None:
   if not parallel.is_main():  # One tells for all, unless there is trouble.
     logging.getLogger('empathy').setLevel(logging.WARNING)
   if _DRY_RUN.value:
-    print('\n'.join(loop.dry_run(_CONFIG.value, pathlib.Path(_WORKDIR.value))))
+    print('\n'.join(loop.dry_run(_CONFIG.value, _WORKDIR.value)))
     return
-  summary = loop.train(_CONFIG.value, pathlib.Path(_WORKDIR.value))
+  summary = loop.train(_CONFIG.value, _WORKDIR.value)
   if not parallel.is_main():
     return
   for entry in summary.failed:

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import jax
 import ml_collections
 import numpy as np
+from etils import epath
 
-from empathy import errors, preemption, progress
+from empathy import errors, preemption, progress, remote
 from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
 from empathy.models import losses
@@ -48,7 +49,7 @@ class Summary:
     seconds: that this process trained and predicted for.
   """
 
-  predictions: pathlib.Path
+  predictions: pathlib.PurePath
   num_members: int
   failed: Sequence[dict]
   seconds: float
@@ -94,12 +95,28 @@ class _Plan:
     return [self.names[row] for row in np.unique(self.chunks[number])]
 
 
-def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
+@dataclasses.dataclass(frozen=True)
+class _Outside:
+  """What a run has to do with the world.
+
+  Attributes:
+    is_stopped: whether SIGTERM came.
+    push: to be called when the workdir has a new state worth keeping.
+  """
+
+  is_stopped: Callable[[], bool]
+  push: Callable[[], None] = lambda: None
+
+
+def train(
+  config: ml_collections.ConfigDict, path: str | os.PathLike
+) -> Summary:
   """Trains every member that `config` asks for, or goes on doing so.
 
   Args:
     config: as in `configs/`.
-    path: the workdir; where a run of the same config was cut off, it goes on.
+    path: the workdir, a folder or gs://... or s3://...; where a run of the same
+      config was cut off, it goes on.
 
   Returns:
     A summary.
@@ -114,27 +131,41 @@ def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
   configuration.check(config)
   configuration.use_compilation_cache()
   with contextlib.ExitStack() as stack:
-    is_stopped = stack.enter_context(preemption.watch())
-    if not parallel.is_main():
+    outside = _Outside(stack.enter_context(preemption.watch()))
+    local = pathlib.Path(path)
+    if not parallel.is_main():  # It has nothing to do with the workdir.
       dataset = stack.enter_context(tempfile.TemporaryDirectory())
-      plan = _plan(config, path, pathlib.Path(dataset))
-      return _run(config, path, plan, is_stopped, began)
-    is_new = stack.enter_context(workdir.lock(path))
-    stack.enter_context(_full_disk_told(path))
-    has_dataset = (path / 'tfds').exists()
+      plan = _plan(config, local, pathlib.Path(dataset))
+      return _run(config, local, plan, outside, began)
+    if remote.is_remote(path):
+      local, push = stack.enter_context(
+        remote.mirror(os.fspath(path), is_owner=True)
+      )
+      outside = dataclasses.replace(outside, push=push)
+    is_new = stack.enter_context(workdir.lock(local))
+    stack.enter_context(_full_disk_told(local))
+    has_dataset = (local / 'tfds').exists()
     try:
-      plan = _plan(config, path, path / 'tfds')
+      plan = _plan(config, local, local / 'tfds')
     except errors.InputError:
       if is_new:
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(local, ignore_errors=True)
       elif not has_dataset:
-        shutil.rmtree(path / 'tfds', ignore_errors=True)
+        shutil.rmtree(local / 'tfds', ignore_errors=True)
       raise
-    workdir.begin(path, config, plan.corpus_path, plan.hashes, plan.chunk_size)
-    return _run(config, path, plan, is_stopped, began)
+    workdir.begin(local, config, plan.corpus_path, plan.hashes, plan.chunk_size)
+    outside.push()
+    summary = _run(config, local, plan, outside, began)
+    outside.push()
+  if remote.is_remote(path):
+    predictions = epath.Path(path) / 'predictions.parquet'
+    return dataclasses.replace(summary, predictions=predictions)
+  return summary
 
 
-def dry_run(config: ml_collections.ConfigDict, path: pathlib.Path) -> list[str]:
+def dry_run(
+  config: ml_collections.ConfigDict, path: str | os.PathLike
+) -> list[str]:
   """What `train` would do, in lines; nothing is written.
 
   Args:
@@ -146,8 +177,14 @@ def dry_run(config: ml_collections.ConfigDict, path: pathlib.Path) -> list[str]:
   """
   configuration.check(config)
   configuration.use_compilation_cache()
-  with tempfile.TemporaryDirectory() as dataset:
-    plan = _plan(config, path, pathlib.Path(dataset))
+  with contextlib.ExitStack() as stack:
+    dataset = stack.enter_context(tempfile.TemporaryDirectory())
+    local = pathlib.Path(path)
+    if remote.is_remote(path):
+      local, _ = stack.enter_context(
+        remote.mirror(os.fspath(path), only=['config.json'])
+      )
+    plan = _plan(config, local, pathlib.Path(dataset))
   # A batch counts the same, however many devices share it.
   program = configuration.make_program(
     config,
@@ -160,7 +197,7 @@ def dry_run(config: ml_collections.ConfigDict, path: pathlib.Path) -> list[str]:
     program, plan.layout, plan.data, plan.members, plan.chunks
   )
   return [
-    f'{_overview(config, plan)}, {plan.chunk_size} members a chunk',
+    f'{_overview(config, plan)}, {len(plan.chunk_names(0))} members a chunk',
     *found.lines(),
   ]
 
@@ -178,15 +215,15 @@ def _run(
   config: ml_collections.ConfigDict,
   path: pathlib.Path,
   plan: _Plan,
-  is_stopped: Callable[[], bool],
+  outside: _Outside,
   began: float,
 ) -> Summary:
   """Trains and predicts as planned; see `train`."""
   _log.info('%s', _overview(config, plan))
-  _train_chunks(config, path, plan, is_stopped)
+  _train_chunks(config, path, plan, outside)
   entries = []
   if parallel.is_main():
-    entries = _predict_held_out(config, path, plan, is_stopped)
+    entries = _predict_held_out(config, path, plan, outside)
   failed = [entry for entry in entries if entry['best_epoch'] < 0]
   return Summary(
     predictions=path / 'predictions.parquet',
@@ -296,7 +333,7 @@ def _train_chunks(
   config: ml_collections.ConfigDict,
   path: pathlib.Path,
   plan: _Plan,
-  is_stopped: Callable[[], bool],
+  outside: _Outside,
 ) -> None:
   """Trains the chunks one after another, with one compiled program."""
   directory = workdir.members_path(path)
@@ -323,11 +360,12 @@ def _train_chunks(
         rows = plan.chunks[number]
         chunk = jax.tree.map(operator.itemgetter(np.unique(rows)), plan.members)
         state = _train_chunk(
-          config, path, number, plan, chunk, data, init, run, bar, is_stopped
+          config, path, number, plan, chunk, data, init, run, bar, outside
         )
         if parallel.is_main():
           inference.save_chunk(directory, number, chunk, state)
           checkpoints.keep_last(workdir.checkpoints_path(path, number), 0)
+          outside.push()
 
 
 def _train_chunk(
@@ -340,7 +378,7 @@ def _train_chunk(
   init: Callable,
   run: Callable,
   bar: progress.Progress,
-  is_stopped: Callable[[], bool],
+  outside: _Outside,
 ) -> step.State:
   """Trains the members of one chunk, or goes on; returns their last state.
 
@@ -356,7 +394,7 @@ def _train_chunk(
     init: `step.init`, compiled for the layout.
     run: `step.train_epoch`, likewise.
     bar: counts epochs.
-    is_stopped: whether SIGTERM came.
+    outside: when to stop, and what to tell of a new state.
 
   Raises:
     Stopped: it did; the state is saved.
@@ -401,13 +439,14 @@ def _train_chunk(
         _tell_diverged(epoch, names, values, told)
         accuracy = values['val/accuracy'].mean()
         bar.advance(note=f'val/accuracy {accuracy:.3f}')
-      stopped = parallel.any_process(is_stopped())
+      stopped = parallel.any_process(outside.is_stopped())
       is_due = time.monotonic() - saved >= config.checkpoint_seconds
       if stopped or parallel.from_main(np.array(is_due)):
         whole = fetch(state)
         if parallel.is_main():
           checkpoints.save(directory, epoch + 1, whole)
           checkpoints.keep_last(directory, 2)
+          outside.push()
         saved = time.monotonic()
       if stopped:
         parallel.any_process(True)  # Nobody goes before it is written.
@@ -426,7 +465,7 @@ def _predict_held_out(
   config: ml_collections.ConfigDict,
   path: pathlib.Path,
   plan: _Plan,
-  is_stopped: Callable[[], bool],
+  outside: _Outside,
 ) -> list[dict]:
   """Writes the predictions table and `members.json`, and returns its entries.
 
@@ -438,7 +477,7 @@ def _predict_held_out(
   )
   columns, entries = [], []
   for number in range(len(plan.chunks)):
-    if is_stopped():
+    if outside.is_stopped():
       raise errors.Stopped(
         'all members are trained and saved; run the same command again: it '
         'predicts the held-out clips'
