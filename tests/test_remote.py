@@ -1,15 +1,18 @@
 """A workdir in a bucket, which has neither folders nor renames nor locks."""
 
 import contextlib
+import os
+import shutil
+import subprocess
+import sys
 
 import fsspec
 import pytest
 import small
-from absl.testing import flagsaver
 from etils.epath import backend
 from fsspec.implementations import memory
 
-from empathy import errors, evaluate, preemption, remote
+from empathy import errors, preemption, remote
 from empathy.training import loop
 
 _PATH = 'gs://bucket/runs/one'
@@ -113,9 +116,7 @@ def test_the_one_before_is_told_that_it_was_taken_over(bucket):
   assert _content(bucket, 'file') == b'2'
 
 
-def test_a_run_in_a_bucket_is_stopped_and_goes_on(
-  bucket, local, monkeypatch, capsys
-):
+def test_a_run_in_a_bucket_is_stopped_and_goes_on(bucket, local, monkeypatch):
   config = small.config(local / 'corpus', 'concat', **_LIKE)
   with monkeypatch.context() as patch:
     patch.setattr(
@@ -128,11 +129,6 @@ def test_a_run_in_a_bucket_is_stopped_and_goes_on(
   assert str(summary.predictions) == f'{_PATH}/predictions.parquet'
   for name in ('predictions.parquet', 'metrics.jsonl', 'members.json'):
     assert _content(bucket, name) == (local / 'run' / name).read_bytes()
-  # `evaluate` fetches what it needs of it, and copies the study back.
-  with flagsaver.flagsaver(workdir=_PATH):
-    evaluate.main()
-  assert f'copied to {_PATH}/study' in capsys.readouterr().out
-  assert b'</html>' in _content(bucket, 'study/report.html')
   assert not any(
     name.startswith(('checkpoints', 'tfds', '.')) for name in _names(bucket)
   )
@@ -141,6 +137,58 @@ def test_a_run_in_a_bucket_is_stopped_and_goes_on(
   with pytest.raises(errors.InputError) as raised:
     loop.train(other, _PATH)
   assert str(raised.value).startswith(f'{_PATH}: holds another run: config.l2')
+
+
+# A bucket that is a folder, for a binary in a process of its own.
+_BINARY = """
+import runpy, sys
+import fsspec
+from fsspec.implementations import local
+
+folder, verb, *flags = sys.argv[1:]
+
+class Bucket(local.LocalFileSystem):
+  @classmethod
+  def _strip_protocol(cls, path):
+    return super()._strip_protocol(str(path).replace('gs://', folder + '/'))
+
+fsspec.register_implementation('gcs', Bucket, clobber=True)
+sys.argv[:] = [f'empathy.{verb}', *flags]
+runpy.run_module(f'empathy.{verb}', run_name='__main__', alter_sys=True)
+"""
+
+
+def _call(folder, verb, *flags):
+  return subprocess.run(
+    [sys.executable, '-c', _BINARY, str(folder), verb, *flags],
+    env=os.environ | {'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+def test_evaluate_and_predict_take_a_workdir_in_a_bucket(local, tmp_path):
+  there = tmp_path / 'bucket' / 'runs' / 'one'
+  shutil.copytree(local / 'run', there)
+  done = _call(tmp_path, 'evaluate', f'--workdir={_PATH}')
+  assert done.returncode == 0, done.stderr
+  assert f'copied to {_PATH}/study' in done.stdout
+  assert '</html>' in (there / 'study' / 'report.html').read_text()
+  done = _call(
+    tmp_path,
+    'predict',
+    f'--workdir={_PATH}',
+    f'--corpus={local / "corpus"}',
+    f'--output={tmp_path / "new.parquet"}',
+  )
+  assert done.returncode == 0, done.stderr
+  done = _call(tmp_path, 'evaluate', '--workdir=gs://bucket/nothing')
+  assert done.returncode == 2
+  assert done.stderr == (
+    'error: gs://bucket/nothing/config.json: no such file; expected the folder '
+    'of a training run\n'
+  )
 
 
 def test_a_network_that_fails_is_told_in_one_line(bucket, local, monkeypatch):
