@@ -765,9 +765,10 @@ def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(plain, tmp_path):
   num_devices = len(jax.devices())
   assert first.startswith('18 members (3 views, 3 folds, 2 seeds) in ')
   assert f' on {num_devices} cpu devices, ' in first
-  # Concatenation of two modalities, each 10 wide: two layers of 8, two classes.
-  weights = (20 * 8 + 8) + (8 * 8 + 8) + (8 * 2 + 2)
-  state = 4 * (4 * weights + 4)
+  # Two modalities, each 10 wide; two layers of 8, normalised; two classes.
+  # Parameters, the best ones and two moments; statistics and the best ones.
+  weights = (20 * 8 + 8) + (8 * 8 + 8) + (8 * 2 + 2) + 2 * (8 + 8)
+  state = 4 * (4 * weights + 2 * 2 * (8 + 8) + 4)
   assert f' members of {state / 1000:.3g} KB, ' in memory
   assert checkpoint.startswith('checkpoint: ')
   assert checkpoint.endswith('; two are kept')
@@ -821,11 +822,11 @@ def test_another_corpus_is_refused_but_not_another_place(plain, tmp_path):
 def test_a_run_goes_on_in_the_chunks_that_it_began_with(
   plain, tmp_path, monkeypatch, caplog
 ):
-  config = small.config(plain.corpus.path, **_PLAIN, members_per_device=9)
+  config = small.config(plain.corpus.path, **_PLAIN, members_per_device=10)
   devices = len(jax.devices())
   _cut_off(monkeypatch, config, tmp_path, 1)
   record = json.loads((tmp_path / 'config.json').read_text())
-  assert record['chunk_size'] == min(9 * devices, 18)
+  assert record['chunk_size'] == min(10 * devices, 18)
   # As other devices began it.
   shutil.rmtree(tmp_path / 'checkpoints')
   record['chunk_size'] = 11
