@@ -57,6 +57,8 @@ setuptools.setup(
     'parity': ['torch>=2.6'],
     'beam': ['apache-beam>=2.60'],
     'media': ['av>=13.0', 'pillow>=10.4', 'soundfile>=0.12'],
+    'gs': ['etils[epath-gcs]>=1.12'],
+    's3': ['etils[epath-s3]>=1.12'],
     'cuda': ['jax[cuda13]>=0.10'],
     'tpu': ['jax[tpu]>=0.10'],
   },

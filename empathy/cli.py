@@ -2,13 +2,14 @@
 
 import logging
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from absl import app, flags
 from absl import logging as absl_logging
 
-from empathy import errors
+from empathy import errors, preemption
 
 _PARSE_ERRORS = (
   flags.Error,
@@ -27,8 +28,9 @@ def run(main: Callable[..., None], words: bool = False) -> None:
   """Parses the flags, calls `main()` and exits.
 
   The exit status is 0 after success and 2 after bad input (a wrong flag, config
-  key or file), which is told in one message on standard error. Anything else
-  is a defect of the program and shows its traceback.
+  key or file) or on a full disk, which is told in one message on standard
+  error; 143 where SIGTERM ended it. Anything else is a defect of the program
+  and shows its traceback.
 
   Args:
     main: what the binary does; it reads its flags itself.
@@ -41,6 +43,8 @@ def run(main: Callable[..., None], words: bool = False) -> None:
     absl_logging.set_verbosity(absl_logging.ERROR)
     if len(argv) > 1 and not words:
       _fail(f'{argv[1]!r} is not a flag: write --name=value')
+    # As an exception, so that nothing half-written is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(preemption.STATUS))
     try:
       main(*argv[1:])
     except errors.InputError as error:
@@ -50,6 +54,9 @@ def run(main: Callable[..., None], words: bool = False) -> None:
         raise
       place = f'{error.filename}: ' if error.filename else ''
       _fail(f'{place}{error.strerror or error}')
+    except errors.Stopped as stopped:
+      print(f'stopped: {stopped}', file=sys.stderr)
+      sys.exit(preemption.STATUS)
     except KeyboardInterrupt:
       sys.exit(130)
 

@@ -1,4 +1,4 @@
-"""The one error that people cause and can mend: bad input."""
+"""How a run ends early: by bad input, or because it was told to stop."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,10 @@ _MAX_SHOWN = 20
 
 class InputError(ValueError):
   """What is wrong, where, and what was expected; binaries exit with 2."""
+
+
+class Stopped(Exception):
+  """Told to stop, the work is saved: up to where, and how to go on."""
 
 
 def raise_faults(faults: Sequence[str]) -> None:

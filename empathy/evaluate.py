@@ -21,12 +21,13 @@ import os
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 import json
+import os
 import pathlib
 import time
 
 from absl import flags
 
-from empathy import cli, errors
+from empathy import cli, errors, remote
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   comparison,
@@ -81,7 +82,6 @@ def main(*words: str) -> None:
   Args:
     *words: what is no flag on the command line.
   """
-  start = time.monotonic()
   if _COMPARE.value is not None:
     _compare(_COMPARE.value, *words)
     return
@@ -90,15 +90,29 @@ def main(*words: str) -> None:
     return
   if words:
     raise errors.InputError(f'{words[0]!r} is not a flag: write --name=value')
-  corpus_path, predictions_path, output = _places()
   if _TALLY.value is not None:
-    _refuse_flags(_TALLY, _OUTPUT)
-    if predictions_path is None:
-      raise errors.InputError('--tally needs --predictions=FILE')
-    path = pathlib.Path(_TALLY.value)
-    tallies.write(tallies.tally(corpus_path, predictions_path), path)
-    print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
+    _tally(pathlib.Path(_TALLY.value))
     return
+  workdir = _WORKDIR.value
+  if workdir is None or not remote.is_remote(workdir):
+    _evaluate(workdir)
+    return
+  needed = ['config.json', 'predictions.parquet']
+  with remote.mirror(workdir, only=needed) as (local, push):
+    _evaluate(local)
+    push()
+  if _OUTPUT.value is None:
+    print(f'copied to {workdir.rstrip("/")}/study')
+
+
+def _evaluate(workdir: str | os.PathLike | None) -> None:
+  """Makes a study, and says where it is.
+
+  Args:
+    workdir: of a training run, here; None if other flags name the input.
+  """
+  start = time.monotonic()
+  corpus_path, predictions_path, output = _places(workdir)
   study_lib.check_output(output)
   corpus = corpus_lib.read(corpus_path, features=None)
   predictions = None
@@ -115,6 +129,17 @@ def main(*words: str) -> None:
     f'report: {output / "report.html"}  '
     f'({time.monotonic() - start:.1f} s to evaluate)'
   )
+
+
+def _tally(path: pathlib.Path) -> None:
+  """Adds up the predictions of a part of a corpus."""
+  start = time.monotonic()
+  _refuse_flags(_TALLY, _OUTPUT)
+  corpus, predictions, _ = _places(_WORKDIR.value)
+  if predictions is None:
+    raise errors.InputError('--tally needs --predictions=FILE')
+  tallies.write(tallies.tally(corpus, predictions), path)
+  print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
 
 
 def _compare(*folders: str) -> None:
@@ -151,9 +176,11 @@ def _refuse_flags(flag: flags.FlagHolder, *others: flags.FlagHolder) -> None:
       raise errors.InputError(f'--{other.name} does not go with --{flag.name}')
 
 
-def _places() -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
+def _places(
+  workdir: str | os.PathLike | None,
+) -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
   """Where the corpus and predictions are and the study goes, by the flags."""
-  if _WORKDIR.value is None:
+  if workdir is None:
     if _CORPUS.value is None:
       raise errors.InputError(
         'expected --workdir=DIR, or --corpus=CORPUS and, unless the humans '
@@ -170,7 +197,7 @@ def _places() -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
       raise errors.InputError(
         f'--{flag.name} does not go with --workdir, which says it already'
       )
-  workdir = pathlib.Path(_WORKDIR.value)
+  workdir = pathlib.Path(workdir)
   return (
     _trained_on(workdir / 'config.json'),
     workdir / 'predictions.parquet',

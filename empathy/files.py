@@ -38,6 +38,16 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     shutil.rmtree(holder, ignore_errors=True)
 
 
+def sweep(folder: pathlib.Path) -> None:
+  """Removes what `replacing` left in a folder when its process was killed.
+
+  No other process may be writing there.
+  """
+  for entry in folder.glob('.*.????????'):
+    if entry.is_dir():
+      shutil.rmtree(entry, ignore_errors=True)
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
   """Writes `text` to `path`, whole or not at all."""
   with replacing(path) as temporary:

@@ -7,11 +7,12 @@ folds' members, but for a clip that the run trained with only the member that
 held it out.
 """
 
+import contextlib
 import pathlib
 
 from absl import flags
 
-from empathy import cli, errors
+from empathy import cli, errors, remote
 from empathy.training import inference, parallel
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "The trained run's folder.")
@@ -30,7 +31,14 @@ def main() -> None:
   if output.suffix != '.parquet':
     raise errors.InputError(f'{output}: expected a name that ends in .parquet')
   parallel.use_cpu_cores()
-  table = inference.predict(pathlib.Path(_WORKDIR.value), _CORPUS.value)
+  with contextlib.ExitStack() as stack:
+    workdir = pathlib.Path(_WORKDIR.value)
+    if remote.is_remote(_WORKDIR.value):
+      needed = ['config.json', 'members.json', 'members']
+      workdir, _ = stack.enter_context(
+        remote.mirror(_WORKDIR.value, only=needed)
+      )
+    table = inference.predict(workdir, _CORPUS.value)
   inference.write(table, output)
   print(f'{len(table)} predictions: {output}')
 

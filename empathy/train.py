@@ -8,6 +8,7 @@ then holds `config.json`, `metrics.jsonl`, TensorBoard events, checkpoints, the
 trained members and `predictions.parquet`, and is enough for `evaluate`.
 """
 
+import logging
 import pathlib
 
 from absl import flags
@@ -20,7 +21,30 @@ _CONFIG = config_flags.DEFINE_config_file(
   'config', help_string='The experiment, a file as in configs/.'
 )
 _WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'The folder that the run writes to.'
+  'workdir',
+  None,
+  'The folder that the run writes to; gs://... and s3://..., too.',
+)
+_DRY_RUN = flags.DEFINE_bool(
+  'dry_run',
+  False,
+  'Say members, chunks, memory, checkpoint size and time, and write nothing.',
+)
+_DISTRIBUTED = flags.DEFINE_bool(
+  'distributed',
+  False,
+  'Whether this is one of several processes, as Cloud TPU, SLURM or GKE tell.',
+)
+_COORDINATOR_ADDRESS = flags.DEFINE_string(
+  'coordinator_address',
+  None,
+  'HOST:PORT of process 0, where the platform does not tell.',
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  'num_processes', None, 'How many there are, likewise.', lower_bound=1
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  'process_id', None, 'Which one this is, from 0, likewise.', lower_bound=0
 )
 flags.mark_flags_as_required(['config', 'workdir'])
 
@@ -33,7 +57,17 @@ def main() -> None:
   if not pathlib.Path(name).is_file() and not config_path.is_file():
     raise errors.InputError(f'{name}: no such config file')
   parallel.use_cpu_cores()
-  summary = loop.train(_CONFIG.value, pathlib.Path(_WORKDIR.value))
+  told = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+  if _DISTRIBUTED.value or told != (None, None, None):
+    parallel.connect(*told)
+  if not parallel.is_main():  # One tells for all, unless there is trouble.
+    logging.getLogger('empathy').setLevel(logging.WARNING)
+  if _DRY_RUN.value:
+    print('\n'.join(loop.dry_run(_CONFIG.value, _WORKDIR.value)))
+    return
+  summary = loop.train(_CONFIG.value, _WORKDIR.value)
+  if not parallel.is_main():
+    return
   for entry in summary.failed:
     print(
       f'no finite epoch, hence no predictions: view {entry["view"]}, fold '

@@ -1,13 +1,19 @@
 """The launchers' dry runs, and the configs."""
 
+import os
 import pathlib
+import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).parents[1]
-SCRIPTS = sorted((ROOT / 'launch').glob('*.sh'))
+SCRIPTS = sorted(
+  path for path in (ROOT / 'launch').iterdir() if path.suffix != '.yaml'
+)
 
 
 def _bash(*arguments, cwd=ROOT):
@@ -73,6 +79,216 @@ def test_test_dry_run():
     '.venv/bin/python -m ruff format --check .',
     '.venv/bin/python -m pytest -q --durations=10 tests -k alpha',
   ]
+
+
+_NAME = 'mixed_signals-simulated'
+_AT = '--project=mine --zone=us-west4-a'
+_TPU = 'empathy-mixed-signals-simulated'
+
+
+def _shown(*arguments, **kw) -> list[str]:
+  """The commands of a dry run, without quotes."""
+  result = _bash(*arguments, '--dry-run', **kw)
+  assert result.returncode == 0, result.stderr
+  assert result.stderr == ''
+  return [' '.join(shlex.split(line)) for line in result.stdout.splitlines()]
+
+
+def test_tpu_vm_dry_run():
+  found = _shown(
+    'launch/tpu_vm.sh',
+    '--project=mine',
+    '--zone=us-west4-a',
+    '--bucket=gs://bucket/',
+    '--type=v5litepod-16',
+  )
+  mirror = f'bash launch/mirrored.sh gs://bucket/{_NAME} runs/{_NAME}'
+  assert found == [
+    'tar -czf empathy.tar.gz --exclude=.git --exclude=.venv --exclude=./runs .',
+    f'mkdir -p runs/{_NAME}',
+    f'gcloud compute tpus tpu-vm create {_TPU} {_AT} '
+    '--accelerator-type=v5litepod-16 --version=v2-alpha-tpuv5-lite --spot',
+    f'gcloud compute tpus tpu-vm scp empathy.tar.gz {_TPU}: {_AT} --worker=all',
+    f'gcloud compute tpus tpu-vm ssh {_TPU} {_AT} --worker=all '
+    '--command=mkdir -p empathy && tar -xzf empathy.tar.gz -C empathy && cd '
+    'empathy && python3 -m pip install --quiet --user uv && ([ -d .venv ] || '
+    '~/.local/bin/uv venv --quiet --python 3.12 .venv) && ~/.local/bin/uv pip '
+    "install --quiet --python .venv -e '.[tpu]'",
+    f'gcloud compute tpus tpu-vm ssh {_TPU} {_AT} --worker=all --command=cd '
+    'empathy && ([ -e corpus ] || .venv/bin/python -m empathy.prepare '
+    '--importer=simulated --output=corpus)',
+    f'gcloud compute tpus tpu-vm ssh {_TPU} {_AT} --worker=all --command=cd '
+    f"empathy && case $(hostname) in *-w-0) mirror='{mirror}' ;; *) mirror= ;; "
+    'esac; $mirror .venv/bin/python -m empathy.train --distributed '
+    '--config=configs/mixed_signals.py --config.corpus=corpus '
+    f'--workdir=runs/{_NAME}',
+    f'gcloud compute tpus tpu-vm ssh {_TPU} {_AT} --worker=0 --command=cd '
+    f'empathy && {mirror} .venv/bin/python -m empathy.evaluate '
+    f'--workdir=runs/{_NAME}',
+    f'gcloud storage rsync --recursive gs://bucket/{_NAME} runs/{_NAME}',
+    f'gcloud compute tpus tpu-vm delete {_TPU} {_AT} --quiet',
+    f'The report: {ROOT}/runs/{_NAME}/study/report.html',
+  ]
+
+
+def test_tpu_vm_takes_a_corpus_and_other_capacity(tmp_path):
+  (tmp_path / 'mine' / 'features').mkdir(parents=True)
+  found = _shown(
+    ROOT / 'launch/tpu_vm.sh',
+    *('--project=p', '--zone=z', '--bucket=gs://b', '--type=v6e-4'),
+    *('--corpus=mine', '--on_demand', '--config=configs/ravdess.py:gmu'),
+    cwd=tmp_path,
+  )
+  assert f'--transform=s,^{str(tmp_path)[1:]}/mine,corpus, ' in found[0]
+  create = next(line for line in found if ' create ' in line)
+  assert create.endswith('--version=v2-alpha-tpuv6e')
+  assert not any('empathy.prepare' in line for line in found)
+  assert any('gs://b/ravdess-mine' in line for line in found)
+
+
+# What a pretended gcloud does: fails to train once, as the machine goes.
+_GCLOUD = """#!/bin/bash
+echo "$*" >> calls
+case "$*" in
+  *describe*) [ ! -e machine ] || cat machine ;;
+  *" create "*) echo READY > machine ;;
+  *" delete "*) rm machine ;;
+  *empathy.train*)
+    if [ ! -e tried ]; then touch tried; echo PREEMPTED > machine; exit 255; fi
+    echo trained ;;
+esac
+"""
+
+
+def test_a_tpu_that_is_taken_away_is_made_anew(tmp_path):
+  for name in ('launch', 'configs'):
+    shutil.copytree(ROOT / name, tmp_path / name)
+  (tmp_path / 'bin').mkdir()
+  for name, text in (('gcloud', _GCLOUD), ('sleep', '#!/bin/sh\n')):
+    (tmp_path / 'bin' / name).write_text(text)
+    (tmp_path / 'bin' / name).chmod(0o755)
+  result = subprocess.run(
+    [
+      *('bash', 'launch/tpu_vm.sh', '--project=p', '--zone=z'),
+      '--bucket=gs://b',
+    ],
+    cwd=tmp_path,
+    env=os.environ | {'PATH': f'{tmp_path}/bin:{os.environ["PATH"]}'},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 0, result.stderr
+  calls = (tmp_path / 'calls').read_text()
+  assert calls.count(' create ') == calls.count(' delete ') == 2
+  assert calls.count('-m empathy.train') == 2
+  assert calls.count('-m empathy.evaluate') == 1
+  assert 'storage rsync --recursive gs://b/' in calls
+  assert not (tmp_path / 'machine').exists()
+  assert 'trained' in (tmp_path / 'runs' / f'{_NAME}.log').read_text()
+
+
+def test_slurm_dry_run():
+  found = _shown('launch/slurm.sbatch')
+  assert [line for line in found if '-m venv' not in line] == [
+    '.venv/bin/python -m pip install --quiet --editable .[cuda]',
+    '.venv/bin/python -m empathy.prepare --importer=simulated '
+    '--output=runs/simulated',
+    'srun --kill-on-bad-exit=1 .venv/bin/python -m empathy.train --distributed '
+    '--config=configs/mixed_signals.py --config.corpus=runs/simulated '
+    f'--workdir=runs/{_NAME}',
+    f'.venv/bin/python -m empathy.evaluate --workdir=runs/{_NAME}',
+    f'The report: {ROOT}/runs/{_NAME}/study/report.html',
+  ]
+  text = (ROOT / 'launch/slurm.sbatch').read_text()
+  for option in ('requeue', 'signal=B:TERM@120', 'open-mode=append'):
+    assert f'\n#SBATCH --{option}\n' in text
+
+
+def test_skypilot_dry_run(tmp_path):
+  (tmp_path / 'mine' / 'features').mkdir(parents=True)
+  found = _shown(
+    ROOT / 'launch/skypilot.sh',
+    *('--bucket=s3://b', '--corpus=mine', '--infra=k8s', '--on_demand'),
+    cwd=tmp_path,
+  )
+  assert found == [
+    f'aws s3 sync --no-progress {tmp_path}/mine s3://b/corpora/mine',
+    'sky jobs launch --yes --env CONFIG=configs/mixed_signals.py --infra k8s '
+    '--no-use-spot --name empathy-mixed-signals-mine --env BUCKET=s3://b '
+    '--env NAME=mixed_signals-mine --env CORPUS=corpora/mine '
+    'launch/skypilot.yaml',
+    'mkdir -p runs/mixed_signals-mine',
+    'aws s3 sync --no-progress s3://b/mixed_signals-mine '
+    'runs/mixed_signals-mine',
+    f'The report: {ROOT}/runs/mixed_signals-mine/study/report.html',
+  ]
+
+
+def test_the_job_of_skypilot_asks_for_what_the_script_gives():
+  job = yaml.safe_load((ROOT / 'launch/skypilot.yaml').read_text())
+  assert set(job['envs']) == {'BUCKET', 'NAME', 'CONFIG', 'CORPUS'}
+  assert job['resources']['use_spot'] is True
+  assert job['resources']['job_recovery']['recover_on_exit_codes'] == [143]
+  for part in ('setup', 'run'):
+    result = subprocess.run(
+      ['bash', '-n'], input=job[part], text=True, check=False
+    )
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize(
+  ('script', 'arguments', 'says'),
+  [
+    ('tpu_vm.sh', ('--project=p', '--zone=z'), '--bucket'),
+    ('tpu_vm.sh', ('--speed=all',), '--speed=all'),
+    ('slurm.sbatch', ('nowhere',), 'nowhere'),
+    ('slurm.sbatch', ('--nodes=2',), '--nodes=2'),
+    ('skypilot.sh', (), '--bucket'),
+    ('skypilot.sh', ('--bucket=b',), '--bucket=b'),
+    ('mirrored.sh', ('gs://b',), 'REMOTE WORKDIR COMMAND'),
+  ],
+)
+def test_launchers_refuse_what_they_do_not_know(script, arguments, says):
+  result = _bash(f'launch/{script}', *arguments)
+  assert result.returncode == 2
+  assert says in result.stderr
+  assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_mirrored_run_goes_on_elsewhere(tmp_path):
+  add = 'echo "$1" >> here/file; exit "$2"'
+  for number, status in enumerate((0, 7, 143)):
+    result = _bash(
+      ROOT / 'launch/mirrored.sh',
+      *('kept', 'here', 'bash', '-c', add, '-', number, status),
+      cwd=tmp_path,
+    )
+    assert result.returncode == status, result.stderr
+    shutil.rmtree(tmp_path / 'here')  # The machine is gone.
+  assert (tmp_path / 'kept' / 'file').read_text() == '0\n1\n2\n'
+
+
+def test_a_mirrored_run_hears_of_sigterm(tmp_path):
+  program = (
+    'import pathlib, signal, sys\n'
+    'signal.signal(15, lambda *_: sys.exit(143))\n'
+    'print("ready", flush=True)\n'
+    'while True: signal.pause()\n'
+  )
+  process = subprocess.Popen(
+    [
+      *('bash', ROOT / 'launch/mirrored.sh', 'kept', 'here'),
+      *(sys.executable, '-c', program),
+    ],
+    cwd=tmp_path,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stdout.readline() == 'ready\n'
+  process.terminate()
+  assert process.wait() == 143
+  process.stdout.close()
 
 
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.name)

@@ -4,6 +4,8 @@ import contextlib
 import os
 import pathlib
 import random
+import resource
+import signal
 import subprocess
 import sys
 
@@ -29,7 +31,7 @@ _FLAGS = (
 )
 
 
-def _start(corpus, workdir):
+def _start(corpus, workdir, before=None):
   config = small.ROOT / 'configs' / 'mixed_signals.py'
   devices = '--xla_force_host_platform_device_count=2'
   return subprocess.Popen(
@@ -46,6 +48,7 @@ def _start(corpus, workdir):
     stdout=subprocess.DEVNULL,
     stderr=subprocess.PIPE,
     text=True,
+    preexec_fn=before,
   )
 
 
@@ -101,8 +104,8 @@ def _entries(path: pathlib.Path):
   return sorted((str(found), found.is_dir()) for found in path.rglob('*'))
 
 
-def _kill_after(process, workdir, sign, changes, delay) -> None:
-  """Kills a run when `sign` has changed so often, after `delay` seconds."""
+def _signal_after(process, workdir, number, sign, changes, delay) -> None:
+  """Sends a signal when `sign` has changed so often, `delay` seconds later."""
   last = first = sign(workdir)
   while process.poll() is None and changes:
     try:
@@ -117,7 +120,7 @@ def _kill_after(process, workdir, sign, changes, delay) -> None:
       last, changes = now, changes - 1
     _wait(process, 0.0005)
   _wait(process, delay)
-  process.kill()
+  process.send_signal(number)
 
 
 def _wait(process, seconds) -> None:
@@ -167,16 +170,58 @@ def test_killed_ten_times_it_ends_as_undisturbed(corpus, tmp_path):
   _finish(corpus, whole)
   for number, moment in enumerate(_moments()):
     process = _start(corpus, killed)
-    _kill_after(process, killed, *moment)
+    _signal_after(process, killed, signal.SIGKILL, *moment)
     told = process.communicate()[1]
     assert process.returncode == -9, (number, moment, told)
     assert not (killed / 'predictions.parquet').exists() or number == 9
   _finish(corpus, killed)
+  _assert_same(killed, whole)
+
+
+def test_stopped_filled_and_damaged_it_ends_as_undisturbed(corpus, tmp_path):
+  """SIGTERM, a full disk and a damaged newest checkpoint, one after another."""
+  whole, run = tmp_path / 'whole', tmp_path / 'run'
+  _finish(corpus, whole)
+
+  process = _start(corpus, run)
+  _signal_after(process, run, signal.SIGTERM, _epochs, 3, 0)
+  told = process.communicate()[1]
+  assert process.returncode == 143, told
+  assert told.splitlines()[-1].startswith('stopped: chunk 0 is saved after')
+  assert not (run / '.lock').exists()
+
+  # Every file may grow to the size of the metrics as they are; the next do not.
+  size = (run / 'metrics.jsonl').stat().st_size + 200
+  process = _start(
+    corpus, run, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+  )
+  told = process.communicate()[1]
+  assert process.returncode == 2, told
+  assert told.splitlines()[-1].startswith(f'error: {run}: the disk is full: ')
+  assert not (run / '.lock').exists()
+
+  checkpoints = sorted(
+    (path for path in (run / 'checkpoints' / '0').iterdir() if path.is_dir()),
+    key=lambda path: int(path.name),
+  )
+  assert len(checkpoints) == 2
+  largest = max(
+    checkpoints[-1].rglob('*'), key=lambda path: path.stat().st_size
+  )
+  os.truncate(largest, largest.stat().st_size // 2)
+  told = _finish(corpus, run)
+  assert f'{checkpoints[-1]}: is damaged' in told
+  assert f'chunk 0 goes on from epoch {checkpoints[0].name}' in told
+  _assert_same(run, whole)
+
+
+def _assert_same(run, whole):
+  """The files and every parameter of two runs are equal, bit for bit."""
   for file in ('predictions.parquet', 'metrics.jsonl', 'members.json'):
-    assert (killed / file).read_bytes() == (whole / file).read_bytes(), file
+    assert (run / file).read_bytes() == (whole / file).read_bytes(), file
   for chunk in range(3):
     jax.tree.map(
       np.testing.assert_array_equal,
-      _parameters(killed, chunk),
+      _parameters(run, chunk),
       _parameters(whole, chunk),
     )

@@ -149,16 +149,14 @@ def full_condition(conditions: Sequence[str]) -> str | None:
 
 def fingerprint(path: str | os.PathLike) -> str:
   """SHA-256 over the corpus folder's content, in hexadecimal."""
-  path = pathlib.Path(path)
+  return fingerprint_of(file_hashes(path))
+
+
+def fingerprint_of(hashes: Mapping[str, str]) -> str:
+  """The fingerprint of a folder whose `file_hashes` are these."""
   digest = hashlib.sha256()
-  for file in [
-    path / 'corpus.json',
-    path / 'clips.csv',
-    path / 'votes.csv',
-    *sorted((path / 'features').glob('*.npz')),
-  ]:
-    if file.exists():
-      digest.update(f'{file.relative_to(path)} {files.sha256(file)}\n'.encode())
+  for name, sha256 in hashes.items():
+    digest.update(f'{name} {sha256}\n'.encode())
   return digest.hexdigest()
 
 
@@ -174,6 +172,21 @@ def content(corpus: Corpus) -> str:
     text = '\n'.join(f'{len(str(value))} {value}' for value in column.tolist())
     digest.update(f'{len(text)}\n{text}'.encode())
   return digest.hexdigest()
+
+
+def file_hashes(path: str | os.PathLike) -> dict[str, str]:
+  """SHA-256 of each file of the corpus folder, by its name in there."""
+  path = pathlib.Path(path)
+  return {
+    str(file.relative_to(path)): files.sha256(file)
+    for file in [
+      path / 'corpus.json',
+      path / 'clips.csv',
+      path / 'votes.csv',
+      *sorted((path / 'features').glob('*.npz')),
+    ]
+    if file.exists()
+  }
 
 
 def read(

@@ -20,6 +20,18 @@ from empathy import errors, files
 _log = logging.getLogger('empathy')
 
 
+def _checkpointer() -> ocp.Checkpointer:
+  """Of one process for itself: which one, is settled outside."""
+  here = jax.process_index()
+  options = ocp.options.MultiprocessingOptions(
+    primary_host=here,
+    active_processes={here},
+    barrier_sync_key_prefix=f'process{here}',
+  )
+  handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=options)
+  return ocp.Checkpointer(handler, multiprocessing_options=options)
+
+
 def save(directory: pathlib.Path, step: int, tree: Any) -> None:
   """Saves a tree of NumPy arrays as `directory/<step>`.
 
@@ -31,7 +43,7 @@ def save(directory: pathlib.Path, step: int, tree: Any) -> None:
   path = _path(directory, step)
   directory.mkdir(parents=True, exist_ok=True)
   remove(directory, step)
-  with ocp.PyTreeCheckpointer() as checkpointer:
+  with _checkpointer() as checkpointer:
     checkpointer.save(path.absolute(), tree)
   files.write_json(_manifest_path(path), _hashes(path))
 
@@ -50,19 +62,12 @@ def restore(directory: pathlib.Path, step: int, like: Any) -> Any:
   Raises:
     InputError: the checkpoint is missing or damaged, or holds something else.
   """
+  verify(directory, step)
   path = _path(directory, step)
-  try:
-    manifest = dict(json.loads(_manifest_path(path).read_text()))
-  except (FileNotFoundError, TypeError, ValueError):
-    raise errors.InputError(f'{path}: is no whole checkpoint') from None
-  found = _hashes(path)
-  for name in sorted({*manifest, *found}):
-    if manifest.get(name) != found.get(name):
-      raise errors.InputError(f'{path}: is damaged: {name} is not as written')
   template = jax.tree.map(
     lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape), like
   )
-  with ocp.PyTreeCheckpointer() as checkpointer:
+  with _checkpointer() as checkpointer:
     try:
       tree = checkpointer.restore(
         path.absolute(),
@@ -110,9 +115,38 @@ def restore_latest(
   return None
 
 
+def verify(directory: pathlib.Path, step: int) -> None:
+  """Makes sure that a checkpoint is as it was written.
+
+  Raises:
+    InputError: it is missing or damaged.
+  """
+  path = _path(directory, step)
+  try:
+    manifest = dict(json.loads(_manifest_path(path).read_text()))
+  except (FileNotFoundError, TypeError, ValueError):
+    raise errors.InputError(f'{path}: is no whole checkpoint') from None
+  found = _hashes(path)
+  for name in sorted({*manifest, *found}):
+    if manifest.get(name) != found.get(name):
+      raise errors.InputError(f'{path}: is damaged: {name} is not as written')
+
+
 def is_finished(directory: pathlib.Path, step: int) -> bool:
   """Whether a checkpoint was written to its end; it may be damaged since."""
   return _manifest_path(_path(directory, step)).exists()
+
+
+def sweep(directory: pathlib.Path) -> None:
+  """Removes what is neither a checkpoint nor a manifest of one.
+
+  A process that was killed as it wrote leaves such; no other may be writing.
+  """
+  names = [str(step) for step in steps(directory)]
+  names += [_manifest_path(pathlib.Path(name)).name for name in names]
+  for path in directory.glob('*'):
+    if path.name not in names:
+      _delete(path)
 
 
 def keep_last(directory: pathlib.Path, count: int) -> None:
@@ -125,7 +159,7 @@ def remove(directory: pathlib.Path, step: int) -> None:
   """Removes a checkpoint, its manifest first; it need not exist."""
   path = _path(directory, step)
   _manifest_path(path).unlink(missing_ok=True)
-  shutil.rmtree(path, ignore_errors=True)
+  _delete(path)
 
 
 def steps(directory: pathlib.Path) -> list[int]:
@@ -133,6 +167,13 @@ def steps(directory: pathlib.Path) -> list[int]:
   return sorted(
     int(path.name) for path in directory.glob('*') if path.name.isdigit()
   )
+
+
+def _delete(path: pathlib.Path) -> None:
+  if path.is_dir():
+    shutil.rmtree(path, ignore_errors=True)
+  else:
+    path.unlink(missing_ok=True)
 
 
 def _path(directory: pathlib.Path, step: int) -> pathlib.Path:

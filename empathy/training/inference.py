@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+import operator
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -44,6 +45,7 @@ class Predictor:
 
   Attributes:
     layout: of the members on the devices.
+    chunk_size: members in a chunk at most.
     presence: (N, M) bool, the modalities that each clip has.
     data: the corpus, on the devices.
     run: takes the data, what is given, the clips, the members and their
@@ -51,13 +53,17 @@ class Predictor:
   """
 
   layout: parallel.Layout
+  chunk_size: int
   presence: np.ndarray
   data: step.Data
   run: Callable
 
 
 def predictor(
-  program: step.Program, layout: parallel.Layout, data: step.Data
+  program: step.Program,
+  layout: parallel.Layout,
+  data: step.Data,
+  chunk_size: int,
 ) -> Predictor:
   """Puts a corpus on the devices, to be predicted.
 
@@ -65,9 +71,11 @@ def predictor(
     program: what members share.
     layout: of the members on the devices.
     data: the corpus, in host memory.
+    chunk_size: members in a chunk at most.
   """
   return Predictor(
     layout,
+    chunk_size,
     members.presence_of(data),
     layout.replicate(data),
     layout.map(functools.partial(_predict, program), num_shared=2),
@@ -85,7 +93,7 @@ def predict_chunk(
 
   Args:
     with_: the predictor, with the corpus.
-    names: of the members; `chunk` may be padded with more.
+    names: of the members.
     chunk: the members.
     trained: with their 'params' and 'batch_stats', (members, ...).
     rows: for each member, the clips to predict.
@@ -97,7 +105,7 @@ def predict_chunk(
   """
   layout, presence = with_.layout, with_.presence
   size = max(max(len(clips) for clips in rows), 1)
-  padded = np.zeros((len(chunk.seed), size), np.int32)
+  padded = np.zeros((len(names), size), np.int32)
   filled = np.zeros((len(names), size), bool)
   for index, clips in enumerate(rows):
     padded[index, : len(clips)] = clips
@@ -105,7 +113,10 @@ def predict_chunk(
   view = chunk.view[: len(names)]
   full = view.all(axis=1)
   variables = {key: trained[key] for key in ('params', 'batch_stats')}
-  sharded = layout.shard((padded, chunk, variables))
+  (filling,) = layout.chunks(len(names), with_.chunk_size)
+  sharded = layout.shard(
+    jax.tree.map(operator.itemgetter(filling), (padded, chunk, variables))
+  )
   columns = []
   for given in subsets(presence.shape[1]):
     # Members of smaller views are shown all that they can see, once.
@@ -115,7 +126,7 @@ def predict_chunk(
     output = layout.gather(
       with_.run(with_.data, layout.replicate(given), *sharded)
     )
-    here = presence[padded[: len(names)]]
+    here = presence[padded]
     shown = here & (view & given)[:, None, :]
     keep = filled & shown.any(axis=2) & takes_part[:, None]
     # A clip that lacks a modality is not shown it: that is another subset.
@@ -275,11 +286,7 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
   features = _features(corpus, trained, modalities)
   nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
   data, max_length = members.data(features, corpus.labels, nothing)
-  # As many devices as divide the chunks, which may come from other machines.
-  devices = jax.local_devices()
-  while trained.chunk_size % len(devices):
-    devices = devices[:-1]
-  layout = parallel.Layout('members', devices)
+  layout = parallel.Layout('members', jax.local_devices())
   program = configuration.make_program(
     config, trained.classes, modalities, max_length, layout
   )
@@ -293,14 +300,14 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
       (fold_of != _NEW).sum(),
       len(fold_of),
     )
-  predict_with = predictor(program, layout, data)
+  predict_with = predictor(program, layout, data, trained.chunk_size)
   columns = []
   for number, entries in enumerate(trained.members):
     chunk, state = load_chunk(
       program,
       workdir.members_path(path),
       number,
-      trained.chunk_size,
+      len(entries),
       data,
     )
     rows = [
@@ -340,7 +347,7 @@ def load_chunk(
     program: what members share.
     directory: of the checkpoints of trained members.
     chunk: which one.
-    size: members in it, padding included.
+    size: members in it.
     data: a corpus with features of the kind trained on.
 
   Returns:

@@ -1,25 +1,31 @@
 """Training every member of a study, chunk by chunk, to a predictions table."""
 
+import contextlib
 import dataclasses
+import errno
 import functools
 import logging
 import operator
+import os
 import pathlib
 import shutil
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import ml_collections
 import numpy as np
+from etils import epath
 
-from empathy import errors, progress
+from empathy import errors, preemption, progress, remote
 from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
   configuration,
+  estimate,
   inference,
   members,
   metrics,
@@ -43,7 +49,7 @@ class Summary:
     seconds: that this process trained and predicted for.
   """
 
-  predictions: pathlib.Path
+  predictions: pathlib.PurePath
   num_members: int
   failed: Sequence[dict]
   seconds: float
@@ -61,6 +67,9 @@ class _Plan:
     max_length: of each modality that is a sequence.
     program: what members share.
     layout: of the members on the devices.
+    chunk_size: members in each chunk but the last.
+    hashes: of the corpus' files.
+    corpus_path: its folder.
     names: of all members.
     members: all of them, as arrays.
     chunks: for each chunk the indices of its members, the last one repeated
@@ -74,6 +83,9 @@ class _Plan:
   max_length: Mapping[str, int]
   program: step.Program
   layout: parallel.Layout
+  chunk_size: int
+  hashes: Mapping[str, str]
+  corpus_path: pathlib.Path
   names: Sequence[members.Name]
   members: step.Member
   chunks: Sequence[np.ndarray]
@@ -83,42 +95,135 @@ class _Plan:
     return [self.names[row] for row in np.unique(self.chunks[number])]
 
 
-def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
+@dataclasses.dataclass(frozen=True)
+class _Outside:
+  """What a run has to do with the world.
+
+  Attributes:
+    is_stopped: whether SIGTERM came.
+    push: to be called when the workdir has a new state worth keeping.
+  """
+
+  is_stopped: Callable[[], bool]
+  push: Callable[[], None] = lambda: None
+
+
+def train(
+  config: ml_collections.ConfigDict, path: str | os.PathLike
+) -> Summary:
   """Trains every member that `config` asks for, or goes on doing so.
 
   Args:
     config: as in `configs/`.
-    path: the workdir; where a run of the same config was cut off, it goes on.
+    path: the workdir, a folder or gs://... or s3://...; where a run of the same
+      config was cut off, it goes on.
 
   Returns:
     A summary.
 
   Raises:
-    InputError: the config, the corpus or the workdir is at fault; a workdir
-      that was not there before is not there then.
+    InputError: the config, the corpus or the workdir is at fault, or the disk
+      is full; a workdir that was not there before is not there then, unless
+      it has a state to go on from.
+    Stopped: SIGTERM came; the state is saved.
   """
   began = time.monotonic()
   configuration.check(config)
   configuration.use_compilation_cache()
-  new = next((p for p in (path, path / 'tfds') if not p.exists()), None)
-  try:
-    plan = _plan(config, path)
-  except errors.InputError:
-    if new is not None:
-      shutil.rmtree(new, ignore_errors=True)
-    raise
-  _log.info(
-    '%d members (%d views, %d folds, %d seeds) in %d chunks on %d %s devices',
-    len(plan.names),
-    len({name.view for name in plan.names}),
-    len(plan.parts),
-    config.num_seeds,
-    len(plan.chunks),
-    len(plan.layout.devices),
-    plan.layout.devices[0].platform,
+  with contextlib.ExitStack() as stack:
+    outside = _Outside(stack.enter_context(preemption.watch()))
+    local = pathlib.Path(path)
+    if not parallel.is_main():  # It has nothing to do with the workdir.
+      dataset = stack.enter_context(tempfile.TemporaryDirectory())
+      plan = _plan(config, local, pathlib.Path(dataset))
+      return _run(config, local, plan, outside, began)
+    if remote.is_remote(path):
+      local, push = stack.enter_context(
+        remote.mirror(os.fspath(path), is_owner=True)
+      )
+      outside = dataclasses.replace(outside, push=push)
+    is_new = stack.enter_context(workdir.lock(local))
+    stack.enter_context(_full_disk_told(local))
+    has_dataset = (local / 'tfds').exists()
+    try:
+      plan = _plan(config, local, local / 'tfds')
+    except errors.InputError:
+      if is_new:
+        shutil.rmtree(local, ignore_errors=True)
+      elif not has_dataset:
+        shutil.rmtree(local / 'tfds', ignore_errors=True)
+      raise
+    workdir.begin(local, config, plan.corpus_path, plan.hashes, plan.chunk_size)
+    outside.push()
+    summary = _run(config, local, plan, outside, began)
+    outside.push()
+  if remote.is_remote(path):
+    predictions = epath.Path(path) / 'predictions.parquet'
+    return dataclasses.replace(summary, predictions=predictions)
+  return summary
+
+
+def dry_run(
+  config: ml_collections.ConfigDict, path: str | os.PathLike
+) -> list[str]:
+  """What `train` would do, in lines; nothing is written.
+
+  Args:
+    config: as in `configs/`.
+    path: the workdir; it need not exist.
+
+  Raises:
+    InputError: as for `train`.
+  """
+  configuration.check(config)
+  configuration.use_compilation_cache()
+  with contextlib.ExitStack() as stack:
+    dataset = stack.enter_context(tempfile.TemporaryDirectory())
+    local = pathlib.Path(path)
+    if remote.is_remote(path):
+      local, _ = stack.enter_context(
+        remote.mirror(os.fspath(path), only=['config.json'])
+      )
+    plan = _plan(config, local, pathlib.Path(dataset))
+  # A batch counts the same, however many devices share it.
+  program = configuration.make_program(
+    config,
+    plan.dataset.info['classes'],
+    plan.program.modalities,
+    plan.max_length,
+    parallel.Layout('members', plan.layout.devices),
   )
-  _train_chunks(config, path, plan)
-  entries = _predict_held_out(path, plan)
+  found = estimate.estimate(
+    program, plan.layout, plan.data, plan.members, plan.chunks
+  )
+  return [
+    f'{_overview(config, plan)}, {len(plan.chunk_names(0))} members a chunk',
+    *found.lines(),
+  ]
+
+
+def _overview(config: ml_collections.ConfigDict, plan: _Plan) -> str:
+  return (
+    f'{len(plan.names)} members ({len({name.view for name in plan.names})} '
+    f'views, {len(plan.parts)} folds, {config.num_seeds} seeds) in '
+    f'{len(plan.chunks)} chunks on {len(plan.layout.devices)} '
+    f'{plan.layout.devices[0].platform} devices'
+  )
+
+
+def _run(
+  config: ml_collections.ConfigDict,
+  path: pathlib.Path,
+  plan: _Plan,
+  outside: _Outside,
+  began: float,
+) -> Summary:
+  """Trains and predicts as planned; see `train`."""
+  _log.info('%s', _overview(config, plan))
+  _train_chunks(config, path, plan, outside)
+  entries = []
+  if parallel.is_main():
+    entries = _predict_held_out(config, path, plan, outside)
   failed = [entry for entry in entries if entry['best_epoch'] < 0]
   return Summary(
     predictions=path / 'predictions.parquet',
@@ -128,15 +233,20 @@ def train(config: ml_collections.ConfigDict, path: pathlib.Path) -> Summary:
   )
 
 
-def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
-  """Reads the corpus and makes the members; see `train`."""
+def _plan(
+  config: ml_collections.ConfigDict,
+  path: pathlib.Path,
+  data_dir: pathlib.Path,
+) -> _Plan:
+  """Reads the corpus and makes the members; writes to `data_dir` alone."""
   corpus = corpora.read(config.corpus)
   views = members.views(config.views, corpus.modalities)
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
   corpus = corpora.with_features(corpus, used)
-  fingerprint = corpora.fingerprint(corpus.path)
-  workdir.check(path, config, corpus.path, fingerprint)
-  dataset = builder.load(corpus, path / 'tfds')
+  hashes = corpora.file_hashes(corpus.path)
+  if parallel.is_main():
+    workdir.check(path, config, corpus.path, hashes)
+  dataset = builder.load(corpus, data_dir)
   fold_of, parts = members.folds(dataset, config.num_folds, config.seed)
   targets = losses.target_distributions(
     dataset.labels, dataset.votes, config.targets
@@ -144,7 +254,7 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   data, max_length = members.data(dataset.features, dataset.labels, targets)
   seeds = range(config.seed, config.seed + config.num_seeds)
   names, everyone = members.make(dataset, data, views, seeds, parts)
-  layout = parallel.Layout(config.parallel, jax.local_devices())
+  layout = parallel.Layout(config.parallel, parallel.all_devices())
   if config.parallel == 'batch' and config.batch_size % len(layout.devices):
     raise errors.InputError(
       f'config.batch_size: {config.batch_size} clips do not divide among '
@@ -153,8 +263,23 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   program = configuration.make_program(
     config, corpus.classes, tuple(used), max_length, layout
   )
-  chunks = layout.chunks(len(names), config.members_per_device)
-  workdir.begin(path, config, corpus.path, fingerprint, len(chunks[0]))
+  best = layout.chunk_size(len(names), config.members_per_device)
+  # A run that began on other devices keeps its chunks, which are checkpoints.
+  size = best
+  if parallel.is_main():
+    size = workdir.chunk_size(path) or best
+  size = int(parallel.from_main(np.int32(size)))
+  chunks = layout.chunks(len(names), size)
+  held = len(chunks[0])
+  if layout.mode == 'members':
+    held //= len(layout.devices)
+  if held > config.members_per_device:
+    _log.warning(
+      'the run began in chunks of %d members: each device holds %d of them '
+      'now, more than members_per_device',
+      size,
+      held,
+    )
   return _Plan(
     dataset=dataset,
     fold_of=fold_of,
@@ -163,25 +288,65 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
     max_length=max_length,
     program=program,
     layout=layout,
+    chunk_size=size,
+    hashes=hashes,
+    corpus_path=corpus.path,
     names=names,
     members=everyone,
     chunks=chunks,
   )
 
 
+@contextlib.contextmanager
+def _full_disk_told(path: pathlib.Path) -> Iterator[None]:
+  """Makes one line of what libraries say, each its own, of a full disk."""
+  try:
+    yield
+  except errors.InputError:
+    raise
+  except Exception as error:
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    words = [os.strerror(number) for number in full]
+    if getattr(error, 'errno', None) in full or any(
+      word in str(error) for word in words
+    ):
+      raise errors.InputError(
+        f'{path}: the disk is full: make room and run the same command again: '
+        'it goes on from the last checkpoint'
+      ) from error
+    raise
+
+
+def _is_finished(directory: pathlib.Path, number: int) -> bool:
+  """Whether a chunk is trained; one that was damaged since no longer is."""
+  if not checkpoints.is_finished(directory, number):
+    return False
+  try:
+    checkpoints.verify(directory, number)
+  except errors.InputError as error:
+    _log.warning('%s; chunk %d is trained again', error, number)
+    return False
+  return True
+
+
 def _train_chunks(
-  config: ml_collections.ConfigDict, path: pathlib.Path, plan: _Plan
+  config: ml_collections.ConfigDict,
+  path: pathlib.Path,
+  plan: _Plan,
+  outside: _Outside,
 ) -> None:
   """Trains the chunks one after another, with one compiled program."""
   directory = workdir.members_path(path)
-  finished = [
-    checkpoints.is_finished(directory, number)
-    for number in range(len(plan.chunks))
-  ]
+  finished = np.zeros(len(plan.chunks), bool)
+  if parallel.is_main():
+    checkpoints.sweep(directory)
+    for number in range(len(plan.chunks)):
+      finished[number] = _is_finished(directory, number)
+  finished = parallel.from_main(finished)
   num_epochs = len(plan.chunks) * config.num_epochs
   with progress.Progress('training', num_epochs, 'epoch') as bar:
     bar.skip(sum(finished) * config.num_epochs)
-    if all(finished):
+    if finished.all():
       return
     data = plan.layout.replicate(plan.data)
     init = plan.layout.map(
@@ -193,12 +358,14 @@ def _train_chunks(
     for number, done in enumerate(finished):
       if not done:
         rows = plan.chunks[number]
-        chunk = jax.tree.map(operator.itemgetter(rows), plan.members)
+        chunk = jax.tree.map(operator.itemgetter(np.unique(rows)), plan.members)
         state = _train_chunk(
-          config, path, number, plan, chunk, data, init, run, bar
+          config, path, number, plan, chunk, data, init, run, bar, outside
         )
-        inference.save_chunk(directory, number, chunk, state)
-        checkpoints.keep_last(workdir.checkpoints_path(path, number), 0)
+        if parallel.is_main():
+          inference.save_chunk(directory, number, chunk, state)
+          checkpoints.keep_last(workdir.checkpoints_path(path, number), 0)
+          outside.push()
 
 
 def _train_chunk(
@@ -211,8 +378,11 @@ def _train_chunk(
   init: Callable,
   run: Callable,
   bar: progress.Progress,
+  outside: _Outside,
 ) -> step.State:
   """Trains the members of one chunk, or goes on; returns their last state.
+
+  The state of process 0 counts, as `gather` gives it.
 
   Args:
     config: of the run.
@@ -224,6 +394,10 @@ def _train_chunk(
     init: `step.init`, compiled for the layout.
     run: `step.train_epoch`, likewise.
     bar: counts epochs.
+    outside: when to stop, and what to tell of a new state.
+
+  Raises:
+    Stopped: it did; the state is saved.
   """
   names = plan.chunk_names(number)
   directory = workdir.checkpoints_path(path, number)
@@ -232,45 +406,88 @@ def _train_chunk(
     plan.data,
     chunk,
   )
-  sharded = plan.layout.shard(chunk)
-  found = checkpoints.restore_latest(directory, like)
-  if found is None:
-    first, state = 0, init(data, sharded)
+  rows = plan.chunks[number]
+  filling = operator.itemgetter(rows - rows[0])
+  sharded = plan.layout.shard(jax.tree.map(filling, chunk))
+  found = None
+  if parallel.is_main():
+    checkpoints.sweep(directory)
+    found = checkpoints.restore_latest(directory, like)
+  first = int(parallel.from_main(np.int32(found[0] if found else 0)))
+  if not first:
+    state = init(data, sharded)
   else:
-    first, state = found[0], plan.layout.shard(found[1])
+    state = found[1] if found else jax.tree.map(_zeros, like)
+    state = jax.tree.map(filling, parallel.from_main(state))
+    state = plan.layout.shard(state)
     bar.skip(first)
     _log.info('chunk %d goes on from epoch %d', number, first)
   saved, told = time.monotonic(), set()
-  with metrics.MetricWriter(path, number, first) as writer:
+
+  def fetch(tree):
+    return jax.tree.map(lambda x: x[: len(names)], plan.layout.gather(tree))
+
+  with contextlib.ExitStack() as stack:
+    if parallel.is_main():
+      writer = stack.enter_context(metrics.MetricWriter(path, number, first))
     for epoch in range(first, config.num_epochs):
       now = plan.layout.replicate(np.int32(epoch))
       state, values = run(data, now, sharded, state)
-      values = plan.layout.gather(values)
-      writer.write(epoch, names, values)
-      _tell_diverged(epoch, names, values, told)
-      accuracy = values['val/accuracy'][: len(names)].mean()
-      bar.advance(note=f'val/accuracy {accuracy:.3f}')
-      if time.monotonic() - saved >= config.checkpoint_seconds:
-        checkpoints.save(directory, epoch + 1, plan.layout.gather(state))
-        checkpoints.keep_last(directory, 2)
+      values = fetch(values)
+      if parallel.is_main():
+        writer.write(epoch, names, values)
+        _tell_diverged(epoch, names, values, told)
+        accuracy = values['val/accuracy'].mean()
+        bar.advance(note=f'val/accuracy {accuracy:.3f}')
+      stopped = parallel.any_process(outside.is_stopped())
+      is_due = time.monotonic() - saved >= config.checkpoint_seconds
+      if stopped or parallel.from_main(np.array(is_due)):
+        whole = fetch(state)
+        if parallel.is_main():
+          checkpoints.save(directory, epoch + 1, whole)
+          checkpoints.keep_last(directory, 2)
+          outside.push()
         saved = time.monotonic()
-  return plan.layout.gather(state)
+      if stopped:
+        parallel.any_process(True)  # Nobody goes before it is written.
+        raise errors.Stopped(
+          f'chunk {number} is saved after epoch {epoch + 1} of '
+          f'{config.num_epochs}; run the same command again: it goes on there'
+        )
+  return fetch(state)
 
 
-def _predict_held_out(path: pathlib.Path, plan: _Plan) -> list[dict]:
+def _zeros(x: jax.ShapeDtypeStruct) -> np.ndarray:
+  return np.zeros(x.shape, x.dtype)
+
+
+def _predict_held_out(
+  config: ml_collections.ConfigDict,
+  path: pathlib.Path,
+  plan: _Plan,
+  outside: _Outside,
+) -> list[dict]:
   """Writes the predictions table and `members.json`, and returns its entries.
 
   The members are read back, so that what is predicted with is what was saved.
   """
-  predictor = inference.predictor(plan.program, plan.layout, plan.data)
+  layout = parallel.Layout(config.parallel, jax.local_devices())
+  predictor = inference.predictor(
+    plan.program, layout, plan.data, plan.chunk_size
+  )
   columns, entries = [], []
   for number in range(len(plan.chunks)):
+    if outside.is_stopped():
+      raise errors.Stopped(
+        'all members are trained and saved; run the same command again: it '
+        'predicts the held-out clips'
+      )
     names = plan.chunk_names(number)
     chunk, state = inference.load_chunk(
       plan.program,
       workdir.members_path(path),
       number,
-      len(plan.chunks[number]),
+      len(names),
       plan.data,
     )
     alive = state['best_epoch'] >= 0
@@ -290,7 +507,7 @@ def _predict_held_out(path: pathlib.Path, plan: _Plan) -> list[dict]:
       widths={m: x.shape[1] for m, x in plan.data.values.items()},
       max_length=plan.max_length,
       fold_of=dict(zip(ids.tolist(), plan.fold_of.tolist(), strict=True)),
-      chunk_size=len(plan.chunks[0]),
+      chunk_size=plan.chunk_size,
       members=entries,
     ),
   )

@@ -6,18 +6,23 @@ the two never differ.
 """
 
 import collections
+import contextlib
 import json
 import math
 import pathlib
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import tensorboardX
+from tensorboardX import event_file_writer, summary
+from tensorboardX.proto import event_pb2
 
 from empathy import files
 from empathy.training import members
 
+# Events reach the disk at least so often, in seconds.
+_FLUSH_SECONDS = 60.0
 _NAMES = ('train/loss', 'val/loss', 'val/accuracy')
 
 
@@ -29,7 +34,7 @@ class MetricWriter:
 
     Args:
       workdir: of the run.
-      chunk: the members that train together; later chunks are forgotten too.
+      chunk: the members that train together.
       first_epoch: the next epoch to be written.
     """
     self._path = workdir / 'metrics.jsonl'
@@ -37,20 +42,29 @@ class MetricWriter:
     kept = [
       line
       for line in _lines(self._path)
-      if (line['chunk'], line['epoch']) < (chunk, first_epoch)
+      if line['chunk'] != chunk or line['epoch'] < first_epoch
     ]
-    files.write_text(self._path, ''.join(_dump(line) for line in kept))
+    _write(self._path, kept)
+    # A chunk whose trained members were damaged is trained after later ones.
+    self._is_late = any(line['chunk'] > chunk for line in kept)
     self._events = workdir / 'events' / str(chunk)
     shutil.rmtree(self._events, ignore_errors=True)
-    self._writers: dict[str, tensorboardX.SummaryWriter] = {}
+    # `SummaryWriter` writes in a thread of its own, which a full disk ends
+    # without a word; the next epochs would wait for it for ever.
+    self._writers: dict[str, event_file_writer.EventsWriter] = {}
+    self._flushed = time.monotonic()
     self._show([line for line in kept if line['chunk'] == chunk])
 
   def __enter__(self) -> 'MetricWriter':
     return self
 
   def __exit__(self, *exception) -> None:
-    for writer in self._writers.values():
-      writer.close()
+    with contextlib.ExitStack() as stack:
+      for writer in self._writers.values():
+        stack.callback(writer.close)
+    if self._is_late:
+      lines = _lines(self._path)
+      _write(self._path, sorted(lines, key=lambda line: line['chunk']))
 
   def write(
     self,
@@ -90,10 +104,25 @@ class MetricWriter:
           values[line['view'], line['epoch'], key].append(line[key])
     for (view, epoch, key), found in values.items():
       if view not in self._writers:
-        self._writers[view] = tensorboardX.SummaryWriter(
-          str(self._events / view)
+        (self._events / view).mkdir(parents=True)
+        self._writers[view] = event_file_writer.EventsWriter(
+          str(self._events / view / 'events')
         )
-      self._writers[view].add_scalar(key, float(np.mean(found)), epoch)
+      self._writers[view].write_event(
+        event_pb2.Event(
+          wall_time=time.time(),
+          step=epoch,
+          summary=summary.scalar(key, float(np.mean(found))),
+        )
+      )
+    if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+      for writer in self._writers.values():
+        writer.flush()
+      self._flushed = time.monotonic()
+
+
+def _write(path: pathlib.Path, lines: Sequence[Mapping]) -> None:
+  files.write_text(path, ''.join(_dump(line) for line in lines))
 
 
 def _dump(line: Mapping) -> str:

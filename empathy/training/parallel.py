@@ -3,6 +3,10 @@
 Members are mapped by vmap on each device, and the devices by pmap: either each
 has its own members ('members': no communication), or all have every member and
 share each batch ('batch': sums go over the axis `step.BATCH_AXIS`).
+
+Devices may belong to several processes, on several hosts. Each runs the same
+program, feeds its own devices and sees only them; process 0 reads and writes
+the workdir, and tells the others what it read.
 """
 
 import dataclasses
@@ -15,7 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.experimental import multihost_utils
 
+from empathy import errors
 from empathy.training import step
 
 MODES = ('members', 'batch')
@@ -40,13 +46,67 @@ def use_cpu_cores() -> None:
     jax.config.update('jax_num_cpu_devices', min(cores, _MAX_CPU_DEVICES))
 
 
+def connect(
+  address: str | None = None,
+  num_processes: int | None = None,
+  process_id: int | None = None,
+) -> None:
+  """Makes this process one of several; to be called before JAX is used.
+
+  Args:
+    address: host:port of process 0; like the others, by default as Cloud TPU,
+      SLURM, GKE or another platform that JAX knows tells it.
+    num_processes: in all.
+    process_id: of this one, from 0.
+
+  Raises:
+    InputError: the platform does not tell, or process 0 is not to be reached.
+  """
+  jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+  try:
+    jax.distributed.initialize(address, num_processes, process_id)
+  except (RuntimeError, ValueError) as error:
+    reason = str(error).splitlines()[0]
+    raise errors.InputError(
+      f'--distributed: {reason} (where the platform does not tell, give '
+      '--coordinator_address=HOST:PORT --num_processes=N --process_id=I)'
+    ) from None
+
+
+def is_main() -> bool:
+  """Whether this process reads and writes the workdir."""
+  return jax.process_index() == 0
+
+
+def all_devices() -> list[jax.Device]:
+  """Those of all processes, the ones of a process side by side."""
+  return sorted(jax.devices(), key=lambda x: (x.process_index, x.id))
+
+
+def any_process(flag: bool) -> bool:
+  """Whether the flag is set in any process; all have to ask."""
+  if jax.process_count() == 1:
+    return flag
+  return bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+
+def from_main(tree: Any) -> Any:
+  """What process 0 has, for all; others give arrays of the same shapes."""
+  if jax.process_count() == 1:
+    return tree
+  return jax.tree.map(
+    lambda x: np.asarray(multihost_utils.broadcast_one_to_all(np.asarray(x))),
+    tree,
+  )
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
   """Devices, and what they divide among them.
 
   Attributes:
     mode: one of `MODES`.
-    devices: those of this process.
+    devices: of this process, or as `all_devices` gives them.
   """
 
   mode: str
@@ -57,32 +117,51 @@ class Layout:
     """The axis over which a batch's sums go; None if members are divided."""
     return step.BATCH_AXIS if self.mode == 'batch' else None
 
-  def chunks(
-    self, num_members: int, members_per_device: int
-  ) -> list[np.ndarray]:
-    """Divides members into chunks of one size, which compile once.
+  def chunk_size(self, num_members: int, members_per_device: int) -> int:
+    """How many members to train at a time.
 
     Args:
       num_members: in all.
       members_per_device: as many as a device takes at most.
-
-    Returns:
-      For each chunk the indices of its members; the last member is repeated
-      where a chunk has to be filled up.
     """
     multiple = len(self.devices) if self.mode == 'members' else 1
     most = members_per_device
     if most > self._group_size:
       most -= most % self._group_size
     num_chunks = -(-num_members // (most * multiple))
-    size = -(-num_members // num_chunks)
-    if size > multiple:
-      multiple *= self._group_size
-    size = -(-size // multiple) * multiple
+    return min(self._filled(-(-num_members // num_chunks)), num_members)
+
+  def chunks(self, num_members: int, size: int) -> list[np.ndarray]:
+    """Divides members into chunks of one size, which compile once.
+
+    Args:
+      num_members: in all.
+      size: members in a chunk; `chunk_size`, or that of other devices.
+
+    Returns:
+      For each chunk the indices of its members; its last member is repeated
+      where the devices need more.
+    """
     return [
-      np.minimum(np.arange(start, start + size), num_members - 1)
+      np.minimum(
+        np.arange(start, start + self._filled(size)),
+        min(start + size, num_members) - 1,
+      )
       for start in range(0, num_members, size)
     ]
+
+  def _filled(self, size: int) -> int:
+    """So many members, or a few more, divide among the devices."""
+    multiple = len(self.devices) if self.mode == 'members' else 1
+    if size > multiple:
+      multiple *= self._group_size
+    return -(-size // multiple) * multiple
+
+  @property
+  def _own(self) -> slice:
+    """The devices of this process."""
+    own = [x.process_index == jax.process_index() for x in self.devices]
+    return slice(own.index(True), own.index(True) + sum(own))
 
   @property
   def _group_size(self) -> int:
@@ -91,30 +170,46 @@ class Layout:
     return _CPU_MEMBERS_AT_ONCE if is_cpu else 1
 
   def shard(self, tree: Any) -> Any:
-    """Puts (members, ...) arrays on the devices as (devices, share, ...)."""
-    count = len(self.devices)
+    """Puts (members, ...) arrays on the devices as (devices, share, ...).
+
+    Where the members do not divide, the last one is repeated.
+    """
+    own = self._own
 
     def split(x: np.ndarray) -> np.ndarray:
       if self.mode == 'batch':
-        return np.broadcast_to(x, (count, *x.shape))
-      return np.reshape(x, (count, -1, *x.shape[1:]))
+        return np.broadcast_to(x, (own.stop - own.start, *x.shape))
+      more = -len(x) % len(self.devices)
+      x = np.concatenate([x, np.repeat(x[-1:], more, axis=0)]) if more else x
+      return np.reshape(x, (len(self.devices), -1, *x.shape[1:]))[own]
 
     return _put(tuple(self.devices))(jax.tree.map(split, tree))
 
   def replicate(self, tree: Any) -> Any:
     """Puts a copy of each array on every device: (devices, ...)."""
-    count = len(self.devices)
+    count = self._own.stop - self._own.start
     copies = jax.tree.map(
       lambda x: np.broadcast_to(x, (count, *np.shape(x))), tree
     )
     return _put(tuple(self.devices))(copies)
 
   def gather(self, tree: Any) -> Any:
-    """Fetches what `shard` or `map` gave, as NumPy (members, ...)."""
+    """Fetches what `shard` or `map` gave, as NumPy (members, ...).
+
+    All processes have to call it, and process 0 has the result.
+    """
+    is_spread = len({device.process_index for device in self.devices}) > 1
 
     def join(x: jax.Array) -> np.ndarray:
       x = np.asarray(x)
-      return x[0] if self.mode == 'batch' else x.reshape(-1, *x.shape[2:])
+      if self.mode == 'batch':
+        return x[0]
+      if is_spread:
+        x = np.asarray(multihost_utils.process_allgather(x))
+        x = x.reshape(-1, *x.shape[2:])
+        if not is_main():  # Which need not hold it.
+          return np.empty((0, *x.shape[2:]), x.dtype)
+      return x.reshape(-1, *x.shape[2:])
 
     return jax.tree.map(join, tree)
 

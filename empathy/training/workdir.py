@@ -4,19 +4,28 @@
 predict new clips with, and to know which clips each member never saw.
 """
 
+import contextlib
 import dataclasses
+import errno
+import fcntl
 import importlib.metadata
 import json
+import logging
+import os
 import pathlib
 import platform
+import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ml_collections
 
 from empathy import errors, files
+from empathy.corpora import corpus as corpora
 from empathy.training import members
+
+_log = logging.getLogger('empathy')
 
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
@@ -30,7 +39,7 @@ class Trained:
     widths: by modality, the width of its features.
     max_length: by modality that is a sequence, the longest one.
     fold_of: by clip id, the fold that holds it out; -1 for none.
-    chunk_size: members in each chunk's arrays, padding included.
+    chunk_size: members in each chunk but the last.
     members: for each chunk, for each member, its name and how it went.
   """
 
@@ -49,11 +58,75 @@ class Trained:
     ]
 
 
+@contextlib.contextmanager
+def lock(path: pathlib.Path) -> Iterator[bool]:
+  """Keeps other processes from writing to a workdir while the block runs.
+
+  The lock goes with the process, however that ends. What a killed one left
+  half-written at the top of the workdir is removed.
+
+  Args:
+    path: the workdir, made if need be.
+
+  Yields:
+    Whether the workdir is new.
+
+  Raises:
+    InputError: another process has it.
+  """
+  is_new = not path.exists()
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+  except FileExistsError:
+    raise errors.InputError(f'{path}: is not a folder') from None
+  with _locked(path / '.lock', path):
+    files.sweep(path)
+    yield is_new and [entry.name for entry in path.iterdir()] == ['.lock']
+
+
+@contextlib.contextmanager
+def _locked(path: pathlib.Path, workdir: pathlib.Path) -> Iterator[None]:
+  """Holds a file locked, with a note of who does; removes it in the end."""
+  while True:
+    with open(path, 'a+', encoding='utf-8') as file:
+      try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        file.seek(0)
+        raise errors.InputError(
+          f'{workdir}: is in use by {file.read() or "another process"}: wait '
+          'for it, or choose another --workdir'
+        ) from None
+      except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+          raise
+        _log.warning(
+          '%s: its file system knows no locks: see to it that no other process '
+          'writes there',
+          workdir,
+        )
+      # The one before may have removed the file since it was opened.
+      try:
+        is_there = os.path.samestat(os.fstat(file.fileno()), path.stat())
+      except FileNotFoundError:
+        is_there = False
+      if not is_there:
+        continue
+      file.truncate(0)
+      file.write(f'process {os.getpid()} on {socket.gethostname()}')
+      file.flush()
+      try:
+        yield
+      finally:
+        path.unlink(missing_ok=True)
+      return
+
+
 def check(
   path: pathlib.Path,
   config: ml_collections.ConfigDict,
   corpus: pathlib.Path,
-  fingerprint: str,
+  hashes: Mapping[str, str],
 ) -> None:
   """Makes sure that a run that is there goes on as it began.
 
@@ -61,7 +134,7 @@ def check(
     path: the workdir.
     config: of the run.
     corpus: the corpus folder.
-    fingerprint: of the corpus.
+    hashes: of its files, as `corpus.file_hashes` gives them.
 
   Raises:
     InputError: the workdir belongs to another configuration or corpus.
@@ -75,8 +148,16 @@ def check(
   ):
     if key != 'corpus':
       faults.append(f'config.{key} is {new_value!r}, was {old_value!r}')
-  if old['fingerprint'] != fingerprint:
-    faults.append(f'the corpus {corpus} is not what was trained on')
+  if old['files'] != hashes:
+    changes = [
+      f'{name} differs'
+      if now and was
+      else f'{name} is {"new" if now else "gone"}'
+      for name, now, was in _differences(hashes, old['files'])
+    ]
+    faults.append(
+      f'the corpus {corpus} is not what was trained on: {", ".join(changes)}'
+    )
   if faults:
     raise errors.InputError(
       f'{path}: holds another run: {"; ".join(faults)}; choose another '
@@ -84,43 +165,41 @@ def check(
     )
 
 
+def chunk_size(path: pathlib.Path) -> int | None:
+  """Members in each chunk of the run that is there; None where none is."""
+  if not (path / 'config.json').exists():
+    return None
+  return int(read_config(path)['chunk_size'])
+
+
 def begin(
   path: pathlib.Path,
   config: ml_collections.ConfigDict,
   corpus: pathlib.Path,
-  fingerprint: str,
-  chunk_size: int,
+  hashes: Mapping[str, str],
+  size: int,
 ) -> None:
-  """Writes `config.json`, or makes sure that chunks are as they were.
+  """Writes `config.json`, if it is not there.
 
   Args:
     path: the workdir.
     config: of the run.
     corpus: the corpus folder.
-    fingerprint: of the corpus.
-    chunk_size: members in each chunk's arrays, which goes by the devices.
-
-  Raises:
-    InputError: the run began with other chunks.
+    hashes: of its files, as `corpus.file_hashes` gives them.
+    size: members in each chunk, which goes by the devices that it began on.
   """
   if not (path / 'config.json').exists():
     record = {
       'config': _as_json(config),
       'corpus': str(corpus.absolute()),
-      'fingerprint': fingerprint,
-      'chunk_size': chunk_size,
+      'fingerprint': corpora.fingerprint_of(hashes),
+      'files': dict(hashes),
+      'chunk_size': size,
       'git': _git_hash(),
       'versions': {'python': platform.python_version()}
       | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
     files.write_json(path / 'config.json', record)
-    return
-  old = read_config(path).get('chunk_size', chunk_size)
-  if old != chunk_size:
-    raise errors.InputError(
-      f'{path}: holds a run in chunks of {old} members; here they would be of '
-      f'{chunk_size}: go on with as many devices as it began with'
-    )
 
 
 def read_config(path: pathlib.Path) -> dict[str, Any]:
@@ -129,7 +208,9 @@ def read_config(path: pathlib.Path) -> dict[str, Any]:
   Raises:
     InputError: it is missing or damaged.
   """
-  return _read_json(path / 'config.json', ('config', 'corpus', 'fingerprint'))
+  return _read_json(
+    path / 'config.json', ('config', 'corpus', 'files', 'chunk_size')
+  )
 
 
 def write_trained(path: pathlib.Path, trained: Trained) -> None:

@@ -1,10 +1,15 @@
 """Training end to end: what a workdir holds, and what it goes on from."""
 
 import collections
+import contextlib
 import dataclasses
+import errno
 import itertools
 import json
 import logging
+import os
+import re
+import shutil
 import struct
 
 import jax
@@ -17,12 +22,12 @@ import small
 from scipy import special
 from tensorboardX.proto import event_pb2
 
-from empathy import errors
+from empathy import errors, preemption
 from empathy.corpora import corpus as corpora
 from empathy.corpora import simulate
 from empathy.evaluation import predictions as predictions_lib
 from empathy.models import fusion
-from empathy.training import checkpoints, loop, members, metrics
+from empathy.training import checkpoints, loop, members, metrics, workdir
 
 _MODALITIES = ('text', 'audio', 'video')
 _VIEWS = [
@@ -657,12 +662,130 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(
   _assert_as(plain, tmp_path)
 
 
-def test_damaged_trained_members_are_an_error(plain, tmp_path):
-  config = small.config(plain.corpus.path, **_PLAIN)
+def test_damaged_trained_members_are_told_and_trained_again(
+  plain, tmp_path, caplog
+):
+  config = small.config(plain.corpus.path, **_PLAIN, members_per_device=6)
   loop.train(config, tmp_path)
+  before = {
+    name: (tmp_path / name).read_bytes()
+    for name in ('predictions.parquet', 'metrics.jsonl', 'members.json')
+  }
   (tmp_path / 'members' / '0' / '_METADATA').write_text('{}')
-  with pytest.raises(errors.InputError, match=r'members/0: is damaged'):
-    loop.train(config, tmp_path)
+  caplog.clear()
+  loop.train(config, tmp_path)
+  (warning,) = caplog.messages
+  assert 'members/0: is damaged' in warning
+  assert 'chunk 0 is trained again' in warning
+  for name, content in before.items():
+    assert (tmp_path / name).read_bytes() == content
+
+
+def test_told_to_stop_it_saves_the_epoch_and_goes_on_later(
+  plain, tmp_path, monkeypatch
+):
+  config = small.config(plain.corpus.path, **_PLAIN)
+  told = []
+  write = metrics.MetricWriter.write
+
+  def told_to_stop(self, epoch, *args):
+    write(self, epoch, *args)
+    told.extend([True] * (epoch == 1))
+
+  with monkeypatch.context() as patch:
+    patch.setattr(metrics.MetricWriter, 'write', told_to_stop)
+    patch.setattr(
+      preemption, 'watch', lambda: contextlib.nullcontext(lambda: any(told))
+    )
+    with pytest.raises(errors.Stopped, match='saved after epoch 2 of 3'):
+      loop.train(config, tmp_path)
+  assert checkpoints.steps(tmp_path / 'checkpoints' / '0') == [2]
+  assert not (tmp_path / '.lock').exists()
+  loop.train(config, tmp_path)
+  _assert_as(plain, tmp_path)
+
+
+def test_a_second_process_is_refused(plain, tmp_path):
+  config = small.config(plain.corpus.path, **_PLAIN)
+  with workdir.lock(tmp_path) as is_new:
+    assert not is_new
+    with pytest.raises(errors.InputError) as raised:
+      loop.train(config, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ['.lock']
+  message = str(raised.value)
+  assert f'{tmp_path}: is in use by process {os.getpid()} on ' in message
+  assert list(tmp_path.iterdir()) == []
+  # A lock outlives no process: what is left of it does not count.
+  (tmp_path / '.lock').write_text('process 1 on elsewhere')
+  (tmp_path / '.metrics.jsonl.abcd1234').mkdir()
+  with workdir.lock(tmp_path):
+    assert [path.name for path in tmp_path.iterdir()] == ['.lock']
+
+
+@pytest.mark.parametrize('at', ['checkpoints.save', 'MetricWriter.write'])
+def test_a_full_disk_is_told_in_one_line(plain, tmp_path, monkeypatch, at):
+  config = small.config(plain.corpus.path, **_PLAIN)
+  config.checkpoint_seconds = 0.0
+  if at == 'checkpoints.save':
+    # As TensorStore says it.
+    owner, name = checkpoints, 'save'
+    error = ValueError('RESOURCE_EXHAUSTED: No space left on device [...]')
+  else:
+    owner, name = metrics.MetricWriter, 'write'
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+  real, calls = getattr(owner, name), []
+
+  def failing(*args):
+    calls.append(args)
+    if len(calls) > 1:
+      raise error
+    real(*args)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(owner, name, failing)
+    with pytest.raises(errors.InputError) as raised:
+      loop.train(config, tmp_path)
+  assert str(raised.value) == (
+    f'{tmp_path}: the disk is full: make room and run the same command again: '
+    'it goes on from the last checkpoint'
+  )
+  loop.train(config, tmp_path)
+  _assert_as(plain, tmp_path)
+
+
+# Before a run.
+
+
+def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(plain, tmp_path):
+  config = small.config(plain.corpus.path, **_PLAIN, members_per_device=5)
+  before = _contents(plain.path.parent)
+  first, memory, checkpoint, seconds = loop.dry_run(config, tmp_path / 'run')
+  assert list(tmp_path.iterdir()) == []
+  assert _contents(plain.path.parent) == before
+  num_devices = len(jax.devices())
+  assert first.startswith('18 members (3 views, 3 folds, 2 seeds) in ')
+  assert f' on {num_devices} cpu devices, ' in first
+  # Two modalities, each 10 wide; two layers of 8, normalised; two classes.
+  # Parameters, the best ones and two moments; statistics and the best ones.
+  weights = (20 * 8 + 8) + (8 * 8 + 8) + (8 * 2 + 2) + 2 * (8 + 8)
+  state = 4 * (4 * weights + 2 * 2 * (8 + 8) + 4)
+  assert f' members of {state / 1000:.3g} KB, ' in memory
+  assert checkpoint.startswith('checkpoint: ')
+  assert checkpoint.endswith('; two are kept')
+  assert re.match(r'time: about \d+ s to train, by ', seconds)
+
+
+def test_the_operations_of_a_dry_run_are_those_of_its_products(plain, tmp_path):
+  """Twice the weights a row forward, twice that backward."""
+  config = small.config(plain.corpus.path, **_PLAIN, num_epochs=1)
+  config.model.hidden = (256, 256)
+  config.batch_size = 64
+  *_, line = loop.dry_run(config, tmp_path / 'run')
+  flops = 1e12 * float(re.search(r'by (\S+) TFLOP', line).group(1))
+  weights = 20 * 256 + 256 * 256 + 256 * 2
+  parts = [24, 30, 36]  # A third of 90 clips, more or less: whole groups.
+  low = 18 * (64 * 6 * weights + min(parts) * 2 * weights)
+  assert low <= flops <= 1.5 * low
 
 
 # Refusals.
@@ -691,21 +814,34 @@ def test_another_corpus_is_refused_but_not_another_place(plain, tmp_path):
   corpora.write(dataclasses.replace(full, labels=labels), tmp_path / 'other')
   other = small.config(tmp_path / 'other', **_PLAIN)
   before = _contents(plain.path)
-  with pytest.raises(errors.InputError, match='other is not what was trained'):
+  with pytest.raises(errors.InputError, match=r'on: clips\.csv differs;'):
     loop.train(other, plain.path)
   assert _contents(plain.path) == before
 
 
-def test_other_chunks_are_refused(plain, tmp_path, monkeypatch):
-  config = small.config(plain.corpus.path, **_PLAIN)
+def test_a_run_goes_on_in_the_chunks_that_it_began_with(
+  plain, tmp_path, monkeypatch, caplog
+):
+  config = small.config(plain.corpus.path, **_PLAIN, members_per_device=10)
+  devices = len(jax.devices())
   _cut_off(monkeypatch, config, tmp_path, 1)
   record = json.loads((tmp_path / 'config.json').read_text())
-  assert record['chunk_size'] == 18
-  # As other devices would have it.
-  record['chunk_size'] = 20
+  assert record['chunk_size'] == min(10 * devices, 18)
+  # As other devices began it.
+  shutil.rmtree(tmp_path / 'checkpoints')
+  record['chunk_size'] = 11
   (tmp_path / 'config.json').write_text(json.dumps(record))
-  with pytest.raises(errors.InputError, match='in chunks of 20 members'):
-    loop.train(config, tmp_path)
+  caplog.clear()
+  loop.train(config, tmp_path)
+  trained = json.loads((tmp_path / 'members.json').read_text())
+  assert [len(entries) for entries in trained['members']] == [11, 7]
+  assert len(_restored(tmp_path, 1)['best_epoch']) == 7
+  told = [text for text in caplog.messages if 'began in chunks of 11' in text]
+  assert len(told) == (devices == 1)
+  assert (
+    _difference(plain.table, pq.read_table(tmp_path / 'predictions.parquet'))
+    <= 1e-4
+  )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,181 @@
+"""Workdirs in a bucket, gs:// or s3://.
+
+A bucket has no folders, no rename and no locks, only objects that appear whole.
+So the work is done in a local folder that is copied there now and then, and
+what makes a set of files count, the manifest of a checkpoint, is copied after
+them and removed before them.
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+from etils import epath
+
+from empathy import errors
+
+# Says who writes. A process that is started later takes the workdir over: the
+# machine of the one before may be gone, and there is no lock to tell.
+_OWNER = 'owner.txt'
+# Files with such names make others count.
+_MARKER = '.sha256.json'
+_NUM_THREADS = 8
+
+
+def is_remote(path: str | os.PathLike) -> bool:
+  """Whether a path names a place in a bucket."""
+  return '://' in os.fspath(path)
+
+
+@contextlib.contextmanager
+def mirror(
+  path: str, only: Sequence[str] = (), is_owner: bool = False
+) -> Iterator[tuple[pathlib.Path, Callable[[], None]]]:
+  """Lends a local folder that stands for one in a bucket.
+
+  Args:
+    path: the folder, gs://... or s3://...; it need not exist.
+    only: what to fetch of it, by its name at the top; all, by default.
+    is_owner: whether the caller goes on with the workdir, alone, from the
+      first copy on.
+
+  Yields:
+    The local folder with what was there, and a function that copies back what
+    has changed since. That raises `InputError` once another process has taken
+    the workdir over.
+
+  Raises:
+    InputError: the bucket is not to be reached; messages from the block name
+      the place in the bucket, not the local folder.
+  """
+  remote = epath.Path(path)
+  with tempfile.TemporaryDirectory(prefix='empathy-') as holder:
+    local = pathlib.Path(holder) / 'workdir'
+    local.mkdir()
+    here = _Mirror(remote, local, is_owner)
+    try:
+      with _told(path):
+        here.fetch(only)
+      yield local, here.push
+    except (errors.InputError, errors.Stopped) as error:
+      text = str(error).replace(str(local), path.rstrip('/'))
+      raise type(error)(text) from error
+
+
+@contextlib.contextmanager
+def _told(path: str) -> Iterator[None]:
+  """Makes one line of what the libraries of a bucket say."""
+  try:
+    yield
+  except errors.InputError:
+    raise
+  except ImportError as error:
+    raise errors.InputError(
+      f"{path}: {error}: install the extra 'gs' or 's3': pip install -e '.[gs]'"
+    ) from error
+  except Exception as error:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    raise errors.InputError(
+      f'{path}: is not to be reached: {reason}'
+    ) from error
+
+
+class _Mirror:
+  """Two folders, and what is the same in both."""
+
+  def __init__(self, remote: epath.Path, local: pathlib.Path, is_owner: bool):
+    self._remote, self._local, self._is_owner = remote, local, is_owner
+    # What is in the bucket: by name, the size and time of the local file.
+    self._copied: dict[str, tuple[int, int]] = {}
+    self._owner = ''
+
+  def fetch(self, only: Sequence[str]) -> None:
+    names = [
+      name
+      for name in _names(self._remote)
+      if name != _OWNER and (not only or name.partition('/')[0] in only)
+    ]
+
+    def copy(name: str) -> None:
+      (self._local / name).parent.mkdir(parents=True, exist_ok=True)
+      _copy(self._remote / name, self._local / name)
+      self._copied[name] = _state(self._local / name)
+
+    _each(copy, names)
+
+  def push(self) -> None:
+    with _told(os.fspath(self._remote)):
+      self._push()
+
+  def _push(self) -> None:
+    if self._is_owner and not self._owner:
+      self._owner = (
+        f'process {os.getpid()} on {socket.gethostname()}, '
+        f'{os.urandom(8).hex()}'
+      )
+      self._remote.mkdir(parents=True, exist_ok=True)
+      (self._remote / _OWNER).write_text(self._owner)
+    elif self._is_owner:
+      owner = (self._remote / _OWNER).read_text()
+      if owner != self._owner:
+        raise errors.InputError(
+          f'{self._remote}: was taken over by {owner.partition(",")[0]}'
+        )
+    now = {
+      name: _state(self._local / name)
+      for name in _names(self._local)
+      if not name.startswith(('.', 'tfds/'))
+    }
+    gone = [name for name in self._copied if name not in now]
+    new = [name for name in now if now[name] != self._copied.get(name)]
+    # What is replaced does not count while it is: its marker goes first.
+    folders = {name.removesuffix(_MARKER) for name in new if _MARKER in name}
+    gone += [
+      f'{x}{_MARKER}' for x in folders if f'{x}{_MARKER}' in self._copied
+    ]
+
+    def copy(name: str) -> None:
+      (self._remote / name).parent.mkdir(parents=True, exist_ok=True)
+      _copy(self._local / name, self._remote / name)
+
+    def remove(name: str) -> None:
+      (self._remote / name).unlink(missing_ok=True)
+
+    _each(remove, [name for name in gone if name.endswith(_MARKER)])
+    _each(copy, [name for name in new if not name.endswith(_MARKER)])
+    _each(copy, [name for name in new if name.endswith(_MARKER)])
+    _each(remove, [name for name in gone if not name.endswith(_MARKER)])
+    self._copied = now
+
+
+def _each(function: Callable[[str], None], names: Sequence[str]) -> None:
+  with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
+    list(pool.map(function, names))
+
+
+def _names(folder: pathlib.Path, prefix: str = '') -> list[str]:
+  """The files below a folder, by their names in there."""
+  if not folder.exists():
+    return []
+  names = []
+  for entry in sorted(folder.iterdir()):
+    if entry.is_dir():
+      names += _names(entry, f'{prefix}{entry.name}/')
+    else:
+      names.append(f'{prefix}{entry.name}')
+  return names
+
+
+def _state(path: pathlib.Path) -> tuple[int, int]:
+  status = path.stat()
+  return status.st_size, status.st_mtime_ns
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+  with source.open('rb') as reader, target.open('wb') as writer:
+    shutil.copyfileobj(reader, writer, 1 << 22)

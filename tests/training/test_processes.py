@@ -1,0 +1,168 @@
+"""Several processes train as one does, and go on where others stopped.
+
+This file is the program of those processes, too.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+import small
+
+# Six steps of the optimizer, in other orders of summation.
+_TOLERANCE = 1e-4
+_MODES = ('members', 'batch')
+# Three views, three folds, one seed: these do not divide among the devices.
+_NUM_MEMBERS = 9
+
+
+def _run(folder, num_processes, num_devices, *plans):
+  """Runs the plans, one after another, in processes that form one group.
+
+  A plan is a mode, a workdir and whether to stop after the first epoch.
+  """
+  with socket.socket() as free:
+    free.bind(('localhost', 0))
+    address = f'localhost:{free.getsockname()[1]}'
+  processes = [
+    subprocess.Popen(
+      [
+        *(sys.executable, __file__, str(folder), address),
+        *(str(num_processes), str(index), json.dumps(plans)),
+      ],
+      env=os.environ
+      | {
+        'XLA_FLAGS': f'--xla_force_host_platform_device_count={num_devices}',
+        'PYTHONPATH': os.pathsep.join(p for p in sys.path if p),
+      },
+      stdout=subprocess.DEVNULL,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    for index in range(num_processes)
+  ]
+  told = [process.communicate()[1] for process in processes]
+  for process, text in zip(processes, told, strict=True):
+    assert process.returncode == 0, text[-3000:]
+  return told
+
+
+@pytest.fixture(scope='module', name='folder')
+def _folder(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('processes')
+  small.write_corpus(folder / 'corpus')
+  one = [(mode, f'one-{mode}', False) for mode in _MODES]
+  one.append(('members', 'grown-members', True))
+  _run(folder, 1, 4, *one)
+  two = [(mode, f'two-{mode}', False) for mode in _MODES]
+  two += [(mode, f'shrunk-{mode}', True) for mode in _MODES]
+  two.append(('members', 'grown-members', False))
+  _run(folder, 2, 2, *two)
+  _run(folder, 1, 3, *((mode, f'shrunk-{mode}', False) for mode in _MODES))
+  return folder
+
+
+def _state(workdir):
+  with ocp.PyTreeCheckpointer() as checkpointer:
+    return checkpointer.restore((workdir / 'members' / '0').absolute())
+
+
+def _lines(workdir):
+  text = (workdir / 'metrics.jsonl').read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+  ('name', 'mode'),
+  [
+    *(('two', mode) for mode in _MODES),
+    *(('shrunk', mode) for mode in _MODES),
+    ('grown', 'members'),
+  ],
+)
+def test_the_parameters_are_those_of_one_process(folder, name, mode):
+  expected = _state(folder / f'one-{mode}')
+  found = _state(folder / f'{name}-{mode}')
+  for path, x in jax.tree_util.tree_leaves_with_path(expected):
+    assert len(x) == _NUM_MEMBERS, path
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=0, atol=_TOLERANCE),
+    found,
+    expected,
+  )
+
+
+@pytest.mark.parametrize(
+  ('name', 'mode'),
+  [
+    *(('two', mode) for mode in _MODES),
+    *(('shrunk', mode) for mode in _MODES),
+    ('grown', 'members'),
+  ],
+)
+def test_the_losses_are_those_of_one_process(folder, name, mode):
+  expected = _lines(folder / f'one-{mode}')
+  found = _lines(folder / f'{name}-{mode}')
+  assert len(found) == len(expected) == 2 * _NUM_MEMBERS
+  for one, other in zip(expected, found, strict=True):
+    for key in ('epoch', 'view', 'fold', 'seed'):
+      assert one[key] == other[key]
+    for key in ('train/loss', 'val/loss'):
+      assert other[key] == pytest.approx(one[key], abs=_TOLERANCE)
+  # The parameters move by far more than the tolerance.
+  first, last = expected[0], expected[_NUM_MEMBERS]
+  assert abs(first['train/loss'] - last['train/loss']) > 100 * _TOLERANCE
+
+
+def test_process_0_alone_writes(folder):
+  files = {
+    name: {path.name for path in (folder / f'{name}-members').iterdir()}
+    for name in ('one', 'two')
+  }
+  assert files['one'] == files['two']
+  assert not any(name.startswith('.') for name in files['two'])
+
+
+def _main(folder, address, num_processes, index, plans) -> None:
+  from empathy import errors, preemption
+  from empathy.training import loop, parallel
+
+  if num_processes > 1:
+    parallel.connect(address, num_processes, index)
+  for mode, name, stops in plans:
+    config = small.config(
+      folder / 'corpus',
+      'concat',
+      views=('text', 'video', 'text+video'),
+      num_epochs=2,
+      num_seeds=1,
+      batch_size=12,
+      parallel=mode,
+    )
+    # One process is told; all have to stop.
+    stop = stops and index == num_processes - 1
+    preemption.watch = lambda stop=stop: contextlib.nullcontext(lambda: stop)
+    try:
+      loop.train(config, folder / name)
+    except errors.Stopped:
+      assert stops
+    else:
+      assert not stops
+
+
+if __name__ == '__main__':
+  _main(
+    pathlib.Path(sys.argv[1]),
+    sys.argv[2],
+    int(sys.argv[3]),
+    int(sys.argv[4]),
+    json.loads(sys.argv[5]),
+  )
