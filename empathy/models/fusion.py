@@ -15,30 +15,17 @@ never present.
 import importlib
 import inspect
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from empathy import errors
-from empathy.models import heads, layers
+from empathy.models import evidence, heads, layers
+from empathy.models.output import Output
 
 Array = jax.Array
-
-
-class Output(NamedTuple):
-  """What a fusion returns.
-
-  Attributes:
-    logits: (B, C).
-    gates: (B, M) in 0 to 1, how far each modality is let through; or None.
-    attention: (B, M), a distribution over the modalities present; or None.
-  """
-
-  logits: Array
-  gates: Array | None = None
-  attention: Array | None = None
 
 
 class GatedAttention(nn.Module):
@@ -277,12 +264,22 @@ class Network(nn.Module):
       pooled[modality] = x
     return self.fusion(pooled, present, rows, train)
 
+  @property
+  def calibrates(self) -> bool:
+    """Whether the fusion has something to fit to validation clips."""
+    return hasattr(self.fusion, 'calibrate')
+
+  def calibrate(self, alone: Array, rows: Array, targets: Array) -> None:
+    """As the fusion does it; see `evidence.GatedEvidence.calibrate`."""
+    self.fusion.calibrate(alone, rows, targets)
+
 
 FUSIONS = {
   'gated_attention': GatedAttention,
   'gmu': GMU,
   'concat': Concat,
   'late': Late,
+  'gated_evidence': evidence.GatedEvidence,
 }
 
 

@@ -21,6 +21,7 @@ from empathy.training import (
   checkpoints,
   configuration,
   members,
+  normalisation,
   parallel,
   step,
   workdir,
@@ -272,7 +273,9 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
   trained = workdir.read_trained(path)
   corpus = corpora.read(corpus_path, features=None)
   modalities = tuple(sorted(trained.widths, key=corpora.modality_order))
-  features = _features(corpus, trained, modalities)
+  features = normalisation.normalised(
+    _features(corpus, trained, modalities), corpus.groups, config.normalise
+  )
   nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
   data, max_length = members.data(features, corpus.labels, nothing)
   # As many devices as divide the chunks, which may come from other machines.

@@ -23,6 +23,7 @@ from empathy.training import (
   inference,
   members,
   metrics,
+  normalisation,
   parallel,
   step,
   workdir,
@@ -137,11 +138,22 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   fingerprint = corpora.fingerprint(corpus.path)
   workdir.check(path, config, corpus.path, fingerprint)
   dataset = builder.load(corpus, path / 'tfds')
+  dataset = dataclasses.replace(
+    dataset,
+    features=normalisation.normalised(
+      dataset.features, dataset.groups, config.normalise
+    ),
+  )
   fold_of, parts = members.folds(dataset, config.num_folds, config.seed)
   targets = losses.target_distributions(
     dataset.labels, dataset.votes, config.targets
   )
-  data, max_length = members.data(dataset.features, dataset.labels, targets)
+  data, max_length = members.data(
+    dataset.features,
+    dataset.labels,
+    targets,
+    losses.clip_weights(dataset.votes, config.weights),
+  )
   seeds = range(config.seed, config.seed + config.num_seeds)
   names, everyone = members.make(dataset, data, views, seeds, parts)
   layout = parallel.Layout(config.parallel, jax.local_devices())
@@ -178,9 +190,10 @@ def _train_chunks(
     checkpoints.is_finished(directory, number)
     for number in range(len(plan.chunks))
   ]
-  num_epochs = len(plan.chunks) * config.num_epochs
+  epochs_each = plan.program.recipe.total_epochs
+  num_epochs = len(plan.chunks) * epochs_each
   with progress.Progress('training', num_epochs, 'epoch') as bar:
-    bar.skip(sum(finished) * config.num_epochs)
+    bar.skip(sum(finished) * epochs_each)
     if all(finished):
       return
     data = plan.layout.replicate(plan.data)
@@ -242,14 +255,14 @@ def _train_chunk(
     _log.info('chunk %d goes on from epoch %d', number, first)
   saved, told = time.monotonic(), set()
   with metrics.MetricWriter(path, number, first) as writer:
-    for epoch in range(first, config.num_epochs):
+    for epoch in range(first, plan.program.recipe.total_epochs):
       now = plan.layout.replicate(np.int32(epoch))
       state, values = run(data, now, sharded, state)
       values = plan.layout.gather(values)
       writer.write(epoch, names, values)
       _tell_diverged(epoch, names, values, told)
-      accuracy = values['val/accuracy'][: len(names)].mean()
-      bar.advance(note=f'val/accuracy {accuracy:.3f}')
+      key = 'val/accuracy' if epoch < config.num_epochs else 'train/loss'
+      bar.advance(note=f'{key} {values[key][: len(names)].mean():.3f}')
       if time.monotonic() - saved >= config.checkpoint_seconds:
         checkpoints.save(directory, epoch + 1, plan.layout.gather(state))
         checkpoints.keep_last(directory, 2)
@@ -311,8 +324,7 @@ def _tell_diverged(
   told: set[members.Name],
 ) -> None:
   """Names each member whose loss is not finite, once."""
-  finite = np.isfinite(values['train/loss'] + values['val/loss'])
-  for name, ok in zip(names, finite, strict=False):
+  for name, ok in zip(names, values['finite'], strict=False):
     if not ok and name not in told:
       told.add(name)
       _log.warning(
