@@ -1,8 +1,8 @@
 r"""Evidence that adds up, calibrated: the setting for any corpus folder.
 
-  python -m empathy.train --config=configs/gated_evidence.py \
+python -m empathy.train --config=configs/gated_evidence.py \
       --config.corpus=CORPUS --workdir=runs/gated_evidence
-  python -m empathy.evaluate --workdir=runs/gated_evidence
+python -m empathy.evaluate --workdir=runs/gated_evidence
 """
 
 import ml_collections

@@ -61,6 +61,14 @@ def main() -> None:
       'nothing to evaluate'
     )
   study = study_lib.build(corpus, predictions)
+  if _WORKDIR.value is not None and _is_transductive(
+    pathlib.Path(_WORKDIR.value) / 'config.json'
+  ):
+    study.info['covers'] += (
+      ' Features were standardised within each group, over all of its clips, '
+      'held-out ones too, without their labels: these figures are '
+      'transductive, and hold where a speaker is met in many clips at once.'
+    )
   study_lib.write(study, output, report.render(study))
   print(
     f'report: {output / "report.html"}  '
@@ -93,6 +101,12 @@ def _places() -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
     workdir / 'predictions.parquet',
     pathlib.Path(_OUTPUT.value or workdir / 'study'),
   )
+
+
+def _is_transductive(path: pathlib.Path) -> bool:
+  """Whether a run normalised features by group."""
+  config = json.loads(path.read_text(encoding='utf-8')).get('config', {})
+  return config.get('normalise') == 'group'
 
 
 def _trained_on(path: pathlib.Path) -> pathlib.Path:

@@ -7,16 +7,17 @@ what is predicted for it. A system that meets a speaker for the first time, in
 one clip, cannot do this.
 """
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
 
-from empathy import errors
 from empathy.corpora import corpus as corpora
 
 # 'members': by each member's training clips only, when it reads them.
 KINDS = ('members', 'group')
-_LEAST_CLIPS = 2
+
+_log = logging.getLogger('empathy')
 
 
 def normalised(
@@ -31,40 +32,48 @@ def normalised(
 
   Returns:
     The features, x -> (x - mean) / (deviation + 1e-6), over all clips of the
-    group (all their steps, for sequences).
-
-  Raises:
-    InputError: a group has a modality in one clip only, which would become 0.
+    group (all their steps, for sequences). A clip that is alone with the
+    modality in its group would become 0: it is standardised by all clips.
   """
   if kind != 'group':
     return dict(features)
   names, group = np.unique(groups, return_inverse=True)
-  result, faults = {}, []
+  result = {}
   for modality, feature in features.items():
-    clips = np.bincount(group[feature.clip], minlength=len(names))
-    alone = np.flatnonzero((clips > 0) & (clips < _LEAST_CLIPS))
-    if len(alone):
-      faults.append(
-        f"config.normalise: 'group' needs {_LEAST_CLIPS} clips or more of a "
-        f'group; {len(alone)} groups have one clip with {modality}, the first '
-        f'is {names[alone[0]]!r}'
-      )
-      continue
-    row_group = group[feature.clip]
+    own = group[feature.clip]
+    row_group = own
     if feature.length is not None:
-      row_group = np.repeat(row_group, feature.length)
+      row_group = np.repeat(own, feature.length)
+    alone = np.bincount(own, minlength=len(names)) == 1
+    if alone.any():
+      _log.warning(
+        'normalise: %d of %d groups have one clip with %s, which is '
+        'standardised by all clips',
+        alone.sum(),
+        len(names),
+        modality,
+      )
     values = feature.values.astype(np.float64)
-    count = np.maximum(np.bincount(row_group, minlength=len(names)), 1)[:, None]
-
-    def mean(x, row_group=row_group, count=count):
-      total = np.zeros((len(names), x.shape[1]))
-      np.add.at(total, row_group, x)
-      return total / count
-
-    values -= mean(values)[row_group]
-    values /= np.sqrt(mean(values**2))[row_group] + 1e-6
     result[modality] = corpora.Features(
-      feature.clip, values.astype(np.float32), feature.length
+      feature.clip,
+      np.where(
+        alone[row_group, None],
+        _standardised(values, np.zeros_like(row_group)),
+        _standardised(values, row_group),
+      ).astype(np.float32),
+      feature.length,
     )
-  errors.raise_faults(faults)
   return result
+
+
+def _standardised(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+  """Less the mean of the row's group, over its deviation: (rows, D)."""
+  count = np.maximum(np.bincount(group), 1)[:, None]
+
+  def mean(x: np.ndarray) -> np.ndarray:
+    total = np.zeros((len(count), x.shape[1]))
+    np.add.at(total, group, x)
+    return (total / count)[group]
+
+  values = values - mean(values)
+  return values / (np.sqrt(mean(values**2)) + 1e-6)

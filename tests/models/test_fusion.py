@@ -284,6 +284,14 @@ def test_targets():
   )
 
 
+def test_clip_weights():
+  votes = np.array([[1, 3], [0, 0], [2, 1]])
+  np.testing.assert_array_equal(losses.clip_weights(votes, 'equal'), [1, 1, 1])
+  np.testing.assert_allclose(
+    losses.clip_weights(votes, 'votes'), [1.5, 0.375, 1.125]
+  )
+
+
 def test_cross_entropy_of_distributions():
   logits = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
   targets = jnp.array([[0.5, 0.5, 0.0], [0, 0, 1.0]])
