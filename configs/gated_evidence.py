@@ -27,10 +27,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.targets = 'labels'  # Or 'votes'.
   config.weights = 'equal'  # Or 'votes': by their number.
   config.normalise = 'members'  # Or 'group': transductive.
-  config.num_epochs = 60
+  config.num_epochs = 40
   config.batch_size = 64
   config.peak_learning_rate = 2e-3
-  config.l2 = 1e-3
+  config.l2 = 0.05
   config.auxiliary = 1.0  # Weight of the loss of each modality alone.
   config.keep = 'refit'  # The last epoch, of training and validation clips.
   config.parallel = 'members'

@@ -45,6 +45,8 @@ class GatedAttention(nn.Module):
     hidden: widths of the MLP's blocks.
     dropout: probability of dropping a hidden unit of the MLP.
     modality_dropout: probability of dropping a modality of a clip.
+    join: 'attention', the paper's mean; or, without attention, to see what it
+      costs, 'sum', or 'concat', the gated modalities side by side.
     axis_name: the devices that share the batch, if they do.
   """
 
@@ -55,6 +57,7 @@ class GatedAttention(nn.Module):
   hidden: tuple[int, ...] = (512, 512, 512)
   dropout: float = 0.3
   modality_dropout: float = 0.2
+  join: str = 'attention'
   axis_name: str | None = None
 
   @nn.compact
@@ -90,6 +93,16 @@ class GatedAttention(nn.Module):
     mask = jnp.stack([present[modality] for modality in self.modalities], -1)
     attention = heads.masked_softmax(jnp.stack(scores, -1), mask)
     fused = jnp.einsum('bm,bmd->bd', attention, jnp.stack(gated, 1))
+    if self.join == 'sum':
+      fused = jnp.sum(jnp.stack(gated, 1) * mask[..., None], axis=1)
+    elif self.join == 'concat':
+      fused = jnp.concatenate(
+        [
+          z * present[m][:, None]
+          for m, z in zip(self.modalities, gated, strict=True)
+        ],
+        axis=-1,
+      )
     logits = heads.MLP(
       self.num_classes, self.hidden, self.dropout, self.axis_name
     )(fused, rows, train)
