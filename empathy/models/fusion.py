@@ -27,6 +27,8 @@ from empathy.models.output import Output
 
 Array = jax.Array
 
+JOINS = ('attention', 'sum', 'concat')
+
 
 class GatedAttention(nn.Module):
   """The gated attention fusion of arXiv 2505.13979.
@@ -94,15 +96,12 @@ class GatedAttention(nn.Module):
     attention = heads.masked_softmax(jnp.stack(scores, -1), mask)
     fused = jnp.einsum('bm,bmd->bd', attention, jnp.stack(gated, 1))
     if self.join == 'sum':
-      fused = jnp.sum(jnp.stack(gated, 1) * mask[..., None], axis=1)
-    elif self.join == 'concat':
-      fused = jnp.concatenate(
-        [
-          z * present[m][:, None]
-          for m, z in zip(self.modalities, gated, strict=True)
-        ],
-        axis=-1,
+      fused = jnp.einsum(
+        'bm,bmd->bd', mask.astype(fused.dtype), jnp.stack(gated, 1)
       )
+    elif self.join == 'concat':
+      kept = jnp.stack(gated, 1) * mask[..., None]
+      fused = kept.reshape(len(kept), -1)
     logits = heads.MLP(
       self.num_classes, self.hidden, self.dropout, self.axis_name
     )(fused, rows, train)

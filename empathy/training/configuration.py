@@ -117,6 +117,10 @@ def _model_faults(model: ml_collections.ConfigDict) -> list[str]:
     is_size = name == 'hidden' or name.endswith('width')
     if is_size and not all(type(x) is int and x > 0 for x in numbers):
       faults.append(f'config.model.{name}: {value!r} is not 1 or more')
+    if name == 'join' and value not in fusion.JOINS:
+      faults.append(
+        f'config.model.{name}: {value!r} is not {" or ".join(fusion.JOINS)}'
+      )
     is_share = name.endswith('dropout') and isinstance(value, int | float)
     if is_share and not 0 <= value < 1:
       faults.append(f'config.model.{name}: {value!r} is not below 1')

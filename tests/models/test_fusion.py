@@ -234,6 +234,22 @@ def test_a_view_of_one_modality_attends_to_it_alone():
   assert (np.asarray(output.gates)[:, [0, 2]] == 0).all()
 
 
+@pytest.mark.parametrize('join', ['sum', 'concat'])
+def test_joined_without_attention_what_is_absent_adds_nothing(join):
+  network, variables = _network('gated_attention', join=join)
+  features, present, rows = _batch()
+  others = {
+    m: np.where(present[m][:, None], x, 5.0) for m, x in features.items()
+  }
+  first, second = (
+    network.apply(variables, x, {}, present, rows, False).logits
+    for x in (features, others)
+  )
+  np.testing.assert_array_equal(first, second)
+  params = variables['params']['fusion']['MLP_0']['Dense_0']['kernel']
+  assert params.shape[0] == (7 if join == 'sum' else 21)
+
+
 def test_modality_dropout_zeroes_without_rescaling():
   network, variables = _network('gated_attention', modality_dropout=0.999)
   features, present, rows = _batch()
