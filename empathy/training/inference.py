@@ -438,7 +438,7 @@ def _predict(program, data, given, rows, member, trained):
     member,
     trained['params'],
     trained['batch_stats'],
-  )
+  )._replace(alone=None)  # Which the table has as `given` one modality.
 
 
 def _tree(member: step.Member, state: step.State) -> dict:
