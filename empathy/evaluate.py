@@ -69,7 +69,7 @@ def main() -> None:
       'held-out ones too, without their labels: these figures are '
       'transductive, and hold where a speaker is met in many clips at once.'
     )
-  study_lib.write(study, output, report.render(study))
+  study_lib.write(study, output, report.render(study, output))
   print(
     f'report: {output / "report.html"}  '
     f'({time.monotonic() - start:.1f} s to evaluate)'

@@ -317,8 +317,17 @@ def _passed(
 
 def _values(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """The signal's values, ascending, and the place of each clip's (n,)."""
-  signal = np.round(np.asarray(signal, np.float64), _DECIMALS)
-  return np.unique(signal, return_inverse=True)
+  return _sorted(np.asarray(signal, np.float64).tobytes())
+
+
+@functools.lru_cache(maxsize=8)
+def _sorted(signal: bytes) -> tuple[np.ndarray, np.ndarray]:
+  """`_values` of the bytes of a signal, which every figure of it asks for."""
+  signal = np.round(np.frombuffer(signal, np.float64), _DECIMALS)
+  found = np.unique(signal, return_inverse=True)
+  for array in found:
+    array.setflags(write=False)
+  return found
 
 
 def _totals(

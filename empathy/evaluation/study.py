@@ -19,6 +19,7 @@ from empathy.evaluation import (
   diagnosis,
   disagreement,
   dominance,
+  explorer,
   humans,
   resampling,
   selective,
@@ -100,6 +101,7 @@ class Study:
         that are found; `risk_coverage`: num_clips, coverage, and by ranking the
         error rate.
     signals: the columns of `signals.csv`, `id` first, most in doubt first.
+    clips: what the report lists of single clips; None lists none.
   """
 
   info: Mapping[str, Any]
@@ -109,6 +111,7 @@ class Study:
   tables: Mapping[str, list[dict[str, Scalar]]]
   curves: Mapping[str, Any]
   signals: Mapping[str, np.ndarray]
+  clips: explorer.Clips | None = None
 
 
 def build(
@@ -157,6 +160,7 @@ def build(
   for family in reversed(families):
     # The primaries come last, for they leave the family they are also in.
     _adjust(statistics, family)
+  ranked = _ranked(corpus, predictions, signals)
   return Study(
     info=_info(corpus, predictions),
     statistics=statistics,
@@ -164,7 +168,8 @@ def build(
     primaries=primaries,
     tables={name: filled(rows, statistics) for name, rows in tables.items()},
     curves=curves,
-    signals=_ranked(corpus, predictions, signals),
+    signals=ranked,
+    clips=explorer.rows(corpus, predictions, ranked),
   )
 
 
