@@ -5,7 +5,7 @@ r"""The study of arXiv 2505.13979: every view, and the paper's gated fusion.
       --config.corpus=runs/simulated --workdir=runs/mixed_signals
   python -m empathy.evaluate --workdir=runs/mixed_signals
 
-Another fusion is chosen after a colon: `configs/mixed_signals.py:gmu`. The
+Another fusion is chosen after a colon: `configs/mixed_signals.py:concat`. The
 recipe is the paper's: Adam with L2, one cycle of the learning rate, 15 epochs,
 the epoch with the best validation accuracy.
 
@@ -26,9 +26,7 @@ _FUSIONS = {
     'dropout': 0.3,
     'modality_dropout': 0.2,
   },
-  'gmu': {'width': 256, 'hidden': (256,), 'dropout': 0.3},
   'concat': {'hidden': (256,), 'dropout': 0.3},
-  'late': {'hidden': (256,), 'dropout': 0.3},
 }
 
 

@@ -108,56 +108,6 @@ class GatedAttention(nn.Module):
     return Output(logits, jnp.stack(gates, -1), attention)
 
 
-class GMU(nn.Module):
-  """The gated multimodal unit (Arevalo et al. 2017, arXiv 1702.01992).
-
-  h = sum over m of sigmoid(W_z [x_1; ...; x_M])_m * tanh(W_m x_m), a gate for
-  every unit that sees every modality; an MLP reads h.
-
-  Attributes:
-    num_classes: C.
-    modalities: M names, in order.
-    width: units of h.
-    hidden: widths of the MLP's blocks.
-    dropout: probability of dropping a hidden unit of the MLP.
-    axis_name: the devices that share the batch, if they do.
-  """
-
-  num_classes: int
-  modalities: tuple[str, ...]
-  width: int = 256
-  hidden: tuple[int, ...] = (256,)
-  dropout: float = 0.3
-  axis_name: str | None = None
-
-  @nn.compact
-  def __call__(
-    self,
-    features: Mapping[str, Array],
-    present: Mapping[str, Array],
-    rows: Array,
-    train: bool,
-  ) -> Output:
-    """Fuses; `gates` are the means over the units."""
-    num_modalities = len(self.modalities)
-    joined = jnp.concatenate([features[m] for m in self.modalities], axis=-1)
-    gates = layers.Dense(num_modalities * self.width, name='gate')(joined)
-    gates = nn.sigmoid(gates).reshape(-1, num_modalities, self.width)
-    mask = jnp.stack([present[m] for m in self.modalities], -1)
-    gates = jnp.where(mask[..., None], gates, 0.0)
-    content = jnp.stack(
-      [
-        nn.tanh(layers.Dense(self.width, name=f'project_{m}')(features[m]))
-        for m in self.modalities
-      ],
-      axis=1,
-    )
-    logits = heads.MLP(
-      self.num_classes, self.hidden, self.dropout, self.axis_name
-    )((gates * content).sum(axis=1), rows, train)
-    return Output(logits, gates.mean(axis=-1))
-
-
 class Concat(nn.Module):
   """An MLP on the modalities' features side by side.
 
@@ -191,52 +141,6 @@ class Concat(nn.Module):
         joined, rows, train
       )
     )
-
-
-class Late(nn.Module):
-  """The mean of the unimodal heads' logits.
-
-  Attributes:
-    num_classes: C.
-    modalities: M names, in order.
-    hidden: widths of each head's blocks; none makes the heads linear.
-    dropout: probability of dropping a hidden unit.
-    axis_name: the devices that share the batch, if they do.
-  """
-
-  num_classes: int
-  modalities: tuple[str, ...]
-  hidden: tuple[int, ...] = (256,)
-  dropout: float = 0.3
-  axis_name: str | None = None
-
-  @nn.compact
-  def __call__(
-    self,
-    features: Mapping[str, Array],
-    present: Mapping[str, Array],
-    rows: Array,
-    train: bool,
-  ) -> Output:
-    """Fuses; see the module's docstring."""
-    total = jnp.zeros((len(rows), self.num_classes))
-    count = jnp.zeros((len(rows), 1))
-    for modality in self.modalities:
-      here = present[modality]
-      if self.hidden:
-        head = heads.MLP(
-          self.num_classes,
-          self.hidden,
-          self.dropout,
-          self.axis_name,
-          name=f'head_{modality}',
-        )
-      else:
-        head = heads.Linear(self.num_classes, name=f'head_{modality}')
-      logits = head(features[modality], rows & here, train)
-      total += jnp.where(here[:, None], logits, 0.0)
-      count += here[:, None]
-    return Output(total / jnp.maximum(count, 1))
 
 
 class Network(nn.Module):
@@ -288,9 +192,7 @@ class Network(nn.Module):
 
 FUSIONS = {
   'gated_attention': GatedAttention,
-  'gmu': GMU,
   'concat': Concat,
-  'late': Late,
   'gated_evidence': evidence.GatedEvidence,
 }
 

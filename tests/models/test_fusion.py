@@ -11,9 +11,7 @@ MODALITIES = ('text', 'audio', 'video')
 WIDTHS = {'text': 6, 'audio': 4, 'video': 5}
 SMALL = {
   'gated_attention': {'width': 7, 'attention_width': 5, 'hidden': (6, 6)},
-  'gmu': {'width': 7, 'hidden': (6,)},
   'concat': {'hidden': (6,)},
-  'late': {'hidden': (6,)},
   'gated_evidence': {'hidden': (6,)},
 }
 
@@ -102,48 +100,6 @@ def test_gated_attention_is_the_papers():
   np.testing.assert_allclose(output.attention, attention, rtol=1e-4, atol=1e-6)
   np.testing.assert_allclose(
     output.gates, np.where(mask, np.stack(gates, 1), 0), rtol=1e-4
-  )
-
-
-def test_gmu_is_arevalos():
-  network, variables = _network('gmu')
-  variables = _perturbed(variables)
-  params = variables['params']['fusion']
-  features, present, rows = _batch()
-  output = network.apply(
-    jax.tree.map(jnp.float32, variables), features, {}, present, rows, False
-  )
-  joined = np.concatenate([features[m] for m in MODALITIES], 1)
-  gates = special.expit(_dense(params['gate'], joined.astype(np.float64)))
-  gates = gates.reshape(-1, 3, 7)
-  hidden = sum(
-    gates[:, i]
-    * np.tanh(_dense(params[f'project_{m}'], features[m]))
-    * present[m][:, None]
-    for i, m in enumerate(MODALITIES)
-  )
-  logits = _mlp(
-    params['MLP_0'], variables['batch_stats']['fusion']['MLP_0'], hidden, 1
-  )
-  np.testing.assert_allclose(output.logits, logits, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize('hidden', [(), (6,)])
-def test_late_is_the_mean_of_what_is_there(hidden):
-  network, variables = _network('late', hidden=hidden)
-  features, present, rows = _batch()
-
-  def logits(shown):
-    shown = {m: shown[m] & np.ones(12, bool) for m in MODALITIES}
-    return np.asarray(
-      network.apply(variables, features, {}, shown, rows, False).logits
-    )
-
-  nothing = dict.fromkeys(MODALITIES, np.zeros(12, bool))
-  single = {m: logits(nothing | {m: present[m]}) for m in MODALITIES}
-  count = sum(present[m].astype(int) for m in MODALITIES)[:, None]
-  np.testing.assert_allclose(
-    logits(present), sum(single.values()) / count, rtol=1e-4, atol=1e-5
   )
 
 
@@ -274,7 +230,7 @@ def test_modality_dropout_zeroes_without_rescaling():
 
 
 def test_unknown_names_are_told():
-  with pytest.raises(errors.InputError, match='gated_attention, gmu'):
+  with pytest.raises(errors.InputError, match='gated_attention, concat'):
     fusion.build('gatd', 2, MODALITIES)
   with pytest.raises(errors.InputError, match='no_such_module'):
     fusion.build('no_such_module.Fusion', 2, MODALITIES)
