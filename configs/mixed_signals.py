@@ -5,7 +5,7 @@ r"""The study of arXiv 2505.13979: every view, and the paper's gated fusion.
       --config.corpus=runs/simulated --workdir=runs/mixed_signals
   python -m empathy.evaluate --workdir=runs/mixed_signals
 
-Another fusion is chosen after a colon: `configs/mixed_signals.py:gmu`. The
+Another fusion is chosen after a colon: `configs/mixed_signals.py:concat`. The
 recipe is the paper's: Adam with L2, one cycle of the learning rate, 15 epochs,
 the epoch with the best validation accuracy.
 
@@ -26,9 +26,7 @@ _FUSIONS = {
     'dropout': 0.3,
     'modality_dropout': 0.2,
   },
-  'gmu': {'width': 256, 'hidden': (256,), 'dropout': 0.3},
   'concat': {'hidden': (256,), 'dropout': 0.3},
-  'late': {'hidden': (256,), 'dropout': 0.3},
 }
 
 
@@ -47,10 +45,14 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.num_folds = 5  # Where the corpus has neither split nor folds.
   config.model = {'fusion': fusion, **_FUSIONS.get(fusion, {})}
   config.targets = 'labels'  # Or 'votes': soft cross-entropy to their shares.
+  config.weights = 'equal'
+  config.normalise = 'members'
   config.num_epochs = 15
   config.batch_size = 64
   config.peak_learning_rate = 1e-3
   config.l2 = 1e-3  # Times the parameters, added to the gradient.
+  config.auxiliary = 0.0
+  config.keep = 'best'
   config.parallel = 'members'  # Or 'batch': devices share each batch.
   config.members_per_device = 128  # More train in chunks, one after another.
   config.checkpoint_seconds = 300.0  # Between checkpoints, at least.

@@ -124,6 +124,14 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
       'nothing to evaluate'
     )
   study = study_lib.build(corpus, predictions)
+  if workdir is not None and _is_transductive(
+    pathlib.Path(workdir) / 'config.json'
+  ):
+    study.info['covers'] += (
+      ' Features were standardised within each group, over all of its clips, '
+      'held-out ones too, without their labels: these figures are '
+      'transductive, and hold where a speaker is met in many clips at once.'
+    )
   study_lib.write(study, output, report.render(study, output))
   print(
     f'report: {output / "report.html"}  '
@@ -203,6 +211,12 @@ def _places(
     workdir / 'predictions.parquet',
     pathlib.Path(_OUTPUT.value or workdir / 'study'),
   )
+
+
+def _is_transductive(path: pathlib.Path) -> bool:
+  """Whether a run normalised features by group."""
+  config = json.loads(path.read_text(encoding='utf-8')).get('config', {})
+  return config.get('normalise') == 'group'
 
 
 def _trained_on(path: pathlib.Path) -> pathlib.Path:

@@ -46,7 +46,7 @@ def _folder(tmp_path_factory):
   features['video'] = small.without(features['video'], [3, 8])
   corpora.write(dataclasses.replace(made, features=features), folder / 'corpus')
   config = small.config(
-    folder / 'corpus', 'late', views=_VIEWS, members_per_device=4
+    folder / 'corpus', 'concat', views=_VIEWS, members_per_device=4
   )
   loop.train(config, folder / 'run')
   _write_new(folder / 'new')
@@ -348,7 +348,7 @@ def test_a_failed_member_does_not_take_part(run, folder, new, damaged):
 
 
 def test_more_devices_than_the_members_divide_among(run, folder, tmp_path):
-  config = small.config(folder / 'corpus', 'late', views=('text',), num_seeds=1)
+  config = small.config(folder / 'corpus', 'concat', views=('text',), num_seeds=1)
   # One member a chunk, and the binary has as many devices as cores.
   config.members_per_device = 1
   loop.train(config, tmp_path / 'run')

@@ -232,7 +232,7 @@ def _skipped(reason: str) -> Findings:
   return Findings(skipped={'question 6': reason})
 
 
-def _folds(
+def folds_for_fit(
   folds: np.ndarray, sample: resampling.Sample, outcome: np.ndarray
 ) -> np.ndarray:
   """The folds of a fit: the predictions', unless a group is in two of them.
@@ -296,7 +296,7 @@ def _add_combined(
       signals[CONFIDENCE][chosen],
       signals[ANY][chosen],
       hit,
-      _folds(folds[:, chosen], sample, hit),
+      folds_for_fit(folds[:, chosen], sample, hit),
     )
     found.add(
       name,

@@ -22,6 +22,7 @@ from empathy.evaluation import (
   explorer,
   humans,
   resampling,
+  selective,
   soft_scores,
   views,
   wording,
@@ -299,6 +300,7 @@ def _answers(
     answers[3] = ambiguity.answer(corpus, predictions, signals)
     answers[4] = dominance.answer(corpus, predictions)
     answers[6] = diagnosis.answer(corpus, predictions, signals)
+    answers[6].include(selective.answer(corpus, predictions))
     answers[3].include(soft_scores.soft_scores(corpus, predictions))
   answers[5] = humans.answer(corpus, predictions)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))

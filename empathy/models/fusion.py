@@ -15,30 +15,19 @@ never present.
 import importlib
 import inspect
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from empathy import errors
-from empathy.models import heads, layers
+from empathy.models import evidence, heads, layers
+from empathy.models.output import Output
 
 Array = jax.Array
 
-
-class Output(NamedTuple):
-  """What a fusion returns.
-
-  Attributes:
-    logits: (B, C).
-    gates: (B, M) in 0 to 1, how far each modality is let through; or None.
-    attention: (B, M), a distribution over the modalities present; or None.
-  """
-
-  logits: Array
-  gates: Array | None = None
-  attention: Array | None = None
+JOINS = ('attention', 'sum', 'concat')
 
 
 class GatedAttention(nn.Module):
@@ -58,6 +47,8 @@ class GatedAttention(nn.Module):
     hidden: widths of the MLP's blocks.
     dropout: probability of dropping a hidden unit of the MLP.
     modality_dropout: probability of dropping a modality of a clip.
+    join: 'attention', the paper's mean; or, without attention, to see what it
+      costs, 'sum', or 'concat', the gated modalities side by side.
     axis_name: the devices that share the batch, if they do.
   """
 
@@ -68,6 +59,7 @@ class GatedAttention(nn.Module):
   hidden: tuple[int, ...] = (512, 512, 512)
   dropout: float = 0.3
   modality_dropout: float = 0.2
+  join: str = 'attention'
   axis_name: str | None = None
 
   @nn.compact
@@ -103,60 +95,17 @@ class GatedAttention(nn.Module):
     mask = jnp.stack([present[modality] for modality in self.modalities], -1)
     attention = heads.masked_softmax(jnp.stack(scores, -1), mask)
     fused = jnp.einsum('bm,bmd->bd', attention, jnp.stack(gated, 1))
+    if self.join == 'sum':
+      fused = jnp.einsum(
+        'bm,bmd->bd', mask.astype(fused.dtype), jnp.stack(gated, 1)
+      )
+    elif self.join == 'concat':
+      kept = jnp.stack(gated, 1) * mask[..., None]
+      fused = kept.reshape(len(kept), -1)
     logits = heads.MLP(
       self.num_classes, self.hidden, self.dropout, self.axis_name
     )(fused, rows, train)
     return Output(logits, jnp.stack(gates, -1), attention)
-
-
-class GMU(nn.Module):
-  """The gated multimodal unit (Arevalo et al. 2017, arXiv 1702.01992).
-
-  h = sum over m of sigmoid(W_z [x_1; ...; x_M])_m * tanh(W_m x_m), a gate for
-  every unit that sees every modality; an MLP reads h.
-
-  Attributes:
-    num_classes: C.
-    modalities: M names, in order.
-    width: units of h.
-    hidden: widths of the MLP's blocks.
-    dropout: probability of dropping a hidden unit of the MLP.
-    axis_name: the devices that share the batch, if they do.
-  """
-
-  num_classes: int
-  modalities: tuple[str, ...]
-  width: int = 256
-  hidden: tuple[int, ...] = (256,)
-  dropout: float = 0.3
-  axis_name: str | None = None
-
-  @nn.compact
-  def __call__(
-    self,
-    features: Mapping[str, Array],
-    present: Mapping[str, Array],
-    rows: Array,
-    train: bool,
-  ) -> Output:
-    """Fuses; `gates` are the means over the units."""
-    num_modalities = len(self.modalities)
-    joined = jnp.concatenate([features[m] for m in self.modalities], axis=-1)
-    gates = layers.Dense(num_modalities * self.width, name='gate')(joined)
-    gates = nn.sigmoid(gates).reshape(-1, num_modalities, self.width)
-    mask = jnp.stack([present[m] for m in self.modalities], -1)
-    gates = jnp.where(mask[..., None], gates, 0.0)
-    content = jnp.stack(
-      [
-        nn.tanh(layers.Dense(self.width, name=f'project_{m}')(features[m]))
-        for m in self.modalities
-      ],
-      axis=1,
-    )
-    logits = heads.MLP(
-      self.num_classes, self.hidden, self.dropout, self.axis_name
-    )((gates * content).sum(axis=1), rows, train)
-    return Output(logits, gates.mean(axis=-1))
 
 
 class Concat(nn.Module):
@@ -192,52 +141,6 @@ class Concat(nn.Module):
         joined, rows, train
       )
     )
-
-
-class Late(nn.Module):
-  """The mean of the unimodal heads' logits.
-
-  Attributes:
-    num_classes: C.
-    modalities: M names, in order.
-    hidden: widths of each head's blocks; none makes the heads linear.
-    dropout: probability of dropping a hidden unit.
-    axis_name: the devices that share the batch, if they do.
-  """
-
-  num_classes: int
-  modalities: tuple[str, ...]
-  hidden: tuple[int, ...] = (256,)
-  dropout: float = 0.3
-  axis_name: str | None = None
-
-  @nn.compact
-  def __call__(
-    self,
-    features: Mapping[str, Array],
-    present: Mapping[str, Array],
-    rows: Array,
-    train: bool,
-  ) -> Output:
-    """Fuses; see the module's docstring."""
-    total = jnp.zeros((len(rows), self.num_classes))
-    count = jnp.zeros((len(rows), 1))
-    for modality in self.modalities:
-      here = present[modality]
-      if self.hidden:
-        head = heads.MLP(
-          self.num_classes,
-          self.hidden,
-          self.dropout,
-          self.axis_name,
-          name=f'head_{modality}',
-        )
-      else:
-        head = heads.Linear(self.num_classes, name=f'head_{modality}')
-      logits = head(features[modality], rows & here, train)
-      total += jnp.where(here[:, None], logits, 0.0)
-      count += here[:, None]
-    return Output(total / jnp.maximum(count, 1))
 
 
 class Network(nn.Module):
@@ -277,12 +180,20 @@ class Network(nn.Module):
       pooled[modality] = x
     return self.fusion(pooled, present, rows, train)
 
+  @property
+  def calibrates(self) -> bool:
+    """Whether the fusion has something to fit to validation clips."""
+    return hasattr(self.fusion, 'calibrate')
+
+  def calibrate(self, alone: Array, rows: Array, targets: Array) -> None:
+    """As the fusion does it; see `evidence.GatedEvidence.calibrate`."""
+    self.fusion.calibrate(alone, rows, targets)
+
 
 FUSIONS = {
   'gated_attention': GatedAttention,
-  'gmu': GMU,
   'concat': Concat,
-  'late': Late,
+  'gated_evidence': evidence.GatedEvidence,
 }
 
 

@@ -29,12 +29,14 @@ class MLP(nn.Module):
     hidden: width of each block.
     dropout: probability of dropping a hidden unit.
     axis_name: the devices that share the batch, if they do.
+    batch_norm: whether blocks have BatchNorm.
   """
 
   num_classes: int
   hidden: tuple[int, ...] = (512, 512, 512)
   dropout: float = 0.3
   axis_name: str | None = None
+  batch_norm: bool = True
 
   @nn.compact
   def __call__(self, x: Array, rows: Array, train: bool) -> Array:
@@ -50,7 +52,8 @@ class MLP(nn.Module):
     """
     for width in self.hidden:
       x = layers.Dense(width)(x)
-      x = layers.BatchNorm(axis_name=self.axis_name)(x, rows, train)
+      if self.batch_norm:
+        x = layers.BatchNorm(axis_name=self.axis_name)(x, rows, train)
       x = nn.relu(x)
       x = layers.Dropout(self.dropout, axis_name=self.axis_name)(x, train)
     return layers.Dense(self.num_classes)(x)

@@ -7,20 +7,23 @@ import optax
 
 Array = jax.Array
 
+TARGETS = ('labels', 'votes')
+WEIGHTS = ('equal', 'votes')
 
-def cross_entropy(logits: Array, targets: Array, rows: Array) -> Array:
+
+def cross_entropy(logits: Array, targets: Array, weights: Array) -> Array:
   """Summed cross-entropy to distributions, which may be one-hot labels.
 
   Args:
     logits: (B, C).
     targets: (B, C), each row a distribution over classes.
-    rows: (B,) bool, the rows that count.
+    weights: (B,) how much each row counts, which may be bool.
 
   Returns:
     Scalar, in nats; a sum, so that shares of a batch can be added.
   """
   losses = optax.losses.softmax_cross_entropy(logits, targets)
-  return jnp.sum(jnp.where(rows, losses, 0.0))
+  return jnp.sum(jnp.where(weights > 0, weights * losses, 0.0))
 
 
 def target_distributions(
@@ -44,3 +47,20 @@ def target_distributions(
     total = votes.sum(axis=1, keepdims=True)
     targets = np.where(total > 0, votes / np.maximum(total, 1), targets)
   return targets.astype(np.float32)
+
+
+def clip_weights(votes: np.ndarray, kind: str) -> np.ndarray:
+  """How much each clip's loss counts.
+
+  Args:
+    votes: (N, C) vote counts.
+    kind: 'equal', or 'votes' for the number of votes; a clip without any counts
+      as one vote.
+
+  Returns:
+    (N,) float32, mean 1.
+  """
+  weights = np.ones(len(votes), np.float64)
+  if kind == 'votes':
+    weights = np.maximum(votes.sum(axis=1), 1).astype(np.float64)
+  return (weights / weights.mean()).astype(np.float32)

@@ -8,8 +8,8 @@ import jax
 import ml_collections
 
 from empathy import errors
-from empathy.models import fusion
-from empathy.training import parallel, step
+from empathy.models import fusion, losses
+from empathy.training import normalisation, parallel, step
 
 # The fields of a config, with an example of each one's type.
 _FIELDS = {
@@ -20,10 +20,14 @@ _FIELDS = {
   'num_folds': 1,
   'model': ml_collections.ConfigDict(),
   'targets': '',
+  'weights': '',
+  'normalise': '',
   'num_epochs': 1,
   'batch_size': 1,
   'peak_learning_rate': 1.0,
   'l2': 1.0,
+  'auxiliary': 1.0,
+  'keep': '',
   'parallel': '',
   'members_per_device': 1,
   'checkpoint_seconds': 1.0,
@@ -65,7 +69,10 @@ def check(config: ml_collections.ConfigDict) -> None:
     faults.append('config.model.fusion: is missing')
   faults += _model_faults(config.model)
   for name, choices in (
-    ('targets', ('labels', 'votes')),
+    ('targets', losses.TARGETS),
+    ('weights', losses.WEIGHTS),
+    ('normalise', normalisation.KINDS),
+    ('keep', step.KEEP),
     ('parallel', parallel.MODES),
   ):
     if config[name] not in choices:
@@ -96,6 +103,8 @@ def make_program(
     batch_size=config.batch_size,
     peak_learning_rate=config.peak_learning_rate,
     l2=config.l2,
+    auxiliary=config.auxiliary,
+    keep=config.keep,
   )
   return step.Program(network, modalities, max_length, recipe, layout.axis_name)
 
@@ -108,6 +117,10 @@ def _model_faults(model: ml_collections.ConfigDict) -> list[str]:
     is_size = name == 'hidden' or name.endswith('width')
     if is_size and not all(type(x) is int and x > 0 for x in numbers):
       faults.append(f'config.model.{name}: {value!r} is not 1 or more')
+    if name == 'join' and value not in fusion.JOINS:
+      faults.append(
+        f'config.model.{name}: {value!r} is not {" or ".join(fusion.JOINS)}'
+      )
     is_share = name.endswith('dropout') and isinstance(value, int | float)
     if is_share and not 0 <= value < 1:
       faults.append(f'config.model.{name}: {value!r} is not below 1')

@@ -118,7 +118,7 @@ def _flops(program, data, members, one, state) -> float:
   slots = -(-members.train_rows.shape[1] // size)
   # Members with fewer steps rest, but their share of the product is computed.
   per_member = slots * step_flops + members.val_rows.shape[1] * row_flops
-  return program.recipe.num_epochs * len(members.seed) * per_member
+  return program.recipe.total_epochs * len(members.seed) * per_member
 
 
 def _count(function, *arguments) -> float:

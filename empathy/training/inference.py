@@ -22,6 +22,7 @@ from empathy.training import (
   checkpoints,
   configuration,
   members,
+  normalisation,
   parallel,
   step,
   workdir,
@@ -283,7 +284,9 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
   trained = workdir.read_trained(path)
   corpus = corpora.read(corpus_path, features=None)
   modalities = tuple(sorted(trained.widths, key=corpora.modality_order))
-  features = _features(corpus, trained, modalities)
+  features = normalisation.normalised(
+    _features(corpus, trained, modalities), corpus.groups, config.normalise
+  )
   nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
   data, max_length = members.data(features, corpus.labels, nothing)
   layout = parallel.Layout('members', jax.local_devices())
@@ -442,7 +445,7 @@ def _predict(program, data, given, rows, member, trained):
     member,
     trained['params'],
     trained['batch_stats'],
-  )
+  )._replace(alone=None)  # Which the table has as `given` one modality.
 
 
 def _tree(member: step.Member, state: step.State) -> dict:

@@ -29,6 +29,7 @@ from empathy.training import (
   inference,
   members,
   metrics,
+  normalisation,
   parallel,
   step,
   workdir,
@@ -247,11 +248,22 @@ def _plan(
   if parallel.is_main():
     workdir.check(path, config, corpus.path, hashes)
   dataset = builder.load(corpus, data_dir)
+  dataset = dataclasses.replace(
+    dataset,
+    features=normalisation.normalised(
+      dataset.features, dataset.groups, config.normalise
+    ),
+  )
   fold_of, parts = members.folds(dataset, config.num_folds, config.seed)
   targets = losses.target_distributions(
     dataset.labels, dataset.votes, config.targets
   )
-  data, max_length = members.data(dataset.features, dataset.labels, targets)
+  data, max_length = members.data(
+    dataset.features,
+    dataset.labels,
+    targets,
+    losses.clip_weights(dataset.votes, config.weights),
+  )
   seeds = range(config.seed, config.seed + config.num_seeds)
   names, everyone = members.make(dataset, data, views, seeds, parts)
   layout = parallel.Layout(config.parallel, parallel.all_devices())
@@ -343,9 +355,10 @@ def _train_chunks(
     for number in range(len(plan.chunks)):
       finished[number] = _is_finished(directory, number)
   finished = parallel.from_main(finished)
-  num_epochs = len(plan.chunks) * config.num_epochs
+  epochs_each = plan.program.recipe.total_epochs
+  num_epochs = len(plan.chunks) * epochs_each
   with progress.Progress('training', num_epochs, 'epoch') as bar:
-    bar.skip(sum(finished) * config.num_epochs)
+    bar.skip(sum(finished) * epochs_each)
     if finished.all():
       return
     data = plan.layout.replicate(plan.data)
@@ -427,18 +440,19 @@ def _train_chunk(
   def fetch(tree):
     return jax.tree.map(lambda x: x[: len(names)], plan.layout.gather(tree))
 
+  num_epochs = plan.program.recipe.total_epochs
   with contextlib.ExitStack() as stack:
     if parallel.is_main():
       writer = stack.enter_context(metrics.MetricWriter(path, number, first))
-    for epoch in range(first, config.num_epochs):
+    for epoch in range(first, num_epochs):
       now = plan.layout.replicate(np.int32(epoch))
       state, values = run(data, now, sharded, state)
       values = fetch(values)
       if parallel.is_main():
         writer.write(epoch, names, values)
         _tell_diverged(epoch, names, values, told)
-        accuracy = values['val/accuracy'].mean()
-        bar.advance(note=f'val/accuracy {accuracy:.3f}')
+        key = 'val/accuracy' if epoch < config.num_epochs else 'train/loss'
+        bar.advance(note=f'{key} {values[key].mean():.3f}')
       stopped = parallel.any_process(outside.is_stopped())
       is_due = time.monotonic() - saved >= config.checkpoint_seconds
       if stopped or parallel.from_main(np.array(is_due)):
@@ -452,7 +466,7 @@ def _train_chunk(
         parallel.any_process(True)  # Nobody goes before it is written.
         raise errors.Stopped(
           f'chunk {number} is saved after epoch {epoch + 1} of '
-          f'{config.num_epochs}; run the same command again: it goes on there'
+          f'{num_epochs}; run the same command again: it goes on there'
         )
   return fetch(state)
 
@@ -528,8 +542,7 @@ def _tell_diverged(
   told: set[members.Name],
 ) -> None:
   """Names each member whose loss is not finite, once."""
-  finite = np.isfinite(values['train/loss'] + values['val/loss'])
-  for name, ok in zip(names, finite, strict=False):
+  for name, ok in zip(names, values['finite'], strict=False):
     if not ok and name not in told:
       told.add(name)
       _log.warning(

@@ -198,6 +198,7 @@ def data(
   features: Mapping[str, corpora.Features],
   labels: np.ndarray,
   targets: np.ndarray,
+  weights: np.ndarray | None = None,
 ) -> tuple[step.Data, dict[str, int]]:
   """The corpus as arrays for a device.
 
@@ -205,6 +206,7 @@ def data(
     features: by modality.
     labels: (N,) int32.
     targets: (N, C) float32.
+    weights: (N,) float32, of the clips in training; None for equal ones.
 
   Returns:
     The arrays, and the longest sequence of each modality that is not pooled.
@@ -221,7 +223,10 @@ def data(
     start[modality][feature.clip] = np.cumsum(lengths) - lengths
     length[modality] = np.zeros(len(labels), np.int32)
     length[modality][feature.clip] = lengths
-  return step.Data(values, start, length, targets, labels), max_length
+  if weights is None:
+    weights = np.ones(len(labels), np.float32)
+  arrays = step.Data(values, start, length, targets, labels, weights)
+  return arrays, max_length
 
 
 def presence_of(data_: step.Data) -> np.ndarray:

@@ -18,6 +18,7 @@ from empathy.models import fusion, losses
 Array = jax.Array
 
 BATCH_AXIS = 'batch'
+KEEP = ('best', 'last', 'refit')
 # Standardised features beyond this are cut: one wild value must not rule.
 _MAX_ABS_FEATURE = 10.0
 # Rows that a forward pass takes at a time where nothing is learned.
@@ -33,12 +34,24 @@ class Recipe:
     batch_size: clips a step, on all devices together.
     peak_learning_rate: of the one-cycle schedule.
     l2: times the parameters, added to the gradient.
+    auxiliary: weight of the loss of what each modality says alone, where the
+      fusion tells.
+    keep: one of `KEEP`: the epoch with the best validation accuracy, the last
+      one, or the last one of a second training, from the beginning, on the
+      training and the validation clips.
   """
 
   num_epochs: int
   batch_size: int
   peak_learning_rate: float
   l2: float
+  auxiliary: float = 0.0
+  keep: str = 'best'
+
+  @property
+  def total_epochs(self) -> int:
+    """Those of the second training too, if there is one."""
+    return self.num_epochs * (2 if self.keep == 'refit' else 1)
 
 
 class Data(NamedTuple):
@@ -51,6 +64,7 @@ class Data(NamedTuple):
     length: by modality, (N,) int32; 0 where the clip lacks the modality.
     targets: (N, C) float32, what the loss compares with.
     labels: (N,) int32.
+    weights: (N,) float32, of the clips' losses in training; mean 1.
   """
 
   values: Mapping[str, Array]
@@ -58,6 +72,7 @@ class Data(NamedTuple):
   length: Mapping[str, Array]
   targets: Array
   labels: Array
+  weights: Array
 
 
 class Member(NamedTuple):
@@ -107,9 +122,10 @@ class State(NamedTuple):
     params: of the network.
     batch_stats: running statistics of BatchNorm.
     opt_state: Adam's.
-    best_params: of the epoch with the best validation accuracy.
+    best_params: of the epoch that is kept, so far.
     best_batch_stats: likewise.
-    best_accuracy: () float32, -1 before the first epoch that counts.
+    best_accuracy: () float32, its validation accuracy; of a second training,
+      that of the first one; -1 before the first epoch that counts.
     best_epoch: () int32, -1 likewise.
     failed_epoch: () int32, the first epoch with a loss that is not finite;
       -1 while there is none.
@@ -262,18 +278,30 @@ def train_epoch(
   Args:
     program: what members share.
     data: the corpus.
-    epoch: () int32, from 0.
+    epoch: () int32, from 0; from `num_epochs` on, of the second training.
     member: which one.
     state: after the epochs before.
 
   Returns:
     The state, and metrics, each a scalar: 'train/loss', 'val/loss' in nats and
-    'val/accuracy'.
+    'val/accuracy', NaN in the second training, whose clips they would be; and
+    'finite', whether the losses are.
   """
-  size = program.recipe.batch_size
-  num_slots = -(-member.train_rows.shape[0] // size)
-  num_steps = -(-member.num_train // size)
-  order = _shuffle(member, epoch, num_slots * size)
+  recipe = program.recipe
+  again = jnp.bool_(False)
+  learner = member
+  if recipe.keep == 'refit':
+    again = epoch >= recipe.num_epochs
+    learner = _with_val_rows(member, again)
+    state = lax.cond(
+      epoch == recipe.num_epochs,
+      lambda: _begin_again(program, data, member, state),
+      lambda: state,
+    )
+  size = recipe.batch_size
+  num_slots = -(-learner.train_rows.shape[0] // size)
+  num_steps = -(-learner.num_train // size)
+  order = _shuffle(learner, epoch, num_slots * size)
 
   def body(state: State, slot: Array):
     at = slot * size + jnp.arange(size)
@@ -286,19 +314,24 @@ def train_epoch(
     return _train_step(
       program,
       data,
-      member,
+      learner,
       state,
       order[at],
-      at < member.num_train,
+      at < learner.num_train,
       step,
       active,
     )
 
   state, loss_sums = lax.scan(body, state, jnp.arange(num_slots))
-  metrics = {'train/loss': loss_sums.sum() / member.num_train}
-  metrics |= _validate(program, data, member, state)
-  finite = jnp.isfinite(metrics['train/loss'] + metrics['val/loss'])
-  better = finite & (metrics['val/accuracy'] > state.best_accuracy)
+  metrics = {'train/loss': loss_sums.sum() / learner.num_train}
+  validation, state = _validate(program, data, member, state, again)
+  finite = jnp.isfinite(metrics['train/loss'])
+  finite &= again | jnp.isfinite(validation['val/loss'])
+  accuracy = jnp.where(again, state.best_accuracy, validation['val/accuracy'])
+  metrics |= {k: jnp.where(again, jnp.nan, v) for k, v in validation.items()}
+  better = finite
+  if recipe.keep == 'best':
+    better &= accuracy > state.best_accuracy
 
   def choose(new, old):
     return jax.tree.map(lambda x, y: jnp.where(better, x, y), new, old)
@@ -306,13 +339,13 @@ def train_epoch(
   state = state._replace(
     best_params=choose(state.params, state.best_params),
     best_batch_stats=choose(state.batch_stats, state.best_batch_stats),
-    best_accuracy=choose(metrics['val/accuracy'], state.best_accuracy),
+    best_accuracy=choose(accuracy, state.best_accuracy),
     best_epoch=choose(epoch, state.best_epoch),
     failed_epoch=jnp.where(
       finite | (state.failed_epoch >= 0), state.failed_epoch, epoch
     ),
   )
-  return state, metrics
+  return state, metrics | {'finite': finite}
 
 
 def predict(
@@ -373,6 +406,32 @@ def _shuffle(member: Member, epoch: Array, size: int) -> Array:
   return jnp.pad(order, (0, size - num_rows))
 
 
+def _with_val_rows(member: Member, again: Array) -> Member:
+  """The member with room for its validation clips, which it learns if `again`.
+
+  Padding moves to the end, where it does not count.
+  """
+  rows = jnp.concatenate([member.train_rows, member.val_rows])
+  at = jnp.arange(rows.shape[0])
+  first = member.train_rows.shape[0]
+  is_val = (at >= first) & (at < first + member.num_val)
+  own = (at < member.num_train) | (is_val & again)
+  return member._replace(
+    train_rows=rows[jnp.argsort(~own)], num_train=own.sum(dtype=jnp.int32)
+  )
+
+
+def _begin_again(
+  program: Program, data: Data, member: Member, state: State
+) -> State:
+  """Forgets what was learned, but not what is kept, nor the statistics.
+
+  So a calibration stays, and BatchNorm's statistics are soon the new ones.
+  """
+  fresh = init(program, data, member)
+  return state._replace(params=fresh.params, opt_state=fresh.opt_state)
+
+
 def _inputs(
   program: Program, data: Data, member: Member, shown: Array, rows: Array
 ) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
@@ -412,6 +471,7 @@ def _train_step(
   """
   recipe = program.recipe
   inputs = _inputs(program, data, member, member.view, rows)
+  present = inputs[2]
   num_real = _total(program, real.sum())
 
   def loss_function(params):
@@ -423,8 +483,17 @@ def _train_step(
       rngs={'dropout': jax.random.fold_in(_key(member, 2), step)},
       mutable=['batch_stats'],
     )
-    total = losses.cross_entropy(output.logits, data.targets[rows], real)
-    return total / jnp.maximum(num_real, 1), (
+    weights = jnp.where(real, data.weights[rows], 0.0)
+    total = losses.cross_entropy(output.logits, data.targets[rows], weights)
+    loss = total
+    if recipe.auxiliary and output.alone is not None:
+      for index, modality in enumerate(program.modalities):
+        loss += recipe.auxiliary * losses.cross_entropy(
+          output.alone[:, index],
+          data.targets[rows],
+          jnp.where(present[modality], weights, 0.0),
+        )
+    return loss / jnp.maximum(num_real, 1), (
       total,
       updates.get('batch_stats', {}),
     )
@@ -434,7 +503,10 @@ def _train_step(
   )
   gradients = _total(program, gradients)
   num_steps = recipe.num_epochs * -(-member.num_train // recipe.batch_size)
-  rate, beta1 = one_cycle(step, num_steps, recipe.peak_learning_rate)
+  # A second training has steps of its own, and the same schedule.
+  rate, beta1 = one_cycle(
+    step % num_steps, num_steps, recipe.peak_learning_rate
+  )
   params, opt_state = adam(
     state.params, state.opt_state, gradients, rate, beta1, recipe.l2, active
   )
@@ -458,22 +530,41 @@ def _total(program: Program, tree: Any) -> Any:
 
 
 def _validate(
-  program: Program, data: Data, member: Member, state: State
-) -> dict[str, Array]:
-  given = jnp.ones(member.view.shape, bool)
-  logits = predict(
-    program,
-    data,
-    given,
-    member.val_rows,
-    member,
-    state.params,
-    state.batch_stats,
-  ).logits
-  real = jnp.arange(member.val_rows.shape[0]) < member.num_val
-  right = jnp.argmax(logits, -1) == data.labels[member.val_rows]
-  targets = data.targets[member.val_rows]
-  return {
+  program: Program, data: Data, member: Member, state: State, again: Array
+) -> tuple[dict[str, Array], State]:
+  """Calibrates, if the fusion does and unless `again`, and validates."""
+  rows = member.val_rows
+  real = jnp.arange(rows.shape[0]) < member.num_val
+  targets = data.targets[rows]
+
+  def run(batch_stats: Any) -> fusion.Output:
+    given = jnp.ones(member.view.shape, bool)
+    return predict(
+      program, data, given, rows, member, state.params, batch_stats
+    )
+
+  if program.network.calibrates:
+    there = jnp.stack(
+      [data.length[modality][rows] > 0 for modality in program.modalities], 1
+    )
+    _, updates = program.network.apply(
+      {'params': state.params, 'batch_stats': state.batch_stats},
+      run(state.batch_stats).alone,
+      real[:, None] & there & member.view,
+      targets,
+      method='calibrate',
+      mutable=['batch_stats'],
+    )
+    fitted = jax.tree.map(
+      lambda old, new: jnp.where(again, old, new),
+      state.batch_stats,
+      updates['batch_stats'],
+    )
+    state = state._replace(batch_stats=fitted)
+  logits = run(state.batch_stats).logits
+  right = jnp.argmax(logits, -1) == data.labels[rows]
+  metrics = {
     'val/loss': losses.cross_entropy(logits, targets, real) / member.num_val,
     'val/accuracy': jnp.sum(right & real) / member.num_val,
   }
+  return metrics, state

@@ -11,9 +11,8 @@ MODALITIES = ('text', 'audio', 'video')
 WIDTHS = {'text': 6, 'audio': 4, 'video': 5}
 SMALL = {
   'gated_attention': {'width': 7, 'attention_width': 5, 'hidden': (6, 6)},
-  'gmu': {'width': 7, 'hidden': (6,)},
   'concat': {'hidden': (6,)},
-  'late': {'hidden': (6,)},
+  'gated_evidence': {'hidden': (6,)},
 }
 
 
@@ -104,48 +103,6 @@ def test_gated_attention_is_the_papers():
   )
 
 
-def test_gmu_is_arevalos():
-  network, variables = _network('gmu')
-  variables = _perturbed(variables)
-  params = variables['params']['fusion']
-  features, present, rows = _batch()
-  output = network.apply(
-    jax.tree.map(jnp.float32, variables), features, {}, present, rows, False
-  )
-  joined = np.concatenate([features[m] for m in MODALITIES], 1)
-  gates = special.expit(_dense(params['gate'], joined.astype(np.float64)))
-  gates = gates.reshape(-1, 3, 7)
-  hidden = sum(
-    gates[:, i]
-    * np.tanh(_dense(params[f'project_{m}'], features[m]))
-    * present[m][:, None]
-    for i, m in enumerate(MODALITIES)
-  )
-  logits = _mlp(
-    params['MLP_0'], variables['batch_stats']['fusion']['MLP_0'], hidden, 1
-  )
-  np.testing.assert_allclose(output.logits, logits, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize('hidden', [(), (6,)])
-def test_late_is_the_mean_of_what_is_there(hidden):
-  network, variables = _network('late', hidden=hidden)
-  features, present, rows = _batch()
-
-  def logits(shown):
-    shown = {m: shown[m] & np.ones(12, bool) for m in MODALITIES}
-    return np.asarray(
-      network.apply(variables, features, {}, shown, rows, False).logits
-    )
-
-  nothing = dict.fromkeys(MODALITIES, np.zeros(12, bool))
-  single = {m: logits(nothing | {m: present[m]}) for m in MODALITIES}
-  count = sum(present[m].astype(int) for m in MODALITIES)[:, None]
-  np.testing.assert_allclose(
-    logits(present), sum(single.values()) / count, rtol=1e-4, atol=1e-5
-  )
-
-
 @pytest.mark.parametrize('name', SMALL)
 def test_padding_does_not_matter(name):
   network, variables = _network(name)
@@ -212,7 +169,7 @@ def test_every_parameter_receives_gradient(name, size):
 
   gradients = jax.grad(loss)(variables['params'])
   before_norm = set(_biases_before_norm(variables['params']))
-  assert bool(before_norm)
+  assert bool(before_norm) == (name != 'gated_evidence')
   for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
     where = jax.tree_util.keystr(path)
     assert np.isfinite(gradient).all(), where
@@ -231,6 +188,22 @@ def test_a_view_of_one_modality_attends_to_it_alone():
   output = network.apply(variables, features, {}, present, rows, False)
   np.testing.assert_array_equal(output.attention, [[0, 1, 0]] * 12)
   assert (np.asarray(output.gates)[:, [0, 2]] == 0).all()
+
+
+@pytest.mark.parametrize('join', ['sum', 'concat'])
+def test_joined_without_attention_what_is_absent_adds_nothing(join):
+  network, variables = _network('gated_attention', join=join)
+  features, present, rows = _batch()
+  others = {
+    m: np.where(present[m][:, None], x, 5.0) for m, x in features.items()
+  }
+  first, second = (
+    network.apply(variables, x, {}, present, rows, False).logits
+    for x in (features, others)
+  )
+  np.testing.assert_array_equal(first, second)
+  params = variables['params']['fusion']['MLP_0']['Dense_0']['kernel']
+  assert params.shape[0] == (7 if join == 'sum' else 21)
 
 
 def test_modality_dropout_zeroes_without_rescaling():
@@ -257,7 +230,7 @@ def test_modality_dropout_zeroes_without_rescaling():
 
 
 def test_unknown_names_are_told():
-  with pytest.raises(errors.InputError, match='gated_attention, gmu'):
+  with pytest.raises(errors.InputError, match='gated_attention, concat'):
     fusion.build('gatd', 2, MODALITIES)
   with pytest.raises(errors.InputError, match='no_such_module'):
     fusion.build('no_such_module.Fusion', 2, MODALITIES)
@@ -280,6 +253,14 @@ def test_targets():
   soft = losses.target_distributions(labels, votes, 'votes')
   np.testing.assert_array_equal(
     soft, [[0.25, 0.75], [0, 1], [0, 0], [0.5, 0.5], [1, 0]]
+  )
+
+
+def test_clip_weights():
+  votes = np.array([[1, 3], [0, 0], [2, 1]])
+  np.testing.assert_array_equal(losses.clip_weights(votes, 'equal'), [1, 1, 1])
+  np.testing.assert_allclose(
+    losses.clip_weights(votes, 'votes'), [1.5, 0.375, 1.125]
   )
 
 

@@ -6,6 +6,7 @@ import pathlib
 
 import ml_collections
 import numpy as np
+import pyarrow.parquet as pq
 
 from empathy.corpora import corpus as corpora
 from empathy.corpora import simulate
@@ -58,3 +59,8 @@ def without(features: corpora.Features, clips) -> corpora.Features:
   """Pooled features, without those of some clips."""
   keep = ~np.isin(features.clip, clips)
   return corpora.Features(features.clip[keep], features.values[keep])
+
+
+def read_table(path: pathlib.Path):
+  """The predictions table of a run."""
+  return pq.read_table(path / 'predictions.parquet')

@@ -608,6 +608,26 @@ def test_a_run_goes_on(plain, tmp_path, monkeypatch, caplog, epoch):
   _assert_as(plain, tmp_path)
 
 
+def test_a_second_training_goes_on(plain, tmp_path, monkeypatch):
+  keys = {
+    'fusion': 'gated_evidence',
+    'views': ('text', 'text+video'),
+    'num_seeds': 1,
+    'num_epochs': 1,
+    'keep': 'refit',
+    'auxiliary': 1.0,
+  }
+  whole = _train(plain.corpus, tmp_path / 'whole', **keys)
+  config = small.config(plain.corpus.path, **keys)
+  config.checkpoint_seconds = 0.0
+  _cut_off(monkeypatch, config, tmp_path / 'cut', 1)
+  loop.train(config, tmp_path / 'cut')
+  _assert_as(whole, tmp_path / 'cut')
+  lines = whole.lines()
+  assert [line['epoch'] for line in lines] == [0] * 6 + [1] * 6
+  assert all((line['val/loss'] is None) == line['epoch'] for line in lines)
+
+
 def test_a_cut_line_right_after_the_checkpoint_is_dropped(tmp_path):
   names = [members.Name('text', 0, 1)]
   values = {key: [0.5] for key in ('train/loss', 'val/loss', 'val/accuracy')}

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +8,7 @@ import small
 
 from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
-from empathy.models import losses
+from empathy.models import fusion, losses
 from empathy.training import configuration, members, parallel, step
 
 
@@ -275,3 +277,90 @@ def test_unlabelled_clips_teach_nothing(setting):
   _, found = members.make(dataset, data, [('text',)], (1,), setting.parts)
   rows = found.train_rows[0, : found.num_train[0]]
   assert (labels[rows] >= 0).all()
+
+
+@pytest.fixture(name='refit', scope='module')
+def _refit(setting, tmp_path_factory):
+  """A program that trains twice, 2 epochs each, and what it went through."""
+  network = fusion.build(
+    'gated_evidence', 2, setting.program.modalities, hidden=(8,)
+  )
+  recipe = dataclasses.replace(
+    setting.program.recipe, num_epochs=2, keep='refit', auxiliary=1.0
+  )
+  program = dataclasses.replace(setting.program, network=network, recipe=recipe)
+  member, data = setting.member(-1), setting.device_data()
+  run = jax.jit(
+    lambda epoch, state: step.train_epoch(program, data, epoch, member, state)
+  )
+  states, metrics = [step.init(program, data, member)], []
+  for epoch in range(recipe.total_epochs):
+    state, values = run(jnp.int32(epoch), states[-1])
+    states.append(state)
+    metrics.append(values)
+  return program, member, states, metrics
+
+
+def test_a_second_training_takes_the_validation_clips_too(refit):
+  _, member, states, _ = refit
+  train = np.asarray(member.train_rows)[: int(member.num_train)].tolist()
+  val = np.asarray(member.val_rows)[: int(member.num_val)].tolist()
+  for again, expected in ((False, train), (True, train + val)):
+    learner = step._with_val_rows(member, jnp.bool_(again))
+    rows = np.asarray(learner.train_rows)[: int(learner.num_train)]
+    assert rows.tolist() == expected
+  # It begins anew: Adam has counted its own steps alone.
+  steps = [-(-number // 16) for number in (len(train), len(train + val))]
+  counts = [int(state.opt_state.count) for state in states]
+  assert counts == [0, steps[0], 2 * steps[0], steps[1], 2 * steps[1]]
+
+
+def test_a_second_training_keeps_the_calibration_and_its_last_epoch(refit):
+  _, _, states, metrics = refit
+  gates = [state.batch_stats['fusion'] for state in states]
+  for name, value in gates[2].items():
+    assert value != gates[1][name] != 1
+    assert gates[3][name] == gates[4][name] == value
+  last = states[-1]
+  jax.tree.map(np.testing.assert_array_equal, last.best_params, last.params)
+  assert int(last.best_epoch) == 3
+  # Of its own clips it is not validated.
+  assert float(last.best_accuracy) == float(metrics[1]['val/accuracy'])
+  for values in metrics[2:]:
+    assert np.isnan(values['val/accuracy'])
+    assert np.isnan(values['val/loss'])
+  assert all(bool(values['finite']) for values in metrics)
+
+
+def test_what_modalities_say_alone_is_taught(setting, refit):
+  program, member, states, _ = refit
+  data = setting.device_data()
+  plain = dataclasses.replace(
+    program, recipe=dataclasses.replace(program.recipe, auxiliary=0.0)
+  )
+  ends = [
+    step.train_epoch(p, data, jnp.int32(0), member, states[0])[0].params
+    for p in (program, plain)
+  ]
+  differences = jax.tree.map(lambda x, y: np.abs(x - y).max(), *ends)
+  assert max(jax.tree.leaves(differences)) > 1e-4
+
+
+def test_clips_of_weight_zero_teach_nothing(setting):
+  member, data = setting.member(0), setting.device_data()
+  rows = np.asarray(member.train_rows)[:8]
+  weights = data.weights.at[rows].set(0)
+  # Whatever the targets of those clips are.
+  others = data.targets.at[rows].set(data.targets[rows][:, ::-1])
+  state = step.init(setting.program, data, member)
+  ends = [
+    step.train_epoch(
+      setting.program,
+      data._replace(targets=targets, weights=weights),
+      jnp.int32(0),
+      member,
+      state,
+    )[0].params
+    for targets in (data.targets, others)
+  ]
+  jax.tree.map(np.testing.assert_array_equal, *ends)
