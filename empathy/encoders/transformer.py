@@ -1,0 +1,264 @@
+"""The transformer that the encoders share: attention and feed-forward layers.
+
+What differs between the six is where a layer normalises, which projections have
+a bias, and the attention of DeBERTa, which each architecture therefore passes
+in. Parameters are float32; sums are computed in `dtype`, the softmax and the
+statistics of a normalisation always in float32.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from empathy import errors
+
+Array = jax.Array
+
+
+class Output(NamedTuple):
+  """What an encoder returns.
+
+  Attributes:
+    last_hidden_state: (B, T, D).
+    hidden_states: what goes into the first layer, then what comes out of each:
+      num_layers + 1 arrays (B, T, D). Where an architecture normalises after
+      its last layer, the last of these is from before that, as in Transformers.
+  """
+
+  last_hidden_state: Array
+  hidden_states: tuple[Array, ...]
+
+
+ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
+  'gelu': functools.partial(nn.gelu, approximate=False),
+  'gelu_new': nn.gelu,
+  'gelu_pytorch_tanh': nn.gelu,
+  'relu': nn.relu,
+  'silu': nn.silu,
+  'swish': nn.silu,
+  'tanh': jnp.tanh,
+}
+
+
+def activation(name: str) -> Callable[[Array], Array]:
+  """An activation by its name in configs.
+
+  Raises:
+    InputError: it is not in `ACTIVATIONS`.
+  """
+  if name not in ACTIVATIONS:
+    raise errors.InputError(
+      f'the activation {name!r} is not one of {", ".join(ACTIVATIONS)}'
+    )
+  return ACTIVATIONS[name]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """What all layers of an encoder have in common.
+
+  Attributes:
+    num_heads: of attention.
+    intermediate_size: units of the feed-forward network.
+    activation: a name in `ACTIVATIONS`.
+    epsilon: of the layer normalisations.
+    pre_norm: normalise what goes into a block, not what comes out of it.
+    qkv_bias: whether the projections to queries, keys and values have a bias.
+    dropout: probability of dropping a unit of what a block adds.
+    attention_dropout: probability of dropping an attention weight.
+    activation_dropout: probability of dropping a hidden feed-forward unit.
+    dtype: in which sums are computed.
+  """
+
+  num_heads: int
+  intermediate_size: int
+  activation: str
+  epsilon: float
+  pre_norm: bool = False
+  qkv_bias: tuple[bool, bool, bool] = (True, True, True)
+  dropout: float = 0.0
+  attention_dropout: float = 0.0
+  activation_dropout: float = 0.0
+  dtype: Any = jnp.float32
+
+
+def layer_norm(epsilon: float, dtype: Any, name: str) -> nn.LayerNorm:
+  """A layer normalisation whose variance takes two passes, as in PyTorch."""
+  return nn.LayerNorm(epsilon, dtype, use_fast_variance=False, name=name)
+
+
+def mask_to_bias(mask: Array | None) -> Array | None:
+  """What is added to scores (B, H, Q, K) so that only real keys are seen.
+
+  Args:
+    mask: (B, K), nonzero for the keys that are real; None where all are.
+
+  Returns:
+    (B, 1, 1, K) float32, 0 or the lowest number, which leaves a row without any
+    key finite; or None.
+  """
+  if mask is None:
+    return None
+  lowest = jnp.finfo(jnp.float32).min
+  return jnp.where(mask.astype(bool), 0.0, lowest)[:, None, None, :]
+
+
+class Attention(nn.Module):
+  """Multi-head attention of a sequence to itself (arXiv 1706.03762)."""
+
+  settings: Settings
+
+  @nn.compact
+  def __call__(
+    self, x: Array, bias: Array | None = None, deterministic: bool = True
+  ) -> Array:
+    """Attends.
+
+    Args:
+      x: (B, T, D).
+      bias: added to the scores, broadcasts to (B, H, T, T); or None.
+      deterministic: drop nothing.
+
+    Returns:
+      (B, T, D).
+    """
+    s = self.settings
+    q, k, v = project_qkv(s, x)
+    scores = jnp.einsum('bqhd,bkhd->bhqk', q * q.shape[-1] ** -0.5, k)
+    y = weigh(s, scores, bias, v, deterministic)
+    return nn.Dense(x.shape[-1], dtype=s.dtype, name='output')(y)
+
+
+def project_qkv(settings: Settings, x: Array) -> tuple[Array, Array, Array]:
+  """Projects to queries, keys and values, (B, T, H, D / H) each.
+
+  To be called within a compact method, whose module then owns the parameters.
+  """
+  *shape, width = x.shape
+  return tuple(
+    nn.Dense(width, use_bias, settings.dtype, name=name)(x).reshape(
+      *shape, settings.num_heads, -1
+    )
+    for name, use_bias in zip(
+      ('query', 'key', 'value'), settings.qkv_bias, strict=True
+    )
+  )
+
+
+def weigh(
+  settings: Settings,
+  scores: Array,
+  bias: Array | None,
+  values: Array,
+  deterministic: bool,
+) -> Array:
+  """The mean of the values, weighted by the softmax of the scores.
+
+  To be called within a compact method.
+
+  Args:
+    settings: of the layer.
+    scores: (B, H, Q, K).
+    bias: added to the scores, or None.
+    values: (B, K, H, D).
+    deterministic: drop no weights.
+
+  Returns:
+    (B, Q, H * D).
+  """
+  scores = scores.astype(jnp.float32)
+  if bias is not None:
+    scores = scores + bias
+  weights = nn.softmax(scores).astype(settings.dtype)
+  weights = nn.Dropout(settings.attention_dropout)(
+    weights, deterministic=deterministic
+  )
+  y = jnp.einsum('bhqk,bkhd->bqhd', weights, values)
+  return y.reshape(*y.shape[:2], -1)
+
+
+class FeedForward(nn.Module):
+  """Two dense maps with an activation between them."""
+
+  settings: Settings
+
+  @nn.compact
+  def __call__(self, x: Array, deterministic: bool = True) -> Array:
+    """Maps (..., D) to (..., D)."""
+    s = self.settings
+    y = nn.Dense(s.intermediate_size, dtype=s.dtype, name='up')(x)
+    y = activation(s.activation)(y)
+    y = nn.Dropout(s.activation_dropout)(y, deterministic=deterministic)
+    return nn.Dense(x.shape[-1], dtype=s.dtype, name='down')(y)
+
+
+class Layer(nn.Module):
+  """Attention, then a feed-forward network, each added to what it was given.
+
+  Attributes:
+    settings: of the encoder.
+    attention: makes the module that attends, given `settings` and `name`; that
+      is called with (x, context, deterministic).
+  """
+
+  settings: Settings
+  attention: Callable[..., nn.Module] = Attention
+
+  @nn.compact
+  def __call__(
+    self, x: Array, context: Any = None, deterministic: bool = True
+  ) -> Array:
+    """Maps (B, T, D) to (B, T, D); `context` goes to the attention."""
+    s = self.settings
+    drop = nn.Dropout(s.dropout, deterministic=deterministic)
+    norms = [
+      layer_norm(s.epsilon, s.dtype, name)
+      for name in ('attention_norm', 'feed_forward_norm')
+    ]
+    blocks = [
+      lambda y: self.attention(s, name='attention')(y, context, deterministic),
+      lambda y: FeedForward(s, name='feed_forward')(y, deterministic),
+    ]
+    for norm, block in zip(norms, blocks, strict=True):
+      if s.pre_norm:
+        x = x + drop(block(norm(x)))
+      else:
+        x = norm(x + drop(block(x)))
+    return x
+
+
+def apply_layers(
+  layer: type[nn.Module],
+  fields: Mapping[str, Any],
+  num_layers: int,
+  remat: bool,
+  x: Array,
+  context: Any = None,
+  deterministic: bool = True,
+) -> tuple[Array, ...]:
+  """Applies `layer_0`, `layer_1`, ... of the calling compact method's module.
+
+  Args:
+    layer: a class of modules that take (x, context, deterministic).
+    fields: of each.
+    num_layers: how many.
+    remat: compute activations again for the gradient rather than keep them.
+    x: (B, T, D).
+    context: what every layer is given beside.
+    deterministic: drop nothing.
+
+  Returns:
+    `x` and what each layer makes of it.
+  """
+  if remat:
+    layer = nn.remat(layer, static_argnums=(3,))
+  states = [x]
+  for i in range(num_layers):
+    one = layer(**fields, name=f'layer_{i}')
+    states.append(one(states[-1], context, deterministic))
+  return tuple(states)
