@@ -19,14 +19,27 @@ import safetensors.numpy
 from flax import linen as nn
 
 from empathy import errors, files
-from empathy.encoders import checkpoint, roberta, transformer
+from empathy.encoders import (
+  checkpoint,
+  deberta,
+  roberta,
+  timesformer,
+  transformer,
+  videomae,
+  wav2vec2,
+)
 
 Output = transformer.Output
 
 # By the `model_type` in config.json.
 ARCHITECTURES = {
   'bert': roberta,
+  'deberta-v2': deberta,  # v3 too.
+  'hubert': wav2vec2,
   'roberta': roberta,
+  'timesformer': timesformer,
+  'videomae': videomae,
+  'wav2vec2': wav2vec2,
   'xlm-roberta': roberta,
 }
 
@@ -147,8 +160,10 @@ def save(encoder: Encoder, folder: str | os.PathLike) -> None:
   )
   with files.replacing(folder) as temporary:
     temporary.mkdir()
+    config = dataclasses.asdict(encoder.config)
     files.write_json(
-      temporary / 'config.json', dataclasses.asdict(encoder.config)
+      temporary / 'config.json',
+      {key: value for key, value in config.items() if value is not None},
     )
     safetensors.numpy.save_file(
       tensors, temporary / 'model.safetensors', {'format': 'pt'}

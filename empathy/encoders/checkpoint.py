@@ -187,9 +187,9 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   """Makes an architecture's config from a checkpoint's.
 
   Args:
-    cls: a frozen dataclass of numbers, strings, bools and tuples of ints, whose
+    cls: a frozen dataclass of numbers, strings, bools and tuples, whose
       defaults are those of Transformers. Its `FIXED` holds the settings of
-      which only one value is supported.
+      which only one value is supported, its `RENAMED`, if any, newer names.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -204,19 +204,22 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     for key, value in cls.FIXED.items()
     if values.get(key, value) != value
   ]
+  renamed = getattr(cls, 'RENAMED', {})
+  values = {renamed.get(key, key): value for key, value in values.items()}
   fields = {}
   for field in dataclasses.fields(cls):
-    if field.name not in values:
+    value, default = values.get(field.name), field.default
+    if value is None:
       continue
-    value = values[field.name]
-    if isinstance(value, list):
-      value = tuple(value)
-    if isinstance(field.default, float) and isinstance(value, int):
+    if isinstance(default, tuple):
+      value = tuple(value.split('|') if isinstance(value, str) else value)
+    if isinstance(default, float) and type(value) is int:
       value = float(value)
-    if type(value) is not type(field.default):
+    wanted = int if default is None else type(default)
+    if type(value) is not wanted:
       faults.append(
-        f'{where}: {field.name} is {value!r}: expected something like '
-        f'{field.default!r}'
+        f'{where}: {field.name} is {value!r}: expected something of the kind '
+        f'of {wanted.__name__} {default!r}'
       )
     fields[field.name] = value
   errors.raise_faults(faults)

@@ -96,16 +96,19 @@ def mask_to_bias(mask: Array | None) -> Array | None:
   """What is added to scores (B, H, Q, K) so that only real keys are seen.
 
   Args:
-    mask: (B, K), nonzero for the keys that are real; None where all are.
+    mask: (B, K), nonzero for the keys that are real, or (B, Q, K) for those
+      that a query may see; None where all are.
 
   Returns:
-    (B, 1, 1, K) float32, 0 or the lowest number, which leaves a row without any
-    key finite; or None.
+    (B, 1, 1 or Q, K) float32, 0 or the lowest number, which leaves a row
+    without any key finite; or None.
   """
   if mask is None:
     return None
+  if mask.ndim == 2:
+    mask = mask[:, None]
   lowest = jnp.finfo(jnp.float32).min
-  return jnp.where(mask.astype(bool), 0.0, lowest)[:, None, None, :]
+  return jnp.where(mask.astype(bool), 0.0, lowest)[:, None]
 
 
 class Attention(nn.Module):
@@ -197,39 +200,56 @@ class FeedForward(nn.Module):
     return nn.Dense(x.shape[-1], dtype=s.dtype, name='down')(y)
 
 
-class Layer(nn.Module):
-  """Attention, then a feed-forward network, each added to what it was given.
+def add_blocks(
+  settings: Settings,
+  x: Array,
+  attend: Callable[[Array], Array],
+  deterministic: bool,
+) -> Array:
+  """Adds attention, then a feed-forward network, each normalised.
 
-  Attributes:
-    settings: of the encoder.
-    attention: makes the module that attends, given `settings` and `name`; that
-      is called with (x, context, deterministic).
+  To be called within a compact method.
+
+  Args:
+    settings: of the layer.
+    x: (B, T, D).
+    attend: maps (B, T, D) to (B, T, D).
+    deterministic: drop nothing.
+
+  Returns:
+    (B, T, D).
   """
+  s = settings
+  feed_forward = FeedForward(s, name='feed_forward')
+  for name, block in (
+    ('attention_norm', attend),
+    ('feed_forward_norm', lambda y: feed_forward(y, deterministic)),
+  ):
+    norm = layer_norm(s.epsilon, s.dtype, name)
+    y = block(norm(x)) if s.pre_norm else block(x)
+    x = x + nn.Dropout(s.dropout)(y, deterministic=deterministic)
+    if not s.pre_norm:
+      x = norm(x)
+  return x
+
+
+class Layer(nn.Module):
+  """Attention, then a feed-forward network."""
 
   settings: Settings
-  attention: Callable[..., nn.Module] = Attention
 
   @nn.compact
   def __call__(
-    self, x: Array, context: Any = None, deterministic: bool = True
+    self, x: Array, bias: Array | None = None, deterministic: bool = True
   ) -> Array:
-    """Maps (B, T, D) to (B, T, D); `context` goes to the attention."""
-    s = self.settings
-    drop = nn.Dropout(s.dropout, deterministic=deterministic)
-    norms = [
-      layer_norm(s.epsilon, s.dtype, name)
-      for name in ('attention_norm', 'feed_forward_norm')
-    ]
-    blocks = [
-      lambda y: self.attention(s, name='attention')(y, context, deterministic),
-      lambda y: FeedForward(s, name='feed_forward')(y, deterministic),
-    ]
-    for norm, block in zip(norms, blocks, strict=True):
-      if s.pre_norm:
-        x = x + drop(block(norm(x)))
-      else:
-        x = norm(x + drop(block(x)))
-    return x
+    """Maps (B, T, D) to (B, T, D); `bias` is added to the scores."""
+    attention = Attention(self.settings, name='attention')
+    return add_blocks(
+      self.settings,
+      x,
+      lambda y: attention(y, bias, deterministic),
+      deterministic,
+    )
 
 
 def apply_layers(
@@ -240,6 +260,7 @@ def apply_layers(
   x: Array,
   context: Any = None,
   deterministic: bool = True,
+  after_first: Callable[[Array], Array] | None = None,
 ) -> tuple[Array, ...]:
   """Applies `layer_0`, `layer_1`, ... of the calling compact method's module.
 
@@ -251,6 +272,7 @@ def apply_layers(
     x: (B, T, D).
     context: what every layer is given beside.
     deterministic: drop nothing.
+    after_first: changes what comes out of the first layer.
 
   Returns:
     `x` and what each layer makes of it.
@@ -259,6 +281,6 @@ def apply_layers(
     layer = nn.remat(layer, static_argnums=(3,))
   states = [x]
   for i in range(num_layers):
-    one = layer(**fields, name=f'layer_{i}')
-    states.append(one(states[-1], context, deterministic))
+    y = layer(**fields, name=f'layer_{i}')(states[-1], context, deterministic)
+    states.append(after_first(y) if after_first and i == 0 else y)
   return tuple(states)
