@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 
+import made_media
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -42,6 +43,14 @@ def folder(tmp_path_factory):
   for program in _blocks('python'):
     name = re.match(r'# (\w+\.py)', program).group(1)
     (path / name).write_text(program, encoding='utf-8')
+  talks = path / 'talks'
+  talks.mkdir()
+  sound = made_media.tone(150, 1)
+  made_media.write_film(talks / 'a.mp4', 25, 25, sound=sound)
+  made_media.write_sound(talks / 'b.wav', sound)
+  (talks / 'clips.csv').write_text(
+    'file,label,transcript\na.mp4,kind,I see\nb.wav,cold,Well\n'
+  )
   return path
 
 
@@ -74,14 +83,21 @@ def test_every_command_runs(folder):
         if not crema_d.is_dir():
           continue
         arguments = [x.replace('=CREMA-D', f'={crema_d}') for x in arguments]
-      elif module == 'empathy.prepare':
+      elif '--importer=simulated' in arguments:
         arguments = arguments + SMALL[module]
       if module == 'empathy.train':
         arguments = arguments + SMALL[module]
       result = _run([sys.executable, '-m', module, *arguments], folder)
     assert result.returncode == 0, (words, result.stderr[-2000:])
   assert seen == {
-    f'empathy.{name}' for name in ('prepare', 'train', 'evaluate', 'predict')
+    f'empathy.{name}'
+    for name in (
+      'prepare',
+      'extract_features',
+      'train',
+      'evaluate',
+      'predict',
+    )
   }
   result = _run([sys.executable, 'my_statistic.py'], folder)
   assert result.returncode == 0, result.stderr[-2000:]
@@ -95,3 +111,13 @@ def test_links_lead_somewhere():
   assert len(links) > 5
   for link in links:
     assert (ROOT / link).exists(), link
+
+
+def test_the_encoder_runs(folder):
+  program = (folder / 'my_states.py').read_text()
+  assert "'roberta-base'" in program
+  checkpoint = ROOT / 'tests' / 'encoders' / 'goldens' / 'roberta'
+  program = program.replace("'roberta-base'", repr(str(checkpoint)))
+  (folder / 'my_states.py').write_text(program)
+  result = _run([sys.executable, 'my_states.py'], folder)
+  assert result.stdout == '3 (1, 3, 8)\n', result.stderr[-2000:]

@@ -34,6 +34,21 @@ def test_agreement_prints_its_table():
   assert sizes == ['clips', '10', '100', '1,000'] * 2
 
 
+def test_encoders_prints_a_line_for_each():
+  done = subprocess.run(
+    [sys.executable, _FOLDER / 'encoders.py', '--small', '--repeats=1'],
+    check=True,
+    capture_output=True,
+    text=True,
+    timeout=600,
+  )
+  alone = [line for line in done.stdout.splitlines() if ' alone: ' in line]
+  assert [line.split()[0] for line in alone] == [
+    *('roberta', 'deberta-v3', 'wav2vec2'),
+    *('hubert', 'videomae', 'timesformer'),
+  ]
+
+
 def test_scale_prints_its_table():
   done = subprocess.run(
     [sys.executable, _FOLDER / 'scale.py', '--small'],

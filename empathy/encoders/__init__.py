@@ -1,0 +1,173 @@
+"""Pretrained encoders of text, voice and pictures, as Flax modules.
+
+  encoder = encoders.load('roberta-base')
+  states = encoder(input_ids=..., attention_mask=...).hidden_states
+
+Each architecture is a file with `Config`, `Model`, `table` (from the names in
+published checkpoints to parameters), `PREFIXES`, `DROPPED` and `example`, and a
+line in `ARCHITECTURES`.
+"""
+
+import dataclasses
+import functools
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import safetensors.numpy
+from flax import linen as nn
+
+from empathy import errors, files
+from empathy.encoders import (
+  checkpoint,
+  deberta,
+  roberta,
+  timesformer,
+  transformer,
+  videomae,
+  wav2vec2,
+)
+
+Output = transformer.Output
+
+# By the `model_type` in config.json.
+ARCHITECTURES = {
+  'bert': roberta,
+  'deberta-v2': deberta,  # v3 too.
+  'hubert': wav2vec2,
+  'roberta': roberta,
+  'timesformer': timesformer,
+  'videomae': videomae,
+  'wav2vec2': wav2vec2,
+  'xlm-roberta': roberta,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+  """A module with its parameters.
+
+  Attributes:
+    module: `module.apply(params, **arrays)` is pure; it takes `deterministic`
+      beside, and with False the rng `dropout`.
+    params: of the module, `{'params': ...}`, float32; the encoder's last layer
+      is `params['params']['layer_<N - 1>']`.
+    config: the architecture's settings.
+  """
+
+  module: nn.Module
+  params: dict[str, Any]
+  config: Any
+
+  def __call__(self, **arrays: Any) -> Output:
+    """Encodes.
+
+    Args:
+      **arrays: what the checkpoint's processor in Transformers returns, by the
+        same names, as NumPy or JAX arrays: `input_ids, attention_mask` for
+        text, `input_values[, attention_mask]` for sound at the encoder's rate,
+        `pixel_values` for frames.
+
+    Returns:
+      The hidden states, in the module's dtype.
+    """
+    return _apply(self.module, self.params, arrays)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _apply(
+  module: nn.Module, params: dict[str, Any], arrays: dict[str, Any]
+) -> Output:
+  return module.apply(params, **arrays)
+
+
+def load(
+  name_or_path: str | os.PathLike,
+  dtype: Any = jnp.float32,
+  remat: bool = False,
+) -> Encoder:
+  """Loads a published checkpoint.
+
+  Args:
+    name_or_path: a folder, or a name on the Hugging Face Hub, which is looked
+      up in its cache; see `checkpoint.find`.
+    dtype: float32 or bfloat16, in which sums are computed and states returned.
+    remat: compute activations again for the gradient rather than keep them.
+
+  Returns:
+    The encoder, without the checkpoint's heads.
+
+  Raises:
+    InputError: there is no such checkpoint, it is of another architecture, its
+      settings are not supported, or its tensors are not those of the encoder.
+  """
+  found = checkpoint.find(name_or_path)
+  values = checkpoint.read_json(found.config)
+  architecture = ARCHITECTURES.get(values.get('model_type'))
+  if architecture is None:
+    raise errors.InputError(
+      f'{found.config}: model_type is {values.get("model_type")!r}: expected '
+      f'one of {", ".join(ARCHITECTURES)}'
+    )
+  config = checkpoint.read_config(
+    architecture.Config, values, str(found.config)
+  )
+  module = architecture.Model(config, dtype=dtype, remat=remat)
+  params = {
+    'params': checkpoint.to_params(
+      architecture.table(config),
+      checkpoint.read_tensors(found),
+      architecture.PREFIXES,
+      architecture.DROPPED,
+      found.name,
+    )
+  }
+  _check_shapes(module, architecture.example(config), params, found.name)
+  return Encoder(module, jax.tree.map(jnp.asarray, params), config)
+
+
+def _check_shapes(
+  module: nn.Module, example: dict[str, Any], params: dict[str, Any], where: str
+) -> None:
+  """Raises an `InputError` where the module wants arrays of other shapes."""
+  try:
+    wanted = jax.eval_shape(lambda: module.init(jax.random.key(0), **example))
+  except errors.InputError as error:
+    raise errors.InputError(f'{where}: {error}') from None
+  pairs = zip(
+    jax.tree_util.tree_leaves_with_path(wanted),
+    jax.tree_util.tree_leaves_with_path(params),
+    strict=True,
+  )
+  errors.raise_faults(
+    [
+      f'{where}: {jax.tree_util.keystr(path[1:], simple=True, separator="/")} '
+      f'has shape {got.shape}, but by the config {want.shape}'
+      for (path, want), (other, got) in pairs
+      if (path, want.shape) != (other, got.shape)
+    ]
+  )
+
+
+def save(encoder: Encoder, folder: str | os.PathLike) -> None:
+  """Writes an encoder as a checkpoint that `load` and Transformers read.
+
+  Args:
+    encoder: perhaps with other parameters than it was loaded with.
+    folder: to make or replace: `config.json` and `model.safetensors`.
+  """
+  architecture = ARCHITECTURES[encoder.config.model_type]
+  tensors = checkpoint.to_tensors(
+    architecture.table(encoder.config), encoder.params['params']
+  )
+  with files.replacing(folder) as temporary:
+    temporary.mkdir()
+    config = dataclasses.asdict(encoder.config)
+    files.write_json(
+      temporary / 'config.json',
+      {key: value for key, value in config.items() if value is not None},
+    )
+    safetensors.numpy.save_file(
+      tensors, temporary / 'model.safetensors', {'format': 'pt'}
+    )

@@ -1,0 +1,342 @@
+"""The transformer that the encoders share: attention and feed-forward layers.
+
+What differs between the six is where a layer normalises, which projections have
+a bias, and the attention of DeBERTa, which each architecture therefore passes
+in. Parameters are float32; sums are computed in `dtype`, the softmax and the
+statistics of a normalisation always in float32.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from empathy import errors
+
+Array = jax.Array
+
+
+class Output(NamedTuple):
+  """What an encoder returns.
+
+  Attributes:
+    last_hidden_state: (B, T, D).
+    hidden_states: what goes into the first layer, then what comes out of each:
+      num_layers + 1 arrays (B, T, D). Where an architecture normalises after
+      its last layer, the last of these is from before that, as in Transformers.
+  """
+
+  last_hidden_state: Array
+  hidden_states: tuple[Array, ...]
+
+
+ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
+  'gelu': functools.partial(nn.gelu, approximate=False),
+  'gelu_new': nn.gelu,
+  'gelu_pytorch_tanh': nn.gelu,
+  'relu': nn.relu,
+  'silu': nn.silu,
+  'swish': nn.silu,
+  'tanh': jnp.tanh,
+}
+
+
+def activation(name: str) -> Callable[[Array], Array]:
+  """An activation by its name in configs.
+
+  Raises:
+    InputError: it is not in `ACTIVATIONS`.
+  """
+  if name not in ACTIVATIONS:
+    raise errors.InputError(
+      f'the activation {name!r} is not one of {", ".join(ACTIVATIONS)}'
+    )
+  return ACTIVATIONS[name]
+
+
+# Queries that attend at a time on a CPU.
+BLOCK = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """What all layers of an encoder have in common.
+
+  Attributes:
+    num_heads: of attention.
+    intermediate_size: units of the feed-forward network.
+    activation: a name in `ACTIVATIONS`.
+    epsilon: of the layer normalisations.
+    pre_norm: normalise what goes into a block, not what comes out of it.
+    qkv_bias: whether the projections to queries, keys and values have a bias.
+    dropout: probability of dropping a unit of what a block adds.
+    attention_dropout: probability of dropping an attention weight.
+    activation_dropout: probability of dropping a hidden feed-forward unit.
+    dtype: in which sums are computed.
+  """
+
+  num_heads: int
+  intermediate_size: int
+  activation: str
+  epsilon: float
+  pre_norm: bool = False
+  qkv_bias: tuple[bool, bool, bool] = (True, True, True)
+  dropout: float = 0.0
+  attention_dropout: float = 0.0
+  activation_dropout: float = 0.0
+  dtype: Any = jnp.float32
+
+
+def layer_norm(epsilon: float, dtype: Any, name: str) -> nn.LayerNorm:
+  """A layer normalisation whose variance takes two passes, as in PyTorch."""
+  return nn.LayerNorm(epsilon, dtype, use_fast_variance=False, name=name)
+
+
+def mask_to_bias(mask: Array | None) -> Array | None:
+  """What is added to scores (B, H, Q, K) so that only real keys are seen.
+
+  Args:
+    mask: (B, K), nonzero for the keys that are real, or (B, Q, K) for those
+      that a query may see; None where all are.
+
+  Returns:
+    (B, 1, 1 or Q, K) float32, 0 or the lowest number, which leaves a row
+    without any key finite; or None.
+  """
+  if mask is None:
+    return None
+  if mask.ndim == 2:
+    mask = mask[:, None]
+  lowest = jnp.finfo(jnp.float32).min
+  return jnp.where(mask.astype(bool), 0.0, lowest)[:, None]
+
+
+def check_length(length: int, limit: int) -> None:
+  """Raises an `InputError` where there are more tokens than positions."""
+  if length > limit:
+    raise errors.InputError(
+      f'{length} tokens are more than the encoder has positions for, {limit}'
+    )
+
+
+class Attention(nn.Module):
+  """Multi-head attention of a sequence to itself (arXiv 1706.03762)."""
+
+  settings: Settings
+
+  @nn.compact
+  def __call__(
+    self, x: Array, bias: Array | None = None, deterministic: bool = True
+  ) -> Array:
+    """Attends.
+
+    Args:
+      x: (B, T, D).
+      bias: (B, 1, 1, T), added to the scores; or None.
+      deterministic: drop nothing.
+
+    Returns:
+      (B, T, D).
+    """
+    s = self.settings
+    batch, length, width = x.shape
+    drops = s.attention_dropout and not deterministic
+    q, k, v = (
+      nn.Dense(width, use_bias, s.dtype, name=name)(x).reshape(
+        batch, length, s.num_heads, -1
+      )
+      for name, use_bias in zip(
+        ('query', 'key', 'value'), s.qkv_bias, strict=True
+      )
+    )
+    q = q * q.shape[-1] ** -0.5
+
+    def at_once(q: Array, k: Array, v: Array) -> Array:
+      scores = jnp.einsum('bqhd,bkhd->bhqk', q, k)
+      return weigh(s, scores, bias, v, deterministic)
+
+    if length > BLOCK and not drops:
+      # A CPU is faster where a block of scores stays in its cache.
+      y = jax.lax.platform_dependent(
+        q, k, v, cpu=lambda *qkv: _in_blocks(*qkv, bias), default=at_once
+      )
+    else:
+      y = at_once(q, k, v)
+    return nn.Dense(width, dtype=s.dtype, name='output')(y)
+
+
+def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+  """Attends with one head and at most `BLOCK` queries at a time.
+
+  Args:
+    q: (B, T, H, D), scaled.
+    k: (B, T, H, D).
+    v: (B, T, H, D).
+    bias: (B, 1, 1, T), added to the scores; or None.
+
+  Returns:
+    (B, T, H * D).
+  """
+  batch, length, heads, width = q.shape
+  count = -(-length // BLOCK)
+  size = -(-length // count)
+  if bias is None:
+    bias = jnp.zeros((batch, 1, 1, length))
+  q, k, v = (
+    x.swapaxes(1, 2).reshape(batch * heads, length, width) for x in (q, k, v)
+  )
+  q = jnp.pad(q, ((0, 0), (0, count * size - length), (0, 0)))
+  q = q.reshape(batch * heads, count, size, width)
+  bias = jnp.repeat(bias.reshape(batch, length), heads, axis=0)
+
+  def head(of_head: tuple[Array, ...]) -> Array:
+    q, k, v, bias = of_head
+
+    def block(q: Array) -> Array:
+      scores = (q @ k.T).astype(jnp.float32) + bias
+      scores = jnp.exp(scores - scores.max(-1, keepdims=True))
+      total = scores.sum(-1, keepdims=True)
+      return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
+
+    return jax.lax.map(block, q)
+
+  y = jax.lax.map(head, (q, k, v, bias))
+  y = y.reshape(batch, heads, -1, width)[:, :, :length]
+  return y.swapaxes(1, 2).reshape(batch, length, heads * width)
+
+
+def weigh(
+  settings: Settings,
+  scores: Array,
+  bias: Array | None,
+  values: Array,
+  deterministic: bool,
+) -> Array:
+  """The mean of the values, weighted by the softmax of the scores.
+
+  To be called within a compact method.
+
+  Args:
+    settings: of the layer.
+    scores: (B, H, Q, K).
+    bias: added to the scores, or None.
+    values: (B, K, H, D).
+    deterministic: drop no weights.
+
+  Returns:
+    (B, Q, H * D).
+  """
+  scores = scores.astype(jnp.float32)
+  if bias is not None:
+    scores = scores + bias
+  weights = nn.softmax(scores).astype(settings.dtype)
+  weights = nn.Dropout(settings.attention_dropout)(
+    weights, deterministic=deterministic
+  )
+  y = jnp.einsum('bhqk,bkhd->bqhd', weights, values)
+  return y.reshape(*y.shape[:2], -1)
+
+
+class FeedForward(nn.Module):
+  """Two dense maps with an activation between them."""
+
+  settings: Settings
+
+  @nn.compact
+  def __call__(self, x: Array, deterministic: bool = True) -> Array:
+    """Maps (..., D) to (..., D)."""
+    s = self.settings
+    y = nn.Dense(s.intermediate_size, dtype=s.dtype, name='up')(x)
+    y = activation(s.activation)(y)
+    y = nn.Dropout(s.activation_dropout)(y, deterministic=deterministic)
+    return nn.Dense(x.shape[-1], dtype=s.dtype, name='down')(y)
+
+
+def add_blocks(
+  settings: Settings,
+  x: Array,
+  attend: Callable[[Array], Array],
+  deterministic: bool,
+) -> Array:
+  """Adds attention, then a feed-forward network, each normalised.
+
+  To be called within a compact method.
+
+  Args:
+    settings: of the layer.
+    x: (B, T, D).
+    attend: maps (B, T, D) to (B, T, D).
+    deterministic: drop nothing.
+
+  Returns:
+    (B, T, D).
+  """
+  s = settings
+  feed_forward = FeedForward(s, name='feed_forward')
+  for name, block in (
+    ('attention_norm', attend),
+    ('feed_forward_norm', lambda y: feed_forward(y, deterministic)),
+  ):
+    norm = layer_norm(s.epsilon, s.dtype, name)
+    y = block(norm(x)) if s.pre_norm else block(x)
+    x = x + nn.Dropout(s.dropout)(y, deterministic=deterministic)
+    if not s.pre_norm:
+      x = norm(x)
+  return x
+
+
+class Layer(nn.Module):
+  """Attention, then a feed-forward network."""
+
+  settings: Settings
+
+  @nn.compact
+  def __call__(
+    self, x: Array, bias: Array | None = None, deterministic: bool = True
+  ) -> Array:
+    """Maps (B, T, D) to (B, T, D); `bias` is added to the scores."""
+    attention = Attention(self.settings, name='attention')
+    return add_blocks(
+      self.settings,
+      x,
+      lambda y: attention(y, bias, deterministic),
+      deterministic,
+    )
+
+
+def apply_layers(
+  layer: type[nn.Module],
+  fields: Mapping[str, Any],
+  num_layers: int,
+  remat: bool,
+  x: Array,
+  context: Any = None,
+  deterministic: bool = True,
+  after_first: Callable[[Array], Array] | None = None,
+) -> tuple[Array, ...]:
+  """Applies `layer_0`, `layer_1`, ... of the calling compact method's module.
+
+  Args:
+    layer: a class of modules that take (x, context, deterministic).
+    fields: of each.
+    num_layers: how many.
+    remat: compute activations again for the gradient rather than keep them.
+    x: (B, T, D).
+    context: what every layer is given beside.
+    deterministic: drop nothing.
+    after_first: changes what comes out of the first layer.
+
+  Returns:
+    `x` and what each layer makes of it.
+  """
+  if remat:
+    layer = nn.remat(layer, static_argnums=(3,))
+  states = [x]
+  for i in range(num_layers):
+    y = layer(**fields, name=f'layer_{i}')(states[-1], context, deterministic)
+    states.append(after_first(y) if after_first and i == 0 else y)
+  return tuple(states)
