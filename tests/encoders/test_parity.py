@@ -31,7 +31,9 @@ def test_states_and_gradients(name, tmp_path):
       (*theirs.hidden_states, theirs.last_hidden_state),
       strict=True,
     ):
-      np.testing.assert_allclose(a, b.detach(), atol=1e-5, rtol=0)
+      # Residual sums grow with the layers, and rounding with them.
+      atol = 1e-5 * max(1.0, float(b.abs().max()))
+      np.testing.assert_allclose(a, b.detach(), atol=atol, rtol=0)
     if i:
       continue  # Once is enough for gradients, which take long to compile.
     weights = random.normal(size=theirs.last_hidden_state.shape)
