@@ -176,7 +176,8 @@ def table(
     modalities: M names, in order.
 
   Returns:
-    The table, sorted by view, seed, what was given, and id.
+    The table, sorted by id, so that a clip's rows can be read together; then
+    by view, seed and what was given.
   """
   columns = dict(columns)
   if 'probs' not in columns:
@@ -185,11 +186,11 @@ def table(
   view, given = columns['view'] @ bits, columns['given'] @ bits
   order = np.lexsort(
     (
-      ids[columns['clip']],
       -given,
       columns['seed'],
       view,
       columns['view'].sum(axis=1),
+      ids[columns['clip']],
     )
   )
   named = np.array(
