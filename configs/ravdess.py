@@ -16,8 +16,8 @@ Expected `accuracy_fold_mean`, in percent, means over the five seeds:
   concat            48.6   56.5         68.4
 
 The paper's gate does not beat its best modality here, and plain concatenation
-does by ten points; `gated_evidence.py` does better still. On two CPU cores a run
-takes one to two minutes.
+does by ten points; `gated_evidence.py` does better still. On two CPU cores a
+run takes one to two minutes.
 """
 
 import ml_collections

@@ -348,7 +348,9 @@ def test_a_failed_member_does_not_take_part(run, folder, new, damaged):
 
 
 def test_more_devices_than_the_members_divide_among(run, folder, tmp_path):
-  config = small.config(folder / 'corpus', 'concat', views=('text',), num_seeds=1)
+  config = small.config(
+    folder / 'corpus', 'concat', views=('text',), num_seeds=1
+  )
   # One member a chunk, and the binary has as many devices as cores.
   config.members_per_device = 1
   loop.train(config, tmp_path / 'run')
