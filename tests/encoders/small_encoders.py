@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import jax
+import numpy as np
 import tokenizers
 import transformers
 
@@ -44,16 +45,12 @@ def write(kind: str, folder: pathlib.Path, seed: int = 0) -> encoders.Encoder:
   architecture = encoders.ARCHITECTURES[kind]
   config = architecture.Config(model_type=kind, **_SETTINGS[kind])
   module = architecture.Model(config)
-  params = module.init(jax.random.key(seed), **architecture.example(config))
+  example = architecture.example(config)
+  shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), **example))
   # Drawn wide, biases too, so that a mistake shows.
-  leaves, tree = jax.tree.flatten(params)
-  keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-  params = jax.tree.unflatten(
-    tree,
-    [
-      x + 0.3 * jax.random.normal(key, x.shape)
-      for x, key in zip(leaves, keys, strict=True)
-    ],
+  random = np.random.default_rng(seed)
+  params = jax.tree.map(
+    lambda x: random.normal(0.1, 0.4, x.shape).astype(np.float32), shapes
   )
   encoder = encoders.Encoder(module, params, config)
   encoders.save(encoder, folder)
