@@ -7,8 +7,10 @@ few instructions that a dictionary of tensors needs are carried out on plain
 values; any name outside `_ALLOWED`, and any other instruction, is refused.
 """
 
+import math
 import os
 import pickletools
+import struct
 import zipfile
 from typing import Any, NamedTuple
 
@@ -46,6 +48,11 @@ _LITERALS = {
 }
 _TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
 _MARK = object()
+# What `zipfile` raises when it meets bytes that it did not expect.
+_DAMAGE = (
+  *(EOFError, OverflowError, RuntimeError, ValueError),
+  *(struct.error, zipfile.BadZipFile),
+)
 
 
 class _Global(NamedTuple):
@@ -92,7 +99,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
       return _read(archive)
   except _RefusedError as error:
     raise errors.InputError(f'{path}: {error}') from None
-  except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+  except _DAMAGE as error:
     raise errors.InputError(f'{path}: is damaged: {error}') from None
 
 
@@ -147,6 +154,8 @@ def _array(name: str, tensor: _Tensor, data: bytes) -> np.ndarray:
   )
   if 0 in shape:
     return np.zeros(shape, storage.dtype)
+  if math.prod(shape) > storage.size:
+    raise _RefusedError(f'{name}: has more values than its storage')
   if last >= storage.size:
     raise _RefusedError(f'{name}: reaches beyond its storage')
   flat = np.frombuffer(data, storage.dtype, storage.size)
