@@ -10,6 +10,7 @@ import binaries
 import made_media
 import numpy as np
 import pytest
+import small_encoders
 
 from empathy.corpora import corpus as corpus_lib
 
@@ -81,7 +82,9 @@ def make_corpus(path, audio, video=None, transcript=None):
       info={
         'name': 'made',
         'classes': ['a', 'b'],
-        'modalities': [modalities[k] for k, v in columns.items() if v],
+        'modalities': [
+          modalities[k] for k, v in columns.items() if v and any(v)
+        ],
         'conditions': [],
         'license': 'none',
         'source': 'a test',
@@ -220,3 +223,27 @@ def test_beam_makes_the_same_files(binary, sounds, tmp_path):
   )
   assert result.status == 2
   assert "clip 'clip3'" in result.err
+
+
+def test_an_encoder_on_all_devices(binary, tmp_path):
+  encoder = small_encoders.write('bert', tmp_path / 'bert')
+  corpus = make_corpus(
+    tmp_path / 'corpus', [''] * 5, transcript=['I see it', 'we', ' ', 'I', 'it']
+  )
+  result = binary(
+    f'--config={ROOT}/configs/pretrained_features.py',
+    f'--corpus={corpus}',
+    f'--config.features.text.encoder={tmp_path / "bert"}',
+  )
+  assert result.status == 0, result.err
+  features = corpus_lib.read(corpus, None).features['text']
+  assert features.clip.tolist() == [0, 1, 3, 4]
+  # [CLS] i see it, and [CLS] i: by the order of the small vocabulary.
+  for row, ids in ((0, [1, 3, 4, 5]), (2, [1, 3])):
+    states = encoder(input_ids=np.array([ids])).last_hidden_state
+    np.testing.assert_allclose(
+      features.values[row], states[0, 0], atol=2e-6, rtol=1e-5
+    )
+  note = json.loads((corpus / 'features' / 'text.json').read_text())
+  assert note['record']['encoder'] == 'bert'
+  assert len(note['record']['sha256']) == 64
