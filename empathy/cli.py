@@ -23,7 +23,7 @@ _PARSE_ERRORS = (
 )
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[..., None], words: bool = False) -> None:
   """Parses the flags, calls `main()` and exits.
 
   The exit status is 0 after success and 2 after bad input (a wrong flag, config
@@ -32,16 +32,17 @@ def run(main: Callable[[], None]) -> None:
 
   Args:
     main: what the binary does; it reads its flags itself.
+    words: whether it takes what is no flag, each word as an argument.
   """
   _log_to_stderr()
 
   def call(argv: Sequence[str]) -> None:
     # Libraries log through absl; they only speak of trouble here.
     absl_logging.set_verbosity(absl_logging.ERROR)
-    if len(argv) > 1:
+    if len(argv) > 1 and not words:
       _fail(f'{argv[1]!r} is not a flag: write --name=value')
     try:
-      main()
+      main(*argv[1:])
     except errors.InputError as error:
       _fail(str(error))
     except OSError as error:
@@ -52,6 +53,8 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
       sys.exit(130)
 
+  # Flags may follow words.
+  flags.FLAGS.set_gnu_getopt(words)
   app.run(call, flags_parser=_parse)
 
 

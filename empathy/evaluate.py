@@ -3,9 +3,14 @@
   python -m empathy.evaluate --workdir=DIR
   python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --corpus=CORPUS --output=DIR
+  python -m empathy.evaluate --compare STUDY STUDY --output=DIR
+  python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --tally=TALLY
+  python -m empathy.evaluate --merge TALLY... --output=DIR
 
 The first judges a training run, the second anybody's predictions, the third
-the human annotators alone.
+the human annotators alone; the fourth sets two finished studies of one corpus
+side by side. The fifth reads what does not fit in memory, in one pass, and adds
+it up; the last makes one study of such tallies, of as many parts of a corpus.
 """
 
 import os
@@ -23,8 +28,14 @@ from absl import flags
 
 from empathy import cli, errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import (
+  comparison,
+  comparison_report,
+  report,
+  tallied,
+  tallies,
+)
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import report
 from empathy.evaluation import study as study_lib
 
 _WORKDIR = flags.DEFINE_string(
@@ -44,12 +55,50 @@ _OUTPUT = flags.DEFINE_string(
   'report.html. By default study in the workdir, else in the current folder. '
   'A study that is there is replaced.',
 )
+_COMPARE = flags.DEFINE_string(
+  'compare',
+  None,
+  'The folder of a study, followed by that of another one of the same corpus: '
+  'their differences, paired, go to --output, comparison by default.',
+)
+_TALLY = flags.DEFINE_string(
+  'tally',
+  None,
+  'The file that sums over the clips of --corpus and --predictions go to, read '
+  'in one pass; for --merge.',
+)
+_MERGE = flags.DEFINE_string(
+  'merge',
+  None,
+  'A tally, followed by those of other clips of the corpus, if there are any: '
+  'their study goes to --output.',
+)
 
 
-def main() -> None:
-  """Runs the binary."""
+def main(*words: str) -> None:
+  """Runs the binary.
+
+  Args:
+    *words: what is no flag on the command line.
+  """
   start = time.monotonic()
+  if _COMPARE.value is not None:
+    _compare(_COMPARE.value, *words)
+    return
+  if _MERGE.value is not None:
+    _merge(_MERGE.value, *words)
+    return
+  if words:
+    raise errors.InputError(f'{words[0]!r} is not a flag: write --name=value')
   corpus_path, predictions_path, output = _places()
+  if _TALLY.value is not None:
+    _refuse_flags(_TALLY, _OUTPUT)
+    if predictions_path is None:
+      raise errors.InputError('--tally needs --predictions=FILE')
+    path = pathlib.Path(_TALLY.value)
+    tallies.write(tallies.tally(corpus_path, predictions_path), path)
+    print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
+    return
   study_lib.check_output(output)
   corpus = corpus_lib.read(corpus_path, features=None)
   predictions = None
@@ -61,11 +110,45 @@ def main() -> None:
       'nothing to evaluate'
     )
   study = study_lib.build(corpus, predictions)
-  study_lib.write(study, output, report.render(study))
+  study_lib.write(study, output, report.render(study, output))
   print(
     f'report: {output / "report.html"}  '
     f'({time.monotonic() - start:.1f} s to evaluate)'
   )
+
+
+def _compare(*folders: str) -> None:
+  """Compares two finished studies."""
+  _refuse_flags(_COMPARE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _MERGE)
+  if len(folders) != 2:
+    raise errors.InputError(
+      'expected --compare STUDY STUDY, the folders of two studies; got '
+      f'{len(folders)}'
+    )
+  output = pathlib.Path(_OUTPUT.value or 'comparison')
+  comparison.check_output(output)
+  a, b = (comparison.read(pathlib.Path(folder)) for folder in folders)
+  found = comparison.compare(a, b)
+  comparison.write(found, output, comparison_report.render(found))
+  print(f'report: {output / "report.html"}')
+
+
+def _merge(*paths: str) -> None:
+  """Makes a study of tallies."""
+  _refuse_flags(_MERGE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY)
+  output = pathlib.Path(_OUTPUT.value or 'study')
+  study_lib.check_output(output)
+  found = tallies.merge([tallies.read(pathlib.Path(path)) for path in paths])
+  study = tallied.build(found)
+  study_lib.write(study, output, report.render(study))
+  print(f'report: {output / "report.html"}')
+
+
+def _refuse_flags(flag: flags.FlagHolder, *others: flags.FlagHolder) -> None:
+  """Raises if a flag is given that makes no sense beside another one."""
+  for other in others:
+    if other.value is not None:
+      raise errors.InputError(f'--{other.name} does not go with --{flag.name}')
 
 
 def _places() -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
@@ -112,4 +195,4 @@ def _trained_on(path: pathlib.Path) -> pathlib.Path:
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, words=True)

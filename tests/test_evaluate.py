@@ -83,6 +83,15 @@ def test_predictions_and_corpus_go_to_study_here(workdir, tmp_path):
     (('--corpus={0}/corpus', '--output={0}/config.json'), 'is a file'),
     (('--workdirs={0}',), 'workdirs'),
     (('study',), 'is not a flag'),
+    (('--compare', 'a'), 'the folders of two studies; got 1'),
+    (('--compare', 'a', 'b', 'c'), 'the folders of two studies; got 3'),
+    (('--compare', 'a', 'b'), 'expected the folder of a study'),
+    (('--compare', 'a', 'b', '--corpus=c'), '--corpus does not go with --co'),
+    (('--merge', '{0}/config.json'), 'is not a whole tally'),
+    (('--merge', 'a', '--workdir={0}'), '--workdir does not go with --merge'),
+    (('--corpus={0}/corpus', '--tally=t.npz'), '--tally needs --predictions'),
+    (('--workdir={0}', '--tally=t.npz'), 'not in its place'),
+    (('--workdir={0}', '--tally=t', '--output=o'), '--output does not go with'),
   ],
 )
 def test_a_wrong_call_is_one_line(workdir, tmp_path, flags, says):
@@ -168,3 +177,49 @@ def test_humans_alone(tmp_path):
     for condition in ('audio', 'video', 'audio+video')
   ]
   assert found == [0.400, 0.574, 0.631]
+
+
+def test_two_studies_are_compared(workdir, tmp_path):
+  done = _run(
+    f'--predictions={workdir / "predictions.parquet"}',
+    f'--corpus={workdir / "corpus"}',
+    f'--output={tmp_path / "a"}',
+  )
+  assert done.returncode == 0, done.stderr
+  done = _run('--compare', 'a', 'a', '--output=both', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+  assert 'both/report.html' in done.stdout
+  told = json.loads((tmp_path / 'both/comparison.json').read_text())
+  found = told['statistics']['views.text.accuracy']
+  # The members are taken for others; had they been, they would have differed.
+  assert found['difference']['estimate'] == 0
+  assert {path.name for path in (tmp_path / 'both').iterdir()} == {
+    'comparison.json',
+    'report.html',
+    'tables',
+  }
+
+
+def test_tallies_give_a_study(workdir, tmp_path):
+  table = pq.read_table(workdir / 'predictions.parquet')
+  place = [int(clip.removeprefix('clip')) for clip in table['id'].to_pylist()]
+  table = table.take(np.argsort(place, kind='stable'))
+  pq.write_table(table, tmp_path / 'p.parquet')
+  # Votes are in the order of the clips, too.
+  folder = tmp_path / 'corpus'
+  folder.mkdir()
+  for name in ('corpus.json', 'clips.csv', 'votes.csv'):
+    lines = (workdir / 'corpus' / name).read_text().splitlines()
+    if name == 'votes.csv':
+      lines[1:] = sorted(lines[1:], key=lambda x: int(x.split(',')[0][4:]))
+    (folder / name).write_text('\n'.join(lines) + '\n')
+  done = _run(
+    '--predictions=p.parquet', '--corpus=corpus', '--tally=t.npz', cwd=tmp_path
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.startswith('tally: t.npz')
+  done = _run('--merge', 't.npz', '--output=merged', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+  study = _study(tmp_path / 'merged')
+  assert study['info']['predictions'] == 360
+  assert 'views.full_minus_best_single.accuracy' in study['statistics']

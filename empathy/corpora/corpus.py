@@ -162,6 +162,20 @@ def fingerprint(path: str | os.PathLike) -> str:
   return digest.hexdigest()
 
 
+def content(corpus: Corpus) -> str:
+  """SHA-256 over ids, groups, labels and votes, whatever the clips' order."""
+  order = np.argsort(corpus.ids)
+  columns = [corpus.ids[order], corpus.groups[order], corpus.labels[order]]
+  for condition in corpus.conditions:
+    columns.append(corpus.vote_counts(condition)[order].ravel())
+  digest = hashlib.sha256()
+  for column in columns:
+    # Lengths keep apart what would run together.
+    text = '\n'.join(f'{len(str(value))} {value}' for value in column.tolist())
+    digest.update(f'{len(text)}\n{text}'.encode())
+  return digest.hexdigest()
+
+
 def read(
   path: str | os.PathLike, features: Iterable[str] | None = ()
 ) -> Corpus:
@@ -182,7 +196,7 @@ def read(
   path = pathlib.Path(path)
   if not path.is_dir():
     raise errors.InputError(f'{path}: no such corpus folder')
-  info = _read_info(path / 'corpus.json')
+  info = read_info(path / 'corpus.json')
   corpus = _read_clips(path / 'clips.csv', info)
   row_of = {clip: row for row, clip in enumerate(corpus.ids.tolist())}
   votes = None
@@ -408,7 +422,8 @@ def _one_of(names: Sequence[str]) -> str:
   return 'one of ' + ', '.join(names)
 
 
-def _read_info(path: pathlib.Path) -> dict[str, Any]:
+def read_info(path: pathlib.Path) -> dict[str, Any]:
+  """Reads and checks `corpus.json`."""
   try:
     info = json.loads(path.read_text(encoding='utf-8-sig'))
   except FileNotFoundError:

@@ -52,7 +52,12 @@ class Coefficient:
     self, sample: resampling.Sample, counts: np.ndarray
   ) -> resampling.Statistic:
     """The figure of (n, C) counts as a function of the groups' weights."""
-    totals = sample.totals(self.parts(np.asarray(counts, np.float64)))
+    return self.of_totals(
+      sample.totals(self.parts(np.asarray(counts, np.float64)))
+    )
+
+  def of_totals(self, totals: np.ndarray) -> resampling.Statistic:
+    """The same of sums by group (G, k)."""
     own = totals.sum(axis=0, keepdims=True)
     return resampling.of_totals(totals, lambda sums: self.function(sums, own))
 

@@ -27,7 +27,7 @@ _DECIMALS = 12
 # Spearman's correlation is drawn with so many values of either variable.
 _NUM_RANKS = 12
 _PRIMARY = f'ambiguity.{ANY}.adjusted'
-_BEYOND_SEEDS = f'ambiguity.{ANY}.adjusted_minus_seed_control'
+BEYOND_SEEDS = f'ambiguity.{ANY}.adjusted_minus_seed_control'
 _CONTROL = 'control'
 
 
@@ -131,7 +131,7 @@ def answer(
     'spearman',
   ):
     found.families.append([f'ambiguity.{name}.{figure}' for name in names])
-  found.families.append([_BEYOND_SEEDS])
+  found.families.append([BEYOND_SEEDS])
   found.curves['gs_by_disagreement'] = _by_disagreement(
     np.stack([signals[f'{view}_disagreement'] for view in singles]),
     uncertainty,
@@ -238,11 +238,26 @@ def strata(probabilities: np.ndarray) -> np.ndarray:
     (n,) int64, from 0 to 20 C - 1 where n <= 5,000; clips of equal confidence
     share a bin.
   """
-  finer = max(1.0, len(probabilities) / _TWENTIETHS) ** 0.25
-  num_bins = int(_NUM_STRATA * finer)
+  num_bins = num_strata(len(probabilities))
   return predictions_lib.predicted_class(probabilities) * num_bins + rank_bins(
     probabilities.max(axis=-1), num_bins
   )
+
+
+def num_strata(num_clips: int) -> int:
+  """How many bins of confidence `strata` has for each class."""
+  finer = max(1.0, num_clips / _TWENTIETHS) ** 0.25
+  return int(_NUM_STRATA * finer)
+
+
+def adjusted_of_totals(totals: np.ndarray) -> resampling.Statistic:
+  """As `adjusted_difference`, of sums and counts (G, 2, K, 2).
+
+  Those of K strata, first where `differ` is not, then where it is.
+  """
+  least = totals[:, 1].sum(axis=0).min(axis=-1)
+  totals = totals[:, :, least > 0]
+  return resampling.of_totals(totals.reshape(len(totals), -1), _adjusted)
 
 
 def rank_bins(values: np.ndarray, num_bins: int) -> np.ndarray:
@@ -450,12 +465,25 @@ def _ask(
     total = side.sum()
     return float(side @ uncertainty / total) if total > 0 else None
 
+  return table_row(
+    prefix, number, len(share) - number, mean(share), mean(1 - share)
+  )
+
+
+def table_row(
+  prefix: str,
+  num_disagree: int,
+  num_agree: int,
+  gs_disagree: float | None,
+  gs_agree: float | None,
+) -> dict[str, object]:
+  """The row of a signal or control whose statistics begin with `prefix`."""
   return (
     {
-      'num_disagree': number,
-      'num_agree': len(share) - number,
-      'gs_disagree': mean(share),
-      'gs_agree': mean(1 - share),
+      'num_disagree': num_disagree,
+      'num_agree': num_agree,
+      'gs_disagree': gs_disagree,
+      'gs_agree': gs_agree,
     }
     | interval_cells(f'{prefix}.gs_difference', 'gs_difference')
     | interval_cells(f'{prefix}.adjusted', 'adjusted')
@@ -565,7 +593,7 @@ def _add_seed_control(
   if missing:
     for figure in ('gs_difference', 'adjusted'):
       found.skipped[f'ambiguity.{name}.{figure}'] = missing
-    found.skipped[_BEYOND_SEEDS] = missing
+    found.skipped[BEYOND_SEEDS] = missing
     return []
   if not every.all():
     chosen = clips.chosen.copy()
@@ -583,7 +611,7 @@ def _add_seed_control(
   row = _ask(found, f'ambiguity.{name}', held_out, clips, stratum)
   sample, uncertainty = clips.sample, clips.uncertainty
   found.add(
-    _BEYOND_SEEDS,
+    BEYOND_SEEDS,
     resampling.estimate(
       sample,
       resampling.minus(

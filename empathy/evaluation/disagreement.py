@@ -73,17 +73,7 @@ def answer(
     )
     _add_error_consistency(found, prefix, corpus, chosen, ours, fulls)
     names.append(f'{prefix}.excess')
-    cells = {figure: Cell(f'{prefix}.{figure}') for figure in _FIGURES}
-    rows.append(
-      {'view': view, 'num_clips': int(chosen.sum())}
-      | cells
-      | interval_cells(f'{prefix}.rate', 'rate')
-      | interval_cells(f'{prefix}.excess', 'excess')
-      | {
-        'p': Cell(f'{prefix}.excess', 'p'),
-        'p_adjusted': Cell(f'{prefix}.excess', 'p_adjusted'),
-      }
-    )
+    rows.append(table_row(view, int(chosen.sum())))
   if rows:
     found.tables['disagreement'] = rows
   else:
@@ -107,6 +97,18 @@ def answer(
     num_candidates=len(singles),
     families=[names],
     tables=found.tables,
+  )
+
+
+def table_row(view: str, num_clips: int) -> dict[str, object]:
+  """The row of a view in the table `disagreement`."""
+  prefix = f'disagreement.{view}_vs_full'
+  return (
+    {'view': view, 'num_clips': num_clips}
+    | {figure: Cell(f'{prefix}.{figure}') for figure in _FIGURES}
+    | interval_cells(f'{prefix}.rate', 'rate')
+    | interval_cells(f'{prefix}.excess', 'excess')
+    | {field: Cell(f'{prefix}.excess', field) for field in ('p', 'p_adjusted')}
   )
 
 
@@ -150,7 +152,21 @@ def kappa(
     ],
     axis=1,
   )
+  return kappa_of_totals(totals, shape)
+
+
+def kappa_of_totals(
+  totals: np.ndarray, shape: tuple[int, int, int]
+) -> tuple[resampling.Statistic, float | None]:
+  """As `kappa`, of totals (G, S Z + S C + Z C + 1), see `_kappas`."""
   return _mean_over_pairs(totals, lambda sums: _kappas(sums, shape))
+
+
+def error_consistency_of_totals(
+  totals: np.ndarray, shape: tuple[int, int]
+) -> tuple[resampling.Statistic, float | None]:
+  """As `error_consistency`, of totals (G, S Z + S + Z + 1)."""
+  return _mean_over_pairs(totals, lambda sums: _consistencies(sums, shape))
 
 
 def error_consistency(
@@ -181,7 +197,7 @@ def error_consistency(
     ],
     axis=1,
   )
-  return _mean_over_pairs(totals, lambda sums: _consistencies(sums, shape))
+  return error_consistency_of_totals(totals, shape)
 
 
 def signals(

@@ -73,9 +73,10 @@ def first_votes(
     inside = first.reshape(-1, number).astype(np.float32) @ votes.reshape(
       number, -1
     ).astype(np.float32)
-    found[..., clips] = inside.reshape(
-      len(ends), NUM_HALVES, num_classes, len(clips)
-    )
+    inside = inside.reshape(len(ends), NUM_HALVES, num_classes, len(clips))
+    if len(clips) == num_clips:
+      return inside
+    found[..., clips] = inside
   return found
 
 

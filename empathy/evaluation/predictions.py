@@ -124,7 +124,27 @@ def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
       CSV) and column.
   """
   path = pathlib.Path(path)
-  rows = _Rows(path, _read_table(path, corpus))
+  return _of_rows(_Rows(path, _read_table(path, corpus)), corpus)
+
+
+def of_batch(
+  path: pathlib.Path, table: pa.Table, corpus: corpus_lib.Corpus, first: int
+) -> Predictions:
+  """The same for some rows of a Parquet file, of all clips of `corpus`.
+
+  Args:
+    path: the file, for messages.
+    table: the rows, with the columns that `check_columns` wants.
+    corpus: the clips that they are of.
+    first: how many rows of the file come before them.
+
+  Raises:
+    InputError: as for `read`.
+  """
+  return _of_rows(_Rows(path, table, first), corpus)
+
+
+def _of_rows(rows: '_Rows', corpus: corpus_lib.Corpus) -> Predictions:
   clip = rows.clips(corpus)
   view = rows.modalities('view', corpus)
   fold = rows.whole('fold', least=0)
@@ -165,8 +185,8 @@ class _Rows:
   A faulty value becomes -1 or NaN, so that the other checks can go on.
   """
 
-  def __init__(self, path: pathlib.Path, table: pa.Table):
-    self.path, self.table = path, table
+  def __init__(self, path: pathlib.Path, table: pa.Table, first: int = 0):
+    self.path, self.table, self._first = path, table, first
     self._faults: list[tuple[int, str, str]] = []
 
   def fault(self, row: int, column: str, message: str) -> None:
@@ -310,7 +330,9 @@ class _Rows:
     return pc.fill_null(texts, '')
 
   def _number(self, row: int) -> int:
-    return self._lines[row] if _is_csv(self.path) else row + 1
+    if _is_csv(self.path):
+      return self._lines[row]
+    return self._first + row + 1
 
   @functools.cached_property
   def _lines(self) -> list[int]:
@@ -329,16 +351,29 @@ def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
   """Reads the file and checks which columns there are."""
   if not path.is_file():
     raise errors.InputError(f'{path}: no such file')
-  required = ['id', 'view', 'seed', 'fold']
-  required += [f'prob_{name}' for name in corpus.classes]
   if _is_csv(path):
-    table = _read_csv(path, required)
+    table = _read_csv(path, required_columns(corpus.classes))
   else:
     table = _read_parquet(path)
-  names = table.column_names
+  check_columns(path, table.column_names, corpus, table.num_rows)
+  return table
+
+
+def required_columns(classes: Sequence[str]) -> list[str]:
+  """The columns that a table has to have."""
+  return ['id', 'view', 'seed', 'fold', *(f'prob_{name}' for name in classes)]
+
+
+def check_columns(
+  path: pathlib.Path,
+  names: Sequence[str],
+  corpus: corpus_lib.Corpus,
+  num_rows: int,
+) -> None:
+  """Raises an `InputError` unless there are rows and the right columns."""
   faults = [
     f'{path}: column {name!r} is missing'
-    for name in required
+    for name in required_columns(corpus.classes)
     if name not in names
   ]
   faults += [
@@ -359,10 +394,9 @@ def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
           f'{path}: column {name!r}: {rest!r} is no {kind} of the corpus; '
           f'expected one of {", ".join(known)}'
         )
-  if not table.num_rows and not faults:
+  if not num_rows and not faults:
     faults.append(f'{path}: has no rows')
   errors.raise_faults(faults)
-  return table
 
 
 def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:

@@ -92,8 +92,65 @@ def auroc(
     passed = np.cumsum(under, axis=0) - under / 2 + below
     below = below + under.sum(axis=0)
     pairs += above.T @ passed
+  return _auroc_of_pairs(pairs, sample.totals(sides.T))
+
+
+def of_totals(
+  sample: resampling.Sample, count: np.ndarray, hits: np.ndarray
+) -> dict[str, tuple[resampling.Statistic, resampling.Statistic | None]]:
+  """Figures of clips by value of the signal, in the stead of single clips.
+
+  Args:
+    sample: of G groups; what is drawn depends on their number.
+    count: (G, U) clips of each value, ascending.
+    hits: (G, U) positive ones among them.
+
+  Returns:
+    By `auroc`, `average_precision`, `aurc`, `e_aurc` and `errors_found_at_10`,
+    the statistic and what is drawn in its stead.
+  """
+  if sample.resampled:
+    under = (count - hits).T
+    passed = np.cumsum(under, axis=0) - under / 2
+    kinds = np.stack([hits.sum(axis=1), (count - hits).sum(axis=1)], axis=1)
+    auroc = _auroc_of_pairs(hits @ passed, kinds)
+  else:
+    auroc = resampling.of_totals(
+      np.concatenate([hits, count - hits], axis=1), _auroc
+    )
+  number = count.sum(axis=0)
+  middle = np.cumsum(number) - number / 2
+  place = np.minimum(NUM_BINS * middle / number.sum(), NUM_BINS - 1).astype(int)
+  starts = np.flatnonzero(np.diff(place, prepend=-1))
+  exact = np.concatenate([count, hits], axis=1)
+  drawn = np.concatenate(
+    [np.add.reduceat(side, starts, axis=1) for side in (count, hits)], axis=1
+  )
+  right, wrong = (count - hits).sum(axis=1), hits.sum(axis=1)
+  oracle = resampling.of_totals(
+    np.stack([right, wrong, 0 * right, wrong], axis=1), _aurc
+  )
+  found = {'auroc': (auroc, None)}
+  for name, function in (
+    ('average_precision', _average_precision),
+    ('aurc', _aurc),
+    ('errors_found_at_10', functools.partial(_found_at, share=0.1)),
+  ):
+    found[name] = (
+      resampling.of_totals(exact, function),
+      resampling.of_totals(drawn, function),
+    )
+  found['e_aurc'] = tuple(
+    resampling.minus(statistic, oracle) for statistic in found['aurc']
+  )
+  return found
+
+
+def _auroc_of_pairs(
+  pairs: np.ndarray, kinds: np.ndarray
+) -> resampling.Statistic:
+  """AUROC of the pairs (G, G) won, and clips of both kinds (G, 2)."""
   both = pairs + pairs.T
-  kinds = sample.totals(sides.T)
 
   def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     slope = weights @ both
@@ -210,22 +267,9 @@ def found_at(
   Returns:
     The statistic; undefined without a positive clip. O(n) a row of weights.
   """
-
-  def function(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    count, hits = _columns(sums)
-    number = share * count.sum(axis=1)
-    top, by_count, by_hits, by_number = _top(count, hits, number)
-    total = hits.sum(axis=1)
-    told = total > 0
-    total = np.where(told, total, 1)[:, None]
-    value = top / total[:, 0]
-    gradient = [
-      (by_count + share * by_number[:, None]) / total,
-      (by_hits - value[:, None]) / total,
-    ]
-    return np.where(told, value, np.nan), np.concatenate(gradient, axis=1)
-
-  return _by_value(sample, signal, positive, function)
+  return _by_value(
+    sample, signal, positive, functools.partial(_found_at, share=share)
+  )
 
 
 def precision_gain(
@@ -317,8 +361,17 @@ def _passed(
 
 def _values(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """The signal's values, ascending, and the place of each clip's (n,)."""
-  signal = np.round(np.asarray(signal, np.float64), _DECIMALS)
-  return np.unique(signal, return_inverse=True)
+  return _sorted(np.asarray(signal, np.float64).tobytes())
+
+
+@functools.lru_cache(maxsize=8)
+def _sorted(signal: bytes) -> tuple[np.ndarray, np.ndarray]:
+  """`_values` of the bytes of a signal, which every figure of it asks for."""
+  signal = np.round(np.frombuffer(signal, np.float64), _DECIMALS)
+  found = np.unique(signal, return_inverse=True)
+  for array in found:
+    array.setflags(write=False)
+  return found
 
 
 def _totals(
@@ -382,6 +435,22 @@ def _auroc(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   gradient = [
     (by_above - value[:, None]) / above_total,
     (by_under - value[:, None]) / under_total,
+  ]
+  return np.where(told, value, np.nan), np.concatenate(gradient, axis=1)
+
+
+def _found_at(sums: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+  """The share of hits at the top, of clips and hits by value (R, 2 U)."""
+  count, hits = _columns(sums)
+  number = share * count.sum(axis=1)
+  top, by_count, by_hits, by_number = _top(count, hits, number)
+  total = hits.sum(axis=1)
+  told = total > 0
+  total = np.where(told, total, 1)[:, None]
+  value = top / total[:, 0]
+  gradient = [
+    (by_count + share * by_number[:, None]) / total,
+    (by_hits - value[:, None]) / total,
   ]
   return np.where(told, value, np.nan), np.concatenate(gradient, axis=1)
 

@@ -1,9 +1,12 @@
 """The report: a study as one page that reads like a short paper.
 
 `render` only puts together what the sections say; it is given every number and
-computes none. The page needs nothing but itself: no network, no script.
+computes none. The page needs nothing but itself: no network, and no script but
+to sort and search clips. Media are not copied into it; it links to their files.
 """
 
+import base64
+import hashlib
 import pathlib
 import re
 
@@ -12,6 +15,7 @@ import markupsafe
 
 import empathy
 from empathy.evaluation import plots, sections, wording
+from empathy.evaluation.sections import clips as clips_lib
 from empathy.evaluation.sections import parts as parts_lib
 from empathy.evaluation.sections.parts import Figure, Section, Table
 from empathy.evaluation.study import Study
@@ -20,7 +24,7 @@ _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 # A number and its unit, or an interval, stays on one line.
 _UNBROKEN = re.compile(
   r'[−+]?\d[\d.,]* (?:%|points?\b)|\b[pn] (?:=|&lt;) [\d.,]+|&lt; \.\d+'
-  r'|p-values?'
+  r'|adjusted (?:&lt; )?\.\d+|p-values?'
 )
 # As many sentences as the answer has at least, where the study holds so many.
 _FEWEST = 3
@@ -175,18 +179,23 @@ _DEFINITIONS = (
 )
 
 
-def render(study: Study) -> str:
+def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
   """The report on a study, as HTML.
 
   Args:
     study: what was found.
+    folder: where the report will be, which links to media start from.
 
   Returns:
     A whole page.
   """
   parts = [section(study) for section in sections.ALL]
-  template = _environment().get_template('report.html')
+  template = environment().get_template('report.html')
+  script = (_TEMPLATES / 'explorer.js').read_text(encoding='utf-8')
   return template.render(
+    explorer=clips_lib.explorer(study, folder),
+    script=script,
+    script_hash=_hash(script),
     info=study.info,
     facts=_facts(study),
     answer=_answer(parts),
@@ -200,7 +209,14 @@ def render(study: Study) -> str:
   )
 
 
-def _environment() -> jinja2.Environment:
+def _hash(script: str) -> str:
+  """How a content security policy names the one script that may run."""
+  digest = hashlib.sha256(script.encode()).digest()
+  return f'sha256-{base64.b64encode(digest).decode()}'
+
+
+def environment() -> jinja2.Environment:
+  """Templates, with everything that they print escaped."""
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
@@ -211,7 +227,7 @@ def _environment() -> jinja2.Environment:
   environment.filters['prose'] = _prose
   environment.filters['breakable'] = _breakable
   environment.tests['table'] = lambda it: isinstance(it, Table)
-  environment.filters['svg'] = markupsafe.Markup
+  environment.filters['raw'] = markupsafe.Markup
   return environment
 
 

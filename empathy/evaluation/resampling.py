@@ -495,7 +495,8 @@ def permutation_p(
     (1 + all permutations).
   """
   group = sample.group if sample.clustered else np.zeros_like(sample.group)
-  order = np.argsort(group, kind='stable')
+  # By value within a group, so that the order of the clips does not matter.
+  order = np.lexsort((*first, second, group))
   size = np.bincount(group)
   ends = np.cumsum(size)
   starts = ends - size

@@ -13,7 +13,7 @@ from empathy.evaluation.findings import Findings, interval_cells
 
 _LEAST = 1e-15
 _ZERO = 1e-12
-_FIGURES = (
+FIGURES = (
   'human_cross_entropy',
   'human_jensen_shannon',
   'human_manhattan',
@@ -84,7 +84,7 @@ def soft_scores(
       'The votes of all clips, or the probabilities, are equally uncertain.',
     )
     row = {'view': view, 'num_clips': int(chosen.sum())}
-    for name in _FIGURES:
+    for name in FIGURES:
       row |= interval_cells(f'{prefix}.{name}', name)
     rows.append(row)
   if not corpus.info.get('ordered'):

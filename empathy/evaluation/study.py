@@ -6,7 +6,7 @@ a line in `_answers`.
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from empathy.evaluation import (
   diagnosis,
   disagreement,
   dominance,
+  explorer,
   humans,
   resampling,
   soft_scores,
@@ -29,7 +30,13 @@ from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 
 SCHEMA = 1
-_FILES = ('study.json', 'signals.csv', 'report.html', 'tables')
+_FILES = (
+  'study.json',
+  'influence.npz',
+  'signals.csv',
+  'report.html',
+  'tables',
+)
 # A difference that would matter in practice, for the check of what these data
 # could show.
 _MATTERS = 0.05
@@ -42,8 +49,9 @@ class Study:
   Attributes:
     info: facts that JSON can hold: `corpus`, `label` (what it means),
       `classes`, `modalities`, `conditions`, `license`, `source`, `simulated`
-      (bool), `num_clips`, `num_groups`, `views`, `single_views`, `full_view`,
-      `full_condition`, `seeds` (by view, how many), `folds` (how many),
+      (bool), `content` (see `corpus.content`), `num_clips`, `num_groups`,
+      `views`, `single_views`, `full_view`, `full_condition`,
+      `seeds` (by view, how many), `folds` (how many),
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
       how intervals were made, and what they cover. No date: the same input
       gives the same report.
@@ -99,6 +107,7 @@ class Study:
         that are found; `risk_coverage`: num_clips, coverage, and by ranking the
         error rate.
     signals: the columns of `signals.csv`, `id` first, most in doubt first.
+    clips: what the report lists of single clips; None lists none.
   """
 
   info: Mapping[str, Any]
@@ -108,6 +117,7 @@ class Study:
   tables: Mapping[str, list[dict[str, Scalar]]]
   curves: Mapping[str, Any]
   signals: Mapping[str, np.ndarray]
+  clips: explorer.Clips | None = None
 
 
 def build(
@@ -130,7 +140,29 @@ def build(
   full = corpus_lib.view_name(corpus.modalities)
   if predictions is not None and full in predictions.views:
     signals = disagreement.signals(predictions, full)
-  answers = _answers(corpus, predictions, signals)
+  ranked = _ranked(corpus, predictions, signals)
+  return assemble(
+    _answers(corpus, predictions, signals),
+    _info(corpus, predictions),
+    ranked,
+    explorer.rows(corpus, predictions, ranked),
+  )
+
+
+def assemble(
+  answers: Mapping[int, Findings],
+  info: Mapping[str, Any],
+  signals: Mapping[str, np.ndarray],
+  clips: explorer.Clips | None = None,
+) -> Study:
+  """The study that consists of answers, with corrected p-values.
+
+  Args:
+    answers: by question, in the order in which they are read.
+    info: see `Study`.
+    signals: see `Study`.
+    clips: see `Study`.
+  """
   statistics, skipped, tables, curves = {}, {}, {}, {}
   for findings in answers.values():
     statistics |= findings.statistics
@@ -157,13 +189,14 @@ def build(
     # The primaries come last, for they leave the family they are also in.
     _adjust(statistics, family)
   return Study(
-    info=_info(corpus, predictions),
+    info=info,
     statistics=statistics,
     skipped=skipped,
     primaries=primaries,
     tables={name: filled(rows, statistics) for name, rows in tables.items()},
     curves=curves,
-    signals=_ranked(corpus, predictions, signals),
+    signals=signals,
+    clips=clips,
   )
 
 
@@ -194,28 +227,38 @@ def write(study: Study, output: pathlib.Path, report: str) -> None:
         'skipped': dict(study.skipped),
       },
     )
+    _write_influences(folder / 'influence.npz', study.statistics)
     for name, rows in study.tables.items():
       if rows:
         corpus_lib.write_csv(
           folder / 'tables' / f'{name}.csv',
-          {key: [_text(row[key]) for row in rows] for key in rows[0]},
+          {key: [text(row[key]) for row in rows] for key in rows[0]},
         )
     corpus_lib.write_csv(
       folder / 'signals.csv',
       {
-        name: [_text(value) for value in values.tolist()]
+        name: [text(value) for value in values.tolist()]
         for name, values in study.signals.items()
       },
     )
     files.write_text(folder / 'report.html', report)
 
 
-def check_output(output: pathlib.Path) -> None:
+def check_output(
+  output: pathlib.Path,
+  names: Sequence[str] = _FILES,
+  what: str = 'a study',
+) -> None:
   """Refuses to put a study where it would replace something else.
+
+  Args:
+    output: the folder.
+    names: what may be there already.
+    what: that these are.
 
   Raises:
     InputError: `output` is a file, the current folder, or a folder that holds
-      other things than a study.
+      other things.
   """
   if output.resolve() == pathlib.Path.cwd():
     raise errors.InputError(f'{output}: choose a folder of its own')
@@ -223,10 +266,10 @@ def check_output(output: pathlib.Path) -> None:
     return
   if not output.is_dir():
     raise errors.InputError(f'{output}: is a file; expected a folder')
-  others = sorted({path.name for path in output.iterdir()} - set(_FILES))
+  others = sorted({path.name for path in output.iterdir()} - set(names))
   if others:
     raise errors.InputError(
-      f'{output}: holds other things than a study, for example {others[0]!r}; '
+      f'{output}: holds other things than {what}, for example {others[0]!r}; '
       'choose another folder'
     )
 
@@ -340,6 +383,7 @@ def _info(
     'license': corpus.info['license'],
     'source': corpus.info['source'],
     'simulated': bool(corpus.info.get('simulated', False)),
+    'content': corpus_lib.content(corpus),
     'num_clips': len(corpus.ids),
     'num_groups': len(np.unique(corpus.groups)),
     'views': names,
@@ -446,7 +490,42 @@ def _gold(
   return columns
 
 
-def _text(value: Scalar) -> str:
+def _write_influences(
+  path: pathlib.Path, statistics: Mapping[str, Estimate]
+) -> None:
+  """Keeps how each figure moves with the groups, for `comparison`.
+
+  Arrays: `statistics` (K,) names, `groups` (G,) names, `slope` (K, G) float64,
+  `in_sample` (K, G) bool, whether the figure rests on the group, and
+  `seed_variance` (K,) float64.
+  """
+  known = {
+    name: estimate.influence
+    for name, estimate in statistics.items()
+    if estimate.influence is not None
+  }
+  groups = np.array([], np.str_)
+  if known:
+    every = {id(one.groups): one.groups for one in known.values()}
+    groups = np.unique(np.concatenate(list(every.values())))
+  slope = np.zeros((len(known), len(groups)))
+  in_sample = np.zeros(slope.shape, bool)
+  for row, one in enumerate(known.values()):
+    place = np.searchsorted(groups, one.groups)
+    slope[row, place] = one.slope
+    in_sample[row, place] = True
+  with open(path, 'wb') as file:
+    np.savez(
+      file,
+      statistics=np.array(list(known), np.str_),
+      groups=groups.astype(np.str_),
+      slope=slope,
+      in_sample=in_sample,
+      seed_variance=np.array([one.seed_variance for one in known.values()]),
+    )
+
+
+def text(value: Scalar) -> str:
   """A value as a CSV file shows it; empty where it is not known."""
   if value is None or value != value:
     return ''

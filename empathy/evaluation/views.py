@@ -25,7 +25,7 @@ _NULL_DRAWS = 100
 _DRAWN_AT_ONCE = 2_000_000
 _SEED = 20250513
 _PRIMARY = 'views.full_minus_best_single.accuracy'
-_FIGURES = (
+FIGURES = (
   'accuracy',
   'accuracy_fold_mean',
   'ensemble_accuracy',
@@ -85,7 +85,7 @@ def answer(
       'num_clips': int(chosen.sum()),
       'num_seeds': len(probabilities),
     }
-    for figure in _FIGURES:
+    for figure in FIGURES:
       row[figure] = Cell(f'views.{view}.{figure}')
     rows.append(row | interval_cells(f'views.{view}.accuracy', 'accuracy'))
     class_rows += [
@@ -187,6 +187,18 @@ def f1_statistics(
   totals = sample.counts(
     np.where(cell >= 0, cell + first, -1), int(np.prod(shape))
   )
+  return f1_of_totals(totals, shape)
+
+
+def f1_of_totals(
+  totals: np.ndarray, shape: tuple[int, int, int]
+) -> dict[str, tuple[resampling.Statistic, float | None]]:
+  """As `f1_statistics`, of hits, guesses and support of every class.
+
+  Args:
+    totals: (G, S * 3 * C) float64.
+    shape: (S, 3, C).
+  """
   sums = totals.sum(axis=0).reshape(1, *shape)
   statistics = {}
   for name, function in (
@@ -220,7 +232,7 @@ def expected_calibration_error(
   Returns:
     (...) float64.
   """
-  bins = np.eye(NUM_BINS)[_bin(confidence)]
+  bins = np.eye(NUM_BINS)[bin_of(confidence)]
   gap = correct @ bins - confidence @ bins
   return np.abs(gap).sum(axis=-1) / len(confidence)
 
@@ -240,7 +252,7 @@ def calibration_null(confidence: np.ndarray) -> float:
   random = np.random.default_rng(_SEED)
   order = np.argsort(confidence)
   ascending = confidence[order]
-  starts = np.flatnonzero(np.diff(_bin(ascending), prepend=-1))
+  starts = np.flatnonzero(np.diff(bin_of(ascending), prepend=-1))
   expected = np.add.reduceat(ascending, starts)
   at_once = max(1, _DRAWN_AT_ONCE // len(ascending))
   gaps = []
@@ -266,7 +278,7 @@ def reliability_curve(
   correct = correctness(probabilities, labels)
   there = ~np.isnan(correct)
   confidence = probabilities.max(axis=-1)[there]
-  place = _bin(confidence)
+  place = bin_of(confidence)
   count = np.bincount(place, minlength=NUM_BINS)
   used = count > 0
   return {
@@ -526,14 +538,32 @@ def _fold_mean(
   right = np.where(folds >= 0, correct, 0)
   num_members = num_folds * len(folds)
   hits = sample.counts(member, num_members, right)
-  count = sample.counts(member, num_members)
+  return fold_mean_of_totals(
+    hits, sample.counts(member, num_members), len(folds)
+  )
+
+
+def fold_mean_of_totals(
+  hits: np.ndarray, count: np.ndarray, num_seeds: int
+) -> tuple[resampling.Statistic, float | None]:
+  """The mean over seeds of the mean over folds of hits over count.
+
+  Args:
+    hits: (G, S * K), of each seed's folds.
+    count: likewise.
+    num_seeds: S; each has a fold with clips.
+
+  Returns:
+    The statistic and the variance that the choice of seeds adds.
+  """
+  num_folds = hits.shape[1] // num_seeds
   used = count.any(axis=0)
   number = np.maximum(count.sum(axis=0), 1)
   accuracy = hits.sum(axis=0) / number
   slopes = (hits - accuracy * count) / number
-  num_used = used.reshape(len(folds), -1).sum(axis=1)
-  by_seed = accuracy.reshape(len(folds), -1).sum(axis=1) / num_used
-  slopes = slopes.reshape(-1, len(folds), num_folds).sum(axis=2) / num_used
+  num_used = used.reshape(num_seeds, -1).sum(axis=1)
+  by_seed = accuracy.reshape(num_seeds, -1).sum(axis=1) / num_used
+  slopes = slopes.reshape(-1, num_seeds, num_folds).sum(axis=2) / num_used
   # Seeds count alike, also where a member of one is missing.
   weights = np.repeat(1 / num_used, num_folds)
   statistic = resampling.mean_of_ratios(
@@ -605,7 +635,7 @@ def _mean_of(
   return mean
 
 
-def _bin(confidence: np.ndarray) -> np.ndarray:
+def bin_of(confidence: np.ndarray) -> np.ndarray:
   """The bin of each top probability, (lower, upper]: (n,) int64."""
   place = np.ceil(confidence * NUM_BINS).astype(np.int64) - 1
   return np.clip(place, 0, NUM_BINS - 1)

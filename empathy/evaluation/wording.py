@@ -70,6 +70,13 @@ def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
   )
 
 
+def decimal_span(low: float | None, high: float | None) -> str:
+  """`0.62, 0.642` as '0.620 to 0.642'."""
+  if not (is_known(low) and is_known(high)):
+    return MISSING
+  return f'{number(low)} to {number(high)}'
+
+
 def level(estimate: Estimate) -> str:
   """The name of an estimate's interval: '95 % interval'."""
   return f'{percent(estimate.level or 0.95, 0)} interval'

@@ -47,3 +47,21 @@ def test_encoders_prints_a_line_for_each():
     *('roberta', 'deberta-v3', 'wav2vec2'),
     *('hubert', 'videomae', 'timesformer'),
   ]
+
+
+def test_scale_prints_its_table():
+  done = subprocess.run(
+    [sys.executable, _FOLDER / 'scale.py', '--small'],
+    check=True,
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  lines = done.stdout.splitlines()
+  assert [line.split(' clips')[0] for line in lines[1:]] == [
+    'in memory, 200',
+    'in one pass, 200',
+    'in one pass, 2,000',
+    'in one pass, 20,000',
+  ]
+  assert all('MiB' in line for line in lines)

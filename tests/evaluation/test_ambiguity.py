@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import stats
+from sklearn import metrics
 
-from empathy.evaluation import ambiguity, disagreement, resampling
+from empathy.evaluation import ambiguity, disagreement, ranking, resampling
 
 
 @given(hnp.arrays(np.int64, (4, 3), elements=st.integers(0, 4)))
@@ -44,6 +46,25 @@ def test_entropy_by_hand():
 def test_contested_is_less_than_two_thirds():
   votes = np.array([[2, 1], [3, 2], [4, 2], [1, 1]])
   assert ambiguity.contested(votes).tolist() == [False, True, False, True]
+
+
+def test_margin_by_hand():
+  votes = np.array([[4, 1, 0], [2, 2, 1], [0, 3, 0], [0, 0, 0]])
+  found = ambiguity.margin(votes)
+  np.testing.assert_allclose(found[:3], [0.6, 0, 1])
+  assert np.isnan(found[3])
+
+
+def test_strata_are_of_one_label_and_finer_for_many_clips():
+  random = np.random.default_rng(0)
+  for n, num_bins in ((1_000, 20), (5_000, 20), (80_000, 40)):
+    p = random.dirichlet(np.ones(3), n)
+    found = ambiguity.strata(p)
+    assert found.max() < 3 * num_bins
+    assert len(np.unique(found % num_bins)) == num_bins
+    assert (found // num_bins == p.argmax(axis=1)).all()
+    # Each bin holds as many clips of all labels.
+    assert np.ptp(np.bincount(found % num_bins)) <= 1
 
 
 def test_bins_by_rank_keep_ties_together():
@@ -138,27 +159,207 @@ def test_the_answer_is_about_the_full_condition():
     _least_squares(differ, gs, stratum), abs=1e-10
   )
   assert found.primary == 'ambiguity.any_disagreement.adjusted'
-  row = found.tables['ambiguity'][0]
-  assert row['num_disagree'] + row['num_agree'] == 120
+  binary = ['any_disagreement', 'text_disagreement', 'audio_disagreement']
   assert [row['signal'] for row in found.tables['ambiguity']] == [
-    'any_disagreement',
-    'text_disagreement',
-    'audio_disagreement',
+    *binary,
+    *(f'control.{name}' for name in ('seed', 'constant', 'noise', 'permuted')),
   ]
-  assert found.families == [
-    [
-      f'ambiguity.{name}.gs_difference'
-      for name in (
-        'any_disagreement',
-        'text_disagreement',
-        'audio_disagreement',
-      )
-    ],
-    [
-      'ambiguity.text_disagreement.adjusted',
-      'ambiguity.audio_disagreement.adjusted',
-    ],
+  for row in found.tables['ambiguity']:
+    assert row['num_disagree'] + row['num_agree'] == pytest.approx(120)
+  assert found.families[:2] == [
+    [f'ambiguity.{name}.gs_difference' for name in binary],
+    [f'ambiguity.{name}.adjusted' for name in binary[1:]],
   ]
+  assert ['ambiguity.any_disagreement.adjusted_minus_seed_control'] in (
+    found.families
+  )
+  # Controls stand beside the findings and are in no family of theirs.
+  assert not [
+    name for names in found.families for name in names if 'control.' in name
+  ]
+
+
+def test_every_signal_ranks_contested_clips():
+  corpus, predictions = made.study_input()
+  found, signals = _answer(corpus, predictions)
+  votes = corpus.vote_counts('text+audio')
+  hit = ambiguity.contested(votes)
+  doubt = metrics.roc_auc_score(hit, signals['one_minus_confidence'])
+  assert {row['signal'] for row in found.tables['ambiguity_signals']} == set(
+    signals
+  )
+  for name, signal in signals.items():
+    own = metrics.roc_auc_score(hit, np.round(signal, 12))
+    figures = {
+      'auroc_contested': own,
+      'spearman': stats.spearmanr(
+        np.round(signal, 12), np.round(ambiguity.gs(votes), 12)
+      )[0],
+    }
+    if name != 'one_minus_confidence':
+      figures['auroc_minus_confidence'] = own - doubt
+    for figure, value in figures.items():
+      one = found.statistics[f'ambiguity.{name}.{figure}']
+      assert one.estimate == pytest.approx(value, abs=1e-10), (name, figure)
+    assert 0 < found.statistics[f'ambiguity.{name}.spearman'].p <= 1
+    # All clips have six votes.
+    assert f'ambiguity.{name}.auroc_contested_equal_n' not in found.statistics
+
+
+def test_precision_is_held_against_the_least_confident_clips():
+  corpus, predictions = made.study_input()
+  found, signals = _answer(corpus, predictions)
+  hit = ambiguity.contested(corpus.vote_counts('text+audio'))
+  differ = signals['any_disagreement'] > 0
+  least = np.argsort(-signals['one_minus_confidence'])[: differ.sum()]
+  one = found.statistics[
+    'ambiguity.any_disagreement.precision_minus_confidence'
+  ]
+  assert one.estimate == pytest.approx(hit[differ].mean() - hit[least].mean())
+  assert one.p is None
+
+
+@given(st.integers(0, 200))
+@settings(max_examples=20, deadline=None)
+def test_auroc_of_pairs_with_equally_many_votes(seed):
+  random = np.random.default_rng(seed)
+  n, num_groups = 40, 6
+  signal = random.integers(0, 5, n) / 4
+  positive = random.random(n) < 0.4
+  number = random.integers(2, 5, n)
+  sample = resampling.sample(np.arange(n) % num_groups)
+  statistic = ambiguity.auroc_at_equal_number(sample, signal, positive, number)
+  weights = np.concatenate(
+    [np.ones((1, num_groups)), random.integers(0, 3, (2, num_groups))]
+  )
+  values, _ = statistic(weights)
+  for row, value in zip(weights, values, strict=True):
+    top = bottom = 0.0
+    for i, j in itertools.product(range(n), repeat=2):
+      if positive[i] and not positive[j] and number[i] == number[j]:
+        pair = row[i % num_groups] * row[j % num_groups]
+        won = float(signal[i] > signal[j]) + 0.5 * (signal[i] == signal[j])
+        top, bottom = top + pair * won, bottom + pair
+    if bottom:
+      assert value == pytest.approx(top / bottom, abs=1e-12)
+    else:
+      assert np.isnan(value)
+
+
+def test_auroc_of_equal_numbers_has_its_slope():
+  random = np.random.default_rng(5)
+  n, num_groups = 80, 7
+  sample = resampling.sample(np.arange(n) % num_groups)
+  statistic = ambiguity.auroc_at_equal_number(
+    sample,
+    random.random(n).round(1),
+    random.random(n) < 0.5,
+    random.integers(2, 5, n),
+  )
+  weights = random.random(num_groups) + 0.5
+  slope = statistic(weights[None])[1][0]
+  step = 1e-5 * np.eye(num_groups)
+  up, down = statistic(weights + step)[0], statistic(weights - step)[0]
+  np.testing.assert_allclose(slope, (up - down) / 2e-5, atol=1e-8)
+
+
+def test_a_signal_that_knows_the_number_of_votes_tells_nothing():
+  # Clips with more votes are contested more often, and that is all it knows.
+  random = np.random.default_rng(6)
+  number = np.where(random.random(3000) < 0.5, 3, 5)
+  votes = random.multinomial(number, [0.6, 0.4])
+  hit = ambiguity.contested(votes)
+  sample = resampling.sample(np.arange(3000) % 300)
+  signal = number + 0.1 * random.random(3000)
+  plain = resampling.estimate(
+    sample, ranking.auroc(sample, signal, hit), logit=True
+  )
+  equal = resampling.estimate(
+    sample,
+    ambiguity.auroc_at_equal_number(sample, signal, hit, number),
+    logit=True,
+  )
+  assert plain.low > 0.8
+  assert equal.low < 0.5 < equal.high
+
+
+def test_numbers_of_votes_that_vary_are_told_apart():
+  corpus, predictions = made.study_input()
+  votes = corpus.vote_counts('text+audio')
+  votes[::2] = np.minimum(votes[::2], 2)
+  corpus = made.corpus(
+    np.arange(120) % 12,
+    corpus.labels,
+    corpus.classes,
+    votes={'text+audio': votes},
+  )
+  found, _ = _answer(corpus, predictions)
+  one = found.statistics['ambiguity.entropy.auroc_contested_equal_n']
+  other = found.statistics['ambiguity.entropy.auroc_contested']
+  assert one.estimate != other.estimate
+
+
+def test_one_seed_has_no_seed_control():
+  corpus, predictions = made.study_input(num_seeds=1)
+  found, _ = _answer(corpus, predictions)
+  name = 'ambiguity.control.seed.adjusted'
+  assert 'one seed' in found.skipped[name]
+  assert name not in found.statistics
+  name = 'ambiguity.any_disagreement.adjusted_minus_seed_control'
+  assert 'one seed' in found.skipped[name]
+  assert 'ambiguity.control.noise.adjusted' in found.statistics
+
+
+def test_what_exceeds_the_seed_control_is_paired():
+  corpus, predictions = made.study_input()
+  found, _ = _answer(corpus, predictions)
+  one, own, control = (
+    found.statistics[f'ambiguity.{name}']
+    for name in (
+      'any_disagreement.adjusted_minus_seed_control',
+      'any_disagreement.adjusted',
+      'control.seed.adjusted',
+    )
+  )
+  assert one.estimate == pytest.approx(own.estimate - control.estimate)
+  np.testing.assert_allclose(
+    one.influence.slope, own.influence.slope - control.influence.slope
+  )
+
+
+def test_a_constant_view_tells_nothing_within_a_label():
+  corpus, predictions = made.study_input()
+  found, _ = _answer(corpus, predictions)
+  assert (
+    'within that label'
+    in (found.skipped['ambiguity.control.constant.adjusted'])
+  )
+  assert 'ambiguity.control.constant.gs_difference' in found.statistics
+
+
+@pytest.mark.parametrize('num_variants', [1, 3])
+def test_chances_and_variants_are_shares_of_clips(num_variants):
+  random = np.random.default_rng(num_variants)
+  n = 30
+  chances = random.choice([0, 0.25, 1], (num_variants, n))
+  stratum = random.integers(0, 4, (num_variants, n))
+  values = random.random(n)
+  sample = resampling.sample(np.arange(n) // 5)
+  top = bottom = 0.0
+  for name in range(4):
+    inside = (stratum == name) / num_variants
+    ones, zeros = inside * chances, inside * (1 - chances)
+    if ones.sum() and zeros.sum():
+      means = [(side * values).sum() / side.sum() for side in (ones, zeros)]
+      weight = ones.sum() * zeros.sum() / (ones.sum() + zeros.sum())
+      top, bottom = top + weight * (means[0] - means[1]), bottom + weight
+  found = ambiguity.adjusted_difference(sample, chances, values, stratum)
+  assert found(np.ones((1, 6)))[0][0] == pytest.approx(top / bottom, abs=1e-12)
+  raw = ambiguity.difference(sample, chances, values)(np.ones((1, 6)))[0][0]
+  share = chances.mean(axis=0)
+  expected = np.average(values, weights=share)
+  expected -= np.average(values, weights=1 - share)
+  assert raw == pytest.approx(expected, abs=1e-12)
 
 
 def test_all_votes_speak_where_the_full_condition_has_none():

@@ -3,10 +3,9 @@
 import dataclasses
 import html.parser
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree
 
+import browser
 import numpy as np
 import pytest
 
@@ -648,57 +647,30 @@ def test_colours_are_the_same_everywhere():
     assert colour in page
 
 
-_CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
-_needs_chromium = pytest.mark.skipif(
-  _CHROMIUM is None, reason='chromium is not installed'
-)
+@pytest.fixture(scope='module', name='opened')
+def _opened(tmp_path_factory):
+  """A browser, and the file of a report on every question."""
+  folder = tmp_path_factory.mktemp('report')
+  path = folder / 'report.html'
+  path.write_text(report.render(full_study()), encoding='utf-8')
+  with browser.page(folder) as page:
+    yield page, path
 
 
-def browse(page, folder, *arguments):
-  """Opens a page headless: the finished document and what was logged."""
-  done = subprocess.run(
-    [
-      _CHROMIUM,
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--enable-logging=stderr',
-      f'--user-data-dir={folder / "profile"}',
-      *arguments,
-      '--dump-dom',
-      page.as_uri(),
-    ],
-    capture_output=True,
-    text=True,
-    timeout=60,
-  )
-  return done.stdout, done.stderr
+@browser.needs_chromium
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_browser_shows_it_without_an_error(opened, scheme):
+  page, path = opened
+  page.open(path, scheme=scheme)
+  paper = page.run('getComputedStyle(document.body).backgroundColor')
+  assert (paper == 'rgb(255, 255, 255)') == (scheme == 'light')
+  assert page.run('document.getElementById("methods").checkVisibility()')
+  assert page.logged == []
+  assert {url.split(':')[0] for url in page.requested} == {'file'}
 
 
-@_needs_chromium
-def test_browser_shows_it_without_an_error(tmp_path):
-  page = tmp_path / 'report.html'
-  page.write_text(report.render(full_study()), encoding='utf-8')
-  document, log = browse(page, tmp_path)
-  assert 'id="methods"' in document
-  assert 'CONSOLE' not in log
-
-
-@_needs_chromium
-def test_phone_scrolls_tables_and_not_the_page(tmp_path):
-  (tmp_path / 'report.html').write_text(
-    report.render(full_study()), encoding='utf-8'
-  )
-  frame = tmp_path / 'frame.html'
-  frame.write_text(
-    '<iframe src="report.html" width="390" height="800" onload="'
-    'document.title = this.contentDocument.documentElement.scrollWidth">'
-    '</iframe>'
-  )
-  document, _ = browse(frame, tmp_path, '--allow-file-access-from-files')
-  assert int(re.search('<title>([0-9]+)</title>', document)[1]) <= 390
+@browser.needs_chromium
+def test_phone_scrolls_tables_and_not_the_page(opened):
+  page, path = opened
+  page.open(path, width=390, height=800)
+  assert page.run('document.documentElement.scrollWidth') <= 390

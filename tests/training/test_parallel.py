@@ -9,8 +9,10 @@ import sys
 import pytest
 
 _NUM_STEPS = 5
-# Both ways are float32, in another order of summation.
-_TOLERANCE = 2e-5
+# Both ways are float32, in another order of summation, which depends on the
+# processor; Adam's first steps make much of a gradient near zero. The largest
+# difference was 8e-6 on one processor and 6e-5 on another.
+_TOLERANCE = 1e-4
 
 
 def _run(folder: pathlib.Path) -> dict:
@@ -40,7 +42,7 @@ def found(tmp_path_factory):
 def test_a_layout_agrees_with_a_plain_loop(found, mode, devices):
   assert found[f'{mode} {devices}'] <= _TOLERANCE
   # The tolerance is far below how far the parameters go.
-  assert found['moved'] >= 100 * _TOLERANCE
+  assert found['moved'] >= 20 * _TOLERANCE
 
 
 def test_a_member_of_many_agrees_with_the_member_alone(found):

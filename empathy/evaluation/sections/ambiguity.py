@@ -269,7 +269,7 @@ def _rankings(study: Study) -> tuple[parts.Table, ...]:
   against = name('auroc_minus_confidence')
   itself = 'Confidence is not compared with itself.'
   columns = (
-    parts.Column('signal', lambda r: parts.words(r['signal']), kind='text'),
+    parts.Column('signal', lambda r: parts.signal(r['signal']), kind='text'),
     *parts.interval_columns(
       study, 'auroc_contested', 'AUROC, %', name('auroc_contested')
     ),
@@ -289,8 +289,16 @@ def _rankings(study: Study) -> tuple[parts.Table, ...]:
       reason=itself,
     ),
     *parts.p_columns(against, itself),
-    *parts.interval_columns(
-      study, 'spearman', 'Spearman with GS, %', name('spearman')
+    parts.figure_column(
+      'spearman', 'Spearman with GS', wording.number, name('spearman')
+    ),
+    parts.Column(
+      'interval',
+      lambda r: wording.decimal_span(
+        r.get('spearman_low'), r.get('spearman_high')
+      ),
+      name('spearman'),
+      kind='interval',
     ),
   )
   return (
@@ -320,7 +328,7 @@ def _soft_scores(study: Study) -> tuple[parts.Table, ...]:
   def column(key, heading):
     figure = f'human_{key}'
     return (
-      parts.figure_column(figure, heading, wording.decimals, name(key)),
+      parts.figure_column(figure, heading, wording.number, name(key)),
       parts.Column(
         'interval',
         lambda r: wording.decimal_span(

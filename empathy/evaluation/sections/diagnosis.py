@@ -12,17 +12,6 @@ from empathy.evaluation.study import Study
 _ANY = 'any_disagreement'
 _CONFIDENCE = 'one_minus_confidence'
 _COMBINED = 'combined'
-_NAMES = {
-  _COMBINED: 'confidence and disagreement',
-  _ANY: 'some single view disagrees',
-  _CONFIDENCE: 'low confidence',
-  'num_unimodal_labels': 'labels of the single views',
-  'unimodal_jsd': 'distance among single views',
-  'full_jsd': 'distance from the full view',
-  'entropy': 'entropy',
-  'one_minus_margin': 'small margin',
-  'seed_mutual_information': 'seeds disagree',
-}
 # The curves in the figure, from the name in `Study.curves`.
 _CURVES = {
   'combined': ('combined', 'ink', 'dot'),
@@ -180,23 +169,6 @@ def _uncontested(study: Study) -> tuple[str, ...]:
   )
 
 
-def _words(signal: str) -> str:
-  if signal in _NAMES:
-    return _NAMES[signal]
-  if signal.endswith('_jsd'):
-    return f'{signal.removesuffix("_jsd")}, distance'
-  if signal.endswith('_disagreement'):
-    return f'{signal.removesuffix("_disagreement")} disagrees'
-  return parts.words(signal)
-
-
-def _colour(signal: str, full: str) -> str:
-  if signal in _NAMES:
-    return 'ink'
-  view = signal.removesuffix('_jsd').removesuffix('_disagreement')
-  return plots.colour(view, full)
-
-
 def _forest(study: Study, rows) -> parts.Figure:
   full = study.info['full_view']
   estimates = {
@@ -206,11 +178,11 @@ def _forest(study: Study, rows) -> parts.Figure:
   }
   drawn = [
     plots.Row(
-      label=_words(signal),
+      label=parts.signal(signal),
       marks=(
         parts.mark(
           estimate,
-          _colour(signal, full),
+          parts.signal_colour(signal, full),
           faint=wording.standing(estimate, 0.5) == wording.OPEN,
         ),
       ),
@@ -423,11 +395,11 @@ def _signal_column(study: Study) -> parts.Column:
   full = study.info['full_view']
 
   def colour(row):
-    shown = _colour(row['signal'], full)
+    shown = parts.signal_colour(row['signal'], full)
     return '' if shown == 'ink' else shown
 
   return parts.Column(
-    'signal', lambda r: _words(r['signal']), kind='text', colour=colour
+    'signal', lambda r: parts.signal(r['signal']), kind='text', colour=colour
   )
 
 

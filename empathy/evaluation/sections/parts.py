@@ -9,6 +9,19 @@ from empathy.evaluation import plots, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.study import Study
 
+# Signals whose names are no words.
+_SIGNALS = {
+  'combined': 'confidence and disagreement',
+  'any_disagreement': 'some single view disagrees',
+  'num_unimodal_labels': 'labels of the single views',
+  'unimodal_jsd': 'distance among single views',
+  'full_jsd': 'distance from the full view',
+  'entropy': 'entropy',
+  'one_minus_confidence': 'low confidence',
+  'one_minus_margin': 'small margin',
+  'seed_mutual_information': 'seeds disagree',
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
@@ -204,6 +217,25 @@ def with_interval(estimates: Iterable[Estimate], joint: str = ' ') -> str:
 def words(name: str) -> str:
   """'any_disagreement' as 'any disagreement'."""
   return str(name).replace('_', ' ').replace('.', ' ')
+
+
+def signal(name: str) -> str:
+  """A signal in words: 'audio_jsd' as 'audio, distance'."""
+  if name in _SIGNALS:
+    return _SIGNALS[name]
+  if name.endswith('_jsd'):
+    return f'{name.removesuffix("_jsd")}, distance'
+  if name.endswith('_disagreement'):
+    return f'{name.removesuffix("_disagreement")} disagrees'
+  return words(name)
+
+
+def signal_colour(name: str, full: str) -> str:
+  """The name of the colour of a signal: its view's, if it is of one."""
+  if name in _SIGNALS:
+    return 'ink'
+  view = name.removesuffix('_jsd').removesuffix('_disagreement')
+  return plots.colour(view, full)
 
 
 def view_column(full: str, heading: str = 'view') -> Column:

@@ -1,0 +1,380 @@
+"""Two studies of one corpus side by side: the differences are paired.
+
+A study keeps how each of its figures moves with every group of clips (see
+`Influence`). The difference of two figures of the same clips moves with a group
+by the difference of both, so that what makes a group hard for either is taken
+out of it. Seeds of the two studies are different ones, and add up.
+"""
+
+import dataclasses
+import json
+import pathlib
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from empathy import errors, files
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import resampling
+from empathy.evaluation import study as study_lib
+from empathy.evaluation.findings import Estimate, Influence
+
+SCHEMA = 1
+FILES = ('comparison.json', 'report.html', 'tables')
+_ZERO = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+  """A study as its folder holds it.
+
+  Attributes:
+    folder: where it is.
+    info: see `Study.info`.
+    statistics: by name, with influences.
+    skipped: by name, why a figure is not there.
+    primaries: by question, a name.
+  """
+
+  folder: pathlib.Path
+  info: Mapping[str, Any]
+  statistics: Mapping[str, Estimate]
+  skipped: Mapping[str, str]
+  primaries: Mapping[int, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+  """A figure of both studies; `difference` is that of b minus that of a."""
+
+  a: Estimate
+  b: Estimate
+  difference: Estimate
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """What comparing two studies found.
+
+  Attributes:
+    a: the first study.
+    b: the second one.
+    statistics: by name, those that both have.
+    skipped: by name, why the others are not compared.
+    primaries: by question, the name of its primary figure, where both studies
+      have the same.
+  """
+
+  a: Finished
+  b: Finished
+  statistics: Mapping[str, Pair]
+  skipped: Mapping[str, str]
+  primaries: Mapping[int, str]
+
+
+def read(folder: pathlib.Path) -> Finished:
+  """Reads a study that `evaluate` wrote.
+
+  Raises:
+    InputError: the folder is none, or what it holds is damaged or of another
+      version.
+  """
+  path = folder / 'study.json'
+  try:
+    found = json.loads(path.read_text(encoding='utf-8'))
+  except FileNotFoundError:
+    raise errors.InputError(
+      f'{path}: no such file; expected the folder of a study'
+    ) from None
+  except ValueError as error:
+    raise errors.InputError(f'{path}: is not JSON: {error}') from None
+  if not isinstance(found, dict) or found.get('schema') != study_lib.SCHEMA:
+    raise errors.InputError(
+      f'{path}: expected a study of schema {study_lib.SCHEMA}; evaluate again'
+    )
+  influences = _read_influences(folder / 'influence.npz')
+  try:
+    return Finished(
+      folder,
+      found['info'],
+      {
+        name: Estimate(**fields, influence=influences.get(name))
+        for name, fields in found['statistics'].items()
+      },
+      found['skipped'],
+      {int(q): name for q, name in found['primaries'].items()},
+    )
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise errors.InputError(
+      f'{path}: is not a whole study: {error!r}'
+    ) from None
+
+
+def compare(a: Finished, b: Finished) -> Comparison:
+  """Takes the figures of `a` from those of `b`, name by name.
+
+  The primaries' p-values are one family of Holm's; the others are a family for
+  each question and figure, over views, signals or conditions.
+
+  Raises:
+    InputError: the studies are not of the same corpus.
+  """
+  _refuse_others(a, b)
+  statistics, skipped = {}, {}
+  for name, first in a.statistics.items():
+    if name in b.statistics:
+      second = b.statistics[name]
+      statistics[name] = Pair(first, second, _difference(first, second))
+    else:
+      skipped[name] = _only(a, b, name)
+  for name in b.statistics:
+    if name not in a.statistics:
+      skipped[name] = _only(b, a, name)
+  primaries = {}
+  for question in sorted({*a.primaries, *b.primaries}):
+    names = [study.primaries.get(question) for study in (a, b)]
+    if names[0] == names[1] and names[0] in statistics:
+      primaries[question] = names[0]
+    elif all(names):
+      skipped[f'question {question}'] = (
+        f'The studies chose different primary figures, {names[0]} and '
+        f'{names[1]}; both are compared among the others.'
+      )
+    else:
+      skipped[f'question {question}'] = 'One study has no primary figure.'
+  families: dict[tuple[str, str], list[str]] = {}
+  for name in statistics:
+    if name in primaries.values():
+      families.setdefault(('', ''), []).append(name)
+    else:
+      parts = name.split('.')
+      families.setdefault((parts[0], parts[-1]), []).append(name)
+  for family in families.values():
+    told = [n for n in family if statistics[n].difference.p is not None]
+    adjusted = resampling.holm([statistics[n].difference.p for n in told])
+    for name, p in zip(told, adjusted, strict=True):
+      pair = statistics[name]
+      statistics[name] = dataclasses.replace(
+        pair, difference=dataclasses.replace(pair.difference, p_adjusted=p)
+      )
+  return Comparison(a, b, statistics, skipped, primaries)
+
+
+def write(comparison: Comparison, output: pathlib.Path, report: str) -> None:
+  """Writes a comparison as a folder, whole or not at all.
+
+  Args:
+    comparison: what was found.
+    output: the folder; an earlier comparison there is replaced.
+    report: the report's HTML.
+
+  Raises:
+    InputError: see `check_output`.
+  """
+  check_output(output)
+  with files.replacing(output.resolve()) as folder:
+    (folder / 'tables').mkdir(parents=True)
+    files.write_json(
+      folder / 'comparison.json',
+      {
+        'schema': SCHEMA,
+        'corpus': comparison.a.info['corpus'],
+        'a': str(comparison.a.folder),
+        'b': str(comparison.b.folder),
+        'primaries': {str(q): n for q, n in comparison.primaries.items()},
+        'statistics': {
+          name: {
+            'a': pair.a.estimate,
+            'b': pair.b.estimate,
+            'difference': pair.difference.figures(),
+          }
+          for name, pair in comparison.statistics.items()
+        },
+        'skipped': dict(comparison.skipped),
+      },
+    )
+    for question, names in by_question(comparison).items():
+      rows = [
+        [name, pair.a.estimate, pair.b.estimate]
+        + [
+          getattr(pair.difference, field)
+          for field in ('estimate', 'low', 'high', 'p', 'p_adjusted', 'n')
+        ]
+        for name, pair in ((n, comparison.statistics[n]) for n in names)
+      ]
+      columns = ('statistic', 'a', 'b', 'b_minus_a', 'low', 'high', 'p')
+      columns += ('p_adjusted', 'n')
+      corpus_lib.write_csv(
+        folder / 'tables' / f'{question}.csv',
+        {
+          column: [study_lib.text(row[i]) for row in rows]
+          for i, column in enumerate(columns)
+        },
+      )
+    files.write_text(folder / 'report.html', report)
+
+
+def check_output(output: pathlib.Path) -> None:
+  """Refuses a folder that holds other things than a comparison.
+
+  Raises:
+    InputError: it does, or it is a file or the current folder.
+  """
+  study_lib.check_output(output, FILES, 'a comparison')
+
+
+def by_question(comparison: Comparison) -> dict[str, list[str]]:
+  """The names that both studies have, by their first part, in their order."""
+  found: dict[str, list[str]] = {}
+  for name in comparison.statistics:
+    found.setdefault(name.split('.')[0], []).append(name)
+  return found
+
+
+def _read_influences(path: pathlib.Path) -> dict[str, Influence]:
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      arrays = {name: archive[name] for name in archive.files}
+    groups, slopes = arrays['groups'], arrays['slope']
+    rows = zip(
+      arrays['statistics'].tolist(),
+      arrays['seed_variance'].tolist(),
+      slopes,
+      arrays['in_sample'],
+      strict=True,
+    )
+    return {
+      name: Influence(groups[inside], slope[inside], variance)
+      for name, variance, slope, inside in rows
+    }
+  except FileNotFoundError:
+    raise errors.InputError(
+      f'{path}: no such file; the study is of an earlier version: evaluate '
+      'again'
+    ) from None
+  except (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OSError,
+    ValueError,
+    zipfile.BadZipFile,
+  ) as error:
+    raise errors.InputError(
+      f'{path}: is not a whole file of influences: {error}'
+    ) from None
+
+
+def _refuse_others(a: Finished, b: Finished) -> None:
+  """Raises unless both studies are of the same corpus."""
+  for key, what in (
+    ('corpus', 'corpora'),
+    ('classes', 'classes'),
+    ('num_clips', 'numbers of clips'),
+    ('num_groups', 'numbers of groups'),
+  ):
+    if a.info.get(key) != b.info.get(key):
+      raise errors.InputError(
+        f'{a.folder} and {b.folder}: studies of different {what}, '
+        f'{a.info.get(key)} and {b.info.get(key)}; expected the same corpus'
+      )
+  contents = [study.info.get('content') for study in (a, b)]
+  if all(contents) and contents[0] != contents[1]:
+    raise errors.InputError(
+      f'{a.folder} and {b.folder}: the clips, groups, labels or votes of the '
+      'two differ, although the corpus has the same name'
+    )
+
+
+def _only(having: Finished, lacking: Finished, name: str) -> str:
+  """Why a figure that one study has is not compared."""
+  reason = lacking.skipped.get(name, '')
+  if not reason:
+    for known in lacking.skipped:
+      if name.startswith(f'{known}.'):
+        reason = lacking.skipped[known]
+  return f'Only {having.folder} has it.' + (f' {reason}' if reason else '')
+
+
+def _difference(a: Estimate, b: Estimate) -> Estimate:
+  """The figure of b minus that of a.
+
+  Groups are drawn as in a study, and the difference moves with their weights as
+  its influence says: studentised, it has the law of a mean of the groups'
+  influences. Of smooth figures, that is all but the curvature, which makes the
+  intervals of some wider; so the difference reaches as many standard errors as
+  either figure does in its study, where that is more.
+
+  With two views of equal accuracy and 12, 24 and 60 groups of unequal size (400
+  simulated corpora each, sigma of log size .7), the interval of the difference
+  held 0 in 94.2, 96.2 and 94.8 %, before any widening; drawing the figures
+  themselves 94.0, 96.5 and 95.0 %, Student's t 93.2, 95.0 and 94.2 %.
+  """
+  value, n = b.estimate - a.estimate, min(a.n, b.n)
+
+  def bare(why: str) -> Estimate:
+    return Estimate(value, n=n, method=f'no interval: {why}')
+
+  if a.influence is None or b.influence is None:
+    return bare('the figure has none in a study either')
+  if any(one.method.startswith('Clopper-Pearson') for one in (a, b)):
+    return bare('a figure is exactly 0 or 1')
+  if not np.isin(a.influence.groups, b.influence.groups).any():
+    return bare('it rests on other groups in the other study')
+  names = np.union1d(a.influence.groups, b.influence.groups)
+  slope = np.zeros(len(names))
+  for sign, one in ((-1, a.influence), (1, b.influence)):
+    slope[np.searchsorted(names, one.groups)] += sign * one.slope
+  if abs(value) < _ZERO and np.abs(slope).max(initial=0) < _ZERO:
+    return bare('it is the same figure in both')
+  num_groups = len(names)
+
+  def linear(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    moved = weights @ slope
+    by_group = slope - (moved / num_groups)[:, None]
+    return value + moved - slope.sum(), by_group
+
+  # The sample's clips do not matter to it, but whether they are clustered does.
+  sample = resampling.Sample(np.empty(0, np.int64), names, max(a.n, b.n))
+  variance = a.influence.seed_variance + b.influence.seed_variance
+  found = resampling.studentise(sample, linear, seed_variance=variance)
+  if found.fault:
+    return Estimate(value, n=n, method=found.fault)
+  own = found.quantile
+  quantile = max(own, _quantile(a), _quantile(b))
+  # So that the p-value says the same as the interval.
+  wider = dataclasses.replace(found, error=found.error * quantile / own)
+  low, high = wider.interval(own)
+  return Estimate(
+    value,
+    low,
+    high,
+    resampling.LEVEL,
+    wider.p_value(),
+    None,
+    n,
+    f'paired by group, {found.method}',
+    Influence(names, slope, variance),
+  )
+
+
+def _quantile(estimate: Estimate) -> float:
+  """By how many standard errors a study's interval reaches to either side."""
+  influence = estimate.influence
+  num_groups = len(influence.groups)
+  if estimate.low is None or num_groups < 2:
+    return 0.0
+  variance = num_groups / (num_groups - 1) * influence.slope @ influence.slope
+  error = np.sqrt(variance + influence.seed_variance)
+  if 'logit scale' in estimate.method:
+    error /= estimate.estimate * (1 - estimate.estimate)
+    low, high = special.logit([estimate.low, estimate.high])
+  elif 'least of' in estimate.method:
+    return 0.0  # Its ends are those of several figures.
+  else:
+    low, high = estimate.low, estimate.high
+  return float((high - low) / 2 / error) if error > _ZERO else 0.0

@@ -1,0 +1,178 @@
+"""The report on a comparison of two studies, as one page."""
+
+from collections.abc import Sequence
+
+import empathy
+from empathy.evaluation import comparison as comparison_lib
+from empathy.evaluation import report, wording
+from empathy.evaluation.comparison import Comparison, Pair
+from empathy.evaluation.sections import parts
+
+# By question: its title, and its primary figure in words.
+_PRIMARIES = {
+  1: ('Views', 'the full view’s lead over the best single view'),
+  2: ('Disagreement', 'how much a single view differs beyond seed noise'),
+  3: ('Ambiguity', 'the adjusted difference of annotators’ disagreement'),
+  4: ('Dominance', 'the net harm of the dominant modality'),
+  5: ('Humans', 'what humans gain from the full condition'),
+  6: ('Diagnosis', 'what disagreement adds to confidence'),
+}
+_TITLES = {
+  'data': 'Data',
+  'views': 'Views',
+  'disagreement': 'Disagreement',
+  'ambiguity': 'Ambiguity',
+  'dominance': 'Dominance',
+  'humans': 'Humans',
+  'diagnosis': 'Diagnosis',
+}
+
+
+def render(comparison: Comparison) -> str:
+  """The report on a comparison, as HTML."""
+  template = report.environment().get_template('comparison.html')
+  return template.render(
+    info=comparison.a.info,
+    a=str(comparison.a.folder),
+    b=str(comparison.b.folder),
+    facts=_facts(comparison),
+    answer=_answer(comparison),
+    forest=_forest(comparison),
+    tables=[
+      (question, _TITLES.get(question, parts.words(question)), table)
+      for question, table in _tables(comparison)
+    ],
+    skipped=_skipped(comparison),
+    version=empathy.__version__,
+  )
+
+
+def _facts(comparison: Comparison) -> list[tuple[str, str]]:
+  info = comparison.a.info
+  return [
+    ('A', str(comparison.a.folder)),
+    ('B', str(comparison.b.folder)),
+    ('Clips', wording.count(info['num_clips'])),
+    ('Groups', wording.count(info['num_groups'])),
+    ('Figures in both', wording.count(len(comparison.statistics))),
+  ]
+
+
+def _rows(comparison: Comparison) -> list[tuple[str, str, str, Pair]]:
+  """Title, what it is, words for a sentence, pair: the figures to lead with."""
+  full = comparison.a.info['full_view']
+  name = f'views.{full}.accuracy'
+  rows = []
+  if name in comparison.statistics:
+    pair = comparison.statistics[name]
+    words = f'the accuracy of the full view ({full})'
+    rows.append(('Accuracy', f'full view, {full}', words, pair))
+  for question, name in comparison.primaries.items():
+    title, words = _PRIMARIES[question]
+    rows.append((title, words, words, comparison.statistics[name]))
+  return rows
+
+
+def _answer(comparison: Comparison) -> list[str]:
+  """A sentence for each figure to lead with, no stronger than its interval."""
+  return [_sentence(words, pair) for *_, words, pair in _rows(comparison)]
+
+
+def _sentence(words: str, pair: Pair) -> str:
+  if pair.difference.estimate == 0 and pair.difference.low is None:
+    return (
+      f'{wording.capital(words)} is {wording.hundredths(pair.a.estimate)} '
+      'points in both.'
+    )
+  lead = (
+    f'{wording.capital(words)} is {wording.hundredths(pair.a.estimate)} in A '
+    f'and {wording.hundredths(pair.b.estimate)} in B'
+  )
+  told = wording.claim(
+    lead,
+    pair.difference,
+    above=', higher in B by {}',
+    below=', lower in B by {}',
+    whether='whether the two differ',
+  )
+  return parts.with_p(told, pair.difference)
+
+
+def _forest(comparison: Comparison) -> parts.Figure | None:
+  rows = [
+    parts.primary_row(pair.difference, title, detail)
+    for title, detail, _, pair in _rows(comparison)
+  ]
+  rows = [row for row in rows if row is not None]
+  if not rows:
+    return None
+  found = [pair.difference for *_, pair in _rows(comparison)]
+  return parts.Figure(
+    caption=(
+      f'B minus A{parts.with_interval(found)}, in points, paired by group. '
+      'Zero means no difference; grey where the interval includes it or is '
+      f'not there. {parts.n_clips(found)}'
+    ),
+    panels=(
+      parts.intervals(
+        rows,
+        name='comparison',
+        title='Differences of the two studies',
+        axis='points, B minus A',
+        lines=((0.0, 'no difference'),),
+      ),
+    ),
+  )
+
+
+def _tables(comparison: Comparison) -> list[tuple[str, parts.Table]]:
+  header = (
+    parts.Cell('figure'),
+    *(parts.Cell(heading, 'number') for heading in ('A', 'B', 'B − A')),
+    *(
+      parts.Cell(heading, 'interval')
+      for heading in ('95 % interval', 'p', 'adj. p')
+    ),
+    parts.Cell('clips', 'number'),
+  )
+  return [
+    (
+      question,
+      parts.Table(
+        'Figures that both studies have; grey where the interval of the '
+        'difference includes zero or is not there.',
+        header,
+        tuple(_row(name, comparison.statistics[name]) for name in names),
+      ),
+    )
+    for question, names in comparison_lib.by_question(comparison).items()
+  ]
+
+
+def _row(name: str, pair: Pair) -> Sequence[parts.Cell]:
+  found = pair.difference
+  span = wording.MISSING
+  if wording.is_known(found.low):
+    ends = (wording.number(end, signed=True) for end in (found.low, found.high))
+    span = ' to '.join(ends)
+  faint = parts.unsupported(found.low, found.high)
+  return (
+    parts.Cell(name.split('.', 1)[1].replace('_', ' ')),
+    parts.Cell(wording.number(pair.a.estimate), 'number'),
+    parts.Cell(wording.number(pair.b.estimate), 'number'),
+    parts.Cell(
+      wording.number(found.estimate, signed=True), 'number', faint=faint
+    ),
+    parts.Cell(span, 'interval'),
+    parts.Cell(wording.p_value(found.p), 'interval'),
+    parts.Cell(wording.p_value(found.p_adjusted), 'interval'),
+    parts.Cell(wording.count(found.n), 'number'),
+  )
+
+
+def _skipped(comparison: Comparison) -> list[tuple[str, str]]:
+  """Reasons and the figures that each concerns."""
+  by_reason: dict[str, list[str]] = {}
+  for name, reason in comparison.skipped.items():
+    by_reason.setdefault(reason, []).append(name)
+  return [(reason, ', '.join(names)) for reason, names in by_reason.items()]

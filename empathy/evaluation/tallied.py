@@ -1,0 +1,1274 @@
+"""The study of a tally: the same names, from sums instead of clips.
+
+What sums give is what the study of all clips in memory gives, to rounding.
+Figures of ranks are of signals on a grid and of confidence in bins of it; their
+`method` says by how much they can be off, where that can be told. What needs
+every clip at once is skipped with a reason.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from empathy import errors
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import (
+  agreement,
+  ambiguity,
+  data_checks,
+  disagreement,
+  ranking,
+  resampling,
+  soft_scores,
+  tallies,
+  views,
+  wording,
+)
+from empathy.evaluation import study as study_lib
+from empathy.evaluation.findings import (
+  Cell,
+  Estimate,
+  Findings,
+  interval_cells,
+)
+from empathy.evaluation.tallies import Tally
+
+_AT_ONCE = (
+  'This needs all clips at once, and these were added up in one pass; judge a '
+  'sample of them without --tally.'
+)
+_ANY, _CONFIDENCE = ambiguity.ANY, ambiguity.CONFIDENCE
+_PRIMARY = 'views.full_minus_best_single.accuracy'
+
+
+def build(tally: Tally) -> study_lib.Study:
+  """Asks every question that sums can answer.
+
+  Raises:
+    InputError: there is no clip with predictions or votes.
+  """
+  if not tally.sums['data/judged'].any() and not tally.has_votes:
+    raise errors.InputError('the tally has neither predictions nor votes')
+  return study_lib.assemble(
+    {
+      7: _data(tally),
+      1: _views(tally),
+      2: _disagreement(tally),
+      3: _ambiguity(tally),
+      4: Findings(skipped={'question 4': _AT_ONCE}),
+      5: _humans(tally),
+      6: _diagnosis(tally),
+    },
+    _info(tally),
+    {'id': np.array([], np.str_), 'rank': np.array([], np.int64)},
+  )
+
+
+def _full(tally: Tally) -> str:
+  return corpus_lib.view_name(tally.info['modalities'])
+
+
+def _others(tally: Tally) -> list[str]:
+  return [view for view in tally.members if view != _full(tally)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Groups:
+  """The groups that have clips of some kind.
+
+  Attributes:
+    kept: (G,) bool.
+    sample: these groups.
+  """
+
+  kept: np.ndarray
+  sample: resampling.Sample
+
+  def of(self, totals: np.ndarray) -> np.ndarray:
+    """Their rows of totals (G, ...)."""
+    return totals[self.kept]
+
+
+def _groups(tally: Tally, clips: np.ndarray) -> _Groups:
+  """Those with clips (G,); there is one at least."""
+  kept = clips > 0
+  number = round(float(clips.sum()))
+  return _Groups(
+    kept,
+    resampling.Sample(np.empty(0, np.int64), tally.groups[kept], number),
+  )
+
+
+def _mean(
+  tally: Tally, total: np.ndarray, count: np.ndarray, **how
+) -> Estimate:
+  """The ratio of two totals (G,), over the groups that count."""
+  groups = _groups(tally, count)
+  both = np.stack([groups.of(total), groups.of(count)], axis=1)
+  return resampling.estimate(groups.sample, resampling.mean(both), **how)
+
+
+def _by_seed(
+  total: np.ndarray, count: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Each seed's mean and its derivative by group, of totals (G, S)."""
+  number = count.sum(axis=0)
+  means = total.sum(axis=0) / number
+  return means, ((total - means * count) / number).T
+
+
+def _views(tally: Tally) -> Findings:
+  """As `views.answer`."""
+  found = Findings(primary=_PRIMARY)
+  known = [
+    view
+    for view in tally.members
+    if tally.sums[f'views/{view}/ensemble'][:, 1].any()
+  ]
+  if not known:
+    found.skipped['question 1'] = (
+      'No clip with predictions has a label, so no view can be judged.'
+    )
+    return found
+  rows, class_rows, reliability = [], [], {}
+  for view in known:
+    rows.append(_judge(tally, found, view))
+    class_rows += _classes(tally, view)
+    reliability[view] = _reliability(tally, view)
+  found.tables['views'], found.tables['classes'] = rows, class_rows
+  found.curves['reliability'] = reliability
+  _compare(tally, found, known)
+  return found
+
+
+def _judge(tally: Tally, found: Findings, view: str) -> dict[str, Any]:
+  """Adds the figures of a view; returns its row."""
+  prefix = f'views.{view}'
+  sums = {
+    name.removeprefix(f'views/{view}/'): array
+    for name, array in tally.sums.items()
+    if name.startswith(f'views/{view}/')
+  }
+  groups = _groups(tally, sums['ensemble'][:, 1])
+  sample = groups.sample
+  sums = {name: groups.of(array) for name, array in sums.items()}
+  there = sums['members'][..., 0].sum(axis=0) > 0
+  sums = {
+    name: array if name in ('ensemble', 'support') else array[:, there]
+    for name, array in sums.items()
+  }
+  number, right, nll, brier = np.moveaxis(sums['members'], -1, 0)
+  num_seeds, n = number.shape[1], sample.num_clips
+
+  def over_seeds(total):
+    return (
+      resampling.mean_of_ratios(total, number),
+      resampling.seed_variance(_by_seed(total, number)),
+    )
+
+  flat = {
+    name: sums[name].reshape(len(number), -1)
+    for name in ('f1', 'folds', 'fold_hits')
+  }
+  figures = {
+    'accuracy': over_seeds(right),
+    'accuracy_fold_mean': views.fold_mean_of_totals(
+      flat['fold_hits'], flat['folds'], num_seeds
+    ),
+    'ensemble_accuracy': (resampling.mean(sums['ensemble']), 0.0),
+    **views.f1_of_totals(flat['f1'], sums['f1'].shape[1:]),
+  }
+  for name, (statistic, variance) in figures.items():
+    found.add(
+      f'{prefix}.{name}',
+      resampling.estimate(
+        sample, statistic, logit=True, seed_variance=variance
+      ),
+    )
+  for name, total in (('nll', nll), ('brier', brier)):
+    statistic, variance = over_seeds(total)
+    found.add(
+      f'{prefix}.{name}',
+      resampling.estimate(sample, statistic, seed_variance=variance),
+    )
+  bins = {
+    name: sums[f'bins/{name}'].sum(axis=0)
+    for name in ('confidence', 'right', 'variance')
+  }
+  count = number.sum(axis=0)
+  gap = np.abs(bins['right'] - bins['confidence']).sum(axis=1)
+  found.add(
+    f'{prefix}.ece',
+    Estimate(
+      float((gap / count).mean()),
+      n=n,
+      method='biased upward: compare with ece_null; no interval',
+    ),
+  )
+  null = np.sqrt(2 / np.pi * bins['variance']).sum(axis=1)
+  found.add(
+    f'{prefix}.ece_null',
+    Estimate(
+      float((null / count).mean()),
+      n=n,
+      method='labels drawn from the probabilities, by the normal law',
+    ),
+  )
+  if num_seeds < 2:
+    found.skipped[f'{prefix}.seed_sd'] = (
+      'There is one seed only, so the spread over seeds is unknown.'
+    )
+  else:
+    spread = np.std(right.sum(axis=0) / count, ddof=1)
+    found.add(
+      f'{prefix}.seed_sd',
+      Estimate(
+        float(spread),
+        n=n,
+        method=f'standard deviation of the accuracies of {num_seeds} seeds',
+      ),
+    )
+  return (
+    {'view': view, 'num_clips': n, 'num_seeds': num_seeds}
+    | {figure: Cell(f'{prefix}.{figure}') for figure in views.FIGURES}
+    | interval_cells(f'{prefix}.accuracy', 'accuracy')
+  )
+
+
+def _classes(tally: Tally, view: str) -> list[dict[str, Any]]:
+  """As `views.class_figures`."""
+  sums = tally.sums[f'views/{view}/f1'].sum(axis=0)
+  hits, guessed, true = np.moveaxis(sums[sums.any(axis=(1, 2))], 1, 0)
+  support = tally.sums[f'views/{view}/support'].sum(axis=0)
+  figures = {
+    'precision': (hits / np.maximum(guessed, 1)).mean(axis=0),
+    'recall': (hits / np.maximum(true, 1)).mean(axis=0),
+    'f1': (2 * hits / np.maximum(guessed + true, 1)).mean(axis=0),
+  }
+  there = (guessed + true).any(axis=0)
+  return [
+    {'view': view, 'class': name}
+    | {
+      figure: float(values[i]) if there[i] else None
+      for figure, values in figures.items()
+    }
+    | {'support': int(support[i])}
+    for i, name in enumerate(tally.info['classes'])
+  ]
+
+
+def _reliability(tally: Tally, view: str) -> dict[str, list]:
+  """As `views.reliability_curve`."""
+  count, confidence, right = (
+    tally.sums[f'views/{view}/bins/{name}'].sum(axis=(0, 1))
+    for name in ('count', 'confidence', 'right')
+  )
+  used = count > 0
+  return {
+    'confidence': (confidence[used] / count[used]).tolist(),
+    'accuracy': (right[used] / count[used]).tolist(),
+    'count': count[used].astype(int).tolist(),
+  }
+
+
+def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
+  """The full view minus each other one, and minus the best single one."""
+  full = _full(tally)
+  others = [view for view in known if view != full]
+  if full not in known or not others:
+    found.skipped[_PRIMARY] = (
+      f'There are no predictions of the full view, {full}.'
+      if full not in known
+      else f'There is no view beside the full one, {full}.'
+    )
+    return
+  names, singles = {}, {}
+  for view in others:
+    name = f'views.full_minus_{view}.accuracy'
+    count = tally.sums[f'pairs/{view}/labelled'][:, 0]
+    if not count.any():
+      found.skipped[name] = (
+        f'No labelled clip is predicted by every seed of {full} and {view}.'
+      )
+      continue
+    groups = _groups(tally, count)
+    statistic, variance = _gain(tally, view, groups)
+    found.add(
+      name,
+      resampling.estimate(
+        groups.sample, statistic, seed_variance=variance, null=True
+      ),
+    )
+    names[view] = name
+    if '+' not in view:
+      singles[view] = name
+  found.families.append(list(names.values()))
+  fields = ('estimate', 'low', 'high', 'p', 'p_adjusted', 'n')
+  found.tables['full_minus_view'] = [
+    {'view': view} | {field: Cell(name, field) for field in fields}
+    for view, name in names.items()
+  ]
+  if not singles:
+    found.skipped[_PRIMARY] = 'There are no predictions of a single modality.'
+    return
+  groups = _groups(tally, tally.sums['paired/union'][:, 0])
+  differences = []
+  for view in singles:
+    statistic, variance = _gain(tally, view, groups)
+    differences.append(
+      resampling.studentise(groups.sample, statistic, seed_variance=variance)
+    )
+  found.add(
+    _PRIMARY,
+    resampling.minimum(groups.sample, differences, groups.sample.num_clips),
+  )
+
+
+def _gain(
+  tally: Tally, view: str, groups: _Groups
+) -> tuple[resampling.Statistic, float | None]:
+  """Accuracy of the full view minus that of another one, on the same clips."""
+  count, own, full = (
+    groups.of(tally.sums[f'pairs/{view}/{name}'])
+    for name in ('labelled', 'right', 'full_right')
+  )
+  gain = full.mean(axis=1) - own.mean(axis=1)
+  variance = resampling.seed_variance(
+    _by_seed(full, count), _by_seed(own, count)
+  )
+  return resampling.mean(np.stack([gain, count[:, 0]], axis=1)), variance
+
+
+def _disagreement(tally: Tally) -> Findings:
+  """As `disagreement.answer`."""
+  full, others = _full(tally), _others(tally)
+  if full not in tally.members or not others:
+    return Findings(
+      skipped={
+        'question 2': f'There are no predictions of the full view, {full}.'
+        if full not in tally.members
+        else f'There is no view beside the full one, {full}.'
+      }
+    )
+  found = Findings()
+  rows, names = [], []
+  for view in others:
+    prefix = f'disagreement.{view}_vs_full'
+    clips = tally.sums[f'pairs/{view}/clips'][:, 0]
+    if not clips.any():
+      found.skipped[prefix] = (
+        f'No clip is predicted by every seed of {full} and {view}.'
+      )
+      continue
+    _differ(tally, found, prefix, view)
+    names.append(f'{prefix}.excess')
+    rows.append(disagreement.table_row(view, int(clips.sum())))
+  if rows:
+    found.tables['disagreement'] = rows
+  else:
+    found.skipped['question 2'] = (
+      'No clip is predicted by every seed of the full view and another one.'
+    )
+  singles = [
+    f'disagreement.{view}_vs_full.excess' for view in others if '+' not in view
+  ]
+  singles = [name for name in singles if name in found.statistics]
+  return dataclasses.replace(
+    found,
+    primary=max(
+      singles, key=lambda name: found.statistics[name].estimate, default=None
+    ),
+    num_candidates=len(singles),
+    families=[names],
+  )
+
+
+def _differ(tally: Tally, found: Findings, prefix: str, view: str) -> None:
+  """Adds every figure of a view against the full one."""
+  groups = _groups(tally, tally.sums[f'pairs/{view}/clips'][:, 0])
+  sums = {
+    name: groups.of(tally.sums[f'pairs/{view}/{name}'])
+    for name in ('clips', 'apart', 'own', 'full', 'own_labels', 'full_labels')
+  }
+  clips, apart = sums['clips'], sums['apart']
+  num_groups, num_own, num_full = apart.shape
+  # By view, (G, seeds): what each seed's pairs say of each group's clips.
+  rates = [apart.mean(axis=2), apart.mean(axis=1)]
+
+  def add(name, total, *parts):
+    found.add(
+      f'{prefix}.{name}',
+      resampling.estimate(
+        groups.sample,
+        resampling.mean(np.stack([total, clips[:, 0]], axis=1)),
+        logit=name != 'excess',
+        seed_variance=resampling.seed_variance(
+          *(_by_seed(part, clips) for part in parts)
+        ),
+        null=name == 'excess',
+      ),
+    )
+
+  rate = apart.mean(axis=(1, 2))
+  add('rate', rate, *rates)
+  if min(num_own, num_full) < 2:
+    for name in ('seed_null', 'excess'):
+      found.skipped[f'{prefix}.{name}'] = (
+        'Seed noise is unknown: both views need two seeds or more.'
+      )
+  else:
+    within = [
+      sums[name].sum(axis=2) / (sums[name].shape[2] - 1)
+      for name in ('own', 'full')
+    ]
+    null = sum(part.mean(axis=1) for part in within) / 2
+    add('seed_null', null, *within)
+    add(
+      'excess',
+      rate - null,
+      *(r - w for r, w in zip(rates, within, strict=True)),
+    )
+  num_classes = sums['own_labels'].shape[2]
+  totals = np.concatenate(
+    [
+      (clips[..., None] - apart).reshape(num_groups, -1),
+      sums['own_labels'].reshape(num_groups, -1),
+      sums['full_labels'].reshape(num_groups, -1),
+      clips,
+    ],
+    axis=1,
+  )
+  statistic, variance = disagreement.kappa_of_totals(
+    totals, (num_own, num_full, num_classes)
+  )
+  found.add(
+    f'{prefix}.kappa',
+    resampling.estimate(groups.sample, statistic, seed_variance=variance),
+    'Some pair of seeds gives every clip the same one class.',
+  )
+  name = f'{prefix}.error_consistency'
+  labelled = tally.sums[f'pairs/{view}/labelled'][:, 0]
+  if not labelled.any():
+    found.skipped[name] = 'No clip that both views predict has a label.'
+    return
+  groups = _groups(tally, labelled)
+  parts = [
+    groups.of(tally.sums[f'pairs/{view}/{part}'])
+    for part in ('both_right', 'right', 'full_right', 'labelled')
+  ]
+  statistic, variance = disagreement.error_consistency_of_totals(
+    np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1),
+    (num_own, num_full),
+  )
+  found.add(
+    name,
+    resampling.estimate(groups.sample, statistic, seed_variance=variance),
+    'Some pair of seeds is right, or wrong, on every clip.',
+  )
+
+
+def _signals(tally: Tally, prefix: str, suffix: str = '') -> list[str]:
+  """The signals that there is a grid of, `any_disagreement` first."""
+  names = [
+    name.removeprefix(f'{prefix}/').removesuffix(suffix)
+    for name in tally.sums
+    if name.startswith(f'{prefix}/') and name.endswith(suffix)
+  ]
+  first = [name for name in (_ANY, _CONFIDENCE) if name in names]
+  return first + [name for name in names if name not in first]
+
+
+def _ambiguity(tally: Tally) -> Findings:
+  """As `ambiguity.answer`, of what is not of single clips."""
+  missing = ''
+  if _full(tally) not in tally.members:
+    missing = f'There are no predictions of the full view, {_full(tally)}.'
+  elif not tally.has_votes:
+    missing = 'The corpus has no votes.'
+  elif f'ambiguity/{_ANY}/sides' not in tally.sums:
+    missing = 'There are no predictions of a single modality.'
+  elif not tally.sums[f'ambiguity/{_ANY}/grid'].any():
+    missing = 'No predicted clip has two votes or more in the full condition.'
+  if missing:
+    return Findings(skipped={'question 3': missing})
+  found = Findings(primary=f'ambiguity.{_ANY}.adjusted')
+  names = _signals(tally, 'ambiguity', '/grid')
+  binary = [name for name in names if name.endswith('_disagreement')]
+  rows = []
+  for name in binary:
+    if tally.sums[f'ambiguity/{name}/grid'].any():
+      rows.append(
+        {'signal': name}
+        | _ask(
+          tally,
+          found,
+          f'ambiguity.{name}',
+          tally.sums[f'ambiguity/{name}/sides'],
+          tally.sums[f'ambiguity/{name}/strata'],
+        )
+      )
+  rows += _controls(tally, found)
+  found.tables['ambiguity'] = rows
+  found.tables['ambiguity_signals'] = [
+    row
+    for row in (_contested(tally, found, name) for name in names)
+    if row is not None
+  ]
+  for figure in ('gs_difference', 'adjusted'):
+    family = [f'ambiguity.{name}.{figure}' for name in binary]
+    found.families.append([n for n in family if n != found.primary])
+  for figure in ('auroc_contested', 'auroc_minus_confidence'):
+    found.families.append([f'ambiguity.{name}.{figure}' for name in names])
+  found.families.append([ambiguity.BEYOND_SEEDS])
+  found.curves['gs_by_disagreement'] = _by_number(tally)
+  for view in tally.members:
+    for figure in soft_scores.FIGURES:
+      found.skipped[f'views.{view}.{figure}'] = _AT_ONCE
+  for name in names:
+    figures = ['auroc_contested_equal_n', 'spearman']
+    if name in binary:
+      figures.append('precision_minus_confidence')
+    for figure in figures:
+      found.skipped[f'ambiguity.{name}.{figure}'] = _AT_ONCE
+  return found
+
+
+def _ask(
+  tally: Tally,
+  found: Findings,
+  prefix: str,
+  sides: np.ndarray,
+  strata: np.ndarray | None,
+) -> dict[str, Any]:
+  """Adds both differences of a signal or control; returns its row."""
+  groups = _groups(tally, sides[:, :, 1].sum(axis=1))
+  control = prefix.startswith('ambiguity.control.')
+  found.add(
+    f'{prefix}.gs_difference',
+    resampling.estimate(
+      groups.sample,
+      resampling.minus(
+        *(resampling.mean(groups.of(sides)[:, side]) for side in (0, 1))
+      ),
+      null=not control,
+    ),
+    'It has the same value for every clip with two votes or more.',
+  )
+  if strata is not None:
+    found.add(
+      f'{prefix}.adjusted',
+      resampling.estimate(
+        groups.sample,
+        ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
+        null=not control,
+      ),
+      'In no stratum of label and confidence are there clips of both kinds.',
+    )
+  (gs_differ, differ), (gs_agree, agree) = sides.sum(axis=0)
+  return ambiguity.table_row(
+    prefix,
+    round(float(differ)),
+    round(float(agree)),
+    float(gs_differ / differ) if differ else None,
+    float(gs_agree / agree) if agree else None,
+  )
+
+
+def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
+  """Predicted class x bin of confidence, by rank, of places of doubt.
+
+  Args:
+    tally: for the number of classes.
+    strata: (G, A, 2, C * NUM_STRATA, 2), of A variants.
+
+  Returns:
+    (G, 2, C * bins, 2), the mean over variants.
+  """
+  num_classes = len(tally.info['classes'])
+  num_variants = strata.shape[1]
+  by_place = strata[:, :, 1].sum(axis=(0, -1))
+  by_place = by_place.reshape(num_variants, num_classes, -1).sum(axis=1)
+  total = 0
+  for variant, count in enumerate(by_place):
+    number = count.sum()
+    num_bins = ambiguity.num_strata(round(number))
+    less_sure = np.cumsum(count[::-1])[::-1] - count
+    place = np.minimum(num_bins * less_sure // number, num_bins - 1).astype(int)
+    # Places of little doubt have the high bins, so that bins fall.
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    own = strata[:, variant].reshape(len(strata), 2, num_classes, len(place), 2)
+    summed = np.add.reduceat(own, starts, axis=3)
+    binned = np.zeros((len(strata), 2, num_classes, num_bins, 2))
+    binned[:, :, :, place[starts]] = summed
+    total = total + binned / num_variants
+  return total.reshape(len(strata), 2, -1, 2)
+
+
+def _controls(tally: Tally, found: Findings) -> list[dict[str, Any]]:
+  """Adds the seed control and that of a constant view."""
+  rows = []
+  prefix = 'ambiguity.control'
+  beyond = ambiguity.BEYOND_SEEDS
+  sides = tally.sums.get('ambiguity/control/seed/sides')
+  own = tally.sums[f'ambiguity/{_ANY}/sides']
+  if sides is None:
+    for name in (
+      f'{prefix}.seed.gs_difference',
+      f'{prefix}.seed.adjusted',
+      beyond,
+    ):
+      found.skipped[name] = 'There is one seed only of the full view.'
+  elif not sides.any():
+    found.skipped[f'{prefix}.seed'] = found.skipped[beyond] = (
+      'No clip with two votes or more is predicted by every seed.'
+    )
+  else:
+    strata = tally.sums['ambiguity/control/seed/strata']
+    rows.append(
+      {'signal': 'control.seed'}
+      | _ask(tally, found, f'{prefix}.seed', sides, strata)
+    )
+    count, own_count = (part[:, :, 1].sum() for part in (sides, own))
+    if round(count) != round(own_count):
+      found.skipped[beyond] = _AT_ONCE
+    else:
+      groups = _groups(tally, own[:, :, 1].sum(axis=1))
+      found.add(
+        beyond,
+        resampling.estimate(
+          groups.sample,
+          resampling.minus(
+            *(
+              ambiguity.adjusted_of_totals(groups.of(_binned(tally, one)))
+              for one in (tally.sums[f'ambiguity/{_ANY}/strata'], strata)
+            )
+          ),
+          null=True,
+        ),
+        'In no stratum of label and confidence are there clips of both kinds.',
+      )
+  clips = tally.sums['ambiguity/control/clips']
+  gs = tally.sums['ambiguity/control/gs']
+  common = np.argmax(clips.sum(axis=0))
+  sides = np.stack([gs, clips], axis=-1)
+  constant = np.stack(
+    [np.delete(sides, common, axis=1).sum(axis=1), sides[:, common]], axis=1
+  )
+  if constant[:, :, 1].sum(axis=0).all():
+    rows.append(
+      {'signal': 'control.constant'}
+      | _ask(tally, found, f'{prefix}.constant', constant, None)
+    )
+  found.skipped[f'{prefix}.constant.adjusted'] = (
+    'A constant view differs by the label of the full view alone, and clips '
+    'are compared within that label.'
+  )
+  for name in ('noise', 'permuted'):
+    found.skipped[f'{prefix}.{name}'] = _AT_ONCE
+  return rows
+
+
+def _contested(
+  tally: Tally, found: Findings, name: str
+) -> dict[str, Any] | None:
+  """Adds how well a signal finds contested clips; returns its row."""
+  prefix = f'ambiguity.{name}'
+  grids = {
+    one: tally.sums[f'ambiguity/{one}/grid'] for one in (name, _CONFIDENCE)
+  }
+  own = grids[name]
+  if not own.any():
+    found.skipped[prefix] = 'No clip with two votes or more has the signal.'
+    return None
+  _rank(tally, found, own, f'{prefix}.auroc_contested', True)
+  if name != _CONFIDENCE:
+    _minus_confidence(
+      tally, found, grids, name, f'{prefix}.auroc_minus_confidence'
+    )
+  against = f'{prefix}.auroc_minus_confidence'
+  total = own.sum(axis=(0, 1))
+  return (
+    {
+      'signal': name,
+      'num_clips': int(total.sum()),
+      'num_contested': int(total[1]),
+    }
+    | interval_cells(f'{prefix}.auroc_contested', 'auroc_contested')
+    | interval_cells(f'{prefix}.auroc_contested_equal_n', 'equal_n')
+    | interval_cells(against, 'minus_confidence')
+    | interval_cells(
+      f'{prefix}.precision_minus_confidence', 'precision_minus_confidence'
+    )
+    | interval_cells(f'{prefix}.spearman', 'spearman')
+    | {'p': Cell(against, 'p'), 'p_adjusted': Cell(against, 'p_adjusted')}
+  )
+
+
+def _ranked(tally: Tally, cells: np.ndarray) -> tuple[_Groups, dict[str, Any]]:
+  """The groups and the figures of clips by place and kind (G, U, 2)."""
+  groups = _groups(tally, cells.sum(axis=(1, 2)))
+  cells = groups.of(cells)
+  used = cells.any(axis=(0, 2))
+  cells = cells[:, used]
+  return groups, ranking.of_totals(
+    groups.sample, cells.sum(axis=2), cells[:, :, 1]
+  )
+
+
+def tied(cells: np.ndarray) -> float:
+  """By how much AUROC can be off for a grid's sake, of cells (G, U, 2).
+
+  Half the share of pairs of a positive and a negative clip in one place.
+  """
+  rest, hits = cells.sum(axis=0).T
+  pairs = rest.sum() * hits.sum()
+  return float((rest * hits).sum() / pairs / 2) if pairs else 0.0
+
+
+def _rank(
+  tally: Tally, found: Findings, cells: np.ndarray, name: str, null: bool
+) -> None:
+  groups, figures = _ranked(tally, cells)
+  estimate = resampling.estimate(
+    groups.sample, figures['auroc'][0], logit=True, null=null
+  )
+  found.add(name, _on_grid(estimate, cells), 'The clips are all of one kind.')
+
+
+def _on_grid(estimate: Estimate, *cells: np.ndarray) -> Estimate:
+  """Says how far the grid can have moved an AUROC, or a difference of two.
+
+  Signals of few values lie on the grid as they are.
+  """
+  off = sum(tied(one) for one in cells if (one.any(axis=(0, 2))).sum() > 8)
+  if estimate.estimate is None or not off:
+    return estimate
+  return dataclasses.replace(
+    estimate,
+    method=f'{estimate.method}, signal on a grid (off {off:.1g} at most)',
+  )
+
+
+def _minus_confidence(
+  tally: Tally,
+  found: Findings,
+  grids: Mapping[str, np.ndarray],
+  name: str,
+  statistic: str,
+) -> None:
+  """Adds a signal's AUROC minus that of confidence on the same clips."""
+  own, confidence = grids[name], grids[_CONFIDENCE]
+  if not np.array_equal(own.sum(axis=1), confidence.sum(axis=1)):
+    found.skipped[statistic] = (
+      'The signal is not known of all clips that confidence is known of. '
+      + _AT_ONCE
+    )
+    return
+  groups, figures = _ranked(tally, own)
+  _, others = _ranked(tally, confidence)
+  estimate = resampling.estimate(
+    groups.sample,
+    resampling.minus(figures['auroc'][0], others['auroc'][0]),
+    null=True,
+  )
+  found.add(
+    statistic,
+    _on_grid(estimate, own, confidence),
+    'The clips are all of one kind.',
+  )
+
+
+def _by_number(tally: Tally) -> dict[str, list]:
+  """GS by how many single views differ from the full one."""
+  clips = tally.sums['ambiguity/by_number']
+  gs = tally.sums['ambiguity/gs_by_number']
+  curve = {'num_disagreeing': [], 'gs': [], 'low': [], 'high': [], 'count': []}
+  for number in np.flatnonzero(clips.any(axis=0)):
+    found = _mean(tally, gs[:, number], clips[:, number], logit=True)
+    curve['num_disagreeing'].append(int(number))
+    curve['gs'].append(found.estimate)
+    curve['low'].append(found.low)
+    curve['high'].append(found.high)
+    curve['count'].append(found.n)
+  return curve
+
+
+def _diagnosis(tally: Tally) -> Findings:
+  """As `diagnosis.answer`, but for what is fitted to clips."""
+  if _full(tally) not in tally.members:
+    return Findings(
+      skipped={
+        'question 6': f'There are no predictions of the full view, '
+        f'{_full(tally)}.'
+      }
+    )
+  wrong, known = np.moveaxis(tally.sums['diagnosis/error'], -1, 0)
+  if not 0 < wrong.sum() < known.sum():
+    return Findings(
+      skipped={
+        'question 6': 'The full view is right, or wrong, on every labelled '
+        'clip.'
+      }
+    )
+  found = Findings()
+  found.add('diagnosis.error_rate', _mean(tally, wrong, known, logit=True))
+  names = [
+    name
+    for name in _signals(tally, 'diagnosis')
+    if name not in ('error', 'strata') and tally.sums[f'diagnosis/{name}'].any()
+  ]
+  rows = []
+  for name in names:
+    prefix = f'diagnosis.{name}'
+    against = f'{prefix}.auroc_error_minus_confidence'
+    grids = {one: tally.sums[f'diagnosis/{one}'] for one in (name, _CONFIDENCE)}
+    _rank(tally, found, grids[name], f'{prefix}.auroc_error', True)
+    groups, figures = _ranked(tally, grids[name])
+    for figure in ('average_precision', 'aurc', 'e_aurc', 'errors_found_at_10'):
+      statistic, drawn = figures[figure]
+      found.add(
+        f'{prefix}.{figure}',
+        resampling.estimate(
+          groups.sample, statistic, logit=figure != 'e_aurc', drawn=drawn
+        ),
+        'The full view is right on every clip with the signal.',
+      )
+    if name != _CONFIDENCE:
+      _minus_confidence(tally, found, grids, name, against)
+    rows.append(
+      {'signal': name, 'num_clips': groups.sample.num_clips}
+      | interval_cells(f'{prefix}.auroc_error', 'auroc_error')
+      | interval_cells(against, 'minus_confidence')
+      | {'p': Cell(against, 'p'), 'p_adjusted': Cell(against, 'p_adjusted')}
+      | interval_cells(f'{prefix}.auroc_error_uncontested', 'uncontested')
+      | {
+        figure: Cell(f'{prefix}.{figure}')
+        for figure in ('average_precision', 'aurc', 'e_aurc')
+      }
+      | interval_cells(f'{prefix}.errors_found_at_10', 'errors_found_at_10')
+    )
+  found.tables['diagnosis'] = rows
+  if 'diagnosis/strata' in tally.sums:
+    strata = tally.sums['diagnosis/strata']
+    clips = strata[:, 0, 1].sum(axis=(1, 2))
+    if clips.any():
+      groups = _groups(tally, clips)
+      found.add(
+        f'diagnosis.{_ANY}.adjusted',
+        resampling.estimate(
+          groups.sample,
+          ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
+          null=True,
+        ),
+        'In no stratum of label and confidence are there clips of both kinds.',
+      )
+  for figure in ('auroc_error', 'auroc_error_minus_confidence'):
+    found.families.append([f'diagnosis.{name}.{figure}' for name in names])
+  found.families.append([f'diagnosis.{_ANY}.adjusted'])
+  found.skipped['diagnosis.combined'] = _AT_ONCE
+  for name in names:
+    figures = ['auroc_error_uncontested']
+    if name.endswith('_disagreement'):
+      figures.append('precision_minus_confidence')
+    for figure in figures:
+      found.skipped[f'diagnosis.{name}.{figure}'] = _AT_ONCE
+  return found
+
+
+def _source(tally: Tally) -> str | None:
+  """The votes that made the label, as `humans.source_of_label`."""
+  conditions = tally.info['conditions']
+  full = corpus_lib.full_condition(conditions)
+  for name in (full, *conditions, ''):
+    prefix = f'humans/{name}' if name else 'all_votes'
+    chosen, same, divided = tally.sums[f'{prefix}/plurality'].sum(axis=0)
+    if same == chosen and divided >= 30:
+      return name
+  return None
+
+
+def _humans(tally: Tally) -> Findings:
+  """As `humans.answer`, of what is not drawn for each clip."""
+  if not tally.has_votes:
+    return Findings(skipped={'question 5': 'The corpus has no votes.'})
+  found = Findings()
+  source = _source(tally)
+  voted = [
+    name
+    for name in tally.info['conditions']
+    if tally.sums[f'humans/{name}/votes'].any()
+  ]
+  for name in voted:
+    _agree(tally, found, name)
+  full = corpus_lib.full_condition(voted)
+  compared = []
+  for name in voted:
+    if name == full:
+      continue
+    statistic = f'humans.full_minus_{name}.accuracy'
+    gain, count = np.moveaxis(tally.sums[f'humans/{name}/full_minus'], -1, 0)
+    if source is not None:
+      found.skipped[statistic] = (
+        'The label was made from the votes, so that it would have to be made '
+        f'anew clip by clip. {_AT_ONCE}'
+      )
+    elif not count.any():
+      found.skipped[statistic] = (
+        f'No labelled clip has votes in both {full} and {name}.'
+      )
+    else:
+      found.add(statistic, _mean(tally, gain, count, null=True))
+      compared.append(statistic)
+  if len(voted) < 2:
+    found.skipped['humans.full_minus_other.accuracy'] = (
+      f'Annotators voted in one condition only, {full}.'
+    )
+  found.tables['humans'] = [_human_row(tally, name, source) for name in voted]
+  for name in (
+    'full_minus_best_per_clip',
+    'hurt_share',
+    'hurt_share_naive',
+    'models',
+    *(f'{name}_vs_full' for name in voted if name != full),
+  ):
+    found.skipped[f'humans.{name}'] = _AT_ONCE
+  primary = min(
+    compared, key=lambda name: found.statistics[name].estimate, default=None
+  )
+  return dataclasses.replace(
+    found,
+    primary=primary,
+    families=[[name for name in compared if name != primary]],
+  )
+
+
+def _figures(tally: Tally) -> dict[str, agreement.Coefficient]:
+  ordered = bool(tally.info.get('ordered', False))
+  return agreement.coefficients(len(tally.info['classes']), ordered)
+
+
+def _agree(tally: Tally, found: Findings, condition: str) -> None:
+  """Adds what the votes of a condition say by themselves."""
+  prefix = f'humans.{condition}'
+  sums = {
+    name.removeprefix(f'humans/{condition}/'): array
+    for name, array in tally.sums.items()
+    if name.startswith(f'humans/{condition}/')
+  }
+  hits, votes, clips = np.moveaxis(sums['accuracy'], -1, 0)
+  if clips.any():
+    groups = _groups(tally, clips)
+    both = np.stack([groups.of(hits), groups.of(votes)], axis=1)
+    found.add(
+      f'{prefix}.accuracy',
+      resampling.estimate(groups.sample, resampling.mean(both), logit=True),
+    )
+  else:
+    found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
+  plain, mended, voted = np.moveaxis(sums['entropy'], -1, 0)
+  found.add(f'{prefix}.entropy', _mean(tally, plain, voted))
+  found.add(f'{prefix}.entropy_miller_madow', _mean(tally, mended, voted))
+  ceiling, count = np.moveaxis(sums['ceiling'], -1, 0)
+  if count.any():
+    found.add(
+      f'{prefix}.one_vote_ceiling', _mean(tally, ceiling, count, logit=True)
+    )
+  else:
+    found.skipped[f'{prefix}.one_vote_ceiling'] = (
+      'No clip has two votes or more.'
+    )
+  found.skipped[f'{prefix}.split_half_reliability'] = _AT_ONCE
+  observed = agreement.observed()
+  figures = {'gs': observed, 'observed_agreement': observed}
+  for name, figure in (figures | _figures(tally)).items():
+    totals = sums['observed_agreement' if name == 'gs' else name]
+    if not totals[:, -1].any():
+      found.skipped[f'{prefix}.{name}'] = 'No clip has two votes or more.'
+      continue
+    groups = _groups(tally, totals[:, -1])
+    statistic = figure.of_totals(groups.of(totals)[:, :-1])
+    if name == 'gs':
+      statistic = resampling.minus(_one, statistic)
+    found.add(
+      f'{prefix}.{name}',
+      resampling.estimate(groups.sample, statistic, logit=figure is observed),
+      'No two votes on a clip can be told from chance.',
+    )
+
+
+def _one(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """The statistic that is 1 whatever the weights."""
+  return np.ones(len(weights)), np.zeros(weights.shape)
+
+
+def _human_row(
+  tally: Tally, condition: str, source: str | None
+) -> dict[str, Any]:
+  del source  # What it would add is skipped.
+  prefix = f'humans.{condition}'
+  difference = f'humans.full_minus_{condition}.accuracy'
+  number = tally.sums[f'humans/{condition}/num_votes'].sum(axis=0)
+  row = {
+    'condition': condition,
+    'num_clips': int(number[1:].sum()),
+    'num_votes': int(tally.sums[f'humans/{condition}/votes'].sum()),
+  }
+  row |= interval_cells(f'{prefix}.accuracy', 'accuracy')
+  for name in (
+    'gs',
+    'entropy',
+    'entropy_miller_madow',
+    'observed_agreement',
+    'one_vote_ceiling',
+    'split_half_reliability',
+  ):
+    row[name] = Cell(f'{prefix}.{name}')
+  for name in _figures(tally):
+    row |= interval_cells(f'{prefix}.{name}', name)
+  row |= interval_cells(difference, 'full_minus')
+  return row | {field: Cell(difference, field) for field in ('p', 'p_adjusted')}
+
+
+def _data(tally: Tally) -> Findings:
+  """As `data_checks.answer`, of what sums can tell."""
+  found = Findings()
+  found.tables['data_checks'] = []
+  sums = tally.sums
+  judged = sums['data/judged'][:, 0]
+  if not judged.any():
+    judged = sums['data/clips'][:, 0]
+  n = int(judged.sum())
+  num_groups = len(tally.hashes)
+  if not tally.bundled:
+    num_groups = int((judged > 0).sum())
+  _note(
+    found,
+    'num_groups',
+    num_groups,
+    data_checks.OK if num_groups >= 20 else data_checks.WARNING,
+    f'There are {wording.plural(num_groups, "group")}'
+    + (
+      f', put together into {tallies.MOST_GROUPS} bundles of whole groups.'
+      if tally.bundled
+      else '.'
+    ),
+    n,
+  )
+  reason = ''
+  folds = sums['data/folds']
+  if tally.bundled:
+    reason = f'More than {tallies.MOST_GROUPS} groups are not told apart.'
+  elif sums['data/folds_differ'].any() or folds.any(axis=0).sum() < 2:
+    reason = 'Nothing says which clips were held out from which.'
+  if reason:
+    found.skipped['data.group_leakage'] = reason
+  else:
+    straddle = np.count_nonzero(folds, axis=1) > 1
+    leaked = float(folds[straddle].sum() / folds.sum())
+    _note(
+      found,
+      'group_leakage',
+      leaked,
+      data_checks.FAIL if leaked else data_checks.OK,
+      f'{wording.percent(leaked)} of the held-out clips belong to a group that '
+      'is in the training data too.'
+      if leaked
+      else 'No group is on both sides of a split.',
+      int(folds.sum()),
+    )
+  if not tally.bundled:
+    share = float(judged.max() / n)
+    _note(
+      found,
+      'largest_group_share',
+      share,
+      data_checks.WARNING if share > 0.2 else data_checks.OK,
+      f'The largest group has {wording.percent(share)} of the clips.',
+      n,
+    )
+  for name in ('group_majority_accuracy', 'duplicates'):
+    found.skipped[f'data.{name}'] = _AT_ONCE
+  _labels(tally, found)
+  _votes(tally, found)
+  return found
+
+
+def _labels(tally: Tally, found: Findings) -> None:
+  labels = tally.sums['data/labels'].sum(axis=0)
+  total, clips = labels.sum(), tally.num_clips
+  if not total:
+    found.skipped['data.largest_class_share'] = 'No clip has a label.'
+    return
+  names = tally.info['classes']
+  found.tables['class_balance'] = [
+    {'class': name, 'num_clips': int(number), 'share': float(number / total)}
+    for name, number in zip(names, labels, strict=True)
+  ]
+  if total < clips:
+    share = float(total / clips)
+    _note(
+      found,
+      'labelled_share',
+      share,
+      data_checks.WARNING,
+      f'{wording.percent(share)} of the clips have a label; figures that need '
+      'one leave the others out.',
+      clips,
+    )
+  largest = int(labels.argmax())
+  share = float(labels[largest] / total)
+  _note(
+    found,
+    'largest_class_share',
+    share,
+    data_checks.WARNING if share > 0.8 else data_checks.OK,
+    f'The largest class, {names[largest]}, has {wording.percent(share)} of the '
+    'labelled clips.',
+    int(total),
+  )
+  by_fold = tally.sums['data/fold_labels'].sum(axis=0)
+  if not by_fold.any() or tally.sums['data/held_out_by_some'].any():
+    found.skipped['data.majority_accuracy'] = (
+      'No held-out clip has a label, or members hold out different clips.'
+    )
+    return
+  hits = 0.0
+  counted = by_fold.sum(axis=0) if len(by_fold) > 1 else labels
+  for own in by_fold:
+    rest = counted - own
+    hits += own[np.argmax(rest if rest.any() else own)]
+  majority = float(hits / by_fold.sum())
+  _note(
+    found,
+    'majority_accuracy',
+    majority,
+    data_checks.OK,
+    'Always saying the commonest label is right on '
+    f'{wording.percent(majority)} of the clips.',
+    int(by_fold.sum()),
+  )
+
+
+def _votes(tally: Tally, found: Findings) -> None:
+  if not tally.has_votes:
+    found.skipped['data.votes_per_clip'] = 'The corpus has no votes.'
+    return
+  rows = []
+  for name in tally.info['conditions']:
+    number = tally.sums[f'humans/{name}/num_votes'].sum(axis=0)[1:]
+    if not number.any():
+      continue
+    places = np.flatnonzero(number) + 1
+    # The middle of two, where they differ, as a median has it.
+    rank = np.cumsum(number) / number.sum()
+    low, high = np.searchsorted(rank, 0.5), np.searchsorted(rank, 0.5, 'right')
+    rows.append(
+      {
+        'condition': name,
+        'num_clips': int(number.sum()),
+        'num_votes': int(tally.sums[f'humans/{name}/votes'].sum()),
+        'min': int(places[0]),
+        'median': float((low + high) / 2 + 1),
+        'max': int(places[-1]),
+      }
+    )
+  found.tables['votes_per_clip'] = rows
+  condition = corpus_lib.full_condition([row['condition'] for row in rows])
+  if condition != corpus_lib.full_condition(tally.info['conditions']):
+    found.skipped['data.votes_per_clip'] = (
+      f'Nobody voted in the full condition. {_AT_ONCE}'
+    )
+    return
+  row = next(row for row in rows if row['condition'] == condition)
+  median, number = row['median'], row['num_clips']
+  without = tally.num_clips - number
+  _note(
+    found,
+    'votes_per_clip',
+    median,
+    data_checks.OK if median >= 3 and not without else data_checks.WARNING,
+    f'The median clip has {wording.tally(median)} '
+    f'{"vote" if median == 1 else "votes"} that speak for it'
+    + (f'; {wording.plural(without, "clip")} without.' if without else '.'),
+    number,
+  )
+  source = _source(tally)
+  name = condition if source is None else source
+  prefix = f'humans/{name}' if name else 'all_votes'
+  chosen, same, _ = tally.sums[f'{prefix}/plurality'].sum(axis=0)
+  if not chosen:
+    return
+  where = f'the votes on {name}' if name else 'all votes'
+  _note(
+    found,
+    'label_is_plurality',
+    float(same / chosen),
+    data_checks.OK if source is None else data_checks.WARNING,
+    f'The label is the plurality of {where} on '
+    f'{wording.percent(float(same / chosen))} of the clips'
+    + (
+      '.'
+      if source is None
+      else ': it was made from them, so their accuracy is partly their own '
+      'echo.'
+    ),
+    int(chosen),
+  )
+
+
+def _note(found, check, value, verdict, sentence, n) -> None:
+  found.add(
+    f'data.{check}', Estimate(float(value), n=n, method='counted, no interval')
+  )
+  found.tables['data_checks'].append(
+    data_checks.check_row(check, float(value), verdict, sentence)
+  )
+
+
+def _info(tally: Tally) -> dict[str, Any]:
+  clips = tally.sums['data/judged'][:, 0]
+  if not clips.any():
+    clips = tally.sums['data/clips'][:, 0]
+  how = resampling.describe(_groups(tally, clips).sample)
+  if tally.bundled:
+    how += (
+      f' Here these are {tallies.MOST_GROUPS} bundles of whole groups, of '
+      f'which there are {len(tally.hashes):,}.'
+    )
+  how += (
+    ' Clips were added up in one pass, signals that rank them on a grid of '
+    f'{tallies.NUM_PLACES:,} values.'
+  )
+  covers = (
+    'Intervals cover new groups like these, judged by these trained members'
+  )
+  if any(len(seeds) > 1 for seeds in tally.members.values()):
+    covers += ' and, in means over seeds, by new seeds of them'
+  covers += '; they do not cover another training set'
+  if tally.has_votes:
+    covers += '; they speak of these annotators'
+  info = tally.info
+  return {
+    'corpus': info['name'],
+    'label': info.get('label', ''),
+    'classes': list(info['classes']),
+    'modalities': sorted(info['modalities'], key=corpus_lib.modality_order),
+    'conditions': list(info['conditions']),
+    'license': info['license'],
+    'source': info['source'],
+    'simulated': bool(info.get('simulated', False)),
+    'content': None,
+    'num_clips': tally.num_clips,
+    'num_groups': len(tally.hashes),
+    'views': list(tally.members),
+    'single_views': [view for view in tally.members if '+' not in view],
+    'full_view': _full(tally),
+    'full_condition': corpus_lib.full_condition(info['conditions']),
+    'seeds': {view: len(seeds) for view, seeds in tally.members.items()},
+    'folds': int(tally.sums['data/folds'].any(axis=0).sum()),
+    'predictions': tally.num_rows,
+    'resampling': how,
+    'covers': covers + '.',
+  }

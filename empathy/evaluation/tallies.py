@@ -1,0 +1,677 @@
+"""Sums by group of what a study rests on: they add up over parts of a corpus.
+
+Almost every figure is a function of totals by group. Those of a part of the
+clips take some megabytes, whatever the number of clips, and the sum of the
+parts' is that of all clips; so shards can be judged on many machines. Signals
+that rank clips are kept on a grid.
+
+Beyond `MOST_GROUPS` groups, whole groups are put together into so many bundles,
+by a hash of their names. Figures stay as they are; standard errors over bundles
+are as unbiased as over groups, and their own error is some 3 %.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from empathy import errors, files, progress
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import (
+  agreement,
+  ambiguity,
+  controls,
+  disagreement,
+  halves,
+  streaming,
+  views,
+)
+from empathy.evaluation import predictions as predictions_lib
+
+SCHEMA = 1
+MOST_GROUPS = 512
+# Places of a signal's grid, and of confidence's within a predicted class.
+NUM_PLACES = 1024
+NUM_STRATA = 512
+# Clips with more votes than this count as having so many.
+MOST_VOTES = 255
+_INFO = ('name', 'classes', 'modalities', 'conditions', 'license', 'source')
+
+
+@dataclasses.dataclass
+class Tally:
+  """Sums over the clips of a part of a corpus.
+
+  Attributes:
+    info: the content of `corpus.json`.
+    members: the seeds of each view.
+    has_votes: whether the corpus has votes.
+    num_rows: of the predictions.
+    shards: the first and last id and the number of clips of each part.
+    groups: (G,) str, in order: the groups' names, or those of bundles.
+    hashes: (H,) uint64, in order, one for each true group.
+    sums: by name, (G, ...) float64.
+  """
+
+  info: dict[str, Any]
+  members: dict[str, list[int]]
+  has_votes: bool
+  num_rows: int
+  shards: list[tuple[str, str, int]]
+  groups: np.ndarray
+  hashes: np.ndarray
+  sums: dict[str, np.ndarray]
+
+  @property
+  def num_clips(self) -> int:
+    """Clips of all parts."""
+    return sum(number for *_, number in self.shards)
+
+  @property
+  def bundled(self) -> bool:
+    """Whether groups were put together."""
+    return len(self.hashes) > len(self.groups)
+
+
+def tally(corpus: pathlib.Path, predictions: pathlib.Path) -> Tally:
+  """Reads a corpus and its predictions in one pass.
+
+  Args:
+    corpus: the corpus folder.
+    predictions: a Parquet table, in the order of `clips.csv`.
+
+  Raises:
+    InputError: something is missing, wrong or out of order.
+  """
+  info = corpus_lib.read_info(corpus / 'corpus.json')
+  empty = np.empty(0, np.str_)
+  bare = corpus_lib.Corpus(info, empty, empty, np.empty(0, np.int32))
+  members, num_rows = streaming.members(predictions, bare)
+  found, first, last = None, '', ''
+  with progress.Progress('judging', num_rows, 'row') as bar:
+    for clips, rows in streaming.batches(corpus, predictions, members):
+      part = of_batch(clips, rows)
+      first, last = first or str(clips.ids[0]), str(clips.ids[-1])
+      found = part if found is None else _added(found, part)
+      bar.advance(rows.num_rows)
+  if found is None:
+    raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
+  found.shards = [(first, last, found.num_clips)]
+  return found
+
+
+def of_batch(
+  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
+) -> Tally:
+  """The sums over some clips, with predictions by all members."""
+  names, group = np.unique(corpus.groups, return_inverse=True)
+  hashes = np.array([_hash(name) for name in names.tolist()], np.uint64)
+  if len(names) > MOST_GROUPS:
+    place = (hashes % np.uint64(MOST_GROUPS)).astype(np.int64)
+    names, group = _bundles(), place[group]
+  sums = _Sums(group, len(names))
+  full = corpus_lib.view_name(corpus.modalities)
+  labelled = corpus.labels != corpus_lib.UNLABELLED
+  sums.add('data/clips', np.ones(len(group)))
+  sums.count('data/labels', corpus.labels, len(corpus.classes))
+  _add_judged(sums, corpus, predictions)
+  for view in predictions.views:
+    _add_view(sums, corpus, predictions, view, labelled)
+  signals = {}
+  if full in predictions.views:
+    for view in predictions.views:
+      if view != full:
+        _add_pair(sums, corpus, predictions, full, view, labelled)
+    singles = [v for v in predictions.views if '+' not in v and v != full]
+    if singles:
+      union = np.any(
+        [predictions_lib.common(predictions, (full, v)) for v in singles],
+        axis=0,
+      )
+      sums.add('paired/union', union & labelled)
+    signals = disagreement.signals(predictions, full)
+    _add_diagnosis(sums, corpus, predictions, full, signals, labelled)
+  if corpus.votes is not None:
+    _add_humans(sums, corpus, labelled)
+    if ambiguity.ANY in signals:
+      _add_ambiguity(sums, corpus, predictions, full, signals)
+  return Tally(
+    dict(corpus.info),
+    {view: predictions.seeds[view].tolist() for view in predictions.views},
+    corpus.votes is not None,
+    predictions.num_rows,
+    [('', '', len(group))],
+    names,
+    np.unique(hashes),
+    sums.found,
+  )
+
+
+def merge(tallies: Sequence[Tally]) -> Tally:
+  """The tally of all clips of several parts.
+
+  Raises:
+    InputError: two parts are of different corpora or members, or the same.
+  """
+  found = tallies[0]
+  seen = {shard: 1 for shard in found.shards}
+  for number, other in enumerate(tallies[1:], 2):
+    where = f'tally {number} of {len(tallies)}'
+    for key in ('name', 'classes', 'modalities', 'conditions', 'ordered'):
+      if found.info.get(key) != other.info.get(key):
+        raise errors.InputError(
+          f'{where}: its corpus has {key} {other.info.get(key)!r}; the first '
+          f'has {found.info.get(key)!r}'
+        )
+    if found.members != other.members or found.has_votes != other.has_votes:
+      raise errors.InputError(
+        f'{where}: has other views or seeds than the first, or votes where it '
+        f'has none: {_told(other)}; the first has {_told(found)}'
+      )
+    for shard in other.shards:
+      if shard in seen:
+        raise errors.InputError(
+          f'{where}: the clips {shard[0]!r} to {shard[1]!r} are in tally '
+          f'{seen[shard]} already'
+        )
+      seen[shard] = number
+    found = _added(found, other)
+  return dataclasses.replace(found, shards=sorted(seen))
+
+
+def write(found: Tally, path: pathlib.Path) -> None:
+  """Writes a tally as an `.npz` file of plain arrays, whole or not at all."""
+  head = {
+    'schema': SCHEMA,
+    'info': found.info,
+    'members': found.members,
+    'has_votes': found.has_votes,
+    'num_rows': found.num_rows,
+    'shards': found.shards,
+  }
+  with files.replacing(path) as temporary, open(temporary, 'wb') as file:
+    np.savez_compressed(
+      file,
+      tally=np.array(json.dumps(head, ensure_ascii=False)),
+      groups=found.groups.astype(np.str_),
+      hashes=found.hashes,
+      **{f'sums/{name}': array for name, array in found.sums.items()},
+    )
+
+
+def read(path: pathlib.Path) -> Tally:
+  """Reads a tally.
+
+  Raises:
+    InputError: the file is missing, damaged or of another version.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      arrays = {name: archive[name] for name in archive.files}
+    head = json.loads(str(arrays['tally']))
+    if head['schema'] != SCHEMA:
+      raise errors.InputError(
+        f'{path}: expected a tally of schema {SCHEMA}, got {head["schema"]}'
+      )
+    return Tally(
+      head['info'],
+      head['members'],
+      head['has_votes'],
+      head['num_rows'],
+      [tuple(shard) for shard in head['shards']],
+      arrays['groups'],
+      arrays['hashes'],
+      {
+        name.removeprefix('sums/'): array
+        for name, array in arrays.items()
+        if name.startswith('sums/')
+      },
+    )
+  except FileNotFoundError:
+    raise errors.InputError(f'{path}: no such file') from None
+  except (
+    AttributeError,
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+  ) as error:
+    raise errors.InputError(
+      f'{path}: is not a whole tally: {str(error).splitlines()[0]}'
+    ) from None
+
+
+def grid(values: np.ndarray, most: float, num_places: int) -> np.ndarray:
+  """Places of values from 0 to `most`, finer where they are small.
+
+  Args:
+    values: (...) float64.
+    most: the largest that there can be.
+    num_places: of the grid.
+
+  Returns:
+    (...) int64, from 0; the fourth root of values is parted evenly, so that the
+    doubts of a sure model, which crowd near 0, stay apart.
+  """
+  root = np.maximum(np.nan_to_num(values) / most, 0) ** 0.25
+  return np.minimum((root * num_places).astype(np.int64), num_places - 1)
+
+
+def most(signal: str, num_classes: int, num_views: int) -> float:
+  """The largest value that a signal can have."""
+  if signal == 'num_unimodal_labels':
+    return float(min(num_classes, num_views) + 1)
+  if signal in ('entropy', 'unimodal_jsd', 'seed_mutual_information'):
+    return float(np.log(num_classes))
+  if signal.endswith('_jsd'):
+    return float(np.log(2))
+  return 1.0
+
+
+class _Sums:
+  """Adds up by group what it is given for each clip."""
+
+  def __init__(self, group: np.ndarray, num_groups: int):
+    self._group, self._num_groups = group, num_groups
+    self.found: dict[str, np.ndarray] = {}
+
+  def add(self, name: str, columns: np.ndarray) -> None:
+    """Sums (G, ...) of (n, ...) numbers, (G, 1) of (n,); NaN counts as 0."""
+    columns = np.nan_to_num(np.asarray(columns, np.float64))
+    if columns.ndim == 1:
+      columns = columns[:, None]
+    flat = columns.reshape(len(columns), -1)
+    sums = [
+      np.bincount(self._group, column, self._num_groups) for column in flat.T
+    ]
+    self.found[name] = np.stack(sums, axis=1).reshape(-1, *columns.shape[1:])
+
+  def count(
+    self,
+    name: str,
+    cell: np.ndarray,
+    shape: int | tuple[int, ...],
+    amount: np.ndarray | None = None,
+  ) -> None:
+    """Sums by cell of (..., n), negative where there is none."""
+    size = int(np.prod(shape))
+    there = cell >= 0
+    index = np.broadcast_to(self._group, cell.shape)[there] * size + cell[there]
+    amount = None if amount is None else np.broadcast_to(amount, cell.shape)
+    sums = np.bincount(
+      index,
+      None if amount is None else amount[there],
+      self._num_groups * size,
+    ).astype(np.float64)
+    shape = (shape,) if isinstance(shape, int) else shape
+    self.found[name] = sums.reshape(self._num_groups, *shape)
+
+
+def _add_judged(sums, corpus, predictions) -> None:
+  """Adds what was held out, by fold and label, by one member for all."""
+  folds = np.concatenate([predictions.folds[v] for v in predictions.views])
+  own = folds.max(axis=0)
+  sums.add('data/judged', own >= 0)
+  apart = folds != own
+  sums.add('data/held_out_by_some', apart.any(axis=0))
+  sums.add('data/folds_differ', (apart & (folds >= 0)).any(axis=0))
+  num_folds = max(int(own.max()), 0) + 1
+  sums.count('data/folds', own, num_folds)
+  num_classes = len(corpus.classes)
+  cell = np.where(corpus.labels >= 0, own * num_classes + corpus.labels, -1)
+  cell = np.where(own >= 0, cell, -1)
+  sums.count('data/fold_labels', cell, (num_folds, num_classes))
+
+
+def _add_view(sums, corpus, predictions, view, labelled) -> None:
+  """Adds what `views` says of one view."""
+  chosen = labelled & views.labelled(corpus, predictions, view)
+  labels = np.where(labelled, corpus.labels, 0)
+  probabilities = np.where(
+    chosen[:, None], predictions.probabilities[view], np.nan
+  )
+  correct = views.correctness(probabilities, labels)
+  nll, brier = views.losses(probabilities, labels)
+  there = ~np.isnan(correct)
+  prefix = f'views/{view}'
+  parts = np.stack([there, correct, nll, brier], axis=-1)
+  sums.add(f'{prefix}/members', parts.swapaxes(0, 1))
+  mean = predictions_lib.mean_over_seeds(probabilities)
+  right = views.correctness(mean[None], labels)[0]
+  sums.add(f'{prefix}/ensemble', np.stack([right, chosen], axis=1))
+  sums.count(
+    f'{prefix}/support', np.where(chosen, labels, -1), len(corpus.classes)
+  )
+  predicted = predictions_lib.predicted_class(probabilities)
+  true = np.where(there, labels, -1)
+  cell = np.stack(
+    [np.where(predicted == true, predicted, -1), predicted, true], axis=1
+  )
+  shape = (len(predicted), 3, len(corpus.classes))
+  first = shape[2] * np.arange(shape[0] * 3).reshape(-1, 3, 1)
+  sums.count(f'{prefix}/f1', np.where(cell >= 0, cell + first, -1), shape)
+  folds = np.where(there, predictions.folds[view], -1)
+  num_folds = max(int(folds.max()), 0) + 1
+  first = num_folds * np.arange(len(folds))[:, None]
+  cell = np.where(there, folds + first, -1)
+  shape = (len(folds), num_folds)
+  sums.count(f'{prefix}/folds', cell, shape)
+  sums.count(f'{prefix}/fold_hits', cell, shape, np.nan_to_num(correct))
+  confidence = np.nan_to_num(probabilities.max(axis=-1))
+  first = views.NUM_BINS * np.arange(len(folds))[:, None]
+  cell = np.where(there, views.bin_of(confidence) + first, -1)
+  for name, amount in (
+    ('count', None),
+    ('confidence', confidence),
+    ('right', np.nan_to_num(correct)),
+    ('variance', confidence * (1 - confidence)),
+  ):
+    sums.count(
+      f'{prefix}/bins/{name}', cell, (len(folds), views.NUM_BINS), amount
+    )
+
+
+def _add_pair(sums, corpus, predictions, full, view, labelled) -> None:
+  """Adds what `views` and `disagreement` say of a view and the full one."""
+  chosen = predictions_lib.common(predictions, (full, view))
+  ours, fulls = (
+    predictions_lib.predicted_class(predictions.probabilities[name])
+    for name in (view, full)
+  )
+  prefix = f'pairs/{view}'
+  sums.add(f'{prefix}/clips', chosen)
+  for name, one, other in (
+    ('apart', ours, fulls),
+    ('own', ours, ours),
+    ('full', fulls, fulls),
+  ):
+    apart = disagreement.mismatches(one, other) & chosen
+    sums.add(f'{prefix}/{name}', np.moveaxis(apart, -1, 0))
+  num_classes = len(corpus.classes)
+  for name, labels in (('own_labels', ours), ('full_labels', fulls)):
+    first = num_classes * np.arange(len(labels))[:, None]
+    sums.count(
+      f'{prefix}/{name}',
+      np.where(chosen, labels + first, -1),
+      (len(labels), num_classes),
+    )
+  chosen = chosen & labelled
+  right, full_right = (
+    (labels == corpus.labels) & chosen for labels in (ours, fulls)
+  )
+  sums.add(f'{prefix}/labelled', chosen)
+  sums.add(f'{prefix}/right', right.T)
+  sums.add(f'{prefix}/full_right', full_right.T)
+  both = right[:, None] & full_right[None]
+  sums.add(f'{prefix}/both_right', np.moveaxis(both, -1, 0))
+
+
+def _strata(mean: np.ndarray) -> np.ndarray:
+  """Predicted class x place of doubt of (..., n, C): (..., n), -1 if none."""
+  predicted = predictions_lib.predicted_class(mean)
+  doubt = 1 - np.nan_to_num(mean.max(axis=-1))
+  place = predicted * NUM_STRATA + grid(doubt, 1.0, NUM_STRATA)
+  return np.where(predicted >= 0, place, -1)
+
+
+def _add_strata(sums, name, differ, values, stratum, num_classes) -> None:
+  """Adds values and clips by stratum and side, of variants (A, n).
+
+  (G, A, 2, C x NUM_STRATA, 2): sums and counts; differ not, and differ.
+  """
+  size = num_classes * NUM_STRATA
+  cell = stratum * 2 + differ
+  variant = 2 * size * np.arange(len(cell))[:, None]
+  there = (stratum >= 0) & ~np.isnan(values)
+  cell = np.where(there, cell + 2 * variant, -1)
+  shape = (len(cell), 2, size, 2)
+  sums.count(name, cell, shape, np.nan_to_num(values))
+  total = sums.found.pop(name)
+  sums.count(name, np.where(there, cell + 2 * size, -1), shape)
+  sums.found[name] += total
+
+
+def _add_grid(sums, name, signal, hit, chosen, top) -> None:
+  """Adds clips by place of the signal and kind: (G, NUM_PLACES, 2)."""
+  cell = grid(signal, top, NUM_PLACES) * 2 + hit
+  sums.count(name, np.where(chosen, cell, -1), (NUM_PLACES, 2))
+
+
+def _num_singles(predictions, full) -> int:
+  return len([v for v in predictions.views if '+' not in v and v != full])
+
+
+def _add_diagnosis(sums, corpus, predictions, full, signals, labelled) -> None:
+  mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
+  predicted = predictions_lib.predicted_class(mean)
+  known = (predicted >= 0) & labelled
+  error = known & (predicted != corpus.labels)
+  sums.add('diagnosis/error', np.stack([error, known], axis=1))
+  num_classes, singles = mean.shape[1], _num_singles(predictions, full)
+  for name, signal in signals.items():
+    chosen = known & ~np.isnan(signal)
+    top = most(name, num_classes, singles)
+    _add_grid(sums, f'diagnosis/{name}', signal, error, chosen, top)
+  if ambiguity.ANY in signals:
+    differ = signals[ambiguity.ANY]
+    there = known & ~np.isnan(differ)
+    _add_strata(
+      sums,
+      'diagnosis/strata',
+      (differ > 0)[None],
+      np.where(there, error, np.nan),
+      _strata(mean)[None],
+      num_classes,
+    )
+
+
+def _add_humans(sums, corpus, labelled) -> None:
+  """Adds what the votes say by themselves."""
+  votes = {name: corpus.vote_counts(name) for name in corpus.conditions}
+  num_classes = len(corpus.classes)
+  labels = np.where(labelled, corpus.labels, 0)
+  rows = np.arange(len(labels))
+  full = corpus_lib.full_condition(corpus.conditions)
+  shares = {}
+  figures = {'observed_agreement': agreement.observed()}
+  figures |= agreement.coefficients(
+    num_classes, bool(corpus.info.get('ordered', False))
+  )
+  for name, counts in (*votes.items(), ('', corpus.vote_counts())):
+    prefix = f'humans/{name}' if name else 'all_votes'
+    total = counts.sum(axis=1)
+    voted = total > 0
+    chosen = voted & labelled
+    sums.count(
+      f'{prefix}/num_votes', np.minimum(total, MOST_VOTES), MOST_VOTES + 1
+    )
+    sums.add(f'{prefix}/votes', total)
+    same = chosen & (counts.argmax(axis=1) == corpus.labels)
+    divided = chosen & (np.count_nonzero(counts, axis=1) > 1)
+    sums.add(f'{prefix}/plurality', np.stack([chosen, same, divided], axis=1))
+    if not name:
+      continue
+    hits = np.where(chosen, counts[rows, labels], 0)
+    sums.add(
+      f'{prefix}/accuracy',
+      np.stack([hits, np.where(chosen, total, 0), chosen], axis=1),
+    )
+    shares[name] = np.where(chosen, hits / np.maximum(total, 1), np.nan)
+    plain, mended = ambiguity.entropy(counts)
+    sums.add(f'{prefix}/entropy', np.stack([plain, mended, voted], axis=1))
+    ceiling = halves.one_vote_ceiling(counts)
+    sums.add(
+      f'{prefix}/ceiling', np.stack([ceiling, ~np.isnan(ceiling)], axis=1)
+    )
+    for figure, coefficient in figures.items():
+      enough = total >= coefficient.least
+      parts = coefficient.parts(counts.astype(np.float64))
+      sums.add(
+        f'{prefix}/{figure}',
+        np.column_stack([np.where(enough[:, None], parts, 0), enough]),
+      )
+  for name in votes:
+    if name != full:
+      gain = shares[full] - shares[name]
+      sums.add(
+        f'humans/{name}/full_minus', np.stack([gain, ~np.isnan(gain)], axis=1)
+      )
+
+
+def _add_ambiguity(sums, corpus, predictions, full, signals) -> None:
+  """Adds what the signals say of how votes differ, and two controls.
+
+  Of the full condition, and of all votes together: which of them speaks for the
+  clips is known when all clips are.
+  """
+  condition = corpus_lib.full_condition(corpus.conditions)
+  _add_ambiguity_of(
+    sums, 'ambiguity', corpus.vote_counts(condition), predictions, full, signals
+  )
+
+
+def _add_ambiguity_of(sums, prefix, votes, predictions, full, signals) -> None:
+  uncertainty, contested = ambiguity.gs(votes), ambiguity.contested(votes)
+  members = predictions.probabilities[full]
+  mean = predictions_lib.mean_over_seeds(members)
+  num_classes, singles = mean.shape[1], _num_singles(predictions, full)
+  stratum = _strata(mean)
+  for name, signal in signals.items():
+    known = ~np.isnan(uncertainty + signal)
+    top = most(name, num_classes, singles)
+    _add_grid(sums, f'{prefix}/{name}/grid', signal, contested, known, top)
+    if not name.endswith('_disagreement'):
+      continue
+    differ = (signal > 0) & known
+    values = np.where(known, uncertainty, np.nan)
+    sums.add(f'{prefix}/{name}/sides', _sides(differ, values))
+    _add_strata(
+      sums,
+      f'{prefix}/{name}/strata',
+      differ[None],
+      values,
+      stratum[None],
+      num_classes,
+    )
+  known = ~np.isnan(uncertainty + signals[ambiguity.ANY])
+  values = np.where(known, uncertainty, np.nan)
+  others = np.stack(
+    [
+      signals[f'{v}_disagreement']
+      for v in predictions.views
+      if '+' not in v and v != full
+    ]
+  )
+  number = np.nansum(others, axis=0).astype(np.int64)
+  shape = len(others) + 1
+  cell = np.where(known, number, -1)
+  sums.count(f'{prefix}/by_number', cell, shape)
+  sums.count(f'{prefix}/gs_by_number', cell, shape, np.nan_to_num(values))
+  predicted = np.where(known, predictions_lib.predicted_class(mean), -1)
+  sums.count(f'{prefix}/control/clips', predicted, num_classes)
+  sums.count(
+    f'{prefix}/control/gs', predicted, num_classes, np.nan_to_num(values)
+  )
+  every = known & ~np.isnan(members[..., 0]).any(axis=0)
+  if len(members) < 2:
+    return
+  held_out, references = controls.seed(
+    np.where(every[:, None], members, 1 / num_classes), singles
+  )
+  values = np.where(every, values, np.nan)
+  share = held_out.mean(axis=0)
+  sums.add(f'{prefix}/control/seed/sides', _sides(share * every, values))
+  _add_strata(
+    sums,
+    f'{prefix}/control/seed/strata',
+    held_out,
+    values,
+    _strata(references),
+    num_classes,
+  )
+
+
+def _sides(differ: np.ndarray, values: np.ndarray) -> np.ndarray:
+  """Values and clips that differ, and that do not: (n, 2, 2)."""
+  there = ~np.isnan(values)
+  values = np.nan_to_num(values)
+  rest = there.astype(np.float64) - differ
+  return np.stack(
+    [
+      np.stack([values * differ, differ], axis=-1),
+      np.stack([values * rest, rest], axis=-1),
+    ],
+    axis=1,
+  )
+
+
+def _hash(name: str) -> int:
+  digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+  return int.from_bytes(digest, 'little')
+
+
+def _bundles() -> np.ndarray:
+  return np.array([f'bundle {i:03d}' for i in range(MOST_GROUPS)])
+
+
+def _bundled(found: Tally) -> Tally:
+  """The tally with its groups put together."""
+  if found.bundled:
+    return found
+  place = [_hash(name) % MOST_GROUPS for name in found.groups.tolist()]
+  sums = {}
+  for name, array in found.sums.items():
+    sums[name] = np.zeros((MOST_GROUPS, *array.shape[1:]))
+    np.add.at(sums[name], place, array)
+  return dataclasses.replace(found, groups=_bundles(), sums=sums)
+
+
+def _added(first: Tally, second: Tally) -> Tally:
+  """The sum of two tallies of different clips."""
+  hashes = np.union1d(first.hashes, second.hashes)
+  if len(hashes) > MOST_GROUPS:
+    first, second = _bundled(first), _bundled(second)
+  groups = np.union1d(first.groups, second.groups)
+  sums = {}
+  for name in {**first.sums, **second.sums}:
+    parts = [
+      (one.groups, one.sums[name])
+      for one in (first, second)
+      if name in one.sums
+    ]
+    # Folds may be more in one part than in the other.
+    shape = np.max([array.shape[1:] for _, array in parts], axis=0)
+    total = np.zeros((len(groups), *shape))
+    for names, array in parts:
+      inside = tuple(slice(0, size) for size in array.shape[1:])
+      rows = np.searchsorted(groups, names)
+      if len(rows) == len(groups):
+        total[(slice(None), *inside)] += array
+      else:
+        total[(rows, *inside)] += array
+    sums[name] = total
+  return dataclasses.replace(
+    first,
+    num_rows=first.num_rows + second.num_rows,
+    shards=[
+      ('', '', first.num_clips + second.num_clips),
+    ],
+    groups=groups,
+    hashes=hashes,
+    sums=sums,
+  )
+
+
+def _told(found: Tally) -> str:
+  return ', '.join(
+    f'{view} (seeds {" ".join(map(str, seeds))})'
+    for view, seeds in found.members.items()
+  ) + (', with votes' if found.has_votes else ', without votes')

@@ -1,0 +1,276 @@
+"""Two studies compared: equal to a computation on the raw predictions."""
+
+import dataclasses
+import json
+import pathlib
+import re
+
+import made
+import numpy as np
+import pytest
+
+from empathy import errors
+from empathy.evaluation import (
+  agreement,
+  ambiguity,
+  comparison,
+  comparison_report,
+  ranking,
+  report,
+  resampling,
+  views,
+)
+from empathy.evaluation import disagreement as disagreement_lib
+from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import study as study_lib
+
+FULL = 'text+audio'
+
+
+def _write(corpus, predictions, folder):
+  study = study_lib.build(corpus, predictions)
+  study_lib.write(study, folder, report.render(study))
+  return comparison.read(folder)
+
+
+@pytest.fixture(scope='module', name='inputs')
+def _inputs():
+  corpus, first = made.study_input(240, 14, 2)
+  random = np.random.default_rng(5)
+  second = {
+    view: made.softmax(np.log(p) + random.normal(0.0, 1.8, p.shape))
+    for view, p in first.probabilities.items()
+  }
+  return corpus, first, made.predictions(second, folds=first.folds[FULL][0])
+
+
+@pytest.fixture(scope='module', name='found')
+def _found(inputs, tmp_path_factory):
+  corpus, first, second = inputs
+  folder = tmp_path_factory.mktemp('studies')
+  a = _write(corpus, first, folder / 'a')
+  b = _write(corpus, second, folder / 'b')
+  return comparison.compare(a, b)
+
+
+def _statistics(corpus, predictions):
+  """Some of the study's statistics, on one sample for all."""
+  sample = resampling.sample(corpus.groups)
+  probabilities = predictions.probabilities[FULL]
+  mean = predictions_lib.mean_over_seeds(probabilities)
+  votes = ambiguity.speaking_votes(corpus)[0]
+  signals = disagreement_lib.signals(predictions, FULL)
+  accuracy, variance = views.mean_over_seeds(
+    sample, views.correctness(probabilities, corpus.labels)
+  )
+  error = predictions_lib.predicted_class(mean) != corpus.labels
+  return sample, {
+    f'views.{FULL}.accuracy': (accuracy, variance),
+    'humans.text.alpha_nominal': (
+      agreement.coefficients(3)['alpha_nominal'].statistic(
+        sample, corpus.vote_counts('text')
+      ),
+      0.0,
+    ),
+    'diagnosis.one_minus_confidence.auroc_error': (
+      ranking.auroc(sample, signals['one_minus_confidence'], error),
+      0.0,
+    ),
+    'ambiguity.any_disagreement.adjusted': (
+      ambiguity.adjusted_difference(
+        sample,
+        signals['any_disagreement'] > 0,
+        ambiguity.gs(votes),
+        ambiguity.strata(mean),
+      ),
+      0.0,
+    ),
+  }
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    f'views.{FULL}.accuracy',
+    'diagnosis.one_minus_confidence.auroc_error',
+    'ambiguity.any_disagreement.adjusted',
+  ],
+)
+def test_a_difference_is_that_of_the_raw_predictions(inputs, found, name):
+  corpus, first, second = inputs
+  sample, one = _statistics(corpus, first)
+  _, other = _statistics(corpus, second)
+  direct = resampling.studentise(
+    sample,
+    resampling.minus(other[name][0], one[name][0]),
+    seed_variance=other[name][1] + one[name][1],
+  )
+  pair = found.statistics[name]
+  assert pair.difference.estimate == pytest.approx(direct.value, abs=1e-12)
+  influence = pair.difference.influence
+  num_groups = len(influence.groups)
+  error = np.sqrt(
+    num_groups / (num_groups - 1) * influence.slope @ influence.slope
+    + influence.seed_variance
+  )
+  assert error == pytest.approx(direct.error, abs=1e-10)
+  # The interval of the derivative is close to that of the figure itself.
+  low, high = direct.interval(direct.quantile)
+  width = pair.difference.high - pair.difference.low
+  assert 0.95 * (high - low) < width < 1.3 * (high - low)
+  assert pair.difference.method.startswith('paired by group, studentised')
+
+
+def test_alpha_of_other_votes_is_paired_by_group(inputs, tmp_path):
+  corpus, first, _ = inputs
+  random = np.random.default_rng(3)
+  # The same corpus to its name and clips; votes that somebody cast anew.
+  votes = {
+    name: random.multinomial(6, (corpus.vote_counts(name) + 1) / 9)
+    for name in corpus.conditions
+  }
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  other = made.corpus(groups, corpus.labels, corpus.classes, votes=votes)
+  a, b = (
+    _write(one, first, tmp_path / name)
+    for name, one in (('a', corpus), ('b', other))
+  )
+  with pytest.raises(errors.InputError, match='clips, groups, labels or votes'):
+    comparison.compare(a, b)
+  b = dataclasses.replace(b, info={**b.info, 'content': None})
+  pair = comparison.compare(a, b).statistics['humans.text.alpha_nominal']
+  sample, one = _statistics(corpus, first)
+  _, two = _statistics(other, first)
+  name = 'humans.text.alpha_nominal'
+  direct = resampling.studentise(
+    sample, resampling.minus(two[name][0], one[name][0])
+  )
+  slope = pair.difference.influence.slope
+  error = np.sqrt(len(slope) / (len(slope) - 1) * slope @ slope)
+  assert error == pytest.approx(direct.error, abs=1e-10)
+  assert pair.difference.estimate == pytest.approx(direct.value, abs=1e-12)
+
+
+def test_pairing_is_tighter_than_two_intervals(found):
+  pair = found.statistics[f'views.{FULL}.accuracy']
+  apart = np.hypot(pair.a.high - pair.a.low, pair.b.high - pair.b.low)
+  assert pair.difference.high - pair.difference.low < apart
+
+
+def test_the_same_figures_have_no_interval(found, inputs):
+  pair = found.statistics['humans.text.accuracy']
+  assert pair.difference.estimate == 0
+  assert pair.difference.low is None
+  assert 'the same figure in both' in pair.difference.method
+
+
+def test_figures_of_other_groups_are_not_paired(found):
+  name = f'views.{FULL}.accuracy'
+  one = found.b.statistics[name]
+  moved = dataclasses.replace(
+    one,
+    influence=dataclasses.replace(
+      one.influence,
+      groups=np.char.add('bundle ', one.influence.groups),
+    ),
+  )
+  other = dataclasses.replace(
+    found.b, statistics={**found.b.statistics, name: moved}
+  )
+  pair = comparison.compare(found.a, other).statistics[name]
+  assert pair.difference.low is None
+  assert 'other groups' in pair.difference.method
+
+
+def test_primaries_are_one_family(found):
+  told = [
+    found.statistics[name].difference
+    for name in found.primaries.values()
+    if found.statistics[name].difference.p is not None
+  ]
+  assert len(told) > 2
+  assert [one.p_adjusted for one in told] == resampling.holm(
+    [one.p for one in told]
+  )
+
+
+def test_what_one_study_lacks_is_named(inputs, found, tmp_path):
+  corpus, first, _ = inputs
+  alone = made.predictions({FULL: first.probabilities[FULL]})
+  b = _write(corpus, alone, tmp_path / 'b')
+  lacking = comparison.compare(found.a, b)
+  name = 'views.full_minus_text.accuracy'
+  assert name not in lacking.statistics
+  assert lacking.skipped[name].startswith(f'Only {found.a.folder} has it.')
+  assert (
+    'no view beside' in lacking.skipped['disagreement.text_vs_full.rate']
+    or lacking.skipped['disagreement.text_vs_full.rate']
+  )
+  assert 'question 2' in lacking.skipped
+
+
+def test_studies_of_other_corpora_are_refused(found, tmp_path):
+  for key, value, says in (
+    ('corpus', 'another', 'different corpora'),
+    ('num_clips', 3, 'different numbers of clips'),
+    ('num_groups', 3, 'different numbers of groups'),
+    ('content', 'x', 'clips, groups, labels or votes'),
+  ):
+    other = dataclasses.replace(found.b, info={**found.b.info, key: value})
+    with pytest.raises(errors.InputError, match=says):
+      comparison.compare(found.a, other)
+
+
+@pytest.mark.parametrize(
+  ('name', 'content', 'says'),
+  [
+    ('study.json', '{', 'is not JSON'),
+    ('study.json', '{"schema": 1}', 'is not a whole study'),
+    ('study.json', '{"schema": 7}', 'expected a study of schema 1'),
+    ('study.json', None, 'expected the folder of a study'),
+    ('influence.npz', 'x', 'is not a whole file of influences'),
+    ('influence.npz', None, 'evaluate again'),
+  ],
+)
+def test_damaged_studies_are_one_error(found, tmp_path, name, content, says):
+  for file in ('study.json', 'influence.npz'):
+    data = (found.a.folder / file).read_bytes()
+    (tmp_path / file).write_bytes(data)
+  if content is None:
+    (tmp_path / name).unlink()
+  else:
+    (tmp_path / name).write_text(content)
+  with pytest.raises(errors.InputError, match=says):
+    comparison.read(tmp_path)
+
+
+def test_the_folder_holds_all(found, tmp_path):
+  output = tmp_path / 'out'
+  comparison.write(found, output, comparison_report.render(found))
+  assert {path.name for path in output.iterdir()} == set(comparison.FILES)
+  told = json.loads((output / 'comparison.json').read_text())
+  assert set(told['statistics']) == set(found.statistics)
+  one = told['statistics'][f'views.{FULL}.accuracy']
+  assert one['difference']['estimate'] == pytest.approx(one['b'] - one['a'])
+  lines = (output / 'tables/views.csv').read_text().splitlines()
+  assert lines[0].startswith('statistic,a,b,b_minus_a,low,high')
+  comparison.write(found, output, 'again')
+  (output / 'mine.txt').write_text('')
+  with pytest.raises(errors.InputError, match='other things than a compar'):
+    comparison.check_output(output)
+  with pytest.raises(errors.InputError, match='other things than a study'):
+    study_lib.check_output(pathlib.Path(output))
+
+
+def test_the_report_says_no_more_than_the_intervals(found):
+  page = comparison_report.render(found)
+  text = re.sub(r'<[^>]+>', '', page)
+  pair = found.statistics[f'views.{FULL}.accuracy']
+  assert pair.difference.high < 0
+  assert 'lower in B by' in text
+  assert 'nan' not in text.lower().split()
+  evil = dataclasses.replace(
+    found.a, folder=pathlib.Path('<script>alert(1)</script>')
+  )
+  page = comparison_report.render(dataclasses.replace(found, a=evil))
+  assert '<script>' not in page

@@ -1,0 +1,128 @@
+"""Distances of probabilities from votes against SciPy and scikit-learn."""
+
+import made
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.spatial import distance
+from sklearn import metrics
+
+from empathy.evaluation import resampling, soft_scores
+
+
+def _distributions(seed, n=20, num_classes=4):
+  random = np.random.default_rng(seed)
+  model = random.dirichlet(np.ones(num_classes), n)
+  votes = random.multinomial(5, random.dirichlet(np.ones(num_classes), n))
+  return model, votes / 5
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_distances_are_those_of_other_tools(seed):
+  model, humans = _distributions(seed)
+  cross = soft_scores.cross_entropy(model, humans)
+  jensen = soft_scores.jensen_shannon(model, humans)
+  walked = soft_scores.wasserstein(model, humans)
+  classes = np.arange(4)
+  for place, (p, q) in enumerate(zip(model, humans, strict=True)):
+    loss = metrics.log_loss(
+      classes, np.tile(p, (4, 1)), sample_weight=q, labels=classes
+    )
+    assert cross[place] == pytest.approx(loss, rel=1e-10)
+    assert jensen[place] == pytest.approx(
+      distance.jensenshannon(p, q), abs=1e-10
+    )
+    assert walked[place] == pytest.approx(
+      stats.wasserstein_distance(classes, classes, p, q), abs=1e-10
+    )
+  np.testing.assert_allclose(
+    soft_scores.manhattan(model, humans),
+    [distance.cityblock(p, q) for p, q in zip(model, humans, strict=True)],
+    atol=1e-12,
+  )
+
+
+def test_certain_and_wrong_is_far_but_finite():
+  model, humans = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+  assert soft_scores.cross_entropy(model, humans)[0] == pytest.approx(
+    15 * np.log(10)
+  )
+  assert soft_scores.jensen_shannon(model, humans)[0] == pytest.approx(
+    np.sqrt(np.log(2))
+  )
+  assert soft_scores.manhattan(model, humans)[0] == 2
+  assert soft_scores.wasserstein(model, humans)[0] == 1
+
+
+def _correlated(seed=0, n=60, num_groups=9):
+  random = np.random.default_rng(seed)
+  first = random.random(n) + 5
+  second = first + random.normal(0, 0.4, n)
+  return resampling.sample(np.arange(n) % num_groups), first, second
+
+
+def test_the_correlation_is_pearsons_and_has_its_slope():
+  sample, first, second = _correlated()
+  statistic = soft_scores.correlation(sample, first, second)
+  random = np.random.default_rng(1)
+  weights = random.integers(0, 4, (3, sample.num_groups)).astype(float)
+  values, slopes = statistic(weights)
+  for row, value in zip(weights, values, strict=True):
+    copies = row[sample.group].astype(int)
+    drawn = [np.repeat(x, copies) for x in (first, second)]
+    assert value == pytest.approx(np.corrcoef(*drawn)[0, 1], abs=1e-10)
+  step = 1e-5 * np.eye(sample.num_groups)
+  for row, slope in zip(weights, slopes, strict=True):
+    up, down = statistic(row + step)[0], statistic(row - step)[0]
+    np.testing.assert_allclose(slope, (up - down) / 2e-5, atol=1e-7)
+
+
+def test_the_correlation_with_a_constant_is_undefined():
+  sample, first, _ = _correlated()
+  statistic = soft_scores.correlation(sample, first, np.full(60, 0.3))
+  assert np.isnan(statistic(np.ones((1, 9)))[0][0])
+
+
+def test_every_view_has_its_row():
+  corpus, predictions = made.study_input()
+  corpus.info['ordered'] = True
+  found = soft_scores.soft_scores(corpus, predictions)
+  votes = corpus.vote_counts('text+audio')
+  humans = votes / votes.sum(axis=1, keepdims=True)
+  model = predictions.probabilities['text'].mean(axis=0)
+  expected = {
+    'human_manhattan': np.abs(model - humans).sum(axis=1).mean(),
+    'human_entropy_correlation': np.corrcoef(
+      stats.entropy(model, axis=1), stats.entropy(humans, axis=1)
+    )[0, 1],
+    'human_wasserstein': np.mean(
+      [
+        stats.wasserstein_distance(range(3), range(3), p, q)
+        for p, q in zip(model, humans, strict=True)
+      ]
+    ),
+  }
+  for name, value in expected.items():
+    one = found.statistics[f'views.text.{name}']
+    assert one.estimate == pytest.approx(value, abs=1e-10)
+    assert one.low < value < one.high
+  rows = found.tables['soft_scores']
+  assert [row['view'] for row in rows] == ['text', 'audio', 'text+audio']
+  assert {row['num_clips'] for row in rows} == {120}
+
+
+def test_what_is_missing_is_said():
+  corpus, predictions = made.study_input()
+  found = soft_scores.soft_scores(corpus, predictions)
+  assert 'not ordered' in found.skipped['views.human_wasserstein']
+  assert 'views.text.human_wasserstein' not in found.statistics
+  corpus, predictions = made.study_input(votes=1)
+  found = soft_scores.soft_scores(corpus, predictions)
+  assert 'two votes' in found.skipped['views.text.human_cross_entropy']
+  assert not found.tables
+  silent = made.corpus(range(120), corpus.labels, corpus.classes)
+  found = soft_scores.soft_scores(silent, predictions)
+  assert found.skipped == {'soft_scores': 'The corpus has no votes.'}

@@ -1,0 +1,370 @@
+"""A study of sums is the study of the clips, whole or in parts."""
+
+import dataclasses
+import json
+import re
+
+import made
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from empathy import errors
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import (
+  report,
+  streaming,
+  tallied,
+  tallies,
+)
+from empathy.evaluation import study as study_lib
+
+# What rests on a grid, or on the normal law in the stead of draws of labels.
+GRIDDED = re.compile(
+  r'.*(auroc|average_precision|aurc|errors_found|adjusted|ece_null|precision_m)'
+)
+
+
+def _rows(corpus, predictions):
+  """The table in the order of the clips, as it is to be streamed."""
+  table = made.table(corpus, predictions)
+  place = {clip: i for i, clip in enumerate(corpus.ids.tolist())}
+  order = np.argsort(
+    [place[clip] for clip in table['id'].to_pylist()], kind='stable'
+  )
+  return table.take(pa.array(order))
+
+
+def _part(corpus, chosen):
+  """Some clips of a corpus, with their votes."""
+  place = np.cumsum(chosen) - 1
+  votes = corpus.votes
+  own = chosen[votes.clip]
+  return dataclasses.replace(
+    corpus,
+    ids=corpus.ids[chosen],
+    groups=corpus.groups[chosen],
+    labels=corpus.labels[chosen],
+    votes=corpus_lib.Votes(
+      place[votes.clip[own]].astype(np.int32),
+      *(
+        getattr(votes, name)[own]
+        for name in ('condition', 'annotator', 'label', 'count')
+      ),
+    ),
+  )
+
+
+def _write(corpus, table, folder):
+  votes = corpus.votes
+  order = np.argsort(votes.clip, kind='stable')
+  corpus = dataclasses.replace(
+    corpus,
+    votes=corpus_lib.Votes(
+      *(
+        getattr(votes, field.name)[order] for field in dataclasses.fields(votes)
+      )
+    ),
+  )
+  corpus_lib.write(corpus, folder / 'corpus')
+  pq.write_table(table, folder / 'predictions.parquet', row_group_size=70)
+  return folder / 'corpus', folder / 'predictions.parquet'
+
+
+@pytest.fixture(scope='module', name='inputs')
+def _inputs(tmp_path_factory):
+  corpus, predictions = made.study_input(300, 12, 3)
+  random = np.random.default_rng(2)
+  votes = {
+    name: corpus.vote_counts(name)
+    - random.multinomial(1, np.full(3, 1 / 3), 300)
+    for name in corpus.conditions
+  }
+  votes = {name: np.maximum(counts, 0) for name, counts in votes.items()}
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  labels = np.where(random.random(300) < 0.9, corpus.labels, -1)
+  corpus = made.corpus(groups, labels, corpus.classes, votes=votes)
+  # Some clips are not predicted by all.
+  text = predictions.probabilities['text']
+  text[1, random.random(300) < 0.05] = np.nan
+  predictions = made.predictions(predictions.probabilities, folds=groups % 3)
+  paths = _write(
+    corpus, _rows(corpus, predictions), tmp_path_factory.mktemp('input')
+  )
+  return corpus, predictions, paths
+
+
+@pytest.fixture(scope='module', name='tally')
+def _tally(inputs):
+  return tallies.tally(*inputs[2])
+
+
+@pytest.fixture(scope='module', name='studies')
+def _studies(inputs, tally):
+  corpus, predictions, _ = inputs
+  return tallied.build(tally), study_lib.build(corpus, predictions)
+
+
+def test_exact_figures_are_those_of_the_clips(studies):
+  streamed, whole = studies
+  compared = 0
+  for name, found in streamed.statistics.items():
+    if GRIDDED.match(name):
+      continue
+    expected = whole.statistics[name]
+    for field in ('estimate', 'low', 'high', 'p'):
+      one, other = getattr(found, field), getattr(expected, field)
+      assert (one is None) == (other is None), (name, field)
+      if one is not None:
+        assert one == pytest.approx(other, abs=1e-9), (name, field)
+    if not name.startswith('data.'):
+      assert found.n == expected.n, name
+      assert found.method == expected.method or name.endswith('ece'), name
+    compared += 1
+  assert compared > 60
+  for name in ('views', 'classes', 'full_minus_view', 'votes_per_clip'):
+    for one, other in zip(
+      streamed.tables[name], whole.tables[name], strict=True
+    ):
+      assert set(one) == set(other)
+      for key in set(one) - {'ece_null', 'p_adjusted'}:
+        assert one[key] == pytest.approx(other[key], abs=1e-9), (name, key)
+
+
+def test_every_figure_is_there_or_skipped_with_a_reason(studies):
+  streamed, whole = studies
+  skipped = [
+    'dominance' if key == 'question 4' else key for key in streamed.skipped
+  ]
+  lost = [
+    name
+    for name in whole.statistics
+    if name not in streamed.statistics
+    and not any(f'{name}.'.startswith(f'{key}.') for key in skipped)
+  ]
+  assert not lost
+  assert all(text.endswith('.') for text in streamed.skipped.values())
+
+
+def test_gridded_figures_are_within_their_bound(studies, tally):
+  streamed, whole = studies
+  checked = 0
+  for name, found in streamed.statistics.items():
+    if 'auroc' not in name:
+      continue
+    expected = whole.statistics[name]
+    told = re.search(r'off (\S+) at most', found.method)
+    bound = float(told.group(1)) * 1.1 if told else 1e-9
+    assert abs(found.estimate - expected.estimate) <= bound, name
+    if not told:
+      assert found.low == pytest.approx(expected.low, abs=1e-9), name
+    checked += 1
+  assert checked > 20
+  for name, bound in (
+    ('aurc', 2e-3),
+    ('average_precision', 5e-3),
+    ('errors_found_at_10', 2e-2),
+  ):
+    name = f'diagnosis.one_minus_confidence.{name}'
+    assert streamed.statistics[name].estimate == pytest.approx(
+      whole.statistics[name].estimate, abs=bound
+    )
+  name = 'views.text.ece_null'
+  assert streamed.statistics[name].estimate == pytest.approx(
+    whole.statistics[name].estimate, rel=0.1
+  )
+
+
+def test_the_adjusted_difference_is_that_of_confidence_on_the_grid(
+  inputs, studies
+):
+  streamed, whole = studies
+  for name in (
+    'ambiguity.any_disagreement.adjusted',
+    'ambiguity.any_disagreement.adjusted_minus_seed_control',
+    'ambiguity.control.seed.adjusted',
+    'diagnosis.any_disagreement.adjusted',
+  ):
+    found, expected = streamed.statistics[name], whole.statistics[name]
+    # Bins' borders may move by a clip.
+    width = expected.high - expected.low
+    assert abs(found.estimate - expected.estimate) < 0.1 * width, name
+    assert found.high - found.low == pytest.approx(width, rel=0.2), name
+
+
+def test_shards_in_any_order_are_the_whole(inputs, tally, tmp_path):
+  corpus, predictions, _ = inputs
+  random = np.random.default_rng(4)
+  table = _rows(corpus, predictions)
+  clip = np.searchsorted(np.sort(corpus.ids), np.array(table['id'].to_pylist()))
+  clip = np.argsort(corpus.ids)[clip]
+  shard = random.integers(0, 3, len(corpus.ids))
+  parts = []
+  for i in (2, 0, 1):
+    folder = tmp_path / str(i)
+    folder.mkdir()
+    paths = _write(
+      _part(corpus, shard == i),
+      table.filter(pa.array(shard[clip] == i)),
+      folder,
+    )
+    tallies.write(tallies.tally(*paths), folder / 'tally.npz')
+    parts.append(tallies.read(folder / 'tally.npz'))
+  merged = tallies.merge(parts)
+  assert merged.num_clips == 300
+  assert merged.sums.keys() == tally.sums.keys()
+  for name, array in tally.sums.items():
+    np.testing.assert_allclose(merged.sums[name], array, atol=1e-12, rtol=1e-12)
+  one, other = tallied.build(merged), tallied.build(tally)
+  assert one.info == other.info
+  assert one.skipped == other.skipped
+  assert one.primaries == other.primaries
+  for name, found in one.statistics.items():
+    for field in ('estimate', 'low', 'high', 'p_adjusted'):
+      assert getattr(found, field) == pytest.approx(
+        getattr(other.statistics[name], field), abs=1e-12
+      )
+  with pytest.raises(errors.InputError, match='are in tally 1 already'):
+    tallies.merge([parts[0], parts[1], parts[0]])
+  changed = dataclasses.replace(parts[1], members={'text': [0]})
+  with pytest.raises(errors.InputError, match='other views or seeds'):
+    tallies.merge([parts[0], changed])
+  changed = dataclasses.replace(parts[1], info={**parts[1].info, 'name': 'x'})
+  with pytest.raises(errors.InputError, match='its corpus has name'):
+    tallies.merge([parts[0], changed])
+
+
+def test_batches_do_not_matter(inputs, tally, monkeypatch):
+  monkeypatch.setattr(streaming, 'NUM_CLIPS', 17)
+  monkeypatch.setattr(streaming, '_NUM_ROWS', 41)
+  found = tallies.tally(*inputs[2])
+  for name, array in tally.sums.items():
+    np.testing.assert_allclose(found.sums[name], array, atol=1e-12, rtol=1e-12)
+
+
+def test_many_groups_are_bundled_whole(inputs, monkeypatch):
+  corpus, _, paths = inputs
+  whole = tallied.build(tallies.tally(*paths))
+  monkeypatch.setattr(tallies, 'MOST_GROUPS', 8)
+  monkeypatch.setattr(streaming, 'NUM_CLIPS', 60)
+  found = tallies.tally(*paths)
+  assert found.bundled
+  assert (len(found.groups), len(found.hashes)) == (8, 12)
+  own = {
+    name: tallies._hash(name) % 8 for name in np.unique(corpus.groups).tolist()
+  }
+  clips = np.bincount([own[name] for name in corpus.groups], minlength=8)
+  np.testing.assert_array_equal(found.sums['data/clips'][:, 0], clips)
+  study = tallied.build(found)
+  assert study.info['num_groups'] == 12
+  for name, estimate in study.statistics.items():
+    if not name.startswith('data.'):
+      assert estimate.estimate == pytest.approx(
+        whole.statistics[name].estimate, abs=1e-12
+      )
+  report.render(study)
+
+
+def test_the_report_opens(studies, tmp_path):
+  study, _ = studies
+  study_lib.write(study, tmp_path / 'study', report.render(study))
+  told = json.loads((tmp_path / 'study/study.json').read_text())
+  assert told['info']['num_clips'] == 300
+  assert 'added up in one pass' in (tmp_path / 'study/report.html').read_text()
+
+
+def _changed(table, column, row, value):
+  values = table[column].to_pylist()
+  values[row] = value
+  place = table.column_names.index(column)
+  return table.set_column(place, column, pa.array(values))
+
+
+@pytest.mark.parametrize(
+  ('change', 'says'),
+  [
+    (lambda t: t.take(pa.array([1, 0, *range(2, len(t))])), None),
+    (
+      lambda t: t.take(pa.array([len(t) - 1, *range(len(t) - 1)])),
+      "row 2: column 'id': 'clip0' is not a clip of the corpus, or not in its",
+    ),
+    (
+      lambda t: _changed(t, 'id', 30, 'nobody'),
+      "row 31: column 'id': 'nobody' is not a clip",
+    ),
+    (
+      lambda t: pa.concat_tables(
+        [t.slice(0, 100), t.slice(99, 1), t.slice(100)]
+      ),
+      "row 101: column 'id': the same id, view, given and seed as row 100",
+    ),
+    (
+      lambda t: _changed(t, 'prob_class0', 200, float('nan')),
+      "row 201: column 'prob_class0': is no number",
+    ),
+    (
+      lambda t: _changed(t, 'prob_class0', 200, 1.5),
+      r"row 201: column 'prob_\*': the probabilities sum to",
+    ),
+    (
+      lambda t: _changed(t, 'view', 7, 'smell'),
+      'row 8: column .view.: .smell.',
+    ),
+    (lambda t: t.drop_columns(['fold']), "column 'fold' is missing"),
+  ],
+)
+def test_wrong_rows_are_named(inputs, tmp_path, change, says):
+  corpus, predictions, (folder, _) = inputs
+  path = tmp_path / 'p.parquet'
+  pq.write_table(change(_rows(corpus, predictions)), path)
+  if says is None:
+    tallies.tally(folder, path)
+    return
+  with pytest.raises(errors.InputError, match=says):
+    tallies.tally(folder, path)
+
+
+@pytest.mark.parametrize(
+  ('name', 'change', 'says'),
+  [
+    (
+      'votes.csv',
+      lambda x: [x[0], x[-1], *x[1:-1]],
+      'row 2: .*not in its place',
+    ),
+    ('votes.csv', lambda x: [*x, 'z,text,,class0,1'], "'z' is not a clip"),
+    (
+      'votes.csv',
+      lambda x: [*x[:3], x[3].replace('class', 'klass'), *x[4:]],
+      "row 3: column 'label'",
+    ),
+    ('votes.csv', lambda x: [*x[:3], x[3][:-1] + 'x', *x[4:]], "'count'"),
+    ('clips.csv', lambda x: [*x[:3], 'a,,,', *x[4:]], 'cannot be read|row 3'),
+    ('clips.csv', lambda x: [*x, x[-1]], 'is there twice'),
+    ('clips.csv', lambda x: [x[0].replace('group', 'g'), *x[1:]], "'group'"),
+    ('clips.csv', lambda x: [*x, 'a,b'], 'cannot be read as CSV'),
+  ],
+)
+def test_wrong_files_are_named(inputs, tmp_path, name, change, says):
+  _, _, (folder, predictions) = inputs
+  for file in ('corpus.json', 'clips.csv', 'votes.csv'):
+    (tmp_path / file).write_bytes((folder / file).read_bytes())
+  lines = (tmp_path / name).read_text().splitlines()
+  (tmp_path / name).write_text('\n'.join(change(lines)) + '\n')
+  with pytest.raises(errors.InputError, match=says):
+    tallies.tally(tmp_path, predictions)
+
+
+@pytest.mark.parametrize('content', [b'', b'PK', b'{}'])
+def test_a_damaged_tally_is_one_error(tally, tmp_path, content):
+  path = tmp_path / 'tally.npz'
+  path.write_bytes(content)
+  with pytest.raises(errors.InputError, match='is not a whole tally'):
+    tallies.read(path)
+  tallies.write(tally, path)
+  path.write_bytes(path.read_bytes()[:-200])
+  with pytest.raises(errors.InputError, match='is not a whole tally'):
+    tallies.read(path)
+  with pytest.raises(errors.InputError, match='no such file'):
+    tallies.read(tmp_path / 'nowhere.npz')
