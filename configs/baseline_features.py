@@ -9,8 +9,8 @@ are passed over. `--config.features.audio.encoder=egemaps` takes openSMILE's 88
 functionals instead, which needs the extra `opensmile`. They are what a
 pretrained encoder has to beat, not a substitute for one.
 
-On two CPU cores: some 2,000 transcripts, 100 sounds of 4 s and 20 films of 3 s
-a second.
+In CPU time, 0.2 ms for a transcript, 30 ms for a sound of 4 s, and 210 ms for
+a film of 2.4 s in 640 x 360, nearly all of it to decode it; eGeMAPS 65 ms.
 """
 
 import ml_collections

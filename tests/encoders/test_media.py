@@ -1,6 +1,7 @@
 import json
 import shutil
 import subprocess
+import sys
 
 import made_media
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 from scipy import signal
 
+from empathy import errors
 from empathy.encoders import media
 
 
@@ -199,3 +201,11 @@ def test_a_playlist_leads_to_no_other_file(tmp_path):
     (tmp_path / name).write_text(text)
     with pytest.raises(media.MediaError, match=r'list of other|no media file'):
       media.read_sound(tmp_path / name)
+
+
+@pytest.mark.parametrize('module', ['av', 'soundfile', 'PIL'])
+def test_a_missing_extra_is_named(monkeypatch, module):
+  monkeypatch.setitem(sys.modules, module, None)
+  with pytest.raises(errors.InputError, match=r'empathy\[media\]') as raised:
+    media.require()
+  assert str(raised.value).startswith(f'{module} is missing')
