@@ -33,6 +33,7 @@ def write_film(
   rate: int = 25,
   size: tuple[int, int] = (48, 64),
   sound: np.ndarray | None = None,
+  picture: np.ndarray | None = None,
   **options: str,
 ) -> pathlib.Path:
   """Writes a film whose frame i is gray of the level 4 * i (up to 252).
@@ -43,6 +44,7 @@ def write_film(
     rate: in frames a second.
     size: (height, width) of a frame.
     sound: (n, 1) float32 at 16 kHz.
+    picture: (height, width, 3) uint8, instead of every frame.
     **options: of the container.
   """
   with av.open(str(path), 'w', options=options) as container:
@@ -55,8 +57,10 @@ def write_film(
     if sound is not None:
       track = container.add_stream('aac', rate=16_000, layout='mono')
     for i in range(num_frames):
-      picture = np.full((*size, 3), min(4 * i, 252), np.uint8)
-      frame = av.VideoFrame.from_ndarray(picture, 'rgb24')
+      gray = np.full((*size, 3), min(4 * i, 252), np.uint8)
+      frame = av.VideoFrame.from_ndarray(
+        gray if picture is None else picture, 'rgb24'
+      )
       container.mux(film.encode(frame))
     if num_frames:
       container.mux(film.encode())

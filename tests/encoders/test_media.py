@@ -209,3 +209,30 @@ def test_a_missing_extra_is_named(monkeypatch, module):
   with pytest.raises(errors.InputError, match=r'empathy\[media\]') as raised:
     media.require()
   assert str(raised.value).startswith(f'{module} is missing')
+
+
+@pytest.mark.parametrize('angle', [90, 180, 270])
+def test_pictures_are_upright_as_ffmpeg_shows_them(tmp_path, angle):
+  if shutil.which('ffmpeg') is None:
+    pytest.skip('ffmpeg is not installed')
+  half = np.zeros((48, 64, 3), np.uint8)
+  half[:20, :20] = 255  # A white corner says which way is up.
+  plain, turned = tmp_path / 'a.mp4', tmp_path / 'b.mp4'
+  made_media.write_film(plain, 3, picture=half)
+  quiet = ['ffmpeg', '-v', 'error']
+  copy = ['-c', 'copy', turned]
+  result = subprocess.run(
+    [*quiet, '-display_rotation', str(angle), '-i', plain, *copy], check=False
+  )
+  if result.returncode:  # Before version 6.
+    rotate = ['-metadata:s:v', f'rotate={angle}']
+    subprocess.run([*quiet, '-i', plain, *rotate, *copy], check=True)
+  raw = subprocess.run(
+    [*quiet, '-i', turned, '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-'],
+    capture_output=True,
+    check=True,
+  ).stdout
+  frame = media.read_pictures(turned).frames[0]
+  assert frame.shape == ((48, 64, 3) if angle == 180 else (64, 48, 3))
+  expected = np.frombuffer(raw, np.uint8)[: frame.size].reshape(frame.shape)
+  assert np.abs(frame.astype(int) - expected).mean() < 2
