@@ -168,9 +168,8 @@ def content(corpus: Corpus) -> str:
     columns.append(corpus.vote_counts(condition)[order].ravel())
   digest = hashlib.sha256()
   for column in columns:
-    # Lengths keep apart what would run together.
-    text = '\n'.join(f'{len(str(value))} {value}' for value in column.tolist())
-    digest.update(f'{len(text)}\n{text}'.encode())
+    # Quoted, so that nothing runs together.
+    digest.update(repr(column.tolist()).encode())
   return digest.hexdigest()
 
 
