@@ -136,6 +136,8 @@ def _plan(config: ml_collections.ConfigDict, path: pathlib.Path) -> _Plan:
   corpus = corpora.with_features(corpus, used)
   fingerprint = corpora.fingerprint(corpus.path)
   workdir.check(path, config, corpus.path, fingerprint)
+  fold_of, parts = members.folds(corpus, config.num_folds, config.seed)
+  members.check_features(corpus, fold_of, len(parts))
   dataset = builder.load(corpus, path / 'tfds')
   fold_of, parts = members.folds(dataset, config.num_folds, config.seed)
   targets = losses.target_distributions(
@@ -262,7 +264,9 @@ def _predict_held_out(path: pathlib.Path, plan: _Plan) -> list[dict]:
 
   The members are read back, so that what is predicted with is what was saved.
   """
-  predictor = inference.predictor(plan.program, plan.layout, plan.data)
+  predictor = inference.predictor(
+    plan.program, plan.layout, plan.data, len(plan.dataset.ids)
+  )
   columns, entries = [], []
   for number in range(len(plan.chunks)):
     names = plan.chunk_names(number)
@@ -289,6 +293,11 @@ def _predict_held_out(path: pathlib.Path, plan: _Plan) -> list[dict]:
       classes=tuple(info['classes']),
       widths={m: x.shape[1] for m, x in plan.data.values.items()},
       max_length=plan.max_length,
+      fold_wise=[
+        modality
+        for modality, feature in plan.dataset.features.items()
+        if feature.fold is not None
+      ],
       fold_of=dict(zip(ids.tolist(), plan.fold_of.tolist(), strict=True)),
       chunk_size=len(plan.chunks[0]),
       members=entries,
