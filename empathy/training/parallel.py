@@ -217,6 +217,29 @@ class Layout:
     return jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), own)
 
 
+def spread(function: Callable, constants: Any) -> Callable:
+  """Compiles `function(constants, batch)` for all devices of this process.
+
+  Args:
+    function: of arrays on one device; each row of its result depends on that
+      row of the batch alone.
+    constants: arrays that every row needs; each device gets a copy.
+
+  Returns:
+    A function of a batch, (B, ...) NumPy arrays, to (B, ...) NumPy; B must be a
+    multiple of its attribute `num_devices`. Each shape compiles once.
+  """
+  layout = Layout('members', jax.local_devices())
+  held = layout.replicate(constants)
+  mapped = jax.pmap(function, devices=layout.devices)
+
+  def run(batch: Any) -> Any:
+    return layout.gather(mapped(held, layout.shard(batch)))
+
+  run.num_devices = len(layout.devices)
+  return run
+
+
 def _ungroup(tree: Any) -> Any:
   return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
 

@@ -1,0 +1,432 @@
+"""Sound and pictures of a clip, from files of any kind.
+
+Needs the extra `media`. A file that cannot be used raises a `MediaError` that
+says why: nothing ever takes its place.
+"""
+
+import dataclasses
+import math
+import os
+import pathlib
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from scipy import signal
+
+from empathy import errors
+
+# A window of the encoders of sound: 400 samples at 16 kHz.
+LEAST_SECONDS = 0.025
+# Lower peaks are silence: less than two steps of 16 bits.
+_SILENCE = 2.0**-14
+_LEAST_RATE, _MOST_RATE = 1_000, 768_000
+# How much earlier than declared a sound or a stream of pictures may end.
+_TOLERANCE = 0.25
+# Decoding starts this much before the wanted part, for decoders that need to
+# hear what came before.
+_RUN_UP = 0.5
+# Kinds of file that have an index, so that a jump lands where it should, and
+# whose declared duration can be trusted.
+_INDEXED = ('mp4', 'matroska')
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # Of a wav file that was written to a pipe.
+
+
+class MediaError(Exception):
+  """Why a file, or the wanted part of it, cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sound:
+  """The sound of a clip.
+
+  Attributes:
+    samples: (n,) float32, the mean of the channels.
+    rate: of the samples, in Hz.
+    file_rate: of the file, in Hz.
+    channels: how many the file has.
+  """
+
+  samples: np.ndarray
+  rate: int
+  file_rate: int
+  channels: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+  """The pictures of a clip.
+
+  Attributes:
+    frames: (n, H, W, 3) uint8, RGB.
+    count: how many the clip has, from which these were chosen.
+  """
+
+  frames: np.ndarray
+  count: int
+
+
+def require() -> None:
+  """Makes sure that the extra is installed.
+
+  Raises:
+    InputError: it is not.
+  """
+  _import('av')
+  _import('soundfile')
+  _import('PIL')
+
+
+def read_sound(
+  path: str | os.PathLike,
+  rate: int | None = 16_000,
+  start: float = 0.0,
+  end: float | None = None,
+  seconds: float | None = 10.0,
+  normalise: bool = True,
+) -> Sound:
+  """Reads a sound, or a part of one.
+
+  Args:
+    path: a file with a track of sound, perhaps with pictures beside.
+    rate: to resample to, in Hz, with a filter against aliases; None keeps the
+      file's.
+    start: where the clip begins in the file, in seconds.
+    end: where it ends; None at the end of the file.
+    seconds: how much of the clip is read at most; None reads all.
+    normalise: scale the highest peak to 1.
+
+  Returns:
+    The sound, as long as the part is to a sample.
+
+  Raises:
+    MediaError: the file is missing, cut, damaged, has no sound, or its sound is
+      empty, silent, or ends before `end`.
+  """
+  path = _existing(path)
+  stop = _stop(start, end, seconds)
+  with open(path, 'rb') as file:
+    head = file.read(12)
+  if head[:4] == b'fLaC' or (head[:4] == b'RIFF' and head[8:] == b'WAVE'):
+    samples, file_rate = _read_with_soundfile(path, start, stop)
+  else:
+    samples, file_rate = _read_with_av(path, start, stop)
+  found = len(samples) / file_rate
+  if end is not None and found < min(stop, end) - start - _TOLERANCE:
+    raise MediaError(
+      f'ends {start + found:.2f} s after its beginning; the clip is to last '
+      f'until {end:g} s'
+    )
+  if found < LEAST_SECONDS:
+    raise MediaError(
+      f'has {len(samples)} samples at {file_rate} Hz; expected '
+      f'{LEAST_SECONDS} s or more'
+    )
+  if not np.isfinite(samples).all():
+    raise MediaError('has samples that are no finite numbers')
+  channels = samples.shape[1]
+  mono = samples.mean(axis=1, dtype=np.float64)
+  if np.abs(mono).max() < _SILENCE:
+    raise MediaError('is silent')
+  if rate is not None and rate != file_rate:
+    divisor = math.gcd(rate, file_rate)
+    mono = signal.resample_poly(mono, rate // divisor, file_rate // divisor)
+  if normalise:
+    mono = mono / np.abs(mono).max()
+  return Sound(mono.astype(np.float32), rate or file_rate, file_rate, channels)
+
+
+def read_pictures(
+  path: str | os.PathLike,
+  num_frames: int = 16,
+  start: float = 0.0,
+  end: float | None = None,
+  seconds: float | None = 10.0,
+) -> Pictures:
+  """Reads evenly spaced pictures of a film, or of a part of one.
+
+  Args:
+    path: a file with a track of pictures.
+    num_frames: how many to return: from the first to the last; where the part
+      has fewer, the last is repeated.
+    start: where the clip begins in the file, in seconds.
+    end: where it ends; None at the end of the file.
+    seconds: how much of the clip is looked at; None: all.
+
+  Returns:
+    The pictures, upright.
+
+  Raises:
+    MediaError: the file is missing, cut, damaged, has no pictures, or ends
+      before `end`.
+  """
+  path = _existing(path)
+  stop = _stop(start, end, seconds)
+  with _Track(path, 'video') as track:
+    last, count = start, 0
+    for time in track.times(start, stop):
+      last, count = max(last, time), count + 1
+    if not count:
+      raise MediaError(f'has no pictures from {start:g} s on')
+    track.check_end(last, stop, end)
+  chosen = np.arange(num_frames)
+  if count >= num_frames:
+    chosen = np.linspace(0, count - 1, num_frames).astype(np.int64)
+  chosen = np.minimum(chosen, count - 1)
+  found: dict[int, np.ndarray] = {}
+  with _Track(path, 'video') as track:
+    for number, (_, frame) in enumerate(track.frames(start, stop)):
+      if number == chosen[len(found)]:
+        picture = frame.to_ndarray(format='rgb24')
+        found[number] = np.rot90(picture, round(frame.rotation / 90))
+      if number >= chosen[-1] or len(found) == num_frames:
+        break
+  if len(found) < len(set(chosen.tolist())):
+    raise MediaError(
+      f'of {count} pictures, number {int(chosen[len(found)]) + 1} cannot be '
+      'decoded'
+    )
+  if len({picture.shape for picture in found.values()}) > 1:
+    raise MediaError('has pictures of several sizes')
+  return Pictures(np.stack([found[i] for i in chosen.tolist()]), count)
+
+
+def seconds_of(path: str | os.PathLike) -> float:
+  """How long a file says its sound is; 0 where it does not say.
+
+  Only good for putting clips of like length together.
+  """
+  try:
+    with _open(_existing(path)) as container:
+      return max((container.duration or 0) / 1e6, 0.0)
+  except MediaError:
+    return 0.0
+
+
+class _Track:
+  """The first track of one kind in a file; use it as a context manager."""
+
+  def __init__(self, path: pathlib.Path, kind: str):
+    """Opens the file; `kind` is 'audio' or 'video'."""
+    self._container = _open(path)
+    # A song's cover is a track of pictures too.
+    av = _import('av')
+    cover = av.stream.Disposition.attached_pic
+    streams = [
+      stream
+      for stream in self._container.streams
+      if stream.type == kind and not stream.disposition & cover
+    ]
+    if not streams:
+      self._container.close()
+      wanted = 'sound' if kind == 'audio' else 'pictures'
+      raise MediaError(f'has no track of {wanted}')
+    self.stream = streams[0]
+    self._error = av.FFmpegError
+    self._indexed = any(
+      name in self._container.format.name for name in _INDEXED
+    )
+    self._zero = (self._container.start_time or 0) / 1e6
+
+  def __enter__(self) -> '_Track':
+    return self
+
+  def __exit__(self, *exception) -> None:
+    self._container.close()
+
+  def frames(self, start: float, stop: float) -> Iterator[tuple[float, Any]]:
+    """Yields (time, decoded frame) in order, those that touch the part."""
+    self._jump(start)
+    time = 0.0
+    for packet in self._packets():
+      try:
+        frames = packet.decode()
+      except (self._error, ValueError) as error:
+        raise MediaError(f'cannot be decoded: {_reason(error)}') from None
+      for frame in frames:
+        if frame.is_corrupt:
+          raise MediaError(f'is damaged at {time:.2f} s')
+        if frame.time is not None:
+          time = frame.time - self._zero
+        seconds = 0.0
+        if self.stream.type == 'audio':
+          seconds = frame.samples / frame.sample_rate
+        if time >= stop:
+          return
+        # Pictures at `start` are in, sound that ends there is out.
+        if time >= start or time + seconds > start:
+          yield time, frame
+        time += seconds
+
+  def times(self, start: float, stop: float) -> list[float]:
+    """The times of all pictures of the part, without decoding if possible."""
+    self._jump(start)
+    times = []
+    for packet in self._packets():
+      if not packet.size or packet.is_discard:
+        continue
+      if packet.pts is None:
+        break
+      # Pictures come out of order by a few, so look on for a while.
+      time = float(packet.pts * packet.time_base) - self._zero
+      if time >= stop + 2 * _RUN_UP:
+        return times
+      if start <= time < stop:
+        times.append(time)
+    else:
+      return times
+    self._container.seek(0)
+    return [time for time, _ in self.frames(start, stop)]
+
+  def check_end(self, last: float, stop: float, end: float | None) -> None:
+    """Raises a `MediaError` if the track ends before it should."""
+    declared = self._container.duration
+    if self.stream.duration and self.stream.time_base:
+      declared = float(self.stream.duration * self.stream.time_base) * 1e6
+    step = 0.0
+    if self.stream.type == 'video' and self.stream.average_rate:
+      step = 1 / float(self.stream.average_rate)
+    if end is not None and last + step < min(stop, end) - _TOLERANCE:
+      raise MediaError(
+        f'ends {last + step:.2f} s after its beginning; the clip is to last '
+        f'until {end:g} s'
+      )
+    if not self._indexed or not declared:
+      return
+    if last + step < min(stop, declared / 1e6) - _TOLERANCE:
+      raise MediaError(
+        f'ends after {last + step:.2f} of {declared / 1e6:.2f} s; was it cut?'
+      )
+
+  def _jump(self, start: float) -> None:
+    if not self._indexed or start <= _RUN_UP:
+      return
+    where = round((start - _RUN_UP + self._zero) * 1e6)
+    try:
+      self._container.seek(where)
+    except self._error as error:
+      raise MediaError(f'cannot jump to {start:g} s: {error}') from None
+
+  def _packets(self) -> Iterator[Any]:
+    try:
+      yield from self._container.demux(self.stream)
+    except (self._error, ValueError) as error:
+      raise MediaError(f'cannot be read: {_reason(error)}') from None
+
+
+def _read_with_soundfile(
+  path: pathlib.Path, start: float, stop: float
+) -> tuple[np.ndarray, int]:
+  """(n, channels) float32 and the rate, of a wav or flac file."""
+  soundfile = _import('soundfile')
+  _check_wav_size(path)
+  try:
+    with soundfile.SoundFile(path) as file:
+      rate = _checked_rate(file.samplerate)
+      first = min(round(start * rate), file.frames)
+      last = file.frames
+      if stop < math.inf:
+        last = min(round(stop * rate), last)
+      file.seek(first)
+      samples = file.read(last - first, dtype='float32', always_2d=True)
+  except (soundfile.LibsndfileError, RuntimeError, MemoryError) as error:
+    raise MediaError(f'cannot be read: {_reason(error)}') from None
+  if len(samples) < last - first:
+    raise MediaError(
+      f'ends after {first + len(samples)} of {last} samples; was it cut?'
+    )
+  return samples, rate
+
+
+def _check_wav_size(path: pathlib.Path) -> None:
+  """Raises a `MediaError` if a wav file is shorter than it says."""
+  size = path.stat().st_size
+  with open(path, 'rb') as file:
+    if file.read(12)[:4] != b'RIFF':
+      return
+    while len(chunk := file.read(8)) == 8:
+      length = int.from_bytes(chunk[4:], 'little')
+      if chunk[:4] == b'data':
+        here = size - file.tell()
+        if length not in _UNKNOWN_SIZES and length > here:
+          raise MediaError(f'was cut: {here} of {length} bytes of sound')
+        return
+      file.seek(length + length % 2, os.SEEK_CUR)
+
+
+def _read_with_av(
+  path: pathlib.Path, start: float, stop: float
+) -> tuple[np.ndarray, int]:
+  """(n, channels) float32 and the rate, of any file."""
+  av = _import('av')
+  parts: list[np.ndarray] = []
+  with _Track(path, 'audio') as track:
+    rate = _checked_rate(track.stream.codec_context.sample_rate)
+    resampler = av.AudioResampler(format='fltp')
+    begin = None
+    for time, frame in track.frames(start, stop):
+      if frame.sample_rate != rate:
+        raise MediaError('changes its sampling rate on the way')
+      begin = time if begin is None else begin
+      frame.pts = None  # Only the format is converted: no time is to be kept.
+      for converted in resampler.resample(frame):
+        parts.append(converted.to_ndarray().T)
+    if begin is None:
+      raise MediaError(f'has no sound from {start:g} s on')
+    if len({part.shape[1] for part in parts}) > 1:
+      raise MediaError('changes its number of channels on the way')
+    samples = np.concatenate(parts)
+    track.check_end(begin + len(samples) / rate, stop, None)
+  skipped = max(round((start - begin) * rate), 0)
+  if stop < math.inf:
+    samples = samples[: skipped + round((stop - max(start, begin)) * rate)]
+  return samples[skipped:], rate
+
+
+def _open(path: pathlib.Path) -> Any:
+  av = _import('av')
+  try:
+    # A playlist must not lead to other files.
+    return av.open(
+      os.path.abspath(path), options={'protocol_whitelist': 'file'}
+    )
+  except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
+    raise MediaError(f'is no media file: {_reason(error)}') from None
+
+
+def _existing(path: str | os.PathLike) -> pathlib.Path:
+  path = pathlib.Path(path)
+  if not path.is_file():
+    raise MediaError('no such file')
+  if not path.stat().st_size:
+    raise MediaError('is empty: 0 bytes')
+  return path
+
+
+def _stop(start: float, end: float | None, seconds: float | None) -> float:
+  stop = math.inf if end is None else end
+  return stop if seconds is None else min(stop, start + seconds)
+
+
+def _checked_rate(rate: int) -> int:
+  if not _LEAST_RATE <= rate <= _MOST_RATE:
+    raise MediaError(
+      f'has {rate} samples a second; expected {_LEAST_RATE} to {_MOST_RATE}'
+    )
+  return rate
+
+
+def _reason(error: Exception) -> str:
+  text = getattr(error, 'strerror', None) or str(error)
+  return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def _import(name: str) -> ModuleType:
+  try:
+    return __import__(name)
+  except ImportError:
+    raise errors.InputError(
+      f'{name} is missing, which decodes media; install the extra: '
+      "pip install 'empathy[media]'"
+    ) from None

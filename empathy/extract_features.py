@@ -1,0 +1,113 @@
+r"""Turns the words, sounds and pictures of a corpus into frozen features.
+
+  python -m empathy.extract_features --corpus=CORPUS \
+      --config=configs/baseline_features.py
+
+Writes `features/<modality>.npz` of each modality that both the config and the
+corpus have, and `features/<modality>.json`, which says what they were made
+with and which clips were skipped, and why. Run again, it goes on where it was
+cut off; features that are there already stay.
+"""
+
+import logging
+import pathlib
+
+import ml_collections
+from absl import flags
+from ml_collections import config_flags
+
+from empathy import cli, errors
+from empathy.corpora import corpus as corpus_lib
+from empathy.encoders import extraction, extractors
+from empathy.training import configuration, parallel
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config', help_string='What to extract, a file as in configs/.'
+)
+_CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
+flags.mark_flags_as_required(['config', 'corpus'])
+_LOGGER = logging.getLogger('empathy')
+_FIELDS = {'features': dict, 'seconds': float, 'num_frames': int, 'faults': str}
+
+
+def main() -> None:
+  """Extracts, and says what came of it."""
+  config = _CONFIG.value
+  check(config)
+  corpus = corpus_lib.read(pathlib.Path(_CORPUS.value))
+  wanted = [name for name in corpus.modalities if name in config.features]
+  if not wanted:
+    raise errors.InputError(
+      f'config.features: names {", ".join(config.features)}; the corpus has '
+      f'{", ".join(corpus.modalities)}'
+    )
+  for name in config.features:
+    if name not in wanted:
+      _LOGGER.info('%s: the corpus does not have it', name)
+  parallel.use_cpu_cores()
+  configuration.use_compilation_cache()
+  for modality in wanted:
+    extractor = extractors.make(
+      modality,
+      config.features[modality].to_dict(),
+      config.seconds,
+      config.num_frames,
+      parallel.spread,
+    )
+    _extract(corpus, modality, extractor, config.faults)
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Makes sure that a config has every field.
+
+  Raises:
+    InputError: one fault or more, a line each.
+  """
+  faults = [
+    f'config.{name}: is missing' for name in _FIELDS if name not in config
+  ]
+  faults += [
+    f'config.{name}: there is no such field'
+    for name in config
+    if name not in _FIELDS
+  ]
+  errors.raise_faults(faults)
+  for name in ('seconds', 'num_frames'):
+    if not config[name] > 0:
+      faults.append(f'config.{name}: {config[name]} is not above 0')
+  if config.faults not in extraction.FAULTS:
+    faults.append(
+      f'config.faults: {config.faults!r} is not '
+      f'{" or ".join(extraction.FAULTS)}'
+    )
+  for name in config.features:
+    if name not in corpus_lib.MODALITIES:
+      faults.append(
+        f'config.features.{name}: is not {", ".join(corpus_lib.MODALITIES)}'
+      )
+  errors.raise_faults(faults)
+
+
+def _extract(
+  corpus: corpus_lib.Corpus,
+  modality: str,
+  extractor: extractors.Extractor,
+  faults: str,
+) -> None:
+  to_do = extraction.plan(corpus, modality, extractor, faults)
+  if to_do.is_done():
+    print(f'{modality}: {to_do.path} is there already')
+  else:
+    extraction.extract(to_do, extractor)
+    skipped = extraction.finish(to_do, corpus)
+    total = sum(map(len, to_do.parts))
+    print(
+      f'{modality}: {total - len(skipped)} of {len(corpus.ids)} clips, '
+      f'{len(skipped)} skipped, {len(corpus.ids) - total} have none: '
+      f'{to_do.path}'
+    )
+  extraction.remove_parts(to_do)
+
+
+if __name__ == '__main__':
+  cli.run(main)
