@@ -91,6 +91,7 @@ def plan(
   modality: str,
   extractor: extractors.Extractor,
   faults: str,
+  path: pathlib.Path | None = None,
 ) -> Plan:
   """Decides what is done in which part, and begins or goes on.
 
@@ -99,6 +100,7 @@ def plan(
     modality: one of the corpus'.
     extractor: of this modality.
     faults: one of `FAULTS`.
+    path: of the features; None: where the corpus has them.
 
   Returns:
     The plan.
@@ -116,7 +118,7 @@ def plan(
   order = np.argsort(sizes, kind='stable')
   size = extractor.clips_in_a_part
   found = Plan(
-    path=corpus.path / 'features' / f'{modality}.npz',
+    path=path or corpus.path / 'features' / f'{modality}.npz',
     record=json.loads(
       json.dumps(dict(extractor.record) | {'clips': digest.hexdigest()})
     ),

@@ -169,6 +169,13 @@ def bucket(size: int) -> int:
   return -(-size // step) * step
 
 
+def unpadded(module: Any) -> Any:
+  """The module such that states do not depend on how far a clip is padded."""
+  if getattr(module.config, 'feat_extract_norm', '') == 'group':
+    return module.clone(masked_norm=True)
+  return module
+
+
 def _baseline(name: str, seconds: float, num_frames: int) -> Extractor:
   record: dict[str, Any] = {'encoder': name}
   if name == 'hashed_ngrams':
@@ -225,10 +232,7 @@ def _pretrained(
     )
   if modality != 'text':
     media.require()
-  module = encoder.module
-  if modality == 'audio' and config.feat_extract_norm == 'group':
-    # Else a clip's features would depend on how much it is padded.
-    module = module.clone(masked_norm=True)
+  module = unpadded(encoder.module)
   positions = functools.partial(_positions, modality, config)
   run = spread(
     functools.partial(_states, module, layer, pooling, positions),

@@ -4,7 +4,7 @@ The layers before those that learn are frozen: they drop nothing, no gradient
 goes through them, and what they make of a clip never changes. So it is computed
 once, and training starts from these *states*: `forward` runs the encoder's own
 module, but hands the first layer that learns the states in place of what the
-frozen ones would give it, which are then dead code to the compiler.
+frozen ones would give it; those are then dead code to the compiler.
 """
 
 import dataclasses
@@ -123,22 +123,6 @@ def init(program: Program, trained: Params, width: int, key: Array) -> State:
     },
   }
   return State(params, program.optimizer.init(params))
-
-
-def states(
-  program: Program, params: Params, values: Array, mask: Array
-) -> Array:
-  """What goes into the first layer that learns, (B, T, D).
-
-  Args:
-    program: what does not change; not everything learns.
-    params: of the whole encoder.
-    values: (B, S, ...), the main input.
-    mask: (B, S) bool, which of it is not padding.
-  """
-  inputs = _inputs(program, values, mask)
-  output = program.module.apply({'params': params}, **inputs)
-  return output.hidden_states[program.first]
 
 
 def forward(

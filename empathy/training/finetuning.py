@@ -9,22 +9,21 @@ clips it has *seen*, and `extract_features` writes that beside the features.
 
 import dataclasses
 import functools
-import json
 import logging
 import math
+import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from empathy import encoders, errors, files, progress
 from empathy.corpora import corpus as corpora
-from empathy.encoders import checkpoint, wav2vec2
+from empathy.encoders import extraction, extractors, fold_wise, wav2vec2
 from empathy.training import (
   checkpoints,
   classifier,
@@ -39,6 +38,15 @@ _log = logging.getLogger('empathy')
 
 # Main inputs are padded to the longest one's length, or to it halved so often.
 _MAX_HALVINGS = 3
+# The fields of `config.finetune`, with an example of each one's type.
+_RECIPE = {
+  'trained_layers': 0,
+  'learning_rate': 0.0,
+  'weight_decay': 0.0,
+  'batch_size': 1,
+  'num_epochs': 1,
+  'remat': False,
+}
 # Streams of random numbers.
 _INIT, _ORDER, _DROPOUT = range(3)
 
@@ -50,8 +58,9 @@ class Task:
   Attributes:
     program: what does not change while an encoder learns.
     layout: of a batch on the devices.
-    store: the clips.
+    store: what goes into the first layer that learns.
     labels: (N,) int32.
+    num_frames: pictures of a clip.
     batch_size: clips a step.
     num_epochs: passes over the training clips.
     seed: of all that is random, with the modality and the fold.
@@ -61,6 +70,7 @@ class Task:
   layout: parallel.Layout
   store: states.Store
   labels: np.ndarray
+  num_frames: int
   batch_size: int
   num_epochs: int
   seed: tuple[int, ...]
@@ -87,15 +97,23 @@ class Task:
     missing = self.batch_size - len(rows)
     missing += -self.batch_size % len(self.layout.devices)
     rows = np.pad(rows, (0, missing), constant_values=-1)
-    num_inputs = padded_length(
-      self.store.num_inputs[rows[rows >= 0]].max(), self.store.num_inputs.max()
-    )
-    values, mask = self.store.batch(
-      rows, num_values(self.program, num_inputs), num_inputs
-    )
+    real = rows >= 0
+    lengths = np.where(real, self.store.length[rows], 0)
+    length = padded_length(lengths.max(), self.store.length.max())
+    inputs = self.num_inputs(lengths)
+    mask = np.arange(self.num_inputs(length)) < inputs[:, None]
+    values = self.store.batch(rows, length)
     return self.layout.divide(
-      classifier.Batch(values, mask, self.labels[rows], rows >= 0)
+      classifier.Batch(values, mask, self.labels[rows], real)
     )
+
+  def num_inputs(self, length: Any) -> Any:
+    """The length S of the main input that gives values of length T."""
+    if self.program.input_name == 'pixel_values':
+      return np.full_like(length, self.num_frames)
+    if self.program.first is None or self.program.input_name == 'input_ids':
+      return length
+    return wav2vec2.num_samples(self.program.module.config, length)
 
   def key(self, fold: int, *stream: int) -> jax.Array:
     """The random key of a fold and a purpose."""
@@ -230,15 +248,13 @@ def _validate(
   task: Task, frozen: Any, state: classifier.State, val: np.ndarray
 ) -> tuple[float, float]:
   """The accuracy and the mean loss of the validation clips."""
-  rows = val[np.argsort(task.store.num_inputs[val], kind='stable')]
+  rows = val[np.argsort(task.store.length[val], kind='stable')]
   logits = []
   for start in range(0, len(rows), task.batch_size):
     some = rows[start : start + task.batch_size]
     found = task.forward(state.params, frozen, task.batch(some))
     logits.append(task.layout.join(found)[: len(some)])
-  return classifier.accuracy_and_loss(
-    np.concatenate(logits), task.labels[rows]
-  )
+  return classifier.accuracy_and_loss(np.concatenate(logits), task.labels[rows])
 
 
 def padded_length(length: int, longest: int) -> int:
@@ -256,21 +272,245 @@ def padded_length(length: int, longest: int) -> int:
   return int(min(size for size in sizes if size >= length))
 
 
-def num_values(program: classifier.Program, num_inputs: int) -> int:
-  """The length T of the values of a clip whose main input has length S."""
-  if program.first is None or program.input_name == 'input_ids':
-    return num_inputs
-  if program.input_name == 'input_values':
-    return wav2vec2.num_frames(program.module.config, num_inputs)
-  return _num_patches(program, num_inputs)
+def finetune(
+  config: ml_collections.ConfigDict,
+  corpus_path: str | os.PathLike,
+  path: pathlib.Path,
+) -> list[dict[str, Any]]:
+  """Fine-tunes an encoder of each modality and fold, or goes on doing so.
+
+  Args:
+    config: as in `configs/mixed_signals_media.py`.
+    corpus_path: the corpus folder, with transcripts or media.
+    path: the workdir; encoders go to `<modality>/fold_<k>` there.
+
+  Returns:
+    How each came out, as its `finetuned.json` says.
+
+  Raises:
+    InputError: the config, the corpus, its media or the workdir is at fault.
+  """
+  check(config)
+  configuration.use_compilation_cache()
+  corpus = corpora.read(corpus_path)
+  _, parts = members.folds(corpus, config.num_folds, config.seed)
+  modalities = [
+    modality
+    for modality in corpus.modalities
+    if config.features.get(modality, {}).get('encoder', '')
+    not in ('', *extractors.BASELINES)
+  ]
+  if not modalities:
+    raise errors.InputError(
+      'config.features: names no checkpoint for a modality of the corpus, '
+      f'{", ".join(corpus.modalities)}'
+    )
+  _begin(path, config, corpus)
+  for modality in modalities:
+    undone = [
+      fold for fold in parts if not fold_wise.is_finished(path, modality, fold)
+    ]
+    if undone:
+      _finetune_modality(config, corpus, parts, undone, modality, path)
+  return [
+    fold_wise.read_note(path, modality, fold)
+    for modality in modalities
+    for fold in parts
+  ]
 
 
-@functools.lru_cache
-def _num_patches(program: classifier.Program, num_frames: int) -> int:
-  pictures = jnp.zeros((1, num_frames, *program.input_shape))
-  output = jax.eval_shape(
-    lambda: program.module.init_with_output(
-      jax.random.key(0), **{program.input_name: pictures}
-    )[0]
+def check(config: ml_collections.ConfigDict) -> None:
+  """Makes sure that a config says how to fine-tune.
+
+  Raises:
+    InputError: one fault or more, a line each.
+  """
+  errors.raise_faults(
+    [
+      f'config.{name}: is missing'
+      for name in ('seed', 'num_folds', *configuration.MEDIA_FIELDS)
+      if name not in config
+    ]
   )
-  return output.last_hidden_state.shape[1]
+  faults, recipe = [], config.finetune
+  for name, example in _RECIPE.items():
+    value = recipe.get(name)
+    kinds = (int, float) if type(example) is float else (type(example),)
+    if type(value) not in kinds:
+      faults.append(
+        f'config.finetune.{name}: {value!r} is not of the type '
+        f'{type(example).__name__}'
+      )
+    elif not value >= (name in ('batch_size', 'num_epochs')):
+      faults.append(f'config.finetune.{name}: {value} is too small')
+  faults += [
+    f'config.finetune.{name}: there is no such field'
+    for name in recipe
+    if name not in _RECIPE
+  ]
+  errors.raise_faults(faults)
+
+
+def _begin(
+  path: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  corpus: corpora.Corpus,
+) -> None:
+  """Writes the workdir's `config.json`, or makes sure that it fits.
+
+  The corpus' features are not part of it: they come from what is made here.
+  """
+  names = ('seed', 'num_folds', *configuration.MEDIA_FIELDS)
+  own = ml_collections.ConfigDict({name: config[name] for name in names})
+  fingerprint = '-'.join(
+    files.sha256(corpus.path / name) for name in ('corpus.json', 'clips.csv')
+  )
+  workdir.check(path, own, corpus.path, fingerprint)
+  workdir.begin(path, own, corpus.path, fingerprint, chunk_size=1)
+
+
+def _finetune_modality(
+  config: ml_collections.ConfigDict,
+  corpus: corpora.Corpus,
+  parts: Mapping[int, members.Parts],
+  undone: Sequence[int],
+  modality: str,
+  path: pathlib.Path,
+) -> None:
+  """Fine-tunes the encoders of one modality that are not there yet."""
+  settings = config.features[modality]
+  recipe = config.finetune
+  encoder = encoders.load(settings.encoder, remat=recipe.remat)
+  program = _program(encoder, recipe, modality, len(corpus.classes))
+  store, record = _store(config, corpus, modality, program, path)
+  layout = parallel.Layout('batch', jax.local_devices())
+  task = Task(
+    program=program,
+    layout=layout,
+    store=store,
+    labels=corpus.labels,
+    num_frames=config.num_frames,
+    batch_size=recipe.batch_size,
+    num_epochs=recipe.num_epochs,
+    seed=(config.seed, corpora.MODALITIES.index(modality)),
+  )
+  usable = (corpus.labels != corpora.UNLABELLED) & (store.length > 0)
+  rows = {
+    fold: [
+      np.flatnonzero(part & usable)
+      for part in (parts[fold].train, parts[fold].val)
+    ]
+    for fold in undone
+  }
+  errors.raise_faults(
+    [
+      f'{corpus.path}: fold {fold}: no labelled clip with {modality} to {what}'
+      for fold, found in rows.items()
+      for what, some in zip(('train on', 'validate with'), found, strict=True)
+      if not len(some)
+    ]
+  )
+  steps = sum(-(-len(train) // recipe.batch_size) for train, _ in rows.values())
+  params = encoder.params['params']
+  with progress.Progress(
+    f'fine-tuning {modality}', steps * recipe.num_epochs, 'step'
+  ) as bar:
+    for fold, (train, val) in rows.items():
+      directory = path / modality / 'checkpoints' / str(fold)
+      best = train_fold(task, params, train, val, fold, directory, bar)
+      if best.epoch < 0:
+        raise errors.InputError(
+          f'{modality}, fold {fold}: the loss of no epoch is finite; lower '
+          'config.finetune.learning_rate'
+        )
+      _, frozen = classifier.split(program, params)
+      tuned = dataclasses.replace(
+        encoder, params={'params': {**frozen, **best.params['encoder']}}
+      )
+      seen = parts[fold].train | parts[fold].val
+      note = {
+        'modality': modality,
+        'fold': fold,
+        'num_folds': len(parts),
+        'source': record,
+        'best_epoch': best.epoch,
+        'val_accuracy': best.history[best.epoch, 2],
+        'history': [
+          [x if math.isfinite(x) else None for x in row]
+          for row in best.history.tolist()
+        ],
+        'seen': corpus.ids[seen].tolist(),
+      }
+      fold_wise.save(tuned, settings.encoder, path, modality, fold, note)
+      checkpoints.keep_last(directory, 0)
+      _log.info(
+        '%s, fold %d: best epoch %d, val/accuracy %.3f',
+        *(modality, fold, best.epoch, note['val_accuracy']),
+      )
+  shutil.rmtree(_states_path(path, modality).parent, ignore_errors=True)
+  shutil.rmtree(path / modality / 'checkpoints', ignore_errors=True)
+
+
+def _program(
+  encoder: encoders.Encoder,
+  recipe: ml_collections.ConfigDict,
+  modality: str,
+  num_classes: int,
+) -> classifier.Program:
+  """What does not change while an encoder learns."""
+  num_layers = encoder.config.num_hidden_layers
+  if recipe.trained_layers > num_layers:
+    raise errors.InputError(
+      f'config.finetune.trained_layers: {recipe.trained_layers}: the encoder '
+      f'of {modality} has {num_layers} layers'
+    )
+  (name, example), *_ = encoders.example(encoder.config).items()
+  return classifier.Program(
+    module=extractors.unpadded(encoder.module),
+    num_layers=num_layers,
+    num_trained=recipe.trained_layers,
+    num_classes=num_classes,
+    input_name=name,
+    input_shape=example.shape[2:],
+    learning_rate=recipe.learning_rate,
+    weight_decay=recipe.weight_decay,
+  )
+
+
+def _states_path(path: pathlib.Path, modality: str) -> pathlib.Path:
+  return path / modality / 'states' / 'states.npy'
+
+
+def _store(
+  config: ml_collections.ConfigDict,
+  corpus: corpora.Corpus,
+  modality: str,
+  program: classifier.Program,
+  path: pathlib.Path,
+) -> tuple[states.Store, dict[str, Any]]:
+  """What goes into the first layer that learns, and what it was made with.
+
+  It is extracted as features are, in float32: the states that come out of the
+  last frozen layer, or the encoder's inputs where nothing is frozen.
+  """
+  settings = {
+    'encoder': config.features[modality].encoder,
+    'layer': program.first or 0,
+    'pooling': 'none',
+    'batch_size': config.finetune.batch_size,
+  }
+  extractor = extractors.make(
+    modality, settings, config.seconds, config.num_frames, parallel.spread
+  )
+  if program.first is None:
+    extractor = dataclasses.replace(
+      extractor,
+      record=dict(extractor.record) | {'layer': 'input'},
+      compute=lambda items: [item[program.input_name] for item in items],
+    )
+  where = _states_path(path, modality)
+  plan = extraction.plan(corpus, modality, extractor, config.faults, where)
+  if not plan.is_done():
+    extraction.extract(plan, extractor)
+    states.join(plan, corpus.ids.tolist())
+  return states.Store(where), plan.record

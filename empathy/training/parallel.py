@@ -126,9 +126,7 @@ class Layout:
 
   def join(self, tree: Any) -> Any:
     """Fetches what was computed of a divided batch, as NumPy (rows, ...)."""
-    return jax.tree.map(
-      lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), tree
-    )
+    return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), tree)
 
   def over_batch(
     self, function: Callable, donate: Sequence[int] = ()

@@ -1,107 +1,83 @@
-"""What goes into the layers that learn, clip by clip, in files.
+"""What goes into the first layer that learns, clip by clip, in one file.
 
-States of a whole corpus are gigabytes, are needed in every epoch of every fold
-and never change. So they are written once, in *shards* of so many clips, and
-mapped into memory as training reads them. A shard is whole once its index is
-there, which is written last; work that was cut off goes on with the next one.
+Of a whole corpus that is gigabytes, is needed in every epoch of every fold and
+never changes. So it is computed once, part by part as features are, joined in
+a file, and mapped into memory as training reads it.
 """
 
-import dataclasses
 import json
+import os
 import pathlib
+import shutil
 from collections.abc import Sequence
 
 import numpy as np
 
 from empathy import files
-
-CLIPS_IN_SHARD = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Clip:
-  """One clip's part of a store.
-
-  Attributes:
-    values: (T, ...) what goes into the first layer that learns.
-    num_inputs: S, the length of the encoder's main input.
-  """
-
-  values: np.ndarray
-  num_inputs: int
+from empathy.encoders import extraction
 
 
-def write_shard(
-  directory: pathlib.Path, number: int, clips: Sequence[Clip | None]
-) -> None:
-  """Writes one shard.
+def join(plan: extraction.Plan, ids: Sequence[str]) -> None:
+  """Joins the parts of `plan` at its path, with an index beside, whole.
 
   Args:
-    directory: of the store.
-    number: of the shard.
-    clips: in order; None for one that lacks the modality.
+    plan: all of whose parts are there.
+    ids: the clips in the order of the corpus.
   """
-  found = [clip for clip in clips if clip is not None]
-  if found:
-    values = np.concatenate([clip.values for clip in found])
-    with files.replacing(directory / f'{number}.npy') as temporary:
-      np.save(temporary, values)
-  index = [
-    None if clip is None else [len(clip.values), clip.num_inputs]
-    for clip in clips
-  ]
-  files.write_json(directory / f'{number}.json', index)
-
-
-def is_written(directory: pathlib.Path, number: int) -> bool:
-  """Whether a shard was written to its end."""
-  return (directory / f'{number}.json').exists()
+  index: dict[str, tuple[int, int]] = {}
+  rows, shape, kind = 0, (), np.dtype(np.float32)
+  for number in range(len(plan.parts)):
+    with np.load(plan.part_path(number), allow_pickle=False) as part:
+      if not len(part['id']):
+        continue
+      for clip, length in zip(
+        part['id'].tolist(), part['length'].tolist(), strict=True
+      ):
+        index[clip] = rows, length
+        rows += length
+      shape, kind = part['features'].shape[1:], part['features'].dtype
+  made = plan.folder / plan.path.name
+  values = np.lib.format.open_memmap(made, 'w+', kind, (rows, *shape))
+  rows = 0
+  for number in range(len(plan.parts)):
+    with np.load(plan.part_path(number), allow_pickle=False) as part:
+      if len(part['id']):
+        found = part['features']
+        values[rows : rows + len(found)] = found
+        rows += len(found)
+  values.flush()
+  note = plan.folder / plan.sidecar.name
+  clips = [index.get(clip, (0, 0)) for clip in ids]
+  files.write_json(note, {'record': plan.record, 'clips': clips})
+  note.replace(plan.sidecar)
+  os.replace(made, plan.path)
+  shutil.rmtree(plan.folder)
 
 
 class Store:
-  """The clips of all shards.
+  """The clips' values.
 
   Attributes:
     length: (N,) int64, T of each clip; 0 for one that lacks the modality.
-    num_inputs: (N,) int64, S likewise.
   """
 
-  def __init__(self, directory: pathlib.Path, num_shards: int):
-    length, num_inputs, self._pieces = [], [], []
-    for number in range(num_shards):
-      index = json.loads((directory / f'{number}.json').read_text())
-      values, start = None, 0
-      for entry in index:
-        count, inputs = entry or (0, 0)
-        if count and values is None:
-          values = np.load(directory / f'{number}.npy', mmap_mode='r')
-        self._pieces.append(values[start : start + count] if count else None)
-        length.append(count)
-        num_inputs.append(inputs)
-        start += count
-    self.length = np.array(length, np.int64)
-    self.num_inputs = np.array(num_inputs, np.int64)
+  def __init__(self, path: pathlib.Path):
+    """Opens what `join` wrote."""
+    clips = json.loads(path.with_suffix('.json').read_text())['clips']
+    self._start, self.length = np.array(clips, np.int64).reshape(-1, 2).T
+    self._values = np.load(path, mmap_mode='r', allow_pickle=False)
 
-  def batch(
-    self, rows: np.ndarray, length: int, num_inputs: int
-  ) -> tuple[np.ndarray, np.ndarray]:
-    """Clips side by side, padded with zeros.
+  def batch(self, rows: np.ndarray, length: int) -> np.ndarray:
+    """Clips side by side, (B, T, ...), padded with zeros.
 
     Args:
       rows: (B,) int, which clips; -1 for none.
-      length: T, to pad to.
-      num_inputs: S, to pad to.
-
-    Returns:
-      (B, T, ...) values, and (B, S) bool where there is main input.
+      length: T.
     """
-    some = self._pieces[rows.max()]
-    values = np.zeros((len(rows), length, *some.shape[1:]), some.dtype)
-    mask = np.zeros((len(rows), num_inputs), bool)
-    for at, row in enumerate(rows):
-      if row < 0:
-        continue
-      piece = self._pieces[row]
-      values[at, : len(piece)] = piece
-      mask[at, : self.num_inputs[row]] = True
-    return values, mask
+    shape = len(rows), length, *self._values.shape[1:]
+    values = np.zeros(shape, self._values.dtype)
+    for at, row in enumerate(rows.tolist()):
+      if row >= 0:
+        start, count = self._start[row], self.length[row]
+        values[at, :count] = self._values[start : start + count]
+    return values
