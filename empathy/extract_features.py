@@ -7,10 +7,18 @@ Writes `features/<modality>.npz` of each modality that both the config and the
 corpus have, and `features/<modality>.json`, which says what they were made
 with and which clips were skipped, and why. Run again, it goes on where it was
 cut off; features that are there already stay.
+
+With `--beam` an Apache Beam pipeline does the same on many machines, which all
+see the corpus folder; its value is Beam's own flags, as in
+`--beam='--runner=FlinkRunner --flink_master=HOST:8081'`, or empty for the
+direct runner.
 """
 
+import functools
 import logging
 import pathlib
+import shlex
+from typing import Any
 
 import ml_collections
 from absl import flags
@@ -18,23 +26,25 @@ from ml_collections import config_flags
 
 from empathy import cli, errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.encoders import extraction, extractors
+from empathy.encoders import beam, extraction
 from empathy.training import configuration, parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', help_string='What to extract, a file as in configs/.'
 )
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
+_BEAM = flags.DEFINE_string(
+  'beam', None, "Extract by Apache Beam; Beam's own flags, perhaps none."
+)
 flags.mark_flags_as_required(['config', 'corpus'])
-_LOGGER = logging.getLogger('empathy')
-_FIELDS = {'features': dict, 'seconds': float, 'num_frames': int, 'faults': str}
+_FIELDS = ('features', 'seconds', 'num_frames', 'faults')
 
 
 def main() -> None:
   """Extracts, and says what came of it."""
   config = _CONFIG.value
   check(config)
-  corpus = corpus_lib.read(pathlib.Path(_CORPUS.value))
+  corpus = corpus_lib.read(pathlib.Path(_CORPUS.value).resolve())
   wanted = [name for name in corpus.modalities if name in config.features]
   if not wanted:
     raise errors.InputError(
@@ -43,18 +53,11 @@ def main() -> None:
     )
   for name in config.features:
     if name not in wanted:
-      _LOGGER.info('%s: the corpus does not have it', name)
+      logging.getLogger('empathy').info('%s: the corpus has none', name)
   parallel.use_cpu_cores()
   configuration.use_compilation_cache()
   for modality in wanted:
-    extractor = extractors.make(
-      modality,
-      config.features[modality].to_dict(),
-      config.seconds,
-      config.num_frames,
-      parallel.spread,
-    )
-    _extract(corpus, modality, extractor, config.faults)
+    _extract(corpus, modality, config.to_dict())
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -89,24 +92,32 @@ def check(config: ml_collections.ConfigDict) -> None:
 
 
 def _extract(
-  corpus: corpus_lib.Corpus,
-  modality: str,
-  extractor: extractors.Extractor,
-  faults: str,
+  corpus: corpus_lib.Corpus, modality: str, config: dict[str, Any]
 ) -> None:
-  to_do = extraction.plan(corpus, modality, extractor, faults)
-  if to_do.is_done():
-    print(f'{modality}: {to_do.path} is there already')
+  plan, extractor = extraction.prepare(
+    corpus.path, modality, config, parallel.spread
+  )
+  if plan.is_done():
+    print(f'{modality}: {plan.path} is there already')
+    extraction.remove_parts(plan)
+    return
+  if _BEAM.value is None:
+    extraction.extract(plan, extractor)
   else:
-    extraction.extract(to_do, extractor)
-    skipped = extraction.finish(to_do, corpus)
-    total = sum(map(len, to_do.parts))
-    print(
-      f'{modality}: {total - len(skipped)} of {len(corpus.ids)} clips, '
-      f'{len(skipped)} skipped, {len(corpus.ids) - total} have none: '
-      f'{to_do.path}'
+    beam.extract(
+      plan.undone(),
+      functools.partial(
+        extraction.prepare, corpus.path, modality, config, parallel.spread
+      ),
+      shlex.split(_BEAM.value),
     )
-  extraction.remove_parts(to_do)
+  skipped = extraction.finish(plan, corpus)
+  total = sum(map(len, plan.parts))
+  print(
+    f'{modality}: {total - len(skipped)} of {len(corpus.ids)} clips, '
+    f'{len(skipped)} skipped, {len(corpus.ids) - total} have none: {plan.path}'
+  )
+  extraction.remove_parts(plan)
 
 
 if __name__ == '__main__':

@@ -54,7 +54,7 @@ def voice_statistics(samples: np.ndarray, rate: int) -> np.ndarray:
     rate: in Hz.
 
   Returns:
-    (168,) float32: mean, standard deviation and those of the differences, of 40
+    (170,) float32: mean, standard deviation and those of the differences, of 40
     log-mel bands and of the loudness in dB; then of the pitch, in octaves from
     60 Hz: the share of windows with one, its mean, deviation and quantiles .1,
     .5, .9; zeros where the voice has none.
@@ -107,7 +107,7 @@ def frame_statistics(frames: np.ndarray) -> np.ndarray:
     frames: (n, H, W, 3) uint8, RGB, evenly spaced.
 
   Returns:
-    (326,) float32: mean and deviation over time of the brightness of 8 x 8
+    (336,) float32: mean and deviation over time of the brightness of 8 x 8
     squares, mean and deviation of how much it changes from frame to frame, and
     of the frame's mean of each colour; then, of the frame's contrast and of its
     motion, mean, deviation and quantiles .1, .5, .9 over time.
@@ -207,7 +207,7 @@ def _mean_of_squares(gray: np.ndarray) -> np.ndarray:
 @functools.lru_cache
 def _vectorizers() -> tuple:
   try:
-    from sklearn.feature_extraction import text  # noqa: PLC0415
+    from sklearn.feature_extraction import text
   except ImportError:
     raise errors.InputError(
       'scikit-learn is missing, which counts words; install the extra: '
@@ -225,7 +225,7 @@ def _vectorizers() -> tuple:
 @functools.lru_cache
 def _smile():
   try:
-    import opensmile  # noqa: PLC0415
+    import opensmile
   except ImportError:
     raise errors.InputError(
       'opensmile is missing, which computes eGeMAPS; install the extra: '

@@ -15,7 +15,7 @@ import logging
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,34 @@ class Plan:
     ]
 
 
+def prepare(
+  path: pathlib.Path,
+  modality: str,
+  config: Mapping[str, Any],
+  spread: Callable,
+) -> tuple[Plan, extractors.Extractor]:
+  """The plan for one modality, and what it is done with.
+
+  Args:
+    path: the corpus folder.
+    modality: one of the corpus'.
+    config: the fields `features`, `seconds`, `num_frames` and `faults`.
+    spread: see `extractors.make`.
+
+  Raises:
+    InputError: as `extractors.make` and `plan`.
+  """
+  extractor = extractors.make(
+    modality,
+    config['features'][modality],
+    config['seconds'],
+    config['num_frames'],
+    spread,
+  )
+  corpus = corpus_lib.read(path)
+  return plan(corpus, modality, extractor, config['faults']), extractor
+
+
 def plan(
   corpus: corpus_lib.Corpus,
   modality: str,
@@ -112,7 +140,12 @@ def plan(
   clips = clips_of(corpus, modality)
   digest = hashlib.sha256()
   for clip in clips:
-    digest.update(json.dumps(dataclasses.astuple(clip)).encode() + b'\n')
+    # From the corpus on: the folder may move.
+    source = clip.source
+    if modality != 'text':
+      source = os.path.relpath(source, corpus.path)
+    named = dataclasses.replace(clip, source=source)
+    digest.update(json.dumps(dataclasses.astuple(named)).encode() + b'\n')
   with concurrent.futures.ThreadPoolExecutor() as pool:
     sizes = list(pool.map(extractor.size, clips))
   order = np.argsort(sizes, kind='stable')
@@ -120,7 +153,7 @@ def plan(
   found = Plan(
     path=path or corpus.path / 'features' / f'{modality}.npz',
     record=json.loads(
-      json.dumps(dict(extractor.record) | {'clips': digest.hexdigest()})
+      json.dumps(dict(extractor.record) | {'clips_sha256': digest.hexdigest()})
     ),
     parts=[
       [clips[i] for i in order[first : first + size]]

@@ -162,8 +162,8 @@ def bucket(size: int) -> int:
   """The length to which `size` is padded.
 
   There are four such lengths from each power of two to the next, so that few
-  shapes are compiled and an eighth is padding at most, on average a sixteenth.
-  It depends on the size alone.
+  shapes are compiled and a fifth is padding at most, on average some 8 %. It
+  depends on the size alone.
   """
   step = max(2 ** (max(size - 1, 1).bit_length() - 3), 1)
   return -(-size // step) * step
@@ -347,7 +347,7 @@ def _text_loader(
   encoder: encoders.Encoder, name: str, seconds: float, num_frames: int
 ) -> Callable[[Clip], dict[str, np.ndarray]]:
   del seconds, num_frames
-  import transformers  # noqa: PLC0415  # Slow to import.
+  import transformers  # Slow to import.
 
   tokenizer = _processor(
     transformers.AutoTokenizer, name, 'a tokenizer', 'tokenizer.json'
@@ -374,7 +374,7 @@ def _audio_loader(
   encoder: encoders.Encoder, name: str, seconds: float, num_frames: int
 ) -> Callable[[Clip], dict[str, np.ndarray]]:
   del num_frames
-  import transformers  # noqa: PLC0415  # Slow to import.
+  import transformers  # Slow to import.
 
   processor = _processor(
     transformers.Wav2Vec2FeatureExtractor,
@@ -402,7 +402,7 @@ def _video_loader(
   encoder: encoders.Encoder, name: str, seconds: float, num_frames: int
 ) -> Callable[[Clip], dict[str, np.ndarray]]:
   del encoder
-  import transformers  # noqa: PLC0415  # Slow to import.
+  import transformers  # Slow to import.
 
   processor = _processor(
     transformers.VideoMAEImageProcessorPil,  # TimeSformer's too.
