@@ -91,6 +91,7 @@ def prepare(
   modality: str,
   config: Mapping[str, Any],
   spread: Callable,
+  output: pathlib.Path | None = None,
 ) -> tuple[Plan, extractors.Extractor]:
   """The plan for one modality, and what it is done with.
 
@@ -99,6 +100,7 @@ def prepare(
     modality: one of the corpus'.
     config: the fields `features`, `seconds`, `num_frames` and `faults`.
     spread: see `extractors.make`.
+    output: of the features; None: where the corpus has them.
 
   Raises:
     InputError: as `extractors.make` and `plan`.
@@ -111,7 +113,8 @@ def prepare(
     spread,
   )
   corpus = corpus_lib.read(path)
-  return plan(corpus, modality, extractor, config['faults']), extractor
+  faults = config['faults']
+  return plan(corpus, modality, extractor, faults, output), extractor
 
 
 def plan(

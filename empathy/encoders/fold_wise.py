@@ -9,6 +9,8 @@ trained on the clip or chosen by it. A corpus with a split has one fold, and its
 features have only `seen`.
 """
 
+import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -96,8 +98,8 @@ def extract(
   corpus: corpora.Corpus,
   modality: str,
   root: pathlib.Path,
-  make: Callable[[str], extractors.Extractor],
-  faults: str,
+  prepare: Callable[..., tuple[extraction.Plan, extractors.Extractor]],
+  make_parts: Callable[..., None],
 ) -> dict[str, str] | None:
   """Makes features of a corpus by the encoder of every fold.
 
@@ -105,8 +107,9 @@ def extract(
     corpus: read from a folder.
     modality: of it.
     root: the workdir of `finetune`.
-    make: makes the extractor of an encoder's folder.
-    faults: one of `extraction.FAULTS`.
+    prepare: `extraction.prepare` of an encoder's folder and an output.
+    make_parts: makes the missing parts of what that gives, given the call that
+      gave it too.
 
   Returns:
     Why clips were skipped, by id; None if the features are there already.
@@ -122,22 +125,22 @@ def extract(
   folds = range(read_note(root, modality, 0)['num_folds'])
   notes = [read_note(root, modality, fold) for fold in folds]
   for fold in folds:  # One encoder at a time is in memory.
-    extractor = make(os.fspath(folder(root, modality, fold)))
-    plan = extraction.plan(
-      corpus, modality, extractor, faults, rest / f'{fold}.npz'
+    setup = functools.partial(
+      prepare, os.fspath(folder(root, modality, fold)), rest / f'{fold}.npz'
     )
+    plan, extractor = setup()
     plans.append(plan)
     if is_there:  # Only the records are needed, to be compared.
       continue
     if not plan.is_done():
-      extraction.extract(plan, extractor)
+      make_parts(plan, extractor, setup)
       extraction.finish(plan, corpus)
     extraction.remove_parts(plan)
     skipped |= json.loads(plan.sidecar.read_text())['skipped']
   record = {'folds': [plan.record for plan in plans]}
   if is_there:
     shutil.rmtree(rest)
-    extraction.Plan(path, record, (), False, faults).is_done()
+    dataclasses.replace(plans[0], path=path, record=record).is_done()
     return None
   _join(corpus, modality, notes, [plan.path for plan in plans], rest)
   files.write_json(

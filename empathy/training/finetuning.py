@@ -93,12 +93,16 @@ class Task:
     )
 
   def batch(self, rows: np.ndarray) -> classifier.Batch:
-    """Some clips, `batch_size` at most, on the devices; -1 is none."""
-    missing = self.batch_size - len(rows)
-    missing += -self.batch_size % len(self.layout.devices)
-    rows = np.pad(rows, (0, missing), constant_values=-1)
-    real = rows >= 0
-    lengths = np.where(real, self.store.length[rows], 0)
+    """Some clips, `batch_size` at most, on the devices.
+
+    Where they are fewer, or do not divide among the devices, the first one
+    fills up.
+    """
+    size = self.batch_size
+    size += -size % len(self.layout.devices)
+    real = np.arange(size) < len(rows)
+    rows = np.pad(rows, (0, size - len(rows)), constant_values=rows[0])
+    lengths = self.store.length[rows]
     length = padded_length(lengths.max(), self.store.length.max())
     inputs = self.num_inputs(lengths)
     mask = np.arange(self.num_inputs(length)) < inputs[:, None]
@@ -191,7 +195,7 @@ def train_fold(
     state, train_loss = _train_epoch(
       task, frozen, state, train, fold, epoch, bar
     )
-    accuracy, loss = _validate(task, frozen, state, val)
+    accuracy, loss = validate(task, frozen, state.params, val)
     history[epoch] = train_loss, loss, accuracy
     highest = history[best_epoch, 2] if best_epoch >= 0 else -1
     if math.isfinite(train_loss + loss) and accuracy > highest:
@@ -244,15 +248,22 @@ def _train_epoch(
   return state, float(means @ sizes / len(rows))
 
 
-def _validate(
-  task: Task, frozen: Any, state: classifier.State, val: np.ndarray
+def validate(
+  task: Task, frozen: Any, params: Any, rows: np.ndarray
 ) -> tuple[float, float]:
-  """The accuracy and the mean loss of the validation clips."""
-  rows = val[np.argsort(task.store.length[val], kind='stable')]
+  """The accuracy of some clips, and their mean loss in nats.
+
+  Args:
+    task: what folds share.
+    frozen: what of the encoder does not learn, on the devices.
+    params: as in `classifier.State`, on the devices.
+    rows: (V,) int, the clips.
+  """
+  rows = rows[np.argsort(task.store.length[rows], kind='stable')]
   logits = []
   for start in range(0, len(rows), task.batch_size):
     some = rows[start : start + task.batch_size]
-    found = task.forward(state.params, frozen, task.batch(some))
+    found = task.forward(params, frozen, task.batch(some))
     logits.append(task.layout.join(found)[: len(some)])
   return classifier.accuracy_and_loss(np.concatenate(logits), task.labels[rows])
 

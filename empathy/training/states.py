@@ -71,13 +71,12 @@ class Store:
     """Clips side by side, (B, T, ...), padded with zeros.
 
     Args:
-      rows: (B,) int, which clips; -1 for none.
+      rows: (B,) int, which clips.
       length: T.
     """
     shape = len(rows), length, *self._values.shape[1:]
     values = np.zeros(shape, self._values.dtype)
     for at, row in enumerate(rows.tolist()):
-      if row >= 0:
-        start, count = self._start[row], self.length[row]
-        values[at, :count] = self._values[start : start + count]
+      start, count = self._start[row], self.length[row]
+      values[at, :count] = self._values[start : start + count]
     return values

@@ -1,27 +1,33 @@
-"""Tiny encoders with random weights, one of each modality."""
+"""Tiny encoders with random weights, and a corpus that they can learn."""
 
 import dataclasses
+import functools
+import pathlib
 
+import av
 import jax
+import ml_collections
 import numpy as np
+import soundfile
+import tokenizers
+import transformers
 
 from empathy import encoders
+from empathy.corpora import corpus as corpora
 from empathy.encoders import deberta, roberta, timesformer, videomae, wav2vec2
 from empathy.training import classifier
 
 _SIZES = {
   'hidden_size': 16,
-  'num_hidden_layers': 3,
+  'num_hidden_layers': 2,
   'num_attention_heads': 2,
   'intermediate_size': 24,
 }
-_PICTURES = _SIZES | {
-  'image_size': 16,
-  'patch_size': 8,
-  'num_frames': 4,
-}
+_PICTURES = _SIZES | {'image_size': 16, 'patch_size': 8, 'num_frames': 4}
 CONFIGS = {
-  'roberta': roberta.Config(**_SIZES, vocab_size=40),
+  'roberta': roberta.Config(
+    **_SIZES, vocab_size=40, max_position_embeddings=40
+  ),
   'deberta': deberta.Config(
     **_SIZES,
     vocab_size=40,
@@ -43,35 +49,34 @@ CONFIGS = {
   'videomae': videomae.Config(**_PICTURES),
   'timesformer': timesformer.Config(**_PICTURES),
 }
-INPUTS = {
-  'roberta': 'input_ids',
-  'deberta': 'input_ids',
-  'wav2vec2': 'input_values',
-  'videomae': 'pixel_values',
-  'timesformer': 'pixel_values',
-}
+ENCODER_OF = {'text': 'roberta', 'audio': 'wav2vec2', 'video': 'videomae'}
+_WORDS = ('alas', 'hooray', *(f'word{i}' for i in range(6)))
+_RATE = 2_000
+_SECONDS = 0.1
 
 
+@functools.cache
 def encoder(name: str, remat: bool = False) -> encoders.Encoder:
-  """An encoder with weights so large that its layers do something."""
+  """An encoder with random weights."""
   config = CONFIGS[name]
-  architecture = encoders.ARCHITECTURES[config.model_type]
-  module = architecture.Model(config, remat=remat)
-  params = module.init(jax.random.key(7), **architecture.example(config))
-  return encoders.Encoder(module, params, config)
+  module = encoders.ARCHITECTURES[config.model_type].Model(config, remat=remat)
+  init = jax.jit(module.init)
+  params = init(jax.random.key(7), **encoders.example(config))
+  return encoders.Encoder(module, jax.tree.map(np.asarray, params), config)
 
 
 def program(name: str, remat: bool = False, **fields) -> classifier.Program:
-  """What does not change while it learns."""
+  """What does not change while an encoder learns."""
   made = encoder(name, remat)
+  (input_name, example), *_ = encoders.example(made.config).items()
   return classifier.Program(
     **{
       'module': made.module,
       'num_layers': made.config.num_hidden_layers,
-      'num_trained': 2,
+      'num_trained': 1,
       'num_classes': 3,
-      'input_name': INPUTS[name],
-      'input_shape': (3, 16, 16) if INPUTS[name] == 'pixel_values' else (),
+      'input_name': input_name,
+      'input_shape': example.shape[2:],
       'learning_rate': 1e-3,
       'weight_decay': 0.01,
     }
@@ -82,27 +87,142 @@ def program(name: str, remat: bool = False, **fields) -> classifier.Program:
 def inputs(name: str) -> tuple[np.ndarray, np.ndarray]:
   """The main input of four clips, padded, and its mask."""
   rng = np.random.default_rng(3)
-  size = {'input_ids': 9, 'input_values': 120, 'pixel_values': 4}[INPUTS[name]]
-  mask = np.arange(size) < np.array([size, size // 2, size, size - 1])[:, None]
-  if INPUTS[name] == 'input_ids':
-    # Padding has the number of RoBERTa's padding token.
-    return np.where(mask, rng.integers(2, 40, mask.shape), 1), mask
-  if INPUTS[name] == 'input_values':
+  kind = program(name).input_name
+  size = {'input_ids': 9, 'input_values': 120, 'pixel_values': 4}[kind]
+  length = np.array([size, size // 2, size, size - 1])
+  mask = np.arange(size) < length[:, None]
+  if kind == 'input_ids':
+    pad = getattr(CONFIGS[name], 'pad_token_id', 0)
+    return np.where(mask, rng.integers(2, 40, mask.shape), pad), mask
+  if kind == 'input_values':
     values = rng.normal(size=mask.shape).astype(np.float32)
     return np.where(mask, values, 0), mask
   shape = (4, size, 3, 16, 16)
   return rng.normal(size=shape).astype(np.float32), np.ones((4, size), bool)
 
 
-def batch(name: str, program_: classifier.Program, params) -> classifier.Batch:
-  """Four clips, the last of which only fills up."""
-  values, mask = inputs(name)
-  if program_.first is not None:
-    values = classifier.states(program_, params, values, mask)
-  labels = np.array([0, 2, 1, 0], np.int32)
-  return classifier.Batch(values, mask, labels, np.array([1, 1, 1, 0], bool))
+def write_encoder(modality: str, folder: pathlib.Path) -> None:
+  """Writes a checkpoint with what its processor reads."""
+  encoders.save(encoder(ENCODER_OF[modality]), folder)
+  if modality == 'text':
+    vocabulary = ('<s>', '<pad>', '</s>', '<unk>', *_WORDS)
+    model = tokenizers.models.WordLevel(
+      {word: i for i, word in enumerate(vocabulary)}, '<unk>'
+    )
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+      single='<s> $A </s>', special_tokens=[('<s>', 0), ('</s>', 2)]
+    )
+    processor = transformers.PreTrainedTokenizerFast(
+      tokenizer_object=tokenizer, pad_token='<pad>', unk_token='<unk>'
+    )
+  elif modality == 'audio':
+    processor = transformers.Wav2Vec2FeatureExtractor(sampling_rate=_RATE)
+  else:
+    size = {'height': 16, 'width': 16}
+    processor = transformers.VideoMAEImageProcessorPil(
+      size=size, crop_size=size
+    )
+  processor.save_pretrained(folder)
 
 
-def everything(program_: classifier.Program) -> classifier.Program:
-  """The same, but all of the encoder learns."""
-  return dataclasses.replace(program_, num_trained=0)
+def write_corpus(
+  folder: pathlib.Path,
+  modalities: tuple[str, ...] = ('text', 'audio', 'video'),
+  num_clips: int = 60,
+  **changes,
+) -> corpora.Corpus:
+  """Writes clips whose class can be read, heard and seen.
+
+  The class is a word among others, a tone of low or high pitch in noise, or a
+  dark or a bright picture that gets brighter or darker. By default groups of
+  two clips, a third of them in each fold.
+
+  Args:
+    folder: to make; the media go there too.
+    modalities: that the clips have.
+    num_clips: how many.
+    **changes: to the corpus.
+  """
+  rng = np.random.default_rng(5)
+  labels = rng.permutation(np.arange(num_clips) % 2).astype(np.int32)
+  ids = [f'clip{i}' for i in range(num_clips)]
+  media = folder.parent / f'{folder.name}_media'
+  media.mkdir(exist_ok=True)
+  columns = {}
+  if 'text' in modalities:
+    others = rng.choice(_WORDS[2:], (num_clips, 2))
+    columns['transcript'] = [
+      ' '.join([*words[:at], _WORDS[label], *words[at:]])
+      for words, at, label in zip(
+        others.tolist(), rng.integers(0, 3, num_clips), labels, strict=True
+      )
+    ]
+  for modality, suffix, write in (
+    ('audio', 'wav', _write_sound),
+    ('video', 'mp4', _write_film),
+  ):
+    if modality in modalities:
+      paths = [media / f'{clip}.{suffix}' for clip in ids]
+      for path, label in zip(paths, labels.tolist(), strict=True):
+        write(path, label, rng)
+      columns[modality] = [str(path) for path in paths]
+  corpus = corpora.Corpus(
+    info={
+      'name': 'tiny',
+      'classes': ['low', 'high'],
+      'modalities': list(modalities),
+      'conditions': [],
+      'license': 'none',
+      'source': 'made by a test',
+    },
+    ids=np.array(ids),
+    groups=np.array([f'group{i // 2}' for i in range(num_clips)]),
+    labels=labels,
+    fold=(np.arange(num_clips) // 2 % 3).astype(np.int32),
+    metadata={name: np.array(values) for name, values in columns.items()},
+  )
+  corpus = dataclasses.replace(corpus, **changes)
+  corpora.write(corpus, folder)
+  return corpora.read(folder)
+
+
+def _write_sound(path, label, rng):
+  seconds = _SECONDS * rng.uniform(0.6, 1)
+  time = np.arange(round(seconds * _RATE)) / _RATE
+  hertz = (60, 500)[label] * rng.uniform(0.9, 1.1)
+  samples = np.sin(2 * np.pi * (hertz * time + rng.random()))
+  samples += 0.1 * rng.normal(size=time.shape)
+  soundfile.write(path, 0.5 * samples, _RATE, 'FLOAT')
+
+
+def _write_film(path, label, rng):
+  with av.open(str(path), 'w') as container:
+    film = container.add_stream('mpeg4', rate=10)
+    film.height, film.width, film.pix_fmt = 32, 32, 'yuv420p'
+    level = (50, 180)[label] + rng.uniform(-20, 20)
+    for i in range(4):
+      picture = rng.normal(level + 10 * i, 10, (32, 32, 3))
+      frame = av.VideoFrame.from_ndarray(
+        picture.clip(0, 255).astype(np.uint8), 'rgb24'
+      )
+      container.mux(film.encode(frame))
+    container.mux(film.encode())
+
+
+def config(folder: pathlib.Path, **recipe) -> ml_collections.ConfigDict:
+  """The media experiment, small, with checkpoints that it writes to `folder`."""
+  path = pathlib.Path(__file__).parents[2] / 'configs/mixed_signals_media.py'
+  space: dict = {}
+  exec(compile(path.read_text(), path, 'exec'), space)
+  made = space['get_config']()
+  for modality in ENCODER_OF:
+    if not (folder / modality).exists():
+      write_encoder(modality, folder / modality)
+    made.features[modality].encoder = str(folder / modality)
+  made.num_frames = 4
+  made.finetune.update(
+    {'trained_layers': 1, 'learning_rate': 3e-3, 'num_epochs': 8} | recipe
+  )
+  return made
