@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 # Helper modules of the tests are imported by name.
-for folder in ('.', 'training', 'evaluation'):
+for folder in ('.', 'training', 'evaluation', 'encoders'):
   sys.path.insert(0, str(pathlib.Path(__file__).parent / folder))
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')

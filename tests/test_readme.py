@@ -96,3 +96,13 @@ def test_links_lead_somewhere():
   assert len(links) > 5
   for link in links:
     assert (ROOT / link).exists(), link
+
+
+def test_the_encoder_runs(folder):
+  program = (folder / 'my_states.py').read_text()
+  assert "'roberta-base'" in program
+  checkpoint = ROOT / 'tests' / 'encoders' / 'goldens' / 'roberta'
+  program = program.replace("'roberta-base'", repr(str(checkpoint)))
+  (folder / 'my_states.py').write_text(program)
+  result = _run([sys.executable, 'my_states.py'], folder)
+  assert result.stdout == '3 (1, 3, 8)\n', result.stderr[-2000:]

@@ -137,7 +137,10 @@ def _check_shapes(
   module: nn.Module, example: dict[str, Any], params: dict[str, Any], where: str
 ) -> None:
   """Raises an `InputError` where the module wants arrays of other shapes."""
-  wanted = jax.eval_shape(lambda: module.init(jax.random.key(0), **example))
+  try:
+    wanted = jax.eval_shape(lambda: module.init(jax.random.key(0), **example))
+  except errors.InputError as error:
+    raise errors.InputError(f'{where}: {error}') from None
   pairs = zip(
     jax.tree_util.tree_leaves_with_path(wanted),
     jax.tree_util.tree_leaves_with_path(params),

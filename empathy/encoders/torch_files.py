@@ -9,6 +9,7 @@ values; any name outside `_ALLOWED`, and any other instruction, is refused.
 
 import os
 import pickletools
+import struct
 import zipfile
 from typing import Any, NamedTuple
 
@@ -46,6 +47,11 @@ _LITERALS = {
 }
 _TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
 _MARK = object()
+# What `zipfile` raises when it meets bytes that it did not expect.
+_DAMAGE = (
+  *(EOFError, OverflowError, RuntimeError, ValueError),
+  *(struct.error, zipfile.BadZipFile),
+)
 
 
 class _Global(NamedTuple):
@@ -92,7 +98,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
       return _read(archive)
   except _RefusedError as error:
     raise errors.InputError(f'{path}: {error}') from None
-  except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+  except _DAMAGE as error:
     raise errors.InputError(f'{path}: is damaged: {error}') from None
 
 

@@ -1,8 +1,7 @@
 """wav2vec 2.0 (arXiv 2006.11477) and HuBERT (arXiv 2106.07447).
 
 Convolutions turn samples into frames, a projection and a wide convolution that
-stands for positions follow, then a transformer. The convolutions are written as
-matrix products of windows, which is what CPUs and TPUs are fast at.
+stands for positions follow, then a transformer.
 """
 
 import dataclasses
@@ -18,6 +17,7 @@ from empathy.encoders import checkpoint, transformer
 
 Array = jax.Array
 
+_AXES = ('NWC', 'WIO', 'NWC')
 _EPSILON = 1e-5  # Of the normalisations among the convolutions.
 
 
@@ -71,22 +71,6 @@ def num_samples(config: Config, num_frames: Any) -> Any:
   return num_frames
 
 
-def windows(x: Array, size: int, stride: int) -> Array:
-  """Cuts (B, T, C) into windows, (B, (T - size) // stride + 1, size * C)."""
-  batch, length, width = x.shape
-  count = (length - size) // stride + 1
-  pieces = -(-size // stride)
-  total = (count + pieces - 1) * stride
-  if total > length:  # The padding is in no window.
-    x = jnp.pad(x, ((0, 0), (0, total - length), (0, 0)))
-  x = x[:, :total].reshape(batch, -1, stride * width)
-  parts = []
-  for i in range(pieces):
-    columns = min(stride, size - i * stride) * width
-    parts.append(x[:, i : i + count, :columns])
-  return parts[0] if pieces == 1 else jnp.concatenate(parts, -1)
-
-
 class Convolution(nn.Module):
   """A convolution over time without padding.
 
@@ -112,8 +96,13 @@ class Convolution(nn.Module):
       nn.initializers.lecun_normal(),
       (self.size, x.shape[-1], self.features),
     )
-    kernel = kernel.reshape(-1, self.features).astype(self.dtype)
-    y = windows(x, self.size, self.stride) @ kernel
+    y = jax.lax.conv_general_dilated(
+      x,
+      kernel.astype(self.dtype),
+      (self.stride,),
+      'VALID',
+      dimension_numbers=_AXES,
+    )
     if self.use_bias:
       bias = self.param('bias', nn.initializers.zeros, (self.features,))
       y += bias.astype(self.dtype)
@@ -171,7 +160,7 @@ class PositionalConvolution(nn.Module):
       kernel,
       (1,),
       [(before, self.size - 1 - before)],
-      dimension_numbers=('NWC', 'WIO', 'NWC'),
+      dimension_numbers=_AXES,
       feature_group_count=self.groups,
     )
     return y + bias.astype(self.dtype)

@@ -32,3 +32,18 @@ def test_agreement_prints_its_table():
     assert len(found) >= starts.count(start), (start, done.stdout)
   sizes = [line.split()[0] for line in lines if line[:1] == ' ']
   assert sizes == ['clips', '10', '100', '1,000'] * 2
+
+
+def test_encoders_prints_a_line_for_each():
+  done = subprocess.run(
+    [sys.executable, _FOLDER / 'encoders.py', '--small', '--repeats=1'],
+    check=True,
+    capture_output=True,
+    text=True,
+    timeout=600,
+  )
+  alone = [line for line in done.stdout.splitlines() if ' alone: ' in line]
+  assert [line.split()[0] for line in alone] == [
+    *('roberta', 'deberta-v3', 'wav2vec2'),
+    *('hubert', 'videomae', 'timesformer'),
+  ]

@@ -1,0 +1,186 @@
+"""How fast are the encoders, beside PyTorch Transformers, and how large?
+
+  python tests/benchmarks/encoders.py [--repeats=7] [--only=NAME]
+
+For each of the six encoders at base size, with random weights, in float32:
+8 texts of 128 tokens, 2 sounds of 10 s at 16 kHz, or a video of 16 frames of
+224 x 224. Prints the seconds from a call to all hidden states, the median over
+repeats; the most memory that a process of its own had, with the weights; and,
+where PyTorch is installed, the same of Transformers with the same weights and
+input in one process, call by call in turn, and the largest difference of the
+last hidden states. `--small` runs all of it on little models, to see that it
+runs.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+
+import jax
+import numpy as np
+
+from empathy import encoders
+from empathy.encoders import deberta, roberta, timesformer, videomae, wav2vec2
+
+_BASE = {
+  'roberta': (roberta, {'max_position_embeddings': 514}),
+  'deberta-v3': (
+    deberta,
+    {
+      'hidden_size': 768,
+      'num_hidden_layers': 12,
+      'num_attention_heads': 12,
+      'intermediate_size': 3072,
+      'relative_attention': True,
+      'position_buckets': 256,
+      'norm_rel_ebd': 'layer_norm',
+      'share_att_key': True,
+      'pos_att_type': ('p2c', 'c2p'),
+      'position_biased_input': False,
+    },
+  ),
+  'wav2vec2': (wav2vec2, {}),
+  'hubert': (wav2vec2, {'model_type': 'hubert'}),
+  'videomae': (videomae, {'use_mean_pooling': False}),
+  'timesformer': (timesformer, {'num_frames': 16}),
+}
+_SMALL = {
+  'hidden_size': 32,
+  'num_hidden_layers': 2,
+  'num_attention_heads': 2,
+  'intermediate_size': 64,
+  'vocab_size': 100,
+  'conv_dim': (16,) * 7,
+  'image_size': 32,
+}
+
+
+def make(
+  name: str, small: bool
+) -> tuple[encoders.Encoder, dict[str, np.ndarray]]:
+  """An encoder of random weights, and an input for it."""
+  architecture, fields = _BASE[name]
+  if small:
+    known = {field.name for field in dataclasses.fields(architecture.Config)}
+    fields = fields | {k: v for k, v in _SMALL.items() if k in known}
+  config = architecture.Config(**fields)
+  module = architecture.Model(config)
+  random = np.random.default_rng(0)
+
+  def draw(path: Any, leaf: Any) -> Any:
+    values = random.normal(0, 0.02, leaf.shape)
+    if path[-1].key in ('scale', 'g'):
+      values += 1
+    return jax.numpy.asarray(values, leaf.dtype)
+
+  params = jax.tree_util.tree_map_with_path(
+    draw,
+    jax.eval_shape(
+      lambda: module.init(jax.random.key(0), **architecture.example(config))
+    ),
+  )
+  if architecture in (roberta, deberta):
+    ids = random.integers(5, config.vocab_size, (8, 128))
+    arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
+  elif architecture is wav2vec2:
+    samples = random.normal(0, 1, (2, 16_000 if small else 160_000))
+    arrays = {'input_values': samples.astype(np.float32)}
+  else:
+    shape = (1, config.num_frames, 3, config.image_size, config.image_size)
+    arrays = {'pixel_values': random.normal(0, 1, shape).astype(np.float32)}
+  return encoders.Encoder(module, params, config), arrays
+
+
+def seconds(call: Any) -> float:
+  """How long a call takes."""
+  start = time.perf_counter()
+  call()
+  return time.perf_counter() - start
+
+
+def measure(name: str, small: bool, repeats: int, peer: bool) -> None:
+  """Prints the figures of one encoder, alone or beside Transformers."""
+  encoder, arrays = make(name, small)
+  calls = {'jax': lambda: jax.block_until_ready(encoder(**arrays))}
+  compiled = seconds(calls['jax'])
+  if peer:
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    with tempfile.TemporaryDirectory() as folder:
+      encoders.save(encoder, f'{folder}/checkpoint')
+      model = transformers.AutoModel.from_pretrained(f'{folder}/checkpoint')
+    model.eval()
+    tensors = {key: torch.tensor(value) for key, value in arrays.items()}
+
+    def call() -> Any:
+      with torch.inference_mode():
+        return model(**tensors, output_hidden_states=True)
+
+    calls['torch'] = call
+    theirs = call().last_hidden_state.numpy()
+    difference = np.abs(encoder(**arrays).last_hidden_state - theirs).max()
+  times: dict[str, list[float]] = {key: [] for key in calls}
+  for _ in range(repeats):
+    for key, one in calls.items():
+      times[key].append(seconds(one))
+  medians = {key: statistics.median(values) for key, values in times.items()}
+  if peer:
+    print(
+      f'{name:12} beside PyTorch: {medians["jax"]:.3f} s, PyTorch '
+      f'{medians["torch"]:.3f} s, {medians["torch"] / medians["jax"]:.2f} x, '
+      f'largest difference {difference:.0e}',
+      flush=True,
+    )
+  else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    shapes = ', '.join(str(value.shape) for value in arrays.values())
+    print(
+      f'{name:12} alone: {medians["jax"]:.3f} s, compiled in {compiled:.0f} s, '
+      f'{peak:.2f} GiB at most, input {shapes}',
+      flush=True,
+    )
+
+
+def main() -> None:
+  """Measures each encoder in processes of its own."""
+  parser = argparse.ArgumentParser()
+  parser.add_argument('--small', action='store_true')
+  parser.add_argument('--repeats', type=int, default=7)
+  parser.add_argument('--only', choices=_BASE)
+  parser.add_argument('--inside', choices=('alone', 'peer'))
+  flags = parser.parse_args()
+  if flags.inside:
+    measure(flags.only, flags.small, flags.repeats, flags.inside == 'peer')
+    return
+  ways = ['alone']
+  if importlib.util.find_spec('torch'):
+    ways.append('peer')
+  else:
+    print('PyTorch is not installed: pip install -e .[parity] to compare')
+  for name in [flags.only] if flags.only else _BASE:
+    for way in ways:
+      subprocess.run(
+        [
+          *(sys.executable, __file__, f'--only={name}', f'--inside={way}'),
+          *(f'--repeats={flags.repeats}', *['--small'] * flags.small),
+        ],
+        check=True,
+      )
+
+
+if __name__ == '__main__':
+  main()

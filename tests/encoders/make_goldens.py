@@ -1,0 +1,43 @@
+"""Writes the golden files; needs the extra `parity`.
+
+  python tests/encoders/make_goldens.py
+
+For each case a checkpoint, and in `states.npz` the inputs and all hidden states
+that PyTorch Transformers computes from it in float64, as float32.
+"""
+
+import pathlib
+import shutil
+
+import cases
+import numpy as np
+import torch
+
+FOLDER = pathlib.Path(__file__).parent / 'goldens'
+
+
+def main() -> None:
+  """Writes all of them anew."""
+  shutil.rmtree(FOLDER, ignore_errors=True)
+  for seed, (name, case) in enumerate(cases.CASES.items()):
+    model = cases.make(case, seed)
+    cases.write(case, model, FOLDER / name)
+    random = np.random.default_rng(seed)
+    arrays = {}
+    for i, make in enumerate(case.inputs):
+      inputs = make(random)
+      with torch.no_grad():
+        output = cases.run(cases.encoder(case, model), inputs)
+      for key, value in inputs.items():
+        small = value.astype(np.int8) if value.dtype.kind == 'i' else value
+        arrays[f'{i}/{key}'] = small
+      states = torch.stack(output.hidden_states).float().numpy()
+      arrays[f'{i}.hidden_states'] = states
+      last = output.last_hidden_state.float().numpy()
+      if not np.array_equal(states[-1], last):
+        arrays[f'{i}.last_hidden_state'] = last
+    np.savez_compressed(FOLDER / name / 'states.npz', **arrays)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,301 @@
+"""The encoders against the golden files that PyTorch Transformers wrote.
+
+Every hidden state is compared at every position, padding included: nothing of
+it is left undefined.
+"""
+
+import collections
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from empathy import encoders, errors
+from empathy.encoders import checkpoint, deberta, transformer, wav2vec2
+
+_GOLDENS = pathlib.Path(__file__).parent / 'goldens'
+_CASES = sorted(path.name for path in _GOLDENS.iterdir())
+# One of each architecture, for what does not depend on the variant.
+_SOME = ('roberta', 'deberta_v3', 'wav2vec2_large', 'videomae', 'timesformer')
+_TOLERANCE = 1e-5
+# A key's bias adds the same to all scores of a query, except where positions
+# attend to content.
+_WITHOUT_EFFECT = {False: 'attention/key/bias', True: 'position_key/bias'}
+
+
+def _inputs(case: str) -> list[tuple[dict[str, np.ndarray], list[np.ndarray]]]:
+  """Inputs and all their states, the last hidden state at the end."""
+  inputs = collections.defaultdict(dict)
+  states = collections.defaultdict(dict)
+  with np.load(_GOLDENS / case / 'states.npz', allow_pickle=False) as file:
+    for key, value in file.items():
+      if '/' in key:
+        i, name = key.split('/')
+        wide = np.int32 if value.dtype == np.int8 else value.dtype
+        inputs[i][name] = value.astype(wide)
+      else:
+        i, name = key.split('.')
+        states[i][name] = value
+  return [
+    (
+      inputs[i],
+      [
+        *states[i]['hidden_states'],
+        states[i].get('last_hidden_state', states[i]['hidden_states'][-1]),
+      ],
+    )
+    for i in inputs
+  ]
+
+
+def _error(output: encoders.Output, states: list[np.ndarray]) -> float:
+  found = [*output.hidden_states, output.last_hidden_state]
+  return max(
+    float(np.abs(np.asarray(ours, np.float32) - theirs).max())
+    for ours, theirs in zip(found, states, strict=True)
+  )
+
+
+def _first(case: str) -> tuple[encoders.Encoder, dict, list]:
+  return encoders.load(_GOLDENS / case), *_inputs(case)[0]
+
+
+def test_there_are_goldens_of_every_architecture():
+  found = {encoders.load(_GOLDENS / case).config.model_type for case in _CASES}
+  assert found | {'xlm-roberta'} == set(encoders.ARCHITECTURES)
+
+
+@pytest.mark.parametrize('case', _CASES)
+def test_every_hidden_state_is_that_of_transformers(case, caplog):
+  encoder = encoders.load(_GOLDENS / case)
+  for arrays, states in _inputs(case):
+    assert _error(encoder(**arrays), states) <= _TOLERANCE
+  assert not caplog.records  # Every tensor is used, or knowingly dropped.
+
+
+@pytest.mark.parametrize('case', _CASES)
+def test_a_change_of_any_parameter_would_show(case):
+  encoder = encoders.load(_GOLDENS / case)
+  pairs = _inputs(case)
+  leaves, tree = jax.tree_util.tree_flatten_with_path(encoder.params)
+  for i, (path, leaf) in enumerate(leaves):
+    name = jax.tree_util.keystr(path, simple=True, separator='/')
+    if name.endswith(_WITHOUT_EFFECT[case.startswith('deberta')]):
+      continue
+    values = [value for _, value in leaves]
+    turned = leaf.ravel()[::-1].reshape(leaf.shape)
+    for changed in (leaf * 0, turned):
+      values[i] = changed
+      one = encoders.Encoder(
+        encoder.module, tree.unflatten(values), encoder.config
+      )
+      worst = max(_error(one(**arrays), states) for arrays, states in pairs[:2])
+      assert not worst <= 30 * _TOLERANCE, name  # It may be NaN.
+
+
+@pytest.mark.parametrize('case', _SOME)
+def test_bfloat16_is_near(case):
+  arrays, states = _inputs(case)[0]
+  encoder = encoders.load(_GOLDENS / case, dtype=jnp.bfloat16)
+  output = encoder(**arrays)
+  assert {x.dtype.name for x in output.hidden_states} == {'bfloat16'}
+  assert output.last_hidden_state.dtype == jnp.bfloat16
+  scale = max(np.abs(state).max() for state in states)
+  assert _TOLERANCE < _error(output, states) / scale < 0.05
+  assert {x.dtype.name for x in jax.tree.leaves(encoder.params)} == {'float32'}
+
+
+@pytest.mark.parametrize('case', _SOME)
+def test_gradients_are_finite_and_the_same_with_checkpointing(case):
+  encoder, arrays, states = _first(case)
+
+  def loss(params, remat):
+    module = encoder.module.clone(remat=remat)
+    last = module.apply(params, **arrays).last_hidden_state
+    return jnp.square(last - states[-1][..., ::-1]).mean()
+
+  plain, again = (
+    jax.jit(jax.grad(loss), static_argnums=1)(encoder.params, remat)
+    for remat in (False, True)
+  )
+  for (path, a), b in zip(
+    jax.tree_util.tree_leaves_with_path(plain),
+    jax.tree.leaves(again),
+    strict=True,
+  ):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    if 'key/bias' not in jax.tree_util.keystr(path, simple=True, separator='/'):
+      assert np.abs(a).max() > 1e-8, path
+
+
+@pytest.mark.parametrize('case', ['bert', 'deberta_v3', 'hubert'])
+def test_dropout_is_drawn_from_its_rng(case):
+  encoder, arrays, states = _first(case)
+  module = encoder.module.clone(remat=case == 'bert')
+
+  @jax.jit
+  def draw(seed):
+    return module.apply(
+      encoder.params,
+      **arrays,
+      deterministic=False,
+      rngs={'dropout': jax.random.key(seed)},
+    ).last_hidden_state
+
+  one, same, other = draw(0), draw(0), draw(1)
+  np.testing.assert_array_equal(one, same)
+  assert np.abs(one - other).max() > 0.01
+  assert np.abs(one - states[-1]).max() > 0.01
+
+
+@pytest.mark.parametrize('case', _CASES)
+def test_saved_and_loaded_it_is_the_same(case, tmp_path):
+  encoder = encoders.load(_GOLDENS / case)
+  encoders.save(encoder, tmp_path / 'saved')
+  again = encoders.load(tmp_path / 'saved')
+  assert again.config == encoder.config
+  jax.tree.map(np.testing.assert_array_equal, again.params, encoder.params)
+
+
+def test_padding_more_changes_nothing_for_text():
+  encoder, arrays, _ = _first('roberta')
+  padded = {
+    'input_ids': np.pad(
+      arrays['input_ids'], ((0, 2), (0, 5)), constant_values=1
+    ),
+    'attention_mask': np.pad(arrays['attention_mask'], ((0, 2), (0, 5))),
+  }
+  length = arrays['input_ids'].shape[1]
+  more = encoder(**padded).last_hidden_state
+  assert np.isfinite(more).all()  # Also in rows that are all padding.
+  real = arrays['attention_mask'].astype(bool)
+  np.testing.assert_allclose(
+    more[:3, :length][real],
+    encoder(**arrays).last_hidden_state[real],
+    atol=1e-5,
+  )
+
+
+def test_masked_norm_makes_sound_independent_of_padding():
+  encoder, arrays, _ = _first('hubert')
+  masked = encoders.Encoder(
+    encoder.module.clone(masked_norm=True), encoder.params, encoder.config
+  )
+  together = masked(**arrays).last_hidden_state
+  for i, mask in enumerate(arrays['attention_mask']):
+    alone = encoder(
+      input_values=arrays['input_values'][i : i + 1, : mask.sum()]
+    )
+    alone = alone.last_hidden_state[0]
+    np.testing.assert_allclose(together[i, : len(alone)], alone, atol=1e-5)
+  default = encoder(**arrays).last_hidden_state
+  assert np.abs(default - together)[1, 0].max() > 1e-3
+
+
+def test_frames_are_counted():
+  config = wav2vec2.Config()
+  assert wav2vec2.num_frames(config, 160_000) == 499
+  assert wav2vec2.num_frames(config, 400) == 1
+  assert wav2vec2.num_frames(config, 399) == 0
+  assert wav2vec2.example(config)['input_values'].shape == (1, 400)
+
+
+@pytest.mark.parametrize('length', [1, 2, 5])
+def test_shearing_is_gathering(length):
+  x = np.random.default_rng(0).normal(size=(2, length, 2 * length))
+  t, s = np.mgrid[:length, :length]
+  np.testing.assert_array_equal(
+    deberta.shear(jnp.asarray(x)),
+    x[:, t, length - 1 - t + s].astype(np.float32),
+  )
+
+
+def test_buckets_widen():
+  config = deberta.Config(
+    position_buckets=8, max_relative_positions=32, relative_attention=True
+  )
+  distances = np.array([0, 1, 4, 5, 31, 100, -1, -4, -5, -31])
+  # Worked by hand: beyond 4, ceil(ln(d / 4) / ln(31 / 4) * 3) + 4, plus 8.
+  wanted = [8, 9, 12, 13, 15, 15, 7, 4, 3, 1]
+  np.testing.assert_array_equal(deberta.buckets(config, distances), wanted)
+
+
+def test_blockwise_attention_is_attention():
+  random = np.random.default_rng(0)
+  settings = transformer.Settings(2, 8, 'gelu', 1e-5)
+  length = 2 * transformer.BLOCK + 3
+  x = jnp.asarray(random.normal(size=(2, length, 8)), jnp.float32)
+  mask = np.arange(length) < np.array([[length], [length // 2]])
+  bias = transformer.mask_to_bias(mask)
+  module = transformer.Attention(settings)
+  params = module.init(jax.random.key(0), x)
+  got = module.apply(params, x, bias)
+  weights = {
+    name: {k: np.asarray(v, np.float64) for k, v in leaf.items()}
+    for name, leaf in params['params'].items()
+  }
+
+  def dense(name, y):
+    return y @ weights[name]['kernel'] + weights[name]['bias']
+
+  q, k, v = (
+    dense(name, np.asarray(x, np.float64)).reshape(2, length, 2, 4)
+    for name in ('query', 'key', 'value')
+  )
+  scores = np.einsum('bqhd,bkhd->bhqk', q, k) / 2
+  scores = np.where(mask[:, None, None], scores, -np.inf)
+  p = np.exp(scores - scores.max(-1, keepdims=True))
+  p /= p.sum(-1, keepdims=True)
+  wanted = dense(
+    'output', np.einsum('bhqk,bkhd->bqhd', p, v).reshape(2, length, 8)
+  )
+  np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+def test_timesformer_takes_other_numbers_of_frames():
+  encoder, arrays, _ = _first('timesformer')
+  pixels = arrays['pixel_values'][:, :1]
+  one = encoder(pixel_values=pixels).last_hidden_state
+  assert one.shape == (2, 5, 8)
+  # Eight frames, each twice: the same as four, but that times count twice too.
+  doubled = np.repeat(arrays['pixel_values'], 2, axis=1)
+  double = encoder(pixel_values=doubled).last_hidden_state
+  single = encoder(**arrays).last_hidden_state
+  np.testing.assert_allclose(
+    double[:, 1:].reshape(2, 4, 4, 2, 8),
+    np.repeat(single[:, 1:].reshape(2, 4, 4, 1, 8), 2, axis=3),
+    atol=1e-4,
+  )
+
+
+@pytest.mark.parametrize(
+  ('case', 'arrays', 'message'),
+  [
+    ('hubert', {'input_values': np.zeros((1, 399))}, '399 samples are too few'),
+    (
+      'videomae',
+      {'pixel_values': np.zeros((1, 3, 3, 8, 8))},
+      'expected (clips',
+    ),
+    ('timesformer', {'pixel_values': np.zeros((1, 4, 3, 9, 8))}, '3, 8, 8'),
+    ('timesformer', {'pixel_values': np.zeros((4, 3, 8, 8))}, '3, 8, 8'),
+  ],
+)
+def test_input_of_the_wrong_shape_is_named(case, arrays, message):
+  encoder = encoders.load(_GOLDENS / case)
+  with pytest.raises(errors.InputError) as caught:
+    encoder(**arrays)
+  assert message in str(caught.value)
+
+
+def test_the_table_names_every_tensor_once():
+  for case in _CASES:
+    encoder = encoders.load(_GOLDENS / case)
+    architecture = encoders.ARCHITECTURES[encoder.config.model_type]
+    table = architecture.table(encoder.config)
+    parts = [(source.names[0], source.part) for source in table.values()]
+    assert len(set(parts)) == len(parts)
+    tensors = checkpoint.to_tensors(table, encoder.params['params'])
+    assert len(tensors) == len({name for name, _ in parts})
