@@ -1,0 +1,201 @@
+import json
+import shutil
+import subprocess
+
+import made_media
+import numpy as np
+import pytest
+import soundfile
+from scipy import signal
+
+from empathy.encoders import media
+
+
+def test_real_media_are_as_ffprobe_says(shared):
+  if shutil.which('ffprobe') is None:
+    pytest.skip('ffprobe is not installed')
+  clips = [p for p in (shared / 'media').iterdir() if p.suffix != '.md']
+  assert len(clips) >= 4
+  for path in clips:
+    command = ['ffprobe', '-v', 'error', '-count_frames', '-show_streams']
+    output = subprocess.run(
+      [*command, '-of', 'json', path], capture_output=True, check=True
+    ).stdout
+    kinds = {s['codec_type']: s for s in json.loads(output)['streams']}
+    sound = media.read_sound(path)
+    audio = kinds['audio']
+    assert sound.file_rate == int(audio['sample_rate'])
+    assert sound.channels == audio['channels']
+    assert sound.rate == 16_000
+    length = len(sound.samples) / sound.rate
+    assert length == pytest.approx(float(audio['duration']), abs=1e-3)
+    assert np.abs(sound.samples).max() == 1
+    if 'video' in kinds:
+      film = media.read_pictures(path)
+      assert film.count == int(kinds['video']['nb_read_frames'])
+      size = (kinds['video']['height'], kinds['video']['width'])
+      assert film.frames.shape == (16, *size, 3)
+    else:
+      with pytest.raises(media.MediaError, match='no track of pictures'):
+        media.read_pictures(path)
+
+
+def test_frames_equal_those_that_ffmpeg_decodes(shared):
+  if shutil.which('ffmpeg') is None:
+    pytest.skip('ffmpeg is not installed')
+  path = shared / 'media' / 'pyfeat_single_face.mp4'
+  command = ['ffmpeg', '-v', 'error', '-i', path, '-f', 'rawvideo']
+  output = subprocess.run(
+    [*command, '-pix_fmt', 'rgb24', '-'], capture_output=True, check=True
+  ).stdout
+  every = np.frombuffer(output, np.uint8).reshape(-1, 360, 640, 3)
+  chosen = np.linspace(0, 71, 16).astype(int)
+  frames = media.read_pictures(path).frames
+  # Two builds of the scaler may round differently, but not by more.
+  difference = np.abs(frames.astype(int) - every[chosen])
+  assert difference.max() <= 3
+
+
+@pytest.mark.parametrize(
+  'rate', [8_000, 11_025, 22_050, 44_100, 44_099, 48_000]
+)
+def test_resampling_keeps_a_tone(tmp_path, rate):
+  tone = made_media.tone(440, 1.0, rate)
+  path = made_media.write_sound(tmp_path / 'a.wav', tone, rate)
+  sound = media.read_sound(path)
+  assert len(sound.samples) == 16_000
+  expected = made_media.tone(440, 1.0)[:, 0] * 2
+  inner = slice(800, -800)
+  assert np.abs(sound.samples - expected)[inner].max() < 0.01
+
+
+@pytest.mark.parametrize('hertz', [8_050, 8_800, 15_000, 23_000])
+def test_resampling_leaves_no_alias(tmp_path, hertz):
+  high = made_media.tone(hertz, 1.0, 48_000)
+  low = made_media.tone(1_000, 1.0, 48_000)
+  path = made_media.write_sound(tmp_path / 'a.wav', high + low, 48_000)
+  samples = media.read_sound(path).samples[1_000:-1_000]
+  frequency, power = signal.periodogram(samples, 16_000, 'blackmanharris')
+  main = power[np.abs(frequency - 1_000) < 20].sum()
+  other = power[np.abs(frequency - 1_000) > 50].sum()
+  assert 10 * np.log10(other / main) < -85
+
+
+def test_channels_are_averaged(tmp_path):
+  tone = made_media.tone(300, 0.5)
+  both = np.concatenate([tone, 0 * tone, -0.5 * tone], axis=1)
+  path = made_media.write_sound(tmp_path / 'a.wav', both)
+  sound = media.read_sound(path, normalise=False)
+  np.testing.assert_allclose(sound.samples, tone[:, 0] / 6, atol=1e-6)
+  assert sound.channels == 3
+
+
+def test_one_in_eight_channels_through_another_decoder(tmp_path):
+  tone = made_media.tone(300, 0.5)
+  eight = np.concatenate([tone, *[0 * tone] * 7], axis=1)
+  path = tmp_path / 'a.w64'  # Which is not left to soundfile.
+  soundfile.write(path, eight, 16_000, 'FLOAT')
+  sound = media.read_sound(path, normalise=False)
+  np.testing.assert_allclose(sound.samples, tone[:, 0] / 8, atol=1e-6)
+
+
+@pytest.mark.parametrize('suffix', ['.wav', '.flac', '.w64', '.mp4', '.mkv'])
+def test_a_part_of_a_longer_sound(tmp_path, suffix):
+  rate = 16_000
+  # A chirp: its frequency says where in it one is.
+  time = np.arange(8 * rate) / rate
+  chirp = (0.5 * signal.chirp(time, 200, 8, 3_000)).astype(np.float32)[:, None]
+  path = tmp_path / f'a{suffix}'
+  if suffix in ('.mp4', '.mkv'):
+    made_media.write_film(path, 200, 25, sound=chirp)
+  elif suffix == '.w64':
+    soundfile.write(path, chirp, rate, 'FLOAT')
+  else:
+    made_media.write_sound(path, chirp, rate)
+  part = media.read_sound(path, rate, 5.25, 6.75, normalise=False).samples
+  assert len(part) == 1.5 * rate
+  expected = chirp[round(5.25 * rate) : round(6.75 * rate), 0]
+  shift = signal.correlate(part, expected, method='fft').argmax()
+  # Containers keep times in milliseconds.
+  assert abs(shift - (len(expected) - 1)) <= (16 if suffix == '.mkv' else 0)
+  if suffix in ('.wav', '.w64'):
+    np.testing.assert_array_equal(part, expected)
+
+
+def test_ten_seconds_are_read_unless_told_otherwise(tmp_path):
+  tone = made_media.tone(200, 12)
+  path = made_media.write_sound(tmp_path / 'a.wav', tone)
+  assert len(media.read_sound(path).samples) == 160_000
+  assert len(media.read_sound(path, start=5).samples) == 7 * 16_000
+  assert len(media.read_sound(path, seconds=None).samples) == 12 * 16_000
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.mkv', '.avi'])
+def test_frames_are_evenly_spaced(tmp_path, suffix):
+  path = made_media.write_film(tmp_path / f'a{suffix}', 31, 25)
+  film = media.read_pictures(path)
+  assert film.count == 31
+  levels = [made_media.level(frame) for frame in film.frames]
+  assert levels == list(range(0, 31, 2))
+  # From 0.4 s (frame 10) to before 0.8 s (frame 20), and the last again.
+  film = media.read_pictures(path, 16, 0.4, 0.8)
+  levels = [made_media.level(frame) for frame in film.frames]
+  assert levels == [*range(10, 20), *[19] * 6]
+
+
+def test_a_part_late_in_a_film(tmp_path):
+  path = made_media.write_film(tmp_path / 'a.mp4', 60, 10)
+  levels = [
+    made_media.level(frame)
+    for frame in media.read_pictures(path, 8, 4.0, 4.8).frames
+  ]
+  assert levels == list(range(40, 48))
+  film = media.read_pictures(path, 8, 2.0, seconds=2.0)
+  assert film.count == 20
+  assert made_media.level(film.frames[0]) == 20
+  assert made_media.level(film.frames[-1]) == 39
+
+
+def test_a_clip_beyond_the_end_is_named(tmp_path):
+  sound = made_media.tone(200, 2)
+  path = made_media.write_film(tmp_path / 'a.mp4', 50, 25, sound=sound)
+  for read in (media.read_sound, media.read_pictures):
+    with pytest.raises(media.MediaError, match='to last until 4 s'):
+      read(path, start=1.0, end=4.0)
+    with pytest.raises(media.MediaError, match='from 5 s on'):
+      read(path, start=5.0, end=6.0)
+  path = made_media.write_sound(tmp_path / 'a.wav', sound)
+  with pytest.raises(media.MediaError, match='to last until 4 s'):
+    media.read_sound(path, start=1.0, end=4.0)
+
+
+def test_the_cover_of_a_song_is_no_film(tmp_path):
+  if shutil.which('ffmpeg') is None:
+    pytest.skip('ffmpeg is not installed')
+  tone = made_media.write_sound(tmp_path / 'a.wav', made_media.tone(200, 1))
+  cover = made_media.write_film(tmp_path / 'a.avi', 1)
+  command = ['ffmpeg', '-v', 'error', '-i', tone, '-i', cover]
+  command += ['-map', '0', '-map', '1']
+  song = tmp_path / 'song.mp3'
+  subprocess.run(
+    [
+      *command,
+      *['-map', '1', '-c:v', 'mjpeg', '-disposition:v', 'attached_pic'],
+      song,
+    ],
+    check=True,
+  )
+  assert len(media.read_sound(song).samples) > 15_000
+  with pytest.raises(media.MediaError, match='no track of pictures'):
+    media.read_pictures(song)
+
+
+def test_a_playlist_leads_to_no_other_file(tmp_path):
+  made_media.write_sound(tmp_path / 'secret.wav', made_media.tone(200, 1))
+  for name, text in (
+    ('a.mp4', "ffconcat version 1.0\nfile 'secret.wav'\n"),
+    ('b.mp4', '#EXTM3U\n#EXTINF:1,\nsecret.wav\n#EXT-X-ENDLIST\n'),
+  ):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(media.MediaError, match=r'list of other|no media file'):
+      media.read_sound(tmp_path / name)
