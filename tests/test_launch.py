@@ -1,5 +1,6 @@
 """The launchers' dry runs, and the configs."""
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -10,10 +11,11 @@ ROOT = pathlib.Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / 'launch').glob('*.sh'))
 
 
-def _bash(*arguments, cwd=ROOT):
+def _bash(*arguments, cwd=ROOT, **environment):
   return subprocess.run(
     ['bash', *map(str, arguments)],
     cwd=cwd,
+    env=os.environ | environment,
     capture_output=True,
     text=True,
     check=False,
@@ -55,6 +57,27 @@ def test_local_takes_a_corpus_from_any_folder(tmp_path):
   result = _bash(ROOT / 'launch/local.sh', 'mine', '--dry-run', cwd=tmp_path)
   assert 'empathy.train' not in result.stdout
   assert f'empathy.evaluate --corpus={tmp_path}/mine ' in result.stdout
+
+
+def test_local_begins_with_the_media(tmp_path):
+  (tmp_path / 'mine').mkdir()
+  config = 'configs/mixed_signals_media.py:gmu'
+  result = _bash(
+    'launch/local.sh', tmp_path / 'mine', '--dry-run', CONFIG=config
+  )
+  assert result.returncode == 0, result.stderr
+  workdir = 'runs/mixed_signals_media.py:gmu-mine'
+  corpus = f'{tmp_path}/mine'
+  assert [line.split(' ', 2)[2] for line in _commands(result.stdout)] == [
+    f'empathy.finetune --corpus={corpus} --config={config} '
+    f'--workdir={workdir}/encoders',
+    f'empathy.extract_features --corpus={corpus} --config={config} '
+    f'--finetuned={workdir}/encoders',
+    f'empathy.train --config={config} --config.corpus={corpus} '
+    f'--workdir={workdir}',
+    f'empathy.evaluate --workdir={workdir}',
+    f'{ROOT}/{workdir}/study/report.html',
+  ]
 
 
 @pytest.mark.parametrize('argument', ['no_such_corpus', '--no_such_flag'])

@@ -103,6 +103,8 @@ class Layout:
 
   def replicate(self, tree: Any) -> Any:
     """Puts a copy of each array on every device: (devices, ...)."""
+    if not jax.tree.leaves(tree):
+      return tree
     count = len(self.devices)
     copies = jax.tree.map(
       lambda x: np.broadcast_to(x, (count, *np.shape(x))), tree
