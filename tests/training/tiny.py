@@ -40,6 +40,9 @@ CONFIGS = {
   ),
 }
 ENCODER_OF = {'text': 'roberta', 'audio': 'wav2vec2', 'video': 'videomae'}
+CONFIG_FILE = (
+  pathlib.Path(__file__).parents[2] / 'configs' / 'mixed_signals_media.py'
+)
 _WORDS = ('alas', 'hooray', *(f'word{i}' for i in range(6)))
 _RATE = 2_000
 _SECONDS = 0.1
@@ -193,9 +196,8 @@ def _write_film(path, label, rng):
 
 def config(folder: pathlib.Path, **recipe) -> ml_collections.ConfigDict:
   """The media experiment, small; checkpoints are written to `folder`."""
-  path = pathlib.Path(__file__).parents[2] / 'configs/mixed_signals_media.py'
   space: dict = {}
-  exec(compile(path.read_text(), path, 'exec'), space)
+  exec(compile(CONFIG_FILE.read_text(), CONFIG_FILE, 'exec'), space)
   made = space['get_config']()
   for modality in ENCODER_OF:
     if not (folder / modality).exists():
