@@ -139,8 +139,9 @@ def _extract_fold_wise(
   corpus: corpus_lib.Corpus, modality: str, config: dict[str, Any]
 ) -> None:
   root = pathlib.Path(_FINETUNED.value).resolve()
-  prepare = functools.partial(_prepare_fold, corpus.path, modality, config)
-  skipped = fold_wise.extract(corpus, modality, root, prepare, _make_parts)
+  skipped = fold_wise.extract(
+    corpus, modality, root, config, parallel.spread, _make_parts
+  )
   if skipped is None:
     print(f'{modality}: features are there already')
   else:
@@ -148,18 +149,6 @@ def _extract_fold_wise(
       f'{modality}: features by the encoder of each fold, {len(skipped)} clips '
       'skipped'
     )
-
-
-def _prepare_fold(
-  path: pathlib.Path,
-  modality: str,
-  config: dict[str, Any],
-  encoder: str,
-  output: pathlib.Path,
-) -> tuple[extraction.Plan, extractors.Extractor]:
-  settings = config['features'][modality] | {'encoder': encoder}
-  config = config | {'features': {modality: settings}}
-  return extraction.prepare(path, modality, config, parallel.spread, output)
 
 
 if __name__ == '__main__':

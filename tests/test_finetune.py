@@ -32,7 +32,8 @@ def _flags():
     '--config.finetune.learning_rate=0.01',
     '--config.finetune.num_epochs=3',
     '--config.num_epochs=8',
-    '--config.num_seeds=2',
+    '--config.num_seeds=1',
+    '--config.views=video,text+audio+video',
   ]
 
 
@@ -51,7 +52,7 @@ def test_from_media_to_the_report(folder):
         'extract_features', '--corpus=corpus', '--finetuned=tuned', *_flags()
       )
     assert found.count('are there already') == 3
-    run('train', '--config.corpus=corpus', '--workdir=run', *_flags())
+    run('train', *_flags(), '--config.corpus=corpus', '--workdir=run')
     run('evaluate', '--workdir=run')
     new = 'new.parquet'
     run('predict', '--workdir=run', '--corpus=corpus', f'--output={new}')
@@ -67,7 +68,7 @@ def test_from_media_to_the_report(folder):
       '\n'.join(','.join(row) for row in rows) + '\n'
     )
     done = binaries.run(
-      *('train', '--config.corpus=corpus', '--workdir=mixed', *_flags()),
+      *('train', *_flags(), '--config.corpus=corpus', '--workdir=mixed'),
       cwd=folder,
     )
     assert done.status == 2

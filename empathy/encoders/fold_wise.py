@@ -22,7 +22,7 @@ import numpy as np
 
 from empathy import encoders, errors, files
 from empathy.corpora import corpus as corpora
-from empathy.encoders import checkpoint, extraction, extractors
+from empathy.encoders import checkpoint, extraction
 
 _NOTE = 'finetuned.json'
 # What processors read beside weights and config, in the published layouts.
@@ -98,7 +98,8 @@ def extract(
   corpus: corpora.Corpus,
   modality: str,
   root: pathlib.Path,
-  prepare: Callable[..., tuple[extraction.Plan, extractors.Extractor]],
+  config: Mapping[str, Any],
+  spread: Callable,
   make_parts: Callable[..., None],
 ) -> dict[str, str] | None:
   """Makes features of a corpus by the encoder of every fold.
@@ -107,9 +108,10 @@ def extract(
     corpus: read from a folder.
     modality: of it.
     root: the workdir of `finetune`.
-    prepare: `extraction.prepare` of an encoder's folder and an output.
-    make_parts: makes the missing parts of what that gives, given the call that
-      gave it too.
+    config: as for `extraction.prepare`; `encoder` is replaced.
+    spread: likewise.
+    make_parts: makes the missing parts of a plan, given the extractor and the
+      call that made both.
 
   Returns:
     Why clips were skipped, by id; None if the features are there already.
@@ -125,8 +127,15 @@ def extract(
   folds = range(read_note(root, modality, 0)['num_folds'])
   notes = [read_note(root, modality, fold) for fold in folds]
   for fold in folds:  # One encoder at a time is in memory.
+    encoder = os.fspath(folder(root, modality, fold))
+    settings = {**config['features'][modality], 'encoder': encoder}
     setup = functools.partial(
-      prepare, os.fspath(folder(root, modality, fold)), rest / f'{fold}.npz'
+      extraction.prepare,
+      corpus.path,
+      modality,
+      {**config, 'features': {modality: settings}},
+      spread,
+      rest / f'{fold}.npz',
     )
     plan, extractor = setup()
     plans.append(plan)

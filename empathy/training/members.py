@@ -80,7 +80,7 @@ def views(
 
 
 def folds(
-  dataset: builder.Dataset, num_folds: int, seed: int
+  dataset: builder.Dataset | corpora.Corpus, num_folds: int, seed: int
 ) -> tuple[np.ndarray, dict[int, Parts]]:
   """Divides the clips; whole groups where the corpus does not say how.
 
@@ -88,7 +88,7 @@ def folds(
   trains. With a split there is one fold, 0, which holds the test clips out.
 
   Args:
-    dataset: the corpus.
+    dataset: the corpus, as it was read or as training has it.
     num_folds: K, where the corpus has neither split nor folds.
     seed: of the folds made then.
 

@@ -35,20 +35,12 @@ def _finetune(folder, corpus, workdir, **recipe):
 def _extract(folder, corpus, modality, workdir):
   config = tiny.config(folder).to_dict()
 
-  def prepare(encoder, output):
-    settings = config['features'][modality] | {'encoder': encoder}
-    return extraction.prepare(
-      corpus.path,
-      modality,
-      config | {'features': {modality: settings}},
-      parallel.spread,
-      output,
-    )
-
   def make_parts(plan, extractor, setup):
     extraction.extract(plan, extractor)
 
-  return fold_wise.extract(corpus, modality, workdir, prepare, make_parts)
+  return fold_wise.extract(
+    corpus, modality, workdir, config, parallel.spread, make_parts
+  )
 
 
 def _weights(workdir, fold):

@@ -53,9 +53,21 @@ def encoder(name: str, remat: bool = False) -> encoders.Encoder:
   """An encoder with random weights."""
   config = CONFIGS[name]
   module = encoders.ARCHITECTURES[config.model_type].Model(config, remat=remat)
-  init = jax.jit(module.init)
-  params = init(jax.random.key(7), **encoders.example(config))
-  return encoders.Encoder(module, jax.tree.map(np.asarray, params), config)
+  shapes = jax.eval_shape(
+    lambda: module.init(jax.random.key(0), **encoders.example(config))
+  )
+  rng = np.random.default_rng(7)
+
+  def draw(path, like):
+    if path[-1].key in ('scale', 'g'):
+      return np.ones(like.shape, np.float32)
+    if path[-1].key == 'bias':
+      return np.zeros(like.shape, np.float32)
+    values = rng.normal(size=like.shape) / np.prod(like.shape[:-1]) ** 0.5
+    return values.astype(np.float32)
+
+  params = jax.tree_util.tree_map_with_path(draw, shapes)
+  return encoders.Encoder(module, params, config)
 
 
 def program(name: str, remat: bool = False, **fields) -> classifier.Program:
