@@ -62,7 +62,12 @@ setuptools.setup(
     ],
     'parity': ['torch>=2.6'],
     'beam': ['apache-beam>=2.60'],
-    'media': ['av>=15.0', 'pillow>=10.4', 'soundfile>=0.12'],
+    'media': [
+      'av>=15.0',
+      'pillow>=10.4',
+      'soundfile>=0.12',
+      'transformers>=5.24',  # Prepares pictures without PyTorch.
+    ],
     'baselines': ['scikit-learn>=1.5'],
     'opensmile': ['opensmile>=2.5'],  # Free for research, not for products.
     'cuda': ['jax[cuda13]>=0.10'],

@@ -14,7 +14,11 @@ import sys
 import tempfile
 import traceback
 
-_PRELOADED = ('empathy.evaluation.report', 'empathy.training.loop')
+_PRELOADED = (
+  'empathy.encoders.extraction',
+  'empathy.evaluation.report',
+  'empathy.training.loop',
+)
 
 
 @dataclasses.dataclass(frozen=True)

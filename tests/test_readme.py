@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 
+import made_media
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -42,6 +43,14 @@ def folder(tmp_path_factory):
   for program in _blocks('python'):
     name = re.match(r'# (\w+\.py)', program).group(1)
     (path / name).write_text(program, encoding='utf-8')
+  talks = path / 'talks'
+  talks.mkdir()
+  sound = made_media.tone(150, 1)
+  made_media.write_film(talks / 'a.mp4', 25, 25, sound=sound)
+  made_media.write_sound(talks / 'b.wav', sound)
+  (talks / 'clips.csv').write_text(
+    'file,label,transcript\na.mp4,kind,I see\nb.wav,cold,Well\n'
+  )
   return path
 
 
@@ -74,7 +83,7 @@ def test_every_command_runs(folder):
         if not crema_d.is_dir():
           continue
         arguments = [x.replace('=CREMA-D', f'={crema_d}') for x in arguments]
-      elif module == 'empathy.prepare':
+      elif '--importer=simulated' in arguments:
         arguments = arguments + SMALL[module]
       if module == 'empathy.train':
         arguments = arguments + SMALL[module]

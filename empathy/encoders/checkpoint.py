@@ -222,7 +222,8 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     if value is None:
       continue
     if isinstance(default, tuple):
-      value = tuple(value.split('|') if isinstance(value, str) else value)
+      parts = value.split('|') if isinstance(value, str) else value
+      value = tuple(p.strip() if isinstance(p, str) else p for p in parts)
     if isinstance(default, float) and type(value) is int:
       value = float(value)
     wanted = int if default is None else type(default)

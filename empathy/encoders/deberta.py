@@ -145,7 +145,8 @@ class Attention(nn.Module):
       for name in ('query', 'key', 'value')
     }
     q, k, v = (split(dense(x)) for dense in project.values())
-    scale = (q.shape[-1] * (1 + len(c.pos_att_type))) ** -0.5
+    kinds = {'c2p', 'p2c'} & set(c.pos_att_type)
+    scale = (q.shape[-1] * (1 + len(kinds))) ** -0.5
     q = q * scale
     scores = jnp.einsum('bqhd,bkhd->bhqk', q, k)
     if positions is not None:
@@ -253,6 +254,9 @@ class Model(nn.Module):
 
     Returns:
       The hidden states; at padding they mean nothing.
+
+    Raises:
+      InputError: T is more than there are positions.
     """
     c = self.config
     width = c.embedding_size or c.hidden_size
@@ -262,6 +266,7 @@ class Model(nn.Module):
 
     x = embed(c.vocab_size, 'words')(input_ids)
     if c.position_biased_input:
+      transformer.check_length(input_ids.shape[1], c.max_position_embeddings)
       x += embed(c.max_position_embeddings, 'positions')(
         jnp.arange(input_ids.shape[1])
       )

@@ -44,6 +44,13 @@ _MODALITY_OF = {
   'videomae': 'video',
 }
 _MOST_TOKENS = 512
+_VOCABULARIES = (
+  'tokenizer.json',
+  'vocab.json',
+  'vocab.txt',
+  'spm.model',
+  'sentencepiece.bpe.model',
+)
 # Decoded clips wait in memory, and a film is some 10 MB.
 _CLIPS_IN_A_PART = {'text': 128, 'audio': 128, 'video': 32}
 
@@ -349,6 +356,11 @@ def _text_loader(
   del seconds, num_frames
   import transformers  # Slow to import.
 
+  if os.path.isdir(name) and not any(
+    pathlib.Path(name, file).exists() for file in _VOCABULARIES
+  ):
+    # Of a few kinds Transformers would make one up, that knows no words.
+    raise errors.InputError(f'{name}: has no tokenizer (tokenizer.json)')
   tokenizer = _processor(
     transformers.AutoTokenizer, name, 'a tokenizer', 'tokenizer.json'
   )

@@ -365,6 +365,8 @@ def _read_with_av(
   av = _import('av')
   parts: list[np.ndarray] = []
   with _Track(path, 'audio') as track:
+    if track.stream.codec_context is None:
+      raise MediaError('has sound of a kind that nothing here decodes')
     rate = _checked_rate(track.stream.codec_context.sample_rate)
     # Interleaved: more than seven planes of their own crash PyAV 18.
     resampler = av.AudioResampler(format='flt')
@@ -374,13 +376,15 @@ def _read_with_av(
         raise MediaError('changes its sampling rate on the way')
       begin = time if begin is None else begin
       frame.pts = None  # Only the format is converted: no time is to be kept.
-      for converted in resampler.resample(frame):
-        channels = converted.layout.nb_channels
-        parts.append(converted.to_ndarray().reshape(-1, channels))
+      try:
+        pieces = resampler.resample(frame)
+      except ValueError:
+        raise MediaError('changes its channels on the way') from None
+      for piece in pieces:
+        channels = piece.layout.nb_channels
+        parts.append(piece.to_ndarray().reshape(-1, channels))
     if begin is None:
       raise MediaError(f'has no sound from {start:g} s on')
-    if len({part.shape[1] for part in parts}) > 1:
-      raise MediaError('changes its number of channels on the way')
     samples = np.concatenate(parts)
     track.check_end(begin + len(samples) / rate, stop, None)
   skipped = max(round((start - begin) * rate), 0)

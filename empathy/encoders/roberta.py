@@ -72,8 +72,15 @@ class Model(nn.Module):
 
     Returns:
       The hidden states; at padding they mean nothing.
+
+    Raises:
+      InputError: T is more than there are positions.
     """
     c = self.config
+    first = 0 if c.model_type == 'bert' else c.pad_token_id + 1
+    transformer.check_length(
+      input_ids.shape[1], c.max_position_embeddings - first
+    )
     if token_type_ids is None:
       token_type_ids = jnp.zeros_like(input_ids)
     if c.model_type == 'bert':

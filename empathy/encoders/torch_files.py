@@ -7,6 +7,7 @@ few instructions that a dictionary of tensors needs are carried out on plain
 values; any name outside `_ALLOWED`, and any other instruction, is refused.
 """
 
+import math
 import os
 import pickletools
 import struct
@@ -153,6 +154,8 @@ def _array(name: str, tensor: _Tensor, data: bytes) -> np.ndarray:
   )
   if 0 in shape:
     return np.zeros(shape, storage.dtype)
+  if math.prod(shape) > storage.size:
+    raise _RefusedError(f'{name}: has more values than its storage')
   if last >= storage.size:
     raise _RefusedError(f'{name}: reaches beyond its storage')
   flat = np.frombuffer(data, storage.dtype, storage.size)

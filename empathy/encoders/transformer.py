@@ -115,6 +115,14 @@ def mask_to_bias(mask: Array | None) -> Array | None:
   return jnp.where(mask.astype(bool), 0.0, lowest)[:, None]
 
 
+def check_length(length: int, limit: int) -> None:
+  """Raises an `InputError` where there are more tokens than positions."""
+  if length > limit:
+    raise errors.InputError(
+      f'{length} tokens are more than the encoder has positions for, {limit}'
+    )
+
+
 class Attention(nn.Module):
   """Multi-head attention of a sequence to itself (arXiv 1706.03762)."""
 
@@ -128,7 +136,7 @@ class Attention(nn.Module):
 
     Args:
       x: (B, T, D).
-      bias: added to the scores, broadcasts to (B, H, T, T); or None.
+      bias: (B, 1, 1, T), added to the scores; or None.
       deterministic: drop nothing.
 
     Returns:
@@ -136,6 +144,7 @@ class Attention(nn.Module):
     """
     s = self.settings
     batch, length, width = x.shape
+    drops = s.attention_dropout and not deterministic
     q, k, v = (
       nn.Dense(width, use_bias, s.dtype, name=name)(x).reshape(
         batch, length, s.num_heads, -1
@@ -150,7 +159,6 @@ class Attention(nn.Module):
       scores = jnp.einsum('bqhd,bkhd->bhqk', q, k)
       return weigh(s, scores, bias, v, deterministic)
 
-    drops = s.attention_dropout and not deterministic
     if length > BLOCK and not drops:
       # A CPU is faster where a block of scores stays in its cache.
       y = jax.lax.platform_dependent(

@@ -18,7 +18,7 @@ from empathy.encoders import checkpoint, deberta, transformer, wav2vec2
 _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 _CASES = sorted(path.name for path in _GOLDENS.iterdir())
 # One of each architecture, for what does not depend on the variant.
-_SOME = ('roberta', 'deberta_v3', 'wav2vec2_large', 'videomae', 'timesformer')
+_SOME = ('deberta_v3', 'wav2vec2_large', 'videomae', 'timesformer')
 _TOLERANCE = 1e-5
 # A key's bias adds the same to all scores of a query, except where positions
 # attend to content.
@@ -102,12 +102,15 @@ def test_bfloat16_is_near(case):
   output = encoder(**arrays)
   assert {x.dtype.name for x in output.hidden_states} == {'bfloat16'}
   assert output.last_hidden_state.dtype == jnp.bfloat16
-  scale = max(np.abs(state).max() for state in states)
-  assert _TOLERANCE < _error(output, states) / scale < 0.05
+  ours = np.asarray(output.last_hidden_state, np.float32)
+  off = np.sqrt(
+    np.square(ours - states[-1]).mean() / np.square(states[-1]).mean()
+  )
+  assert 1e-4 < off < 0.05
   assert {x.dtype.name for x in jax.tree.leaves(encoder.params)} == {'float32'}
 
 
-@pytest.mark.parametrize('case', _SOME)
+@pytest.mark.parametrize('case', ['deberta_v3', 'hubert', 'timesformer'])
 def test_gradients_are_finite_and_the_same_with_checkpointing(case):
   encoder, arrays, states = _first(case)
 
@@ -273,6 +276,8 @@ def test_timesformer_takes_other_numbers_of_frames():
 @pytest.mark.parametrize(
   ('case', 'arrays', 'message'),
   [
+    ('roberta', {'input_ids': np.ones((1, 19), int)}, 'positions for, 18'),
+    ('bert', {'input_ids': np.ones((1, 21), int)}, 'positions for, 20'),
     ('hubert', {'input_values': np.zeros((1, 399))}, '399 samples are too few'),
     (
       'videomae',

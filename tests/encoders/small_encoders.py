@@ -1,0 +1,82 @@
+"""Small random encoders in the layout of published checkpoints."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import tokenizers
+import transformers
+
+from empathy import encoders
+
+_CORE = {
+  'hidden_size': 8,
+  'num_hidden_layers': 2,
+  'num_attention_heads': 2,
+  'intermediate_size': 12,
+}
+_SOUND = _CORE | {
+  'conv_dim': (6,) * 7,
+  'num_conv_pos_embeddings': 6,
+  'num_conv_pos_embedding_groups': 2,
+}
+_FILM = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
+WORDS = ('i', 'see', 'it', 'was', 'hard', 'kids', 'talk', 'by', 'the', 'door')
+_SETTINGS = {
+  'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
+  'roberta': _CORE
+  | {'vocab_size': 40, 'pad_token_id': 0, 'max_position_embeddings': 12},
+  'wav2vec2': _SOUND,
+  'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
+  'videomae': _FILM,
+  'timesformer': _FILM,
+}
+
+
+def write(kind: str, folder: pathlib.Path, seed: int = 0) -> encoders.Encoder:
+  """Writes a checkpoint with its processor, and returns the encoder.
+
+  Args:
+    kind: a key of the settings above.
+    folder: the checkpoint's.
+    seed: of the weights.
+  """
+  architecture = encoders.ARCHITECTURES[kind]
+  config = architecture.Config(model_type=kind, **_SETTINGS[kind])
+  module = architecture.Model(config)
+  example = architecture.example(config)
+  shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), **example))
+  # Drawn wide, biases too, so that a mistake shows.
+  random = np.random.default_rng(seed)
+  params = jax.tree.map(
+    lambda x: random.normal(0.1, 0.4, x.shape).astype(np.float32), shapes
+  )
+  encoder = encoders.Encoder(module, params, config)
+  encoders.save(encoder, folder)
+  if kind in ('bert', 'roberta'):
+    words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
+    inner = tokenizers.Tokenizer(
+      tokenizers.models.WordLevel(words, unk_token='[UNK]')
+    )
+    inner.normalizer = tokenizers.normalizers.Lowercase()
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    inner.post_processor = tokenizers.processors.TemplateProcessing(
+      single='[CLS] $A', special_tokens=[('[CLS]', 1)]
+    )
+    transformers.PreTrainedTokenizerFast(
+      tokenizer_object=inner, pad_token='[PAD]'
+    ).save_pretrained(folder)
+  elif kind in ('wav2vec2', 'hubert'):
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+  else:
+    settings = {
+      'image_processor_type': 'VideoMAEImageProcessor',
+      'size': {'shortest_edge': 8},
+      'crop_size': {'height': 8, 'width': 8},
+      'image_mean': [0.485, 0.456, 0.406],
+      'image_std': [0.229, 0.224, 0.225],
+    }
+    path = folder / 'preprocessor_config.json'
+    path.write_text(json.dumps(settings), encoding='utf-8')
+  return encoder

@@ -1,0 +1,249 @@
+"""The binary: real clips, faults, and going on after a kill."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import binaries
+import made_media
+import numpy as np
+import pytest
+import small_encoders
+
+from empathy.corpora import corpus as corpus_lib
+
+ROOT = pathlib.Path(__file__).parents[1]
+CONFIG = f'--config={ROOT}/configs/baseline_features.py'
+# Runs the binary again and again until it ends by itself, with parts of two
+# clips, and kills it before a renaming: the first time after argv[1] of them,
+# then after 1, 2, 3, ... Prints how often. Imports what it needs once.
+PROGRAM = """
+import os, pathlib, runpy, signal, sys
+from empathy.encoders import baselines, extraction, extractors
+from empathy.training import configuration, parallel
+import av, soundfile, PIL
+defaults = extractors.Extractor.__init__.__defaults__
+extractors.Extractor.__init__.__defaults__ = (*defaults[:-1], 2)
+rename, left = pathlib.Path.replace, int(sys.argv.pop(1))
+def call(self, target):
+  global left
+  if 'features' in str(self):
+    left -= 1
+    if left < 0:
+      os.kill(os.getpid(), signal.SIGKILL)
+  return rename(self, target)
+pathlib.Path.replace = call
+kills = 0
+while True:
+  child = os.fork()
+  if not child:
+    runpy.run_module('empathy.extract_features', run_name='__main__')
+    os._exit(0)
+  status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+  if status != -signal.SIGKILL:
+    break
+  kills += 1
+  left = kills
+print('kills', kills)
+sys.exit(status)
+"""
+
+
+@pytest.fixture(scope='module')
+def binary():
+  with binaries.Binaries() as server:
+
+    def run(*flags):
+      return server.run('extract_features', *flags, cwd=ROOT)
+
+    yield run
+
+
+def run_killed(first, *flags):
+  result = subprocess.run(
+    [sys.executable, '-c', PROGRAM, str(first), *flags],
+    capture_output=True,
+    text=True,
+    check=False,
+    env=os.environ | {'PYTHONPATH': os.pathsep.join([str(ROOT), *sys.path])},
+  )
+  assert result.returncode == 0, result.stderr
+  return int(result.stdout.rpartition('kills ')[2])
+
+
+def make_corpus(path, audio, video=None, transcript=None):
+  count = len(audio)
+  columns = {'audio': audio, 'video': video, 'transcript': transcript}
+  modalities = {'audio': 'audio', 'video': 'video', 'transcript': 'text'}
+  corpus_lib.write(
+    corpus_lib.Corpus(
+      info={
+        'name': 'made',
+        'classes': ['a', 'b'],
+        'modalities': [
+          modalities[k] for k, v in columns.items() if v and any(v)
+        ],
+        'conditions': [],
+        'license': 'none',
+        'source': 'a test',
+      },
+      ids=np.array([f'clip{i}' for i in range(count)]),
+      groups=np.array([f'group{i}' for i in range(count)]),
+      labels=np.arange(count) % 2,
+      metadata={k: np.array([*map(str, v)]) for k, v in columns.items() if v},
+    ),
+    path,
+  )
+  return path
+
+
+@pytest.fixture
+def sounds(tmp_path):
+  """Five sounds of which the fourth is cut."""
+  paths = [
+    made_media.write_sound(
+      tmp_path / f'{i}.wav', made_media.tone(100 + 20 * i, 0.5 + 0.1 * (i % 3))
+    )
+    for i in range(5)
+  ]
+  paths[3].write_bytes(paths[3].read_bytes()[:5_000])
+  return paths
+
+
+def content(folder):
+  return {
+    str(path.relative_to(folder)): path.read_bytes()
+    for path in sorted((folder / 'features').rglob('*'))
+    if path.is_file()
+  }
+
+
+def test_real_clips_through_three_modalities(binary, shared, tmp_path):
+  clips = sorted((shared / 'media').glob('*.[wm][ap]*'))
+  assert len(clips) == 4
+  corpus = make_corpus(
+    tmp_path / 'corpus',
+    clips,
+    [path if path.suffix == '.mp4' else '' for path in clips],
+    ['I see', '', "Don't forget a jacket", 'Kids are talking'],
+  )
+  result = binary(CONFIG, f'--corpus={corpus}')
+  assert result.status == 0, result.err
+  assert result.out.splitlines() == [
+    f'text: 3 of 4 clips, 0 skipped, 1 have none: {corpus}/features/text.npz',
+    f'audio: 4 of 4 clips, 0 skipped, 0 have none: {corpus}/features/audio.npz',
+    f'video: 1 of 4 clips, 0 skipped, 3 have none: {corpus}/features/video.npz',
+  ]
+  read = corpus_lib.read(corpus, None)
+  widths = {name: x.values.shape for name, x in read.features.items()}
+  assert widths == {'text': (3, 1024), 'audio': (4, 170), 'video': (1, 336)}
+  assert read.features['text'].clip.tolist() == [0, 2, 3]
+  assert sorted(p.name for p in (corpus / 'features').iterdir()) == sorted(
+    f'{name}.{suffix}' for name in widths for suffix in ('json', 'npz')
+  )
+
+
+def test_faults_are_skipped_or_fatal_by_choice(binary, sounds, tmp_path):
+  corpus = make_corpus(tmp_path / 'corpus', sounds)
+  fault = f"clip 'clip3': '{sounds[3]}' was cut: "
+  result = binary(CONFIG, f'--corpus={corpus}', '--config.faults=fatal')
+  assert result.status == 2
+  assert f'error: {fault}' in result.err
+  assert not (corpus / 'features' / 'audio.npz').exists()
+  result = binary(CONFIG, f'--corpus={corpus}')
+  assert result.status == 0, result.err
+  assert f'skipped: {fault}' in result.err
+  features = corpus_lib.read(corpus, None).features['audio']
+  assert features.clip.tolist() == [0, 1, 2, 4]
+  note = json.loads((corpus / 'features' / 'audio.json').read_text())
+  assert list(note['skipped']) == ['clip3']
+  before = content(corpus)
+  # Again: nothing is done. Otherwise made features are not mixed with these.
+  result = binary(CONFIG, f'--corpus={corpus}')
+  assert 'is there already' in result.out
+  result = binary(CONFIG, f'--corpus={corpus}', '--config.seconds=0.2')
+  assert result.status == 2
+  assert 'seconds 10.0, now 0.2' in result.err
+  assert 'remove it to extract again' in result.err
+  assert result.err.count('error:') == 1
+  assert content(corpus) == before
+  (corpus / 'features' / 'audio.json').unlink()
+  result = binary(CONFIG, f'--corpus={corpus}')
+  assert result.status == 2
+  assert 'no audio.json says what it was made with' in result.err
+
+
+def test_killed_ten_times_it_makes_the_same_files(sounds, tmp_path):
+  whole = make_corpus(tmp_path / 'whole', sounds)
+  assert run_killed(10**6, CONFIG, f'--corpus={whole}') == 0
+  expected = content(whole)
+  assert sorted(expected) == ['features/audio.json', 'features/audio.npz']
+  num_kills = 0
+  for first in (0, 3, 5, 6, 7):
+    corpus = make_corpus(tmp_path / f'killed{first}', sounds)
+    num_kills += run_killed(first, CONFIG, f'--corpus={corpus}')
+    assert content(corpus) == expected
+    assert sorted((corpus / 'features').iterdir()) == [
+      corpus / name for name in sorted(expected)
+    ]
+  assert num_kills >= 10
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    (['--config.faults=ignore'], "config.faults: 'ignore' is not skip or"),
+    (['--config.seconds=0'], 'config.seconds: 0.0 is not above 0'),
+    (['--config.features.audio.encoder=nowhere/x'], 'nowhere/x'),
+    (['--config.features.audio.encoder=hashed_ngrams'], 'is for text'),
+  ],
+)
+def test_wrong_flags_are_named(binary, sounds, tmp_path, flags, message):
+  corpus = make_corpus(tmp_path / 'corpus', sounds)
+  result = binary(CONFIG, f'--corpus={corpus}', *flags)
+  assert result.status == 2, result.err
+  assert message in result.err
+  assert not (corpus / 'features').exists()
+
+
+def test_beam_makes_the_same_files(binary, sounds, tmp_path):
+  pytest.importorskip('apache_beam', reason='needs the extra beam')
+  folders = []
+  for name, flags in (('plain', []), ('beam', ['--beam='])):
+    corpus = make_corpus(tmp_path / name, sounds)
+    result = binary(CONFIG, f'--corpus={corpus}', *flags)
+    assert result.status == 0, result.err
+    folders.append(content(corpus))
+  assert folders[0] == folders[1]
+  corpus = make_corpus(tmp_path / 'fatal', sounds)
+  result = binary(
+    CONFIG, f'--corpus={corpus}', '--beam=', '--config.faults=fatal'
+  )
+  assert result.status == 2
+  assert "clip 'clip3'" in result.err
+
+
+def test_an_encoder_on_all_devices(binary, tmp_path):
+  encoder = small_encoders.write('bert', tmp_path / 'bert')
+  corpus = make_corpus(
+    tmp_path / 'corpus', [''] * 5, transcript=['I see it', 'we', ' ', 'I', 'it']
+  )
+  result = binary(
+    f'--config={ROOT}/configs/pretrained_features.py',
+    f'--corpus={corpus}',
+    f'--config.features.text.encoder={tmp_path / "bert"}',
+  )
+  assert result.status == 0, result.err
+  features = corpus_lib.read(corpus, None).features['text']
+  assert features.clip.tolist() == [0, 1, 3, 4]
+  # [CLS] i see it, and [CLS] i: by the order of the small vocabulary.
+  for row, ids in ((0, [1, 3, 4, 5]), (2, [1, 3])):
+    states = encoder(input_ids=np.array([ids])).last_hidden_state
+    np.testing.assert_allclose(
+      features.values[row], states[0, 0], atol=2e-6, rtol=1e-5
+    )
+  note = json.loads((corpus / 'features' / 'text.json').read_text())
+  assert note['record']['encoder'] == 'bert'
+  assert len(note['record']['sha256']) == 64
