@@ -21,7 +21,7 @@ def test_states_and_gradients(name, tmp_path):
   encoder = encoders.load(tmp_path)
   random = np.random.default_rng(_SEED)
   base = cases.encoder(case, model)
-  for make in case.inputs:
+  for i, make in enumerate(case.inputs):
     arrays = make(random)
     base.zero_grad()
     theirs = cases.run(base, arrays)
@@ -32,6 +32,8 @@ def test_states_and_gradients(name, tmp_path):
       strict=True,
     ):
       np.testing.assert_allclose(a, b.detach(), atol=1e-5, rtol=0)
+    if i:
+      continue  # Once is enough for gradients, which take long to compile.
     weights = random.normal(size=theirs.last_hidden_state.shape)
     (theirs.last_hidden_state * torch.tensor(weights)).mean().backward()
 
@@ -43,7 +45,7 @@ def test_states_and_gradients(name, tmp_path):
       encoder.config
     )
     gradients = checkpoint.to_tensors(
-      table, jax.grad(loss)(encoder.params)['params']
+      table, jax.jit(jax.grad(loss))(encoder.params)['params']
     )
     wanted = {
       key: np.zeros(value.shape) if value.grad is None else value.grad.numpy()
@@ -53,6 +55,9 @@ def test_states_and_gradients(name, tmp_path):
       for part in ('query', 'value'):  # The published name of VideoMAE.
         if key.endswith(f'attention.{part[0]}_bias'):
           key = key.replace(f'{part[0]}_bias', f'{part}.bias')
+      module = base.get_submodule(key.rpartition('.')[0])
+      if getattr(module, 'padding_idx', None) is not None:
+        value[module.padding_idx] = 0  # PyTorch holds it as it is.
       np.testing.assert_allclose(value, wanted[key], atol=1e-4, err_msg=key)
 
 
