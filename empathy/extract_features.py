@@ -8,6 +8,9 @@ corpus have, and `features/<modality>.json`, which says what they were made
 with and which clips were skipped, and why. Run again, it goes on where it was
 cut off; features that are there already stay.
 
+With `--finetuned=DIR` the encoders are those that `finetune` made there, one
+for each fold.
+
 With `--beam` an Apache Beam pipeline does the same on many machines, which all
 see the corpus folder; its value is Beam's own flags, as in
 `--beam='--runner=FlinkRunner --flink_master=HOST:8081'`, or empty for the
@@ -26,7 +29,7 @@ from ml_collections import config_flags
 
 from empathy import cli, errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.encoders import beam, extraction
+from empathy.encoders import beam, extraction, extractors, fold_wise
 from empathy.training import configuration, parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -35,6 +38,12 @@ _CONFIG = config_flags.DEFINE_config_file(
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
 _BEAM = flags.DEFINE_string(
   'beam', None, "Extract by Apache Beam; Beam's own flags, perhaps none."
+)
+_FINETUNED = flags.DEFINE_string(
+  'finetuned',
+  None,
+  'The --workdir of a run of finetune: its encoders are used in place of those '
+  'that they were made from.',
 )
 flags.mark_flags_as_required(['config', 'corpus'])
 _FIELDS = ('features', 'seconds', 'num_frames', 'faults')
@@ -57,7 +66,12 @@ def main() -> None:
   parallel.use_cpu_cores()
   configuration.use_compilation_cache()
   for modality in wanted:
-    _extract(corpus, modality, config.to_dict())
+    settings = config.to_dict()
+    encoder = settings['features'][modality].get('encoder')
+    if _FINETUNED.value is None or encoder in extractors.BASELINES:
+      _extract(corpus, modality, settings)
+    else:
+      _extract_fold_wise(corpus, modality, settings)
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -72,7 +86,7 @@ def check(config: ml_collections.ConfigDict) -> None:
   faults += [
     f'config.{name}: there is no such field'
     for name in config
-    if name not in _FIELDS
+    if name not in (*configuration.FIELDS, *configuration.MEDIA_FIELDS)
   ]
   errors.raise_faults(faults)
   for name in ('seconds', 'num_frames'):
@@ -94,23 +108,15 @@ def check(config: ml_collections.ConfigDict) -> None:
 def _extract(
   corpus: corpus_lib.Corpus, modality: str, config: dict[str, Any]
 ) -> None:
-  plan, extractor = extraction.prepare(
-    corpus.path, modality, config, parallel.spread
+  setup = functools.partial(
+    extraction.prepare, corpus.path, modality, config, parallel.spread
   )
+  plan, extractor = setup()
   if plan.is_done():
     print(f'{modality}: {plan.path} is there already')
     extraction.remove_parts(plan)
     return
-  if _BEAM.value is None:
-    extraction.extract(plan, extractor)
-  else:
-    beam.extract(
-      plan.undone(),
-      functools.partial(
-        extraction.prepare, corpus.path, modality, config, parallel.spread
-      ),
-      shlex.split(_BEAM.value),
-    )
+  _make_parts(plan, extractor, setup)
   skipped = extraction.finish(plan, corpus)
   total = sum(map(len, plan.parts))
   print(
@@ -118,6 +124,31 @@ def _extract(
     f'{len(skipped)} skipped, {len(corpus.ids) - total} have none: {plan.path}'
   )
   extraction.remove_parts(plan)
+
+
+def _make_parts(
+  plan: extraction.Plan, extractor: extractors.Extractor, setup: beam.Setup
+) -> None:
+  if _BEAM.value is None:
+    extraction.extract(plan, extractor)
+  else:
+    beam.extract(plan.undone(), setup, shlex.split(_BEAM.value))
+
+
+def _extract_fold_wise(
+  corpus: corpus_lib.Corpus, modality: str, config: dict[str, Any]
+) -> None:
+  root = pathlib.Path(_FINETUNED.value).resolve()
+  skipped = fold_wise.extract(
+    corpus, modality, root, config, parallel.spread, _make_parts
+  )
+  if skipped is None:
+    print(f'{modality}: features are there already')
+  else:
+    print(
+      f'{modality}: features by the encoder of each fold, {len(skipped)} clips '
+      'skipped'
+    )
 
 
 if __name__ == '__main__':

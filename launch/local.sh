@@ -5,6 +5,8 @@
 # CORPUS, a corpus folder; without one, on a simulated corpus that it makes.
 # Run again, it uses what it made and goes on where it was cut off. CONFIG names
 # another experiment than configs/mixed_signals.py, PYTHON another interpreter.
+# With CONFIG=configs/mixed_signals_media.py it first fine-tunes encoders on the
+# corpus' media and extracts features.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 here=$OLDPWD
@@ -14,7 +16,7 @@ corpus=
 for argument in "$@"; do
   case $argument in
     --dry-run) dry_run=1 ;;
-    -h | --help) sed -n '2,7s/^# \{0,1\}//p' launch/local.sh; exit ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' launch/local.sh; exit ;;
     -*) echo "error: $argument: the only flag is --dry-run" >&2; exit 2 ;;
     /*) corpus=$argument ;;
     *) corpus=$here/$argument ;;
@@ -36,8 +38,12 @@ seconds() {
   if [ -z "$dry_run" ]; then echo "$1: $((SECONDS - start)) s"; fi
 }
 
+config=${CONFIG:-configs/mixed_signals.py}
+has_media=
+if grep -qs '^  config.finetune = ' "${config%%.py*}.py"; then has_media=1; fi
+
 source launch/install.sh
-install_into_venv .
+install_into_venv ".${has_media:+[media]}"
 
 if [ -z "$corpus" ]; then
   corpus=runs/simulated
@@ -46,10 +52,16 @@ if [ -z "$corpus" ]; then
   fi
 fi
 
-workdir=runs/$(basename "${CONFIG:-mixed_signals}" .py)-$(basename "$corpus")
-if [ -d "$corpus/features" ] || [ "$corpus" = runs/simulated ]; then
+workdir=runs/$(basename "$config" .py)-$(basename "$corpus")
+if [ -n "$has_media" ] && [ "$corpus" != runs/simulated ]; then
+  seconds fine-tuning "$python" -m empathy.finetune \
+    --corpus="$corpus" --config="$config" --workdir="$workdir/encoders"
+  seconds extraction "$python" -m empathy.extract_features \
+    --corpus="$corpus" --config="$config" --finetuned="$workdir/encoders"
+fi
+if [ -n "$has_media" ] || [ -d "$corpus/features" ] || [ "$corpus" = runs/simulated ]; then
   seconds training "$python" -m empathy.train \
-    --config="${CONFIG:-configs/mixed_signals.py}" \
+    --config="$config" \
     --config.corpus="$corpus" --workdir="$workdir"
   seconds evaluation "$python" -m empathy.evaluate --workdir="$workdir"
 else

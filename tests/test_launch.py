@@ -16,10 +16,11 @@ SCRIPTS = sorted(
 )
 
 
-def _bash(*arguments, cwd=ROOT):
+def _bash(*arguments, cwd=ROOT, **environment):
   return subprocess.run(
     ['bash', *map(str, arguments)],
     cwd=cwd,
+    env=os.environ | environment,
     capture_output=True,
     text=True,
     check=False,
@@ -61,6 +62,27 @@ def test_local_takes_a_corpus_from_any_folder(tmp_path):
   result = _bash(ROOT / 'launch/local.sh', 'mine', '--dry-run', cwd=tmp_path)
   assert 'empathy.train' not in result.stdout
   assert f'empathy.evaluate --corpus={tmp_path}/mine ' in result.stdout
+
+
+def test_local_begins_with_the_media(tmp_path):
+  (tmp_path / 'mine').mkdir()
+  config = 'configs/mixed_signals_media.py:concat'
+  result = _bash(
+    'launch/local.sh', tmp_path / 'mine', '--dry-run', CONFIG=config
+  )
+  assert result.returncode == 0, result.stderr
+  workdir = 'runs/mixed_signals_media.py:concat-mine'
+  corpus = f'{tmp_path}/mine'
+  assert [line.split(' ', 2)[2] for line in _commands(result.stdout)] == [
+    f'empathy.finetune --corpus={corpus} --config={config} '
+    f'--workdir={workdir}/encoders',
+    f'empathy.extract_features --corpus={corpus} --config={config} '
+    f'--finetuned={workdir}/encoders',
+    f'empathy.train --config={config} --config.corpus={corpus} '
+    f'--workdir={workdir}',
+    f'empathy.evaluate --workdir={workdir}',
+    f'{ROOT}/{workdir}/study/report.html',
+  ]
 
 
 @pytest.mark.parametrize('argument', ['no_such_corpus', '--no_such_flag'])
@@ -313,8 +335,11 @@ def test_every_config_is_whole():
     space = {}
     exec(compile(path.read_text(), path, 'exec'), space)
     config = space['get_config']()
-    config.corpus = 'CORPUS'
-    configuration.check(config)
+    if 'model' in config:
+      config.corpus = 'CORPUS'
+      configuration.check(config)
+    else:  # Only features are extracted.
+      assert {'features', 'seconds', 'num_frames', 'faults'} == set(config)
     assert f'--config=configs/{path.name}' in space['__doc__']
     names.add(path.name)
   assert {'mixed_signals.py', 'ravdess.py'} <= names

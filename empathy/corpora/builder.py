@@ -33,7 +33,8 @@ class Dataset:
     split: (N,) str, or None.
     fold: (N,) int32, or None.
     votes: (N, C) int64, votes in the condition that speaks for the clip.
-    features: by modality; `Features.clip` indexes the sorted clips.
+    features: by modality, without `seen`; `Features.clip` indexes the sorted
+      clips.
     info: the content of `corpus.json`.
   """
 
@@ -92,16 +93,21 @@ class EmpathyCorpus(tfds.core.GeneratorBasedBuilder):
   def _generate_examples(self) -> Iterator[tuple[str, dict[str, Any]]]:
     corpus = self._corpus
     votes = corpus.vote_counts(corpora.full_condition(corpus.conditions))
-    # A clip without a modality has a sequence of length 0.
+    # A clip without a modality has a sequence of length 0, and one with
+    # fold-wise features those of the folds one after another.
     pieces = {}
     for modality, features in corpus.features.items():
-      length = features.length
-      if length is None:
-        length = np.ones(len(features.clip), np.int64)
-      rows = np.split(features.values, np.cumsum(length)[:-1])
       empty = np.zeros((0, features.values.shape[1]), np.float32)
-      by_clip = dict(zip(features.clip.tolist(), rows, strict=True))
-      pieces[modality] = [by_clip.get(i, empty) for i in range(len(corpus.ids))]
+      found = [[empty] for _ in corpus.ids]
+      for fold in range(features.num_folds):
+        some = features.of_fold(fold)
+        length = some.length
+        if length is None:
+          length = np.ones(len(some.clip), np.int64)
+        rows = np.split(some.values, np.cumsum(length)[:-1])
+        for clip, row in zip(some.clip.tolist(), rows, strict=True):
+          found[clip].append(row)
+      pieces[modality] = [np.concatenate(rows) for rows in found]
     for row, clip in enumerate(corpus.ids.tolist()):
       example = {
         'id': clip,
@@ -149,11 +155,16 @@ def load(corpus: corpora.Corpus, data_dir: str | os.PathLike) -> Dataset:
     rows = [example[f'features/{modality}'] for example in examples]
     length = np.array([len(row) for row in rows], np.int64)
     clip = np.flatnonzero(length).astype(np.int32)
-    pooled = corpus.features[modality].length is None
+    read = corpus.features[modality]
+    fold = None
+    if read.fold is not None:
+      fold = np.tile(np.arange(read.num_folds, dtype=np.int32), len(clip))
+      clip = np.repeat(clip, read.num_folds)
     features[modality] = corpora.Features(
       clip=clip,
       values=np.concatenate(rows),
-      length=None if pooled else length[clip],
+      length=None if read.length is None else length[clip] // read.num_folds,
+      fold=fold,
     )
   return Dataset(
     ids=text('id'),

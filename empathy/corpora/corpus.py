@@ -56,15 +56,45 @@ class Votes:
 class Features:
   """Frozen features of one modality.
 
+  Features of an encoder that was trained on some of the clips are *fold-wise*:
+  each fold has its own encoder, which has not seen the clips that it holds out,
+  and every clip has an entry of each fold.
+
   Attributes:
     clip: (F,) int32, the row in the corpus of each clip that has the modality.
     values: (F, D) float32, or (sum of length, D) for sequences.
     length: (F,) int64, the length of each sequence; None if pooled.
+    fold: (F,) int32, the fold whose members alone may use the entry; None where
+      all may.
+    seen: (F,) bool, whether the encoder was trained on or chosen by the clip;
+      None where it saw no clip.
   """
 
   clip: np.ndarray
   values: np.ndarray
   length: np.ndarray | None = None
+  fold: np.ndarray | None = None
+  seen: np.ndarray | None = None
+
+  @property
+  def num_folds(self) -> int:
+    """How many folds have entries of their own; 1 where all share theirs."""
+    return 1 if self.fold is None else int(self.fold.max()) + 1
+
+  def of_fold(self, fold: int) -> 'Features':
+    """What the members of a fold may use; an entry a clip."""
+    if self.fold is None:
+      return self
+    chosen = self.fold == fold
+    rows = chosen
+    if self.length is not None:
+      rows = np.repeat(chosen, self.length)
+    return Features(
+      clip=self.clip[chosen],
+      values=self.values[rows],
+      length=None if self.length is None else self.length[chosen],
+      seen=None if self.seen is None else self.seen[chosen],
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,6 +312,8 @@ def write(corpus: Corpus, path: str | os.PathLike) -> None:
         corpus.ids[features.clip],
         features.values,
         features.length,
+        features.fold,
+        features.seen,
       )
 
 
@@ -290,6 +322,8 @@ def write_features(
   ids: np.ndarray,
   values: np.ndarray,
   length: np.ndarray | None = None,
+  fold: np.ndarray | None = None,
+  seen: np.ndarray | None = None,
 ) -> None:
   """Writes the features of one modality, whole or not at all.
 
@@ -298,10 +332,17 @@ def write_features(
     ids: (F,) str, the clips that have the modality.
     values: (F, D), or (sum of length, D) for sequences.
     length: (F,) int, the length of each sequence; None if pooled.
+    fold: (F,) int, as in `Features`.
+    seen: (F,) bool, as in `Features`.
   """
   arrays = {'id': np.asarray(ids, dtype=np.str_), 'features': values}
-  if length is not None:
-    arrays['length'] = np.asarray(length, np.int64)
+  for name, array, kind in (
+    ('length', length, np.int64),
+    ('fold', fold, np.int32),
+    ('seen', seen, np.bool_),
+  ):
+    if array is not None:
+      arrays[name] = np.asarray(array, kind)
   with files.replacing(path) as temporary, open(temporary, 'wb') as file:
     np.savez(file, **arrays)
 
@@ -633,16 +674,20 @@ def _read_features(path: pathlib.Path, row_of: Mapping[str, int]) -> Features:
       f"{path}: array 'features' has {len(values)} rows; "
       f'{"id" if length is None else "the sum of length"} says {num_rows}'
     )
-  seen: dict[str, int] = {}
-  for row, clip in enumerate(ids.tolist()):
-    if clip not in row_of:
-      faults.append(f"{path}: array 'id': row {row}: no clip {clip!r}")
-    elif clip in seen:
+  fold, seen = (_entry_array(path, arrays, name) for name in ('fold', 'seen'))
+  first_row: dict[tuple[str, int], int] = {}
+  numbers = np.zeros(len(ids), int) if fold is None else fold
+  for row, key in enumerate(zip(ids.tolist(), numbers.tolist(), strict=True)):
+    if key[0] not in row_of:
+      faults.append(f"{path}: array 'id': row {row}: no clip {key[0]!r}")
+    elif key in first_row:
       faults.append(
-        f"{path}: array 'id': row {row}: {clip!r} is there already, in row "
-        f'{seen[clip]}'
+        f"{path}: array 'id': row {row}: {key[0]!r} is there already, in row "
+        f'{first_row[key]}'
       )
-    seen.setdefault(clip, row)
+    first_row.setdefault(key, row)
+  if fold is not None and not faults:
+    faults += _fold_faults(path, ids, fold, length)
   with np.errstate(over='ignore'):
     narrow = values.astype(np.float32)
   owner = ids if length is None else np.repeat(ids, length)
@@ -658,7 +703,56 @@ def _read_features(path: pathlib.Path, row_of: Mapping[str, int]) -> Features:
     clip=np.array([row_of[clip] for clip in ids.tolist()], np.int32),
     values=narrow,
     length=None if length is None else length.astype(np.int64),
+    fold=fold,
+    seen=seen,
   )
+
+
+def _entry_array(
+  path: pathlib.Path, arrays: Mapping[str, np.ndarray], name: str
+) -> np.ndarray | None:
+  """One of the arrays `fold` and `seen`, where there is one."""
+  if name not in arrays:
+    return None
+  array, shape = arrays[name], arrays['id'].shape
+  kind, kinds, wanted = {
+    'fold': (np.int32, 'iu', 'folds 0, 1, 2, ...'),
+    'seen': (np.bool_, 'b', 'true or false'),
+  }[name]
+  if array.shape != shape or array.dtype.kind not in kinds or (array < 0).any():
+    raise errors.InputError(
+      f'{path}: array {name!r}: expected {wanted} of shape {shape}, got '
+      f'{array.dtype} of shape {array.shape}'
+    )
+  return array.astype(kind)
+
+
+def _fold_faults(
+  path: pathlib.Path,
+  ids: np.ndarray,
+  fold: np.ndarray,
+  length: np.ndarray | None,
+) -> list[str]:
+  """Clips that do not have an entry of every fold, all of one length."""
+  folds: dict[str, set] = {}
+  lengths: dict[str, set] = {}
+  everyone = set(range(int(fold.max()) + 1))
+  size = np.ones(len(ids), np.int64) if length is None else length
+  for clip, number, steps in zip(
+    ids.tolist(), fold.tolist(), size.tolist(), strict=True
+  ):
+    folds.setdefault(clip, set()).add(number)
+    lengths.setdefault(clip, set()).add(steps)
+  faults = [
+    f"{path}: array 'fold': clip {clip!r} has no entry of fold {number}"
+    for clip, found in folds.items()
+    for number in sorted(everyone - found)
+  ]
+  return faults + [
+    f"{path}: array 'length': clip {clip!r} has other lengths in other folds"
+    for clip, found in lengths.items()
+    if len(found) > 1
+  ]
 
 
 def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:

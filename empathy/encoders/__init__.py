@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import safetensors.numpy
 from flax import linen as nn
 
@@ -80,6 +81,11 @@ def _apply(
   module: nn.Module, params: dict[str, Any], arrays: dict[str, Any]
 ) -> Output:
   return module.apply(params, **arrays)
+
+
+def example(config: Any) -> dict[str, np.ndarray]:
+  """The smallest input of an encoder, the main one first; one clip."""
+  return ARCHITECTURES[config.model_type].example(config)
 
 
 def load(

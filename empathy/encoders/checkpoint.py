@@ -94,6 +94,16 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
   raise errors.InputError(f'{name}: has no weights: expected one of {_WEIGHTS}')
 
 
+def find_files(
+  name_or_path: str | os.PathLike, names: Sequence[str]
+) -> dict[str, pathlib.Path]:
+  """Finds other files of a checkpoint, those that it has, by their names."""
+  name = os.fspath(name_or_path)
+  fetch = _from_folder if os.path.isdir(name) else _from_hub
+  found = {file: fetch(name, file) for file in names}
+  return {file: path for file, path in found.items() if path is not None}
+
+
 def _from_folder(name: str, file: str) -> pathlib.Path | None:
   path = pathlib.Path(name, file)
   return path if path.is_file() else None

@@ -91,6 +91,7 @@ def prepare(
   modality: str,
   config: Mapping[str, Any],
   spread: Callable,
+  output: pathlib.Path | None = None,
 ) -> tuple[Plan, extractors.Extractor]:
   """The plan for one modality, and what it is done with.
 
@@ -99,6 +100,7 @@ def prepare(
     modality: one of the corpus'.
     config: the fields `features`, `seconds`, `num_frames` and `faults`.
     spread: see `extractors.make`.
+    output: of the features; None: where the corpus has them.
 
   Raises:
     InputError: as `extractors.make` and `plan`.
@@ -111,7 +113,8 @@ def prepare(
     spread,
   )
   corpus = corpus_lib.read(path)
-  return plan(corpus, modality, extractor, config['faults']), extractor
+  faults = config['faults']
+  return plan(corpus, modality, extractor, faults, output), extractor
 
 
 def plan(
@@ -119,6 +122,7 @@ def plan(
   modality: str,
   extractor: extractors.Extractor,
   faults: str,
+  path: pathlib.Path | None = None,
 ) -> Plan:
   """Decides what is done in which part, and begins or goes on.
 
@@ -127,6 +131,7 @@ def plan(
     modality: one of the corpus'.
     extractor: of this modality.
     faults: one of `FAULTS`.
+    path: of the features; None: where the corpus has them.
 
   Returns:
     The plan.
@@ -149,7 +154,7 @@ def plan(
   order = np.argsort(sizes, kind='stable')
   size = extractor.clips_in_a_part
   found = Plan(
-    path=corpus.path / 'features' / f'{modality}.npz',
+    path=path or corpus.path / 'features' / f'{modality}.npz',
     record=json.loads(
       json.dumps(dict(extractor.record) | {'clips_sha256': digest.hexdigest()})
     ),

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -176,6 +177,13 @@ def bucket(size: int) -> int:
   return -(-size // step) * step
 
 
+def unpadded(module: Any) -> Any:
+  """The module such that states do not depend on how far a clip is padded."""
+  if getattr(module.config, 'feat_extract_norm', '') == 'group':
+    return module.clone(masked_norm=True)
+  return module
+
+
 def _baseline(name: str, seconds: float, num_frames: int) -> Extractor:
   record: dict[str, Any] = {'encoder': name}
   if name == 'hashed_ngrams':
@@ -232,10 +240,7 @@ def _pretrained(
     )
   if modality != 'text':
     media.require()
-  module = encoder.module
-  if modality == 'audio' and config.feat_extract_norm == 'group':
-    # Else a clip's features would depend on how much it is padded.
-    module = module.clone(masked_norm=True)
+  module = unpadded(encoder.module)
   positions = functools.partial(_positions, modality, config)
   run = spread(
     functools.partial(_states, module, layer, pooling, positions),
@@ -244,8 +249,9 @@ def _pretrained(
   load = _LOADERS[modality](encoder, name, seconds, num_frames)
 
   def compute(items: Sequence[Mapping[str, np.ndarray]]) -> list[np.ndarray]:
+    longest = _most_tokens(config) if modality == 'text' else sys.maxsize
     return _in_batches(
-      items, run, settings['batch_size'], modality, pooling, positions
+      items, run, settings['batch_size'], modality, pooling, positions, longest
     )
 
   record = dict(settings) | {
@@ -312,11 +318,15 @@ def _in_batches(
   modality: str,
   pooling: str,
   positions: Callable,
+  longest: int,
 ) -> list[np.ndarray]:
   """Computes with items of like length together; see `Extractor.compute`."""
   names = list(items[0]) if items else []
   is_padded = modality != 'video'
-  lengths = [bucket(len(item[names[0]])) if is_padded else 0 for item in items]
+  lengths = [
+    min(bucket(len(item[names[0]])), longest) if is_padded else 0
+    for item in items
+  ]
   results: list[Any] = [None] * len(items)
   size = batch_size * run.num_devices
   for length in sorted(set(lengths)):
@@ -346,6 +356,15 @@ def _padded(values: np.ndarray, length: int) -> np.ndarray:
   return np.pad(values, (0, length - len(values)))
 
 
+def _most_tokens(config: Any) -> int:
+  """How many tokens of a text count, and the encoder has positions for."""
+  positions = config.max_position_embeddings
+  if config.model_type in ('roberta', 'xlm-roberta'):
+    # Theirs are counted from behind that of the padding.
+    positions -= config.pad_token_id + 1
+  return min(_MOST_TOKENS, positions)
+
+
 def _text_loader(
   encoder: encoders.Encoder, name: str, seconds: float, num_frames: int
 ) -> Callable[[Clip], dict[str, np.ndarray]]:
@@ -360,13 +379,7 @@ def _text_loader(
   tokenizer = _processor(
     transformers.AutoTokenizer, name, 'a tokenizer', 'tokenizer.json'
   )
-  config = encoder.config
-  most = min(_MOST_TOKENS, tokenizer.model_max_length)
-  if config.model_type in ('roberta', 'xlm-roberta'):
-    # Their positions are counted from behind that of the padding.
-    most = min(most, config.max_position_embeddings - config.pad_token_id - 1)
-  else:
-    most = min(most, config.max_position_embeddings)
+  most = min(tokenizer.model_max_length, _most_tokens(encoder.config))
 
   def load(clip: Clip) -> dict[str, np.ndarray]:
     ids = np.array(

@@ -62,6 +62,15 @@ def num_frames(config: Config, num_samples: Any) -> Any:
   return num_samples
 
 
+def num_samples(config: Config, num_frames: Any) -> Any:
+  """The fewest samples that give so many frames, 1 or more; likewise."""
+  for kernel, stride in zip(
+    config.conv_kernel[::-1], config.conv_stride[::-1], strict=True
+  ):
+    num_frames = (num_frames - 1) * stride + kernel
+  return num_frames
+
+
 class Convolution(nn.Module):
   """A convolution over time without padding.
 
@@ -284,12 +293,7 @@ DROPPED = (
 
 def example(config: Config) -> dict[str, np.ndarray]:
   """The smallest input."""
-  length = 1
-  for kernel, stride in zip(
-    config.conv_kernel[::-1], config.conv_stride[::-1], strict=True
-  ):
-    length = (length - 1) * stride + kernel
-  return {'input_values': np.zeros((1, length), np.float32)}
+  return {'input_values': np.zeros((1, num_samples(config, 1)), np.float32)}
 
 
 def table(config: Config) -> checkpoint.Table:

@@ -345,7 +345,7 @@ def _check_duplicates(found: Findings, corpus: corpus_lib.Corpus) -> None:
     return
   rows, repeated = [], set()
   for modality, features in corpus.features.items():
-    pairs = duplicate_pairs(features)
+    pairs = duplicate_pairs(features.of_fold(0))
     repeated.update(pairs[:, 0].tolist())
     for clip, first in pairs[: _MAX_PAIRS - len(rows)].tolist():
       rows.append(
@@ -380,7 +380,8 @@ def _check_coverage(found: Findings, corpus: corpus_lib.Corpus) -> None:
         f'The corpus has no {modality} features.'
       )
       continue
-    share = len(corpus.features[modality].clip) / len(corpus.ids)
+    clips = corpus.features[modality].of_fold(0).clip
+    share = len(clips) / len(corpus.ids)
     _note(
       found,
       f'{modality}.coverage',

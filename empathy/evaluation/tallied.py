@@ -21,6 +21,7 @@ from empathy.evaluation import (
   disagreement,
   ranking,
   resampling,
+  selective,
   soft_scores,
   tallies,
   views,
@@ -868,6 +869,8 @@ def _diagnosis(tally: Tally) -> Findings:
     found.families.append([f'diagnosis.{name}.{figure}' for name in names])
   found.families.append([f'diagnosis.{_ANY}.adjusted'])
   found.skipped['diagnosis.combined'] = _AT_ONCE
+  for wanted in selective.WANTED:
+    found.skipped[f'diagnosis.selective_{round(100 * wanted)}'] = _AT_ONCE
   for name in names:
     figures = ['auroc_error_uncontested']
     if name.endswith('_disagreement'):

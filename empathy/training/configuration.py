@@ -32,6 +32,10 @@ _FIELDS = {
   'members_per_device': 1,
   'checkpoint_seconds': 1.0,
 }
+FIELDS = tuple(_FIELDS)
+
+# Those of a config that begins with media; other binaries check them.
+MEDIA_FIELDS = ('features', 'finetune', 'seconds', 'num_frames', 'faults')
 
 _MAX_SEED = 2**31
 
@@ -58,7 +62,7 @@ def check(config: ml_collections.ConfigDict) -> None:
     elif isinstance(example, float) and not config[name] >= 0:
       faults.append(f'config.{name}: {config[name]} is not 0 or more')
   for name in config:
-    if name not in _FIELDS:
+    if name not in (*_FIELDS, *MEDIA_FIELDS):
       faults.append(f'config.{name}: there is no such field')
   errors.raise_faults(faults)
   if not 0 <= config.seed <= _MAX_SEED - config.num_seeds:

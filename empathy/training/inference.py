@@ -47,7 +47,8 @@ class Predictor:
   Attributes:
     layout: of the members on the devices.
     chunk_size: members in a chunk at most.
-    presence: (N, M) bool, the modalities that each clip has.
+    num_clips: N.
+    presence: (rows of the data, M) bool, the modalities that each clip has.
     data: the corpus, on the devices.
     run: takes the data, what is given, the clips, the members and their
       parameters.
@@ -55,6 +56,7 @@ class Predictor:
 
   layout: parallel.Layout
   chunk_size: int
+  num_clips: int
   presence: np.ndarray
   data: step.Data
   run: Callable
@@ -65,6 +67,7 @@ def predictor(
   layout: parallel.Layout,
   data: step.Data,
   chunk_size: int,
+  num_clips: int,
 ) -> Predictor:
   """Puts a corpus on the devices, to be predicted.
 
@@ -73,10 +76,12 @@ def predictor(
     layout: of the members on the devices.
     data: the corpus, in host memory.
     chunk_size: members in a chunk at most.
+    num_clips: of the corpus.
   """
   return Predictor(
     layout,
     chunk_size,
+    num_clips,
     members.presence_of(data),
     layout.replicate(data),
     layout.map(functools.partial(_predict, program), num_shared=2),
@@ -109,7 +114,10 @@ def predict_chunk(
   padded = np.zeros((len(names), size), np.int32)
   filled = np.zeros((len(names), size), bool)
   for index, clips in enumerate(rows):
-    padded[index, : len(clips)] = clips
+    start = members.first_row(
+      with_.num_clips, len(with_.presence), names[index].fold
+    )
+    padded[index, : len(clips)] = start + clips
     filled[index, : len(clips)] = True
   view = chunk.view[: len(names)]
   full = view.all(axis=1)
@@ -136,7 +144,7 @@ def predict_chunk(
       keep &= ~(shown == here).all(axis=2)
     member, column = np.nonzero(keep)
     found = {
-      'clip': padded[member, column],
+      'clip': padded[member, column] % with_.num_clips,
       'seed': np.array([name.seed for name in names], np.int32)[member],
       'fold': np.array([name.fold for name in names], np.int32)[member],
       'view': view[member],
@@ -304,7 +312,14 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
       (fold_of != _NEW).sum(),
       len(fold_of),
     )
-  predict_with = predictor(program, layout, data, trained.chunk_size)
+  members.check_features(
+    dataclasses.replace(corpus, features=features),
+    fold_of,
+    1 + max(entry['fold'] for chunk in trained.members for entry in chunk),
+  )
+  predict_with = predictor(
+    program, layout, data, trained.chunk_size, len(corpus.ids)
+  )
   columns = []
   for number, entries in enumerate(trained.members):
     chunk, state = load_chunk(
@@ -427,6 +442,12 @@ def _features(
       raise errors.InputError(
         f'{place}: holds {kinds[not sequences]}; the members were trained on '
         f'{kinds[sequences]}'
+      )
+    elif (found.fold is not None) != (modality in trained.fold_wise):
+      kinds = 'one encoder', 'an encoder of each fold'
+      raise errors.InputError(
+        f'{place}: holds features of {kinds[found.fold is not None]}; the '
+        f'members were trained on those of {kinds[found.fold is None]}'
       )
     features[modality] = found
   if not any(len(found.clip) for found in features.values()):

@@ -247,6 +247,8 @@ def _plan(
   hashes = corpora.file_hashes(corpus.path)
   if parallel.is_main():
     workdir.check(path, config, corpus.path, hashes)
+  fold_of, parts = members.folds(corpus, config.num_folds, config.seed)
+  members.check_features(corpus, fold_of, len(parts))
   dataset = builder.load(corpus, data_dir)
   dataset = dataclasses.replace(
     dataset,
@@ -487,7 +489,7 @@ def _predict_held_out(
   """
   layout = parallel.Layout(config.parallel, jax.local_devices())
   predictor = inference.predictor(
-    plan.program, layout, plan.data, plan.chunk_size
+    plan.program, layout, plan.data, plan.chunk_size, len(plan.dataset.ids)
   )
   columns, entries = [], []
   for number in range(len(plan.chunks)):
@@ -520,6 +522,11 @@ def _predict_held_out(
       classes=tuple(info['classes']),
       widths={m: x.shape[1] for m, x in plan.data.values.items()},
       max_length=plan.max_length,
+      fold_wise=[
+        modality
+        for modality, feature in plan.dataset.features.items()
+        if feature.fold is not None
+      ],
       fold_of=dict(zip(ids.tolist(), plan.fold_of.tolist(), strict=True)),
       chunk_size=plan.chunk_size,
       members=entries,

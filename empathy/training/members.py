@@ -80,7 +80,7 @@ def views(
 
 
 def folds(
-  dataset: builder.Dataset, num_folds: int, seed: int
+  dataset: builder.Dataset | corpora.Corpus, num_folds: int, seed: int
 ) -> tuple[np.ndarray, dict[int, Parts]]:
   """Divides the clips; whole groups where the corpus does not say how.
 
@@ -88,7 +88,7 @@ def folds(
   trains. With a split there is one fold, 0, which holds the test clips out.
 
   Args:
-    dataset: the corpus.
+    dataset: the corpus, as it was read or as training has it.
     num_folds: K, where the corpus has neither split nor folds.
     seed: of the folds made then.
 
@@ -147,16 +147,19 @@ def make(
     InputError: a member would have no clip to train on or to validate with.
   """
   modalities = tuple(dataset.features)
+  num_clips = len(dataset.ids)
   presence = presence_of(data_)
-  taught = data_.targets.sum(axis=1) > 0
+  taught = data_.targets[:num_clips].sum(axis=1) > 0
   statistics = {
-    fold: _standardise(dataset, parts[fold].train) for fold in parts
+    fold: _standardise(dataset, fold, parts[fold].train) for fold in parts
   }
   names, rows = [], []
   for view in views_:
     shown = np.array([modality in view for modality in modalities])
-    seen = (presence & shown).any(axis=1)
     for fold, part in parts.items():
+      start = first_row(num_clips, len(presence), fold)
+      here = presence[start : start + num_clips]
+      seen = (here & shown).any(axis=1)
       train = np.flatnonzero(part.train & seen & taught)
       val = np.flatnonzero(part.val & seen & (dataset.labels >= 0))
       for what, found in (('train on', train), ('validate with', val)):
@@ -167,7 +170,7 @@ def make(
           )
       for seed in seeds:
         names.append(Name(corpora.view_name(view), fold, seed))
-        rows.append((shown, train, val, fold, seed))
+        rows.append((shown, start + train, start + val, fold, seed))
   max_train = max(len(row[1]) for row in rows)
   max_val = max(len(row[2]) for row in rows)
 
@@ -202,6 +205,9 @@ def data(
 ) -> tuple[step.Data, dict[str, int]]:
   """The corpus as arrays for a device.
 
+  Where features are fold-wise, the arrays have all clips once for each fold,
+  one fold after another; see `first_row`.
+
   Args:
     features: by modality.
     labels: (N,) int32.
@@ -210,7 +216,20 @@ def data(
 
   Returns:
     The arrays, and the longest sequence of each modality that is not pooled.
+
+  Raises:
+    InputError: modalities are fold-wise by different numbers of folds.
   """
+  folds_of = {
+    modality: feature.num_folds
+    for modality, feature in features.items()
+    if feature.fold is not None
+  }
+  if len(set(folds_of.values())) > 1:
+    raise errors.InputError(
+      f'features are made for different numbers of folds: {folds_of}'
+    )
+  copies = max(folds_of.values(), default=1)
   values, start, length, max_length = {}, {}, {}, {}
   for modality, feature in features.items():
     lengths = feature.length
@@ -219,27 +238,87 @@ def data(
     else:
       max_length[modality] = int(lengths.max(initial=1))
     values[modality] = feature.values
-    start[modality] = np.zeros(len(labels), np.int32)
-    start[modality][feature.clip] = np.cumsum(lengths) - lengths
-    length[modality] = np.zeros(len(labels), np.int32)
-    length[modality][feature.clip] = lengths
+    starts = np.cumsum(lengths) - lengths
+    shape = copies, len(labels)
+    start[modality] = np.zeros(shape, np.int32)
+    length[modality] = np.zeros(shape, np.int32)
+    which = slice(None) if feature.fold is None else feature.fold
+    start[modality][which, feature.clip] = starts
+    length[modality][which, feature.clip] = lengths
+  start = {modality: array.ravel() for modality, array in start.items()}
+  length = {modality: array.ravel() for modality, array in length.items()}
   if weights is None:
     weights = np.ones(len(labels), np.float32)
-  arrays = step.Data(values, start, length, targets, labels, weights)
+  arrays = step.Data(
+    values,
+    start,
+    length,
+    np.tile(targets, (copies, 1)),
+    np.tile(labels, copies),
+    np.tile(weights, copies),
+  )
   return arrays, max_length
 
 
+def first_row(num_clips: int, num_rows: int, fold: int) -> int:
+  """Where in the arrays the clips begin as the members of a fold see them.
+
+  Args:
+    num_clips: N, of the corpus.
+    num_rows: of the arrays that `data` gives: N, or N for each fold.
+    fold: of the members.
+  """
+  return fold * num_clips if num_rows > num_clips else 0
+
+
+def check_features(
+  corpus: corpora.Corpus, fold_of: np.ndarray, num_folds: int
+) -> None:
+  """Makes sure that no features come from an encoder that saw held-out clips.
+
+  Args:
+    corpus: with features.
+    fold_of: (N,) int, the fold that holds each clip out; negative for none.
+    num_folds: K.
+
+  Raises:
+    InputError: an encoder was trained on or chosen by a clip that is held out,
+      or the features were made for another number of folds.
+  """
+  faults = []
+  for modality, feature in corpus.features.items():
+    place = f'{corpus.path / "features" / modality}.npz'
+    if feature.fold is not None and feature.num_folds != num_folds:
+      faults.append(
+        f'{place}: was made for {feature.num_folds} folds; here are {num_folds}'
+      )
+    elif feature.seen is not None:
+      held_out = fold_of[feature.clip]
+      wrong = feature.seen & (held_out >= 0)
+      if feature.fold is not None:
+        wrong &= held_out == feature.fold
+      if wrong.any():
+        example = corpus.ids[feature.clip[np.argmax(wrong)]]
+        faults.append(
+          f'{place}: {wrong.sum()} clips are held out that its encoder was '
+          f'fine-tuned on, {str(example)!r} among them; the folds were others: '
+          'finetune and extract again'
+        )
+  errors.raise_faults(faults)
+
+
 def presence_of(data_: step.Data) -> np.ndarray:
-  """Which modalities each clip has: (N, M) bool."""
+  """Which modalities each clip has: (rows of `data_`, M) bool."""
   return np.stack([length > 0 for length in data_.length.values()], axis=1)
 
 
 def _standardise(
-  dataset: builder.Dataset, train: np.ndarray
+  dataset: builder.Dataset, fold: int, train: np.ndarray
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
   """Mean and 1/(deviation + 1e-6) over the training clips, by modality."""
   statistics = {}
-  for modality, feature in dataset.features.items():
+  for modality, features in dataset.features.items():
+    feature = features.of_fold(fold)
     chosen = train[feature.clip]
     if feature.length is not None:
       chosen = np.repeat(chosen, feature.length)

@@ -7,6 +7,7 @@ what is predicted for it. A system that meets a speaker for the first time, in
 one clip, cannot do this.
 """
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 
@@ -40,29 +41,31 @@ def normalised(
   names, group = np.unique(groups, return_inverse=True)
   result = {}
   for modality, feature in features.items():
-    own = group[feature.clip]
-    row_group = own
+    # The encoders of two folds give features that are not alike.
+    fold = np.zeros_like(feature.clip) if feature.fold is None else feature.fold
+    own = np.unique(
+      fold * len(names) + group[feature.clip], return_inverse=True
+    )
+    own = own[1]
+    row_fold, row_group = fold, own
     if feature.length is not None:
-      row_group = np.repeat(own, feature.length)
-    alone = np.bincount(own, minlength=len(names)) == 1
+      row_fold, row_group = (np.repeat(x, feature.length) for x in (fold, own))
+    alone = np.bincount(own) == 1
     if alone.any():
       _log.warning(
         'normalise: %d of %d groups have one clip with %s, which is '
         'standardised by all clips',
         alone.sum(),
-        len(names),
+        len(alone),
         modality,
       )
     values = feature.values.astype(np.float64)
-    result[modality] = corpora.Features(
-      feature.clip,
-      np.where(
-        alone[row_group, None],
-        _standardised(values, np.zeros_like(row_group)),
-        _standardised(values, row_group),
-      ).astype(np.float32),
-      feature.length,
-    )
+    values = np.where(
+      alone[row_group, None],
+      _standardised(values, row_fold),
+      _standardised(values, row_group),
+    ).astype(np.float32)
+    result[modality] = dataclasses.replace(feature, values=values)
   return result
 
 

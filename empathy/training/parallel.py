@@ -187,6 +187,8 @@ class Layout:
 
   def replicate(self, tree: Any) -> Any:
     """Puts a copy of each array on every device: (devices, ...)."""
+    if not jax.tree.leaves(tree):
+      return tree
     count = self._own.stop - self._own.start
     copies = jax.tree.map(
       lambda x: np.broadcast_to(x, (count, *np.shape(x))), tree
@@ -212,6 +214,31 @@ class Layout:
       return x.reshape(-1, *x.shape[2:])
 
     return jax.tree.map(join, tree)
+
+  def divide(self, tree: Any) -> Any:
+    """Divides (rows, ...) arrays of one batch: (devices, share, ...)."""
+    count = len(self.devices)
+    shares = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
+    return _put(tuple(self.devices))(shares)
+
+  def join(self, tree: Any) -> Any:
+    """Fetches what was computed of a divided batch, as NumPy (rows, ...)."""
+    return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), tree)
+
+  def over_batch(
+    self, function: Callable, donate: Sequence[int] = ()
+  ) -> Callable:
+    """Compiles a function of one batch, of which each device has a share.
+
+    Args:
+      function: takes what `replicate` and `divide` give; its sums go over the
+        axis `step.BATCH_AXIS`.
+      donate: the arguments whose memory is used again.
+
+    Returns:
+      The compiled function.
+    """
+    return self._pmap(function, donate)
 
   def map(self, function: Callable, num_shared: int = 0) -> Callable:
     """Compiles a function of one member for all members on all devices.

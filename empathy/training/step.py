@@ -57,6 +57,8 @@ class Recipe:
 class Data(NamedTuple):
   """The corpus on a device, once for all members; N clips.
 
+  Where features are fold-wise, these are all clips once for each fold.
+
   Attributes:
     values: by modality, (rows, D) float32; a clip has `length` rows from
       `start` on, exactly one if features are pooled.

@@ -38,6 +38,7 @@ class Trained:
     classes: C names.
     widths: by modality, the width of its features.
     max_length: by modality that is a sequence, the longest one.
+    fold_wise: the modalities whose features come from encoders of each fold.
     fold_of: by clip id, the fold that holds it out; -1 for none.
     chunk_size: members in each chunk but the last.
     members: for each chunk, for each member, its name and how it went.
@@ -46,6 +47,7 @@ class Trained:
   classes: tuple[str, ...]
   widths: Mapping[str, int]
   max_length: Mapping[str, int]
+  fold_wise: Sequence[str]
   fold_of: Mapping[str, int]
   chunk_size: int
   members: Sequence[Sequence[Mapping[str, Any]]]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import small
 
+from empathy import errors
 from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
 from empathy.models import fusion, losses
@@ -364,3 +365,85 @@ def test_clips_of_weight_zero_teach_nothing(setting):
     for targets in (data.targets, others)
   ]
   jax.tree.map(np.testing.assert_array_equal, *ends)
+
+
+def _fold_wise(features):
+  """The same features, but moved by the number of the fold of each entry."""
+  values = [features.values + fold for fold in range(3)]
+  size = len(features.clip)
+  return corpora.Features(
+    np.tile(features.clip, 3),
+    np.concatenate(values),
+    None if features.length is None else np.tile(features.length, 3),
+    np.repeat(np.arange(3, dtype=np.int32), size),
+    np.zeros(3 * size, bool),
+  )
+
+
+@pytest.mark.parametrize('is_sequence', [False, True])
+def test_members_see_the_features_of_their_fold(is_sequence, tmp_path):
+  corpus = small.write_corpus(tmp_path / 'plain')
+  text = small.without(corpus.features['text'], [0, 7])
+  if is_sequence:
+    text = small.sequences(text)
+  features = {**corpus.features, 'text': _fold_wise(text)}
+  corpus = dataclasses.replace(corpus, features=features)
+  corpora.write(corpus, tmp_path / 'fold_wise')
+  corpus = corpora.read(tmp_path / 'fold_wise', features=None)
+  dataset = builder.load(corpus, tmp_path / 'tfds')
+  order = np.argsort(corpus.ids)
+  for fold in range(3):
+    found = dataset.features['text'].of_fold(fold)
+    assert not {0, 7} & set(order[found.clip].tolist())
+    if not is_sequence:
+      wanted = text.values[np.argsort(text.clip)] + fold
+      by_clip = found.values[np.argsort(order[found.clip])]
+      np.testing.assert_array_equal(by_clip, wanted)
+
+  _, parts = members.folds(dataset, 3, 0)
+  targets = losses.target_distributions(dataset.labels, dataset.votes, 'labels')
+  data, max_length = members.data(dataset.features, dataset.labels, targets)
+  assert (max_length == {'text': 5}) if is_sequence else not max_length
+  names, everyone = members.make(
+    dataset, data, [('text',), ('audio',)], [0], parts
+  )
+  num_clips = len(dataset.ids)
+  for index, name in enumerate(names):
+    start = members.first_row(num_clips, len(data.labels), name.fold)
+    rows = everyone.train_rows[index][: everyone.num_train[index]]
+    np.testing.assert_array_equal(rows // num_clips, name.fold)
+    here = data.length['text'][start : start + num_clips] > 0
+    assert here.sum() == num_clips - 2
+    if name.view == 'text' and not is_sequence:
+      # Moved features have a moved mean: members are standardised alike.
+      values = data.values['text'][data.start['text'][rows]]
+      np.testing.assert_allclose(
+        everyone.mean['text'][index], values.mean(axis=0), atol=1e-5
+      )
+    if name.view == 'audio':
+      np.testing.assert_array_equal(
+        data.start['audio'][start : start + num_clips],
+        data.start['audio'][:num_clips],
+      )
+
+
+def test_features_by_encoders_that_saw_held_out_clips_are_refused(tmp_path):
+  corpus = small.write_corpus(tmp_path / 'corpus')
+  _, parts = members.folds(corpus, 3, 0)
+  fold_of, _ = members.folds(corpus, 3, 0)
+  text = _fold_wise(corpus.features['text'])
+  seen = fold_of[text.clip] != text.fold
+  for change, message in (
+    ({}, None),
+    ({'seen': ~seen}, 'clips are held out that its encoder'),
+    ({'fold': text.fold + 1}, 'was made for 4 folds; here are 3'),
+    ({'fold': None}, 'clips are held out that its encoder'),
+    ({'fold': None, 'seen': ~seen & False}, None),
+  ):
+    feature = dataclasses.replace(text, **{'seen': seen} | change)
+    made = dataclasses.replace(corpus, features={'text': feature})
+    if message is None:
+      members.check_features(made, fold_of, len(parts))
+    else:
+      with pytest.raises(errors.InputError, match=message):
+        members.check_features(made, fold_of, len(parts))

@@ -1,0 +1,93 @@
+r"""The whole experiment of arXiv 2505.13979, from media to the report.
+
+  python -m empathy.prepare --importer=empspeech --source=PUBLISHED \
+      --output=CORPUS
+  CONFIG=configs/mixed_signals_media.py bash launch/local.sh CORPUS
+
+which runs, each with --config=configs/mixed_signals_media.py, `finetune`,
+`extract_features --finetuned`, `train` and `evaluate`. RoBERTa, HuBERT and
+VideoMAE are fine-tuned with all but their last two layers and a classifier
+frozen, one for each fold; features are the first position of the last hidden
+state; then every view is trained, with the paper's gated fusion or another:
+`configs/mixed_signals_media.py:concat`.
+
+The paper's other encoders: --config.features.text.encoder=
+microsoft/deberta-v3-base, .audio.encoder=facebook/wav2vec2-base and
+.video.encoder=facebook/timesformer-base-finetuned-k400.
+
+Nobody has run it on the paper's data here, which are not public: there is no
+figure to expect. Checkpoints come from the Hugging Face Hub, some 1.3 GB. What
+goes into the layers that learn takes 3 kB a token, 1.5 MB a sound of 10 s and
+4.8 MB a film, on disk while a modality is fine-tuned.
+"""
+
+import ml_collections
+
+_FUSIONS = {
+  'gated_attention': {
+    'width': 256,
+    'attention_width': 128,
+    'hidden': (512, 512, 512),
+    'dropout': 0.3,
+    'modality_dropout': 0.2,
+  },
+  'concat': {'hidden': (256,), 'dropout': 0.3},
+}
+
+
+def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
+  """The experiment.
+
+  Args:
+    fusion: a key of `empathy.models.fusion.FUSIONS`, or the import path of a
+      class of your own.
+  """
+  config = ml_collections.ConfigDict()
+  config.corpus = ''  # For train: --config.corpus=CORPUS.
+
+  # Media to features.
+  config.features = {
+    name: {
+      'encoder': encoder,
+      'layer': 'last',
+      'pooling': 'first',
+      'dtype': 'float32',
+      'batch_size': 8,  # A device, when features are extracted.
+    }
+    for name, encoder in (
+      ('text', 'roberta-base'),
+      ('audio', 'facebook/hubert-base-ls960'),
+      ('video', 'MCG-NJU/videomae-base'),
+    )
+  }
+  config.seconds = 10.0
+  config.num_frames = 16
+  config.faults = 'skip'  # Or 'fatal': media that cannot be used end the run.
+  config.finetune = {
+    'trained_layers': 2,  # The last ones; 0: all of the encoder.
+    'learning_rate': 5e-6,
+    'weight_decay': 0.01,
+    'batch_size': 8,  # On all devices together.
+    'num_epochs': 15,
+    'remat': False,  # Compute activations again rather than keep them.
+  }
+
+  # Features to the study.
+  config.views = ()
+  config.seed = 42  # The first seed, and the seed of folds made by group.
+  config.num_seeds = 4
+  config.num_folds = 5  # Where the corpus has neither split nor folds.
+  config.model = {'fusion': fusion, **_FUSIONS.get(fusion, {})}
+  config.targets = 'labels'
+  config.weights = 'equal'
+  config.normalise = 'members'
+  config.num_epochs = 15
+  config.batch_size = 64
+  config.peak_learning_rate = 1e-3
+  config.l2 = 1e-3
+  config.auxiliary = 0.0
+  config.keep = 'best'
+  config.parallel = 'members'
+  config.members_per_device = 128
+  config.checkpoint_seconds = 300.0
+  return config

@@ -1,0 +1,187 @@
+"""Encoders of each fold, and features from them.
+
+`finetune` makes an encoder for each fold, in `<modality>/fold_<k>` of its
+workdir. Members of fold k, which hold its clips out, need features of *all*
+clips by encoder k: another fold's encoder has seen the held-out clips, and
+features of two encoders are not comparable. So a corpus' features have every
+clip once for each fold, `fold` beside them, and `seen`: whether the encoder was
+trained on the clip or chosen by it. A corpus with a split has one fold, and its
+features have only `seen`.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from empathy import encoders, errors, files
+from empathy.corpora import corpus as corpora
+from empathy.encoders import checkpoint, extraction
+
+_NOTE = 'finetuned.json'
+# What processors read beside weights and config, in the published layouts.
+_PROCESSOR_FILES = (
+  'added_tokens.json',
+  'merges.txt',
+  'preprocessor_config.json',
+  'sentencepiece.bpe.model',
+  'special_tokens_map.json',
+  'spm.model',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'vocab.json',
+  'vocab.txt',
+)
+
+
+def folder(root: pathlib.Path, modality: str, fold: int) -> pathlib.Path:
+  """Where a fold's encoder is."""
+  return root / modality / f'fold_{fold}'
+
+
+def is_finished(root: pathlib.Path, modality: str, fold: int) -> bool:
+  """Whether a fold's encoder is there; its note is written last."""
+  return (folder(root, modality, fold) / _NOTE).exists()
+
+
+def save(
+  encoder: encoders.Encoder,
+  source: str,
+  root: pathlib.Path,
+  modality: str,
+  fold: int,
+  note: Mapping[str, Any],
+) -> None:
+  """Writes a fold's encoder, in the published layout, and a note of it.
+
+  Args:
+    encoder: as it was fine-tuned.
+    source: the checkpoint it comes from, whose tokenizer and the like are
+      copied.
+    root: the workdir of `finetune`.
+    modality: of the encoder.
+    fold: its number.
+    note: with `seen`, the ids of the clips that it was trained on or chosen
+      by, and `num_folds`.
+  """
+  where = folder(root, modality, fold)
+  encoders.save(encoder, where)
+  for name, path in checkpoint.find_files(source, _PROCESSOR_FILES).items():
+    shutil.copyfile(path, where / name)
+  files.write_json(where / _NOTE, note)
+
+
+def read_note(root: pathlib.Path, modality: str, fold: int) -> dict[str, Any]:
+  """What `save` noted.
+
+  Raises:
+    InputError: there is no such encoder.
+  """
+  path = folder(root, modality, fold) / _NOTE
+  try:
+    return json.loads(path.read_text(encoding='utf-8'))
+  except FileNotFoundError:
+    raise errors.InputError(
+      f'{path}: no such file; expected an encoder that finetune wrote'
+    ) from None
+  except ValueError as error:
+    raise errors.InputError(f'{path}: is not JSON: {error}') from None
+
+
+def extract(
+  corpus: corpora.Corpus,
+  modality: str,
+  root: pathlib.Path,
+  config: Mapping[str, Any],
+  spread: Callable,
+  make_parts: Callable[..., None],
+) -> dict[str, str] | None:
+  """Makes features of a corpus by the encoder of every fold.
+
+  Args:
+    corpus: read from a folder.
+    modality: of it.
+    root: the workdir of `finetune`.
+    config: as for `extraction.prepare`; `encoder` is replaced.
+    spread: likewise.
+    make_parts: makes the missing parts of a plan, given the extractor and the
+      call that made both.
+
+  Returns:
+    Why clips were skipped, by id; None if the features are there already.
+
+  Raises:
+    InputError: encoders or media are at fault, or there are features that were
+      made otherwise.
+  """
+  path = corpus.path / 'features' / f'{modality}.npz'
+  rest = path.with_name(f'.{modality}.folds')
+  is_there = path.exists()
+  plans, skipped = [], {}
+  folds = range(read_note(root, modality, 0)['num_folds'])
+  notes = [read_note(root, modality, fold) for fold in folds]
+  for fold in folds:  # One encoder at a time is in memory.
+    encoder = os.fspath(folder(root, modality, fold))
+    settings = {**config['features'][modality], 'encoder': encoder}
+    setup = functools.partial(
+      extraction.prepare,
+      corpus.path,
+      modality,
+      {**config, 'features': {modality: settings}},
+      spread,
+      rest / f'{fold}.npz',
+    )
+    plan, extractor = setup()
+    plans.append(plan)
+    if is_there:  # Only the records are needed, to be compared.
+      continue
+    if not plan.is_done():
+      make_parts(plan, extractor, setup)
+      extraction.finish(plan, corpus)
+    extraction.remove_parts(plan)
+    skipped |= json.loads(plan.sidecar.read_text())['skipped']
+  record = {'folds': [plan.record for plan in plans]}
+  if is_there:
+    shutil.rmtree(rest)
+    dataclasses.replace(plans[0], path=path, record=record).is_done()
+    return None
+  _join(corpus, modality, notes, [plan.path for plan in plans], rest)
+  files.write_json(
+    path.with_suffix('.json'), {'record': record, 'skipped': skipped}
+  )
+  (rest / path.name).replace(path)
+  shutil.rmtree(rest)
+  return skipped
+
+
+def _join(
+  corpus: corpora.Corpus,
+  modality: str,
+  notes: list[dict[str, Any]],
+  paths: list[pathlib.Path],
+  rest: pathlib.Path,
+) -> None:
+  """Writes the folds' features as one file among them."""
+  found: dict[str, list[np.ndarray]] = {}
+  for fold, (note, path) in enumerate(zip(notes, paths, strict=True)):
+    with np.load(path, allow_pickle=False) as arrays:
+      arrays = dict(arrays)
+    arrays['fold'] = np.full(len(arrays['id']), fold)
+    arrays['seen'] = np.isin(arrays['id'], note['seen'])
+    for name, array in arrays.items():
+      found.setdefault(name, []).append(array)
+  whole = {name: np.concatenate(arrays) for name, arrays in found.items()}
+  corpora.write_features(
+    rest / f'{modality}.npz',
+    whole['id'],
+    whole['features'],
+    whole.get('length'),
+    whole['fold'] if len(notes) > 1 else None,
+    whole['seen'],
+  )

@@ -1,0 +1,42 @@
+r"""Fine-tunes pretrained encoders on a corpus, one for each modality and fold.
+
+  python -m empathy.finetune --corpus=CORPUS \
+      --config=configs/mixed_signals_media.py --workdir=DIR
+
+Each fold's encoder learns from the clips that the fold trains on, and its best
+epoch is chosen by those it validates with. Run again with the same flags, it
+goes on where it was cut off. `extract_features --finetuned=DIR` takes the
+encoders from there, which are checkpoints in the published layout.
+"""
+
+import pathlib
+
+from absl import flags
+from ml_collections import config_flags
+
+from empathy import cli
+from empathy.training import finetuning, parallel
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config', help_string='The experiment, a file as in configs/.'
+)
+_CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'The folder that the encoders are written to.'
+)
+flags.mark_flags_as_required(['config', 'corpus', 'workdir'])
+
+
+def main() -> None:
+  """Fine-tunes, and says what came of it."""
+  parallel.use_cpu_cores()
+  workdir = pathlib.Path(_WORKDIR.value)
+  for note in finetuning.finetune(_CONFIG.value, _CORPUS.value, workdir):
+    print(
+      f'{note["modality"]}, fold {note["fold"]}: epoch {note["best_epoch"]}, '
+      f'validation accuracy {note["val_accuracy"]:.3f}'
+    )
+
+
+if __name__ == '__main__':
+  cli.run(main)

@@ -1,0 +1,179 @@
+"""An encoder with a classifier: what learns, and by which gradients."""
+
+import dataclasses
+import functools
+import pathlib
+import re
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from empathy import encoders
+from empathy.encoders import checkpoint
+from empathy.training import classifier
+
+FOLDER = pathlib.Path(__file__).parents[1]
+GOLDEN = dict(np.load(FOLDER / 'training' / 'gradients.npz'))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _gradients(program, params, batch):
+  """The loss and the gradients without dropout, of three clips of four."""
+  trained, frozen = classifier.split(program, params)
+  rng = np.random.default_rng(0)
+  head = {
+    'kernel': rng.normal(size=(16, 3)).astype(np.float32),
+    'bias': rng.normal(size=3).astype(np.float32),
+  }
+  return classifier.gradients(
+    program, {'encoder': trained, 'classifier': head}, frozen, batch, 3, None
+  )
+
+
+def _batch(values, mask):
+  real = np.array([1, 1, 1, 0], bool)
+  return classifier.Batch(values, mask, np.array([0, 2, 1, 0]), real)
+
+
+def test_states_stand_for_the_frozen_layers():
+  program = tiny.program('roberta', remat=True)
+  whole = dataclasses.replace(tiny.program('roberta'), num_trained=0)
+  encoder = tiny.encoder('roberta')
+  params = encoder.params['params']
+  values, mask = tiny.text_inputs()
+  states = encoder(input_ids=values, attention_mask=mask).hidden_states[1]
+  loss, some = _gradients(program, params, _batch(states, mask))
+  other, everything = _gradients(whole, params, _batch(values, mask))
+  np.testing.assert_allclose(loss, other, rtol=1e-5)
+  assert set(some['encoder']) == {'layer_1'}
+  assert set(everything['encoder']) == set(params)
+  everything['encoder'] = {'layer_1': everything['encoder']['layer_1']}
+  for (path, x), y in zip(
+    jax.tree_util.tree_leaves_with_path(some),
+    jax.tree.leaves(everything),
+    strict=True,
+  ):
+    np.testing.assert_allclose(x, y, atol=1e-5, err_msg=str(path))
+    # What is added to all keys does not change a softmax.
+    if "'key'" not in str(path) or "'bias'" not in str(path):
+      assert np.abs(x).max() > 1e-6, path
+
+
+def test_the_optimizer_remembers_only_what_learns():
+  program = tiny.program('roberta')
+  trained, frozen = classifier.split(
+    program, tiny.encoder('roberta').params['params']
+  )
+  assert not set(trained) & set(frozen)
+  state = classifier.init(program, trained, 16, jax.random.key(0))
+  sizes = [x.size for x in jax.tree.leaves(state.opt_state)]
+  assert sum(sizes) == 1 + 2 * sum(
+    x.size for x in jax.tree.leaves(state.params)
+  )
+
+
+def test_accuracy_and_loss():
+  logits = np.log([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2]])
+  accuracy, loss = classifier.accuracy_and_loss(logits, np.array([0, 1, 1]))
+  assert accuracy == pytest.approx(2 / 3)
+  assert loss == pytest.approx(-np.log([0.9, 0.6, 0.2]).mean())
+
+
+def _golden_gradients(name):
+  """What we make of a golden checkpoint, by the names in PyTorch."""
+  golden = {
+    key.removeprefix(f'{name}/'): value
+    for key, value in GOLDEN.items()
+    if key.startswith(f'{name}/')
+  }
+  encoder = encoders.load(FOLDER / 'encoders' / 'goldens' / name)
+  inputs = {
+    key.removeprefix('inputs/'): value
+    for key, value in golden.items()
+    if key.startswith('inputs/')
+  }
+  main, *_ = inputs
+  program = classifier.Program(
+    module=encoder.module,
+    num_layers=2,
+    num_trained=1,
+    num_classes=3,
+    input_name=main,
+    input_shape=inputs[main].shape[2:],
+    learning_rate=0.0,
+    weight_decay=0.0,
+  )
+  labels = golden['labels']
+  batch = classifier.Batch(
+    encoder(**inputs).hidden_states[1],
+    inputs.get('attention_mask', np.ones(inputs[main].shape[:2])).astype(bool),
+    labels,
+    np.ones(len(labels), bool),
+  )
+  trained, frozen = classifier.split(program, encoder.params['params'])
+  head = {key: golden[f'head/{key}'] for key in ('kernel', 'bias')}
+  loss, found = jax.jit(classifier.gradients, static_argnums=0)(
+    program,
+    {'encoder': trained, 'classifier': head},
+    frozen,
+    batch,
+    len(labels),
+    None,
+  )
+  table = {
+    path: source
+    for path, source in encoders.ARCHITECTURES[encoder.config.model_type]
+    .table(encoder.config)
+    .items()
+    if path.startswith('layer_1/')
+  }
+  tensors = checkpoint.to_tensors(table, found['encoder'])
+  return golden, loss, tensors | dict(found['classifier'])
+
+
+@pytest.mark.parametrize(
+  'name', ['roberta', 'deberta_v3', 'wav2vec2', 'videomae', 'timesformer']
+)
+def test_gradients_are_those_of_pytorch(name):
+  golden, loss, found = _golden_gradients(name)
+  np.testing.assert_allclose(loss, golden['loss'], rtol=1e-5)
+  compared = 0
+  for key, value in found.items():
+    # VideoMAE's biases have a newer name.
+    key = re.sub(r'\.([qv])_bias$', r'.\1.bias', key)
+    wanted = golden[f'gradients/{key}']
+    np.testing.assert_allclose(value, wanted, atol=1e-4, rtol=1e-4, err_msg=key)
+    compared += 1
+  assert compared == sum(key.startswith('gradients/') for key in golden)
+
+
+def test_golden_gradients_are_what_pytorch_computes():
+  pytest.importorskip('torch')
+  import make_gradients
+
+  for name in make_gradients.CASES:
+    for key, value in make_gradients.gradients(name).items():
+      np.testing.assert_allclose(GOLDEN[f'{name}/{key}'], value, atol=1e-6)
+
+
+def test_adamw_is_decoupled():
+  program = tiny.program('roberta', learning_rate=0.1, weight_decay=0.2)
+  rng = np.random.default_rng(0)
+  x = value = rng.normal(size=5)
+  first = second = np.zeros(5)
+  state = program.optimizer.init(np.float32(x))
+  for step in range(1, 4):
+    gradient = rng.normal(size=5)
+    updates, state = program.optimizer.update(
+      np.float32(gradient), state, np.float32(value)
+    )
+    value = np.asarray(value + updates)
+    # arXiv 1711.05101, algorithm 2, with PyTorch's betas and epsilon.
+    first = 0.9 * first + 0.1 * gradient
+    second = 0.999 * second + 0.001 * gradient**2
+    change = first / (1 - 0.9**step)
+    change /= np.sqrt(second / (1 - 0.999**step)) + 1e-8
+    x = x - 0.1 * (change + 0.2 * x)
+    np.testing.assert_allclose(value, x, atol=2e-6)

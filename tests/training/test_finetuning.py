@@ -1,0 +1,179 @@
+"""Fine-tuning on clips that can be read, heard and seen."""
+
+import numpy as np
+import pytest
+import tiny
+from safetensors import numpy as safetensors
+from sklearn import linear_model
+
+from empathy import encoders, errors
+from empathy.corpora import corpus as corpora
+from empathy.encoders import extraction, fold_wise
+from empathy.training import checkpoints, finetuning, parallel
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  """Where checkpoints are, and a corpus of three folds that is read."""
+  path = tmp_path_factory.mktemp('finetuning')
+  tiny.write_corpus(path / 'corpus', ('text',), 36)
+  return path
+
+
+@pytest.fixture(scope='module')
+def tuned(folder):
+  """A workdir with the encoders of three folds."""
+  _finetune(folder, folder / 'corpus', folder / 'tuned')
+  return folder / 'tuned'
+
+
+def _finetune(folder, corpus, workdir, **recipe):
+  config = tiny.config(folder, **{'num_epochs': 2} | recipe)
+  return finetuning.finetune(config, corpus, workdir)
+
+
+def _extract(folder, corpus, modality, workdir):
+  config = tiny.config(folder).to_dict()
+
+  def make_parts(plan, extractor, setup):
+    extraction.extract(plan, extractor)
+
+  return fold_wise.extract(
+    corpus, modality, workdir, config, parallel.spread, make_parts
+  )
+
+
+def _weights(workdir, fold):
+  folder = fold_wise.folder(workdir, 'text', fold)
+  return (folder / 'model.safetensors').read_bytes()
+
+
+@pytest.mark.parametrize('modality', ['text', 'audio', 'video'])
+def test_fine_tuning_learns(modality, folder):
+  split = np.array(['train', 'train', 'train', 'val', 'test'])
+  split = split[np.arange(100) // 2 % 5]
+  path = folder / f'{modality}_corpus'
+  corpus = tiny.write_corpus(path, (modality,), 100, fold=None, split=split)
+  (note,) = _finetune(
+    folder, path, folder / modality / 'tuned', num_epochs=8, learning_rate=1e-2
+  )
+  history = np.array(note['history'])
+  assert history[-1, 0] < 0.75 * history[0, 0]
+  assert note['val_accuracy'] == history[:, 2].max() >= 0.75
+  assert note['best_epoch'] == history[:, 2].argmax()
+
+  assert _extract(folder, corpus, modality, folder / modality / 'tuned') == {}
+  features = corpora.read(path, features=[modality]).features[modality]
+  assert features.fold is None
+  np.testing.assert_array_equal(features.seen, split != 'test')
+  model = linear_model.LogisticRegression(max_iter=1000)
+  model.fit(features.values[split == 'train'], corpus.labels[split == 'train'])
+  test = split == 'test'
+  assert model.score(features.values[test], corpus.labels[test]) >= 0.75
+
+
+def test_only_the_last_layers_change(folder, tuned):
+  before = safetensors.load_file(folder / 'text' / 'model.safetensors')
+  after = safetensors.load(_weights(tuned, 0))
+  assert set(before) == set(after)
+  for name, value in before.items():
+    is_same = value.tobytes() == after[name].tobytes()
+    assert is_same == ('layer.1.' not in name), name
+  reloaded = encoders.load(fold_wise.folder(tuned, 'text', 0))
+  assert reloaded.config == tiny.CONFIGS['roberta']
+
+
+def test_held_out_clips_are_never_learned_from(folder, tuned):
+  corpus = corpora.read(folder / 'corpus')
+  labels = np.where(corpus.fold == 0, 1 - corpus.labels, corpus.labels)
+  tiny.write_corpus(folder / 'poisoned', ('text',), 36, labels=labels)
+  _finetune(folder, folder / 'poisoned', folder / 'poisoned_tuned')
+  same = [
+    _weights(tuned, fold) == _weights(folder / 'poisoned_tuned', fold)
+    for fold in range(3)
+  ]
+  # Fold 1 is trained on fold 0; fold 2 only chooses its epoch by it.
+  assert same[0]
+  assert not same[1]
+
+
+def test_a_run_that_was_killed_ends_the_same(folder, tuned, monkeypatch):
+  save, left = checkpoints.save, [3]
+
+  def dying_save(*arguments):
+    save(*arguments)
+    left[0] -= 1
+    if not left[0]:
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(checkpoints, 'save', dying_save)
+  workdir = folder / 'killed'
+  with pytest.raises(KeyboardInterrupt):
+    _finetune(folder, folder / 'corpus', workdir)
+  assert fold_wise.is_finished(workdir, 'text', 0)
+  assert not fold_wise.is_finished(workdir, 'text', 1)
+  notes = _finetune(folder, folder / 'corpus', workdir)
+  for fold in range(3):
+    assert _weights(workdir, fold) == _weights(tuned, fold)
+    assert notes[fold] == fold_wise.read_note(tuned, 'text', fold)
+  # Nothing but the encoders stays.
+  assert {path.name for path in (workdir / 'text').iterdir()} == {
+    'fold_0',
+    'fold_1',
+    'fold_2',
+  }
+
+
+def test_another_run_is_not_gone_on_with(folder, tuned):
+  with pytest.raises(errors.InputError, match='holds another run'):
+    _finetune(folder, folder / 'corpus', tuned, learning_rate=1e-4)
+
+
+def test_all_of_an_encoder_can_learn(folder):
+  tiny.write_corpus(folder / 'few', ('text',), 18)
+  workdir = folder / 'all'
+  _finetune(
+    folder, folder / 'few', workdir, trained_layers=0, num_epochs=1, remat=True
+  )
+  before = safetensors.load_file(folder / 'text' / 'model.safetensors')
+  after = safetensors.load(_weights(workdir, 0))
+  for name, value in before.items():
+    assert value.tobytes() != after[name].tobytes(), name
+
+
+def test_features_of_folds_are_not_mixed(folder, tuned):
+  corpus = tiny.write_corpus(folder / 'extracted', ('text',), 36)
+  _extract(folder, corpus, 'text', tuned)
+  found = corpora.read(corpus.path, features=['text']).features['text']
+  assert found.num_folds == 3
+  assert len(found.clip) == 3 * 36
+  for fold in range(3):
+    some = found.of_fold(fold)
+    np.testing.assert_array_equal(some.clip, np.arange(36))
+    np.testing.assert_array_equal(some.seen, corpus.fold != fold)
+  assert (found.of_fold(0).values != found.of_fold(1).values).any()
+  # Again, they are there; by other encoders, they are refused.
+  assert _extract(folder, corpus, 'text', tuned) is None
+  with pytest.raises(errors.InputError, match='no such file'):
+    _extract(folder, corpus, 'text', folder / 'nothing')
+
+
+@pytest.mark.parametrize(
+  ('recipe', 'message'),
+  [
+    ({'batch_size': 0}, 'config.finetune.batch_size: 0 is too small'),
+    ({'trained_layers': 9}, 'config.finetune.trained_layers: 9: the encoder'),
+    ({'learning_rate': 'fast'}, 'config.finetune.learning_rate'),
+    ({'momentum': 0.9}, 'config.finetune.momentum: there is no such field'),
+  ],
+)
+def test_wrong_recipes(recipe, message, folder, tmp_path):
+  config = tiny.config(folder)
+  config.finetune = {**config.finetune.to_dict(), **recipe}
+  with pytest.raises(errors.InputError, match=message):
+    finetuning.finetune(config, folder / 'corpus', tmp_path / 'workdir')
+
+
+def test_padded_lengths():
+  found = [finetuning.padded_length(n, 499) for n in (1, 63, 64, 250, 251, 499)]
+  assert found == [63, 63, 125, 250, 499, 499]
