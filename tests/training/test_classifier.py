@@ -142,7 +142,8 @@ def test_gradients_are_those_of_pytorch(name):
   compared = 0
   for key, value in found.items():
     # VideoMAE's biases have a newer name.
-    key = re.sub(r'\.([qv])_bias$', r'.\1.bias', key)
+    key = re.sub(r'\.q_bias$', '.query.bias', key)
+    key = re.sub(r'\.v_bias$', '.value.bias', key)
     wanted = golden[f'gradients/{key}']
     np.testing.assert_allclose(value, wanted, atol=1e-4, rtol=1e-4, err_msg=key)
     compared += 1
