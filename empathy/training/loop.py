@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import logging
 import operator
@@ -11,14 +10,14 @@ import pathlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import ml_collections
 import numpy as np
 from etils import epath
 
-from empathy import errors, preemption, progress, remote
+from empathy import errors, files, preemption, progress, remote
 from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
 from empathy.models import losses
@@ -144,7 +143,7 @@ def train(
       )
       outside = dataclasses.replace(outside, push=push)
     is_new = stack.enter_context(workdir.lock(local))
-    stack.enter_context(_full_disk_told(local))
+    stack.enter_context(files.full_disk_told(local))
     has_dataset = (local / 'tfds').exists()
     try:
       plan = _plan(config, local, local / 'tfds')
@@ -309,26 +308,6 @@ def _plan(
     members=everyone,
     chunks=chunks,
   )
-
-
-@contextlib.contextmanager
-def _full_disk_told(path: pathlib.Path) -> Iterator[None]:
-  """Makes one line of what libraries say, each its own, of a full disk."""
-  try:
-    yield
-  except errors.InputError:
-    raise
-  except Exception as error:
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    words = [os.strerror(number) for number in full]
-    if getattr(error, 'errno', None) in full or any(
-      word in str(error) for word in words
-    ):
-      raise errors.InputError(
-        f'{path}: the disk is full: make room and run the same command again: '
-        'it goes on from the last checkpoint'
-      ) from error
-    raise
 
 
 def _is_finished(directory: pathlib.Path, number: int) -> bool:
