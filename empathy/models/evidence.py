@@ -150,7 +150,7 @@ class GatedEvidence(nn.Module):
       alone: (B, M + 1, C), what the heads say alone.
       rows: (B, M) bool, the clips that count for each modality; the joint head
         is judged by those with two or more.
-      targets: (B, C), distributions over the classes.
+      targets: (B, C), distributions over the classes; the labels.
     """
     together = rows.sum(axis=1, keepdims=True) >= 2
     rows = jnp.concatenate([rows, together], axis=1)
