@@ -787,7 +787,7 @@ def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(plain, tmp_path):
   # Two modalities, each 10 wide; two layers of 8, normalised; two classes.
   # Parameters, the best ones and two moments; statistics and the best ones.
   weights = (20 * 8 + 8) + (8 * 8 + 8) + (8 * 2 + 2) + 2 * (8 + 8)
-  state = 4 * (4 * weights + 2 * 2 * (8 + 8) + 4)
+  state = 4 * (4 * weights + 2 * 2 * (8 + 8) + 5)
   assert f' members of {state / 1000:.3g} KB, ' in memory
   assert checkpoint.startswith('checkpoint: ')
   assert checkpoint.endswith('; two are kept')
