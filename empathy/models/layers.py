@@ -121,7 +121,10 @@ class Dropout(nn.Module):
       start = lax.axis_index(self.axis_name) * shape[0]
       bits = lax.dynamic_slice_in_dim(bits, start, shape[0])
     kept = bits >= jnp.round(self.rate * 2**16).astype(bits.dtype)
-    return jnp.where(kept, x / (1 - self.rate) if self.rescale else x, 0)
+    if self.rescale:
+      # A division by a constant is compiled to a product, another is not.
+      x = x * (1 / (1 - self.rate)) if is_swept else x / (1 - self.rate)
+    return jnp.where(kept, x, 0)
 
 
 def _bits16(key: Array, shape: tuple[int, ...]) -> Array:
