@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -379,6 +380,42 @@ def test_clips_of_weight_zero_teach_nothing(setting):
     for targets in (data.targets, others)
   ]
   jax.tree.map(np.testing.assert_array_equal, *ends)
+
+
+def test_values_that_are_swept_do_what_constants_do(setting):
+  member, data = setting.member(5), setting.device_data()
+  values = {
+    'l2': 0.2,
+    'peak_learning_rate': 0.003,
+    'model.dropout': 0.4,
+    'model.modality_dropout': 0.0,
+  }
+  network, recipe = setting.program.network, setting.program.recipe
+  fixed = dataclasses.replace(
+    setting.program,
+    network=network.clone(
+      fusion=network.fusion.clone(dropout=0.4, modality_dropout=0.0)
+    ),
+    recipe=dataclasses.replace(recipe, l2=0.2, peak_learning_rate=0.003),
+  )
+  state = step.init(setting.program, data, member)
+  run_fixed, run = (
+    jax.jit(functools.partial(step.train_epoch, program))
+    for program in (fixed, setting.program)
+  )
+  arguments = data, jnp.int32(0)
+  ends = [run_fixed(*arguments, member, state)]
+  for own in (values, values | {'model.dropout': 0.0}):
+    swept = member._replace(swept=jax.tree.map(jnp.float32, own))
+    ends.append(run(*arguments, swept, state))
+  losses_ = [float(metrics['train/loss']) for _, metrics in ends]
+  assert losses_[1] == pytest.approx(losses_[0], rel=1e-6)
+  assert losses_[2] != pytest.approx(losses_[0], rel=1e-3)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5),
+    ends[1][0].batch_stats,
+    ends[0][0].batch_stats,
+  )
 
 
 def _fold_wise(features):
