@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -333,6 +334,20 @@ def test_a_second_training_keeps_the_calibration_and_its_last_epoch(refit):
   assert all(bool(values['finite']) for values in metrics)
 
 
+def test_calibration_is_to_labels_whatever_the_targets(setting, refit):
+  program, member, states, metrics = refit
+  data = setting.device_data()
+  rows = np.asarray(member.val_rows)[: int(member.num_val)]
+  even = data._replace(targets=data.targets.at[rows].set(0.5))
+  state, values = step.train_epoch(
+    program, even, jnp.int32(0), member, states[0]
+  )
+  for name, value in state.batch_stats['fusion'].items():
+    fitted = states[1].batch_stats['fusion'][name]
+    np.testing.assert_allclose(value, fitted, rtol=1e-4)
+  assert abs(values['val/loss'] - metrics[0]['val/loss']) > 1e-3
+
+
 def test_what_modalities_say_alone_is_taught(setting, refit):
   program, member, states, _ = refit
   data = setting.device_data()
@@ -365,6 +380,42 @@ def test_clips_of_weight_zero_teach_nothing(setting):
     for targets in (data.targets, others)
   ]
   jax.tree.map(np.testing.assert_array_equal, *ends)
+
+
+def test_values_that_are_swept_do_what_constants_do(setting):
+  member, data = setting.member(5), setting.device_data()
+  values = {
+    'l2': 0.2,
+    'peak_learning_rate': 0.003,
+    'model.dropout': 0.4,
+    'model.modality_dropout': 0.0,
+  }
+  network, recipe = setting.program.network, setting.program.recipe
+  fixed = dataclasses.replace(
+    setting.program,
+    network=network.clone(
+      fusion=network.fusion.clone(dropout=0.4, modality_dropout=0.0)
+    ),
+    recipe=dataclasses.replace(recipe, l2=0.2, peak_learning_rate=0.003),
+  )
+  state = step.init(setting.program, data, member)
+  run_fixed, run = (
+    jax.jit(functools.partial(step.train_epoch, program))
+    for program in (fixed, setting.program)
+  )
+  arguments = data, jnp.int32(0)
+  ends = [run_fixed(*arguments, member, state)]
+  for own in (values, values | {'model.dropout': 0.0}):
+    swept = member._replace(swept=jax.tree.map(jnp.float32, own))
+    ends.append(run(*arguments, swept, state))
+  losses_ = [float(metrics['train/loss']) for _, metrics in ends]
+  assert losses_[1] == pytest.approx(losses_[0], rel=1e-6)
+  assert losses_[2] != pytest.approx(losses_[0], rel=1e-3)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5),
+    ends[1][0].batch_stats,
+    ends[0][0].batch_stats,
+  )
 
 
 def _fold_wise(features):
