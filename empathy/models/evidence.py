@@ -78,16 +78,22 @@ class GatedEvidence(nn.Module):
         self.axis_name,
         batch_norm=False,
       )
-      for part in (*self.modalities, 'joint')
+      for part in self._parts
     }
     self.gate = {
       part: self.variable('batch_stats', f'gate_{part}', jnp.ones, ())
-      for part in (*self.modalities, 'joint')
+      for part in self._parts
     }
     self.thin = layers.Dropout(self.input_dropout, axis_name=self.axis_name)
     self.kept = layers.Dropout(
       self.modality_dropout, rescale=False, axis_name=self.axis_name
     )
+
+  @property
+  def _parts(self) -> tuple[str, ...]:
+    """The heads' names; of one modality there is nothing to join."""
+    several = len(self.modalities) >= 2
+    return (*self.modalities, *(('joint',) if several else ()))
 
   def __call__(
     self,
@@ -99,62 +105,60 @@ class GatedEvidence(nn.Module):
     """Fuses, or, while training, lets each head speak for itself.
 
     Returns:
-      The output; `alone` (B, M + 1, C) has the joint head last.
+      The output; `alone` has the joint head, if there is one, last.
     """
     mask = jnp.stack([present[m] for m in self.modalities], -1)
-    evidence = jnp.stack(
-      [
-        self.head[m](self.thin(features[m], train), rows & present[m], train)
-        for m in self.modalities
-      ],
-      axis=1,
-    )
+    evidence = [
+      self.head[m](self.thin(features[m], train), rows & present[m], train)
+      for m in self.modalities
+    ]
     together = mask.sum(axis=1, keepdims=True) >= 2
-    shown = self.kept(mask.astype(evidence.dtype), train)
-    shown = jnp.where(shown.any(axis=1, keepdims=True), shown, mask)
-    side_by_side = jnp.concatenate(
-      [
-        shown[:, i : i + 1] * features[m] for i, m in enumerate(self.modalities)
-      ],
-      axis=-1,
-    )
-    joint = self.head['joint'](
-      self.thin(side_by_side, train), rows & together[:, 0], train
-    )
+    if 'joint' in self._parts:
+      joined = self._side_by_side(features, mask, train)
+      heard = rows & together[:, 0]
+      evidence.append(self.head['joint'](joined, heard, train))
+    evidence = jnp.stack(evidence, axis=1)
+    gates = mask.astype(evidence.dtype)
     if not train:
-      evidence *= jnp.stack([self.gate[m].value for m in self.modalities])[
-        :, None
-      ]
-      joint *= self.gate['joint'].value
-    alone = self.prior + jnp.concatenate([evidence, joint[:, None]], axis=1)
-    total = jnp.einsum('bm,bmc->bc', mask.astype(evidence.dtype), evidence)
+      scales = jnp.stack([self.gate[part].value for part in self._parts])
+      evidence *= scales[:, None]
+      gates *= jnp.where(together, 0.5, 1.0) * scales[: len(self.modalities)]
+    alone = self.prior + evidence
+    own = evidence[:, : len(self.modalities)]
+    total = jnp.einsum('bm,bmc->bc', mask.astype(own.dtype), own)
+    joint = evidence[:, -1]
     if train:
+      silent = lax.stop_gradient(self.prior + total)
       return Output(
-        jnp.where(
-          together, alone[:, -1], lax.stop_gradient(self.prior + total)
-        ),
-        mask.astype(evidence.dtype),
-        alone=alone,
+        jnp.where(together, self.prior + joint, silent), gates, alone=alone
       )
-    gates = mask * jnp.stack([self.gate[m].value for m in self.modalities])
-    return Output(
-      self.prior + jnp.where(together, (total + joint) / 2, total),
-      jnp.where(together, gates / 2, gates),
-      alone=alone,
-    )
+    logits = self.prior + jnp.where(together, (total + joint) / 2, total)
+    return Output(logits, gates, alone=alone)
+
+  def _side_by_side(
+    self, features: Mapping[str, Array], mask: Array, train: bool
+  ) -> Array:
+    """What the joint head sees; a modality that it is not shown is zero."""
+    shown = self.kept(mask.astype(jnp.float32), train)
+    shown = jnp.where(shown.any(axis=1, keepdims=True), shown, mask)
+    joined = [
+      shown[:, index : index + 1] * features[modality]
+      for index, modality in enumerate(self.modalities)
+    ]
+    return self.thin(jnp.concatenate(joined, axis=-1), train)
 
   def calibrate(self, alone: Array, rows: Array, targets: Array) -> None:
     """Fits the gates, so that each head alone is as sure as it is right.
 
     Args:
-      alone: (B, M + 1, C), what the heads say alone.
+      alone: (B, P, C), what the heads say alone.
       rows: (B, M) bool, the clips that count for each modality; the joint head
         is judged by those with two or more.
       targets: (B, C), distributions over the classes; the labels.
     """
     together = rows.sum(axis=1, keepdims=True) >= 2
     rows = jnp.concatenate([rows, together], axis=1)
-    for index, part in enumerate((*self.modalities, 'joint')):
+    for index, part in enumerate(self._parts):
       self.gate[part].value *= inverse_temperature(
         self.prior,
         alone[:, index] - self.prior,

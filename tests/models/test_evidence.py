@@ -182,3 +182,15 @@ def test_the_joint_head_is_shown_some_modality():
   np.testing.assert_allclose(
     kept.alone[:, :2], whole.alone[:, :2], rtol=1e-5, atol=1e-6
   )
+
+
+def test_of_one_modality_there_is_no_joint_head():
+  network = fusion.build('gated_evidence', 3, ('text',), hidden=(6,))
+  rows = np.ones(10, bool)
+  features = {'text': np.ones((10, 4), 'f4')}
+  inputs = features, {}, {'text': rows}, rows
+  variables = network.init(jax.random.key(0), *inputs, False)
+  assert set(variables['params']['fusion']) == {'head_text', 'prior'}
+  output = network.apply(variables, *inputs, False)
+  assert output.alone.shape == (10, 1, 3)
+  np.testing.assert_array_equal(output.logits, output.alone[:, 0])
