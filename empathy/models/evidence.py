@@ -71,10 +71,16 @@ class GatedEvidence(nn.Module):
       m: self.variable('batch_stats', f'gate_{m}', jnp.ones, ())
       for m in self.modalities
     }
-    self.thin = layers.Dropout(self.input_dropout, axis_name=self.axis_name)
-    self.kept = layers.Dropout(
-      self.modality_dropout, rescale=False, axis_name=self.axis_name
-    )
+    self.thin = {
+      m: layers.Dropout(self.input_dropout, axis_name=self.axis_name)
+      for m in self.modalities
+    }
+    self.keep = {
+      m: layers.Dropout(
+        self.modality_dropout, rescale=False, axis_name=self.axis_name
+      )
+      for m in self.modalities
+    }
 
   def __call__(
     self,
@@ -87,7 +93,7 @@ class GatedEvidence(nn.Module):
     mask = jnp.stack([present[m] for m in self.modalities], -1)
     evidence = jnp.stack(
       [
-        self.head[m](self.thin(features[m], train), rows & present[m], train)
+        self.head[m](self.thin[m](features[m], train), rows & present[m], train)
         for m in self.modalities
       ],
       axis=1,
@@ -95,13 +101,24 @@ class GatedEvidence(nn.Module):
     gates = mask.astype(evidence.dtype)
     alone = self.prior + evidence
     if train:
-      kept = self.kept(gates, train)
+      kept = jnp.stack(
+        [
+          self.keep[m](gates[:, i], train)
+          for i, m in enumerate(self.modalities)
+        ],
+        axis=1,
+      )
       gates = jnp.where(kept.any(axis=1, keepdims=True), kept, gates)
     else:
       gates *= jnp.stack([self.gate[m].value for m in self.modalities])
       alone = self.prior + gates[..., None] * evidence
     logits = self.prior + jnp.einsum('bm,bmc->bc', gates, evidence)
     return Output(logits, gates, alone=alone)
+
+  @nn.nowrap
+  def narrowed(self, view: tuple[str, ...]) -> nn.Module:
+    """The fusion of a view, with parameters and draws of this one."""
+    return self.clone(modalities=view)
 
   def calibrate(self, alone: Array, rows: Array, targets: Array) -> None:
     """Fits the gates, so that each modality alone is as sure as it is right.
