@@ -277,6 +277,12 @@ def _plan(
   program = configuration.make_program(
     config, corpus.classes, tuple(used), max_length, layout
   )
+  program = dataclasses.replace(
+    program,
+    narrow_views=configuration.narrow_views(
+      program, layout, views, everyone.num_train
+    ),
+  )
   best = layout.chunk_size(len(names), config.members_per_device)
   # A run that began on other devices keeps its chunks, which are checkpoints.
   size = best
