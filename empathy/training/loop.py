@@ -194,6 +194,7 @@ def dry_run(
     plan.max_length,
     parallel.Layout('members', plan.layout.devices),
   )
+  program = dataclasses.replace(program, narrow_views=plan.program.narrow_views)
   found = estimate.estimate(
     program, plan.layout, plan.data, plan.members, plan.chunks
   )

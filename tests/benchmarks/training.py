@@ -17,7 +17,7 @@ Prints, in parts that may be chosen with `--only`:
 
   floor    what the products of matrices and Adam's memory would take alone
   speed    all seeds and epochs, with the time to compile; the peers' epochs
-           are timed, and multiplied
+           are timed, and multiplied; so are ours with `--timed`
   start    from the start of a `train` process to the end of its first epoch
   growth   twice the clips, twice the members
   memory   the most that a `train` of many members, in chunks, held
@@ -31,6 +31,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -179,14 +180,14 @@ def peer(kind: str, flags: argparse.Namespace) -> float:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     trained.append((model, optimizer, [features[m] for m in view]))
   seconds = []
-  for _ in range(flags.peer_epochs + (kind != 'stacked')):
+  for _ in range(1 if kind == 'stacked' else 3):  # The first one is slower.
     start = time.perf_counter()
     for model, optimizer, inputs in trained:
       epoch(model, optimizer, inputs)
     if device == 'cuda':
       torch.cuda.synchronize()
     seconds.append(time.perf_counter() - start)
-  return float(np.median(seconds[-flags.peer_epochs :]))
+  return float(np.median(seconds[-2:]))
 
 
 # Ours.
@@ -334,7 +335,7 @@ def ours(flags: argparse.Namespace) -> dict[str, float]:
   run.lower(data, epochs[0], chunk, state).compile()
   compiled = time.perf_counter() - start
   seconds = []
-  for now in epochs:
+  for now in epochs[: flags.timed]:
     start = time.perf_counter()
     state, values = run(data, now, chunk, state)
     values = layout.gather(values)
@@ -342,7 +343,7 @@ def ours(flags: argparse.Namespace) -> dict[str, float]:
   return {
     'compile': compiled,
     'epoch': float(np.median(seconds)),
-    'total': compiled + sum(seconds),
+    'total': compiled + flags.epochs * float(np.mean(seconds)),
     'loss': float(values['train/loss'].mean()),
     'peak': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2,
   }
@@ -394,10 +395,12 @@ def floor(flags: argparse.Namespace) -> dict[str, float]:
   return {'rate': rate, 'bandwidth': bandwidth}
 
 
-def _train(flags: argparse.Namespace, folder: pathlib.Path, *more: str):
-  """Runs `train`; returns its log with the seconds of each line."""
+def _train(
+  flags: argparse.Namespace, folder: pathlib.Path, *more: str, stop: bool
+) -> float:
+  """Seconds of `train`; to the end of its first epoch, if it is to `stop`."""
   command = [
-    *(sys.executable, '-u', '-m', 'empathy.train'),
+    *(sys.executable, '-m', 'empathy.train', f'--workdir={folder / "run"}'),
     '--config=configs/mixed_signals.py:training.SoftmaxGate',
     f'--config.corpus={folder / "corpus"}',
     f'--config.views={",".join("+".join(v) for v in _views(flags.widths))}',
@@ -409,25 +412,33 @@ def _train(flags: argparse.Namespace, folder: pathlib.Path, *more: str):
     'PYTHONPATH': os.pathsep.join(path),
     'JAX_COMPILATION_CACHE_DIR': str(folder / 'xla'),
   }
+  told = folder / 'run' / 'metrics.jsonl'
   start = time.perf_counter()
   with subprocess.Popen(
     command,
     cwd=root,
     env=environment,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
     text=True,
   ) as process:
-    lines = [(time.perf_counter() - start, line) for line in process.stdout]
-  if process.returncode:
-    sys.exit(''.join(line for _, line in lines))
-  return time.perf_counter() - start, lines
+    while stop and process.poll() is None:
+      if told.exists() and told.stat().st_size:
+        break
+      time.sleep(0.01)
+    seconds = time.perf_counter() - start
+    if stop:
+      process.terminate()
+    log = process.stderr.read()
+  if process.returncode not in (0, 143):
+    sys.exit(log)
+  return seconds if stop else time.perf_counter() - start
 
 
 def _inside(flags: argparse.Namespace, what: str, **changes) -> dict:
   """Runs one measurement in a process of its own."""
   values = vars(flags) | changes
-  keep = ('clips', 'seeds', 'epochs', 'peer_epochs', 'cores')
+  keep = ('clips', 'seeds', 'epochs', 'timed', 'cores')
   python = flags.torch if what in _PEERS else sys.executable
   done = subprocess.run(
     [
@@ -473,9 +484,10 @@ def measure_speed(flags: argparse.Namespace) -> None:
   """Prints our time and the peers'."""
   repeats = flags.seeds * flags.epochs
   mine = _inside(flags, 'ours')
-  one = _inside(flags, 'ours', seeds=1, epochs=max(flags.epochs, 3))
+  one = _inside(flags, 'ours', seeds=1)
   print(
-    f'ours, {flags.seeds} seeds x 4 models x {flags.epochs} epochs: '
+    f'ours, {flags.seeds} seeds x 4 models x {flags.epochs} epochs, of which '
+    f'{min(flags.timed, flags.epochs)} were run: '
     f'{mine["total"]:.1f} s, of which {mine["compile"]:.1f} s to compile, '
     f'{mine["epoch"]:.2f} s an epoch; loss {mine["loss"]:.3f}, '
     f'{mine["peak"]:.1f} GiB at most',
@@ -498,32 +510,26 @@ def measure_speed(flags: argparse.Namespace) -> None:
 
 
 def measure_start(flags: argparse.Namespace) -> None:
-  """Prints how long `train` takes to come to its second epoch."""
+  """Prints how long a `train` of one seed takes to its first epoch's end."""
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     _write(flags, folder)
+    more = '--config.num_seeds=1', f'--config.num_epochs={flags.epochs}'
     for kind in ('cold', 'warm'):
-      seconds, lines = _train(
-        flags,
-        folder,
-        f'--workdir={folder / kind}',
-        '--config.num_seeds=1',
-        f'--config.num_epochs={flags.epochs}',
-      )
-      first = [at for at, line in lines if 'epoch' in line]
+      shutil.rmtree(folder / 'run', ignore_errors=True)
+      seconds = _train(flags, folder, *more, stop=True)
       print(
-        f'start, {kind} cache: {first[0] if first else seconds:.1f} s to the '
-        f'first epoch told, {seconds:.1f} s in all, {flags.epochs} epochs of 4 '
-        'members',
+        f'start, {kind} cache: {seconds:.1f} s to the end of the first epoch '
+        'of 4 members',
         flush=True,
       )
 
 
 def measure_growth(flags: argparse.Namespace) -> None:
   """Prints how an epoch grows with clips and with members."""
-  seeds, epochs = max(flags.seeds // 4, 1), 3
+  seeds, timed = max(flags.seeds // 4, 1), 3
   for clips in (flags.clips // 4, flags.clips // 2, flags.clips):
-    found = _inside(flags, 'ours', clips=clips, seeds=seeds, epochs=epochs)
+    found = _inside(flags, 'ours', clips=clips, seeds=seeds, timed=timed)
     print(
       f'growth, {clips:,} clips, {4 * seeds} members: {found["epoch"]:.2f} s '
       f'an epoch, {found["epoch"] / clips * 1e6:.1f} us a clip, '
@@ -531,7 +537,7 @@ def measure_growth(flags: argparse.Namespace) -> None:
       flush=True,
     )
   for seeds in (flags.seeds // 4, flags.seeds // 2, flags.seeds):
-    found = _inside(flags, 'ours', seeds=max(seeds, 1), epochs=epochs)
+    found = _inside(flags, 'ours', seeds=max(seeds, 1), timed=timed)
     print(
       f'growth, {flags.clips:,} clips, {4 * max(seeds, 1)} members: '
       f'{found["epoch"]:.2f} s an epoch, '
@@ -547,12 +553,12 @@ def measure_memory(flags: argparse.Namespace) -> None:
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     _write(flags, folder)
-    seconds, _ = _train(
+    seconds = _train(
       flags,
       folder,
-      f'--workdir={folder / "run"}',
       f'--config.num_seeds={seeds}',
       f'--config.num_epochs={min(flags.epochs, 2)}',
+      stop=False,
     )
   peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
   print(
@@ -575,7 +581,7 @@ def main() -> None:
   parser.add_argument('--clips', type=int, default=10_000)
   parser.add_argument('--seeds', type=int, default=20)
   parser.add_argument('--epochs', type=int, default=20)
-  parser.add_argument('--peer_epochs', type=int, default=1)
+  parser.add_argument('--timed', type=int, default=20)
   parser.add_argument('--cores', type=int, default=os.cpu_count())
   parser.add_argument('--only', choices=_PARTS)
   has_torch = importlib.util.find_spec('torch') is not None
