@@ -19,18 +19,17 @@ def get_config() -> ml_collections.ConfigDict:
   config.model = {
     'fusion': 'gated_evidence',
     'hidden': (256,),
-    'dropout': 0.5,
-    'input_dropout': 0.2,
-    'modality_dropout': 0.0,
-    'batch_norm': False,
+    'dropout': (0.5,),
+    'input_dropout': (0.2,),
+    'modality_dropout': (0.0,),
   }
   config.targets = 'labels'  # Or 'votes'.
   config.weights = 'equal'  # Or 'votes': by their number.
   config.normalise = 'members'  # Or 'group': transductive.
   config.num_epochs = 40
   config.batch_size = 64
-  config.peak_learning_rate = 2e-3
-  config.l2 = 0.05
+  config.peak_learning_rate = (2e-3,)
+  config.l2 = (0.025,)
   config.auxiliary = 1.0  # Weight of the loss of each modality alone.
   config.keep = 'refit'  # The last epoch, of training and validation clips.
   config.parallel = 'members'

@@ -19,7 +19,7 @@ _VARIANTS = {
   'paper': {},
   'sum': {'model.join': 'sum'},
   'concat': {'model.join': 'concat'},
-  'all_kept': {'model.modality_dropout': 0.0},
+  'all_kept': {'model.modality_dropout': (0.0,)},
   'small_batch': {'batch_size': 16},
   'large_batch': {'batch_size': 256},
 }
@@ -39,7 +39,7 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
   config.num_folds = 5
   config.model = {
     'fusion': 'gated_attention',
-    'modality_dropout': 0.2,
+    'modality_dropout': (0.2,),
     'join': 'attention',
   }
   config.targets = 'labels'
@@ -47,8 +47,8 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
   config.normalise = 'members'
   config.num_epochs = 15
   config.batch_size = 64
-  config.peak_learning_rate = 1e-3
-  config.l2 = 1e-3
+  config.peak_learning_rate = (1e-3,)
+  config.l2 = (1e-3,)
   config.auxiliary = 0.0
   config.keep = 'best'
   config.parallel = 'members'

@@ -5,7 +5,8 @@ r"""Trains models of every view, fold and seed, and predicts held-out clips.
 
 Run again with the same flags, it goes on where it was cut off. The workdir
 then holds `config.json`, `metrics.jsonl`, TensorBoard events, checkpoints, the
-trained members and `predictions.parquet`, and is enough for `evaluate`.
+trained members and `predictions.parquet`, and is enough for `evaluate`; of a
+sweep also `sweep.csv`, how each setting did and which were chosen.
 """
 
 import logging

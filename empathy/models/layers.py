@@ -96,19 +96,20 @@ class Dropout(nn.Module):
   """Dropout (Srivastava et al. 2014), with bits drawn for the global batch.
 
   Attributes:
-    rate: probability of a zero.
+    rate: probability of a zero; a traced () float32 in a sweep.
     rescale: divide what is kept by 1 - rate, as is usual.
     axis_name: the devices that share the batch, if they do.
   """
 
-  rate: float
+  rate: float | Array
   rescale: bool = True
   axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: Array, train: bool) -> Array:
     """Zeroes entries of (B, ...) at random while training."""
-    if not train or self.rate == 0.0:
+    is_swept = isinstance(self.rate, Array)
+    if not train or (not is_swept and self.rate == 0.0):
       return x
     key = self.make_rng('dropout')
     shape = x.shape
@@ -119,8 +120,11 @@ class Dropout(nn.Module):
       bits = _bits16(key, (size * shape[0], *shape[1:]))
       start = lax.axis_index(self.axis_name) * shape[0]
       bits = lax.dynamic_slice_in_dim(bits, start, shape[0])
-    kept = bits >= round(self.rate * 2**16)
-    return jnp.where(kept, x / (1 - self.rate) if self.rescale else x, 0)
+    kept = bits >= jnp.round(self.rate * 2**16).astype(bits.dtype)
+    if self.rescale:
+      # A division by a constant is compiled to a product, another is not.
+      x = x * (1 / (1 - self.rate)) if is_swept else x / (1 - self.rate)
+    return jnp.where(kept, x, 0)
 
 
 def _bits16(key: Array, shape: tuple[int, ...]) -> Array:

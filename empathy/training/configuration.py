@@ -1,8 +1,11 @@
 """What a config must hold, and the program that it asks for."""
 
+import itertools
+import math
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import ml_collections
@@ -34,6 +37,8 @@ _FIELDS = {
   'checkpoint_seconds': 1.0,
 }
 FIELDS = tuple(_FIELDS)
+# Those that may have several values, as every dropout of the model may.
+_SWEPT = ('peak_learning_rate', 'l2')
 
 # Those of a config that begins with media; other binaries check them.
 MEDIA_FIELDS = ('features', 'finetune', 'seconds', 'num_frames', 'faults')
@@ -55,6 +60,8 @@ def check(config: ml_collections.ConfigDict) -> None:
   for name, example in _FIELDS.items():
     if name not in config:
       faults.append(f'config.{name}: is missing')
+    elif name in _SWEPT:
+      faults += _value_faults(name, config[name])
     elif not isinstance(config[name], type(example)) and not (
       isinstance(example, float) and type(config[name]) is int
     ):
@@ -91,6 +98,24 @@ def check(config: ml_collections.ConfigDict) -> None:
   errors.raise_faults(faults)
 
 
+def settings(config: ml_collections.ConfigDict) -> list[dict[str, float]]:
+  """Every combination of the values of those fields that have several.
+
+  Returns:
+    For each, the fields with their values, a dropout as `model.<name>`; one
+    that is empty where no field has several.
+  """
+  fields = {name: _values(config[name]) for name in _SWEPT}
+  for name, value in config.model.items():
+    if _is_dropout(name):
+      fields[f'model.{name}'] = _values(value)
+  swept = {name: values for name, values in fields.items() if len(values) > 1}
+  return [
+    dict(zip(swept, values, strict=True))
+    for values in itertools.product(*swept.values())
+  ]
+
+
 def make_program(
   config: ml_collections.ConfigDict,
   classes: Sequence[str],
@@ -98,8 +123,14 @@ def make_program(
   max_length: Mapping[str, int],
   layout: parallel.Layout,
 ) -> step.Program:
-  """What the members of a run share; see `step.Program`."""
-  fields = dict(config.model)
+  """What the members of a run share; see `step.Program`.
+
+  Of a field with several values it has the first one.
+  """
+  fields = {
+    name: _values(value)[0] if _is_dropout(name) else value
+    for name, value in config.model.items()
+  }
   network = fusion.build(
     fields.pop('fusion'),
     len(classes),
@@ -110,8 +141,8 @@ def make_program(
   recipe = step.Recipe(
     num_epochs=config.num_epochs,
     batch_size=config.batch_size,
-    peak_learning_rate=config.peak_learning_rate,
-    l2=config.l2,
+    peak_learning_rate=_values(config.peak_learning_rate)[0],
+    l2=_values(config.l2)[0],
     auxiliary=config.auxiliary,
     keep=config.keep,
   )
@@ -160,10 +191,36 @@ def _model_faults(model: ml_collections.ConfigDict) -> list[str]:
       faults.append(
         f'config.model.{name}: {value!r} is not {" or ".join(fusion.JOINS)}'
       )
-    is_share = name.endswith('dropout') and isinstance(value, int | float)
-    if is_share and not 0 <= value < 1:
-      faults.append(f'config.model.{name}: {value!r} is not below 1')
+    if _is_dropout(name):
+      faults += _value_faults(f'model.{name}', value, below=1)
   return faults
+
+
+def _is_dropout(name: str) -> bool:
+  return name.endswith('dropout')
+
+
+def _values(value: Any) -> tuple:
+  return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def _value_faults(
+  name: str, value: Any, below: float = math.inf
+) -> Iterator[str]:
+  """What is wrong with a field that may have several values, in one line."""
+  values = _values(value)
+  wrong = [x for x in values if type(x) not in (int, float)]
+  outside = [x for x in values if x not in wrong and not 0 <= x < below]
+  twice = [x for x in values if values.count(x) > 1]
+  if not values:
+    yield f'config.{name}: has no value'
+  elif wrong:
+    yield f'config.{name}: {wrong[0]!r} is not a number'
+  elif outside:
+    limit = '' if below == math.inf else f' and below {below}'
+    yield f'config.{name}: {outside[0]!r} is not 0 or more{limit}'
+  elif twice:
+    yield f'config.{name}: {twice[0]!r} is there more than once'
 
 
 def use_compilation_cache() -> None:

@@ -8,6 +8,7 @@ import operator
 import os
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import ml_collections
@@ -277,6 +278,7 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
 
   A clip whose id the run knows is predicted by the member that held it out,
   and not at all where none did; other clips by all folds' members, averaged.
+  Of a sweep only members of chosen settings predict.
 
   Args:
     path: the workdir of the run.
@@ -317,11 +319,19 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
     fold_of,
     1 + max(entry['fold'] for chunk in trained.members for entry in chunk),
   )
+  kept = [
+    [index for index, entry in enumerate(chunk) if entry.get('chosen', True)]
+    for chunk in trained.members
+  ]
   predict_with = predictor(
-    program, layout, data, trained.chunk_size, len(corpus.ids)
+    program, layout, data, max(map(len, kept)), len(corpus.ids)
   )
   columns = []
-  for number, entries in enumerate(trained.members):
+  for number, (entries, own) in enumerate(
+    zip(trained.members, kept, strict=True)
+  ):
+    if not own:
+      continue
     chunk, state = load_chunk(
       program,
       workdir.members_path(path),
@@ -329,15 +339,19 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
       len(entries),
       data,
     )
+    chunk, state = select((chunk, state), own)
     rows = [
       np.flatnonzero(
-        ((fold_of == _NEW) | (fold_of == entry['fold']))
-        & (entry['best_epoch'] >= 0)
+        ((fold_of == _NEW) | (fold_of == entries[index]['fold']))
+        & (entries[index]['best_epoch'] >= 0)
       )
-      for entry in entries
+      for index in own
     ]
+    names = trained.names(number)
     columns.append(
-      predict_chunk(predict_with, trained.names(number), chunk, state, rows)
+      predict_chunk(
+        predict_with, [names[index] for index in own], chunk, state, rows
+      )
     )
   return table(
     mean_over_folds(concatenate(columns)),
@@ -371,8 +385,8 @@ def load_chunk(
 
   Returns:
     The members, without training and validation clips, and what was saved of
-    each: 'params', 'batch_stats', 'best_epoch', 'best_accuracy' and
-    'failed_epoch'.
+    each: 'params', 'batch_stats', 'best_epoch', 'best_accuracy',
+    'best_loss' and 'failed_epoch'.
 
   Raises:
     InputError: the checkpoint is missing, damaged or of other members.
@@ -393,6 +407,7 @@ def load_chunk(
     num_val=count,
     mean=blank,
     scale=blank,
+    swept={},
   )
   init = jax.vmap(functools.partial(step.init, program), in_axes=(None, 0))
   tree = checkpoints.restore(
@@ -402,6 +417,11 @@ def load_chunk(
     view=tree['view'], mean=tree['mean'], scale=tree['scale']
   )
   return member, tree
+
+
+def select(tree: Any, indices: Sequence[int]) -> Any:
+  """Some of the members of (members, ...) arrays."""
+  return jax.tree.map(lambda x: x[np.asarray(indices)], tree)
 
 
 def save_chunk(
@@ -475,6 +495,7 @@ def _tree(member: step.Member, state: step.State) -> dict:
     'params': state.best_params,
     'batch_stats': state.best_batch_stats,
     'best_accuracy': state.best_accuracy,
+    'best_loss': state.best_loss,
     'best_epoch': state.best_epoch,
     'failed_epoch': state.failed_epoch,
     'view': member.view,

@@ -4,21 +4,23 @@ import contextlib
 import dataclasses
 import errno
 import functools
+import itertools
 import logging
+import math
 import operator
 import os
 import pathlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import jax
 import ml_collections
 import numpy as np
 from etils import epath
 
-from empathy import errors, preemption, progress, remote
+from empathy import errors, files, preemption, progress, remote
 from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
 from empathy.models import losses
@@ -32,6 +34,7 @@ from empathy.training import (
   normalisation,
   parallel,
   step,
+  sweep,
   workdir,
 )
 
@@ -46,7 +49,7 @@ class Summary:
     predictions: the path of the predictions table.
     num_members: trained in all, by this process and before it.
     failed: the members without one finite epoch, which have no predictions;
-      as in `members.json`.
+      as in `members.json`. In a sweep, only of settings that were chosen.
     seconds: that this process trained and predicted for.
   """
 
@@ -205,9 +208,11 @@ def dry_run(
 
 
 def _overview(config: ml_collections.ConfigDict, plan: _Plan) -> str:
+  num_settings = len(configuration.settings(config))
+  settings = f', {num_settings} settings' if num_settings > 1 else ''
   return (
     f'{len(plan.names)} members ({len({name.view for name in plan.names})} '
-    f'views, {len(plan.parts)} folds, {config.num_seeds} seeds) in '
+    f'views, {len(plan.parts)} folds, {config.num_seeds} seeds{settings}) in '
     f'{len(plan.chunks)} chunks on {len(plan.layout.devices)} '
     f'{plan.layout.devices[0].platform} devices'
   )
@@ -226,7 +231,11 @@ def _run(
   entries = []
   if parallel.is_main():
     entries = _predict_held_out(config, path, plan, outside)
-  failed = [entry for entry in entries if entry['best_epoch'] < 0]
+  failed = [
+    entry
+    for entry in entries
+    if entry['best_epoch'] < 0 and entry.get('chosen', True)
+  ]
   return Summary(
     predictions=path / 'predictions.parquet',
     num_members=len(plan.names),
@@ -268,7 +277,9 @@ def _plan(
     losses.clip_weights(dataset.votes, config.weights),
   )
   seeds = range(config.seed, config.seed + config.num_seeds)
-  names, everyone = members.make(dataset, data, views, seeds, parts)
+  names, everyone = members.make(
+    dataset, data, views, seeds, parts, configuration.settings(config)
+  )
   layout = parallel.Layout(config.parallel, parallel.all_devices())
   if config.parallel == 'batch' and config.batch_size % len(layout.devices):
     raise errors.InputError(
@@ -493,26 +504,39 @@ def _predict_held_out(
   """Writes the predictions table and `members.json`, and returns its entries.
 
   The members are read back, so that what is predicted with is what was saved.
+  In a sweep they are read twice: all of them have a say in which are chosen.
   """
   layout = parallel.Layout(config.parallel, jax.local_devices())
+  chosen = None
+  if any(name.setting for name in plan.names):
+    entries = [
+      _entries(plan.chunk_names(number), state)
+      for number, (_, state) in _trained_chunks(path, plan, outside)
+    ]
+    chosen = _choose(path, plan, itertools.chain.from_iterable(entries))
+  kept = [
+    [
+      index
+      for index, name in enumerate(plan.chunk_names(number))
+      if chosen is None or (name.view, name.fold, name.setting) in chosen
+    ]
+    for number in range(len(plan.chunks))
+  ]
   predictor = inference.predictor(
-    plan.program, layout, plan.data, plan.chunk_size, len(plan.dataset.ids)
+    plan.program,
+    layout,
+    plan.data,
+    max(map(len, kept)),
+    len(plan.dataset.ids),
   )
   columns, entries = [], []
-  for number in range(len(plan.chunks)):
-    if outside.is_stopped():
-      raise errors.Stopped(
-        'all members are trained and saved; run the same command again: it '
-        'predicts the held-out clips'
-      )
+  for number, (chunk, state) in _trained_chunks(path, plan, outside):
     names = plan.chunk_names(number)
-    chunk, state = inference.load_chunk(
-      plan.program,
-      workdir.members_path(path),
-      number,
-      len(names),
-      plan.data,
-    )
+    entries.append(_entries(names, state, chosen))
+    if not kept[number]:
+      continue
+    names = [names[index] for index in kept[number]]
+    chunk, state = inference.select((chunk, state), kept[number])
     alive = state['best_epoch'] >= 0
     rows = [
       np.flatnonzero(plan.parts[name.fold].held_out & alive[index])
@@ -521,7 +545,6 @@ def _predict_held_out(
     columns.append(
       inference.predict_chunk(predictor, names, chunk, state, rows)
     )
-    entries.append(_entries(names, state))
   ids, info = plan.dataset.ids, plan.dataset.info
   workdir.write_trained(
     path,
@@ -535,7 +558,6 @@ def _predict_held_out(
         if feature.fold is not None
       ],
       fold_of=dict(zip(ids.tolist(), plan.fold_of.tolist(), strict=True)),
-      chunk_size=plan.chunk_size,
       members=entries,
     ),
   )
@@ -547,6 +569,55 @@ def _predict_held_out(
   )
   inference.write(table, path / 'predictions.parquet')
   return [entry for chunk_entries in entries for entry in chunk_entries]
+
+
+def _trained_chunks(
+  path: pathlib.Path, plan: _Plan, outside: _Outside
+) -> Iterator[tuple[int, tuple[step.Member, dict]]]:
+  """Each chunk's number, and what `inference.load_chunk` gives of it.
+
+  Raises:
+    Stopped: SIGTERM came.
+  """
+  for number in range(len(plan.chunks)):
+    if outside.is_stopped():
+      raise errors.Stopped(
+        'all members are trained and saved; run the same command again: it '
+        'predicts the held-out clips'
+      )
+    yield (
+      number,
+      inference.load_chunk(
+        plan.program,
+        workdir.members_path(path),
+        number,
+        len(plan.chunk_names(number)),
+        plan.data,
+      ),
+    )
+
+
+def _choose(
+  path: pathlib.Path, plan: _Plan, entries: Iterable[dict]
+) -> set[tuple]:
+  """Writes `sweep.csv`, and returns (view, fold, setting) of what was chosen.
+
+  Args:
+    path: the workdir.
+    plan: of the run.
+    entries: of all members, as `_entries` gives them.
+  """
+  entries = list(entries)
+  scores = sweep.choose(
+    plan.names,
+    plan.members.num_val,
+    np.array([entry['val_accuracy'] for entry in entries]),
+    np.array([entry['val_loss'] for entry in entries], np.float64),
+    np.array([entry['best_epoch'] >= 0 for entry in entries]),
+  )
+  files.write_text(path / 'sweep.csv', sweep.as_csv(scores))
+  _log.info('%s: %s', path / 'sweep.csv', sweep.summary(scores))
+  return {(x.view, x.fold, x.setting) for x in scores if x.is_chosen}
 
 
 def _tell_diverged(
@@ -566,14 +637,26 @@ def _tell_diverged(
       )
 
 
-def _entries(names: Sequence[members.Name], state: dict) -> list[dict]:
-  """How each member went, as `members.json` says it."""
-  return [
-    dataclasses.asdict(name)
-    | {
+def _entries(
+  names: Sequence[members.Name], state: dict, chosen: set[tuple] | None = None
+) -> list[dict]:
+  """How each member went, as `members.json` says it.
+
+  Args:
+    names: of the members.
+    state: as `inference.load_chunk` gives it.
+    chosen: as `_choose` gives it; None where nothing is swept.
+  """
+  entries = []
+  for index, name in enumerate(names):
+    loss = float(state['best_loss'][index])
+    entry = name.as_dict() | {
       'best_epoch': int(state['best_epoch'][index]),
       'val_accuracy': float(state['best_accuracy'][index]),
+      'val_loss': loss if math.isfinite(loss) else None,
       'failed_epoch': int(state['failed_epoch'][index]),
     }
-    for index, name in enumerate(names)
-  ]
+    if chosen is not None:
+      entry['chosen'] = (name.view, name.fold, name.setting) in chosen
+    entries.append(entry)
+  return entries

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +17,38 @@ _HELD_OUT_SPLIT = 'test'
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-  """A member's (view, fold, seed)."""
+  """A member's (view, fold, seed), and its setting in a sweep.
+
+  Attributes:
+    view: as in 'text+audio'.
+    fold: that it holds out.
+    seed: of its randomness.
+    setting: the fields of the config that have several values, each with the
+      member's own; empty where nothing is swept.
+  """
 
   view: str
   fold: int
   seed: int
+  setting: tuple[tuple[str, float], ...] = ()
 
   def __str__(self) -> str:
-    return f'view {self.view}, fold {self.fold}, seed {self.seed}'
+    name = f'view {self.view}, fold {self.fold}, seed {self.seed}'
+    return f'{name}, {setting_name(self.setting)}' if self.setting else name
+
+  def as_dict(self) -> dict[str, Any]:
+    """For JSON; `setting` is there if something is swept."""
+    name: dict[str, Any] = {
+      'view': self.view,
+      'fold': self.fold,
+      'seed': self.seed,
+    }
+    return name | ({'setting': dict(self.setting)} if self.setting else {})
+
+
+def setting_name(setting: Sequence[tuple[str, float]]) -> str:
+  """As in 'l2 0.001, model.dropout 0.3'."""
+  return ', '.join(f'{field} {value:g}' for field, value in setting)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +155,9 @@ def make(
   views_: Sequence[tuple[str, ...]],
   seeds: Sequence[int],
   parts: Mapping[int, Parts],
+  settings: Sequence[Mapping[str, float]] = ({},),
 ) -> tuple[list[Name], step.Member]:
-  """Makes every member: each view with each fold and each seed.
+  """Makes every member: each view with each fold, seed and setting.
 
   Args:
     dataset: the corpus.
@@ -139,6 +165,7 @@ def make(
     views_: the modalities of each view.
     seeds: one for each repetition.
     parts: as `folds` gives them.
+    settings: the values of the fields that are swept, the same fields in each.
 
   Returns:
     The members' names, and the members as arrays with a leading axis.
@@ -168,8 +195,9 @@ def make(
             f'view {corpora.view_name(view)}, fold {fold}: no labelled clip to '
             f'{what}'
           )
-      for seed in seeds:
-        names.append(Name(corpora.view_name(view), fold, seed))
+      for seed, setting in itertools.product(seeds, settings):
+        name = corpora.view_name(view)
+        names.append(Name(name, fold, seed, tuple(setting.items())))
         rows.append((shown, start + train, start + val, fold, seed))
   max_train = max(len(row[1]) for row in rows)
   max_val = max(len(row[2]) for row in rows)
@@ -193,6 +221,10 @@ def make(
     num_val=np.array([len(row[2]) for row in rows], np.int32),
     mean=by_modality(0),
     scale=by_modality(1),
+    swept={
+      field: np.array([dict(name.setting)[field] for name in names], np.float32)
+      for field in settings[0]
+    },
   )
   return names, members
 

@@ -1,8 +1,8 @@
 """What a run tells of itself: `metrics.jsonl`, and TensorBoard events from it.
 
-`metrics.jsonl` has a line for each member and epoch. The events show, by view,
-the mean over members; they are made from those lines, also after a resume, so
-the two never differ.
+`metrics.jsonl` has a line for each member and epoch. The events show, by view
+and in a sweep by setting, the mean over members; they are made from those
+lines, also after a resume, so the two never differ.
 """
 
 import collections
@@ -81,13 +81,7 @@ class MetricWriter:
     """
     lines = []
     for index, name in enumerate(names):
-      line = {
-        'chunk': self._chunk,
-        'epoch': epoch,
-        'view': name.view,
-        'fold': name.fold,
-        'seed': name.seed,
-      }
+      line = {'chunk': self._chunk, 'epoch': epoch} | name.as_dict()
       for key in _NAMES:
         value = float(metrics[key][index])
         line[key] = value if math.isfinite(value) else None
@@ -99,16 +93,19 @@ class MetricWriter:
   def _show(self, lines: Sequence[Mapping]) -> None:
     values = collections.defaultdict(list)
     for line in lines:
+      run = line['view']
+      if 'setting' in line:
+        run += f', {members.setting_name(line["setting"].items())}'
       for key in _NAMES:
         if line[key] is not None:
-          values[line['view'], line['epoch'], key].append(line[key])
-    for (view, epoch, key), found in values.items():
-      if view not in self._writers:
-        (self._events / view).mkdir(parents=True)
-        self._writers[view] = event_file_writer.EventsWriter(
-          str(self._events / view / 'events')
+          values[run, line['epoch'], key].append(line[key])
+    for (run, epoch, key), found in values.items():
+      if run not in self._writers:
+        (self._events / run).mkdir(parents=True)
+        self._writers[run] = event_file_writer.EventsWriter(
+          str(self._events / run / 'events')
         )
-      self._writers[view].write_event(
+      self._writers[run].write_event(
         event_pb2.Event(
           wall_time=time.time(),
           step=epoch,

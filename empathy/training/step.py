@@ -92,6 +92,8 @@ class Member(NamedTuple):
     num_val: () int32.
     mean: by modality, (D,) float32, of its training clips.
     scale: by modality, (D,) float32, one over their deviation.
+    swept: by field of the config that has several values, as in
+      'peak_learning_rate' or 'model.dropout', () float32, the member's own.
   """
 
   seed: Array
@@ -103,6 +105,7 @@ class Member(NamedTuple):
   num_val: Array
   mean: Mapping[str, Array]
   scale: Mapping[str, Array]
+  swept: Mapping[str, Array]
 
 
 class AdamState(NamedTuple):
@@ -130,6 +133,8 @@ class State(NamedTuple):
     best_batch_stats: likewise.
     best_accuracy: () float32, its validation accuracy; of a second training,
       that of the first one; -1 before the first epoch that counts.
+    best_loss: () float32, its validation loss in nats, likewise; infinite
+      before the first epoch that counts.
     best_epoch: () int32, -1 likewise.
     failed_epoch: () int32, the first epoch with a loss that is not finite;
       -1 while there is none.
@@ -141,6 +146,7 @@ class State(NamedTuple):
   best_params: Any
   best_batch_stats: Any
   best_accuracy: Array
+  best_loss: Array
   best_epoch: Array
   failed_epoch: Array
 
@@ -287,6 +293,7 @@ def init(program: Program, data: Data, member: Member) -> State:
     best_params=jax.tree.map(jnp.copy, params),
     best_batch_stats=jax.tree.map(jnp.copy, batch_stats),
     best_accuracy=jnp.float32(-1),
+    best_loss=jnp.float32(jnp.inf),
     best_epoch=jnp.int32(-1),
     failed_epoch=jnp.int32(-1),
   )
@@ -395,6 +402,7 @@ def _train_epoch(
   finite = jnp.isfinite(metrics['train/loss'])
   finite &= again | jnp.isfinite(validation['val/loss'])
   accuracy = jnp.where(again, state.best_accuracy, validation['val/accuracy'])
+  loss = jnp.where(again, state.best_loss, validation['val/loss'])
   metrics |= {k: jnp.where(again, jnp.nan, v) for k, v in validation.items()}
   better = finite
   if recipe.keep == 'best':
@@ -407,6 +415,7 @@ def _train_epoch(
     best_params=choose(state.params, state.best_params),
     best_batch_stats=choose(state.batch_stats, state.best_batch_stats),
     best_accuracy=choose(accuracy, state.best_accuracy),
+    best_loss=choose(loss, state.best_loss),
     best_epoch=choose(epoch, state.best_epoch),
     failed_epoch=jnp.where(
       finite | (state.failed_epoch >= 0), state.failed_epoch, epoch
@@ -451,6 +460,22 @@ def predict(
   output = lax.map(forward, padded.reshape(blocks, size))
   return jax.tree.map(
     lambda x: x.reshape(-1, *x.shape[2:])[: rows.shape[0]], output
+  )
+
+
+def _with_own_values(program: Program, member: Member) -> Program:
+  """The program with the member's values of the fields that are swept."""
+  if not member.swept:
+    return program
+  recipe, model = {}, {}
+  for name, value in member.swept.items():
+    fields = model if name.startswith('model.') else recipe
+    fields[name.removeprefix('model.')] = value
+  network = program.network
+  return dataclasses.replace(
+    program,
+    network=network.clone(fusion=network.fusion.clone(**model)),
+    recipe=dataclasses.replace(program.recipe, **recipe),
   )
 
 
@@ -536,6 +561,7 @@ def _train_step(
   Returns:
     The state and the summed loss; unchanged and 0 if not `active`.
   """
+  program = _with_own_values(program, member)
   recipe = program.recipe
   inputs = _inputs(program, data, member, member.view, rows)
   present = inputs[2]
@@ -619,7 +645,8 @@ def _validate(
       {'params': state.params, 'batch_stats': state.batch_stats},
       run(state.batch_stats).alone,
       real[:, None] & there & seen,
-      targets,
+      # As sure as it is right, also where votes are what is learned.
+      jax.nn.one_hot(data.labels[rows], targets.shape[1]),
       method='calibrate',
       mutable=['batch_stats'],
     )

@@ -40,8 +40,8 @@ class Trained:
     max_length: by modality that is a sequence, the longest one.
     fold_wise: the modalities whose features come from encoders of each fold.
     fold_of: by clip id, the fold that holds it out; -1 for none.
-    chunk_size: members in each chunk but the last.
-    members: for each chunk, for each member, its name and how it went.
+    members: for each chunk, for each member, its name and how it went; in a
+      sweep, whether its setting was chosen.
   """
 
   classes: tuple[str, ...]
@@ -49,13 +49,15 @@ class Trained:
   max_length: Mapping[str, int]
   fold_wise: Sequence[str]
   fold_of: Mapping[str, int]
-  chunk_size: int
   members: Sequence[Sequence[Mapping[str, Any]]]
 
   def names(self, chunk: int) -> list[members.Name]:
     """The names of a chunk's members."""
     return [
-      members.Name(entry['view'], entry['fold'], entry['seed'])
+      members.Name(
+        *(entry[key] for key in ('view', 'fold', 'seed')),
+        tuple(entry.get('setting', {}).items()),
+      )
       for entry in self.members[chunk]
     ]
 

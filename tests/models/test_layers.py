@@ -66,6 +66,21 @@ def test_dropout_rate_and_scale(rescale):
   assert np.unique(kept, axis=1).shape[1] == 401
 
 
+@pytest.mark.parametrize('rate', [0.0, 0.25, 0.5])
+def test_a_traced_rate_drops_what_a_constant_one_does(rate):
+  x = jax.random.normal(jax.random.key(0), (64, 33))
+
+  @jax.jit
+  def drop(rate):
+    rngs = {'dropout': jax.random.key(1)}
+    return layers.Dropout(rate).apply({}, x, True, rngs=rngs)
+
+  expected = layers.Dropout(rate).apply(
+    {}, x, True, rngs={'dropout': jax.random.key(1)}
+  )
+  np.testing.assert_array_equal(drop(jnp.float32(rate)), expected)
+
+
 def test_dropout_rests_when_not_training():
   x = jnp.ones((4, 3))
   np.testing.assert_array_equal(layers.Dropout(0.9).apply({}, x, False), x)

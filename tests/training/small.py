@@ -33,7 +33,8 @@ def config(
   result.update(
     corpus=str(corpus), num_epochs=3, batch_size=16, num_seeds=2, num_folds=3
   )
-  result.update(overrides)
+  with result.ignore_type():  # A number in place of a tuple of one.
+    result.update(overrides)
   return result.lock()
 
 

@@ -808,7 +808,7 @@ def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(plain, tmp_path):
   # Two modalities, each 10 wide; two layers of 8, normalised; two classes.
   # Parameters, the best ones and two moments; statistics and the best ones.
   weights = (20 * 8 + 8) + (8 * 8 + 8) + (8 * 2 + 2) + 2 * (8 + 8)
-  state = 4 * (4 * weights + 2 * 2 * (8 + 8) + 4)
+  state = 4 * (4 * weights + 2 * 2 * (8 + 8) + 5)
   assert f' members of {state / 1000:.3g} KB, ' in memory
   assert checkpoint.startswith('checkpoint: ')
   assert checkpoint.endswith('; two are kept')
@@ -833,13 +833,13 @@ def test_the_operations_of_a_dry_run_are_those_of_its_products(plain, tmp_path):
 
 def test_another_config_is_refused(plain):
   before = _contents(plain.path)
-  config = small.config(plain.corpus.path, **_PLAIN, batch_size=8, l2=0.5)
+  config = small.config(plain.corpus.path, **_PLAIN, batch_size=8, l2=(0.5,))
   with pytest.raises(errors.InputError) as raised:
     loop.train(config, plain.path)
   message = str(raised.value)
   assert str(plain.path) in message
   assert 'config.batch_size is 8, was 16' in message
-  assert 'config.l2 is 0.5, was 0.001' in message
+  assert 'config.l2 is [0.5], was [0.001]' in message
   assert 'num_epochs' not in message
   assert _contents(plain.path) == before
 
@@ -895,7 +895,7 @@ def test_a_run_goes_on_in_the_chunks_that_it_began_with(
     ({'seed': -1}, 'config.seed: -1'),
     ({'targets': 'wishes'}, 'config.targets'),
     ({'parallel': 'both'}, 'config.parallel'),
-    ({'peak_learning_rate': float('nan')}, 'config.peak_learning_rate'),
+    ({'peak_learning_rate': (float('nan'),)}, 'config.peak_learning_rate'),
     ({'model': {'fusion': 'glue'}}, 'config.model.fusion'),
     ({'model': {'fusion': 'concat', 'widht': 3}}, 'config.model.widht'),
     ({'model': {'fusion': 'concat', 'hidden': (0,)}}, 'config.model.hidden'),

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -345,11 +346,13 @@ def _assert_agree(one, other, where=''):
 @pytest.mark.parametrize('kind', ['best', 'refit'])
 def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
   program = refit[0] if kind == 'refit' else setting.program
-  narrow = dataclasses.replace(program, narrow_views=(('text', 'video'),))
+  view = ('audio',) if kind == 'refit' else ('text', 'video')
+  narrow = dataclasses.replace(program, narrow_views=(view,))
   data = setting.device_data()
   index = next(
-    i for i, name in enumerate(setting.names) if name.view == 'text+video'
+    i for i, name in enumerate(setting.names) if name.view == '+'.join(view)
   )
+  absent = 'audio' if kind == 'best' else 'text'
   chosen = jax.tree.map(lambda x: x[[index, 0, -1]], setting.members)
   results = []
   for program_ in (program, narrow):
@@ -364,13 +367,13 @@ def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
     # One by one: the narrow view, then others, which have no branch.
     results.append(jax.jit(lambda x, f=epochs: jax.lax.map(f, x))(chosen))
   (whole, told), (own, told_own) = results
-  _assert_agree(whole, own, where='audio')
+  _assert_agree(whole, own, where=absent)
   _assert_agree(told, told_own)
   # What the view does not see stays as it began.
   member = setting.member(index)
   began = step.init(program, data, member).params['fusion']
   after = jax.tree.map(lambda x: x[0], own.params['fusion'])
-  name = next(name for name in began if 'audio' in name)
+  name = next(name for name in began if absent in name)
   jax.tree.map(np.testing.assert_array_equal, after[name], began[name])
 
 
@@ -388,6 +391,20 @@ def test_only_long_trainings_are_narrowed(setting):
   network = fusion.build('concat', 2, setting.program.modalities)
   concat = dataclasses.replace(setting.program, network=network)
   assert narrow(200, concat) == ()
+
+
+def test_calibration_is_to_labels_whatever_the_targets(setting, refit):
+  program, member, states, metrics = refit
+  data = setting.device_data()
+  rows = np.asarray(member.val_rows)[: int(member.num_val)]
+  even = data._replace(targets=data.targets.at[rows].set(0.5))
+  state, values = step.train_epoch(
+    program, even, jnp.int32(0), member, states[0]
+  )
+  for name, value in state.batch_stats['fusion'].items():
+    fitted = states[1].batch_stats['fusion'][name]
+    np.testing.assert_allclose(value, fitted, rtol=1e-4)
+  assert abs(values['val/loss'] - metrics[0]['val/loss']) > 1e-4
 
 
 def test_what_modalities_say_alone_is_taught(setting, refit):
@@ -422,6 +439,42 @@ def test_clips_of_weight_zero_teach_nothing(setting):
     for targets in (data.targets, others)
   ]
   jax.tree.map(np.testing.assert_array_equal, *ends)
+
+
+def test_values_that_are_swept_do_what_constants_do(setting):
+  member, data = setting.member(5), setting.device_data()
+  values = {
+    'l2': 0.2,
+    'peak_learning_rate': 0.003,
+    'model.dropout': 0.4,
+    'model.modality_dropout': 0.0,
+  }
+  network, recipe = setting.program.network, setting.program.recipe
+  fixed = dataclasses.replace(
+    setting.program,
+    network=network.clone(
+      fusion=network.fusion.clone(dropout=0.4, modality_dropout=0.0)
+    ),
+    recipe=dataclasses.replace(recipe, l2=0.2, peak_learning_rate=0.003),
+  )
+  state = step.init(setting.program, data, member)
+  run_fixed, run = (
+    jax.jit(functools.partial(step.train_epoch, program))
+    for program in (fixed, setting.program)
+  )
+  arguments = data, jnp.int32(0)
+  ends = [run_fixed(*arguments, member, state)]
+  for own in (values, values | {'model.dropout': 0.0}):
+    swept = member._replace(swept=jax.tree.map(jnp.float32, own))
+    ends.append(run(*arguments, swept, state))
+  losses_ = [float(metrics['train/loss']) for _, metrics in ends]
+  assert losses_[1] == pytest.approx(losses_[0], rel=1e-6)
+  assert losses_[2] != pytest.approx(losses_[0], rel=1e-3)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5),
+    ends[1][0].batch_stats,
+    ends[0][0].batch_stats,
+  )
 
 
 def _fold_wise(features):
