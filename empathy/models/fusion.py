@@ -9,7 +9,9 @@ where `features` maps each modality to (B, D), `present` maps it to (B,) bool,
 `rows` (B,) bool tells real rows from padding, and `train` is a bool. A clip may
 lack modalities, which must then not matter: features are zero where they are
 not present. A view of fewer modalities is the same module, with the others
-never present. Fields whose name ends in `dropout` may be swept, and are then
+never present; where a fusion has a method `narrowed(view)`, it gives a cheaper
+module for such a view, of fewer parameters but of the same names, shapes and
+draws, or None. Fields whose name ends in `dropout` may be swept, and are then
 traced: they go to `layers.Dropout`, which knows such rates.
 """
 
