@@ -196,6 +196,7 @@ def dry_run(
     plan.max_length,
     parallel.Layout('members', plan.layout.devices),
   )
+  program = dataclasses.replace(program, narrow_views=plan.program.narrow_views)
   found = estimate.estimate(
     program, plan.layout, plan.data, plan.members, plan.chunks
   )
@@ -286,6 +287,12 @@ def _plan(
     )
   program = configuration.make_program(
     config, corpus.classes, tuple(used), max_length, layout
+  )
+  program = dataclasses.replace(
+    program,
+    narrow_views=configuration.narrow_views(
+      program, layout, views, everyone.num_train
+    ),
   )
   best = layout.chunk_size(len(names), config.members_per_device)
   # A run that began on other devices keeps its chunks, which are checkpoints.
