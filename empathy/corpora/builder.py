@@ -10,7 +10,7 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,7 @@ class EmpathyCorpus(tfds.core.GeneratorBasedBuilder):
         rows = np.split(some.values, np.cumsum(length)[:-1])
         for clip, row in zip(some.clip.tolist(), rows, strict=True):
           found[clip].append(row)
-      pieces[modality] = [np.concatenate(rows) for rows in found]
+      pieces[modality] = found
     for row, clip in enumerate(corpus.ids.tolist()):
       example = {
         'id': clip,
@@ -118,8 +118,35 @@ class EmpathyCorpus(tfds.core.GeneratorBasedBuilder):
         'votes': votes[row],
       }
       for modality in corpus.features:
-        example[f'features/{modality}'] = pieces[modality][row]
+        example[f'features/{modality}'] = np.concatenate(pieces[modality][row])
       yield clip, example
+
+
+def records(
+  corpus: corpora.Corpus, data_dir: str | os.PathLike
+) -> Sequence[Mapping[str, Any]]:
+  """Prepares `corpus` below `data_dir`, once, and opens it.
+
+  Args:
+    corpus: read from a folder, with the features that training shall see.
+    data_dir: where TFDS keeps what it prepared.
+
+  Returns:
+    The clips as they are in the files, by number, in the order of a hash of
+    their id. They are read when they are asked for.
+  """
+  modalities = sorted(corpus.features, key=corpora.modality_order)
+  key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(modalities)}'
+  builder = EmpathyCorpus(
+    corpus=corpus, data_dir=os.fspath(pathlib.Path(data_dir) / key)
+  )
+  tfds.disable_progress_bar()
+  # What TFDS prints speaks of a download, and there is none.
+  with contextlib.redirect_stdout(io.StringIO()):
+    builder.download_and_prepare()
+  # Another builder, which does not keep the corpus in memory.
+  prepared = tfds.builder_from_directory(builder.data_dir)
+  return prepared.as_data_source(split=SPLIT)
 
 
 def load(corpus: corpora.Corpus, data_dir: str | os.PathLike) -> Dataset:
@@ -133,16 +160,9 @@ def load(corpus: corpora.Corpus, data_dir: str | os.PathLike) -> Dataset:
     The clips, sorted by id: the order in the files is a hash of the id.
   """
   modalities = sorted(corpus.features, key=corpora.modality_order)
-  key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(modalities)}'
-  builder = EmpathyCorpus(
-    corpus=corpus, data_dir=os.fspath(pathlib.Path(data_dir) / key)
+  examples = sorted(
+    records(corpus, data_dir), key=lambda example: example['id']
   )
-  tfds.disable_progress_bar()
-  # What TFDS prints speaks of a download, and there is none.
-  with contextlib.redirect_stdout(io.StringIO()):
-    builder.download_and_prepare()
-  source = builder.as_data_source(split=SPLIT)
-  examples = sorted(source, key=lambda example: example['id'])
 
   def column(name: str) -> np.ndarray:
     return np.array([example[name] for example in examples])

@@ -34,6 +34,7 @@ from empathy.training import (
   normalisation,
   parallel,
   step,
+  stream,
   sweep,
   workdir,
 )
@@ -258,7 +259,11 @@ def _plan(
     workdir.check(path, config, corpus.path, hashes)
   fold_of, parts = members.folds(corpus, config.num_folds, config.seed)
   members.check_features(corpus, fold_of, len(parts))
-  dataset = builder.load(corpus, data_dir)
+  streamed = configuration.is_streamed(config)
+  if streamed:
+    dataset, records = stream.load(corpus, data_dir)
+  else:
+    dataset = builder.load(corpus, data_dir)
   dataset = dataclasses.replace(
     dataset,
     features=normalisation.normalised(
@@ -275,9 +280,19 @@ def _plan(
     targets,
     losses.clip_weights(dataset.votes, config.weights),
   )
+  source, statistics = None, None
+  if streamed:
+    order, statistics = stream.scan(records, dataset, parts)
+    source = stream.Source(records, order, dataset.features, max_length)
   seeds = range(config.seed, config.seed + config.num_seeds)
   names, everyone = members.make(
-    dataset, data, views, seeds, parts, configuration.settings(config)
+    dataset,
+    data,
+    views,
+    seeds,
+    parts,
+    configuration.settings(config),
+    statistics,
   )
   layout = parallel.Layout(config.parallel, parallel.all_devices())
   if config.parallel == 'batch' and config.batch_size % len(layout.devices):
@@ -288,6 +303,7 @@ def _plan(
   program = configuration.make_program(
     config, corpus.classes, tuple(used), max_length, layout
   )
+  program = dataclasses.replace(program, source=source)
   best = layout.chunk_size(len(names), config.members_per_device)
   # A run that began on other devices keeps its chunks, which are checkpoints.
   size = best
@@ -459,6 +475,10 @@ def _train_chunk(
       writer = stack.enter_context(metrics.MetricWriter(path, number, first))
     for epoch in range(first, num_epochs):
       now = plan.layout.replicate(np.int32(epoch))
+      if plan.program.source is not None:
+        plan.program.source.expect(
+          stream.sequences(plan.program, plan.layout, chunk, epoch)
+        )
       state, values = run(data, now, sharded, state)
       values = fetch(values)
       if parallel.is_main():
