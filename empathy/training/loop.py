@@ -253,13 +253,13 @@ def _plan(
   corpus = corpora.read(config.corpus)
   views = members.views(config.views, corpus.modalities)
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
-  corpus = corpora.with_features(corpus, used)
+  streamed = configuration.is_streamed(config)
+  corpus = corpora.with_features(corpus, used, mapped=streamed)
   hashes = corpora.file_hashes(corpus.path)
   if parallel.is_main():
     workdir.check(path, config, corpus.path, hashes)
   fold_of, parts = members.folds(corpus, config.num_folds, config.seed)
   members.check_features(corpus, fold_of, len(parts))
-  streamed = configuration.is_streamed(config)
   if streamed:
     dataset, records = stream.load(corpus, data_dir)
   else:

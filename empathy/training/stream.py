@@ -23,6 +23,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from tensorflow_datasets.core.data_sources import array_record
 
 from empathy import errors
 from empathy.corpora import builder
@@ -78,7 +79,7 @@ class Source:
 
   def __init__(
     self,
-    records: Sequence[Mapping[str, Any]],
+    records: array_record.ArrayRecordDataSource,
     order: np.ndarray,
     features: Mapping[str, corpora.Features],
     max_length: Mapping[str, int],
@@ -91,7 +92,8 @@ class Source:
       features: without their values.
       max_length: of each modality that is a sequence.
     """
-    self._records = records
+    names = [f'features/{modality}' for modality in features]
+    self._records = builder.Values(records, names)
     self._order = order
     self._features = dict(features)
     self._max_length = dict(max_length)
@@ -143,7 +145,7 @@ class Source:
     """
     fold, clip = np.divmod(rows, len(self._order))
     clips, where = np.unique(clip, return_inverse=True)
-    found = self._records.__getitems__(self._order[clips].tolist())
+    found = self._records.read(self._order[clips].tolist())
     batch = {}
     for modality, feature in self._features.items():
       values = np.zeros((len(rows), *self._shape(modality)), np.float32)
@@ -166,11 +168,20 @@ class Source:
   def _serve(self, rows: jax.Array) -> dict[str, np.ndarray]:
     """Batches of one member or, stacked, of several in lockstep."""
     rows = np.asarray(rows)
-    batches = [self._next(own) for own in rows.reshape(-1, rows.shape[-1])]
+    # Seeds have the validation clips in common; settings, all batches.
+    wanted, which = np.unique(
+      rows.reshape(-1, rows.shape[-1]), axis=0, return_inverse=True
+    )
+    batches = [self._next(own) for own in wanted]
+    if len(batches) == 1:
+      return {
+        modality: np.broadcast_to(values, (*rows.shape, *values.shape[1:]))
+        for modality, values in batches[0].items()
+      }
     return {
-      modality: np.stack([batch[modality] for batch in batches]).reshape(
-        *rows.shape, *self._shape(modality)
-      )
+      modality: np.stack(
+        [batches[index][modality] for index in which.ravel()]
+      ).reshape(*rows.shape, *self._shape(modality))
       for modality in self._features
     }
 
@@ -198,7 +209,7 @@ class Source:
 
 def load(
   corpus: corpora.Corpus, data_dir: str
-) -> tuple[builder.Dataset, Sequence[Mapping[str, Any]]]:
+) -> tuple[builder.Dataset, array_record.ArrayRecordDataSource]:
   """Prepares a corpus as `builder.load` does, but leaves its features there.
 
   Args:
@@ -242,7 +253,7 @@ def load(
 
 
 def scan(
-  records: Sequence[Mapping[str, Any]],
+  records: array_record.ArrayRecordDataSource,
   dataset: builder.Dataset,
   parts: Mapping[int, members.Parts],
 ) -> tuple[np.ndarray, members.Statistics]:
@@ -267,7 +278,9 @@ def scan(
   count = {modality: np.zeros(len(train)) for modality in dataset.features}
   # Of the first clip: so that the squares of the rest are not large.
   origin: dict[str, np.ndarray] = {}
-  for number, record in enumerate(_read_ahead(records)):
+  names = ['id', *(f'features/{modality}' for modality in dataset.features)]
+  wanted = builder.Values(records, names)
+  for number, record in enumerate(_read_ahead(wanted)):
     row = row_of[bytes(record['id'])]
     order[row] = number
     for modality, feature in dataset.features.items():
