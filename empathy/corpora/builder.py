@@ -10,12 +10,11 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core.data_sources import array_record
 
 from empathy.corpora import corpus as corpora
 
@@ -108,7 +107,7 @@ class EmpathyCorpus(tfds.core.GeneratorBasedBuilder):
         rows = np.split(some.values, np.cumsum(length)[:-1])
         for clip, row in zip(some.clip.tolist(), rows, strict=True):
           found[clip].append(row)
-      pieces[modality] = found
+      pieces[modality] = [np.concatenate(rows) for rows in found]
     for row, clip in enumerate(corpus.ids.tolist()):
       example = {
         'id': clip,
@@ -119,71 +118,8 @@ class EmpathyCorpus(tfds.core.GeneratorBasedBuilder):
         'votes': votes[row],
       }
       for modality in corpus.features:
-        example[f'features/{modality}'] = np.concatenate(pieces[modality][row])
+        example[f'features/{modality}'] = pieces[modality][row]
       yield clip, example
-
-
-class Values:
-  """Some of what records hold: to read that alone is faster."""
-
-  def __init__(
-    self,
-    records_: array_record.ArrayRecordDataSource,
-    names: Sequence[str],
-  ):
-    """Chooses.
-
-    Args:
-      records_: as `records` gives them.
-      names: of what is read.
-    """
-    known = records_.dataset_info.features
-    self._source = records_.data_source
-    self._features = tfds.features.FeaturesDict(
-      {name: known[name] for name in names}
-    )
-
-  def __len__(self) -> int:
-    """How many records there are."""
-    return len(self._source)
-
-  def __getitem__(self, number: int) -> dict[str, Any]:
-    """One record."""
-    return self.read([number])[0]
-
-  def read(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
-    """Several records, faster than one by one."""
-    return [
-      self._features.deserialize_example_np(record)
-      for record in self._source.__getitems__(numbers)
-    ]
-
-
-def records(
-  corpus: corpora.Corpus, data_dir: str | os.PathLike
-) -> array_record.ArrayRecordDataSource:
-  """Prepares `corpus` below `data_dir`, once, and opens it.
-
-  Args:
-    corpus: read from a folder, with the features that training shall see.
-    data_dir: where TFDS keeps what it prepared.
-
-  Returns:
-    The clips as they are in the files, by number, in the order of a hash of
-    their id. They are read when they are asked for.
-  """
-  modalities = sorted(corpus.features, key=corpora.modality_order)
-  key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(modalities)}'
-  builder = EmpathyCorpus(
-    corpus=corpus, data_dir=os.fspath(pathlib.Path(data_dir) / key)
-  )
-  tfds.disable_progress_bar()
-  # What TFDS prints speaks of a download, and there is none.
-  with contextlib.redirect_stdout(io.StringIO()):
-    builder.download_and_prepare()
-  # Another builder, which does not keep the corpus in memory.
-  prepared = tfds.builder_from_directory(builder.data_dir)
-  return prepared.as_data_source(split=SPLIT)
 
 
 def load(corpus: corpora.Corpus, data_dir: str | os.PathLike) -> Dataset:
@@ -197,9 +133,16 @@ def load(corpus: corpora.Corpus, data_dir: str | os.PathLike) -> Dataset:
     The clips, sorted by id: the order in the files is a hash of the id.
   """
   modalities = sorted(corpus.features, key=corpora.modality_order)
-  examples = sorted(
-    records(corpus, data_dir), key=lambda example: example['id']
+  key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(modalities)}'
+  builder = EmpathyCorpus(
+    corpus=corpus, data_dir=os.fspath(pathlib.Path(data_dir) / key)
   )
+  tfds.disable_progress_bar()
+  # What TFDS prints speaks of a download, and there is none.
+  with contextlib.redirect_stdout(io.StringIO()):
+    builder.download_and_prepare()
+  source = builder.as_data_source(split=SPLIT)
+  examples = sorted(source, key=lambda example: example['id'])
 
   def column(name: str) -> np.ndarray:
     return np.array([example[name] for example in examples])

@@ -282,8 +282,8 @@ def _plan(
   )
   source, statistics = None, None
   if streamed:
-    order, statistics = stream.scan(records, dataset, parts)
-    source = stream.Source(records, order, dataset.features, max_length)
+    source = stream.Source(records, len(dataset.ids), dataset.features)
+    statistics = source.statistics(parts)
   seeds = range(config.seed, config.seed + config.num_seeds)
   names, everyone = members.make(
     dataset,

@@ -6,9 +6,12 @@ the device, it calls the host for them. So everything else is as in memory, to
 the bit: shuffles, masks, checkpoints.
 
 What members will ask for is known beforehand, since their shuffles depend on
-the epoch alone; grain reads ahead of them from the `array_record` files. Where
-a run is in the stream needs no state of its own either: checkpoints are made
+the epoch alone; grain reads ahead of them from an `array_record` file. Where a
+run is in the stream needs no state of its own either: checkpoints are made
 between epochs, and the number of the epoch, which is in them, says it all.
+
+The file is not that of TFDS, which compresses records; for features that saves
+little, and takes longer than all the rest of reading.
 
 The price is reading: every member sees its own order, so that an epoch reads
 the corpus once for each member, and sends it to the device. It pays where a
@@ -17,15 +20,17 @@ member's computation takes longer than that, as with sequences it does.
 
 import dataclasses
 import functools
+import os
+import pathlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from tensorflow_datasets.core.data_sources import array_record
+from array_record.python import array_record_data_source, array_record_module
 
-from empathy import errors
+from empathy import errors, files
 from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
 from empathy.training import members, parallel, step
@@ -57,7 +62,7 @@ class _Reader:
 
 @dataclasses.dataclass(frozen=True)
 class _Batches:
-  """Batches by their number, as grain asks for them."""
+  """What batches are made of, by their number, as grain asks for it."""
 
   source: 'Source'
   rows: Sequence[np.ndarray]
@@ -65,12 +70,15 @@ class _Batches:
   def __len__(self) -> int:
     return len(self.rows)
 
-  def __getitem__(self, number: int) -> dict[str, np.ndarray]:
-    return self.source.read(self.rows[number])
+  def __getitem__(self, number: int) -> list[bytes]:
+    return self.source.fetch(self.rows[number])
 
 
 class Source:
-  """Clips' features in files, for a program to call while it runs.
+  """Clips' features in a file, for a program to call while it runs.
+
+  A record is a clip: the values of each modality, float32, one after another,
+  and of each fold where they are fold-wise.
 
   Attributes:
     num_unforeseen: batches that were read when they were asked for, since
@@ -79,24 +87,33 @@ class Source:
 
   def __init__(
     self,
-    records: array_record.ArrayRecordDataSource,
-    order: np.ndarray,
+    path: pathlib.Path,
+    num_clips: int,
     features: Mapping[str, corpora.Features],
-    max_length: Mapping[str, int],
   ):
     """Opens the features of a corpus.
 
     Args:
-      records: as `builder.records` gives them.
-      order: (N,) int, the record of each clip.
-      features: without their values.
-      max_length: of each modality that is a sequence.
+      path: of the file that `load` wrote.
+      num_clips: N.
+      features: as `load` gives them.
     """
-    names = [f'features/{modality}' for modality in features]
-    self._records = builder.Values(records, names)
-    self._order = order
+    self._records = array_record_data_source.ArrayRecordDataSource(str(path))
+    self._num_clips = num_clips
     self._features = dict(features)
-    self._max_length = dict(max_length)
+    self._shapes, self._rows, self._offsets = {}, {}, {}
+    offset = np.zeros(num_clips, np.int64)
+    for modality, feature in features.items():
+      width = feature.values.shape[1]
+      rows = np.zeros(num_clips, np.int64)
+      # Those of a fold: they are as many in each.
+      rows[feature.clip] = 1 if feature.length is None else feature.length
+      self._rows[modality] = rows
+      self._offsets[modality] = offset
+      offset = offset + 4 * width * feature.num_folds * rows
+      self._shapes[modality] = (width,)
+      if feature.length is not None:
+        self._shapes[modality] = (int(feature.length.max(initial=1)), width)
     self._lock = threading.Lock()
     self._starts: dict[bytes, Sequence[np.ndarray]] = {}
     self._readers: dict[bytes, list[_Reader]] = {}
@@ -112,10 +129,8 @@ class Source:
       (B, D) float32, or (B, T, D) for sequences; zeros where there is nothing.
     """
     shapes = {
-      modality: jax.ShapeDtypeStruct(
-        (*rows.shape, *self._shape(modality)), np.float32
-      )
-      for modality in self._features
+      modality: jax.ShapeDtypeStruct((*rows.shape, *shape), np.float32)
+      for modality, shape in self._shapes.items()
     }
     return jax.pure_callback(
       self._serve, shapes, rows, vmap_method='expand_dims'
@@ -134,59 +149,104 @@ class Source:
       for reader in readers:
         reader.batches.close()
 
-  def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Reads a batch.
+  def fetch(self, rows: np.ndarray) -> list[bytes]:
+    """Reads the records of (B,) rows of `step.Data`."""
+    return [self._records[clip] for clip in (rows % self._num_clips).tolist()]
+
+  def values(self, record: bytes, clip: int, modality: str) -> np.ndarray:
+    """What a clip's record holds of a modality: (folds, rows, D) float32."""
+    width = self._shapes[modality][-1]
+    folds, rows = self._features[modality].num_folds, self._rows[modality][clip]
+    return np.frombuffer(
+      record, np.float32, folds * rows * width, self._offsets[modality][clip]
+    ).reshape(folds, rows, width)
+
+  def statistics(
+    self, parts: Mapping[int, members.Parts]
+  ) -> members.Statistics:
+    """Mean and 1/(deviation + 1e-6) over the training clips of each fold.
 
     Args:
-      rows: (B,) int.
-
-    Returns:
-      As a call does.
+      parts: the clips of each fold, from fold 0 on.
     """
-    fold, clip = np.divmod(rows, len(self._order))
-    clips, where = np.unique(clip, return_inverse=True)
-    found = self._records.read(self._order[clips].tolist())
-    batch = {}
-    for modality, feature in self._features.items():
-      values = np.zeros((len(rows), *self._shape(modality)), np.float32)
-      room = values.reshape(len(rows), -1, values.shape[-1])
-      for at, index in enumerate(where.tolist()):
-        own = found[index][f'features/{modality}']
-        if feature.fold is not None:
-          size = len(own) // feature.num_folds
-          own = own[fold[at] * size : (fold[at] + 1) * size]
-        room[at, : len(own)] = own
-      batch[modality] = values
-    return batch
+    folds = sorted(parts)
+    train = np.stack([parts[fold].train for fold in folds])
+    sums, origin = {}, {}
+    for modality, (*_, width) in self._shapes.items():
+      sums[modality] = np.zeros((len(folds), 2, width))
+    for clip, record in enumerate(_read_ahead(self._records)):
+      chosen = train[:, clip]
+      for modality, total in sums.items():
+        values = self.values(record, clip, modality).astype(np.float64)
+        if values.size:
+          # Less the first row of all, so that squares are not large.
+          values = values - origin.setdefault(modality, values[0, 0])
+          own = np.stack([values.sum(axis=1), (values**2).sum(axis=1)], axis=1)
+          # The same for each fold, or the fold's own.
+          total[chosen] += np.broadcast_to(own, total.shape)[chosen]
+    result: dict[int, dict] = {fold: {} for fold in folds}
+    for modality, total in sums.items():
+      count = (train * self._rows[modality]).sum(axis=1)
+      for fold, size, (first, second) in zip(folds, count, total, strict=True):
+        mean = first / max(size, 1)
+        deviation = np.sqrt(np.maximum(second / max(size, 1) - mean**2, 0))
+        if size:
+          mean = mean + origin[modality]
+        result[fold][modality] = (
+          mean.astype(np.float32),
+          (1 / (deviation + 1e-6)).astype(np.float32),
+        )
+    return result
 
-  def _shape(self, modality: str) -> tuple[int, ...]:
-    width = self._features[modality].values.shape[1]
-    if modality in self._max_length:
-      return self._max_length[modality], width
-    return (width,)
+  def _fill(
+    self,
+    batch: np.ndarray,
+    modality: str,
+    rows: np.ndarray,
+    records: Sequence[bytes],
+  ) -> None:
+    """Writes one modality of (B,) rows into (B, D) or (B, T, D)."""
+    batch = batch.reshape(len(rows), -1, batch.shape[-1])
+    is_fold_wise = self._features[modality].fold is not None
+    for at, (row, record) in enumerate(
+      zip(rows.tolist(), records, strict=True)
+    ):
+      fold, clip = divmod(int(rows[at]), self._num_clips)
+      own = self.values(record, clip, modality)[fold if is_fold_wise else 0]
+      batch[at, : len(own)] = own
+      batch[at, len(own) :] = 0
 
   def _serve(self, rows: jax.Array) -> dict[str, np.ndarray]:
     """Batches of one member or, stacked, of several in lockstep."""
     rows = np.asarray(rows)
     # Seeds have the validation clips in common; settings, all batches.
-    wanted, which = np.unique(
-      rows.reshape(-1, rows.shape[-1]), axis=0, return_inverse=True
+    wanted, first, which = np.unique(
+      rows.reshape(-1, rows.shape[-1]),
+      axis=0,
+      return_index=True,
+      return_inverse=True,
     )
-    batches = [self._next(own) for own in wanted]
-    if len(batches) == 1:
-      return {
-        modality: np.broadcast_to(values, (*rows.shape, *values.shape[1:]))
-        for modality, values in batches[0].items()
-      }
+    which = which.ravel()
+    # Not an array each: the allocator would keep the memory of many.
+    batches = {
+      modality: np.empty((len(which), rows.shape[-1], *shape), np.float32)
+      for modality, shape in self._shapes.items()
+    }
+    for own, lane in zip(wanted, first.tolist(), strict=True):
+      found = self._next(own)
+      for modality, batch in batches.items():
+        self._fill(batch[lane], modality, own, found)
+    for batch in batches.values():
+      for lane, index in enumerate(first[which].tolist()):
+        if lane != index:
+          batch[lane] = batch[index]
     return {
-      modality: np.stack(
-        [batches[index][modality] for index in which.ravel()]
-      ).reshape(*rows.shape, *self._shape(modality))
-      for modality in self._features
+      modality: batch.reshape(*rows.shape, *self._shapes[modality])
+      for modality, batch in batches.items()
     }
 
-  def _next(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """A batch that was read ahead, if it was expected."""
+  def _next(self, rows: np.ndarray) -> list[bytes]:
+    """The records of a batch, read ahead if it was expected."""
     key = rows.tobytes()
     with self._lock:
       waiting = self._readers.get(key)
@@ -195,30 +255,30 @@ class Source:
       self.num_unforeseen += reader is None and start is None
     if reader is None:
       if start is None:
-        return self.read(rows)
+        return self.fetch(rows)
       reader = _Reader(start, 0, _read_ahead(_Batches(self, start)))
-    batch = next(reader.batches)
+    found = next(reader.batches)
     reader.at += 1
     if (key := reader.key()) is None:
       reader.batches.close()
     else:
       with self._lock:
         self._readers.setdefault(key, []).append(reader)
-    return batch
+    return found
 
 
 def load(
-  corpus: corpora.Corpus, data_dir: str
-) -> tuple[builder.Dataset, array_record.ArrayRecordDataSource]:
-  """Prepares a corpus as `builder.load` does, but leaves its features there.
+  corpus: corpora.Corpus, data_dir: str | os.PathLike
+) -> tuple[builder.Dataset, pathlib.Path]:
+  """Prepares a corpus as `builder.load` does, but leaves its features on disk.
 
   Args:
-    corpus: as for `builder.load`.
-    data_dir: likewise.
+    corpus: as for `builder.load`; its values may be mapped files.
+    data_dir: where the features go.
 
   Returns:
-    The dataset, whose features have no values but a row of zeros, and the
-    records, with the values.
+    The dataset, whose features have a row of zeros for values, and the file
+    that has them.
 
   Raises:
     InputError: grain is not installed.
@@ -226,18 +286,27 @@ def load(
   _grain()
   order = np.argsort(corpus.ids)
   rank = np.argsort(order)
-  features = {}
+  features, pieces = {}, []
   for modality in sorted(corpus.features, key=corpora.modality_order):
     feature = corpus.features[modality]
     clip = rank[feature.clip].astype(np.int32)
     fold = np.zeros_like(clip) if feature.fold is None else feature.fold
     entry = np.lexsort((fold, clip))
+    length = np.ones_like(entry) if feature.length is None else feature.length
+    start = np.cumsum(length) - length
+    pieces.append((feature.values, clip[entry], start[entry], length[entry]))
     features[modality] = corpora.Features(
       clip=clip[entry],
       values=np.zeros((1, feature.values.shape[1]), np.float32),
       length=None if feature.length is None else feature.length[entry],
       fold=None if feature.fold is None else fold[entry],
     )
+  key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(features)}'
+  path = pathlib.Path(data_dir) / f'{key}.array_record'
+  if not path.exists():
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(path) as temporary:
+      _write(temporary, len(order), pieces)
   votes = corpus.vote_counts(corpora.full_condition(corpus.conditions))
   dataset = builder.Dataset(
     ids=corpus.ids[order],
@@ -249,67 +318,34 @@ def load(
     features=features,
     info=corpus.info,
   )
-  return dataset, builder.records(corpus, data_dir)
+  return dataset, path
 
 
-def scan(
-  records: array_record.ArrayRecordDataSource,
-  dataset: builder.Dataset,
-  parts: Mapping[int, members.Parts],
-) -> tuple[np.ndarray, members.Statistics]:
-  """Reads all records once: where clips are, and how features are spread.
+def _write(
+  path: pathlib.Path, num_clips: int, pieces: Sequence[tuple[np.ndarray, ...]]
+) -> None:
+  """Writes a record a clip.
 
   Args:
-    records: as `load` gives them.
-    dataset: likewise.
-    parts: the clips of each fold, from fold 0 on.
-
-  Returns:
-    (N,) int64, the record of each clip; and mean and 1/(deviation + 1e-6) over
-    the training clips of each fold, by modality.
+    path: the file.
+    num_clips: N.
+    pieces: by modality its values, and of each entry, in the order in which
+      they are written, the clip, the first row and the number of rows.
   """
-  row_of = {clip.encode(): row for row, clip in enumerate(dataset.ids.tolist())}
-  order = np.zeros(len(row_of), np.int64)
-  train = np.stack([parts[fold].train for fold in sorted(parts)])
-  sums = {
-    modality: np.zeros((2, len(train), feature.values.shape[1]))
-    for modality, feature in dataset.features.items()
-  }
-  count = {modality: np.zeros(len(train)) for modality in dataset.features}
-  # Of the first clip: so that the squares of the rest are not large.
-  origin: dict[str, np.ndarray] = {}
-  names = ['id', *(f'features/{modality}' for modality in dataset.features)]
-  wanted = builder.Values(records, names)
-  for number, record in enumerate(_read_ahead(wanted)):
-    row = row_of[bytes(record['id'])]
-    order[row] = number
-    for modality, feature in dataset.features.items():
-      values = record[f'features/{modality}'].astype(np.float64)
-      if not len(values):
-        continue
-      values = values - origin.setdefault(modality, values[0])
-      chosen = train[:, row]
-      # The same for each fold, or the fold's own.
-      copies = 1 if feature.fold is None else feature.num_folds
-      values = values.reshape(copies, -1, values.shape[1])
-      total = np.stack([values.sum(axis=1), (values**2).sum(axis=1)])
-      shape = (2, len(train), values.shape[2])
-      sums[modality][:, chosen] += np.broadcast_to(total, shape)[:, chosen]
-      count[modality][chosen] += values.shape[1]
-  statistics: dict[int, dict] = {fold: {} for fold in parts}
-  for modality, (first, second) in sums.items():
-    size = np.maximum(count[modality], 1)[:, None]
-    mean, square = first / size, second / size
-    scale = 1 / (np.sqrt(np.maximum(square - mean**2, 0)) + 1e-6)
-    mean = np.where(
-      count[modality][:, None], mean + origin.get(modality, 0.0), 0.0
-    )
-    for index, fold in enumerate(sorted(parts)):
-      statistics[fold][modality] = (
-        mean[index].astype(np.float32),
-        scale[index].astype(np.float32),
-      )
-  return order, statistics
+  firsts = [
+    np.searchsorted(clip, np.arange(num_clips + 1)) for _, clip, _, _ in pieces
+  ]
+  writer = array_record_module.ArrayRecordWriter(
+    str(path), 'group_size:1,uncompressed'
+  )
+  for number in range(num_clips):
+    record = [
+      values[start[entry] : start[entry] + length[entry]].tobytes()
+      for (values, _, start, length), first in zip(pieces, firsts, strict=True)
+      for entry in range(first[number], first[number + 1])
+    ]
+    writer.write(b''.join(record))
+  writer.close()
 
 
 def sequences(

@@ -24,7 +24,7 @@ import numpy as np
 
 from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
-from empathy.training import loop, metrics, parallel
+from empathy.training import loop, metrics, parallel, stream
 
 _STEPS, _WIDTH = 32, 512
 _EPOCHS = 3
@@ -105,7 +105,8 @@ def train(corpus: pathlib.Path, data: str, workdir: pathlib.Path) -> dict:
   parallel.use_cpu_cores()
   if not workdir.exists():  # What it takes to prepare is another matter.
     used = corpora.with_features(corpora.read(corpus), ['audio'], mapped=True)
-    builder.records(used, workdir / 'tfds')
+    prepare = stream.load if data == 'stream' else builder.load
+    prepare(used, workdir / 'tfds')
     os.execv(sys.executable, [sys.executable, *sys.argv])
   before, most, ends = _anonymous_bytes(), [0], []
   is_over = threading.Event()
