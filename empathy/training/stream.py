@@ -208,9 +208,7 @@ class Source:
     """Writes one modality of (B,) rows into (B, D) or (B, T, D)."""
     batch = batch.reshape(len(rows), -1, batch.shape[-1])
     is_fold_wise = self._features[modality].fold is not None
-    for at, (row, record) in enumerate(
-      zip(rows.tolist(), records, strict=True)
-    ):
+    for at, record in enumerate(records):
       fold, clip = divmod(int(rows[at]), self._num_clips)
       own = self.values(record, clip, modality)[fold if is_fold_wise else 0]
       batch[at, : len(own)] = own

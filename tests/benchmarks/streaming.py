@@ -29,7 +29,8 @@ from empathy.training import loop, metrics, parallel, stream
 _STEPS, _WIDTH = 32, 512
 _EPOCHS = 3
 _MEMBERS = 6
-_FEW, _MANY = 300, 16_000
+# Few are enough to fill every batch.
+_FEW, _MANY = 1_536, 8_192
 
 
 def make(folder: pathlib.Path, num_clips: int) -> None:
@@ -145,7 +146,7 @@ def main() -> None:
     corpus, data, workdir = args.train
     print(json.dumps(train(pathlib.Path(corpus), data, pathlib.Path(workdir))))
   else:
-    compare(2 * _FEW if args.small else _MANY)
+    compare(_FEW + 3 if args.small else _MANY)
 
 
 def compare(num_clips: int) -> None:
