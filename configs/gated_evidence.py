@@ -22,7 +22,6 @@ def get_config() -> ml_collections.ConfigDict:
     'dropout': (0.5,),
     'input_dropout': (0.2,),
     'modality_dropout': (0.0,),
-    'batch_norm': False,
   }
   config.targets = 'labels'  # Or 'votes'.
   config.weights = 'equal'  # Or 'votes': by their number.
@@ -30,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.num_epochs = 40
   config.batch_size = 64
   config.peak_learning_rate = (2e-3,)
-  config.l2 = (0.05,)
+  config.l2 = (0.025,)
   config.auxiliary = 1.0  # Weight of the loss of each modality alone.
   config.keep = 'refit'  # The last epoch, of training and validation clips.
   config.parallel = 'members'

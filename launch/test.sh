@@ -16,4 +16,5 @@ source launch/install.sh
 install_into_venv '.[test]'
 run "$python" -m ruff check .
 run "$python" -m ruff format --check .
-run "$python" -m pytest -q --durations=10 tests "$@"
+# A process for each core; the tests of a file share what they prepare.
+run "$python" -m pytest -q -n auto --dist loadfile --durations=10 tests "$@"

@@ -99,7 +99,8 @@ def test_test_dry_run():
   assert _commands(result.stdout) == [
     '.venv/bin/python -m ruff check .',
     '.venv/bin/python -m ruff format --check .',
-    '.venv/bin/python -m pytest -q --durations=10 tests -k alpha',
+    '.venv/bin/python -m pytest -q -n auto --dist loadfile --durations=10 '
+    'tests -k alpha',
   ]
 
 

@@ -2,10 +2,17 @@
 
 If modalities are independent given the class, log p(class | all) is the log
 prior plus each modality's log-likelihood ratios: evidence adds up, where a mean
-of it would be no more certain than its parts. Heads that are fitted to few
-clips claim more than they know, some more than others, and no weight that is
-fitted to the same clips can tell. So what each modality counts for is fitted to
-the validation clips, modality by modality, before the evidence is added.
+of it would be no more certain than its parts. They are not independent: what
+they say together, that they agree or that one comments on the other, is in none
+of them. A model of all of them side by side can learn that, and has more to be
+wrong about. The two are wrong about different clips, so the fusion is half of
+each, in log-odds: the logarithmic opinion pool of two experts (Genest and Zidek
+1986, doi:10.1214/ss/1177013825).
+
+Heads that are fitted to few clips claim more than they know, some more than
+others, and no weight that is fitted to the same clips can tell. So what each
+counts for is fitted to the validation clips, one by one, before the evidence is
+added.
 """
 
 from collections.abc import Mapping
@@ -28,10 +35,18 @@ _LEAST_SCALE, _MOST_SCALE = 0.01, 10.0
 class GatedEvidence(nn.Module):
   """The log prior plus the evidence of the modalities, each calibrated.
 
-  logits = b + sum over m of g_m e_m(x_m), where e_m is an MLP and g_m, the
-  modality's gate, is the inverse of its temperature (Guo et al. 2017, arXiv
-  1706.04599): one number, fitted by `calibrate`, 1 until then. A modality
-  alone says b + g_m e_m(x_m), so one module answers for every subset.
+  One modality m says b + g_m e_m(x_m), where e_m is an MLP and g_m, its gate,
+  is the inverse of its temperature (Guo et al. 2017, arXiv 1706.04599): one
+  number, fitted by `calibrate`, 1 until then. Of two or more,
+
+    logits = b + (sum over m of g_m e_m(x_m) + g_j j(x)) / 2
+
+  where the joint head j, an MLP too, sees those that are there side by side,
+  and zeros for the others. So one module answers for every subset. While it
+  trains, nothing is added: `logits` are what the joint head says (of one
+  modality what that one says, and learns from the auxiliary loss alone), and
+  `alone` what each modality does. Every head is fitted to the targets by
+  itself, as it would be if it were the only one.
 
   Attributes:
     num_classes: C.
@@ -39,9 +54,8 @@ class GatedEvidence(nn.Module):
     hidden: widths of each head's blocks; none makes the heads linear.
     dropout: probability of dropping a hidden unit.
     input_dropout: probability of dropping a feature.
-    modality_dropout: probability of dropping a modality of a clip in training;
-      a clip that would lose all of them keeps all.
-    batch_norm: whether the heads' blocks normalise by the batch.
+    modality_dropout: probability that in training the joint head is not shown
+      a modality of a clip; if that would be all of them, it is shown all.
     axis_name: the devices that share the batch, if they do.
   """
 
@@ -51,30 +65,35 @@ class GatedEvidence(nn.Module):
   dropout: float = 0.5
   input_dropout: float = 0.2
   modality_dropout: float = 0.0
-  batch_norm: bool = False
   axis_name: str | None = None
 
   def setup(self):
-    """Makes a head and a gate for each modality."""
+    """Makes a head and a gate for each modality, and for all of them."""
     self.prior = self.param('prior', nn.initializers.zeros, (self.num_classes,))
     self.head = {
-      m: heads.MLP(
+      part: heads.MLP(
         self.num_classes,
         self.hidden,
         self.dropout,
         self.axis_name,
-        self.batch_norm,
+        batch_norm=False,
       )
-      for m in self.modalities
+      for part in self._parts
     }
     self.gate = {
-      m: self.variable('batch_stats', f'gate_{m}', jnp.ones, ())
-      for m in self.modalities
+      part: self.variable('batch_stats', f'gate_{part}', jnp.ones, ())
+      for part in self._parts
     }
     self.thin = layers.Dropout(self.input_dropout, axis_name=self.axis_name)
     self.kept = layers.Dropout(
       self.modality_dropout, rescale=False, axis_name=self.axis_name
     )
+
+  @property
+  def _parts(self) -> tuple[str, ...]:
+    """The heads' names; of one modality there is nothing to join."""
+    several = len(self.modalities) >= 2
+    return (*self.modalities, *(('joint',) if several else ()))
 
   def __call__(
     self,
@@ -83,36 +102,64 @@ class GatedEvidence(nn.Module):
     rows: Array,
     train: bool,
   ) -> Output:
-    """Fuses; while training, gates are 1 and `alone` knows no dropout of m."""
+    """Fuses, or, while training, lets each head speak for itself.
+
+    Returns:
+      The output; `alone` has the joint head, if there is one, last.
+    """
     mask = jnp.stack([present[m] for m in self.modalities], -1)
-    evidence = jnp.stack(
-      [
-        self.head[m](self.thin(features[m], train), rows & present[m], train)
-        for m in self.modalities
-      ],
-      axis=1,
-    )
+    evidence = [
+      self.head[m](self.thin(features[m], train), rows & present[m], train)
+      for m in self.modalities
+    ]
+    together = mask.sum(axis=1, keepdims=True) >= 2
+    if 'joint' in self._parts:
+      joined = self._side_by_side(features, mask, train)
+      heard = rows & together[:, 0]
+      evidence.append(self.head['joint'](joined, heard, train))
+    evidence = jnp.stack(evidence, axis=1)
     gates = mask.astype(evidence.dtype)
+    if not train:
+      scales = jnp.stack([self.gate[part].value for part in self._parts])
+      evidence *= scales[:, None]
+      gates *= jnp.where(together, 0.5, 1.0) * scales[: len(self.modalities)]
     alone = self.prior + evidence
+    own = evidence[:, : len(self.modalities)]
+    total = jnp.einsum('bm,bmc->bc', mask.astype(own.dtype), own)
+    joint = evidence[:, -1]
     if train:
-      kept = self.kept(gates, train)
-      gates = jnp.where(kept.any(axis=1, keepdims=True), kept, gates)
-    else:
-      gates *= jnp.stack([self.gate[m].value for m in self.modalities])
-      alone = self.prior + gates[..., None] * evidence
-    logits = self.prior + jnp.einsum('bm,bmc->bc', gates, evidence)
+      silent = lax.stop_gradient(self.prior + total)
+      return Output(
+        jnp.where(together, self.prior + joint, silent), gates, alone=alone
+      )
+    logits = self.prior + jnp.where(together, (total + joint) / 2, total)
     return Output(logits, gates, alone=alone)
 
+  def _side_by_side(
+    self, features: Mapping[str, Array], mask: Array, train: bool
+  ) -> Array:
+    """What the joint head sees; a modality that it is not shown is zero."""
+    shown = self.kept(mask.astype(jnp.float32), train)
+    shown = jnp.where(shown.any(axis=1, keepdims=True), shown, mask)
+    joined = [
+      shown[:, index : index + 1] * features[modality]
+      for index, modality in enumerate(self.modalities)
+    ]
+    return self.thin(jnp.concatenate(joined, axis=-1), train)
+
   def calibrate(self, alone: Array, rows: Array, targets: Array) -> None:
-    """Fits the gates, so that each modality alone is as sure as it is right.
+    """Fits the gates, so that each head alone is as sure as it is right.
 
     Args:
-      alone: (B, M, C), what the modalities say alone.
-      rows: (B, M) bool, the clips that count for each.
-      targets: (B, C), distributions over the classes.
+      alone: (B, P, C), what the heads say alone.
+      rows: (B, M) bool, the clips that count for each modality; the joint head
+        is judged by those with two or more.
+      targets: (B, C), distributions over the classes; the labels.
     """
-    for index, modality in enumerate(self.modalities):
-      self.gate[modality].value *= inverse_temperature(
+    together = rows.sum(axis=1, keepdims=True) >= 2
+    rows = jnp.concatenate([rows, together], axis=1)
+    for index, part in enumerate(self._parts):
+      self.gate[part].value *= inverse_temperature(
         self.prior,
         alone[:, index] - self.prior,
         targets,

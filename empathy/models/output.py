@@ -14,8 +14,8 @@ class Output(NamedTuple):
     logits: (B, C).
     gates: (B, M), not negative, how far each modality is let through; or None.
     attention: (B, M), a distribution over the modalities present; or None.
-    alone: (B, M, C), logits of what each modality says alone, which the
-      auxiliary loss and the calibration need; or None.
+    alone: (B, P, C), logits of what each part says alone, first the M
+      modalities, which the auxiliary loss and the calibration need; or None.
   """
 
   logits: Array

@@ -591,7 +591,8 @@ def _validate(
       {'params': state.params, 'batch_stats': state.batch_stats},
       run(state.batch_stats).alone,
       real[:, None] & there & member.view,
-      targets,
+      # As sure as it is right, also where votes are what is learned.
+      jax.nn.one_hot(data.labels[rows], targets.shape[1]),
       method='calibrate',
       mutable=['batch_stats'],
     )

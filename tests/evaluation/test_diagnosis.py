@@ -459,7 +459,7 @@ def test_the_section_shows_what_the_study_holds(study):
     f'{100 * told.estimate:.1f} %' in sentence and 'tenth' in sentence
     for sentence in section.details
   )
-  forest, curves, detectors, ranking = section.shows
+  forest, curves, detectors, ranking, selective = section.shows
   assert len(detectors.rows) == len(ranking.rows)
   assert len(curves.panels) == 2
   for figure in (forest, curves):
@@ -469,6 +469,18 @@ def test_the_section_shows_what_the_study_holds(study):
         xml.etree.ElementTree.fromstring(svg)
         assert not re.search(r'\bnan\b|inf\b', svg)
   assert any('share votes' in sentence for sentence in section.limits)
+  risk = study.statistics['diagnosis.selective_10.risk'].estimate
+  coverage = study.statistics['diagnosis.selective_10.coverage'].estimate
+  assert [row[0].text for row in selective.rows] == ['5', '10', '20']
+  row = [cell.text for cell in selective.rows[1]]
+  assert row[1] == f'{100 * risk:.1f}'
+  assert row[3] == f'{100 * coverage:.1f}'
+  assert row[5] == f'{round(150 * coverage)}'
+  assert any(
+    f'{row[3]} %' in sentence and f'{row[1]} %' in sentence
+    for sentence in section.details
+    if 'threshold' in sentence
+  )
 
 
 def test_a_study_without_the_question_says_why(study):

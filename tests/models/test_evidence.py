@@ -36,26 +36,40 @@ def _predict(network, variables, features, shown, train=False):
   )
 
 
-def test_evidence_is_the_calibrated_sum():
+def _head(params, x):
+  params = jax.tree.map(np.float64, params)
+  hidden = x @ params['Dense_0']['kernel'] + params['Dense_0']['bias']
+  last = params['Dense_1']
+  return np.maximum(hidden, 0) @ last['kernel'] + last['bias']
+
+
+def test_evidence_is_half_the_calibrated_sum_and_half_the_joint_head():
   network, variables, features = _network()
   prior = np.array([0.2, -0.1, 0.4])
   params = variables['params']['fusion'] | {'prior': jnp.float32(prior)}
-  gates = {'gate_text': jnp.float32(0.5), 'gate_audio': jnp.float32(2.0)}
-  variables = {'params': {'fusion': params}, 'batch_stats': {'fusion': gates}}
-  expected = prior.copy()
-  for m, gate in (('text', 0.5), ('audio', 2.0)):
-    head = jax.tree.map(np.float64, params[f'head_{m}'])
-    hidden = features[m] @ head['Dense_0']['kernel'] + head['Dense_0']['bias']
-    own = gate * (
-      np.maximum(hidden, 0) @ head['Dense_1']['kernel']
-      + head['Dense_1']['bias']
-    )
+  gates = {'text': 0.5, 'audio': 2.0, 'joint': 0.25}
+  variables = {
+    'params': {'fusion': params},
+    'batch_stats': {
+      'fusion': {f'gate_{m}': jnp.float32(g) for m, g in gates.items()}
+    },
+  }
+  total = 0
+  for m in MODALITIES:
+    own = gates[m] * _head(params[f'head_{m}'], features[m])
     alone = _predict(network, variables, features, {m})
     np.testing.assert_allclose(alone.logits, prior + own, rtol=1e-4, atol=1e-5)
-    expected = expected + own
+    assert set(np.asarray(alone.gates).flat) == {0.0, gates[m]}
+    total = total + own
+  side_by_side = np.concatenate([features[m] for m in MODALITIES], axis=1)
+  joint = gates['joint'] * _head(params['head_joint'], side_by_side)
   output = _predict(network, variables, features, set(MODALITIES))
+  expected = prior + (total + joint) / 2
   np.testing.assert_allclose(output.logits, expected, rtol=1e-4, atol=1e-5)
-  np.testing.assert_array_equal(output.gates, [[0.5, 2.0]] * 10)
+  np.testing.assert_array_equal(output.gates, [[0.25, 1.0]] * 10)
+  np.testing.assert_allclose(
+    output.alone[:, -1], prior + joint, rtol=1e-4, atol=1e-5
+  )
   nothing = _predict(network, variables, features, set())
   np.testing.assert_allclose(nothing.logits, [prior] * 10, rtol=1e-6)
 
@@ -98,37 +112,85 @@ def test_temperature_stays_within_bounds():
   assert np.isfinite(fit(prior, logits * 1e3, right, rows))
 
 
-def test_calibration_mends_an_exaggerating_head():
+def test_calibration_mends_exaggerating_heads():
   network, variables, features = _network()
   output = _predict(network, variables, features, set(MODALITIES))
-  louder = np.array(output.alone) * np.array([1.0, 30.0])[:, None]
+  louder = np.array(output.alone) * np.array([1.0, 30.0, 30.0])[:, None]
   targets = np.asarray(special.softmax(output.alone[:, 0], axis=1))
-  _, updates = network.apply(
-    variables,
-    louder,
-    np.ones((10, 2), bool),
-    targets,
-    method='calibrate',
-    mutable=['batch_stats'],
-  )
-  gates = updates['batch_stats']['fusion']
-  assert gates['gate_text'] == pytest.approx(1, abs=0.02)
-  assert gates['gate_audio'] < 0.5
+
+  def gates(rows):
+    _, updates = network.apply(
+      variables,
+      louder,
+      rows,
+      targets,
+      method='calibrate',
+      mutable=['batch_stats'],
+    )
+    return updates['batch_stats']['fusion']
+
+  both = gates(np.ones((10, 2), bool))
+  assert both['gate_text'] == pytest.approx(1, abs=0.02)
+  assert both['gate_audio'] < 0.5
+  assert both['gate_joint'] < 0.5
+  # Nobody has heard the two together.
+  one = gates(np.ones((10, 2), bool) & [True, False])
+  assert one['gate_text'] == both['gate_text']
+  assert one['gate_audio'] == one['gate_joint'] == 1
 
 
-def test_while_training_gates_are_one_and_some_modality_is_left():
+def test_while_training_every_head_learns_by_itself():
+  network, variables, features = _network(dropout=0.0, input_dropout=0.0)
+  output = _predict(network, variables, features, set(MODALITIES), True)
+  np.testing.assert_array_equal(output.logits, output.alone[:, -1])
+
+  def gradients(shown):
+    def loss(variables):
+      out = _predict(network, variables, features, shown, True)
+      return jnp.sum(out.logits**2)
+
+    return jax.grad(loss)(variables)['params']['fusion']
+
+  for shown, learns in ((set(MODALITIES), {'head_joint'}), ({'text'}, set())):
+    found = gradients(shown)
+    for head in ('head_text', 'head_audio', 'head_joint'):
+      some = any(np.any(x) for x in jax.tree.leaves(found[head]))
+      assert some == (head in learns), (shown, head)
+  only = _predict(network, variables, features, {'text'}, True)
+  np.testing.assert_allclose(only.logits, only.alone[:, 0], rtol=1e-6)
+
+
+def test_the_joint_head_is_shown_some_modality():
   network, variables, features = _network(
     modality_dropout=0.9, dropout=0.0, input_dropout=0.0
   )
-  gates = {'gate_text': jnp.float32(0.5), 'gate_audio': jnp.float32(0.5)}
-  variables = variables | {'batch_stats': {'fusion': gates}}
-  output = _predict(network, variables, features, set(MODALITIES), True)
-  kept = np.asarray(output.gates)
-  assert set(np.unique(kept)) <= {0.0, 1.0}
-  assert (kept.sum(axis=1) >= 1).all()
-  only = _predict(network, variables, features, {'audio'}, True)
-  np.testing.assert_array_equal(only.gates, [[0.0, 1.0]] * 10)
+  kept = _predict(network, variables, features, set(MODALITIES), True)
+  head = variables['params']['fusion']['head_joint']
+  seen = set()
+  for row, logits in enumerate(np.asarray(kept.logits)):
+    for shown in ((1, 1), (1, 0), (0, 1), (0, 0)):
+      x = [s * features[m][row] for s, m in zip(shown, MODALITIES, strict=True)]
+      if np.allclose(logits, _head(head, np.concatenate(x)), atol=1e-5):
+        seen.add(shown)
+        break
+    else:
+      pytest.fail(f'row {row} is shown something else')
+  assert len(seen) >= 2
+  assert (0, 0) not in seen
   # What a modality says alone is taught whether or not it was dropped.
+  whole = _predict(network, variables, features, set(MODALITIES), False)
   np.testing.assert_allclose(
-    only.logits, only.alone[:, 1], rtol=1e-5, atol=1e-6
+    kept.alone[:, :2], whole.alone[:, :2], rtol=1e-5, atol=1e-6
   )
+
+
+def test_of_one_modality_there_is_no_joint_head():
+  network = fusion.build('gated_evidence', 3, ('text',), hidden=(6,))
+  rows = np.ones(10, bool)
+  features = {'text': np.ones((10, 4), 'f4')}
+  inputs = features, {}, {'text': rows}, rows
+  variables = network.init(jax.random.key(0), *inputs, False)
+  assert set(variables['params']['fusion']) == {'head_text', 'prior'}
+  output = network.apply(variables, *inputs, False)
+  assert output.alone.shape == (10, 1, 3)
+  np.testing.assert_array_equal(output.logits, output.alone[:, 0])

@@ -165,7 +165,13 @@ def test_every_parameter_receives_gradient(name, size):
       rngs={'dropout': jax.random.key(7)},
       mutable=['batch_stats'],
     )
-    return losses.cross_entropy(output.logits, targets, rows) / 32
+    loss = losses.cross_entropy(output.logits, targets, rows) / 32
+    if output.alone is not None:  # As the auxiliary loss has it.
+      loss += sum(
+        losses.cross_entropy(output.alone[:, i], targets, rows & present[m])
+        for i, m in enumerate(MODALITIES)
+      )
+    return loss
 
   gradients = jax.grad(loss)(variables['params'])
   before_norm = set(_biases_before_norm(variables['params']))
@@ -174,8 +180,10 @@ def test_every_parameter_receives_gradient(name, size):
     where = jax.tree_util.keystr(path)
     assert np.isfinite(gradient).all(), where
     absent = any(m in where for m in MODALITIES if m not in view)
-    unused_attention = size == 1 and ('attend' in where or 'query' in where)
-    if absent or unused_attention:
+    unused = size == 1 and any(
+      part in where for part in ('attend', 'query', 'joint')
+    )
+    if absent or unused:
       np.testing.assert_allclose(gradient, 0, atol=1e-7, err_msg=where)
     elif where not in before_norm:
       assert np.abs(gradient).max() > 1e-6, where

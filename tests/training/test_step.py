@@ -334,6 +334,20 @@ def test_a_second_training_keeps_the_calibration_and_its_last_epoch(refit):
   assert all(bool(values['finite']) for values in metrics)
 
 
+def test_calibration_is_to_labels_whatever_the_targets(setting, refit):
+  program, member, states, metrics = refit
+  data = setting.device_data()
+  rows = np.asarray(member.val_rows)[: int(member.num_val)]
+  even = data._replace(targets=data.targets.at[rows].set(0.5))
+  state, values = step.train_epoch(
+    program, even, jnp.int32(0), member, states[0]
+  )
+  for name, value in state.batch_stats['fusion'].items():
+    fitted = states[1].batch_stats['fusion'][name]
+    np.testing.assert_allclose(value, fitted, rtol=1e-4)
+  assert abs(values['val/loss'] - metrics[0]['val/loss']) > 1e-4
+
+
 def test_what_modalities_say_alone_is_taught(setting, refit):
   program, member, states, _ = refit
   data = setting.device_data()

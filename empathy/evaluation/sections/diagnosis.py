@@ -24,6 +24,8 @@ _CURVES = {
 # Half of the clips is more than anybody looks at.
 _MOST_REVIEWED = 0.5
 _EVERY = 0.1
+# The wanted rate of errors that the text tells of, in percent.
+_WANTED = 10
 _HIT = 'ranks a clip that the full view labels wrongly above one that it labels'
 
 
@@ -49,6 +51,7 @@ def section(study: Study) -> parts.Section:
       *details,
       *_alone(study),
       *_uncontested(study),
+      *_selective(study),
       *parts.skip_notes(study, r'diagnosis\.[^.]*(\.auroc_minus_confidence)?'),
     ),
     primary=parts.primary_row(
@@ -59,6 +62,7 @@ def section(study: Study) -> parts.Section:
       *_curves(study),
       _auroc_table(study, rows),
       _ranking_table(study, rows),
+      *_selective_table(study),
     ),
     limits=_limits(study),
   )
@@ -166,6 +170,51 @@ def _uncontested(study: Study) -> tuple[str, ...]:
   return (
     'On clips that annotators do not contest, the chance that an error is '
     f'ranked above a right label is for {wording.listing(told)}.',
+  )
+
+
+def _selective(study: Study) -> tuple[str, ...]:
+  """What answering only where the full view is sure comes to."""
+  name = f'diagnosis.selective_{_WANTED}'
+  risk = study.statistics.get(f'{name}.risk')
+  coverage = study.statistics.get(f'{name}.coverage')
+  if risk is None or coverage is None:
+    return ()
+  return (
+    f'A threshold on confidence, chosen on other folds for {_WANTED} % errors, '
+    f'leaves {wording.share_with_interval(coverage)} of clips answered, with '
+    f'{wording.share_with_interval(risk)} errors among them.',
+  )
+
+
+def _selective_table(study: Study) -> tuple[parts.Table, ...]:
+  rows = study.tables.get('selective')
+  if not rows:
+    return ()
+
+  def name(figure):
+    return lambda r: f'diagnosis.selective_{round(100 * r["wanted"])}.{figure}'
+
+  return (
+    parts.table(
+      study,
+      'Selective prediction: the full view answers where its confidence '
+      'reaches a threshold that the other folds’ held-out clips chose for the '
+      'wanted error rate.',
+      rows,
+      [
+        parts.Column(
+          'errors wanted, %', lambda r: wording.hundredths(r['wanted'], 0)
+        ),
+        *parts.interval_columns(
+          study, 'risk', 'errors among answered, %', name('risk')
+        ),
+        *parts.interval_columns(
+          study, 'coverage', 'answered, %', name('coverage')
+        ),
+        parts.Column('clips', lambda r: wording.count(r['num_answered'])),
+      ],
+    ),
   )
 
 
