@@ -48,6 +48,7 @@ setuptools.setup(
   extras_require={
     'test': [
       'av>=15.0',
+      'grain>=0.2.12',
       'hypothesis>=6.100',
       'krippendorff>=0.8',
       'pandas>=2.2',
@@ -72,6 +73,7 @@ setuptools.setup(
       'transformers>=5.24',  # Prepares pictures without PyTorch.
     ],
     'baselines': ['scikit-learn>=1.5'],
+    'stream': ['grain>=0.2.12'],
     'opensmile': ['opensmile>=2.5'],  # Free for research, not for products.
     'cuda': ['jax[cuda13]>=0.10'],
     'tpu': ['jax[tpu]>=0.10'],

@@ -33,6 +33,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.auxiliary = 1.0  # Weight of the loss of each modality alone.
   config.keep = 'refit'  # The last epoch, of training and validation clips.
   config.parallel = 'members'
+  config.data = 'memory'  # Or 'stream': features stay on disk.
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   return config

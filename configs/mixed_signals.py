@@ -56,6 +56,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.auxiliary = 0.0
   config.keep = 'best'
   config.parallel = 'members'  # Or 'batch': devices share each batch.
+  config.data = 'memory'  # Or 'stream': features stay on disk.
   config.members_per_device = 128  # More train in chunks, one after another.
   config.checkpoint_seconds = 300.0  # Between checkpoints, at least.
   return config

@@ -88,6 +88,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.auxiliary = 0.0
   config.keep = 'best'
   config.parallel = 'members'
+  config.data = 'memory'
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   return config

@@ -52,6 +52,7 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
   config.auxiliary = 0.0
   config.keep = 'best'
   config.parallel = 'members'
+  config.data = 'memory'
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   config.update_from_flattened_dict(_VARIANTS[variant])

@@ -28,6 +28,8 @@ MODALITIES = ('text', 'audio', 'video')
 SPLITS = ('train', 'val', 'test')
 UNLABELLED = -1
 _MOST_VOTES = 2**31 - 1
+# Of features that are checked at a time.
+_ROWS_AT_ONCE = 65_536
 # Names of signals and statistics begin with these words or a view's.
 _RESERVED = ('any', 'full', 'unimodal', 'control')
 _NAMED_COLUMNS = ('id', 'group', 'label', 'split', 'fold')
@@ -254,12 +256,15 @@ def read(
   return with_features(corpus, features)
 
 
-def with_features(corpus: Corpus, features: Iterable[str]) -> Corpus:
+def with_features(
+  corpus: Corpus, features: Iterable[str], mapped: bool = False
+) -> Corpus:
   """Reads the features of a corpus that was read without them.
 
   Args:
     corpus: read from a folder.
     features: the modalities, whose features must be there.
+    mapped: leave values that are float32 in the file, and map it into memory.
 
   Returns:
     The corpus with these features.
@@ -276,7 +281,7 @@ def with_features(corpus: Corpus, features: Iterable[str]) -> Corpus:
         f'{", ".join(corpus.modalities)}'
       )
     found[modality] = _read_features(
-      corpus.path / 'features' / f'{modality}.npz', row_of
+      corpus.path / 'features' / f'{modality}.npz', row_of, mapped
     )
   return dataclasses.replace(corpus, features=found)
 
@@ -628,8 +633,10 @@ def _read_votes(
   )
 
 
-def _read_features(path: pathlib.Path, row_of: Mapping[str, int]) -> Features:
-  arrays = _load_npz(path)
+def _read_features(
+  path: pathlib.Path, row_of: Mapping[str, int], mapped: bool
+) -> Features:
+  arrays = _load_npz(path, mapped)
   faults = [
     f'{path}: array {name!r} is missing'
     for name in ('id', 'features')
@@ -689,15 +696,16 @@ def _read_features(path: pathlib.Path, row_of: Mapping[str, int]) -> Features:
   if fold is not None and not faults:
     faults += _fold_faults(path, ids, fold, length)
   with np.errstate(over='ignore'):
-    narrow = values.astype(np.float32)
+    narrow = values.astype(np.float32, copy=not mapped)
   owner = ids if length is None else np.repeat(ids, length)
-  finite = np.isfinite(narrow)
-  for row in np.flatnonzero(~finite.all(axis=1)):
-    column = int(np.argmin(finite[row]))
-    faults.append(
-      f"{path}: array 'features': row {row} (clip {str(owner[row])!r}), column "
-      f'{column} is {values[row, column]}; expected a finite float32'
-    )
+  for start in range(0, len(narrow), _ROWS_AT_ONCE):
+    finite = np.isfinite(narrow[start : start + _ROWS_AT_ONCE])
+    for row in np.flatnonzero(~finite.all(axis=1)):
+      column, row = int(np.argmin(finite[row])), int(start + row)
+      faults.append(
+        f"{path}: array 'features': row {row} (clip {str(owner[row])!r}), "
+        f'column {column} is {values[row, column]}; expected a finite float32'
+      )
   errors.raise_faults(faults)
   return Features(
     clip=np.array([row_of[clip] for clip in ids.tolist()], np.int32),
@@ -755,14 +763,15 @@ def _fold_faults(
   ]
 
 
-def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+def _load_npz(path: pathlib.Path, mapped: bool) -> dict[str, np.ndarray]:
   array = ''
   try:
     with np.load(path, allow_pickle=False) as archive:
       arrays = {}
       for name in archive.files:
         array = f'array {name!r}: '
-        arrays[name] = archive[name]
+        is_mapped = mapped and name == 'features'
+        arrays[name] = _mapped(archive, name) if is_mapped else archive[name]
       return arrays
   except FileNotFoundError:
     raise errors.InputError(
@@ -788,6 +797,30 @@ def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
       if array
       else f'{path}: is not a whole .npz file of plain arrays: {reason}'
     ) from None
+
+
+def _mapped(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+  """An array of an archive, mapped into memory if it lies there plainly."""
+  info = archive.zip.getinfo(f'{name}.npy')
+  if info.compress_type != zipfile.ZIP_STORED:
+    return archive[name]
+  with archive.zip.open(info) as member:  # Which compares checksums.
+    while member.read(2**20):
+      pass
+  file = archive.zip.fp
+  # Of the entry's own header, which its name and some more follow.
+  file.seek(info.header_offset + 26)
+  lengths = np.frombuffer(file.read(4), '<u2')
+  file.seek(info.header_offset + 30 + int(lengths.sum()))
+  if np.lib.format.read_magic(file) != (1, 0):
+    return archive[name]
+  shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+  if dtype.hasobject:
+    raise ValueError('it holds objects')
+  order = 'F' if is_fortran else 'C'
+  return np.asarray(
+    np.memmap(archive.zip.filename, dtype, 'r', file.tell(), shape, order)
+  )
 
 
 def _natural(text: str) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from empathy import errors
 from empathy.models import fusion, losses
-from empathy.training import normalisation, parallel, step
+from empathy.training import normalisation, parallel, step, stream
 
 # The fields of a config, with an example of each one's type.
 _FIELDS = {
@@ -36,7 +36,9 @@ _FIELDS = {
   'members_per_device': 1,
   'checkpoint_seconds': 1.0,
 }
-FIELDS = tuple(_FIELDS)
+# Those that a config may leave out, and what it then has.
+_DEFAULTS = {'data': 'memory'}
+FIELDS = (*_FIELDS, *_DEFAULTS)
 # Those that may have several values, as every dropout of the model may.
 _SWEPT = ('peak_learning_rate', 'l2')
 
@@ -74,7 +76,7 @@ def check(config: ml_collections.ConfigDict) -> None:
     elif isinstance(example, float) and not config[name] >= 0:
       faults.append(f'config.{name}: {config[name]} is not 0 or more')
   for name in config:
-    if name not in (*_FIELDS, *MEDIA_FIELDS):
+    if name not in (*FIELDS, *MEDIA_FIELDS):
       faults.append(f'config.{name}: there is no such field')
   errors.raise_faults(faults)
   if not 0 <= config.seed <= _MAX_SEED - config.num_seeds:
@@ -90,12 +92,22 @@ def check(config: ml_collections.ConfigDict) -> None:
     ('normalise', normalisation.KINDS),
     ('keep', step.KEEP),
     ('parallel', parallel.MODES),
+    ('data', stream.KINDS),
   ):
-    if config[name] not in choices:
-      faults.append(
-        f'config.{name}: {config[name]!r} is not {" or ".join(choices)}'
-      )
+    value = config.get(name, _DEFAULTS.get(name))
+    if value not in choices:
+      faults.append(f'config.{name}: {value!r} is not {" or ".join(choices)}')
+  if is_streamed(config) and config.normalise != 'members':
+    faults.append(
+      f'config.normalise: {config.normalise!r} needs all features in memory; '
+      "with config.data 'stream' expected 'members'"
+    )
   errors.raise_faults(faults)
+
+
+def is_streamed(config: ml_collections.ConfigDict) -> bool:
+  """Whether features stay on disk."""
+  return config.get('data', _DEFAULTS['data']) == 'stream'
 
 
 def settings(config: ml_collections.ConfigDict) -> list[dict[str, float]]:

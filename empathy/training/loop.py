@@ -33,6 +33,7 @@ from empathy.training import (
   normalisation,
   parallel,
   step,
+  stream,
   sweep,
   workdir,
 )
@@ -252,13 +253,17 @@ def _plan(
   corpus = corpora.read(config.corpus)
   views = members.views(config.views, corpus.modalities)
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
-  corpus = corpora.with_features(corpus, used)
+  streamed = configuration.is_streamed(config)
+  corpus = corpora.with_features(corpus, used, mapped=streamed)
   hashes = corpora.file_hashes(corpus.path)
   if parallel.is_main():
     workdir.check(path, config, corpus.path, hashes)
   fold_of, parts = members.folds(corpus, config.num_folds, config.seed)
   members.check_features(corpus, fold_of, len(parts))
-  dataset = builder.load(corpus, data_dir)
+  if streamed:
+    dataset, records = stream.load(corpus, data_dir)
+  else:
+    dataset = builder.load(corpus, data_dir)
   dataset = dataclasses.replace(
     dataset,
     features=normalisation.normalised(
@@ -275,9 +280,19 @@ def _plan(
     targets,
     losses.clip_weights(dataset.votes, config.weights),
   )
+  source, statistics = None, None
+  if streamed:
+    source = stream.Source(records, len(dataset.ids), dataset.features)
+    statistics = source.statistics(parts)
   seeds = range(config.seed, config.seed + config.num_seeds)
   names, everyone = members.make(
-    dataset, data, views, seeds, parts, configuration.settings(config)
+    dataset,
+    data,
+    views,
+    seeds,
+    parts,
+    configuration.settings(config),
+    statistics,
   )
   layout = parallel.Layout(config.parallel, parallel.all_devices())
   if config.parallel == 'batch' and config.batch_size % len(layout.devices):
@@ -290,6 +305,7 @@ def _plan(
   )
   program = dataclasses.replace(
     program,
+    source=source,
     narrow_views=configuration.narrow_views(
       program, layout, views, everyone.num_train
     ),
@@ -445,6 +461,10 @@ def _train_chunk(
       writer = stack.enter_context(metrics.MetricWriter(path, number, first))
     for epoch in range(first, num_epochs):
       now = plan.layout.replicate(np.int32(epoch))
+      if plan.program.source is not None:
+        plan.program.source.expect(
+          stream.sequences(plan.program, plan.layout, chunk, epoch)
+        )
       state, values = run(data, now, sharded, state)
       values = fetch(values)
       if parallel.is_main():

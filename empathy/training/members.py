@@ -14,6 +14,9 @@ from empathy.training import step
 
 _HELD_OUT_SPLIT = 'test'
 
+# Mean and 1/(deviation + 1e-6) of features, by fold and modality.
+Statistics = Mapping[int, Mapping[str, tuple[np.ndarray, np.ndarray]]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Name:
@@ -156,6 +159,7 @@ def make(
   seeds: Sequence[int],
   parts: Mapping[int, Parts],
   settings: Sequence[Mapping[str, float]] = ({},),
+  statistics: Statistics | None = None,
 ) -> tuple[list[Name], step.Member]:
   """Makes every member: each view with each fold, seed and setting.
 
@@ -166,6 +170,7 @@ def make(
     seeds: one for each repetition.
     parts: as `folds` gives them.
     settings: the values of the fields that are swept, the same fields in each.
+    statistics: of the features; None where the dataset has their values.
 
   Returns:
     The members' names, and the members as arrays with a leading axis.
@@ -177,9 +182,10 @@ def make(
   num_clips = len(dataset.ids)
   presence = presence_of(data_)
   taught = data_.targets[:num_clips].sum(axis=1) > 0
-  statistics = {
-    fold: _standardise(dataset, fold, parts[fold].train) for fold in parts
-  }
+  if statistics is None:
+    statistics = {
+      fold: _standardise(dataset, fold, parts[fold].train) for fold in parts
+    }
   names, rows = [], []
   for view in views_:
     shown = np.array([modality in view for modality in modalities])

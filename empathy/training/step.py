@@ -7,7 +7,7 @@ view and fold, and what happens at a step from that key and the step.
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -63,7 +63,8 @@ class Data(NamedTuple):
 
   Attributes:
     values: by modality, (rows, D) float32; a clip has `length` rows from
-      `start` on, exactly one if features are pooled.
+      `start` on, exactly one if features are pooled. Where a program has a
+      source of features, a row of zeros.
     start: by modality, (N,) int32.
     length: by modality, (N,) int32; 0 where the clip lacks the modality.
     targets: (N, C) float32, what the loss compares with.
@@ -166,6 +167,7 @@ class Program:
       alone. To be set only where members are mapped one by one: of a branch
       that differs between members in lockstep, all ways would be computed.
     computed: the modalities that the network knows; None for all.
+    source: gives the features of rows, where `Data` does not have them.
   """
 
   network: fusion.Network
@@ -175,6 +177,7 @@ class Program:
   axis_name: str | None = None
   narrow_views: tuple[tuple[str, ...], ...] = ()
   computed: tuple[str, ...] | None = None
+  source: Callable[[Array], Mapping[str, Array]] | None = None
 
   @property
   def indices(self) -> dict[str, int]:
@@ -454,13 +457,18 @@ def predict(
     real = jnp.ones(block.shape, bool)
     return program.network.apply(variables, *inputs, real, False)
 
-  blocks = -(-rows.shape[0] // _EVAL_ROWS)
-  size = -(-rows.shape[0] // blocks)
-  padded = jnp.pad(rows, (0, blocks * size - rows.shape[0]))
-  output = lax.map(forward, padded.reshape(blocks, size))
+  output = lax.map(forward, blocks(rows))
   return jax.tree.map(
     lambda x: x.reshape(-1, *x.shape[2:])[: rows.shape[0]], output
   )
+
+
+def blocks(rows: Array) -> Array:
+  """Rows as they go through a forward pass, padded: (blocks, size)."""
+  count = -(-rows.shape[0] // _EVAL_ROWS)
+  size = -(-rows.shape[0] // count)
+  padded = jnp.pad(rows, (0, count * size - rows.shape[0]))
+  return padded.reshape(count, size)
 
 
 def _with_own_values(program: Program, member: Member) -> Program:
@@ -529,6 +537,7 @@ def _inputs(
 ) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
   """Standardised features, the steps there are, and presence, of some clips."""
   features, steps, present = {}, {}, {}
+  streamed = None if program.source is None else program.source(rows)
   for modality, index in program.indices.items():
     start, length = data.start[modality][rows], data.length[modality][rows]
     here = (length > 0) & shown[index]
@@ -538,7 +547,10 @@ def _inputs(
       steps[modality] = here[:, None] & (offset < length[:, None])
       start = start[:, None] + jnp.minimum(offset, length[:, None] - 1)
       mask = steps[modality][..., None]
-    values = data.values[modality][start]
+    if streamed is None:
+      values = data.values[modality][start]
+    else:
+      values = streamed[modality]
     values = (values - member.mean[modality]) * member.scale[modality]
     values = jnp.clip(values, -_MAX_ABS_FEATURE, _MAX_ABS_FEATURE)
     features[modality] = jnp.where(mask, values, 0.0)

@@ -1,0 +1,412 @@
+"""Features that stay on disk: each batch is read when a device asks for it.
+
+The devices then hold no corpus, and the host no more than some batches. A
+program differs in one thing alone: where it would take clips out of an array on
+the device, it calls the host for them. So everything else is as in memory, to
+the bit: shuffles, masks, checkpoints.
+
+What members will ask for is known beforehand, since their shuffles depend on
+the epoch alone; grain reads ahead of them from an `array_record` file. Where a
+run is in the stream needs no state of its own either: checkpoints are made
+between epochs, and the number of the epoch, which is in them, says it all.
+
+The file is not that of TFDS, which compresses records; for features that saves
+little, and takes longer than all the rest of reading.
+
+The price is reading: every member sees its own order, so that an epoch reads
+the corpus once for each member, and sends it to the device. It pays where a
+member's computation takes longer than that, as with sequences it does.
+"""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from array_record.python import array_record_data_source, array_record_module
+
+from empathy import errors, files
+from empathy.corpora import builder
+from empathy.corpora import corpus as corpora
+from empathy.training import members, parallel, step
+
+KINDS = ('memory', 'stream')
+
+# Batches that are read ahead for each member that trains just now.
+_AHEAD = 2
+
+
+@dataclasses.dataclass
+class _Reader:
+  """Reads batches ahead, one after another.
+
+  Attributes:
+    rows: for each batch the clips to read.
+    at: the number of the next batch.
+    batches: grain's iterator.
+  """
+
+  rows: Sequence[np.ndarray]
+  at: int
+  batches: Any
+
+  def key(self) -> bytes | None:
+    """Tells which rows come next; None at the end."""
+    return self.rows[self.at].tobytes() if self.at < len(self.rows) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batches:
+  """What batches are made of, by their number, as grain asks for it."""
+
+  source: 'Source'
+  rows: Sequence[np.ndarray]
+
+  def __len__(self) -> int:
+    return len(self.rows)
+
+  def __getitem__(self, number: int) -> list[bytes]:
+    return self.source.fetch(self.rows[number])
+
+
+class Source:
+  """Clips' features in a file, for a program to call while it runs.
+
+  A record is a clip: the values of each modality, float32, one after another,
+  and of each fold where they are fold-wise.
+
+  Attributes:
+    num_unforeseen: batches that were read when they were asked for, since
+      nobody had said that they would be.
+  """
+
+  def __init__(
+    self,
+    path: pathlib.Path,
+    num_clips: int,
+    features: Mapping[str, corpora.Features],
+  ):
+    """Opens the features of a corpus.
+
+    Args:
+      path: of the file that `load` wrote.
+      num_clips: N.
+      features: as `load` gives them.
+    """
+    self._records = array_record_data_source.ArrayRecordDataSource(str(path))
+    self._num_clips = num_clips
+    self._features = dict(features)
+    self._shapes, self._rows, self._offsets = {}, {}, {}
+    offset = np.zeros(num_clips, np.int64)
+    for modality, feature in features.items():
+      width = feature.values.shape[1]
+      rows = np.zeros(num_clips, np.int64)
+      # Those of a fold: they are as many in each.
+      rows[feature.clip] = 1 if feature.length is None else feature.length
+      self._rows[modality] = rows
+      self._offsets[modality] = offset
+      offset = offset + 4 * width * feature.num_folds * rows
+      self._shapes[modality] = (width,)
+      if feature.length is not None:
+        self._shapes[modality] = (int(feature.length.max(initial=1)), width)
+    self._lock = threading.Lock()
+    self._starts: dict[bytes, Sequence[np.ndarray]] = {}
+    self._readers: dict[bytes, list[_Reader]] = {}
+    self.num_unforeseen = 0
+
+  def __call__(self, rows: jax.Array) -> dict[str, jax.Array]:
+    """Features of some clips, by modality, inside a program.
+
+    Args:
+      rows: (B,) int32, rows of `step.Data`.
+
+    Returns:
+      (B, D) float32, or (B, T, D) for sequences; zeros where there is nothing.
+    """
+    shapes = {
+      modality: jax.ShapeDtypeStruct((*rows.shape, *shape), np.float32)
+      for modality, shape in self._shapes.items()
+    }
+    return jax.pure_callback(
+      self._serve, shapes, rows, vmap_method='expand_dims'
+    )
+
+  def expect(self, sequences: Sequence[Sequence[np.ndarray]]) -> None:
+    """Says what will be asked for; forgets what was said before.
+
+    Args:
+      sequences: of each member, the clips of one batch after another.
+    """
+    with self._lock:
+      old, self._readers = self._readers, {}
+      self._starts = {rows[0].tobytes(): rows for rows in sequences}
+    for readers in old.values():
+      for reader in readers:
+        reader.batches.close()
+
+  def fetch(self, rows: np.ndarray) -> list[bytes]:
+    """Reads the records of (B,) rows of `step.Data`."""
+    return [self._records[clip] for clip in (rows % self._num_clips).tolist()]
+
+  def values(self, record: bytes, clip: int, modality: str) -> np.ndarray:
+    """What a clip's record holds of a modality: (folds, rows, D) float32."""
+    width = self._shapes[modality][-1]
+    folds, rows = self._features[modality].num_folds, self._rows[modality][clip]
+    return np.frombuffer(
+      record, np.float32, folds * rows * width, self._offsets[modality][clip]
+    ).reshape(folds, rows, width)
+
+  def statistics(
+    self, parts: Mapping[int, members.Parts]
+  ) -> members.Statistics:
+    """Mean and 1/(deviation + 1e-6) over the training clips of each fold.
+
+    Args:
+      parts: the clips of each fold, from fold 0 on.
+    """
+    folds = sorted(parts)
+    train = np.stack([parts[fold].train for fold in folds])
+    sums, origin = {}, {}
+    for modality, (*_, width) in self._shapes.items():
+      sums[modality] = np.zeros((len(folds), 2, width))
+    for clip, record in enumerate(_read_ahead(self._records)):
+      chosen = train[:, clip]
+      for modality, total in sums.items():
+        values = self.values(record, clip, modality).astype(np.float64)
+        if values.size:
+          # Less the first row of all, so that squares are not large.
+          values = values - origin.setdefault(modality, values[0, 0])
+          own = np.stack([values.sum(axis=1), (values**2).sum(axis=1)], axis=1)
+          # The same for each fold, or the fold's own.
+          total[chosen] += np.broadcast_to(own, total.shape)[chosen]
+    result: dict[int, dict] = {fold: {} for fold in folds}
+    for modality, total in sums.items():
+      count = (train * self._rows[modality]).sum(axis=1)
+      for fold, size, (first, second) in zip(folds, count, total, strict=True):
+        mean = first / max(size, 1)
+        deviation = np.sqrt(np.maximum(second / max(size, 1) - mean**2, 0))
+        if size:
+          mean = mean + origin[modality]
+        result[fold][modality] = (
+          mean.astype(np.float32),
+          (1 / (deviation + 1e-6)).astype(np.float32),
+        )
+    return result
+
+  def _fill(
+    self,
+    batch: np.ndarray,
+    modality: str,
+    rows: np.ndarray,
+    records: Sequence[bytes],
+  ) -> None:
+    """Writes one modality of (B,) rows into (B, D) or (B, T, D)."""
+    batch = batch.reshape(len(rows), -1, batch.shape[-1])
+    is_fold_wise = self._features[modality].fold is not None
+    for at, record in enumerate(records):
+      fold, clip = divmod(int(rows[at]), self._num_clips)
+      own = self.values(record, clip, modality)[fold if is_fold_wise else 0]
+      batch[at, : len(own)] = own
+      batch[at, len(own) :] = 0
+
+  def _serve(self, rows: jax.Array) -> dict[str, np.ndarray]:
+    """Batches of one member or, stacked, of several in lockstep."""
+    rows = np.asarray(rows)
+    # Seeds have the validation clips in common; settings, all batches.
+    wanted, first, which = np.unique(
+      rows.reshape(-1, rows.shape[-1]),
+      axis=0,
+      return_index=True,
+      return_inverse=True,
+    )
+    which = which.ravel()
+    # Not an array each: the allocator would keep the memory of many.
+    batches = {
+      modality: np.empty((len(which), rows.shape[-1], *shape), np.float32)
+      for modality, shape in self._shapes.items()
+    }
+    for own, lane in zip(wanted, first.tolist(), strict=True):
+      found = self._next(own)
+      for modality, batch in batches.items():
+        self._fill(batch[lane], modality, own, found)
+    for batch in batches.values():
+      for lane, index in enumerate(first[which].tolist()):
+        if lane != index:
+          batch[lane] = batch[index]
+    return {
+      modality: batch.reshape(*rows.shape, *self._shapes[modality])
+      for modality, batch in batches.items()
+    }
+
+  def _next(self, rows: np.ndarray) -> list[bytes]:
+    """The records of a batch, read ahead if it was expected."""
+    key = rows.tobytes()
+    with self._lock:
+      waiting = self._readers.get(key)
+      reader = waiting.pop() if waiting else None
+      start = self._starts.get(key)
+      self.num_unforeseen += reader is None and start is None
+    if reader is None:
+      if start is None:
+        return self.fetch(rows)
+      reader = _Reader(start, 0, _read_ahead(_Batches(self, start)))
+    found = next(reader.batches)
+    reader.at += 1
+    if (key := reader.key()) is None:
+      reader.batches.close()
+    else:
+      with self._lock:
+        self._readers.setdefault(key, []).append(reader)
+    return found
+
+
+def load(
+  corpus: corpora.Corpus, data_dir: str | os.PathLike
+) -> tuple[builder.Dataset, pathlib.Path]:
+  """Prepares a corpus as `builder.load` does, but leaves its features on disk.
+
+  Args:
+    corpus: as for `builder.load`; its values may be mapped files.
+    data_dir: where the features go.
+
+  Returns:
+    The dataset, whose features have a row of zeros for values, and the file
+    that has them.
+
+  Raises:
+    InputError: grain is not installed.
+  """
+  _grain()
+  order = np.argsort(corpus.ids)
+  rank = np.argsort(order)
+  features, pieces = {}, []
+  for modality in sorted(corpus.features, key=corpora.modality_order):
+    feature = corpus.features[modality]
+    clip = rank[feature.clip].astype(np.int32)
+    fold = np.zeros_like(clip) if feature.fold is None else feature.fold
+    entry = np.lexsort((fold, clip))
+    length = np.ones_like(entry) if feature.length is None else feature.length
+    start = np.cumsum(length) - length
+    pieces.append((feature.values, clip[entry], start[entry], length[entry]))
+    features[modality] = corpora.Features(
+      clip=clip[entry],
+      values=np.zeros((1, feature.values.shape[1]), np.float32),
+      length=None if feature.length is None else feature.length[entry],
+      fold=None if feature.fold is None else fold[entry],
+    )
+  key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(features)}'
+  path = pathlib.Path(data_dir) / f'{key}.array_record'
+  if not path.exists():
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(path) as temporary:
+      _write(temporary, len(order), pieces)
+  votes = corpus.vote_counts(corpora.full_condition(corpus.conditions))
+  dataset = builder.Dataset(
+    ids=corpus.ids[order],
+    groups=corpus.groups[order],
+    labels=corpus.labels[order],
+    split=None if corpus.split is None else corpus.split[order],
+    fold=None if corpus.fold is None else corpus.fold[order],
+    votes=votes[order],
+    features=features,
+    info=corpus.info,
+  )
+  return dataset, path
+
+
+def _write(
+  path: pathlib.Path, num_clips: int, pieces: Sequence[tuple[np.ndarray, ...]]
+) -> None:
+  """Writes a record a clip.
+
+  Args:
+    path: the file.
+    num_clips: N.
+    pieces: by modality its values, and of each entry, in the order in which
+      they are written, the clip, the first row and the number of rows.
+  """
+  firsts = [
+    np.searchsorted(clip, np.arange(num_clips + 1)) for _, clip, _, _ in pieces
+  ]
+  writer = array_record_module.ArrayRecordWriter(
+    str(path), 'group_size:1,uncompressed'
+  )
+  for number in range(num_clips):
+    record = [
+      values[start[entry] : start[entry] + length[entry]].tobytes()
+      for (values, _, start, length), first in zip(pieces, firsts, strict=True)
+      for entry in range(first[number], first[number + 1])
+    ]
+    writer.write(b''.join(record))
+  writer.close()
+
+
+def sequences(
+  program: step.Program,
+  layout: parallel.Layout,
+  chunk: step.Member,
+  epoch: int,
+) -> list[list[np.ndarray]]:
+  """What the members of a chunk ask for in an epoch, batch by batch.
+
+  Args:
+    program: what members share.
+    layout: of the members on the devices.
+    chunk: the members.
+    epoch: from 0.
+
+  Returns:
+    For each member, or for each device's share of its batches, the rows of its
+    training batches, then those of its validation.
+  """
+  recipe = program.recipe
+  orders = np.asarray(
+    _orders(recipe.num_epochs, recipe.batch_size, recipe.keep)(chunk, epoch)
+  )
+  shares = len(layout.devices) if layout.mode == 'batch' else 1
+  orders = orders.reshape(*orders.shape[:2], shares, -1)
+  passes = 2 if program.network.calibrates else 1
+  result = []
+  for order, val_rows in zip(orders, chunk.val_rows, strict=True):
+    blocks = list(np.asarray(step.blocks(val_rows))) * passes
+    for share in range(shares):
+      result.append([*order[:, share], *blocks])
+  return result
+
+
+@functools.lru_cache
+def _orders(num_epochs: int, batch_size: int, keep: str):
+  """Compiles the shuffles of an epoch: (members, batches, batch size)."""
+
+  def of_member(member: step.Member, epoch: jax.Array) -> jax.Array:
+    learner = member
+    if keep == 'refit':
+      learner = step._with_val_rows(member, epoch >= num_epochs)
+    num_slots = -(-learner.train_rows.shape[0] // batch_size)
+    order = step._shuffle(learner, epoch, num_slots * batch_size)
+    return order.reshape(num_slots, batch_size)
+
+  return jax.jit(jax.vmap(of_member, in_axes=(0, None)))
+
+
+def _read_ahead(what: Sequence) -> Iterator:
+  """Iterates in order, in a thread that is some elements ahead."""
+  grain = _grain()
+  options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_AHEAD)
+  return iter(grain.MapDataset.source(what).to_iter_dataset(options))
+
+
+def _grain() -> Any:
+  try:
+    import grain
+  except ImportError:
+    raise errors.InputError(
+      "config.data: 'stream' needs the package grain: pip install "
+      "'empathy[stream]'"
+    ) from None
+  return grain

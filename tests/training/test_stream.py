@@ -1,0 +1,321 @@
+"""Features on disk: all is as in memory."""
+
+import dataclasses
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import small
+
+from empathy import errors
+from empathy.corpora import builder
+from empathy.corpora import corpus as corpora
+from empathy.models import fusion
+from empathy.training import (
+  configuration,
+  inference,
+  loop,
+  members,
+  metrics,
+  step,
+  stream,
+)
+
+
+def _fold_wise(features):
+  """The same features, but moved by the number of the fold of each entry."""
+  size = len(features.clip)
+  return corpora.Features(
+    np.tile(features.clip, 3),
+    np.concatenate([features.values + fold for fold in range(3)]),
+    None if features.length is None else np.tile(features.length, 3),
+    np.repeat(np.arange(3, dtype=np.int32), size),
+    np.zeros(3 * size, bool),
+  )
+
+
+def _write(folder, change=None):
+  """Sequences, and modalities that some clips lack; one clip has nothing.
+
+  Clips and entries are in an order of their own.
+  """
+  made = corpora.read(small.write_corpus(folder / 'made').path, None)
+  rng = np.random.default_rng(2)
+  order = rng.permutation(len(made.ids))
+  back = np.argsort(order)
+  features = {
+    'text': small.without(made.features['text'], [31]),
+    'audio': small.sequences(small.without(made.features['audio'], [31])),
+    'video': small.without(made.features['video'], [4, 7, 31]),
+  }
+  features = {
+    modality: dataclasses.replace(found, clip=back[found.clip])
+    for modality, found in features.items()
+  }
+  for modality in change or ():
+    features[modality] = _fold_wise(features[modality])
+  corpus = dataclasses.replace(
+    made,
+    ids=made.ids[order],
+    groups=made.groups[order],
+    labels=made.labels[order],
+    votes=dataclasses.replace(made.votes, clip=back[made.votes.clip]),
+    features=features,
+  )
+  corpora.write(corpus, folder / 'corpus')
+  return corpora.read(folder / 'corpus', None)
+
+
+@pytest.fixture(scope='module', name='corpus')
+def _corpus(tmp_path_factory):
+  return _write(tmp_path_factory.mktemp('stream'))
+
+
+@pytest.mark.parametrize('fold_wise', [(), ('audio',), ('text', 'audio')])
+def test_what_members_see_is_what_they_see_in_memory(tmp_path, fold_wise):
+  corpus = _write(tmp_path, fold_wise)
+  held = builder.load(corpus, tmp_path / 'tfds')
+  dataset, path = stream.load(corpus, tmp_path / 'stream')
+  for name in ('ids', 'groups', 'labels', 'votes'):
+    np.testing.assert_array_equal(getattr(dataset, name), getattr(held, name))
+  _, parts = members.folds(dataset, 3, 0)
+  source = stream.Source(path, len(dataset.ids), dataset.features)
+  statistics = source.statistics(parts)
+  results = []
+  for found, given in ((held, None), (dataset, statistics)):
+    targets = np.zeros((90, 2), np.float32)
+    targets[:, 0] = 1
+    data, max_length = members.data(found.features, found.labels, targets)
+    _, everyone = members.make(
+      found, data, [('text', 'audio', 'video')], (1,), parts, statistics=given
+    )
+    program = step.Program(
+      fusion.build('concat', 2, tuple(found.features)),
+      tuple(found.features),
+      max_length,
+      step.Recipe(1, 16, 1e-3, 0.0),
+      source=None if given is None else source,
+    )
+    assert max_length == {'audio': 5}
+    rows = jnp.arange(len(data.labels))
+    assert len(rows) == (270 if fold_wise else 90)
+    inputs = jax.jit(
+      lambda data, member, rows, program=program: step._inputs(
+        program, data, member, member.view, rows
+      )
+    )
+    for fold in range(3):
+      member = jax.tree.map(lambda x, at=fold: x[at], everyone)
+      results.append((everyone, inputs(data, member, rows)))
+  for (first, one), (second, other) in zip(
+    results[:3], results[3:], strict=True
+  ):
+    for field in ('train_rows', 'val_rows', 'num_train', 'num_val'):
+      np.testing.assert_array_equal(
+        getattr(first, field), getattr(second, field)
+      )
+    for field in ('mean', 'scale'):
+      for modality, values in getattr(first, field).items():
+        np.testing.assert_allclose(
+          getattr(second, field)[modality], values, rtol=1e-6, atol=1e-7
+        )
+    jax.tree.map(
+      lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5),
+      one,
+      other,
+    )
+
+
+_KEYS = {
+  'views': ('text', 'text+audio+video'),
+  'num_epochs': 2,
+  'keep': 'refit',
+  'auxiliary': 1.0,
+  'l2': (0.01, 0.1),
+  'members_per_device': 13,
+}
+
+
+def _train(corpus, path, **keys):
+  config = small.config(corpus.path, 'gated_evidence', **(_KEYS | keys))
+  loop.train(config, path)
+  return path
+
+
+@pytest.fixture(scope='module', name='streamed')
+def _streamed(corpus, tmp_path_factory):
+  """The workdir of a run, and the source that it read from."""
+  sources = []
+
+  class Spy(stream.Source):
+    def __init__(self, *args):
+      super().__init__(*args)
+      sources.append(self)
+
+    def expect(self, sequences):
+      # `init` asked for a batch; what is trained with is all foreseen.
+      if hasattr(self, 'before'):
+        assert self.num_unforeseen == self.before
+      super().expect(sequences)
+      self.before = self.num_unforeseen
+      self.num_expected = sum(len(rows) for rows in sequences)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(stream, 'Source', Spy)
+    path = _train(
+      corpus,
+      tmp_path_factory.mktemp('streamed') / 'run',
+      members_per_device=128,
+      data='stream',
+    )
+  (source,) = sources
+  assert source.num_expected > 0
+  return path
+
+
+def test_predictions_are_those_in_memory(corpus, streamed, tmp_path):
+  held = _train(corpus, tmp_path, members_per_device=128)
+  tables = [
+    pq.read_table(path / 'predictions.parquet') for path in (held, streamed)
+  ]
+  assert tables[0].drop(['prob_neutral', 'prob_empathetic']).num_rows
+  for name in ('id', 'view', 'seed', 'fold', 'given'):
+    assert tables[0][name].equals(tables[1][name])
+  for name in ('prob_neutral', 'gate_text', 'logit_empathetic'):
+    np.testing.assert_allclose(
+      tables[1][name].to_numpy(), tables[0][name].to_numpy(), atol=1e-6
+    )
+  again = inference.predict(streamed, corpus.path)
+  np.testing.assert_allclose(
+    again['prob_neutral'].to_numpy(),
+    tables[1]['prob_neutral'].to_numpy(),
+    atol=1e-6,
+  )
+
+
+def test_cut_off_it_goes_on_to_the_same_bytes(
+  corpus, streamed, tmp_path, monkeypatch
+):
+  write = metrics.MetricWriter.write
+  keys = {
+    'data': 'stream',
+    'members_per_device': 128,
+    'checkpoint_seconds': 0.0,
+  }
+
+  def failing(self, epoch, *args):
+    write(self, epoch, *args)
+    if epoch == 2:
+      raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(metrics.MetricWriter, 'write', failing)
+    with pytest.raises(KeyboardInterrupt):
+      _train(corpus, tmp_path, **keys)
+  assert (tmp_path / 'checkpoints' / '0' / '2').is_dir()
+  _train(corpus, tmp_path, **keys)
+  for name in ('predictions.parquet', 'metrics.jsonl', 'members.json'):
+    assert (tmp_path / name).read_bytes() == (streamed / name).read_bytes()
+
+
+def test_batches_are_read_ahead_in_order(corpus, tmp_path):
+  dataset, path = stream.load(corpus, tmp_path)
+  source = stream.Source(path, len(dataset.ids), dataset.features)
+  rng = np.random.default_rng(0)
+  sequences = [list(rng.integers(0, 90, (4, 8), np.int32)) for _ in range(2)]
+  source.expect(sequences)
+  read = []
+  fetch = source.fetch
+  source.fetch = lambda rows: read.append(rows.tolist()) or fetch(rows)
+  call = jax.jit(source)
+  for batch in zip(*sequences, strict=True):
+    for rows in batch:
+      found = call(rows)
+      for at, row in enumerate(rows):
+        (values,) = source.values(fetch(rows[[at]])[0], row, 'text')
+        expected = values[0] if len(values) else np.zeros(10)
+        np.testing.assert_array_equal(found['text'][at], expected)
+  assert source.num_unforeseen == 0
+  for sequence in sequences:
+    wanted = [rows.tolist() for rows in sequence]
+    assert [rows for rows in read if rows in wanted] == wanted
+  other = rng.integers(0, 90, 8, np.int32)
+  assert call(other)['audio'].shape == (8, 5, 10)
+  assert source.num_unforeseen == 1
+
+
+def test_a_dry_run_says_that_the_corpus_stays_elsewhere(corpus, tmp_path):
+  held, streamed = (
+    loop.dry_run(
+      small.config(corpus.path, 'concat', data=data), tmp_path / 'run'
+    )
+    for data in ('memory', 'stream')
+  )
+  assert held[0] == streamed[0]
+  assert held[1] != streamed[1]
+  assert not list(tmp_path.iterdir())
+
+
+def test_without_grain_it_says_what_to_install(corpus, tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, 'grain', None)
+  with pytest.raises(errors.InputError, match=r'pip install .empathy\[stream'):
+    loop.train(small.config(corpus.path, data='stream'), tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
+def test_configs_say_where_features_are(corpus):
+  config = small.config(corpus.path, data='stream')
+  configuration.check(config)
+  assert configuration.is_streamed(config)
+  with config.unlocked():
+    del config['data']  # As configs were before.
+  configuration.check(config)
+  assert not configuration.is_streamed(config)
+  for changes, says in (
+    ({'data': 'disk'}, "config.data: 'disk' is not memory or stream"),
+    (
+      {'data': 'stream', 'normalise': 'group'},
+      "config.normalise: 'group' needs all features in memory",
+    ),
+  ):
+    with pytest.raises(errors.InputError) as raised:
+      configuration.check(small.config(corpus.path, **changes))
+    assert str(raised.value).startswith(says)
+
+
+def test_mapped_features_are_the_same_and_as_well_checked(corpus):
+  plain = corpora.with_features(corpus, corpus.modalities)
+  mapped = corpora.with_features(corpus, corpus.modalities, mapped=True)
+  for modality, feature in plain.features.items():
+    other = mapped.features[modality]
+    assert isinstance(other.values.base, np.memmap)
+    for field in dataclasses.fields(feature):
+      np.testing.assert_array_equal(
+        getattr(other, field.name), getattr(feature, field.name)
+      )
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_damaged_mapped_features_are_told(tmp_path, dtype):
+  corpus = small.write_corpus(tmp_path / 'corpus')
+  path = corpus.path / 'features' / 'text.npz'
+  with np.load(path) as archive:
+    arrays = dict(archive)
+  arrays['features'] = arrays['features'].astype(dtype)
+  np.savez(path, **arrays)
+  read = corpora.with_features(corpus, ['text'], mapped=True)
+  np.testing.assert_array_equal(
+    read.features['text'].values, arrays['features']
+  )
+  content = bytearray(path.read_bytes())
+  content[content.index(arrays['features'].tobytes()) + 400] ^= 1
+  path.write_bytes(content)
+  with pytest.raises(errors.InputError, match=r"text\.npz: array 'features'"):
+    corpora.with_features(corpus, ['text'], mapped=True)
+  arrays['features'][17, 3] = np.nan
+  np.savez(path, **arrays)
+  with pytest.raises(errors.InputError, match=r'row 17 .* column 3 is nan'):
+    corpora.with_features(corpus, ['text'], mapped=True)
