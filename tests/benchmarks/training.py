@@ -248,7 +248,7 @@ def _config(flags: argparse.Namespace, **changes):
     views=tuple('+'.join(view) for view in _views(flags.widths)),
     num_seeds=flags.seeds,
     num_epochs=flags.epochs,
-    l2=0.0,
+    l2=(0.0,),
     **changes,
   )
   return config
