@@ -65,3 +65,15 @@ def test_scale_prints_its_table():
     'in one pass, 20,000',
   ]
   assert all('MiB' in line for line in lines)
+
+
+def test_streaming_prints_both_and_their_ratio():
+  done = subprocess.run(
+    [sys.executable, _FOLDER / 'streaming.py', '--small'],
+    check=True,
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  starts = [line.partition(':')[0] for line in done.stdout.splitlines()[1:]]
+  assert starts == ['memory', 'stream', 'stream / memory']
