@@ -27,7 +27,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from empathy import cli, errors
+from empathy import cli, errors, files
 from empathy.corpora import corpus as corpus_lib
 from empathy.encoders import beam, extraction, extractors, fold_wise
 from empathy.training import configuration, parallel
@@ -65,13 +65,14 @@ def main() -> None:
       logging.getLogger('empathy').info('%s: the corpus has none', name)
   parallel.use_cpu_cores()
   configuration.use_compilation_cache()
-  for modality in wanted:
-    settings = config.to_dict()
-    encoder = settings['features'][modality].get('encoder')
-    if _FINETUNED.value is None or encoder in extractors.BASELINES:
-      _extract(corpus, modality, settings)
-    else:
-      _extract_fold_wise(corpus, modality, settings)
+  with files.full_disk_told(corpus.path):
+    for modality in wanted:
+      settings = config.to_dict()
+      encoder = settings['features'][modality].get('encoder')
+      if _FINETUNED.value is None or encoder in extractors.BASELINES:
+        _extract(corpus, modality, settings)
+      else:
+        _extract_fold_wise(corpus, modality, settings)
 
 
 def check(config: ml_collections.ConfigDict) -> None:

@@ -1,6 +1,7 @@
 """Writing files whole or not at all, and telling whether they changed."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import Any
+
+from empathy import errors
 
 
 @contextlib.contextmanager
@@ -46,6 +49,33 @@ def sweep(folder: pathlib.Path) -> None:
   for entry in folder.glob('.*.????????'):
     if entry.is_dir():
       shutil.rmtree(entry, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def full_disk_told(path: str | os.PathLike) -> Iterator[None]:
+  """Makes one line of what libraries say, each its own, of a full disk.
+
+  Args:
+    path: what is written to, and can be gone on with.
+
+  Raises:
+    InputError: there is no room.
+  """
+  try:
+    yield
+  except errors.InputError:
+    raise
+  except Exception as error:
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    words = [os.strerror(number) for number in full]
+    if getattr(error, 'errno', None) in full or any(
+      word in str(error) for word in words
+    ):
+      raise errors.InputError(
+        f'{path}: the disk is full: make room and run the same command again: '
+        'it goes on from what is saved'
+      ) from error
+    raise
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -5,14 +5,16 @@ is `python -m empathy.<verb>`, with its own flags, output and exit status.
 """
 
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
 import runpy
 import subprocess
 import sys
-import tempfile
 import traceback
+
+import interruptions
 
 _PRELOADED = (
   'empathy.encoders.extraction',
@@ -26,14 +28,16 @@ class Done:
   """How a call ended.
 
   Attributes:
-    status: its exit status.
+    status: its exit status; the negative number of the signal that ended it.
     out: what it wrote to standard output.
     err: likewise, to standard error.
+    changes: of the folder of an interruption, where one was given.
   """
 
   status: int
   out: str
   err: str
+  changes: int | None = None
 
 
 class Binaries:
@@ -51,9 +55,17 @@ class Binaries:
   def __exit__(self, *exception) -> None:
     self._server.communicate()
 
-  def run(self, verb: str, *flags: str, cwd: pathlib.Path) -> Done:
+  def run(
+    self,
+    verb: str,
+    *flags: str,
+    cwd: pathlib.Path,
+    interruption: interruptions.Interruption | None = None,
+  ) -> Done:
     """Runs `python -m empathy.<verb> <flags>` in the folder `cwd`."""
     call = {'verb': verb, 'flags': [*map(str, flags)], 'cwd': str(cwd)}
+    if interruption:
+      call['interruption'] = dataclasses.asdict(interruption)
     self._server.stdin.write(json.dumps(call) + '\n')
     self._server.stdin.flush()
     return Done(**json.loads(self._server.stdout.readline()))
@@ -64,27 +76,37 @@ def _serve() -> None:
     __import__(module)
   for line in sys.stdin:
     call = json.loads(line)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-      child = os.fork()
-      if not child:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(out.fileno(), 1)
-        os.dup2(err.fileno(), 2)
-        _run(call)
-      status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-      texts = []
-      for file in (out, err):
-        file.seek(0)
+    # Pipes, for a full disk is no matter to them, that hold all there is.
+    pipes = [os.pipe() for _ in range(3)]
+    for _, sender in pipes:
+      if hasattr(fcntl, 'F_SETPIPE_SZ'):
+        fcntl.fcntl(sender, fcntl.F_SETPIPE_SZ, 2**20)
+    child = os.fork()
+    if not child:
+      os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+      for number, (_, sender) in enumerate(pipes, 1):
+        os.dup2(sender, number)
+      _run(call)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    texts = []
+    for receiver, sender in pipes:
+      os.close(sender)
+      with open(receiver, 'rb') as file:
         texts.append(file.read().decode())
-    done = Done(status, *texts)
+    out, err, changes = texts
+    done = Done(status, out, err, int(changes) if changes else None)
     print(json.dumps(dataclasses.asdict(done)), flush=True)
 
 
 def _run(call: dict) -> None:
   """Becomes the binary, and never returns."""
-  status = 1
+  status, count = 1, None
   try:
     os.chdir(call['cwd'])
+    if 'interruption' in call:
+      count = interruptions.arm(
+        interruptions.Interruption(**call['interruption'])
+      )
     module = f'empathy.{call["verb"]}'
     sys.argv = [module, *call['flags']]
     runpy.run_module(module, run_name='__main__', alter_sys=True)
@@ -94,6 +116,8 @@ def _run(call: dict) -> None:
   except BaseException:
     traceback.print_exc()
   finally:
+    if count:
+      os.write(3, str(count()).encode())
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

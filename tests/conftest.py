@@ -14,6 +14,8 @@ for folder in ('.', 'training', 'evaluation', 'encoders'):
   sys.path.insert(0, str(pathlib.Path(__file__).parent / folder))
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# No test asks the Hub, or waits for it where there is no network.
+os.environ.setdefault('HF_HUB_OFFLINE', '1')
 # Programs that tests compile are kept apart from the user's, and compiled once.
 if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
   os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='empathy-')

@@ -1,10 +1,7 @@
-"""The binary: real clips, faults, and going on after a kill."""
+"""The binary: real clips, faults, Beam and encoders."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import binaries
 import made_media
@@ -16,39 +13,6 @@ from empathy.corpora import corpus as corpus_lib
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = f'--config={ROOT}/configs/baseline_features.py'
-# Runs the binary again and again until it ends by itself, with parts of two
-# clips, and kills it before a renaming: the first time after argv[1] of them,
-# then after 1, 2, 3, ... Prints how often. Imports what it needs once.
-PROGRAM = """
-import os, pathlib, runpy, signal, sys
-from empathy.encoders import baselines, extraction, extractors
-from empathy.training import configuration, parallel
-import av, soundfile, PIL
-defaults = extractors.Extractor.__init__.__defaults__
-extractors.Extractor.__init__.__defaults__ = (*defaults[:-1], 2)
-rename, left = pathlib.Path.replace, int(sys.argv.pop(1))
-def call(self, target):
-  global left
-  if 'features' in str(self):
-    left -= 1
-    if left < 0:
-      os.kill(os.getpid(), signal.SIGKILL)
-  return rename(self, target)
-pathlib.Path.replace = call
-kills = 0
-while True:
-  child = os.fork()
-  if not child:
-    runpy.run_module('empathy.extract_features', run_name='__main__')
-    os._exit(0)
-  status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-  if status != -signal.SIGKILL:
-    break
-  kills += 1
-  left = kills
-print('kills', kills)
-sys.exit(status)
-"""
 
 
 @pytest.fixture(scope='module')
@@ -59,18 +23,6 @@ def binary():
       return server.run('extract_features', *flags, cwd=ROOT)
 
     yield run
-
-
-def run_killed(first, *flags):
-  result = subprocess.run(
-    [sys.executable, '-c', PROGRAM, str(first), *flags],
-    capture_output=True,
-    text=True,
-    check=False,
-    env=os.environ | {'PYTHONPATH': os.pathsep.join([str(ROOT), *sys.path])},
-  )
-  assert result.returncode == 0, result.stderr
-  return int(result.stdout.rpartition('kills ')[2])
 
 
 def make_corpus(path, audio, video=None, transcript=None):
@@ -173,22 +125,6 @@ def test_faults_are_skipped_or_fatal_by_choice(binary, sounds, tmp_path):
   result = binary(CONFIG, f'--corpus={corpus}')
   assert result.status == 2
   assert 'no audio.json says what it was made with' in result.err
-
-
-def test_killed_ten_times_it_makes_the_same_files(sounds, tmp_path):
-  whole = make_corpus(tmp_path / 'whole', sounds)
-  assert run_killed(10**6, CONFIG, f'--corpus={whole}') == 0
-  expected = content(whole)
-  assert sorted(expected) == ['features/audio.json', 'features/audio.npz']
-  num_kills = 0
-  for first in (0, 3, 5, 6, 7):
-    corpus = make_corpus(tmp_path / f'killed{first}', sounds)
-    num_kills += run_killed(first, CONFIG, f'--corpus={corpus}')
-    assert content(corpus) == expected
-    assert sorted((corpus / 'features').iterdir()) == [
-      corpus / name for name in sorted(expected)
-    ]
-  assert num_kills >= 10
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,15 @@
-"""From media to a report: the whole experiment, by its binaries."""
+"""From a published release to a report: the whole experiment, by its binaries.
 
+These are the commands of `CONFIG=configs/mixed_signals_media.py bash
+launch/local.sh CORPUS`, as tests/test_launch.py has them, on encoders so small
+that a test can train them.
+"""
+
+import csv
 import json
+import shutil
 
+import interruptions
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -9,70 +17,99 @@ import tiny
 from binaries import Binaries
 
 from empathy.corpora import corpus as corpora
+from empathy.encoders import fold_wise
 
-CONFIG = tiny.CONFIG_FILE
+_CHANGES = (
+  f'--config={tiny.CONFIG_FILE}:concat',
+  *(f'--config.features.{m}.encoder={m}' for m in tiny.ENCODER_OF),
+  '--config.num_folds=3',
+  '--config.num_frames=4',
+  '--config.finetune.trained_layers=1',
+  '--config.finetune.learning_rate=0.01',
+  '--config.finetune.num_epochs=3',
+  '--config.num_epochs=8',
+  '--config.num_seeds=1',
+  '--config.views=video,text+audio+video',
+)
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-  """A folder with a corpus of media, of three folds, and checkpoints."""
+  """A folder with a release in the layout of `empspeech`, and checkpoints."""
   path = tmp_path_factory.mktemp('media')
-  tiny.write_corpus(path / 'corpus', num_clips=36)
+  # The tables share dialogues, as those published do.
+  made = tiny.write_corpus(path / 'made', num_clips=36)
+  rows = [
+    {
+      'dialog_id': group,
+      'start_time': '0.0',
+      'end_time': '0:00.1',
+      'filename': clip,
+      'transcript': transcript,
+      'label': ('neutral', 'empathetic')[label],
+    }
+    for clip, group, transcript, label in zip(
+      made.ids,
+      made.groups,
+      made.metadata['transcript'],
+      made.labels,
+      strict=True,
+    )
+  ]
+  release = path / 'release'
+  release.mkdir()
+  (path / 'made_media').rename(release / 'segments')
+  for name, some in (
+    ('train', rows[::2]),
+    ('val', rows[1::4]),
+    ('test', rows[3::4]),
+  ):
+    with open(release / f'{name}.csv', 'w', newline='') as file:
+      writer = csv.DictWriter(file, list(rows[0]))
+      writer.writeheader()
+      writer.writerows(some)
   for modality in tiny.ENCODER_OF:
     tiny.write_encoder(modality, path / modality)
   return path
 
 
-def _flags():
-  return [
-    f'--config={CONFIG}:concat',
-    *(f'--config.features.{m}.encoder={m}' for m in tiny.ENCODER_OF),
-    '--config.num_frames=4',
-    '--config.finetune.trained_layers=1',
-    '--config.finetune.learning_rate=0.01',
-    '--config.finetune.num_epochs=3',
-    '--config.num_epochs=8',
-    '--config.num_seeds=1',
-    '--config.views=video,text+audio+video',
-  ]
-
-
-def test_from_media_to_the_report(folder):
+@pytest.fixture(scope='module')
+def run(folder):
+  """Runs a binary in the folder; returns its output."""
   with Binaries() as binaries:
 
-    def run(verb, *flags):
+    def call(verb, *flags, status=0):
       done = binaries.run(verb, *flags, cwd=folder)
-      assert done.status == 0, done.err[-3000:]
-      return done.out
+      assert done.status == status, done.err[-3000:]
+      return done.err if status else done.out
 
-    found = run('finetune', '--corpus=corpus', '--workdir=tuned', *_flags())
-    assert len(found.splitlines()) == 9
-    for _ in range(2):  # The second time there is nothing to do.
-      found = run(
-        'extract_features', '--corpus=corpus', '--finetuned=tuned', *_flags()
-      )
-    assert found.count('are there already') == 3
-    run('train', *_flags(), '--config.corpus=corpus', '--workdir=run')
-    run('evaluate', '--workdir=run')
-    new = 'new.parquet'
-    run('predict', '--workdir=run', '--corpus=corpus', f'--output={new}')
+    yield call
 
-    # Other folds than the encoders were made for are refused.
-    corpus = corpora.read(folder / 'corpus')
-    lines = (folder / 'corpus' / 'clips.csv').read_text().splitlines()
-    fold = lines[0].split(',').index('fold')
-    rows = [line.split(',') for line in lines]
-    for row in rows[1:]:
-      row[fold] = str((int(row[fold]) + 1) % 3)
-    (folder / 'corpus' / 'clips.csv').write_text(
-      '\n'.join(','.join(row) for row in rows) + '\n'
+
+@pytest.fixture(scope='module')
+def corpus(run, folder):
+  """The corpus folder, with features by the encoders that are in `tuned`."""
+  run(
+    *('prepare', '--importer=empspeech', '--source=release', '--output=corpus')
+  )
+  found = run('finetune', '--corpus=corpus', '--workdir=tuned', *_CHANGES)
+  assert len(found.splitlines()) == 9
+  for _ in range(2):  # The second time there is nothing to do.
+    found = run(
+      'extract_features', '--corpus=corpus', '--finetuned=tuned', *_CHANGES
     )
-    done = binaries.run(
-      *('train', *_flags(), '--config.corpus=corpus', '--workdir=mixed'),
-      cwd=folder,
-    )
-    assert done.status == 2
-    assert 'are held out that its encoder was fine-tuned on' in done.err
+  assert found.count('are there already') == 3
+  return folder / 'corpus'
+
+
+def test_from_the_release_to_the_report(run, folder, corpus):
+  flags = [*_CHANGES, '--config.corpus=corpus']
+  run('train', *flags, '--workdir=run')
+  run('evaluate', '--workdir=run')
+  run('predict', '--workdir=run', '--corpus=corpus', '--output=new.parquet')
+  # Other folds than the encoders were made for are refused.
+  told = run('train', *flags, '--config.seed=1', '--workdir=mixed', status=2)
+  assert 'are held out that its encoder was fine-tuned on' in told
 
   study = json.loads((folder / 'run' / 'study' / 'study.json').read_text())
   accuracy = study['statistics']['views.video.accuracy']['estimate']
@@ -82,17 +119,54 @@ def test_from_media_to_the_report(folder):
 
   # A clip is predicted by the members that hold it out, from features by the
   # encoder that did too, also by `predict`.
+  seen = [
+    {m: fold_wise.read_note(folder / 'tuned', m, fold)['seen'] for m in found}
+    for found in [corpora.read(corpus).modalities]
+    for fold in range(3)
+  ]
   tables = [
     pq.read_table(path).to_pylist()
-    for path in (folder / 'run' / 'predictions.parquet', folder / new)
+    for path in (folder / 'run' / 'predictions.parquet', folder / 'new.parquet')
   ]
-  fold_of = dict(zip(corpus.ids.tolist(), corpus.fold.tolist(), strict=True))
   found = []
   for table in tables:
     rows = {(r['id'], r['view'], r['given'], r['seed']): r for r in table}
-    assert all(r['fold'] == fold_of[r['id']] for r in table)
-    found.append({key: row['prob_high'] for key, row in sorted(rows.items())})
+    for row in table:
+      assert not any(row['id'] in some for some in seen[row['fold']].values())
+    found.append(
+      {key: row['prob_empathetic'] for key, row in sorted(rows.items())}
+    )
+  assert len({key[0] for key in found[0]}) == 36
   assert found[0].keys() == found[1].keys()
   np.testing.assert_allclose(
     list(found[0].values()), list(found[1].values()), atol=1e-6
   )
+
+
+def test_beam_makes_the_same_features(run, folder, corpus):
+  pytest.importorskip('apache_beam', reason='needs the extra beam')
+  other = shutil.copytree(corpus, folder / 'other')
+  shutil.rmtree(other / 'features')
+  run(
+    *('extract_features', '--corpus=other', '--finetuned=tuned', '--beam='),
+    *_CHANGES,
+  )
+  wanted = interruptions.content(corpus / 'features')
+  assert len(wanted) == 6
+  assert interruptions.content(other / 'features') == wanted
+
+
+def test_an_encoder_that_was_damaged_is_named(run, folder, corpus):
+  other = shutil.copytree(corpus, folder / 'damaged')
+  shutil.rmtree(other / 'features')
+  tuned = shutil.copytree(folder / 'tuned', folder / 'flipped')
+  path = fold_wise.folder(tuned, 'text', 1) / 'model.safetensors'
+  content = bytearray(path.read_bytes())
+  content[-9] ^= 1
+  path.write_bytes(content)
+  told = run(
+    *('extract_features', '--corpus=damaged', '--finetuned=flipped'),
+    *_CHANGES,
+    status=2,
+  )
+  assert 'text/fold_1: is not as finetune wrote it' in told

@@ -138,7 +138,7 @@ class Attention(nn.Module):
     )
 
     def split(y: Array) -> Array:
-      return y.reshape(*y.shape[:-1], c.num_attention_heads, -1)
+      return transformer.split_heads(y, c.num_attention_heads)
 
     project = {
       name: nn.Dense(width, dtype=s.dtype, name=name)
@@ -148,7 +148,7 @@ class Attention(nn.Module):
     kinds = {'c2p', 'p2c'} & set(c.pos_att_type)
     scale = (q.shape[-1] * (1 + len(kinds))) ** -0.5
     q = q * scale
-    scores = jnp.einsum('bqhd,bkhd->bhqk', q, k)
+    scores = jnp.einsum('bhqd,bhkd->bhqk', q, k)
     if positions is not None:
       length = x.shape[1]
       if not c.share_att_key:
@@ -161,11 +161,11 @@ class Attention(nn.Module):
       rows = buckets(c, np.arange(length, -length, -1) - 1)
       if 'c2p' in c.pos_att_type:
         far = split(project['key'](positions[rows]))
-        scores += shear(jnp.einsum('bqhd,mhd->bhqm', q, far))
+        scores += shear(jnp.einsum('bhqd,hmd->bhqm', q, far))
       if 'p2c' in c.pos_att_type:
         rows = buckets(c, np.arange(1 - length, length + 1))
         far = split(project['query'](positions[rows])) * scale
-        far = shear(jnp.einsum('bkhd,mhd->bhkm', k, far))
+        far = shear(jnp.einsum('bhkd,hmd->bhkm', k, far))
         scores += far.swapaxes(-1, -2)
     y = transformer.weigh(s, scores, bias, v, deterministic)
     return nn.Dense(c.hidden_size, dtype=s.dtype, name='output')(y)

@@ -1,10 +1,10 @@
 """Features of a whole corpus: in parts, so that a run may be killed.
 
 Each part is a file in `features/.<modality>.parts`, written whole or not at
-all. Which clips are in which part, and together in a batch, follows from the
-corpus alone: a run that was killed ends with the same bytes as one that was
-not. `features/<modality>.json` says what the features were made with, and of
-which clips there are none, and why.
+all; one that was damaged since is made again. Which clips are in which part,
+and together in a batch, follows from the corpus alone: a run that was killed
+ends with the same bytes as one that was not. `features/<modality>.json` says
+what the features were made with, and of which clips there are none, and why.
 """
 
 import concurrent.futures
@@ -15,6 +15,7 @@ import logging
 import os
 import pathlib
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -78,11 +79,11 @@ class Plan:
     return True
 
   def undone(self) -> list[int]:
-    """The numbers of the parts that are not there yet."""
+    """The numbers of the parts that are not there yet, or are damaged."""
     return [
       number
       for number in range(len(self.parts))
-      if not self.part_path(number).exists()
+      if not _is_whole(self.part_path(number))
     ]
 
 
@@ -419,6 +420,20 @@ def _check_same(
       f'{what}: was made with other settings ({changes}); remove it to extract '
       'again'
     )
+
+
+def _is_whole(path: pathlib.Path) -> bool:
+  """Whether a part is there, with the checksums that it was written with."""
+  if not path.exists():
+    return False
+  try:
+    with zipfile.ZipFile(path) as archive:
+      if archive.testzip() is None:
+        return True
+  except Exception:  # Of many kinds, by what is damaged.
+    pass
+  _LOGGER.warning('%s: is damaged, and made again', path)
+  return False
 
 
 def _num_threads() -> int:

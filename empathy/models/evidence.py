@@ -84,7 +84,11 @@ class GatedEvidence(nn.Module):
       part: self.variable('batch_stats', f'gate_{part}', jnp.ones, ())
       for part in self._parts
     }
-    self.thin = layers.Dropout(self.input_dropout, axis_name=self.axis_name)
+    # One for each part, which so draws the same when the others are not there.
+    self.thin = {
+      part: layers.Dropout(self.input_dropout, axis_name=self.axis_name)
+      for part in self._parts
+    }
     self.kept = layers.Dropout(
       self.modality_dropout, rescale=False, axis_name=self.axis_name
     )
@@ -109,7 +113,7 @@ class GatedEvidence(nn.Module):
     """
     mask = jnp.stack([present[m] for m in self.modalities], -1)
     evidence = [
-      self.head[m](self.thin(features[m], train), rows & present[m], train)
+      self.head[m](self.thin[m](features[m], train), rows & present[m], train)
       for m in self.modalities
     ]
     together = mask.sum(axis=1, keepdims=True) >= 2
@@ -145,7 +149,12 @@ class GatedEvidence(nn.Module):
       shown[:, index : index + 1] * features[modality]
       for index, modality in enumerate(self.modalities)
     ]
-    return self.thin(jnp.concatenate(joined, axis=-1), train)
+    return self.thin['joint'](jnp.concatenate(joined, axis=-1), train)
+
+  @nn.nowrap
+  def narrowed(self, view: tuple[str, ...]) -> nn.Module | None:
+    """The fusion of one modality; the joint head's input is of all of them."""
+    return self.clone(modalities=view) if len(view) == 1 else None
 
   def calibrate(self, alone: Array, rows: Array, targets: Array) -> None:
     """Fits the gates, so that each head alone is as sure as it is right.

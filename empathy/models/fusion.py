@@ -9,7 +9,9 @@ where `features` maps each modality to (B, D), `present` maps it to (B,) bool,
 `rows` (B,) bool tells real rows from padding, and `train` is a bool. A clip may
 lack modalities, which must then not matter: features are zero where they are
 not present. A view of fewer modalities is the same module, with the others
-never present. Fields whose name ends in `dropout` may be swept, and are then
+never present; where a fusion has a method `narrowed(view)`, it gives a cheaper
+module for such a view, of fewer parameters but of the same names, shapes and
+draws, or None. Fields whose name ends in `dropout` may be swept, and are then
 traced: they go to `layers.Dropout`, which knows such rates.
 """
 
@@ -75,9 +77,6 @@ class GatedAttention(nn.Module):
     query = self.param(
       'query', nn.initializers.normal(1.0), (self.attention_width,)
     )
-    drop = layers.Dropout(
-      self.modality_dropout, rescale=False, axis_name=self.axis_name
-    )
     gates, scores, gated = [], [], []
     for modality in self.modalities:
       here = present[modality]
@@ -88,6 +87,12 @@ class GatedAttention(nn.Module):
         axis_name=self.axis_name, name=f'normalize_{modality}'
       )(z, rows & here, train)
       gate = nn.sigmoid(layers.Dense(1, name=f'gate_{modality}')(z))
+      drop = layers.Dropout(
+        self.modality_dropout,
+        rescale=False,
+        axis_name=self.axis_name,
+        name=f'drop_{modality}',
+      )
       z = drop(gate, train) * z
       hidden = layers.Dense(self.attention_width, name=f'attend_{modality}')(z)
       gates.append(jnp.where(here, gate[:, 0], 0.0))
@@ -107,6 +112,11 @@ class GatedAttention(nn.Module):
       self.num_classes, self.hidden, self.dropout, self.axis_name
     )(fused, rows, train)
     return Output(logits, jnp.stack(gates, -1), attention)
+
+  @nn.nowrap
+  def narrowed(self, view: tuple[str, ...]) -> nn.Module | None:
+    """The fusion of a view; None where its parameters are not of this one."""
+    return None if self.join == 'concat' else self.clone(modalities=view)
 
 
 class Concat(nn.Module):
@@ -180,6 +190,24 @@ class Network(nn.Module):
         x = heads.AttentionPooling(name=f'pool_{modality}')(x, steps[modality])
       pooled[modality] = x
     return self.fusion(pooled, present, rows, train)
+
+  @nn.nowrap
+  def narrowed(self, view: tuple[str, ...]) -> 'Network | None':
+    """What this network is to clips that have no modalities but a view's.
+
+    Its parameters and what it draws at random are of this one's, by the same
+    names, so that a member may be trained by it and predict by this one.
+
+    Args:
+      view: some of the modalities, in order.
+
+    Returns:
+      The network; None where the fusion has no such network.
+    """
+    if not hasattr(self.fusion, 'narrowed'):
+      return None
+    fusion = self.fusion.narrowed(view)
+    return fusion and Network(fusion)
 
   @property
   def calibrates(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
 
 from empathy import errors
 from empathy.models import fusion, losses
@@ -45,6 +46,10 @@ _SWEPT = ('peak_learning_rate', 'l2')
 MEDIA_FIELDS = ('features', 'finetune', 'seconds', 'num_frames', 'faults')
 
 _MAX_SEED = 2**31
+
+# A network of a view's modalities alone takes a second or three to compile, and
+# about halves a step; so many steps, of all members, make it worth it.
+_NARROW_FROM = 5_000
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -154,6 +159,36 @@ def make_program(
     keep=config.keep,
   )
   return step.Program(network, modalities, max_length, recipe, layout.axis_name)
+
+
+def narrow_views(
+  program: step.Program,
+  layout: parallel.Layout,
+  views: Sequence[tuple[str, ...]],
+  num_train: np.ndarray,
+) -> tuple[tuple[str, ...], ...]:
+  """Views to train by networks of their modalities alone.
+
+  Args:
+    program: what the members share.
+    layout: of the members on the devices.
+    views: that members have.
+    num_train: (members,) int, their training clips.
+
+  Returns:
+    Some of the views; see `step.Program.narrow_views`.
+  """
+  steps = -(-num_train.astype(np.int64) // program.recipe.batch_size)
+  if (
+    not layout.one_by_one
+    or program.recipe.total_epochs * steps.sum() < _NARROW_FROM
+  ):
+    return ()
+  return tuple(
+    view
+    for view in views
+    if len(view) < len(program.modalities) and program.network.narrowed(view)
+  )
 
 
 def _model_faults(model: ml_collections.ConfigDict) -> list[str]:

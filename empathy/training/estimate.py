@@ -87,7 +87,7 @@ def estimate(
   if layout.mode == 'members':
     held //= len(layout.devices)
   state_bytes, corpus_bytes = _bytes(state), _bytes(data)
-  flops = _flops(program, data, members, one, state)
+  flops = _flops(program, data, members)
   rate = _rate(layout)
   return Estimate(
     corpus_bytes=corpus_bytes,
@@ -101,8 +101,27 @@ def estimate(
   )
 
 
-def _flops(program, data, members, one, state) -> float:
+def _flops(
+  program: step.Program, data: step.Data, members: step.Member
+) -> float:
   """Of all steps and validations of all members."""
+  total = 0.0
+  for shown in np.unique(members.view, axis=0):
+    view = tuple(np.array(program.modalities)[shown].tolist())
+    narrow = view in program.narrow_views
+    chosen = (members.view == shown).all(axis=1)
+    total += chosen.sum() * _flops_of_one(
+      program.narrowed(view) if narrow else program, data, members
+    )
+  return float(program.recipe.total_epochs * total)
+
+
+def _flops_of_one(
+  program: step.Program, data: step.Data, members: step.Member
+) -> float:
+  """Of an epoch of one member."""
+  one = jax.tree.map(lambda x: x[0], members)
+  state = jax.eval_shape(functools.partial(step.init, program), data, one)
   size = program.recipe.batch_size
   rows = jax.ShapeDtypeStruct((size,), np.int32)
   real = jax.ShapeDtypeStruct((size,), np.bool_)
@@ -118,8 +137,7 @@ def _flops(program, data, members, one, state) -> float:
   )
   slots = -(-members.train_rows.shape[1] // size)
   # Members with fewer steps rest, but their share of the product is computed.
-  per_member = slots * step_flops + members.val_rows.shape[1] * row_flops
-  return program.recipe.total_epochs * len(members.seed) * per_member
+  return slots * step_flops + members.val_rows.shape[1] * row_flops
 
 
 def _count(function, *arguments) -> float:

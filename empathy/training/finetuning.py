@@ -161,7 +161,7 @@ def train_fold(
     train: (R,) int, the clips to learn from.
     val: (V,) int, the clips to choose the epoch by.
     fold: its number.
-    directory: of its checkpoints, one after each epoch.
+    directory: of its checkpoints, one after each epoch, the last two kept.
     bar: counts steps.
 
   Returns:
@@ -183,6 +183,7 @@ def train_fold(
   }
   saved = jax.tree.map(np.asarray, saved)
   num_steps = -(-len(train) // task.batch_size)
+  checkpoints.sweep(directory)
   first, found = checkpoints.restore_latest(directory, saved) or (0, saved)
   bar.skip(first * num_steps)
   history, best = found['history'].copy(), found['best']
@@ -215,7 +216,7 @@ def train_fold(
         },
       ),
     )
-    checkpoints.keep_last(directory, 1)
+    checkpoints.keep_last(directory, 2)
   return Best(best, best_epoch, history)
 
 
@@ -316,18 +317,24 @@ def finetune(
       'config.features: names no checkpoint for a modality of the corpus, '
       f'{", ".join(corpus.modalities)}'
     )
-  _begin(path, config, corpus)
-  for modality in modalities:
-    undone = [
-      fold for fold in parts if not fold_wise.is_finished(path, modality, fold)
+  with workdir.lock(path), files.full_disk_told(path):
+    _begin(path, config, corpus)
+    for modality in modalities:
+      files.sweep(path / modality)
+      undone = [
+        fold
+        for fold in parts
+        if not fold_wise.is_finished(path, modality, fold)
+      ]
+      if undone:
+        _finetune_modality(config, corpus, parts, undone, modality, path)
+      for rest in (_states_path(path, modality).parent, _saved(path, modality)):
+        shutil.rmtree(rest, ignore_errors=True)
+    return [
+      fold_wise.read_note(path, modality, fold)
+      for modality in modalities
+      for fold in parts
     ]
-    if undone:
-      _finetune_modality(config, corpus, parts, undone, modality, path)
-  return [
-    fold_wise.read_note(path, modality, fold)
-    for modality in modalities
-    for fold in parts
-  ]
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -428,7 +435,7 @@ def _finetune_modality(
     f'fine-tuning {modality}', steps * recipe.num_epochs, 'step'
   ) as bar:
     for fold, (train, val) in rows.items():
-      directory = path / modality / 'checkpoints' / str(fold)
+      directory = _saved(path, modality) / str(fold)
       best = train_fold(task, params, train, val, fold, directory, bar)
       if best.epoch < 0:
         raise errors.InputError(
@@ -459,8 +466,6 @@ def _finetune_modality(
         '%s, fold %d: best epoch %d, val/accuracy %.3f',
         *(modality, fold, best.epoch, note['val_accuracy']),
       )
-  shutil.rmtree(_states_path(path, modality).parent, ignore_errors=True)
-  shutil.rmtree(path / modality / 'checkpoints', ignore_errors=True)
 
 
 def _program(
@@ -493,6 +498,11 @@ def _states_path(path: pathlib.Path, modality: str) -> pathlib.Path:
   return path / modality / 'states' / 'states.npy'
 
 
+def _saved(path: pathlib.Path, modality: str) -> pathlib.Path:
+  """Where the checkpoints of encoders in training are, a folder a fold."""
+  return path / modality / 'checkpoints'
+
+
 def _store(
   config: ml_collections.ConfigDict,
   corpus: corpora.Corpus,
@@ -521,6 +531,7 @@ def _store(
       compute=lambda items: [item[program.input_name] for item in items],
     )
   where = _states_path(path, modality)
+  states.discard_damaged(where)
   plan = extraction.plan(corpus, modality, extractor, config.faults, where)
   if not plan.is_done():
     extraction.extract(plan, extractor)

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import itertools
 import logging
@@ -148,7 +147,7 @@ def train(
       )
       outside = dataclasses.replace(outside, push=push)
     is_new = stack.enter_context(workdir.lock(local))
-    stack.enter_context(_full_disk_told(local))
+    stack.enter_context(files.full_disk_told(local))
     has_dataset = (local / 'tfds').exists()
     try:
       plan = _plan(config, local, local / 'tfds')
@@ -198,6 +197,7 @@ def dry_run(
     plan.max_length,
     parallel.Layout('members', plan.layout.devices),
   )
+  program = dataclasses.replace(program, narrow_views=plan.program.narrow_views)
   found = estimate.estimate(
     program, plan.layout, plan.data, plan.members, plan.chunks
   )
@@ -303,7 +303,13 @@ def _plan(
   program = configuration.make_program(
     config, corpus.classes, tuple(used), max_length, layout
   )
-  program = dataclasses.replace(program, source=source)
+  program = dataclasses.replace(
+    program,
+    source=source,
+    narrow_views=configuration.narrow_views(
+      program, layout, views, everyone.num_train
+    ),
+  )
   best = layout.chunk_size(len(names), config.members_per_device)
   # A run that began on other devices keeps its chunks, which are checkpoints.
   size = best
@@ -336,26 +342,6 @@ def _plan(
     members=everyone,
     chunks=chunks,
   )
-
-
-@contextlib.contextmanager
-def _full_disk_told(path: pathlib.Path) -> Iterator[None]:
-  """Makes one line of what libraries say, each its own, of a full disk."""
-  try:
-    yield
-  except errors.InputError:
-    raise
-  except Exception as error:
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    words = [os.strerror(number) for number in full]
-    if getattr(error, 'errno', None) in full or any(
-      word in str(error) for word in words
-    ):
-      raise errors.InputError(
-        f'{path}: the disk is full: make room and run the same command again: '
-        'it goes on from the last checkpoint'
-      ) from error
-    raise
 
 
 def _is_finished(directory: pathlib.Path, number: int) -> bool:

@@ -26,9 +26,6 @@ from empathy.training import step
 
 MODES = ('members', 'batch')
 
-# On a CPU, this many members at a time stay in a core's cache while they train;
-# all in lockstep would stream every parameter from memory at every step.
-_CPU_MEMBERS_AT_ONCE = 2
 # Each device holds the corpus, so there is an end to making cores devices.
 _MAX_CPU_DEVICES = 8
 
@@ -125,10 +122,7 @@ class Layout:
       members_per_device: as many as a device takes at most.
     """
     multiple = len(self.devices) if self.mode == 'members' else 1
-    most = members_per_device
-    if most > self._group_size:
-      most -= most % self._group_size
-    num_chunks = -(-num_members // (most * multiple))
+    num_chunks = -(-num_members // (members_per_device * multiple))
     return min(self._filled(-(-num_members // num_chunks)), num_members)
 
   def chunks(self, num_members: int, size: int) -> list[np.ndarray]:
@@ -153,8 +147,6 @@ class Layout:
   def _filled(self, size: int) -> int:
     """So many members, or a few more, divide among the devices."""
     multiple = len(self.devices) if self.mode == 'members' else 1
-    if size > multiple:
-      multiple *= self._group_size
     return -(-size // multiple) * multiple
 
   @property
@@ -164,10 +156,13 @@ class Layout:
     return slice(own.index(True), own.index(True) + sum(own))
 
   @property
-  def _group_size(self) -> int:
-    """Members are computed in groups of a multiple of this, in lockstep."""
-    is_cpu = self.devices[0].platform == 'cpu'
-    return _CPU_MEMBERS_AT_ONCE if is_cpu else 1
+  def one_by_one(self) -> bool:
+    """Whether a device trains its members one after another, not in lockstep.
+
+    What a member needs at each step then stays in a core's cache; in lockstep,
+    a CPU would stream every parameter of all of them from memory.
+    """
+    return self.devices[0].platform == 'cpu'
 
   def shard(self, tree: Any) -> Any:
     """Puts (members, ...) arrays on the devices as (devices, share, ...).
@@ -181,7 +176,9 @@ class Layout:
         return np.broadcast_to(x, (own.stop - own.start, *x.shape))
       more = -len(x) % len(self.devices)
       x = np.concatenate([x, np.repeat(x[-1:], more, axis=0)]) if more else x
-      return np.reshape(x, (len(self.devices), -1, *x.shape[1:]))[own]
+      # Dealt out, so that each device gets its share of large and small views.
+      x = np.reshape(x, (-1, len(self.devices), *x.shape[1:]))
+      return np.swapaxes(x, 0, 1)[own]
 
     return _put(tuple(self.devices))(jax.tree.map(split, tree))
 
@@ -208,10 +205,10 @@ class Layout:
         return x[0]
       if is_spread:
         x = np.asarray(multihost_utils.process_allgather(x))
-        x = x.reshape(-1, *x.shape[2:])
+        x = x.reshape(len(self.devices), *x.shape[2:])
         if not is_main():  # Which need not hold it.
           return np.empty((0, *x.shape[2:]), x.dtype)
-      return x.reshape(-1, *x.shape[2:])
+      return np.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])
 
     return jax.tree.map(join, tree)
 
@@ -253,11 +250,10 @@ class Layout:
     """
 
     def on_device(*args):
-      mapped = jax.vmap(functools.partial(function, *args[:num_shared]))
-      own = self._groups(args[num_shared:])
-      if own is None:
-        return mapped(*args[num_shared:])
-      return _ungroup(lax.map(lambda group: mapped(*group), own))
+      one = functools.partial(function, *args[:num_shared])
+      if self.one_by_one:
+        return lax.map(lambda own: one(*own), args[num_shared:])
+      return jax.vmap(one)(*args[num_shared:])
 
     return self._pmap(on_device)
 
@@ -277,22 +273,21 @@ class Layout:
     """
 
     def on_device(*args):
-      mapped = jax.vmap(functools.partial(function, *args[:num_shared]))
-      groups = self._groups(args[num_shared:])
-      if groups is None:
-        return mapped(*args[num_shared:])
-      own, state = groups
+      one = functools.partial(function, *args[:num_shared])
+      own, state = args[num_shared:]
+      if not self.one_by_one:
+        return jax.vmap(one)(own, state)
 
       # A state that is carried is changed in place; one that is mapped over
       # would be written to fresh memory in every epoch.
       def body(state, at):
         index, member = at
         old = jax.tree.map(lambda x: x[index], state)
-        new, result = mapped(member, old)
+        new, result = one(member, old)
         return jax.tree.map(lambda x, y: x.at[index].set(y), state, new), result
 
       numbers = jnp.arange(jax.tree.leaves(own)[0].shape[0])
-      return _ungroup(lax.scan(body, state, (numbers, own)))
+      return lax.scan(body, state, (numbers, own))
 
     return self._pmap(on_device, donate=[num_shared + 1])
 
@@ -303,13 +298,6 @@ class Layout:
       devices=self.devices,
       donate_argnums=tuple(donate),
     )
-
-  def _groups(self, own: Any) -> Any:
-    """Splits (members, ...) to (groups, size, ...); None if it is one group."""
-    size, share = self._group_size, jax.tree.leaves(own)[0].shape[0]
-    if size == 1 or share <= size or share % size:
-      return None
-    return jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), own)
 
 
 def spread(function: Callable, constants: Any) -> Callable:
@@ -333,10 +321,6 @@ def spread(function: Callable, constants: Any) -> Callable:
 
   run.num_devices = len(layout.devices)
   return run
-
-
-def _ungroup(tree: Any) -> Any:
-  return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
 
 
 @functools.lru_cache

@@ -2,10 +2,12 @@
 
 Of a whole corpus that is gigabytes, is needed in every epoch of every fold and
 never changes. So it is computed once, part by part as features are, joined in
-a file, and mapped into memory as training reads it.
+a file, and mapped into memory as training reads it. Its hash is beside, for a
+flipped bit would go unnoticed.
 """
 
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -15,6 +17,8 @@ import numpy as np
 
 from empathy import files
 from empathy.encoders import extraction
+
+_log = logging.getLogger('empathy')
 
 
 def join(plan: extraction.Plan, ids: Sequence[str]) -> None:
@@ -37,21 +41,38 @@ def join(plan: extraction.Plan, ids: Sequence[str]) -> None:
         rows += length
       shape, kind = part['features'].shape[1:], part['features'].dtype
   made = plan.folder / plan.path.name
-  values = np.lib.format.open_memmap(made, 'w+', kind, (rows, *shape))
-  rows = 0
-  for number in range(len(plan.parts)):
-    with np.load(plan.part_path(number), allow_pickle=False) as part:
-      if len(part['id']):
-        found = part['features']
-        values[rows : rows + len(found)] = found
-        rows += len(found)
-  values.flush()
-  note = plan.folder / plan.sidecar.name
+  header = {
+    'descr': np.lib.format.dtype_to_descr(kind),
+    'fortran_order': False,
+    'shape': (rows, *shape),
+  }
+  with open(made, 'wb') as file:
+    np.lib.format.write_array_header_1_0(file, header)
+    for number in range(len(plan.parts)):
+      with np.load(plan.part_path(number), allow_pickle=False) as part:
+        if len(part['id']):
+          file.write(np.ascontiguousarray(part['features']).data)
   clips = [index.get(clip, (0, 0)) for clip in ids]
-  files.write_json(note, {'record': plan.record, 'clips': clips})
+  found = {'record': plan.record, 'sha256': files.sha256(made), 'clips': clips}
+  note = plan.folder / plan.sidecar.name
+  files.write_json(note, found)
   note.replace(plan.sidecar)
   os.replace(made, plan.path)
   shutil.rmtree(plan.folder)
+
+
+def discard_damaged(path: pathlib.Path) -> None:
+  """Removes what `join` wrote if it is no longer what it was."""
+  if not path.exists():
+    return
+  try:
+    note = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+    if note['sha256'] == files.sha256(path):
+      return
+  except (FileNotFoundError, KeyError, TypeError, ValueError):
+    pass
+  _log.warning('%s: is damaged, and made again', path)
+  path.unlink()
 
 
 class Store:

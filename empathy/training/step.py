@@ -5,12 +5,14 @@ view and fold, and what happens at a step from that key and the step.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from empathy.models import fusion, losses
@@ -161,6 +163,10 @@ class Program:
       is not there.
     recipe: how members are trained.
     axis_name: the devices that share each batch, or None.
+    narrow_views: views whose members train by a network of their modalities
+      alone. To be set only where members are mapped one by one: of a branch
+      that differs between members in lockstep, all ways would be computed.
+    computed: the modalities that the network knows; None for all.
     source: gives the features of rows, where `Data` does not have them.
   """
 
@@ -169,7 +175,24 @@ class Program:
   max_length: Mapping[str, int]
   recipe: Recipe
   axis_name: str | None = None
+  narrow_views: tuple[tuple[str, ...], ...] = ()
+  computed: tuple[str, ...] | None = None
   source: Callable[[Array], Mapping[str, Array]] | None = None
+
+  @property
+  def indices(self) -> dict[str, int]:
+    """Of the computed modalities, by name, among all."""
+    return {
+      modality: index
+      for index, modality in enumerate(self.modalities)
+      if self.computed is None or modality in self.computed
+    }
+
+  def narrowed(self, view: tuple[str, ...]) -> 'Program':
+    """The same for members of a view; their states are parts of the whole."""
+    return dataclasses.replace(
+      self, network=self.network.narrowed(view), computed=view, narrow_views=()
+    )
 
 
 def one_cycle(step: Array, num_steps: Array, peak: float) -> tuple:
@@ -299,6 +322,48 @@ def train_epoch(
     'val/accuracy', NaN in the second training, whose clips they would be; and
     'finite', whether the losses are.
   """
+  if not program.narrow_views:
+    return _train_epoch(program, data, epoch, member, state)
+
+  def narrow(view: tuple[str, ...], state: State):
+    own = program.narrowed(view)
+    like = jax.eval_shape(functools.partial(init, own), data, member)
+    part, metrics = _train_epoch(own, data, epoch, member, _part(state, like))
+    return _with_part(state, part), metrics
+
+  branches = [functools.partial(narrow, view) for view in program.narrow_views]
+  branches.append(functools.partial(_train_epoch, program, data, epoch, member))
+  shown = [
+    [modality in view for modality in program.modalities]
+    for view in program.narrow_views
+  ]
+  is_view = (jnp.array(shown) == member.view).all(axis=1)
+  index = jnp.where(is_view.any(), jnp.argmax(is_view), len(shown))
+  return lax.switch(index, branches, state)
+
+
+def _part(whole: Any, like: Any) -> Any:
+  """Those entries of nested mappings in a state that `like` has, too."""
+  if isinstance(like, Mapping):
+    return {key: _part(whole[key], value) for key, value in like.items()}
+  if isinstance(like, State | AdamState):
+    return type(like)(*map(_part, whole, like))
+  return whole
+
+
+def _with_part(whole: Any, part: Any) -> Any:
+  """The state with the entries of `part` in place of its own."""
+  if isinstance(part, Mapping):
+    return {**whole, **{k: _with_part(whole[k], v) for k, v in part.items()}}
+  if isinstance(part, State | AdamState):
+    return type(part)(*map(_with_part, whole, part))
+  return part
+
+
+def _train_epoch(
+  program: Program, data: Data, epoch: Array, member: Member, state: State
+) -> tuple[State, dict[str, Array]]:
+  """Like `train_epoch`, with the network that the program has."""
   recipe = program.recipe
   again = jnp.bool_(False)
   learner = member
@@ -473,7 +538,7 @@ def _inputs(
   """Standardised features, the steps there are, and presence, of some clips."""
   features, steps, present = {}, {}, {}
   streamed = None if program.source is None else program.source(rows)
-  for index, modality in enumerate(program.modalities):
+  for modality, index in program.indices.items():
     start, length = data.start[modality][rows], data.length[modality][rows]
     here = (length > 0) & shown[index]
     mask = here[:, None]
@@ -527,7 +592,7 @@ def _train_step(
     total = losses.cross_entropy(output.logits, data.targets[rows], weights)
     loss = total
     if recipe.auxiliary and output.alone is not None:
-      for index, modality in enumerate(program.modalities):
+      for index, modality in enumerate(program.indices):
         loss += recipe.auxiliary * losses.cross_entropy(
           output.alone[:, index],
           data.targets[rows],
@@ -585,12 +650,13 @@ def _validate(
 
   if program.network.calibrates:
     there = jnp.stack(
-      [data.length[modality][rows] > 0 for modality in program.modalities], 1
+      [data.length[modality][rows] > 0 for modality in program.indices], 1
     )
+    seen = member.view[np.array(list(program.indices.values()))]
     _, updates = program.network.apply(
       {'params': state.params, 'batch_stats': state.batch_stats},
       run(state.batch_stats).alone,
-      real[:, None] & there & member.view,
+      real[:, None] & there & seen,
       # As sure as it is right, also where votes are what is learned.
       jax.nn.one_hot(data.labels[rows], targets.shape[1]),
       method='calibrate',

@@ -77,3 +77,22 @@ def test_streaming_prints_both_and_their_ratio():
   )
   starts = [line.partition(':')[0] for line in done.stdout.splitlines()[1:]]
   assert starts == ['memory', 'stream', 'stream / memory']
+
+
+def test_training_prints_its_parts():
+  command = [sys.executable, _FOLDER / 'training.py', '--small']
+  command += ['--clips=200', '--seeds=1', '--epochs=2']
+  found = []
+  for part in ('floor', 'speed', 'start'):
+    done = subprocess.run(
+      [*command, f'--only={part}'],
+      check=True,
+      capture_output=True,
+      text=True,
+      timeout=300,
+    )
+    found += [line.split(',')[0] for line in done.stdout.splitlines()]
+  assert found[0].startswith('floor: ')
+  assert found[1].startswith('ours')
+  assert found[2].startswith('ours')
+  assert found[-2:] == ['start', 'start']

@@ -316,14 +316,19 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
     )
 
 
-def run(model: torch.nn.Module, arrays: dict[str, np.ndarray]) -> Any:
-  """What Transformers makes of an input, in float64: its own float32 is off by
-  up to 2e-5 where a normalisation has little to divide by.
+def run(
+  model: torch.nn.Module,
+  arrays: dict[str, np.ndarray],
+  dtype: torch.dtype = torch.float64,
+) -> Any:
+  """What Transformers makes of an input; the model is turned to the dtype.
+
+  In float64, for its own float32 is off by up to 5e-5 where a normalisation has
+  little to divide by.
   """
+  tensors = {key: torch.tensor(value) for key, value in arrays.items()}
   tensors = {
-    key: torch.tensor(
-      value.astype(np.float64) if value.dtype.kind == 'f' else value
-    )
-    for key, value in arrays.items()
+    key: value.to(dtype) if value.is_floating_point() else value
+    for key, value in tensors.items()
   }
-  return model.double()(**tensors, output_hidden_states=True)
+  return model.to(dtype)(**tensors, output_hidden_states=True)

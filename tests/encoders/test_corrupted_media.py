@@ -2,6 +2,7 @@
 
 import shutil
 
+import av
 import made_media
 import numpy as np
 import pytest
@@ -124,6 +125,15 @@ def test_tracks_that_are_not_there_are_named(tmp_path):
     tmp_path / 'blind.mp4', 0, sound=made_media.tone(200, 1)
   )
   assert both(sound) == ('used', 'has no track of pictures')
+
+
+def test_a_track_without_frames_is_named(tmp_path):
+  path = tmp_path / 'empty.avi'
+  with av.open(str(path), 'w') as container:
+    film = container.add_stream('mpeg4', rate=25)
+    film.height, film.width, film.pix_fmt = 48, 64, 'yuv420p'
+    container.start_encoding()
+  assert 'used' not in both(path)
 
 
 def test_what_is_missing_is_named(tmp_path):

@@ -1,4 +1,10 @@
-"""The encoders against PyTorch Transformers itself, where it is installed."""
+"""The encoders against PyTorch Transformers itself, where it is installed.
+
+PyTorch in float64 judges both. Of random wav2vec 2.0 with layer norm, whose
+convolutions normalise six channels of little variance, a few inputs lose more
+than 1e-5 to rounding, in PyTorch's own float32 too (13 of 180, here 10 of
+180), so there the bound is twice PyTorch's own error.
+"""
 
 import jax
 import numpy as np
@@ -13,37 +19,46 @@ import cases  # noqa: E402
 _SEED = 1_000
 
 
+def _states(output):
+  """All hidden states and the last one, as float64."""
+  states = (*output.hidden_states, output.last_hidden_state)
+  return [
+    np.float64(x.detach().numpy() if isinstance(x, torch.Tensor) else x)
+    for x in states
+  ]
+
+
 @pytest.mark.parametrize('name', cases.CASES)
-def test_states_and_gradients(name, tmp_path):
+def test_states_and_gradients(name, tmp_path, caplog):
   case = cases.CASES[name]
   model = cases.make(case, _SEED)
   cases.write(case, model, tmp_path)
   encoder = encoders.load(tmp_path)
+  assert not caplog.records  # Every tensor is used, or knowingly dropped.
   random = np.random.default_rng(_SEED)
   base = cases.encoder(case, model)
   for i, make in enumerate(case.inputs):
     arrays = make(random)
     base.zero_grad()
+    with torch.no_grad():
+      rounded = _states(cases.run(base, arrays, torch.float32))
     theirs = cases.run(base, arrays)
-    ours = encoder(**arrays)
-    for a, b in zip(
-      (*ours.hidden_states, ours.last_hidden_state),
-      (*theirs.hidden_states, theirs.last_hidden_state),
-      strict=True,
-    ):
-      # Residual sums grow with the layers, and rounding with them.
-      atol = 1e-5 * max(1.0, float(b.abs().max()))
-      np.testing.assert_allclose(a, b.detach(), atol=atol, rtol=0)
+    exact = _states(theirs)
+    error, own = (
+      max(np.abs(a - b).max() for a, b in zip(some, exact, strict=True))
+      for some in (_states(encoder(**arrays)), rounded)
+    )
+    assert error <= (1e-5 if own < 5e-6 else max(1e-5, 2 * own))
     if i:
       continue  # Once is enough for gradients, which take long to compile.
     weights = random.normal(size=theirs.last_hidden_state.shape)
     if 'input_ids' in arrays:  # Padding means nothing, nor do its gradients.
       weights *= arrays['attention_mask'][..., None]
-    (theirs.last_hidden_state * torch.tensor(weights)).mean().backward()
+    (theirs.last_hidden_state * torch.tensor(weights)).sum().backward()
 
     def loss(params, arrays=arrays, weights=weights):
       last = encoder.module.apply(params, **arrays).last_hidden_state
-      return (last * weights).mean()
+      return (last * weights).sum()
 
     table = encoders.ARCHITECTURES[encoder.config.model_type].table(
       encoder.config
@@ -62,7 +77,9 @@ def test_states_and_gradients(name, tmp_path):
       module = base.get_submodule(key.rpartition('.')[0])
       if getattr(module, 'padding_idx', None) is not None:
         value[module.padding_idx] = 0  # PyTorch holds it as it is.
-      np.testing.assert_allclose(value, wanted[key], atol=1e-4, err_msg=key)
+      np.testing.assert_allclose(
+        value, wanted[key], atol=1e-4, rtol=0, err_msg=key
+      )
 
 
 def test_buckets_of_every_distance():

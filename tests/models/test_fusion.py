@@ -198,6 +198,86 @@ def test_a_view_of_one_modality_attends_to_it_alone():
   assert (np.asarray(output.gates)[:, [0, 2]] == 0).all()
 
 
+@pytest.mark.parametrize(
+  ('name', 'fields'),
+  [
+    ('gated_attention', {}),
+    ('gated_attention', {'join': 'sum'}),
+    ('gated_evidence', {'modality_dropout': 0.5}),
+  ],
+)
+@pytest.mark.parametrize('view', [('audio',), ('text', 'video')])
+def test_a_narrowed_network_is_the_whole_one_where_the_rest_is_absent(
+  name, fields, view
+):
+  network, variables = _network(name, **fields)
+  if name == 'gated_evidence' and len(view) > 1:
+    assert network.narrowed(view) is None  # Its joint head is of all.
+    return
+  features, present, rows = _batch(seed=2)
+  present = {m: present[m] & (m in view) for m in MODALITIES}
+  features = {
+    m: np.where(present[m][:, None], x, 0) for m, x in features.items()
+  }
+  targets = np.eye(3, dtype='f4')[np.arange(12) % 3]
+
+  def run(network, variables, modalities):
+    own = [{m: x[m] for m in modalities} for x in (features, present)]
+
+    def loss(params):
+      output, updates = network.apply(
+        variables | {'params': params},
+        own[0],
+        {},
+        own[1],
+        rows,
+        True,
+        rngs={'dropout': jax.random.key(4)},
+        mutable=['batch_stats'],
+      )
+      total = losses.cross_entropy(output.logits, targets, rows)
+      if output.alone is not None:  # Which alone teaches a single modality.
+        own_rows = rows & own[1][view[0]]
+        said = output.alone[:, modalities.index(view[0])]
+        total += losses.cross_entropy(said, targets, own_rows)
+      return total, (output.logits, updates)
+
+    return jax.grad(loss, has_aux=True)(variables['params'])
+
+  narrow = network.narrowed(view)
+  made = narrow.init(
+    jax.random.key(3),
+    {m: features[m] for m in view},
+    {},
+    {m: present[m] for m in view},
+    rows,
+    False,
+  )
+  whole = jax.tree_util.tree_leaves_with_path(variables)
+  whole = {jax.tree_util.keystr(path): leaf for path, leaf in whole}
+  part = jax.tree_util.tree_leaves_with_path(made)
+  assert len(part) < len(whole)
+  for path, leaf in part:  # It starts from what the whole one starts from.
+    np.testing.assert_array_equal(leaf, whole[jax.tree_util.keystr(path)])
+  expected = run(network, variables, MODALITIES)
+  expected = {
+    jax.tree_util.keystr(path): leaf
+    for path, leaf in jax.tree_util.tree_leaves_with_path(expected)
+  }
+  for path, leaf in jax.tree_util.tree_leaves_with_path(
+    run(narrow, made, view)
+  ):
+    np.testing.assert_allclose(
+      leaf, expected[jax.tree_util.keystr(path)], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_what_cannot_be_narrowed_says_so():
+  assert _network('concat')[0].narrowed(('text',)) is None
+  joined, _ = _network('gated_attention', join='concat')
+  assert joined.narrowed(('text',)) is None
+
+
 @pytest.mark.parametrize('join', ['sum', 'concat'])
 def test_joined_without_attention_what_is_absent_adds_nothing(join):
   network, variables = _network('gated_attention', join=join)

@@ -26,7 +26,14 @@ from empathy.corpora import corpus as corpora
 from empathy.corpora import simulate
 from empathy.evaluation import predictions as predictions_lib
 from empathy.models import fusion
-from empathy.training import checkpoints, loop, members, metrics, workdir
+from empathy.training import (
+  checkpoints,
+  configuration,
+  loop,
+  members,
+  metrics,
+  workdir,
+)
 
 _MODALITIES = ('text', 'audio', 'video')
 _VIEWS = [
@@ -458,6 +465,20 @@ def test_later_chunks_and_epochs_compile_nothing(plain, tmp_path):
 def test_over_the_batch_is_the_same(plain, tmp_path):
   other = _train(plain.corpus, tmp_path / 'run', **_PLAIN, parallel='batch')
   assert _difference(plain.table, other.table) <= 1e-4
+
+
+def test_narrow_networks_train_the_same_and_go_on(plain, tmp_path, monkeypatch):
+  monkeypatch.setattr(configuration, '_NARROW_FROM', 0)
+  fields = _PLAIN | {'fusion': 'gated_evidence'}
+  whole = _train(plain.corpus, tmp_path / 'whole', **fields)
+  config = small.config(plain.corpus.path, **fields)
+  config.checkpoint_seconds = 0.0
+  _cut_off(monkeypatch, config, tmp_path / 'cut', 1)
+  loop.train(config, tmp_path / 'cut')
+  _assert_as(whole, tmp_path / 'cut')
+  monkeypatch.setattr(configuration, '_NARROW_FROM', 10**9)
+  other = _train(plain.corpus, tmp_path / 'masked', **fields)
+  assert _difference(whole.table, other.table) <= 1e-4
 
 
 def test_votes_as_targets(plain, tmp_path):

@@ -334,6 +334,65 @@ def test_a_second_training_keeps_the_calibration_and_its_last_epoch(refit):
   assert all(bool(values['finite']) for values in metrics)
 
 
+def _assert_agree(one, other, where=''):
+  """Two states of a member agree, but for what its view does not see."""
+  ones = jax.tree_util.tree_leaves_with_path(one)
+  others = jax.tree_util.tree_leaves(other)
+  for (path, x), y in zip(ones, others, strict=True):
+    if where not in jax.tree_util.keystr(path):
+      np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('kind', ['best', 'refit'])
+def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
+  program = refit[0] if kind == 'refit' else setting.program
+  view = ('audio',) if kind == 'refit' else ('text', 'video')
+  narrow = dataclasses.replace(program, narrow_views=(view,))
+  data = setting.device_data()
+  index = next(
+    i for i, name in enumerate(setting.names) if name.view == '+'.join(view)
+  )
+  absent = 'audio' if kind == 'best' else 'text'
+  chosen = jax.tree.map(lambda x: x[[index, 0, -1]], setting.members)
+  results = []
+  for program_ in (program, narrow):
+
+    def epochs(member, program=program_):
+      def body(state, epoch):
+        return step.train_epoch(program, data, epoch, member, state)
+
+      state = step.init(program, data, member)
+      return jax.lax.scan(body, state, jnp.arange(3))
+
+    # One by one: the narrow view, then others, which have no branch.
+    results.append(jax.jit(lambda x, f=epochs: jax.lax.map(f, x))(chosen))
+  (whole, told), (own, told_own) = results
+  _assert_agree(whole, own, where=absent)
+  _assert_agree(told, told_own)
+  # What the view does not see stays as it began.
+  member = setting.member(index)
+  began = step.init(program, data, member).params['fusion']
+  after = jax.tree.map(lambda x: x[0], own.params['fusion'])
+  name = next(name for name in began if absent in name)
+  jax.tree.map(np.testing.assert_array_equal, after[name], began[name])
+
+
+def test_only_long_trainings_are_narrowed(setting):
+  views = members.views((), setting.program.modalities)
+  layout = parallel.Layout('members', jax.devices('cpu')[:1])
+
+  def narrow(num_members, program=setting.program):
+    num_train = np.full(num_members, 160, np.int32)
+    return configuration.narrow_views(program, layout, views, num_train)
+
+  # 10 steps an epoch, 3 epochs.
+  assert narrow(100) == ()
+  assert narrow(200) == views[:-1]
+  network = fusion.build('concat', 2, setting.program.modalities)
+  concat = dataclasses.replace(setting.program, network=network)
+  assert narrow(200, concat) == ()
+
+
 def test_calibration_is_to_labels_whatever_the_targets(setting, refit):
   program, member, states, metrics = refit
   data = setting.device_data()

@@ -188,7 +188,8 @@ def write_corpus(
 
 
 def _write_sound(path, label, rng):
-  seconds = _SECONDS * rng.uniform(0.6, 1)
+  # Of many lengths, which are padded to one: each would be compiled.
+  seconds = _SECONDS * rng.uniform(0.82, 0.95)
   time = np.arange(round(seconds * _RATE)) / _RATE
   hertz = (60, 500)[label] * rng.uniform(0.9, 1.1)
   samples = np.sin(2 * np.pi * (hertz * time + rng.random()))

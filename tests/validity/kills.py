@@ -1,0 +1,257 @@
+"""Does work that is cut off end as work that is not?
+
+  python tests/validity/kills.py [--kills=50] [--seed=0] [--only=VERB]
+
+Trains members, extracts features (of texts by an encoder, of sounds by
+statistics), and fine-tunes encoders of three folds; once undisturbed, and
+then cut off again and again until it is done, and anew. Each time the fault and
+its moment are drawn: SIGKILL, SIGTERM, a full disk, or SIGKILL and then the
+newest checkpoint cut or with a bit flipped. What is there in the end is
+compared byte by byte, but trained members number by number.
+"""
+
+import argparse
+import collections
+import dataclasses
+import os
+import pathlib
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'training'))
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+
+import binaries
+import interruptions
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import small
+import tiny
+
+_CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
+# How each kind of fault ends a process.
+_STATUS = {
+  'kill': -signal.SIGKILL,
+  'damage': -signal.SIGKILL,
+  'stop': 128 + signal.SIGTERM,
+  'disk': 2,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+  """Something to cut off.
+
+  Attributes:
+    verb: of the binary.
+    flags: for it.
+    output: the folder that it writes.
+    newest: patterns of files below it that the work goes on from.
+    read: what counts of the folder in the end, as bytes by a name.
+  """
+
+  verb: str
+  flags: tuple[str, ...]
+  output: pathlib.Path
+  newest: tuple[str, ...]
+  read: Callable[[pathlib.Path], dict[str, bytes]] = interruptions.content
+
+
+def training(folder: pathlib.Path) -> Work:
+  """Three chunks of members."""
+  small.write_corpus(folder / 'corpus')
+  return Work(
+    'train',
+    (
+      f'--config={_CONFIGS}/mixed_signals.py:concat',
+      f'--config.corpus={folder}/corpus',
+      f'--workdir={folder}/run',
+      '--config.views=text,text+video',
+      '--config.num_folds=3',
+      '--config.num_seeds=1',
+      '--config.batch_size=16',
+      '--config.num_epochs=6',
+      '--config.model.hidden=(8,)',
+      '--config.members_per_device=1',
+      '--config.checkpoint_seconds=0',
+    ),
+    folder / 'run',
+    ('checkpoints/*/*/**/*',),
+    _trained,
+  )
+
+
+def _trained(run: pathlib.Path) -> dict[str, bytes]:
+  files = ('predictions.parquet', 'metrics.jsonl', 'members.json')
+  found = {name: (run / name).read_bytes() for name in files}
+  for path in sorted((run / 'members').glob('*')):
+    if path.is_dir():
+      with ocp.PyTreeCheckpointer() as checkpointer:
+        tree = checkpointer.restore(path.absolute())
+      for where, value in jax.tree_util.tree_leaves_with_path(tree):
+        name = path.name + jax.tree_util.keystr(where)
+        found[name] = np.asarray(value).tobytes()
+  return found
+
+
+def extraction(folder: pathlib.Path) -> Work:
+  """Three parts of texts and three of sounds."""
+  tiny.write_corpus(folder / 'corpus', ('text', 'audio'), 270)
+  tiny.write_encoder('text', folder / 'encoder')
+  return Work(
+    'extract_features',
+    (
+      f'--config={_CONFIGS}/baseline_features.py',
+      f'--corpus={folder}/corpus',
+      f'--config.features.text.encoder={folder}/encoder',
+    ),
+    folder / 'corpus' / 'features',
+    ('.*.parts/*.npz',),
+  )
+
+
+def fine_tuning(folder: pathlib.Path) -> Work:
+  """An encoder of texts for each of three folds, three epochs each."""
+  tiny.write_corpus(folder / 'corpus', ('text',), 36)
+  tiny.write_encoder('text', folder / 'encoder')
+  return Work(
+    'finetune',
+    (
+      f'--config={_CONFIGS}/mixed_signals_media.py',
+      f'--corpus={folder}/corpus',
+      f'--workdir={folder}/run',
+      f'--config.features.text.encoder={folder}/encoder',
+      '--config.finetune.trained_layers=1',
+      '--config.finetune.learning_rate=0.01',
+      '--config.finetune.num_epochs=3',
+    ),
+    folder / 'run',
+    ('*/states/.*.parts/*.npz', '*/states/*.npy', '*/checkpoints/*/*/**/*'),
+  )
+
+
+WORKS = {
+  'train': training,
+  'extract_features': extraction,
+  'finetune': fine_tuning,
+}
+
+
+def cut_off(
+  verb: str,
+  folder: pathlib.Path,
+  kinds: list[str],
+  dice: random.Random,
+) -> tuple[int, list[str]]:
+  """Cuts a work off once with each of the faults, in their order.
+
+  Args:
+    verb: a key of `WORKS`.
+    folder: to work in, empty.
+    kinds: of `interruptions.KINDS`.
+    dice: draw the moments, and the damage.
+
+  Returns:
+    How often the work came to its end, the same each time; and what of it was
+    not as it should be, a line each.
+  """
+  work = WORKS[verb](folder)
+  output = os.fspath(work.output)
+  faults = []
+  finished = 0
+
+  with binaries.Binaries() as server:
+
+    def run(interruption: interruptions.Interruption) -> binaries.Done:
+      return server.run(
+        work.verb, *work.flags, cwd=folder, interruption=interruption
+      )
+
+    def end() -> int:
+      """Runs what is left; returns the changes that it made."""
+      done = run(interruptions.Interruption(output))
+      if done.status:
+        raise RuntimeError(f'{verb}: status {done.status}: {done.err[-2000:]}')
+      return done.changes
+
+    def check() -> None:
+      nonlocal finished
+      found = work.read(work.output)
+      differing = sorted(
+        name
+        for name in found.keys() | wanted.keys()
+        if found.get(name) != wanted.get(name)
+      )
+      faults.extend(f'{verb}: {name} differs' for name in differing)
+      finished += 1
+      shutil.rmtree(work.output)
+
+    num_changes = end()
+    wanted = work.read(work.output)
+    shutil.rmtree(work.output)
+    for kind in kinds:
+      while True:
+        drawn = interruptions.draw(dice, output, 1 + num_changes // 3, kind)
+        done = run(drawn)
+        if done.status:
+          break
+        check()  # It came to its end before that moment.
+      if done.status != _STATUS[kind] or (
+        kind == 'disk' and 'the disk is full' not in done.err
+      ):
+        faults.append(f'{verb}: {drawn}: {done.status}: {done.err[-2000:]}')
+      if kind == 'damage':
+        found = [p for x in work.newest for p in work.output.glob(x)]
+        interruptions.damage(dice, [p for p in found if p.is_file()])
+    end()
+    check()
+  return finished, faults
+
+
+def main() -> None:
+  """Cuts off, and says what came of it."""
+  parser = argparse.ArgumentParser()
+  parser.add_argument('--kills', type=int, default=50)
+  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--only', choices=WORKS)
+  flags = parser.parse_args()
+  dice = random.Random(flags.seed)
+  verbs = [flags.only] if flags.only else list(WORKS)
+  # As many of each kind, in any order.
+  kinds = [
+    interruptions.KINDS[i // len(verbs) % len(interruptions.KINDS)]
+    for i in range(flags.kills)
+  ]
+  num_faults = 0
+  for i, verb in enumerate(verbs):
+    mine = kinds[i :: len(verbs)]
+    dice.shuffle(mine)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+      os.environ['JAX_COMPILATION_CACHE_DIR'] = f'{folder}/cache'
+      os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
+      place = pathlib.Path(folder).resolve() / 'work'
+      place.mkdir()
+      finished, faults = cut_off(verb, place, mine, dice)
+    counts = collections.Counter(mine)
+    told = ', '.join(f'{kind} {counts[kind]}' for kind in interruptions.KINDS)
+    print(
+      f'{verb}: cut off {len(mine)} times ({told}), came to its end {finished} '
+      f'times, {len(faults)} faults, {time.monotonic() - start:.0f} s',
+      *faults,
+      sep='\n  ',
+      flush=True,
+    )
+    num_faults += len(faults)
+  sys.exit(num_faults > 0)
+
+
+if __name__ == '__main__':
+  main()

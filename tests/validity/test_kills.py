@@ -1,0 +1,22 @@
+"""The small form of `kills.py`; tests/test_survival.py has that of training."""
+
+import random
+
+import interruptions
+import kills
+import pytest
+
+
+@pytest.mark.parametrize(
+  ('verb', 'kinds'),
+  [
+    # Ten times, then each of the others.
+    ('extract_features', [*['kill'] * 10, 'stop', 'disk', 'damage']),
+    ('finetune', ['kill', 'damage', 'stop', 'disk']),
+  ],
+)
+def test_cut_off_at_random_it_ends_the_same(verb, kinds, tmp_path):
+  assert set(kinds) == set(interruptions.KINDS)
+  finished, faults = kills.cut_off(verb, tmp_path, kinds, random.Random(2))
+  assert finished >= 1
+  assert faults == []
