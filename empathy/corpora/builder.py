@@ -10,11 +10,13 @@ import dataclasses
 import io
 import os
 import pathlib
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import shuffle
 
 from empathy.corpora import corpus as corpora
 
@@ -138,6 +140,8 @@ def load(corpus: corpora.Corpus, data_dir: str | os.PathLike) -> Dataset:
     corpus=corpus, data_dir=os.fspath(pathlib.Path(data_dir) / key)
   )
   tfds.disable_progress_bar()
+  # Beyond a gigabyte TFDS would sort records on disk, by TensorFlow.
+  shuffle.MAX_MEM_BUFFER_SIZE = sys.maxsize
   # What TFDS prints speaks of a download, and there is none.
   with contextlib.redirect_stdout(io.StringIO()):
     builder.download_and_prepare()

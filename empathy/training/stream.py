@@ -140,7 +140,7 @@ class Source:
     """Says what will be asked for; forgets what was said before.
 
     Args:
-      sequences: of each member, the clips of one batch after another.
+      sequences: the clips of one batch after another, several times.
     """
     with self._lock:
       old, self._readers = self._readers, {}
@@ -361,8 +361,9 @@ def sequences(
     epoch: from 0.
 
   Returns:
-    For each member, or for each device's share of its batches, the rows of its
-    training batches, then those of its validation.
+    For each member the rows of its training batches, or for each device those
+    of its share; and those of its validation, which may come before, where
+    nothing keeps the compiler from it.
   """
   recipe = program.recipe
   orders = np.asarray(
@@ -374,8 +375,8 @@ def sequences(
   result = []
   for order, val_rows in zip(orders, chunk.val_rows, strict=True):
     blocks = list(np.asarray(step.blocks(val_rows))) * passes
-    for share in range(shares):
-      result.append([*order[:, share], *blocks])
+    result += [list(order[:, share]) for share in range(shares)]
+    result.append(blocks)
   return result
 
 

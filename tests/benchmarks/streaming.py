@@ -146,11 +146,11 @@ def main() -> None:
     corpus, data, workdir = args.train
     print(json.dumps(train(pathlib.Path(corpus), data, pathlib.Path(workdir))))
   else:
-    compare(_FEW + 3 if args.small else _MANY)
+    compare(*((48, 96) if args.small else (_FEW, _MANY)))
 
 
-def compare(num_clips: int) -> None:
-  """Trains both ways on that many clips, and on few, in other processes."""
+def compare(few_clips: int, num_clips: int) -> None:
+  """Trains both ways on few clips and on many, in other processes."""
   size = num_clips * _STEPS * _WIDTH * 4
   print(
     f'{num_clips:,} clips of {_STEPS} steps, {_WIDTH} wide, '
@@ -159,19 +159,19 @@ def compare(num_clips: int) -> None:
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     rates = {}
-    for count in (_FEW, num_clips):
+    for count in (few_clips, num_clips):
       _run('--make', folder / f'corpus{count}', count)
     for data in ('memory', 'stream'):
       few, many = (
         _run('--train', folder / f'corpus{count}', data, folder / data / count)
-        for count in (str(_FEW), str(num_clips))
+        for count in (str(few_clips), str(num_clips))
       )
       # A third of the clips teach each member, and a third validate it.
       rates[data] = _MEMBERS * num_clips / 3 / many['seconds']
       more = many['bytes'] - few['bytes']
       print(
         f'{data}: {rates[data]:,.0f} clips learned a second; memory '
-        f'{few["bytes"] / 2**20:,.0f} MiB with {_FEW} clips and '
+        f'{few["bytes"] / 2**20:,.0f} MiB with {few_clips:,} clips and '
         f'{many["bytes"] / 2**20:,.0f} MiB with all: the difference is '
         f'{more / size:.0%} of the corpus'
       )

@@ -67,6 +67,18 @@ def test_scale_prints_its_table():
   assert all('MiB' in line for line in lines)
 
 
+def test_streaming_prints_both_and_their_ratio():
+  done = subprocess.run(
+    [sys.executable, _FOLDER / 'streaming.py', '--small'],
+    check=True,
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  starts = [line.partition(':')[0] for line in done.stdout.splitlines()[1:]]
+  assert starts == ['memory', 'stream', 'stream / memory']
+
+
 def test_training_prints_its_parts():
   command = [sys.executable, _FOLDER / 'training.py', '--small']
   command += ['--clips=200', '--seeds=1', '--epochs=2']

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import small
+from tensorflow_datasets.core import shuffle
 
 from empathy import errors
 from empathy.corpora import builder
@@ -127,6 +128,12 @@ def test_what_members_see_is_what_they_see_in_memory(tmp_path, fold_wise):
       one,
       other,
     )
+
+
+def test_a_corpus_of_gigabytes_needs_no_tensorflow(tmp_path, monkeypatch):
+  corpus = small.write_corpus(tmp_path / 'corpus')
+  monkeypatch.setattr(shuffle, 'MAX_MEM_BUFFER_SIZE', 100)
+  assert len(builder.load(corpus, tmp_path / 'tfds').ids) == 90
 
 
 _KEYS = {
