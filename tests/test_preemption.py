@@ -32,7 +32,10 @@ def test_it_is_heard_and_the_handler_before_comes_back():
   assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_other_signals_are_not_mistaken_for_it():
+def test_other_signals_are_not_mistaken_for_it(request):
+  # Python ignores it where it was started in the background.
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
   with preemption.watch() as is_stopped:
     with pytest.raises(KeyboardInterrupt):
       signal.raise_signal(signal.SIGINT)
