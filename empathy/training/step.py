@@ -366,19 +366,16 @@ def _train_epoch(
   """Like `train_epoch`, with the network that the program has."""
   recipe = program.recipe
   again = jnp.bool_(False)
-  learner = member
   if recipe.keep == 'refit':
     again = epoch >= recipe.num_epochs
-    learner = _with_val_rows(member, again)
     state = lax.cond(
       epoch == recipe.num_epochs,
       lambda: _begin_again(program, data, member, state),
       lambda: state,
     )
+  learner, order = batches(recipe, member, epoch)
   size = recipe.batch_size
-  num_slots = -(-learner.train_rows.shape[0] // size)
   num_steps = -(-learner.num_train // size)
-  order = _shuffle(learner, epoch, num_slots * size)
 
   def body(state: State, slot: Array):
     at = slot * size + jnp.arange(size)
@@ -393,13 +390,13 @@ def _train_epoch(
       data,
       learner,
       state,
-      order[at],
+      order.ravel()[at],
       at < learner.num_train,
       step,
       active,
     )
 
-  state, loss_sums = lax.scan(body, state, jnp.arange(num_slots))
+  state, loss_sums = lax.scan(body, state, jnp.arange(len(order)))
   metrics = {'train/loss': loss_sums.sum() / learner.num_train}
   validation, state = _validate(program, data, member, state, again)
   finite = jnp.isfinite(metrics['train/loss'])
@@ -461,6 +458,27 @@ def predict(
   return jax.tree.map(
     lambda x: x.reshape(-1, *x.shape[2:])[: rows.shape[0]], output
   )
+
+
+def batches(
+  recipe: Recipe, member: Member, epoch: Array
+) -> tuple[Member, Array]:
+  """What a member learns in an epoch.
+
+  Args:
+    recipe: how members are trained.
+    member: which one.
+    epoch: () int32, from 0; from `num_epochs` on, of the second training.
+
+  Returns:
+    The member, in a second training with its validation clips among those that
+    it learns; and the rows of each batch, padded, (batches, batch size) int32.
+  """
+  if recipe.keep == 'refit':
+    member = _with_val_rows(member, epoch >= recipe.num_epochs)
+  num_batches = -(-member.train_rows.shape[0] // recipe.batch_size)
+  order = _shuffle(member, epoch, num_batches * recipe.batch_size)
+  return member, order.reshape(num_batches, recipe.batch_size)
 
 
 def blocks(rows: Array) -> Array:

@@ -365,10 +365,7 @@ def sequences(
     of its share; and those of its validation, which may come before, where
     nothing keeps the compiler from it.
   """
-  recipe = program.recipe
-  orders = np.asarray(
-    _orders(recipe.num_epochs, recipe.batch_size, recipe.keep)(chunk, epoch)
-  )
+  orders = np.asarray(_orders(program.recipe)(chunk, epoch))
   shares = len(layout.devices) if layout.mode == 'batch' else 1
   orders = orders.reshape(*orders.shape[:2], shares, -1)
   passes = 2 if program.network.calibrates else 1
@@ -381,16 +378,11 @@ def sequences(
 
 
 @functools.lru_cache
-def _orders(num_epochs: int, batch_size: int, keep: str):
-  """Compiles the shuffles of an epoch: (members, batches, batch size)."""
+def _orders(recipe: step.Recipe):
+  """Compiles the batches of an epoch: (members, batches, batch size)."""
 
   def of_member(member: step.Member, epoch: jax.Array) -> jax.Array:
-    learner = member
-    if keep == 'refit':
-      learner = step._with_val_rows(member, epoch >= num_epochs)
-    num_slots = -(-learner.train_rows.shape[0] // batch_size)
-    order = step._shuffle(learner, epoch, num_slots * batch_size)
-    return order.reshape(num_slots, batch_size)
+    return step.batches(recipe, member, epoch)[1]
 
   return jax.jit(jax.vmap(of_member, in_axes=(0, None)))
 
