@@ -470,12 +470,7 @@ def test_over_the_batch_is_the_same(plain, tmp_path):
 def test_narrow_networks_train_the_same_and_go_on(plain, tmp_path, monkeypatch):
   monkeypatch.setattr(configuration, '_NARROW_FROM', 0)
   fields = _PLAIN | {'fusion': 'gated_evidence'}
-  whole = _train(plain.corpus, tmp_path / 'whole', **fields)
-  config = small.config(plain.corpus.path, **fields)
-  config.checkpoint_seconds = 0.0
-  _cut_off(monkeypatch, config, tmp_path / 'cut', 1)
-  loop.train(config, tmp_path / 'cut')
-  _assert_as(whole, tmp_path / 'cut')
+  whole = _whole_and_cut_off(plain, tmp_path, monkeypatch, fields)
   monkeypatch.setattr(configuration, '_NARROW_FROM', 10**9)
   other = _train(plain.corpus, tmp_path / 'masked', **fields)
   assert _difference(whole.table, other.table) <= 1e-4
@@ -611,6 +606,17 @@ def _assert_as(plain, path):
     assert (path / name).read_bytes() == (plain.path / name).read_bytes()
 
 
+def _whole_and_cut_off(plain, tmp_path, monkeypatch, fields):
+  """A run that one cut off after an epoch, and gone on with, ends as."""
+  whole = _train(plain.corpus, tmp_path / 'whole', **fields)
+  config = small.config(plain.corpus.path, **fields)
+  config.checkpoint_seconds = 0.0
+  _cut_off(monkeypatch, config, tmp_path / 'cut', 1)
+  loop.train(config, tmp_path / 'cut')
+  _assert_as(whole, tmp_path / 'cut')
+  return whole
+
+
 @pytest.mark.parametrize('epoch', [0, 2])
 def test_a_run_goes_on(plain, tmp_path, monkeypatch, caplog, epoch):
   config = small.config(plain.corpus.path, **_PLAIN)
@@ -637,12 +643,7 @@ def test_a_second_training_goes_on(plain, tmp_path, monkeypatch):
     'keep': 'refit',
     'auxiliary': 1.0,
   }
-  whole = _train(plain.corpus, tmp_path / 'whole', **keys)
-  config = small.config(plain.corpus.path, **keys)
-  config.checkpoint_seconds = 0.0
-  _cut_off(monkeypatch, config, tmp_path / 'cut', 1)
-  loop.train(config, tmp_path / 'cut')
-  _assert_as(whole, tmp_path / 'cut')
+  whole = _whole_and_cut_off(plain, tmp_path, monkeypatch, keys)
   lines = whole.lines()
   assert [line['epoch'] for line in lines] == [0] * 6 + [1] * 6
   assert all((line['val/loss'] is None) == line['epoch'] for line in lines)
