@@ -35,11 +35,15 @@ class Dense(nn.Module):
 
   @nn.compact
   def __call__(self, x: Array) -> Array:
-    """Maps (..., D) to (..., features)."""
+    """Maps (..., D) to (..., features).
+
+    Weights are (features, D), as in PyTorch: their gradient, a product over the
+    batch, then has the rows of both factors in a row of memory.
+    """
     init = _uniform_fan_in(x.shape[-1])
-    kernel = self.param('kernel', init, (x.shape[-1], self.features))
+    weight = self.param('weight', init, (self.features, x.shape[-1]))
     bias = self.param('bias', init, (self.features,))
-    return x @ kernel + bias
+    return x @ weight.T + bias
 
 
 class BatchNorm(nn.Module):

@@ -191,6 +191,27 @@ def narrow_views(
   )
 
 
+def costs(
+  program: step.Program, data: step.Data, shown: np.ndarray
+) -> np.ndarray:
+  """How long members take, about: the features that their networks read.
+
+  Args:
+    program: what the members share.
+    data: the corpus.
+    shown: (members, M) bool, their views.
+
+  Returns:
+    (members,) int, in features of a clip.
+  """
+  widths = np.array([data.values[m].shape[1] for m in program.modalities])
+  narrow = [
+    tuple(np.array(program.modalities)[view].tolist()) in program.narrow_views
+    for view in shown
+  ]
+  return np.where(narrow, shown @ widths, widths.sum())
+
+
 def _model_faults(model: ml_collections.ConfigDict) -> list[str]:
   """What is wrong with the fields that fusions have in common."""
   faults = []

@@ -76,8 +76,8 @@ class _Plan:
     corpus_path: its folder.
     names: of all members.
     members: all of them, as arrays.
-    chunks: for each chunk the indices of its members, the last one repeated
-      where the chunk has to be filled up.
+    chunks: for each chunk the indices of its members, as `Layout.chunks` gives
+      them.
   """
 
   dataset: builder.Dataset
@@ -316,7 +316,8 @@ def _plan(
   if parallel.is_main():
     size = workdir.chunk_size(path) or best
   size = int(parallel.from_main(np.int32(size)))
-  chunks = layout.chunks(len(names), size)
+  costs = configuration.costs(program, data, everyone.view)
+  chunks = layout.chunks(len(names), size, costs)
   held = len(chunks[0])
   if layout.mode == 'members':
     held //= len(layout.devices)
@@ -435,8 +436,10 @@ def _train_chunk(
     chunk,
   )
   rows = plan.chunks[number]
-  filling = operator.itemgetter(rows - rows[0])
-  sharded = plan.layout.shard(jax.tree.map(filling, chunk))
+  _, first_slots = np.unique(rows, return_index=True)
+  real = np.isin(np.arange(len(rows)), first_slots)
+  filling = operator.itemgetter(rows - rows.min())
+  real, sharded = plan.layout.shard((real, jax.tree.map(filling, chunk)))
   found = None
   if parallel.is_main():
     checkpoints.sweep(directory)
@@ -453,7 +456,10 @@ def _train_chunk(
   saved, told = time.monotonic(), set()
 
   def fetch(tree):
-    return jax.tree.map(lambda x: x[: len(names)], plan.layout.gather(tree))
+    tree = plan.layout.gather(tree)
+    if not parallel.is_main():  # It has nothing.
+      return tree
+    return jax.tree.map(lambda x: x[first_slots], tree)
 
   num_epochs = plan.program.recipe.total_epochs
   with contextlib.ExitStack() as stack:
@@ -465,7 +471,7 @@ def _train_chunk(
         plan.program.source.expect(
           stream.sequences(plan.program, plan.layout, chunk, epoch)
         )
-      state, values = run(data, now, sharded, state)
+      state, values = run(data, now, real, sharded, state)
       values = fetch(values)
       if parallel.is_main():
         writer.write(epoch, names, values)

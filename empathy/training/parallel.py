@@ -30,12 +30,20 @@ MODES = ('members', 'batch')
 _MAX_CPU_DEVICES = 8
 
 
-def use_cpu_cores() -> None:
-  """Makes each core a device where there is no accelerator.
+# On a CPU XLA must be told that one loop may have several results.
+_FUSION = '--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=true'
 
-  To be called before JAX is used. A device count forced by `XLA_FLAGS` stays.
+
+def use_cpu_cores() -> None:
+  """Makes each core a device where there is no accelerator, and a good one.
+
+  To be called before JAX is used. What `XLA_FLAGS` says of the number of
+  devices, or of extra options, stays.
   """
-  if 'host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
+  flags = os.environ.get('XLA_FLAGS', '')
+  if 'xla_backend_extra_options' not in flags:
+    os.environ['XLA_FLAGS'] = f'{flags} {_FUSION}'.strip()
+  if 'host_platform_device_count' not in flags:
     if hasattr(os, 'sched_getaffinity'):  # A container's share of the machine.
       cores = len(os.sched_getaffinity(0))
     else:
@@ -125,23 +133,41 @@ class Layout:
     num_chunks = -(-num_members // (members_per_device * multiple))
     return min(self._filled(-(-num_members // num_chunks)), num_members)
 
-  def chunks(self, num_members: int, size: int) -> list[np.ndarray]:
+  def chunks(
+    self, num_members: int, size: int, costs: np.ndarray | None = None
+  ) -> list[np.ndarray]:
     """Divides members into chunks of one size, which compile once.
 
     Args:
       num_members: in all.
       size: members in a chunk; `chunk_size`, or that of other devices.
+      costs: (num_members,) how long each takes beside the others; by default
+        all the same. Counts where devices train members one by one.
 
     Returns:
-      For each chunk the indices of its members; its last member is repeated
-      where the devices need more.
+      For each chunk the indices of its members, as `shard` deals them out; one
+      of them is repeated where the devices need more, after itself.
     """
-    return [
-      np.minimum(
-        np.arange(start, start + self._filled(size)),
-        min(start + size, num_members) - 1,
-      )
+    chunks = [
+      np.arange(start, min(start + size, num_members))
       for start in range(0, num_members, size)
+    ]
+    if costs is None or self.mode == 'batch' or not self.one_by_one:
+      return [
+        np.pad(chunk, (0, self._filled(size) - len(chunk)), 'edge')
+        for chunk in chunks
+      ]
+    shares = [_balanced(chunk, costs, len(self.devices)) for chunk in chunks]
+    most = max(len(share) for chunk in shares for share in chunk)
+    return [
+      # Devices without any, if there are too many, come last.
+      np.array(
+        [
+          share + (share or chunk[0])[-1:] * (most - len(share))
+          for share in chunk
+        ]
+      ).T.ravel()
+      for chunk in shares
     ]
 
   def _filled(self, size: int) -> int:
@@ -269,27 +295,33 @@ class Layout:
       num_shared: how many come first.
 
     Returns:
-      The compiled function.
+      The compiled function. After what is shared it takes () bool of each
+      member: one that is not real, as it is there to fill up, may rest.
     """
 
     def on_device(*args):
       one = functools.partial(function, *args[:num_shared])
-      own, state = args[num_shared:]
+      real, own, state = args[num_shared:]
       if not self.one_by_one:
         return jax.vmap(one)(own, state)
+      member = jax.tree.map(lambda x: x[0], (own, state))
+      like = jax.eval_shape(one, *member)[1]
+
+      def rest(member, old):
+        del member
+        return old, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
 
       # A state that is carried is changed in place; one that is mapped over
       # would be written to fresh memory in every epoch.
       def body(state, at):
-        index, member = at
+        index, is_real, member = at
         old = jax.tree.map(lambda x: x[index], state)
-        new, result = one(member, old)
+        new, result = lax.cond(is_real, one, rest, member, old)
         return jax.tree.map(lambda x, y: x.at[index].set(y), state, new), result
 
-      numbers = jnp.arange(jax.tree.leaves(own)[0].shape[0])
-      return lax.scan(body, state, (numbers, own))
+      return lax.scan(body, state, (jnp.arange(len(real)), real, own))
 
-    return self._pmap(on_device, donate=[num_shared + 1])
+    return self._pmap(on_device, donate=[num_shared + 2])
 
   def _pmap(self, on_device: Callable, donate: Sequence[int] = ()) -> Callable:
     return jax.pmap(
@@ -298,6 +330,18 @@ class Layout:
       devices=self.devices,
       donate_argnums=tuple(donate),
     )
+
+
+def _balanced(
+  members: np.ndarray, costs: np.ndarray, num_devices: int
+) -> list[list[int]]:
+  """Each device's members: the dearest first, to whom has least to do."""
+  shares, loads = [[] for _ in range(num_devices)], np.zeros(num_devices)
+  for member in members[np.argsort(-costs[members], kind='stable')].tolist():
+    device = int(np.argmin(loads))
+    shares[device].append(member)
+    loads[device] += costs[member]
+  return shares
 
 
 def spread(function: Callable, constants: Any) -> Callable:

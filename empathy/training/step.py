@@ -253,27 +253,26 @@ def adam(
   """
   beta2, epsilon = 0.999, 1e-8
   count = state.count + active
-
-  def step_mean(m, g, p):
-    return jnp.where(active, beta1 * m + (1 - beta1) * (g + l2 * p), m)
-
-  def step_square(v, g, p):
-    return jnp.where(active, beta2 * v + (1 - beta2) * (g + l2 * p) ** 2, v)
-
-  mean = jax.tree.map(step_mean, state.mean, gradients, params)
-  square = jax.tree.map(step_square, state.square, gradients, params)
-  # Each of the three is then written over its old value. Were the moments
-  # computed anew for the parameters' update, old and new ones would have to
-  # live side by side, and be copied at every step.
-  mean, square = lax.optimization_barrier((mean, square))
   mean_scale = -rate / (1 - beta1**count)
   square_scale = 1 / (1 - beta2**count)
 
-  def step_params(p, m, v):
-    change = mean_scale * m / (jnp.sqrt(square_scale * v) + epsilon)
-    return jnp.where(active, p + change, p)
+  def moments(m, v, g, p):
+    mean = beta1 * m + (1 - beta1) * g + (1 - beta1) * l2 * p
+    square = beta2 * v + (1 - beta2) * (g + l2 * p) ** 2
+    return jnp.where(active, mean, m), jnp.where(active, square, v)
 
-  params = jax.tree.map(step_params, params, mean, square)
+  def update(p, m, v, g):
+    mean, square = moments(m, v, g, p)
+    change = mean_scale * mean / (jnp.sqrt(square_scale * square) + epsilon)
+    new = jnp.where(active, p + change, p)
+    # Computed once more: of results that need none of each other, a compiler
+    # makes one loop, which reads and writes every array once.
+    return new, *moments(*lax.optimization_barrier((m, v, g, p)))
+
+  updated = jax.tree.map(update, params, state.mean, state.square, gradients)
+  params, mean, square = jax.tree.transpose(
+    jax.tree.structure(params), jax.tree.structure((0, 0, 0)), updated
+  )
   return params, AdamState(count, mean, square)
 
 

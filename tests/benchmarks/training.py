@@ -312,9 +312,14 @@ def _ready(flags: argparse.Namespace):
   )
   narrow = configuration.narrow_views(program, layout, views, chunk.num_train)
   program = dataclasses.replace(program, narrow_views=narrow)
+  num_members = len(chunk.seed)
+  costs = configuration.costs(program, data, chunk.view)
+  (rows,) = layout.chunks(num_members, num_members, costs)
+  _, first = np.unique(rows, return_index=True)
   return (
     layout.replicate(data),
-    layout.shard(chunk),
+    layout.shard(np.isin(np.arange(len(rows)), first)),
+    layout.shard(jax.tree.map(lambda x: x[rows], chunk)),
     layout.map(functools.partial(step.init, program), num_shared=1),
     layout.update(functools.partial(step.train_epoch, program), num_shared=2),
     layout,
@@ -328,23 +333,23 @@ def ours(flags: argparse.Namespace) -> dict[str, float]:
   from empathy.training import parallel
 
   parallel.use_cpu_cores()
-  data, chunk, init, run, layout = _ready(flags)
+  data, real, chunk, init, run, layout = _ready(flags)
   epochs = [layout.replicate(np.int32(i)) for i in range(flags.epochs)]
   start = time.perf_counter()
   state = jax.block_until_ready(init(data, chunk))
-  run.lower(data, epochs[0], chunk, state).compile()
+  run.lower(data, epochs[0], real, chunk, state).compile()
   compiled = time.perf_counter() - start
   seconds = []
   for now in epochs[: flags.timed]:
     start = time.perf_counter()
-    state, values = run(data, now, chunk, state)
+    state, values = run(data, now, real, chunk, state)
     values = layout.gather(values)
     seconds.append(time.perf_counter() - start)
   return {
     'compile': compiled,
     'epoch': float(np.median(seconds)),
     'total': compiled + flags.epochs * float(np.mean(seconds)),
-    'loss': float(values['train/loss'].mean()),
+    'loss': float(values['train/loss'][layout.gather(real)].mean()),
     'peak': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2,
   }
 

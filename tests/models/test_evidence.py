@@ -38,9 +38,9 @@ def _predict(network, variables, features, shown, train=False):
 
 def _head(params, x):
   params = jax.tree.map(np.float64, params)
-  hidden = x @ params['Dense_0']['kernel'] + params['Dense_0']['bias']
+  hidden = x @ params['Dense_0']['weight'].T + params['Dense_0']['bias']
   last = params['Dense_1']
-  return np.maximum(hidden, 0) @ last['kernel'] + last['bias']
+  return np.maximum(hidden, 0) @ last['weight'].T + last['bias']
 
 
 def test_evidence_is_half_the_calibrated_sum_and_half_the_joint_head():

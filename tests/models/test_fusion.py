@@ -43,7 +43,7 @@ def test_small_covers_every_fusion():
 
 
 def _dense(params, x):
-  return x @ params['kernel'] + params['bias']
+  return x @ params['weight'].T + params['bias']
 
 
 def _norm(params, stats, x):
@@ -290,7 +290,7 @@ def test_joined_without_attention_what_is_absent_adds_nothing(join):
     for x in (features, others)
   )
   np.testing.assert_array_equal(first, second)
-  params = variables['params']['fusion']['MLP_0']['Dense_0']['kernel']
+  params = variables['params']['fusion']['MLP_0']['Dense_0']['weight'].T
   assert params.shape[0] == (7 if join == 'sum' else 21)
 
 

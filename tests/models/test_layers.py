@@ -9,7 +9,7 @@ from empathy.models import heads, layers
 def test_dense_starts_as_pytorch_does():
   x = jnp.ones((2, 64))
   params = layers.Dense(512).init(jax.random.key(0), x)['params']
-  for name in ('kernel', 'bias'):
+  for name in ('weight', 'bias'):
     values = np.asarray(params[name])
     assert np.abs(values).max() <= 1 / 8
     # A uniform distribution on +-b has the standard deviation b / sqrt(3).
@@ -128,7 +128,7 @@ def test_attention_pooling_ignores_what_is_not_there():
     'params'
   ]
   hidden = np.tanh(
-    x[0, :2] @ params['Dense_0']['kernel'] + params['Dense_0']['bias']
+    x[0, :2] @ params['Dense_0']['weight'].T + params['Dense_0']['bias']
   )
   weights = np.exp(hidden @ params['query'])
   expected = (weights / weights.sum()) @ x[0, :2]

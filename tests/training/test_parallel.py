@@ -1,12 +1,19 @@
 """Layouts agree with a plain loop, on forced host devices, in a subprocess."""
 
+import itertools
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import types
 
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
 import pytest
+
+from empathy.training import parallel
 
 _NUM_STEPS = 5
 # Both ways are float32, in another order of summation, which depends on the
@@ -49,8 +56,65 @@ def test_a_member_of_many_agrees_with_the_member_alone(found):
   assert found['alone'] <= _TOLERANCE
 
 
+def test_members_of_unequal_shares_rest_when_they_are_done(found):
+  assert found['shares'] == [[0], [1, 2, 3, 4, 5, 6, 7]]
+  assert found['rested']
+
+
 def test_an_epoch_compiles_once(found):
   assert found['compiles'] == 1
+
+
+def _layout(num_devices, platform='cpu', mode='members'):
+  device = types.SimpleNamespace(platform=platform)
+  return parallel.Layout(mode, [device] * num_devices)
+
+
+def _loads(rows, costs, num_devices):
+  """What each device has to do, repetitions aside."""
+  _, first = np.unique(rows, return_index=True)
+  own = np.where(np.isin(np.arange(len(rows)), first), costs[rows], 0)
+  return own.reshape(-1, num_devices).sum(axis=0)
+
+
+@hypothesis.given(
+  st.lists(st.integers(1, 50), min_size=1, max_size=40),
+  st.integers(1, 5),
+  st.integers(1, 40),
+)
+def test_chunks_have_every_member_once_and_balance(costs, num_devices, size):
+  costs = np.array(costs)
+  chunks = _layout(num_devices).chunks(len(costs), size, costs)
+  members = [np.unique(rows) for rows in chunks]
+  np.testing.assert_array_equal(np.concatenate(members), np.arange(len(costs)))
+  assert {len(chunk) for chunk in members[:-1]} <= {size}
+  assert len({len(rows) for rows in chunks}) == 1
+  assert len(chunks[0]) % num_devices == 0
+  for rows, chunk in zip(chunks, members, strict=True):
+    # Nobody has more than a fair share by more than one member.
+    loads = _loads(rows, costs, num_devices)
+    assert loads.sum() == costs[chunk].sum()
+    assert loads.max() - loads.min() <= costs[chunk].max()
+
+
+def test_few_members_are_shared_out_as_well_as_can_be():
+  costs = np.array([768, 1024, 768, 2560])
+  (rows,) = _layout(2).chunks(4, 4, costs)
+  best = min(
+    max(costs[list(some)].sum(), costs.sum() - costs[list(some)].sum())
+    for count in range(5)
+    for some in itertools.combinations(range(4), count)
+  )
+  assert _loads(rows, costs, 2).max() == best == 2560
+
+
+@pytest.mark.parametrize(
+  'layout', [_layout(2, 'gpu'), _layout(2, mode='batch')]
+)
+def test_in_lockstep_costs_do_not_count(layout):
+  costs = np.array([1, 1, 5])
+  with_costs, without = (layout.chunks(3, 3, x) for x in (costs, None))
+  np.testing.assert_array_equal(with_costs, without)
 
 
 def _main(folder: pathlib.Path) -> None:
@@ -122,7 +186,7 @@ def _main(folder: pathlib.Path) -> None:
       )
     return variables
 
-  def laid_out(mode, num_devices, indices):
+  def laid_out(mode, num_devices, indices, real=None):
     """The same steps, by `step.train_epoch` in the layout."""
     layout = parallel.Layout(mode, jax.devices()[:num_devices])
     program = configuration.make_program(
@@ -155,7 +219,9 @@ def _main(folder: pathlib.Path) -> None:
 
       return jax.lax.scan(one, state, jnp.arange(_NUM_STEPS))
 
-    state, _ = layout.update(some_steps, 1)(data, chunk, state)
+    real = np.ones(len(indices), bool) if real is None else real
+    real = layout.shard(real)
+    state, _ = layout.update(some_steps, 1)(data, real, chunk, state)
     state = layout.gather(state)
     return {'params': state.params, 'batch_stats': state.batch_stats}
 
@@ -171,6 +237,8 @@ def _main(folder: pathlib.Path) -> None:
   result = {}
   for mode in parallel.MODES:
     for num_devices in (1, 2, 4):
+      if (mode, num_devices) == ('members', 2):
+        continue  # Of unequal shares, below.
       got = laid_out(mode, num_devices, indices)
       result[f'{mode} {num_devices}'] = max(
         difference(jax.tree.map(lambda x, i=i: x[i], got), expected[i])
@@ -185,6 +253,22 @@ def _main(folder: pathlib.Path) -> None:
   result['moved'] = difference(start.params, expected[0]['params'])
 
   layout = parallel.Layout('members', jax.devices()[:2])
+  # The first member takes as long as the others together.
+  (rows,) = layout.chunks(8, 8, np.array([7, 1, 1, 1, 1, 1, 1, 1]))
+  _, first = np.unique(rows, return_index=True)
+  real = np.isin(np.arange(len(rows)), first)
+  got = laid_out('members', 2, np.array(indices)[rows], real)
+  slots = [jax.tree.map(lambda x, i=i: x[i], got) for i in range(len(rows))]
+  result['members 2'] = max(
+    difference(slots[slot], expected[row]) for row, slot in enumerate(first)
+  )
+  result['shares'] = [
+    rows[device::2][real[device::2]].tolist() for device in range(2)
+  ]
+  result['rested'] = all(
+    difference(slots[slot]['params'], start.params) == 0
+    for slot in np.flatnonzero(~real)
+  )
   chunk = layout.shard(
     jax.tree.map(lambda x: x[np.array(indices)], setting.members)
   )
@@ -201,12 +285,13 @@ def _main(folder: pathlib.Path) -> None:
     )
   )
   now = [layout.replicate(np.int32(epoch)) for epoch in range(3)]
+  real = layout.shard(np.ones(len(indices), bool))
   compiles.clear()
   run = layout.update(
     functools.partial(step.train_epoch, setting.program), num_shared=2
   )
   for epoch in now:
-    state, _ = run(data, epoch, chunk, state)
+    state, _ = run(data, epoch, real, chunk, state)
   result['compiles'] = len(compiles)
   print(json.dumps(result))
 

@@ -137,7 +137,7 @@ def test_each_member_is_what_it_is_alone(swept, alone):
   assert found == len(expected) == 2 * 3 * 2 * 4
   # Settings do differ: this is no comparison of four times the same.
   kernels = [
-    arrays['params']['fusion']['head_text']['Dense_0']['kernel']
+    arrays['params']['fusion']['head_text']['Dense_0']['weight']
     for entry, arrays in _entries(swept)
     if (entry['view'], entry['fold'], entry['seed']) == ('text', 0, 42)
   ]
