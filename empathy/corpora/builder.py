@@ -146,7 +146,9 @@ def load(corpus: corpora.Corpus, data_dir: str | os.PathLike) -> Dataset:
   with contextlib.redirect_stdout(io.StringIO()):
     builder.download_and_prepare()
   source = builder.as_data_source(split=SPLIT)
-  examples = sorted(source, key=lambda example: example['id'])
+  # Asked for at once, records are read in parallel.
+  examples = source.__getitems__(range(len(source)))
+  examples.sort(key=lambda example: example['id'])
 
   def column(name: str) -> np.ndarray:
     return np.array([example[name] for example in examples])

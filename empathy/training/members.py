@@ -13,6 +13,8 @@ from empathy.corpora import corpus as corpora
 from empathy.training import step
 
 _HELD_OUT_SPLIT = 'test'
+# Rows that statistics take at a time.
+_BLOCK = 256
 
 # Mean and 1/(deviation + 1e-6) of features, by fold and modality.
 Statistics = Mapping[int, Mapping[str, tuple[np.ndarray, np.ndarray]]]
@@ -360,12 +362,23 @@ def _standardise(
     chosen = train[feature.clip]
     if feature.length is not None:
       chosen = np.repeat(chosen, feature.length)
-    values = feature.values[chosen].astype(np.float64)
-    if not len(values):  # No member that sees it can be trained on it.
-      values = np.zeros((1, feature.values.shape[1]))
-    scale = 1 / (values.std(axis=0) + 1e-6)
-    statistics[modality] = (
-      values.mean(axis=0).astype(np.float32),
-      scale.astype(np.float32),
-    )
+    mean, deviation = _moments(feature.values, np.flatnonzero(chosen))
+    scale = 1 / (deviation + 1e-6)
+    statistics[modality] = mean.astype(np.float32), scale.astype(np.float32)
   return statistics
+
+
+def _moments(
+  values: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and deviation of some of the rows, (D,) float64; 0 if of none.
+
+  By blocks that stay in a cache, where all in float64 would be twice as large
+  as the corpus.
+  """
+  blocks = np.split(rows, range(_BLOCK, len(rows), _BLOCK))
+  size = max(len(rows), 1)
+  mean = sum(values[block].sum(axis=0, dtype=np.float64) for block in blocks)
+  mean = mean / size
+  square = sum(((values[block] - mean) ** 2).sum(axis=0) for block in blocks)
+  return mean, np.sqrt(square / size)

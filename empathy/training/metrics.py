@@ -13,10 +13,9 @@ import pathlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from tensorboardX import event_file_writer, summary
-from tensorboardX.proto import event_pb2
 
 from empathy import files
 from empathy.training import members
@@ -51,9 +50,10 @@ class MetricWriter:
     shutil.rmtree(self._events, ignore_errors=True)
     # `SummaryWriter` writes in a thread of its own, which a full disk ends
     # without a word; the next epochs would wait for it for ever.
-    self._writers: dict[str, event_file_writer.EventsWriter] = {}
+    self._writers: dict[str, Any] = {}
     self._flushed = time.monotonic()
-    self._show([line for line in kept if line['chunk'] == chunk])
+    if own := [line for line in kept if line['chunk'] == chunk]:
+      self._show(own)
 
   def __enter__(self) -> 'MetricWriter':
     return self
@@ -91,6 +91,11 @@ class MetricWriter:
     self._show(lines)
 
   def _show(self, lines: Sequence[Mapping]) -> None:
+    # It imports PyTorch where there is one, which takes a second: not before
+    # the first step.
+    from tensorboardX import event_file_writer, summary
+    from tensorboardX.proto import event_pb2
+
     values = collections.defaultdict(list)
     for line in lines:
       run = line['view']

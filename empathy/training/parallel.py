@@ -298,14 +298,18 @@ class Layout:
       The compiled function. After what is shared it takes () bool of each
       member: one that is not real, as it is there to fill up, may rest.
     """
+    # Of a jitted function, the shapes and the way through are traced once.
+    traced = jax.jit(function)
 
     def on_device(*args):
-      one = functools.partial(function, *args[:num_shared])
-      real, own, state = args[num_shared:]
+      shared, (real, own, state) = args[:num_shared], args[num_shared:]
       if not self.one_by_one:
-        return jax.vmap(one)(own, state)
-      member = jax.tree.map(lambda x: x[0], (own, state))
-      like = jax.eval_shape(one, *member)[1]
+        return jax.vmap(functools.partial(function, *shared))(own, state)
+      first = jax.tree.map(lambda x: x[0], (own, state))
+      like = jax.eval_shape(traced, *shared, *first)[1]
+
+      def train(member, old):
+        return traced(*shared, member, old)
 
       def rest(member, old):
         del member
@@ -316,7 +320,7 @@ class Layout:
       def body(state, at):
         index, is_real, member = at
         old = jax.tree.map(lambda x: x[index], state)
-        new, result = lax.cond(is_real, one, rest, member, old)
+        new, result = lax.cond(is_real, train, rest, member, old)
         return jax.tree.map(lambda x, y: x.at[index].set(y), state, new), result
 
       return lax.scan(body, state, (jnp.arange(len(real)), real, own))
