@@ -129,7 +129,7 @@ class _Mirror:
     now = {
       name: _state(self._local / name)
       for name in _names(self._local)
-      if not name.startswith(('.', 'tfds/'))
+      if not name.startswith(('.', 'stream/'))
     }
     gone = [name for name in self._copied if name not in now]
     new = [name for name in now if now[name] != self._copied.get(name)]

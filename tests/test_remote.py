@@ -130,7 +130,7 @@ def test_a_run_in_a_bucket_is_stopped_and_goes_on(bucket, local, monkeypatch):
   for name in ('predictions.parquet', 'metrics.jsonl', 'members.json'):
     assert _content(bucket, name) == (local / 'run' / name).read_bytes()
   assert not any(
-    name.startswith(('checkpoints', 'tfds', '.')) for name in _names(bucket)
+    name.startswith(('checkpoints', '.')) for name in _names(bucket)
   )
   # Another config is refused, and the place told.
   other = small.config(local / 'corpus', 'concat', **_LIKE, l2=0.5)

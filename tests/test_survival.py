@@ -63,10 +63,6 @@ def _finish(corpus, workdir):
 # of its name has begun, or is done.
 
 
-def _dataset(workdir: pathlib.Path):
-  return sorted((workdir / 'tfds').rglob('*'))
-
-
 def _configured(workdir: pathlib.Path):
   return sorted(workdir.glob('*config.json*'))
 
@@ -135,6 +131,7 @@ def _moments() -> list:
     (_epochs, draw.randint(1, 5)),
     (_epochs, draw.randint(1, 5)),
     (_epochs, draw.randint(1, 5)),
+    (_epochs, draw.randint(1, 5)),
     (_checkpoint, draw.randint(1, 12)),
     (_checkpoint, draw.randint(1, 12)),
     (_members, draw.randint(1, 6)),
@@ -142,7 +139,6 @@ def _moments() -> list:
   ]
   draw.shuffle(middle)
   moments = [
-    (_dataset, draw.randint(1, 3)),
     (_configured, 1),
     *middle,
     (_members_file, 1),

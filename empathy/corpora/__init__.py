@@ -1,1 +1,1 @@
-"""Corpora: the folder format, importers, splits and the TFDS builder."""
+"""Corpora: the folder format, importers, splits, and what training reads."""

@@ -20,8 +20,8 @@ import numpy as np
 from etils import epath
 
 from empathy import errors, files, preemption, progress, remote
-from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
+from empathy.corpora import dataset as datasets
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
@@ -80,7 +80,7 @@ class _Plan:
       them.
   """
 
-  dataset: builder.Dataset
+  dataset: datasets.Dataset
   fold_of: np.ndarray
   parts: Mapping[int, members.Parts]
   data: step.Data
@@ -148,14 +148,14 @@ def train(
       outside = dataclasses.replace(outside, push=push)
     is_new = stack.enter_context(workdir.lock(local))
     stack.enter_context(files.full_disk_told(local))
-    has_dataset = (local / 'tfds').exists()
+    has_stream = (local / 'stream').exists()
     try:
-      plan = _plan(config, local, local / 'tfds')
+      plan = _plan(config, local, local / 'stream')
     except errors.InputError:
       if is_new:
         shutil.rmtree(local, ignore_errors=True)
-      elif not has_dataset:
-        shutil.rmtree(local / 'tfds', ignore_errors=True)
+      elif not has_stream:
+        shutil.rmtree(local / 'stream', ignore_errors=True)
       raise
     workdir.begin(local, config, plan.corpus_path, plan.hashes, plan.chunk_size)
     outside.push()
@@ -263,12 +263,17 @@ def _plan(
   if streamed:
     dataset, records = stream.load(corpus, data_dir)
   else:
-    dataset = builder.load(corpus, data_dir)
+    dataset = datasets.load(corpus)
   dataset = dataclasses.replace(
     dataset,
-    features=normalisation.normalised(
-      dataset.features, dataset.groups, config.normalise
-    ),
+    features={
+      modality: dataclasses.replace(
+        feature, values=parallel.aligned(feature.values)
+      )
+      for modality, feature in normalisation.normalised(
+        dataset.features, dataset.groups, config.normalise
+      ).items()
+    },
   )
   fold_of, parts = members.folds(dataset, config.num_folds, config.seed)
   targets = losses.target_distributions(

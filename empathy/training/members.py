@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from empathy import errors
-from empathy.corpora import builder, splits
 from empathy.corpora import corpus as corpora
+from empathy.corpora import dataset as datasets
+from empathy.corpora import splits
 from empathy.training import step
 
 _HELD_OUT_SPLIT = 'test'
@@ -110,7 +111,7 @@ def views(
 
 
 def folds(
-  dataset: builder.Dataset | corpora.Corpus, num_folds: int, seed: int
+  dataset: datasets.Dataset | corpora.Corpus, num_folds: int, seed: int
 ) -> tuple[np.ndarray, dict[int, Parts]]:
   """Divides the clips; whole groups where the corpus does not say how.
 
@@ -155,7 +156,7 @@ def folds(
 
 
 def make(
-  dataset: builder.Dataset,
+  dataset: datasets.Dataset,
   data_: step.Data,
   views_: Sequence[tuple[str, ...]],
   seeds: Sequence[int],
@@ -353,7 +354,7 @@ def presence_of(data_: step.Data) -> np.ndarray:
 
 
 def _standardise(
-  dataset: builder.Dataset, fold: int, train: np.ndarray
+  dataset: datasets.Dataset, fold: int, train: np.ndarray
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
   """Mean and 1/(deviation + 1e-6) over the training clips, by modality."""
   statistics = {}

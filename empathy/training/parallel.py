@@ -26,8 +26,10 @@ from empathy.training import step
 
 MODES = ('members', 'batch')
 
-# Each device holds the corpus, so there is an end to making cores devices.
+# More have not been tried.
 _MAX_CPU_DEVICES = 8
+# In bytes, as XLA wants what it is to use without a copy.
+_ALIGNMENT = 64
 
 
 # On a CPU XLA must be told that one loop may have several results.
@@ -103,6 +105,21 @@ def from_main(tree: Any) -> Any:
     lambda x: np.asarray(multihost_utils.broadcast_one_to_all(np.asarray(x))),
     tree,
   )
+
+
+def aligned(x: np.ndarray) -> np.ndarray:
+  """The array, or a copy, where CPU devices need no further one.
+
+  Args:
+    x: not to be changed from then on.
+  """
+  if x.ctypes.data % _ALIGNMENT == 0 and x.flags.c_contiguous:
+    return x
+  memory = np.empty(x.nbytes + _ALIGNMENT, np.uint8)
+  memory = memory[-memory.ctypes.data % _ALIGNMENT :][: x.nbytes]
+  copy = memory.view(x.dtype).reshape(x.shape)
+  copy[...] = x
+  return copy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,14 +226,32 @@ class Layout:
     return _put(tuple(self.devices))(jax.tree.map(split, tree))
 
   def replicate(self, tree: Any) -> Any:
-    """Puts a copy of each array on every device: (devices, ...)."""
+    """Puts a copy of each array on every device: (devices, ...).
+
+    Cores all read one array, which is that of the caller if it is `aligned`.
+    """
     if not jax.tree.leaves(tree):
       return tree
     count = self._own.stop - self._own.start
-    copies = jax.tree.map(
-      lambda x: np.broadcast_to(x, (count, *np.shape(x))), tree
+    if count < len(self.devices):
+      copies = jax.tree.map(
+        lambda x: np.broadcast_to(x, (count, *np.shape(x))), tree
+      )
+      return _put(tuple(self.devices))(copies)
+    mesh = jax.sharding.Mesh(np.array(self.devices), ('devices',))
+    sharding = jax.sharding.NamedSharding(
+      mesh, jax.sharding.PartitionSpec('devices')
     )
-    return _put(tuple(self.devices))(copies)
+
+    def put(x: np.ndarray) -> jax.Array:
+      x = aligned(np.asarray(x))[None]
+      return jax.make_array_from_single_device_arrays(
+        (count, *x.shape[1:]),
+        sharding,
+        [jax.device_put(x, device) for device in self.devices],
+      )
+
+    return jax.tree.map(put, tree)
 
   def gather(self, tree: Any) -> Any:
     """Fetches what `shard` or `map` gave, as NumPy (members, ...).

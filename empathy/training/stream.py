@@ -10,7 +10,7 @@ the epoch alone; grain reads ahead of them from an `array_record` file. Where a
 run is in the stream needs no state of its own either: checkpoints are made
 between epochs, and the number of the epoch, which is in them, says it all.
 
-The file is not that of TFDS, which compresses records; for features that saves
+The file is not one of TFDS, which compresses records; for features that saves
 little, and takes longer than all the rest of reading.
 
 The price is reading: every member sees its own order, so that an epoch reads
@@ -31,8 +31,8 @@ import numpy as np
 from array_record.python import array_record_data_source, array_record_module
 
 from empathy import errors, files
-from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
+from empathy.corpora import dataset as datasets
 from empathy.training import members, parallel, step
 
 KINDS = ('memory', 'stream')
@@ -267,11 +267,11 @@ class Source:
 
 def load(
   corpus: corpora.Corpus, data_dir: str | os.PathLike
-) -> tuple[builder.Dataset, pathlib.Path]:
-  """Prepares a corpus as `builder.load` does, but leaves its features on disk.
+) -> tuple[datasets.Dataset, pathlib.Path]:
+  """Sorts a corpus as `dataset.load` does, but leaves its features on disk.
 
   Args:
-    corpus: as for `builder.load`; its values may be mapped files.
+    corpus: as for `dataset.outline`.
     data_dir: where the features go.
 
   Returns:
@@ -282,64 +282,39 @@ def load(
     InputError: grain is not installed.
   """
   _grain()
-  order = np.argsort(corpus.ids)
-  rank = np.argsort(order)
-  features, pieces = {}, []
-  for modality in sorted(corpus.features, key=corpora.modality_order):
-    feature = corpus.features[modality]
-    clip = rank[feature.clip].astype(np.int32)
-    fold = np.zeros_like(clip) if feature.fold is None else feature.fold
-    entry = np.lexsort((fold, clip))
-    length = np.ones_like(entry) if feature.length is None else feature.length
-    start = np.cumsum(length) - length
-    pieces.append((feature.values, clip[entry], start[entry], length[entry]))
-    features[modality] = corpora.Features(
-      clip=clip[entry],
-      values=np.zeros((1, feature.values.shape[1]), np.float32),
-      length=None if feature.length is None else feature.length[entry],
-      fold=None if feature.fold is None else fold[entry],
-    )
-  key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(features)}'
+  held, entries = datasets.outline(corpus)
+  key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(held.features)}'
   path = pathlib.Path(data_dir) / f'{key}.array_record'
   if not path.exists():
     path.parent.mkdir(parents=True, exist_ok=True)
+    pieces = [(corpus.features[m].values, own) for m, own in entries.items()]
     with files.replacing(path) as temporary:
-      _write(temporary, len(order), pieces)
-  votes = corpus.vote_counts(corpora.full_condition(corpus.conditions))
-  dataset = builder.Dataset(
-    ids=corpus.ids[order],
-    groups=corpus.groups[order],
-    labels=corpus.labels[order],
-    split=None if corpus.split is None else corpus.split[order],
-    fold=None if corpus.fold is None else corpus.fold[order],
-    votes=votes[order],
-    features=features,
-    info=corpus.info,
-  )
-  return dataset, path
+      _write(temporary, len(held.ids), pieces)
+  return held, path
 
 
 def _write(
-  path: pathlib.Path, num_clips: int, pieces: Sequence[tuple[np.ndarray, ...]]
+  path: pathlib.Path,
+  num_clips: int,
+  pieces: Sequence[tuple[np.ndarray, datasets.Entries]],
 ) -> None:
   """Writes a record a clip.
 
   Args:
     path: the file.
     num_clips: N.
-    pieces: by modality its values, and of each entry, in the order in which
-      they are written, the clip, the first row and the number of rows.
+    pieces: of each modality its values, and where those of the entries are.
   """
   firsts = [
-    np.searchsorted(clip, np.arange(num_clips + 1)) for _, clip, _, _ in pieces
+    np.searchsorted(own.clip, np.arange(num_clips + 1)) for _, own in pieces
   ]
   writer = array_record_module.ArrayRecordWriter(
     str(path), 'group_size:1,uncompressed'
   )
   for number in range(num_clips):
     record = [
-      values[start[entry] : start[entry] + length[entry]].tobytes()
-      for (values, _, start, length), first in zip(pieces, firsts, strict=True)
+      values[own.first[entry] :][: own.length[entry]].tobytes()
+      for (values, own), first in zip(pieces, firsts, strict=True)
       for entry in range(first[number], first[number + 1])
     ]
     writer.write(b''.join(record))

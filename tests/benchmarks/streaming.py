@@ -22,7 +22,6 @@ import time
 import ml_collections
 import numpy as np
 
-from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
 from empathy.training import loop, metrics, parallel, stream
 
@@ -105,9 +104,9 @@ def train(corpus: pathlib.Path, data: str, workdir: pathlib.Path) -> dict:
   """Trains, and returns what that took."""
   parallel.use_cpu_cores()
   if not workdir.exists():  # What it takes to prepare is another matter.
-    used = corpora.with_features(corpora.read(corpus), ['audio'], mapped=True)
-    prepare = stream.load if data == 'stream' else builder.load
-    prepare(used, workdir / 'tfds')
+    if data == 'stream':
+      used = corpora.with_features(corpora.read(corpus), ['audio'], mapped=True)
+      stream.load(used, workdir / 'stream')
     os.execv(sys.executable, [sys.executable, *sys.argv])
   before, most, ends = _anonymous_bytes(), [0], []
   is_over = threading.Event()

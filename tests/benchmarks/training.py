@@ -284,25 +284,15 @@ def _ready(flags: argparse.Namespace):
   """What `train` makes of the corpus and the config, before it compiles."""
   import jax
 
-  from empathy.corpora import builder
+  from empathy.corpora import dataset as datasets
   from empathy.models import losses
   from empathy.training import configuration, members, parallel, step
 
   config, corpus = _config(flags), _corpus(flags)
-  votes = np.zeros((len(corpus.ids), _CLASSES), np.int64)
-  dataset = builder.Dataset(
-    corpus.ids,
-    corpus.groups,
-    corpus.labels,
-    corpus.split,
-    None,
-    votes,
-    corpus.features,
-    corpus.info,
-  )
+  dataset = datasets.load(corpus)
   _, parts = members.folds(dataset, 1, 0)
-  targets = losses.target_distributions(corpus.labels, votes, 'labels')
-  data, max_length = members.data(corpus.features, corpus.labels, targets)
+  targets = losses.target_distributions(dataset.labels, dataset.votes, 'labels')
+  data, max_length = members.data(dataset.features, dataset.labels, targets)
   views = members.views(config.views, corpus.modalities)
   seeds = range(config.num_seeds)
   _, chunk = members.make(dataset, data, views, seeds, parts)

@@ -8,8 +8,8 @@ import pytest
 import small
 
 from empathy import errors
-from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
+from empathy.corpora import dataset as datasets
 from empathy.models import fusion, losses
 from empathy.training import configuration, members, parallel, step
 
@@ -69,7 +69,7 @@ class Setting:
   def __init__(self, tmp_path, fusion='gated_attention', mode='members', **kw):
     self.corpus = small.write_corpus(tmp_path / 'corpus', **kw)
     self.config = small.config(tmp_path / 'corpus', fusion, parallel=mode)
-    self.dataset = builder.load(self.corpus, tmp_path / 'tfds')
+    self.dataset = datasets.load(self.corpus)
     self.fold_of, self.parts = members.folds(self.dataset, 3, 0)
     targets = losses.target_distributions(
       self.dataset.labels, self.dataset.votes, 'labels'
@@ -255,7 +255,7 @@ def test_views_by_name():
 
 def test_folds_of_a_split(setting):
   split = np.array(['train', 'val', 'test'] * 30)
-  dataset = builder.dataclasses.replace(setting.dataset, split=split)
+  dataset = dataclasses.replace(setting.dataset, split=split)
   fold_of, parts = members.folds(dataset, 5, 0)
   assert list(parts) == [0]
   np.testing.assert_array_equal(fold_of, np.where(split == 'test', 0, -1))
@@ -264,7 +264,7 @@ def test_folds_of_a_split(setting):
 
 def test_a_member_without_clips_is_told(setting):
   split = np.array(['train', 'test'] * 45)
-  dataset = builder.dataclasses.replace(setting.dataset, split=split)
+  dataset = dataclasses.replace(setting.dataset, split=split)
   _, parts = members.folds(dataset, 5, 0)
   with pytest.raises(ValueError, match='view text, fold 0: no labelled clip'):
     members.make(dataset, setting.data, [('text',)], (1,), parts)
@@ -273,7 +273,7 @@ def test_a_member_without_clips_is_told(setting):
 def test_unlabelled_clips_teach_nothing(setting):
   labels = setting.dataset.labels.copy()
   labels[::3] = corpora.UNLABELLED
-  dataset = builder.dataclasses.replace(setting.dataset, labels=labels)
+  dataset = dataclasses.replace(setting.dataset, labels=labels)
   targets = losses.target_distributions(labels, dataset.votes, 'labels')
   data, _ = members.data(dataset.features, labels, targets)
   _, found = members.make(dataset, data, [('text',)], (1,), setting.parts)
@@ -504,7 +504,7 @@ def test_members_see_the_features_of_their_fold(is_sequence, tmp_path):
   corpus = dataclasses.replace(corpus, features=features)
   corpora.write(corpus, tmp_path / 'fold_wise')
   corpus = corpora.read(tmp_path / 'fold_wise', features=None)
-  dataset = builder.load(corpus, tmp_path / 'tfds')
+  dataset = datasets.load(corpus)
   order = np.argsort(corpus.ids)
   for fold in range(3):
     found = dataset.features['text'].of_fold(fold)

@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import small
-from tensorflow_datasets.core import shuffle
 
 from empathy import errors
-from empathy.corpora import builder
 from empathy.corpora import corpus as corpora
+from empathy.corpora import dataset as datasets
 from empathy.models import fusion
 from empathy.training import (
   configuration,
@@ -78,7 +77,7 @@ def _corpus(tmp_path_factory):
 @pytest.mark.parametrize('fold_wise', [(), ('audio',), ('text', 'audio')])
 def test_what_members_see_is_what_they_see_in_memory(tmp_path, fold_wise):
   corpus = _write(tmp_path, fold_wise)
-  held = builder.load(corpus, tmp_path / 'tfds')
+  held = datasets.load(corpus)
   dataset, path = stream.load(corpus, tmp_path / 'stream')
   for name in ('ids', 'groups', 'labels', 'votes'):
     np.testing.assert_array_equal(getattr(dataset, name), getattr(held, name))
@@ -128,12 +127,6 @@ def test_what_members_see_is_what_they_see_in_memory(tmp_path, fold_wise):
       one,
       other,
     )
-
-
-def test_a_corpus_of_gigabytes_needs_no_tensorflow(tmp_path, monkeypatch):
-  corpus = small.write_corpus(tmp_path / 'corpus')
-  monkeypatch.setattr(shuffle, 'MAX_MEM_BUFFER_SIZE', 100)
-  assert len(builder.load(corpus, tmp_path / 'tfds').ids) == 90
 
 
 _KEYS = {
