@@ -41,7 +41,10 @@ class Dense(nn.Module):
     batch, then has the rows of both factors in a row of memory.
     """
     init = _uniform_fan_in(x.shape[-1])
-    weight = self.param('weight', init, (self.features, x.shape[-1]))
+    # Drawn as (D, features), as results that are published were.
+    weight = self.param(
+      'weight', lambda key: init(key, (x.shape[-1], self.features)).T
+    )
     bias = self.param('bias', init, (self.features,))
     return x @ weight.T + bias
 

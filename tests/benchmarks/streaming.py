@@ -103,10 +103,10 @@ def _anonymous_bytes() -> int:
 def train(corpus: pathlib.Path, data: str, workdir: pathlib.Path) -> dict:
   """Trains, and returns what that took."""
   parallel.use_cpu_cores()
-  if not workdir.exists():  # What it takes to prepare is another matter.
-    if data == 'stream':
-      used = corpora.with_features(corpora.read(corpus), ['audio'], mapped=True)
-      stream.load(used, workdir / 'stream')
+  if data == 'stream' and not workdir.exists():
+    # What it takes to prepare is another matter.
+    used = corpora.with_features(corpora.read(corpus), ['audio'], mapped=True)
+    stream.load(used, workdir / 'stream')
     os.execv(sys.executable, [sys.executable, *sys.argv])
   before, most, ends = _anonymous_bytes(), [0], []
   is_over = threading.Event()
