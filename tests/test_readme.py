@@ -103,7 +103,7 @@ def test_every_command_runs(folder):
   assert re.search(r'estimate=.*0\.\d+.*low=.*high=', result.stdout)
   result = _run([sys.executable, 'my_pipeline.py'], folder)
   assert result.returncode == 0, result.stderr[-2000:]
-  assert re.fullmatch(r'\S+ [01] \(1, \d+\)\n', result.stdout)
+  assert re.search(r'\n\S+ [01] \(1, \d+\)\n$', result.stdout)
 
 
 def test_links_lead_somewhere():

@@ -16,16 +16,18 @@ import pytest
 import small
 
 _SEED = 7
-_NUM_MEMBERS = 2 * 3
+_NUM_MEMBERS = 2 * 3 * 2
+# So many that nobody is done before it was killed ten times.
+_NUM_CHUNKS = 6
 _NUM_EPOCHS = 20
 _FLAGS = (
   '--config.views=text,text+video',
   '--config.num_folds=3',
-  '--config.num_seeds=1',
+  '--config.num_seeds=2',
   '--config.batch_size=16',
   f'--config.num_epochs={_NUM_EPOCHS}',
   '--config.model.hidden=(8,)',
-  # Three chunks, one after another, and a checkpoint after each epoch.
+  # Chunks of two, one after another, and a checkpoint after each epoch.
   '--config.members_per_device=1',
   '--config.checkpoint_seconds=0',
 )
@@ -110,7 +112,7 @@ def _signal_after(process, workdir, number, sign, changes, delay) -> None:
       continue
     if sign is _epochs:
       # Lines that are not in a checkpoint are written once more.
-      if now >= first + changes * _NUM_MEMBERS / 3:
+      if now >= first + changes * _NUM_MEMBERS / _NUM_CHUNKS:
         break
     elif now != last:
       last, changes = now, changes - 1
@@ -134,7 +136,7 @@ def _moments() -> list:
     (_epochs, draw.randint(1, 5)),
     (_checkpoint, draw.randint(1, 12)),
     (_checkpoint, draw.randint(1, 12)),
-    (_members, draw.randint(1, 6)),
+    (_members, draw.randint(1, 3)),
     (_unsealed, 1),
   ]
   draw.shuffle(middle)
@@ -215,7 +217,7 @@ def _assert_same(run, whole):
   """The files and every parameter of two runs are equal, bit for bit."""
   for file in ('predictions.parquet', 'metrics.jsonl', 'members.json'):
     assert (run / file).read_bytes() == (whole / file).read_bytes(), file
-  for chunk in range(3):
+  for chunk in range(_NUM_CHUNKS):
     jax.tree.map(
       np.testing.assert_array_equal,
       _parameters(run, chunk),

@@ -18,8 +18,9 @@ from empathy.training import parallel, step
 _PEAK_OVER_STATE = 1.6
 # What training gets of the rate of a plain product of matrices; the rest goes
 # to the optimizer, to random bits and to reading rows of the corpus. On two
-# cores that reach 175 GFLOP/s, the default study had 58 % of it, and wide layers
-# without dropout and BatchNorm 90 %. It is a rough guide, elsewhere all the more.
+# cores that reach 175 GFLOP/s, the default study had 58 % of it, and wide
+# layers without dropout and BatchNorm 90 %. It is a rough guide, elsewhere all
+# the more.
 _SHARE_OF_RATE = 0.5
 # The product whose rate is measured: (rows, width) by (width, width).
 _ROWS, _WIDTH, _REPEATS = 64, 512, 32
