@@ -20,7 +20,6 @@ member's computation takes longer than that, as with sequences it does.
 
 import dataclasses
 import functools
-import itertools
 import os
 import pathlib
 import threading
@@ -29,7 +28,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from array_record.python import array_record_module
+from array_record.python import array_record_data_source, array_record_module
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpora
@@ -99,10 +98,7 @@ class Source:
       num_clips: N.
       features: as `load` gives them.
     """
-    # Batches are read ahead in threads of their own.
-    self._records = array_record_module.ArrayRecordReader(
-      str(path), options='readahead_buffer_size:0,max_parallelism:0'
-    )
+    self._records = array_record_data_source.ArrayRecordDataSource(str(path))
     self._num_clips = num_clips
     self._features = dict(features)
     self._shapes, self._rows, self._offsets = {}, {}, {}
@@ -155,7 +151,7 @@ class Source:
 
   def fetch(self, rows: np.ndarray) -> list[bytes]:
     """Reads the records of (B,) rows of `step.Data`."""
-    return self._records.read((rows % self._num_clips).tolist())
+    return [self._records[clip] for clip in (rows % self._num_clips).tolist()]
 
   def values(self, record: bytes, clip: int, modality: str) -> np.ndarray:
     """What a clip's record holds of a modality: (folds, rows, D) float32."""
@@ -178,10 +174,7 @@ class Source:
     sums, origin = {}, {}
     for modality, (*_, width) in self._shapes.items():
       sums[modality] = np.zeros((len(folds), 2, width))
-    blocks = _Batches(self, list(step.blocks(np.arange(self._num_clips))))
-    records = itertools.chain.from_iterable(_read_ahead(blocks))
-    # The last block is filled up.
-    for clip, record in zip(range(self._num_clips), records, strict=False):
+    for clip, record in enumerate(_read_ahead(self._records)):
       chosen = train[:, clip]
       for modality, total in sums.items():
         values = self.values(record, clip, modality).astype(np.float64)
