@@ -25,6 +25,17 @@ if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
 
 
+@pytest.fixture(scope='module', autouse=True)
+def _forget_programs():
+  """Lets go of what a file compiled: a process can map only so many programs.
+
+  Linux allows 65,530 maps, and each program takes three.
+  """
+  yield
+  if 'jax' in sys.modules:
+    sys.modules['jax'].clear_caches()
+
+
 @pytest.fixture(scope='session')
 def shared() -> pathlib.Path:
   """The folder of real corpora beside the checkout, where there is one."""
