@@ -205,11 +205,11 @@ def costs(
     (members,) int, in features of a clip.
   """
   widths = np.array([data.values[m].shape[1] for m in program.modalities])
-  narrow = [
-    tuple(np.array(program.modalities)[view].tolist()) in program.narrow_views
-    for view in shown
-  ]
-  return np.where(narrow, shown @ widths, widths.sum())
+  result = np.full(len(shown), widths.sum())
+  for view in program.narrow_views:
+    own = np.isin(program.modalities, view)
+    result[(shown == own).all(axis=1)] = widths[own].sum()
+  return result
 
 
 def _model_faults(model: ml_collections.ConfigDict) -> list[str]:

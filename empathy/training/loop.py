@@ -441,8 +441,7 @@ def _train_chunk(
     chunk,
   )
   rows = plan.chunks[number]
-  _, first_slots = np.unique(rows, return_index=True)
-  real = np.isin(np.arange(len(rows)), first_slots)
+  first_slots, real = parallel.first_slots(rows)
   filling = operator.itemgetter(rows - rows.min())
   real, sharded = plan.layout.shard((real, jax.tree.map(filling, chunk)))
   found = None

@@ -30,8 +30,6 @@ MODES = ('members', 'batch')
 _MAX_CPU_DEVICES = 8
 # In bytes, as XLA wants what it is to use without a copy.
 _ALIGNMENT = 64
-
-
 # On a CPU XLA must be told that one loop may have several results.
 _FUSION = '--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=true'
 
@@ -228,27 +226,21 @@ class Layout:
   def replicate(self, tree: Any) -> Any:
     """Puts a copy of each array on every device: (devices, ...).
 
-    Cores all read one array, which is that of the caller if it is `aligned`.
+    Cores of a process all read one array, which is that of the caller if it is
+    `aligned`.
     """
-    if not jax.tree.leaves(tree):
-      return tree
-    count = self._own.stop - self._own.start
-    if count < len(self.devices):
-      copies = jax.tree.map(
-        lambda x: np.broadcast_to(x, (count, *np.shape(x))), tree
-      )
-      return _put(tuple(self.devices))(copies)
-    mesh = jax.sharding.Mesh(np.array(self.devices), ('devices',))
+    devices = np.array(self.devices[self._own])
     sharding = jax.sharding.NamedSharding(
-      mesh, jax.sharding.PartitionSpec('devices')
+      jax.sharding.Mesh(devices, ('devices',)),
+      jax.sharding.PartitionSpec('devices'),
     )
 
     def put(x: np.ndarray) -> jax.Array:
       x = aligned(np.asarray(x))[None]
       return jax.make_array_from_single_device_arrays(
-        (count, *x.shape[1:]),
+        (len(devices), *x.shape[1:]),
         sharding,
-        [jax.device_put(x, device) for device in self.devices],
+        [jax.device_put(x, device) for device in devices],
       )
 
     return jax.tree.map(put, tree)
@@ -369,6 +361,20 @@ class Layout:
       devices=self.devices,
       donate_argnums=tuple(donate),
     )
+
+
+def first_slots(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Where each member of a chunk is; elsewhere it is repeated to fill up.
+
+  Args:
+    rows: (slots,) int, members, as `Layout.chunks` gives them.
+
+  Returns:
+    For each member, in the order of their indices, its first slot; and (slots,)
+    bool, whether a slot is one of those.
+  """
+  _, first = np.unique(rows, return_index=True)
+  return first, np.isin(np.arange(len(rows)), first)
 
 
 def _balanced(

@@ -6,12 +6,12 @@ the device, it calls the host for them. So everything else is as in memory, to
 the bit: shuffles, masks, checkpoints.
 
 What members will ask for is known beforehand, since their shuffles depend on
-the epoch alone; grain reads ahead of them from an `array_record` file. Where a
+the epoch alone; grain reads ahead of them from `array_record` files. Where a
 run is in the stream needs no state of its own either: checkpoints are made
 between epochs, and the number of the epoch, which is in them, says it all.
 
-The file is not one of TFDS, which compresses records; for features that saves
-little, and takes longer than all the rest of reading.
+The files are not those of TFDS, which compresses records; for features that
+saves little, and takes longer than all the rest of reading.
 
 The price is reading: every member sees its own order, so that an epoch reads
 the corpus once for each member, and sends it to the device. It pays where a
@@ -39,6 +39,10 @@ KINDS = ('memory', 'stream')
 
 # Batches that are read ahead for each member that trains just now.
 _AHEAD = 2
+# To read one record, array_record looks at each that is in the same file.
+_CLIPS_PER_FILE = 256
+# All are open at a time.
+_MAX_FILES = 256
 
 
 @dataclasses.dataclass
@@ -75,7 +79,7 @@ class _Batches:
 
 
 class Source:
-  """Clips' features in a file, for a program to call while it runs.
+  """Clips' features in files, for a program to call while it runs.
 
   A record is a clip: the values of each modality, float32, one after another,
   and of each fold where they are fold-wise.
@@ -94,11 +98,13 @@ class Source:
     """Opens the features of a corpus.
 
     Args:
-      path: of the file that `load` wrote.
+      path: of the folder that `load` wrote.
       num_clips: N.
       features: as `load` gives them.
     """
-    self._records = array_record_data_source.ArrayRecordDataSource(str(path))
+    self._records = array_record_data_source.ArrayRecordDataSource(
+      sorted(map(str, path.iterdir()))
+    )
     self._num_clips = num_clips
     self._features = dict(features)
     self._shapes, self._rows, self._offsets = {}, {}, {}
@@ -275,8 +281,8 @@ def load(
     data_dir: where the features go.
 
   Returns:
-    The dataset, whose features have a row of zeros for values, and the file
-    that has them.
+    The dataset, whose features have a row of zeros for values, and the folder
+    of files that have them.
 
   Raises:
     InputError: grain is not installed.
@@ -284,9 +290,9 @@ def load(
   _grain()
   held, entries = datasets.outline(corpus)
   key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(held.features)}'
-  path = pathlib.Path(data_dir) / f'{key}.array_record'
+  path = pathlib.Path(data_dir) / key
   if not path.exists():
-    path.parent.mkdir(parents=True, exist_ok=True)
+    files.sweep(path.parent)  # Others, which were killed, could be as large.
     pieces = [(corpus.features[m].values, own) for m, own in entries.items()]
     with files.replacing(path) as temporary:
       _write(temporary, len(held.ids), pieces)
@@ -294,31 +300,35 @@ def load(
 
 
 def _write(
-  path: pathlib.Path,
+  folder: pathlib.Path,
   num_clips: int,
   pieces: Sequence[tuple[np.ndarray, datasets.Entries]],
 ) -> None:
-  """Writes a record a clip.
+  """Writes a record a clip, in files of equal size.
 
   Args:
-    path: the file.
+    folder: where they go.
     num_clips: N.
     pieces: of each modality its values, and where those of the entries are.
   """
   firsts = [
     np.searchsorted(own.clip, np.arange(num_clips + 1)) for _, own in pieces
   ]
-  writer = array_record_module.ArrayRecordWriter(
-    str(path), 'group_size:1,uncompressed'
-  )
-  for number in range(num_clips):
-    record = [
-      values[own.first[entry] :][: own.length[entry]].tobytes()
-      for (values, own), first in zip(pieces, firsts, strict=True)
-      for entry in range(first[number], first[number + 1])
-    ]
-    writer.write(b''.join(record))
-  writer.close()
+  count = min(-(-num_clips // _CLIPS_PER_FILE), _MAX_FILES)
+  folder.mkdir()
+  for index, numbers in enumerate(np.array_split(np.arange(num_clips), count)):
+    writer = array_record_module.ArrayRecordWriter(
+      str(folder / f'clips-{index:05}-of-{count:05}.array_record'),
+      'group_size:1,uncompressed',
+    )
+    for number in numbers.tolist():
+      record = [
+        values[own.first[entry] :][: own.length[entry]].tobytes()
+        for (values, own), first in zip(pieces, firsts, strict=True)
+        for entry in range(first[number], first[number + 1])
+      ]
+      writer.write(b''.join(record))
+    writer.close()
 
 
 def sequences(

@@ -305,10 +305,10 @@ def _ready(flags: argparse.Namespace):
   num_members = len(chunk.seed)
   costs = configuration.costs(program, data, chunk.view)
   (rows,) = layout.chunks(num_members, num_members, costs)
-  _, first = np.unique(rows, return_index=True)
+  _, real = parallel.first_slots(rows)
   return (
     layout.replicate(data),
-    layout.shard(np.isin(np.arange(len(rows)), first)),
+    layout.shard(real),
     layout.shard(jax.tree.map(lambda x: x[rows], chunk)),
     layout.map(functools.partial(step.init, program), num_shared=1),
     layout.update(functools.partial(step.train_epoch, program), num_shared=2),

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import small
 
 from empathy.corpora import corpus as corpora
 from empathy.corpora import dataset as datasets
@@ -13,13 +14,11 @@ def _corpus(kind: str) -> corpora.Corpus:
   rng = np.random.default_rng(0)
   parameters = simulate.Parameters(num_clips=12, num_groups=4, width=3)
   corpus, _ = simulate.simulate(parameters, seed=0)
-  order = rng.permutation(12)
-  back = np.argsort(order)
   features = {}
   for modality, feature in corpus.features.items():
     # Not every clip has it, and entries have an order of their own.
     entry = rng.permutation(12)[:9]
-    clip, values = back[feature.clip[entry]], feature.values[entry]
+    clip, values = feature.clip[entry], feature.values[entry]
     length = fold = None
     if modality == 'text' and kind == 'sequences':
       length = rng.integers(1, 4, 9)
@@ -29,17 +28,9 @@ def _corpus(kind: str) -> corpora.Corpus:
       clip = np.tile(clip, 2)[shuffled]
       fold = np.repeat(np.arange(2, dtype=np.int32), 9)[shuffled]
       values = np.concatenate([values, values + 1])[shuffled]
-    features[modality] = corpora.Features(
-      clip.astype(np.int32), values, length, fold
-    )
-  return dataclasses.replace(
-    corpus,
-    ids=corpus.ids[order],
-    groups=corpus.groups[order],
-    labels=corpus.labels[order],
-    votes=dataclasses.replace(corpus.votes, clip=back[corpus.votes.clip]),
-    features=features,
-  )
+    features[modality] = corpora.Features(clip, values, length, fold)
+  corpus = dataclasses.replace(corpus, features=features)
+  return small.reordered(corpus, rng.permutation(12))
 
 
 def _values(ids, feature: corpora.Features) -> dict:

@@ -47,6 +47,22 @@ def write_corpus(path: pathlib.Path, **changes) -> corpora.Corpus:
   return corpora.read(path, features=None)
 
 
+def reordered(corpus: corpora.Corpus, order: np.ndarray) -> corpora.Corpus:
+  """The same clips with the `order[i]`-th in place i; entries stay."""
+  place = np.argsort(order)
+  return dataclasses.replace(
+    corpus,
+    ids=corpus.ids[order],
+    groups=corpus.groups[order],
+    labels=corpus.labels[order],
+    votes=dataclasses.replace(corpus.votes, clip=place[corpus.votes.clip]),
+    features={
+      modality: dataclasses.replace(found, clip=place[found.clip])
+      for modality, found in corpus.features.items()
+    },
+  )
+
+
 def sequences(features: corpora.Features, seed: int = 0) -> corpora.Features:
   """Makes each pooled feature a noisy sequence of 1 to 5 steps."""
   rng = np.random.default_rng(seed)

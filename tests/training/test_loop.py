@@ -82,22 +82,10 @@ def _rich(tmp_path_factory):
     'audio': small.sequences(small.without(full.features['audio'], _ONLY_TEXT)),
     'video': small.without(full.features['video'], _NO_VIDEO),
   }
+  corpus = dataclasses.replace(full, labels=labels, features=features)
   # A row of the files is not a row of the table.
   order = np.random.default_rng(1).permutation(len(full.ids))
-  back = np.argsort(order)
-  votes = dataclasses.replace(full.votes, clip=back[full.votes.clip])
-  corpus = dataclasses.replace(
-    full,
-    ids=full.ids[order],
-    groups=full.groups[order],
-    labels=labels[order],
-    votes=votes,
-    features={
-      modality: dataclasses.replace(values, clip=back[values.clip])
-      for modality, values in features.items()
-    },
-  )
-  corpora.write(corpus, folder / 'corpus')
+  corpora.write(small.reordered(corpus, order), folder / 'corpus')
   corpus = corpora.read(folder / 'corpus', None)
   return _train(corpus, folder / 'run')
 

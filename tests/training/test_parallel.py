@@ -72,8 +72,8 @@ def _layout(num_devices, platform='cpu', mode='members'):
 
 def _loads(rows, costs, num_devices):
   """What each device has to do, repetitions aside."""
-  _, first = np.unique(rows, return_index=True)
-  own = np.where(np.isin(np.arange(len(rows)), first), costs[rows], 0)
+  _, real = parallel.first_slots(rows)
+  own = np.where(real, costs[rows], 0)
   return own.reshape(-1, num_devices).sum(axis=0)
 
 
@@ -255,8 +255,7 @@ def _main(folder: pathlib.Path) -> None:
   layout = parallel.Layout('members', jax.devices()[:2])
   # The first member takes as long as the others together.
   (rows,) = layout.chunks(8, 8, np.array([7, 1, 1, 1, 1, 1, 1, 1]))
-  _, first = np.unique(rows, return_index=True)
-  real = np.isin(np.arange(len(rows)), first)
+  first, real = parallel.first_slots(rows)
   got = laid_out('members', 2, np.array(indices)[rows], real)
   slots = [jax.tree.map(lambda x, i=i: x[i], got) for i in range(len(rows))]
   result['members 2'] = max(

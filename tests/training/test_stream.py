@@ -43,29 +43,16 @@ def _write(folder, change=None):
   Clips and entries are in an order of their own.
   """
   made = corpora.read(small.write_corpus(folder / 'made').path, None)
-  rng = np.random.default_rng(2)
-  order = rng.permutation(len(made.ids))
-  back = np.argsort(order)
   features = {
     'text': small.without(made.features['text'], [31]),
     'audio': small.sequences(small.without(made.features['audio'], [31])),
     'video': small.without(made.features['video'], [4, 7, 31]),
   }
-  features = {
-    modality: dataclasses.replace(found, clip=back[found.clip])
-    for modality, found in features.items()
-  }
   for modality in change or ():
     features[modality] = _fold_wise(features[modality])
-  corpus = dataclasses.replace(
-    made,
-    ids=made.ids[order],
-    groups=made.groups[order],
-    labels=made.labels[order],
-    votes=dataclasses.replace(made.votes, clip=back[made.votes.clip]),
-    features=features,
-  )
-  corpora.write(corpus, folder / 'corpus')
+  corpus = dataclasses.replace(made, features=features)
+  order = np.random.default_rng(2).permutation(len(made.ids))
+  corpora.write(small.reordered(corpus, order), folder / 'corpus')
   return corpora.read(folder / 'corpus', None)
 
 
