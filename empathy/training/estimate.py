@@ -31,19 +31,21 @@ class Estimate:
   """What a run takes.
 
   Attributes:
-    corpus_bytes: of the corpus, on each device.
+    place: whose memory is meant: each device's, or that of all cores.
+    corpus_bytes: of the corpus, which is there once.
     state_bytes: of one member.
-    members_per_device: that train at a time.
-    memory_bytes: on each device, at the peak.
+    num_members: that are there at a time.
+    memory_bytes: at the peak.
     checkpoint_bytes: of one checkpoint; two are kept.
     flops: floating-point operations of all training, by the compiler's count.
     rate: a second, that all devices reach in a product of matrices.
     seconds: of training, without compiling.
   """
 
+  place: str
   corpus_bytes: int
   state_bytes: int
-  members_per_device: int
+  num_members: int
   memory_bytes: int
   checkpoint_bytes: int
   flops: float
@@ -53,8 +55,8 @@ class Estimate:
   def lines(self) -> list[str]:
     """The estimate in words."""
     return [
-      f'memory: about {_size(self.memory_bytes)} on each device: '
-      f'{self.members_per_device} members of {_size(self.state_bytes)}, '
+      f'memory: about {_size(self.memory_bytes)} {self.place}: '
+      f'{self.num_members} members of {_size(self.state_bytes)}, '
       f'{_PEAK_OVER_STATE} times while they train, and the corpus, '
       f'{_size(self.corpus_bytes)}',
       f'checkpoint: {_size(self.checkpoint_bytes)}; two are kept',
@@ -84,16 +86,19 @@ def estimate(
   """
   one = jax.tree.map(lambda x: x[0], members)
   state = jax.eval_shape(functools.partial(step.init, program), data, one)
-  held = len(chunks[0])
+  are_cores = layout.devices[0].platform == 'cpu'
+  copies = len(layout.devices) if are_cores else 1
+  held = len(chunks[0]) * copies
   if layout.mode == 'members':
     held //= len(layout.devices)
   state_bytes, corpus_bytes = _bytes(state), _bytes(data)
   flops = _flops(program, data, members)
   rate = _rate(layout)
   return Estimate(
+    place='on all cores together' if are_cores else 'on each device',
     corpus_bytes=corpus_bytes,
     state_bytes=state_bytes,
-    members_per_device=held,
+    num_members=held,
     memory_bytes=corpus_bytes + int(_PEAK_OVER_STATE * held * state_bytes),
     checkpoint_bytes=state_bytes * len(np.unique(chunks[0])),
     flops=flops,

@@ -414,9 +414,10 @@ def _train_chunk(
   bar: progress.Progress,
   outside: _Outside,
 ) -> step.State:
-  """Trains the members of one chunk, or goes on; returns their last state.
+  """Trains the members of one chunk, or goes on; returns what is kept of them.
 
-  The state of process 0 counts, as `gather` gives it.
+  It is a state without what only training needs; that of process 0 counts, as
+  `gather` gives it.
 
   Args:
     config: of the run.
@@ -453,17 +454,14 @@ def _train_chunk(
     state = init(data, sharded)
   else:
     state = found[1] if found else jax.tree.map(_zeros, like)
-    state = jax.tree.map(filling, parallel.from_main(state))
-    state = plan.layout.shard(state)
+    # One after another: there may be much of it.
+    state = jax.tree.map(
+      lambda x: plan.layout.shard(filling(parallel.from_main(x))), state
+    )
+    found = None
     bar.skip(first)
     _log.info('chunk %d goes on from epoch %d', number, first)
   saved, told = time.monotonic(), set()
-
-  def fetch(tree):
-    tree = plan.layout.gather(tree)
-    if not parallel.is_main():  # It has nothing.
-      return tree
-    return jax.tree.map(lambda x: x[first_slots], tree)
 
   num_epochs = plan.program.recipe.total_epochs
   with contextlib.ExitStack() as stack:
@@ -476,7 +474,7 @@ def _train_chunk(
           stream.sequences(plan.program, plan.layout, chunk, epoch)
         )
       state, values = run(data, now, real, sharded, state)
-      values = fetch(values)
+      values = plan.layout.gather(values, first_slots)
       if parallel.is_main():
         writer.write(epoch, names, values)
         _tell_diverged(epoch, names, values, told)
@@ -485,11 +483,12 @@ def _train_chunk(
       stopped = parallel.any_process(outside.is_stopped())
       is_due = time.monotonic() - saved >= config.checkpoint_seconds
       if stopped or parallel.from_main(np.array(is_due)):
-        whole = fetch(state)
+        whole = plan.layout.gather(state, first_slots)
         if parallel.is_main():
           checkpoints.save(directory, epoch + 1, whole)
           checkpoints.keep_last(directory, 2)
           outside.push()
+        del whole  # It is as large as all members.
         saved = time.monotonic()
       if stopped:
         parallel.any_process(True)  # Nobody goes before it is written.
@@ -497,7 +496,8 @@ def _train_chunk(
           f'chunk {number} is saved after epoch {epoch + 1} of '
           f'{num_epochs}; run the same command again: it goes on there'
         )
-  return fetch(state)
+  kept = state._replace(params=None, batch_stats=None, opt_state=None)
+  return plan.layout.gather(kept, first_slots)
 
 
 def _zeros(x: jax.ShapeDtypeStruct) -> np.ndarray:

@@ -245,23 +245,40 @@ class Layout:
 
     return jax.tree.map(put, tree)
 
-  def gather(self, tree: Any) -> Any:
+  def gather(self, tree: Any, slots: np.ndarray | None = None) -> Any:
     """Fetches what `shard` or `map` gave, as NumPy (members, ...).
 
     All processes have to call it, and process 0 has the result.
+
+    Args:
+      tree: the arrays.
+      slots: which members to fetch, by where they are; by default, all.
     """
     is_spread = len({device.process_index for device in self.devices}) > 1
 
     def join(x: jax.Array) -> np.ndarray:
-      x = np.asarray(x)
+      # From each device by itself: of the whole, JAX would keep a copy.
+      shards = sorted(x.addressable_shards, key=lambda x: x.index[0].start or 0)
       if self.mode == 'batch':
-        return x[0]
+        whole = np.array(shards[0].data)[0]
+        return whole if slots is None else whole[slots]
       if is_spread:
-        x = np.asarray(multihost_utils.process_allgather(x))
-        x = x.reshape(len(self.devices), *x.shape[2:])
+        x = np.asarray(multihost_utils.process_allgather(np.asarray(x)))
+        shares = x.reshape(len(self.devices), *x.shape[2:])
         if not is_main():  # Which need not hold it.
-          return np.empty((0, *x.shape[2:]), x.dtype)
-      return np.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])
+          return np.empty((0, *x.shape[3:]), x.dtype)
+      else:
+        shares = [np.asarray(shard.data)[0] for shard in shards]
+      wanted = slots
+      if wanted is None:
+        wanted = np.arange(len(shares) * len(shares[0]))
+      # They were dealt out.
+      place, device = np.divmod(wanted, len(shares))
+      result = np.empty((len(wanted), *shares[0].shape[1:]), x.dtype)
+      for index, share in enumerate(shares):
+        own = device == index
+        result[own] = share[place[own]]
+      return result
 
     return jax.tree.map(join, tree)
 
