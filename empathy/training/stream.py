@@ -18,6 +18,7 @@ the corpus once for each member, and sends it to the device. It pays where a
 member's computation takes longer than that, as with sequences it does.
 """
 
+import collections
 import dataclasses
 import functools
 import os
@@ -74,8 +75,8 @@ class _Batches:
   def __len__(self) -> int:
     return len(self.rows)
 
-  def __getitem__(self, number: int) -> list[bytes]:
-    return self.source.fetch(self.rows[number])
+  def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+    return self.source.read(self.rows[number])
 
 
 class Source:
@@ -103,10 +104,11 @@ class Source:
       features: as `load` gives them.
     """
     self._records = array_record_data_source.ArrayRecordDataSource(
-      sorted(map(str, path.iterdir()))
+      sorted(map(str, path.iterdir())),
+      reader_options={'max_parallelism': '0'},  # As one record at a time is.
     )
     self._num_clips = num_clips
-    self._features = dict(features)
+    self._num_folds = {m: x.num_folds for m, x in features.items()}
     self._shapes, self._rows, self._offsets = {}, {}, {}
     offset = np.zeros(num_clips, np.int64)
     for modality, feature in features.items():
@@ -116,11 +118,14 @@ class Source:
       rows[feature.clip] = 1 if feature.length is None else feature.length
       self._rows[modality] = rows
       self._offsets[modality] = offset
-      offset = offset + 4 * width * feature.num_folds * rows
+      offset = offset + 4 * width * self._num_folds[modality] * rows
       self._shapes[modality] = (width,)
       if feature.length is not None:
         self._shapes[modality] = (int(feature.length.max(initial=1)), width)
     self._lock = threading.Lock()
+    # By their number of rows, batches to be used again: new memory is slower.
+    self._free: dict[int, list] = collections.defaultdict(list)
+    self._served = threading.local()
     self._starts: dict[bytes, Sequence[np.ndarray]] = {}
     self._readers: dict[bytes, list[_Reader]] = {}
     self.num_unforeseen = 0
@@ -155,14 +160,34 @@ class Source:
       for reader in readers:
         reader.batches.close()
 
-  def fetch(self, rows: np.ndarray) -> list[bytes]:
-    """Reads the records of (B,) rows of `step.Data`."""
-    return [self._records[clip] for clip in (rows % self._num_clips).tolist()]
+  def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Reads the features of (B,) rows of `step.Data`, as a program sees them.
 
-  def values(self, record: bytes, clip: int, modality: str) -> np.ndarray:
+    The memory may be used again after the next batch that a program gets.
+    """
+    try:
+      batch = self._free[len(rows)].pop()
+    except IndexError:
+      batch = {
+        modality: np.empty((len(rows), *shape), np.float32)
+        for modality, shape in self._shapes.items()
+      }
+    steps = {m: x.reshape(len(rows), -1, x.shape[-1]) for m, x in batch.items()}
+    for at, row in enumerate(rows.tolist()):
+      fold, clip = divmod(row, self._num_clips)
+      record = self._records[clip]
+      for modality, into in steps.items():
+        values = self._values(record, clip, modality)
+        # One for all folds, or one of each.
+        values = values[fold % len(values)]
+        into[at, : len(values)] = values
+        into[at, len(values) :] = 0
+    return batch
+
+  def _values(self, record: bytes, clip: int, modality: str) -> np.ndarray:
     """What a clip's record holds of a modality: (folds, rows, D) float32."""
     width = self._shapes[modality][-1]
-    folds, rows = self._features[modality].num_folds, self._rows[modality][clip]
+    folds, rows = self._num_folds[modality], self._rows[modality][clip]
     return np.frombuffer(
       record, np.float32, folds * rows * width, self._offsets[modality][clip]
     ).reshape(folds, rows, width)
@@ -183,7 +208,7 @@ class Source:
     for clip, record in enumerate(_read_ahead(self._records)):
       chosen = train[:, clip]
       for modality, total in sums.items():
-        values = self.values(record, clip, modality).astype(np.float64)
+        values = self._values(record, clip, modality).astype(np.float64)
         if values.size:
           # Less the first row of all, so that squares are not large.
           values = values - origin.setdefault(modality, values[0, 0])
@@ -204,53 +229,29 @@ class Source:
         )
     return result
 
-  def _fill(
-    self,
-    batch: np.ndarray,
-    modality: str,
-    rows: np.ndarray,
-    records: Sequence[bytes],
-  ) -> None:
-    """Writes one modality of (B,) rows into (B, D) or (B, T, D)."""
-    batch = batch.reshape(len(rows), -1, batch.shape[-1])
-    is_fold_wise = self._features[modality].fold is not None
-    for at, record in enumerate(records):
-      fold, clip = divmod(int(rows[at]), self._num_clips)
-      own = self.values(record, clip, modality)[fold if is_fold_wise else 0]
-      batch[at, : len(own)] = own
-      batch[at, len(own) :] = 0
-
   def _serve(self, rows: jax.Array) -> dict[str, np.ndarray]:
     """Batches of one member or, stacked, of several in lockstep."""
     rows = np.asarray(rows)
+    # The thread is back, so what it got has been taken.
+    for batch in getattr(self._served, 'batches', ()):
+      self._free[len(next(iter(batch.values())))].append(batch)
+    if rows.ndim == 1:
+      self._served.batches = [self._next(rows)]
+      return self._served.batches[0]
     # Seeds have the validation clips in common; settings, all batches.
-    wanted, first, which = np.unique(
-      rows.reshape(-1, rows.shape[-1]),
-      axis=0,
-      return_index=True,
-      return_inverse=True,
+    wanted, which = np.unique(
+      rows.reshape(-1, rows.shape[-1]), axis=0, return_inverse=True
     )
-    which = which.ravel()
-    # Not an array each: the allocator would keep the memory of many.
-    batches = {
-      modality: np.empty((len(which), rows.shape[-1], *shape), np.float32)
+    self._served.batches = [self._next(own) for own in wanted]
+    return {
+      modality: np.stack(
+        [self._served.batches[index][modality] for index in which.ravel()]
+      ).reshape(*rows.shape, *shape)
       for modality, shape in self._shapes.items()
     }
-    for own, lane in zip(wanted, first.tolist(), strict=True):
-      found = self._next(own)
-      for modality, batch in batches.items():
-        self._fill(batch[lane], modality, own, found)
-    for batch in batches.values():
-      for lane, index in enumerate(first[which].tolist()):
-        if lane != index:
-          batch[lane] = batch[index]
-    return {
-      modality: batch.reshape(*rows.shape, *self._shapes[modality])
-      for modality, batch in batches.items()
-    }
 
-  def _next(self, rows: np.ndarray) -> list[bytes]:
-    """The records of a batch, read ahead if it was expected."""
+  def _next(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """A batch, read ahead if it was expected."""
     key = rows.tobytes()
     with self._lock:
       waiting = self._readers.get(key)
@@ -259,7 +260,7 @@ class Source:
       self.num_unforeseen += reader is None and start is None
     if reader is None:
       if start is None:
-        return self.fetch(rows)
+        return self.read(rows)
       reader = _Reader(start, 0, _read_ahead(_Batches(self, start)))
     found = next(reader.batches)
     reader.at += 1
