@@ -29,7 +29,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from array_record.python import array_record_data_source, array_record_module
+from array_record.python import array_record_module
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpora
@@ -44,6 +44,7 @@ _AHEAD = 2
 _CLIPS_PER_FILE = 256
 # All are open at a time.
 _MAX_FILES = 256
+_REMOVE = 'remove it, and it is made again'
 
 
 @dataclasses.dataclass
@@ -102,11 +103,25 @@ class Source:
       path: of the folder that `load` wrote.
       num_clips: N.
       features: as `load` gives them.
+
+    Raises:
+      InputError: files are missing or cut off.
     """
-    self._records = array_record_data_source.ArrayRecordDataSource(
-      sorted(map(str, path.iterdir())),
-      reader_options={'max_parallelism': '0'},  # As one record at a time is.
-    )
+    self._path = path
+    self._files = [
+      array_record_module.ArrayRecordReader(
+        str(name),
+        options='readahead_buffer_size:0,max_parallelism:0',
+        file_reader_buffer_size=2**12,
+      )
+      for name in sorted(path.iterdir())
+    ]
+    held = [file.num_records() for file in self._files]
+    if sum(held) != num_clips:
+      raise errors.InputError(
+        f'{path}: holds {sum(held)} clips, expected {num_clips}: {_REMOVE}'
+      )
+    self._clips_per_file = held[0]  # The last one may have less.
     self._num_clips = num_clips
     self._num_folds = {m: x.num_folds for m, x in features.items()}
     self._shapes, self._rows, self._offsets = {}, {}, {}
@@ -175,7 +190,7 @@ class Source:
     steps = {m: x.reshape(len(rows), -1, x.shape[-1]) for m, x in batch.items()}
     for at, row in enumerate(rows.tolist()):
       fold, clip = divmod(row, self._num_clips)
-      record = self._records[clip]
+      record = self[clip]
       for modality, into in steps.items():
         values = self._values(record, clip, modality)
         # One for all folds, or one of each.
@@ -183,6 +198,22 @@ class Source:
         into[at, : len(values)] = values
         into[at, len(values) :] = 0
     return batch
+
+  def __len__(self) -> int:
+    return self._num_clips
+
+  def __getitem__(self, clip: int) -> bytes:
+    """A clip's record.
+
+    Raises:
+      InputError: it is damaged.
+    """
+    file, position = divmod(clip, self._clips_per_file)
+    try:
+      return self._files[file].read([position])[0]
+    except RuntimeError as error:
+      reason = str(error).splitlines()[0]
+      raise errors.InputError(f'{self._path}: {reason}: {_REMOVE}') from None
 
   def _values(self, record: bytes, clip: int, modality: str) -> np.ndarray:
     """What a clip's record holds of a modality: (folds, rows, D) float32."""
@@ -205,7 +236,7 @@ class Source:
     sums, origin = {}, {}
     for modality, (*_, width) in self._shapes.items():
       sums[modality] = np.zeros((len(folds), 2, width))
-    for clip, record in enumerate(_read_ahead(self._records)):
+    for clip, record in enumerate(_read_ahead(self)):
       chosen = train[:, clip]
       for modality, total in sums.items():
         values = self._values(record, clip, modality).astype(np.float64)
@@ -315,14 +346,15 @@ def _write(
   firsts = [
     np.searchsorted(own.clip, np.arange(num_clips + 1)) for _, own in pieces
   ]
-  count = min(-(-num_clips // _CLIPS_PER_FILE), _MAX_FILES)
+  size = max(_CLIPS_PER_FILE, -(-num_clips // _MAX_FILES))
+  starts = range(0, num_clips, size)
   folder.mkdir()
-  for index, numbers in enumerate(np.array_split(np.arange(num_clips), count)):
+  for index, start in enumerate(starts):
     writer = array_record_module.ArrayRecordWriter(
-      str(folder / f'clips-{index:05}-of-{count:05}.array_record'),
+      str(folder / f'clips-{index:05}-of-{len(starts):05}.array_record'),
       'group_size:1,uncompressed',
     )
-    for number in numbers.tolist():
+    for number in range(start, min(start + size, num_clips)):
       record = [
         values[own.first[entry] :][: own.length[entry]].tobytes()
         for (values, own), first in zip(pieces, firsts, strict=True)

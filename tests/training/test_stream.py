@@ -62,10 +62,15 @@ def _corpus(tmp_path_factory):
 
 
 @pytest.mark.parametrize('fold_wise', [(), ('audio',), ('text', 'audio')])
-def test_what_members_see_is_what_they_see_in_memory(tmp_path, fold_wise):
+def test_what_members_see_is_what_they_see_in_memory(
+  tmp_path, monkeypatch, fold_wise
+):
   corpus = _write(tmp_path, fold_wise)
   held = datasets.load(corpus)
+  monkeypatch.setattr(stream, '_CLIPS_PER_FILE', 16)
+  monkeypatch.setattr(stream, '_MAX_FILES', 4 if fold_wise else 8)
   dataset, path = stream.load(corpus, tmp_path / 'stream')
+  assert len(list(path.iterdir())) == (4 if fold_wise else 6)
   for name in ('ids', 'groups', 'labels', 'votes'):
     np.testing.assert_array_equal(getattr(dataset, name), getattr(held, name))
   _, parts = members.folds(dataset, 3, 0)
@@ -231,6 +236,27 @@ def test_batches_are_read_ahead_in_order(corpus, tmp_path):
   other = rng.integers(0, 90, 8, np.int32)
   assert call(other)['audio'].shape == (8, 5, 10)
   assert source.num_unforeseen == 1
+
+
+def test_damaged_files_are_told(corpus, tmp_path):
+  config = small.config(corpus.path, 'concat', data='stream', views=('text',))
+  dataset, path = stream.load(
+    corpora.with_features(corpus, ['text']), tmp_path / 'run' / 'stream'
+  )
+  (file,) = path.iterdir()
+  whole = file.read_bytes()
+  text = datasets.load(corpus).features['text'].values[5].tobytes()
+  flipped = bytearray(whole)
+  flipped[whole.index(text) + 9] ^= 1
+  for content, says in (
+    (flipped, 'hash mismatch'),
+    (whole[: len(whole) // 2], f'holds 0 clips, expected {len(dataset.ids)}'),
+  ):
+    file.write_bytes(content)
+    with pytest.raises(errors.InputError, match=says) as raised:
+      loop.train(config, tmp_path / 'run')
+    assert str(raised.value).startswith(f'{path}: ')
+    assert str(raised.value).endswith('remove it, and it is made again')
 
 
 def test_a_dry_run_says_that_the_corpus_stays_elsewhere(corpus, tmp_path):
