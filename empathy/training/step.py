@@ -321,17 +321,20 @@ def train_epoch(
     'val/accuracy', NaN in the second training, whose clips they would be; and
     'finite', whether the losses are.
   """
+  # Once for all views: of each branch, everything is compiled.
+  learner, order = batches(program.recipe, member, epoch)
+  given = data, epoch, member, learner, order
   if not program.narrow_views:
-    return _train_epoch(program, data, epoch, member, state)
+    return _train_epoch(program, *given, state)
 
   def narrow(view: tuple[str, ...], state: State):
     own = program.narrowed(view)
     like = jax.eval_shape(functools.partial(init, own), data, member)
-    part, metrics = _train_epoch(own, data, epoch, member, _part(state, like))
+    part, metrics = _train_epoch(own, *given, _part(state, like))
     return _with_part(state, part), metrics
 
   branches = [functools.partial(narrow, view) for view in program.narrow_views]
-  branches.append(functools.partial(_train_epoch, program, data, epoch, member))
+  branches.append(functools.partial(_train_epoch, program, *given))
   shown = [
     [modality in view for modality in program.modalities]
     for view in program.narrow_views
@@ -360,9 +363,18 @@ def _with_part(whole: Any, part: Any) -> Any:
 
 
 def _train_epoch(
-  program: Program, data: Data, epoch: Array, member: Member, state: State
+  program: Program,
+  data: Data,
+  epoch: Array,
+  member: Member,
+  learner: Member,
+  order: Array,
+  state: State,
 ) -> tuple[State, dict[str, Array]]:
-  """Like `train_epoch`, with the network that the program has."""
+  """Like `train_epoch`, with the network that the program has.
+
+  `learner` and `order` are as `batches` gives them.
+  """
   recipe = program.recipe
   again = jnp.bool_(False)
   if recipe.keep == 'refit':
@@ -372,7 +384,6 @@ def _train_epoch(
       lambda: _begin_again(program, data, member, state),
       lambda: state,
     )
-  learner, order = batches(recipe, member, epoch)
   size = recipe.batch_size
   num_steps = -(-learner.num_train // size)
 
