@@ -25,6 +25,13 @@ if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
 
 
+def pytest_configure():
+  """Has programs compiled as the binaries have them."""
+  from empathy.training import parallel
+
+  os.environ.setdefault('XLA_FLAGS', parallel.CPU_FLAGS)
+
+
 @pytest.fixture(scope='module', autouse=True)
 def _forget_programs():
   """Lets go of what a file compiled: a process can map only so many programs.

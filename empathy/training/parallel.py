@@ -31,7 +31,7 @@ _MAX_CPU_DEVICES = 8
 # In bytes, as XLA wants what it is to use without a copy.
 _ALIGNMENT = 64
 # On a CPU XLA must be told that one loop may have several results.
-_FUSION = '--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=true'
+CPU_FLAGS = '--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=true'
 
 
 def use_cpu_cores() -> None:
@@ -42,7 +42,7 @@ def use_cpu_cores() -> None:
   """
   flags = os.environ.get('XLA_FLAGS', '')
   if 'xla_backend_extra_options' not in flags:
-    os.environ['XLA_FLAGS'] = f'{flags} {_FUSION}'.strip()
+    os.environ['XLA_FLAGS'] = f'{flags} {CPU_FLAGS}'.strip()
   if 'host_platform_device_count' not in flags:
     if hasattr(os, 'sched_getaffinity'):  # A container's share of the machine.
       cores = len(os.sched_getaffinity(0))

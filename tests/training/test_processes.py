@@ -17,6 +17,8 @@ import orbax.checkpoint as ocp
 import pytest
 import small
 
+from empathy.training import parallel
+
 # Six steps of the optimizer, in other orders of summation.
 _TOLERANCE = 1e-4
 _MODES = ('members', 'batch')
@@ -40,7 +42,8 @@ def _run(folder, num_processes, num_devices, *plans):
       ],
       env=os.environ
       | {
-        'XLA_FLAGS': f'--xla_force_host_platform_device_count={num_devices}',
+        'XLA_FLAGS': f'--xla_force_host_platform_device_count={num_devices} '
+        + parallel.CPU_FLAGS,
         'PYTHONPATH': os.pathsep.join(p for p in sys.path if p),
       },
       stdout=subprocess.DEVNULL,
