@@ -140,7 +140,8 @@ class Source:
     self._lock = threading.Lock()
     # By their number of rows, batches to be used again: new memory is slower.
     self._free: dict[int, list] = collections.defaultdict(list)
-    self._served = threading.local()
+    # By thread; what is local to one is gone when a callback returns.
+    self._served: dict[int, list] = {}
     self._starts: dict[bytes, Sequence[np.ndarray]] = {}
     self._readers: dict[bytes, list[_Reader]] = {}
     self.num_unforeseen = 0
@@ -187,16 +188,24 @@ class Source:
         modality: np.empty((len(rows), *shape), np.float32)
         for modality, shape in self._shapes.items()
       }
-    steps = {m: x.reshape(len(rows), -1, x.shape[-1]) for m, x in batch.items()}
-    for at, row in enumerate(rows.tolist()):
-      fold, clip = divmod(row, self._num_clips)
-      record = self[clip]
-      for modality, into in steps.items():
-        values = self._values(record, clip, modality)
-        # One for all folds, or one of each.
-        values = values[fold % len(values)]
-        into[at, : len(values)] = values
-        into[at, len(values) :] = 0
+    fold, clip = np.divmod(rows, self._num_clips)
+    places = []
+    for modality, values in batch.items():
+      width, count = values.shape[-1], self._rows[modality][clip]
+      # One for all folds, or one of each.
+      before = fold % self._num_folds[modality] * count
+      offset = self._offsets[modality][clip] + 4 * width * before
+      steps = values.reshape(len(rows), -1, width)
+      places.append((steps, width, count.tolist(), offset.tolist()))
+    for at, number in enumerate(clip.tolist()):
+      record = self[number]
+      for steps, width, count, offset in places:
+        size = count[at]
+        steps[at, :size] = np.frombuffer(
+          record, np.float32, size * width, offset[at]
+        ).reshape(size, width)
+        if size < steps.shape[1]:
+          steps[at, size:] = 0
     return batch
 
   def __len__(self) -> int:
@@ -264,19 +273,22 @@ class Source:
     """Batches of one member or, stacked, of several in lockstep."""
     rows = np.asarray(rows)
     # The thread is back, so what it got has been taken.
-    for batch in getattr(self._served, 'batches', ()):
+    thread = threading.get_ident()
+    for batch in self._served.pop(thread, ()):
       self._free[len(next(iter(batch.values())))].append(batch)
     if rows.ndim == 1:
-      self._served.batches = [self._next(rows)]
-      return self._served.batches[0]
+      batch = self._next(rows)
+      self._served[thread] = [batch]
+      return batch
     # Seeds have the validation clips in common; settings, all batches.
     wanted, which = np.unique(
       rows.reshape(-1, rows.shape[-1]), axis=0, return_inverse=True
     )
-    self._served.batches = [self._next(own) for own in wanted]
+    batches = [self._next(own) for own in wanted]
+    self._served[thread] = batches
     return {
       modality: np.stack(
-        [self._served.batches[index][modality] for index in which.ravel()]
+        [batches[index][modality] for index in which.ravel()]
       ).reshape(*rows.shape, *shape)
       for modality, shape in self._shapes.items()
     }
