@@ -38,9 +38,10 @@ def _forget_programs():
 
   Linux allows 65,530 maps, and each program takes three.
   """
+  import jax
+
   yield
-  if 'jax' in sys.modules:
-    sys.modules['jax'].clear_caches()
+  jax.clear_caches()
 
 
 @pytest.fixture(scope='session')
