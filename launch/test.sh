@@ -1,12 +1,20 @@
 #!/usr/bin/env bash
-# Installs the project with what the tests need, and runs them all:
+# Installs the project with what the tests need, and runs them; with `--all`
+# also those that take long, which are marked so:
 #
-#   bash launch/test.sh [--dry-run] [arguments of pytest]
+#   bash launch/test.sh [--dry-run] [--all] [arguments of pytest]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-dry_run=
-if [ "${1:-}" = --dry-run ]; then dry_run=1; shift; fi
+dry_run='' marks='not long'
+while :; do
+  case "${1:-}" in
+    --dry-run) dry_run=1 ;;
+    --all) marks='' ;;
+    *) break ;;
+  esac
+  shift
+done
 
 run() {
   if [ -n "$dry_run" ]; then printf '%q ' "$@"; echo; else "$@"; fi
@@ -17,4 +25,5 @@ install_into_venv '.[test]'
 run "$python" -m ruff check .
 run "$python" -m ruff format --check .
 # A process for each core; the tests of a file share what they prepare.
-run "$python" -m pytest -q -n auto --dist loadfile --durations=10 tests "$@"
+run "$python" -m pytest -q -n auto --dist loadfile --durations=10 \
+  --strict-markers -m "$marks" tests "$@"

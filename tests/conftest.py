@@ -25,10 +25,13 @@ if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
 
 
-def pytest_configure():
-  """Has programs compiled as the binaries have them."""
+def pytest_configure(config):
+  """Names the marker, and has programs compiled as the binaries have them."""
   from empathy.training import parallel
 
+  config.addinivalue_line(
+    'markers', 'long: takes long; `launch/test.sh` runs it with `--all` only.'
+  )
   os.environ.setdefault('XLA_FLAGS', parallel.CPU_FLAGS)
 
 

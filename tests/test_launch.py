@@ -93,15 +93,27 @@ def test_local_refuses_what_it_does_not_know(argument, tmp_path):
   assert len(result.stderr.splitlines()) == 1
 
 
-def test_test_dry_run():
-  result = _bash('launch/test.sh', '--dry-run', '-k', 'alpha')
+@pytest.mark.parametrize(
+  ('arguments', 'marks'),
+  [
+    (('--dry-run',), 'not\\ long'),
+    (('--dry-run', '--all'), "''"),
+    (('--all', '--dry-run'), "''"),
+  ],
+)
+def test_test_dry_run(arguments, marks):
+  result = _bash('launch/test.sh', *arguments, '-k', 'alpha')
   assert result.returncode == 0, result.stderr
   assert _commands(result.stdout) == [
     '.venv/bin/python -m ruff check .',
     '.venv/bin/python -m ruff format --check .',
     '.venv/bin/python -m pytest -q -n auto --dist loadfile --durations=10 '
-    'tests -k alpha',
+    f'--strict-markers -m {marks} tests -k alpha',
   ]
+
+
+def test_what_lands_has_passed_all_tests():
+  assert 'launch/test.sh --all\n' in (ROOT / '.ci/run').read_text()
 
 
 _NAME = 'mixed_signals-simulated'
