@@ -55,7 +55,7 @@ def _message(folder) -> str:
     ({'num_hidden_layers': 3}, 'lacks encoder.layer.2.attention'),
     (
       {'num_hidden_layers': 1},
-      'encoder.layer.1.attention.output.dense.bias is',
+      'encoder.layer.1.attention.output.dense.bias and 13 more are part',
     ),
     (
       {'vocab_size': 21},

@@ -53,7 +53,10 @@ def _inputs(case: str) -> list[tuple[dict[str, np.ndarray], list[np.ndarray]]]:
 def _error(output: encoders.Output, states: list[np.ndarray]) -> float:
   found = [*output.hidden_states, output.last_hidden_state]
   return max(
-    float(np.abs(np.asarray(ours, np.float32) - theirs).max())
+    # Of a clip's frames that PyTorch has as rows, ours are side by side.
+    float(
+      np.abs(np.asarray(ours, np.float32) - theirs.reshape(ours.shape)).max()
+    )
     for ours, theirs in zip(found, states, strict=True)
   )
 

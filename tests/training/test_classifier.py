@@ -99,6 +99,8 @@ def _golden_gradients(name):
     module=encoder.module,
     num_layers=2,
     num_trained=1,
+    layer='last',
+    pooling='first',
     num_classes=3,
     input_name=main,
     input_shape=inputs[main].shape[2:],

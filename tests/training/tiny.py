@@ -83,6 +83,8 @@ def program(name: str, remat: bool = False, **fields) -> classifier.Program:
       'module': made.module,
       'num_layers': made.config.num_hidden_layers,
       'num_trained': 1,
+      'layer': 'last',
+      'pooling': 'first',
       'num_classes': 3,
       'input_name': input_name,
       'input_shape': example.shape[2:],
