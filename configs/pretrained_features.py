@@ -3,9 +3,11 @@ r"""Features from the encoders of the paper (arXiv 2505.13979), not fine-tuned.
   python -m empathy.extract_features --corpus=CORPUS \
       --config=configs/pretrained_features.py
 
-RoBERTa, HuBERT and VideoMAE: the first position of the last hidden state, 768
-wide. The checkpoints are fetched from the Hugging Face Hub once (some 1.3 GB).
-Another one, or a folder, is `--config.features.text.encoder=NAME`.
+RoBERTa, HuBERT and VideoMAE, 768 wide: of the last hidden state the first
+position of a text, and the mean over a sound or a film, whose first position is
+but 25 ms or a corner (the paper takes that). The checkpoints are fetched from the Hugging Face Hub once (some 1.3 GB).
+Another one, or a folder, is `--config.features.text.encoder=NAME`; the state
+that comes out of layer 9 is `--config.features.text.layer=9`.
 """
 
 import ml_collections
@@ -17,15 +19,17 @@ def get_config() -> ml_collections.ConfigDict:
   config.features = {
     name: {
       'encoder': encoder,
-      'layer': 'last',  # Or 'all': a sequence of the layers, to mix later.
-      'pooling': 'first',  # Or 'mean', or 'none': a sequence.
+      # Or the number of a hidden state, such as 9 or -2; or 'all': a sequence
+      # of the layers, to mix later.
+      'layer': 'last',
+      'pooling': pooling,  # 'first', 'mean', or 'none': a sequence.
       'dtype': 'float32',  # Or 'bfloat16'.
       'batch_size': 8,  # A device.
     }
-    for name, encoder in (
-      ('text', 'roberta-base'),
-      ('audio', 'facebook/hubert-base-ls960'),
-      ('video', 'MCG-NJU/videomae-base'),
+    for name, encoder, pooling in (
+      ('text', 'roberta-base', 'first'),
+      ('audio', 'facebook/hubert-base-ls960', 'mean'),
+      ('video', 'MCG-NJU/videomae-base', 'mean'),
     )
   }
   config.seconds = 10.0
