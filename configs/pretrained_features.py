@@ -5,9 +5,10 @@ r"""Features from the encoders of the paper (arXiv 2505.13979), not fine-tuned.
 
 RoBERTa, HuBERT and VideoMAE, 768 wide: of the last hidden state the first
 position of a text, and the mean over a sound or a film, whose first position is
-but 25 ms or a corner (the paper takes that). The checkpoints are fetched from the Hugging Face Hub once (some 1.3 GB).
-Another one, or a folder, is `--config.features.text.encoder=NAME`; the state
-that comes out of layer 9 is `--config.features.text.layer=9`.
+but 25 ms or a corner (the paper takes that). The checkpoints are fetched from
+the Hugging Face Hub once (some 1.3 GB). Another one, or a folder, is
+`--config.features.text.encoder=NAME`; the state that comes out of layer 9 is
+`--config.features.text.layer=9`.
 """
 
 import ml_collections

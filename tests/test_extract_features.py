@@ -170,16 +170,19 @@ def test_an_encoder_on_all_devices(binary, tmp_path):
     f'--config={ROOT}/configs/pretrained_features.py',
     f'--corpus={corpus}',
     f'--config.features.text.encoder={tmp_path / "bert"}',
+    '--config.features.text.layer=1',
   )
   assert result.status == 0, result.err
   features = corpus_lib.read(corpus, None).features['text']
   assert features.clip.tolist() == [0, 1, 3, 4]
   # [CLS] i see it, and [CLS] i: by the order of the small vocabulary.
   for row, ids in ((0, [1, 3, 4, 5]), (2, [1, 3])):
-    states = encoder(input_ids=np.array([ids])).last_hidden_state
+    states = encoder(input_ids=np.array([ids])).hidden_states[1]
     np.testing.assert_allclose(
       features.values[row], states[0, 0], atol=2e-6, rtol=1e-5
     )
   note = json.loads((corpus / 'features' / 'text.json').read_text())
   assert note['record']['encoder'] == 'bert'
+  assert note['record']['layer'] == 1
+  assert note['record']['matmul_precision'] == 'float32'
   assert len(note['record']['sha256']) == 64

@@ -366,8 +366,9 @@ def check(config: ml_collections.ConfigDict) -> None:
     for name in recipe
     if name not in _RECIPE
   ]
+  errors.raise_faults(faults)
   for modality, settings in config.features.items():
-    if settings.get('encoder') in extractors.BASELINES:
+    if settings.get('encoder', '') in ('', *extractors.BASELINES):
       continue
     found = extractors.complete(modality, settings.to_dict())
     if found['layer'] == 'all' or found['pooling'] == 'none':

@@ -5,6 +5,7 @@ import jax
 import made_media
 import numpy as np
 import PIL.Image
+import precisions
 import pytest
 import sentencepiece
 import small_encoders
@@ -268,22 +269,6 @@ def test_sound_is_scaled_as_its_processor_says(tmp_path, sounds):
     assert extractor.record['scale_peak'] == bool(settings)
 
 
-def precisions(jaxpr):
-  """Of every product of matrices and every convolution, also of inner ones."""
-  found = []
-  for equation in jaxpr.eqns:
-    if equation.primitive.name in ('dot_general', 'conv_general_dilated'):
-      found.append(equation.params['precision'])
-    for inner in jax.tree.leaves(
-      list(equation.params.values()),
-      is_leaf=lambda x: hasattr(x, 'eqns') or hasattr(x, 'jaxpr'),
-    ):
-      inner = getattr(inner, 'jaxpr', inner)
-      if hasattr(inner, 'eqns'):
-        found += precisions(inner)
-  return found
-
-
 @pytest.mark.parametrize('kind', ['hubert', 'deberta', 'timesformer'])
 def test_products_are_of_full_precision(folder, kind):
   encoder, _ = checkpoint(kind, folder)
@@ -293,7 +278,7 @@ def test_products_are_of_full_precision(folder, kind):
       encoder.module, 'last', 'mean', params, batch
     )
   )(encoder.params, example)
-  found = precisions(states.jaxpr)
+  found = precisions.of(states.jaxpr)
   assert len(found) >= 2 * (4 + 2)
   assert set(found) == {(jax.lax.Precision.HIGHEST,) * 2}
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import pathlib
 
 import av
@@ -126,6 +127,11 @@ def write_encoder(modality: str, folder: pathlib.Path) -> None:
       size=size, crop_size=size
     )
   processor.save_pretrained(folder)
+  if modality == 'audio':  # As a processor of sound and text writes it today.
+    old = folder / 'preprocessor_config.json'
+    settings = {'feature_extractor': json.loads(old.read_text())}
+    (folder / 'processor_config.json').write_text(json.dumps(settings))
+    old.unlink()
 
 
 def write_corpus(
