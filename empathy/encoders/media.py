@@ -21,6 +21,8 @@ from empathy import errors
 
 # A window of the encoders of sound: 400 samples at 16 kHz.
 LEAST_SECONDS = 0.025
+# How the reason begins where a file has nothing of the kind at all.
+NO_TRACK = 'has no track of'
 # Lower peaks are silence: less than two steps of 16 bits.
 _SILENCE = 2.0**-14
 _LEAST_RATE, _MOST_RATE = 1_000, 768_000
@@ -242,7 +244,7 @@ class _Track:
     if not streams:
       self._container.close()
       wanted = 'sound' if kind == 'audio' else 'pictures'
-      raise MediaError(f'has no track of {wanted}')
+      raise MediaError(f'{NO_TRACK} {wanted}')
     self.stream = streams[0]
     self._error = av.FFmpegError
     self._indexed = any(
