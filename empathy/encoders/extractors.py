@@ -7,6 +7,7 @@ of those that were loaded, in batches.
 import dataclasses
 import functools
 import importlib.util
+import math
 import os
 import pathlib
 import re
@@ -31,6 +32,8 @@ BASELINES = {
 }
 # Kinds of encoders that take as many frames as they were trained with.
 _FIXED_FRAMES = ('videomae',)
+# Samples, of 10 s as padded: up to here a batch is of so many as is asked for.
+_FULL_BATCH = 163_840
 # Decoded clips wait in memory, and a film is some 10 MB.
 _CLIPS_IN_A_PART = {'text': 128, 'audio': 128, 'video': 32}
 
@@ -53,6 +56,19 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True)
+class Loaded:
+  """A clip to compute with.
+
+  Attributes:
+    item: what the extractor computes with.
+    is_cut: whether more of the clip was left out.
+  """
+
+  item: Any
+  is_cut: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Extractor:
   """What makes features of one modality.
 
@@ -60,19 +76,22 @@ class Extractor:
     record: what the features depend on, as JSON: kept beside them.
     load: what is to be computed with, of one clip; called in threads. Raises
       `media.MediaError`.
-    compute: the features of loaded clips, each (D,), or (T, D) if
+    compute: the features of loaded items, each (D,), or (T, D) if
       `is_sequence`; they do not depend on the other clips.
     size: a guess how long a clip is, to put like with like.
     is_sequence: whether features have a length.
     clips_in_a_part: how many are loaded before they are computed with.
+    most: what clips are longer than where a part of them is left out, such as
+      '10 s'.
   """
 
   record: Mapping[str, Any]
-  load: Callable[[Clip], Any]
+  load: Callable[[Clip], Loaded]
   compute: Callable[[Sequence[Any]], list[np.ndarray]] = list
   size: Callable[[Clip], float] = lambda clip: 0.0
   is_sequence: bool = False
   clips_in_a_part: int = 128
+  most: str = ''
 
 
 def make(
@@ -87,7 +106,7 @@ def make(
   Args:
     modality: text, audio or video.
     settings: see `complete`.
-    seconds: how much of each clip is used.
+    seconds: how much of each clip's sound and film is used; infinite: all.
     num_frames: pictures that stand for a clip's film.
     spread: `spread(function, constants)` compiles `function(constants, batch)`
       for all devices; see `training.parallel.spread`.
@@ -229,33 +248,45 @@ def unpadded(module: Any) -> Any:
 def _baseline(name: str, seconds: float, num_frames: int) -> Extractor:
   record: dict[str, Any] = {'encoder': name}
   if name == 'hashed_ngrams':
-    return Extractor(record, lambda clip: baselines.hashed_ngrams(clip.source))
+    return Extractor(
+      record, lambda clip: Loaded(baselines.hashed_ngrams(clip.source))
+    )
   media.require()
-  record['seconds'] = seconds
+  record['seconds'] = _finite(seconds)
   if name == 'frame_statistics':
     record['num_frames'] = num_frames
 
-    def load(clip: Clip) -> np.ndarray:
-      return baselines.frame_statistics(
-        _pictures(clip, seconds, num_frames).frames
-      )
+    def load(clip: Clip) -> Loaded:
+      film = _pictures(clip, seconds, num_frames)
+      return Loaded(baselines.frame_statistics(film.frames), film.is_cut)
   elif name == 'egemaps':
 
-    def load(clip: Clip) -> np.ndarray:
+    def load(clip: Clip) -> Loaded:
       # openSMILE wants the recording as it is.
       sound = media.read_sound(
         clip.source, None, clip.start, clip.end, seconds, normalise=False
       )
-      return baselines.egemaps(sound.samples, sound.rate)
+      features = baselines.egemaps(sound.samples, sound.rate)
+      return Loaded(features, sound.is_cut)
   else:
 
-    def load(clip: Clip) -> np.ndarray:
+    def load(clip: Clip) -> Loaded:
       sound = media.read_sound(
         clip.source, 16_000, clip.start, clip.end, seconds
       )
-      return baselines.voice_statistics(sound.samples, sound.rate)
+      features = baselines.voice_statistics(sound.samples, sound.rate)
+      return Loaded(features, sound.is_cut)
 
-  return Extractor(record, load)
+  return Extractor(record, load, most=_most(seconds))
+
+
+def _finite(seconds: float) -> float | None:
+  """What JSON has for it: null where all of a clip counts."""
+  return seconds if seconds < math.inf else None
+
+
+def _most(seconds: float) -> str:
+  return f'{seconds:g} s' if seconds < math.inf else ''
 
 
 def _pretrained(
@@ -285,10 +316,10 @@ def _pretrained(
     longest = _most_tokens(config) if modality == 'text' else sys.maxsize
     return _in_batches(items, run, settings['batch_size'], config, how, longest)
 
-  record = dict(settings) | {
-    'sha256': checkpoint.find(name).sha256(),
-    'seconds': seconds,
-  }
+  record = dict(settings) | {'sha256': checkpoint.find(name).sha256()}
+  most = 'the encoder takes'
+  if modality != 'text':
+    record['seconds'], most = _finite(seconds), _most(seconds)
   # Neither changes a feature: a folder may move, a batch be of another size.
   record['encoder'] = pathlib.Path(name).name if os.path.isdir(name) else name
   del record['batch_size']
@@ -304,6 +335,7 @@ def _pretrained(
     sizes.get(modality, Extractor.size),
     is_sequence=how == 'none' or layer == 'all',
     clips_in_a_part=_CLIPS_IN_A_PART[modality],
+    most=most,
   )
 
 
@@ -332,14 +364,17 @@ def _in_batches(
 ) -> list[np.ndarray]:
   """Computes with items of like length together; see `Extractor.compute`."""
   names = list(items[0]) if items else []
-  is_padded = encoders.modality(config) != 'video'
+  modality = encoders.modality(config)
+  is_padded = modality != 'video'
   lengths = [
     min(bucket(len(item[names[0]])), longest) if is_padded else 0
     for item in items
   ]
   results: list[Any] = [None] * len(items)
-  size = batch_size * run.num_devices
   for length in sorted(set(lengths)):
+    # Long sounds are fewer at a time, for a batch to take no more memory.
+    share = min(_FULL_BATCH / length, 1.0) if modality == 'audio' else 1.0
+    size = max(int(batch_size * share), 1) * run.num_devices
     members = [i for i, other in enumerate(lengths) if other == length]
     for first in range(0, len(members), size):
       chosen = members[first : first + size]
@@ -381,7 +416,7 @@ def _text_loader(
   settings: Mapping[str, Any],
   seconds: float,
   num_frames: int,
-) -> Callable[[Clip], dict[str, np.ndarray]]:
+) -> Callable[[Clip], Loaded]:
   del seconds, num_frames
   import transformers  # Slow to import.
 
@@ -404,12 +439,17 @@ def _text_loader(
     )
   most = min(tokenizer.model_max_length, _most_tokens(encoder.config))
 
-  def load(clip: Clip) -> dict[str, np.ndarray]:
+  def load(clip: Clip) -> Loaded:
     ids = np.array(
       tokenizer(clip.source, truncation=True, max_length=most)['input_ids'],
       np.int32,
     )
-    return {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
+    is_cut = len(ids) >= most and most < len(
+      tokenizer(clip.source, verbose=False)['input_ids']
+    )
+    return Loaded(
+      {'input_ids': ids, 'attention_mask': np.ones_like(ids)}, is_cut
+    )
 
   return load
 
@@ -419,7 +459,7 @@ def _audio_loader(
   settings: Mapping[str, Any],
   seconds: float,
   num_frames: int,
-) -> Callable[[Clip], dict[str, np.ndarray]]:
+) -> Callable[[Clip], Loaded]:
   del num_frames
   import transformers  # Slow to import.
 
@@ -432,7 +472,7 @@ def _audio_loader(
   )
   rate = processor.sampling_rate
 
-  def load(clip: Clip) -> dict[str, np.ndarray]:
+  def load(clip: Clip) -> Loaded:
     sound = media.read_sound(
       clip.source,
       rate,
@@ -448,7 +488,8 @@ def _audio_loader(
     values = processor(sound.samples, sampling_rate=rate)['input_values'][0]
     values = np.asarray(values, np.float32)
     mask = np.ones(len(values), np.int32)
-    return {'input_values': values, 'attention_mask': mask}
+    item = {'input_values': values, 'attention_mask': mask}
+    return Loaded(item, sound.is_cut)
 
   return load
 
@@ -458,7 +499,7 @@ def _video_loader(
   settings: Mapping[str, Any],
   seconds: float,
   num_frames: int,
-) -> Callable[[Clip], dict[str, np.ndarray]]:
+) -> Callable[[Clip], Loaded]:
   import transformers  # Slow to import.
 
   name, config = settings['encoder'], encoder.config
@@ -487,10 +528,9 @@ def _video_loader(
       f'but the encoder takes {wanted} by its config.json'
     )
 
-  def load(clip: Clip) -> dict[str, np.ndarray]:
-    return {
-      'pixel_values': prepare(_pictures(clip, seconds, num_frames).frames)
-    }
+  def load(clip: Clip) -> Loaded:
+    film = _pictures(clip, seconds, num_frames)
+    return Loaded({'pixel_values': prepare(film.frames)}, film.is_cut)
 
   return load
 

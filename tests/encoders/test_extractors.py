@@ -30,7 +30,7 @@ def extract(modality, clips, seconds=10.0, num_frames=4, **settings):
   extractor = extractors.make(
     modality, settings, seconds, num_frames, parallel.spread
   )
-  return extractor, extractor.compute([extractor.load(c) for c in clips])
+  return extractor, extractor.compute([extractor.load(c).item for c in clips])
 
 
 def checkpoint(kind, folder):
@@ -160,7 +160,7 @@ def test_features_are_of_their_clip(folder, sounds, films, kind):
     modality, clips, encoder=name, pooling='mean', batch_size=2
   )
   assert [x.shape for x in together] == [(8,)] * 3
-  items = [extractor.load(clip) for clip in clips]
+  items = [extractor.load(clip).item for clip in clips]
   others = {
     'backwards': extractor.compute(items[::-1])[::-1],
     'alone': [extractor.compute([item])[0] for item in items],
@@ -180,7 +180,7 @@ def test_frames_that_do_not_see_each_other(folder, films):
   _, mean = extract('video', films, encoder=name, batch_size=2)
   _, sequence = extract('video', films, encoder=name, pooling='none')
   for i, clip in enumerate(films):
-    pixels = extractor.load(clip)['pixel_values']
+    pixels = extractor.load(clip).item['pixel_values']
     states = np.concatenate(
       [
         encoder(pixel_values=frame[None, None]).last_hidden_state
@@ -233,7 +233,7 @@ def test_long_texts_count_as_far_as_the_encoder_has_positions(tmp_path):
     folder = tmp_path / kind
     small_encoders.write(kind, folder, max_position_embeddings=positions)
     extractor, _ = extract('text', [], encoder=str(folder))
-    found = extractor.load(extractors.Clip('a', 'see ' * 800))
+    found = extractor.load(extractors.Clip('a', 'see ' * 800)).item
     assert len(found['input_ids']) == wanted
 
 
@@ -264,7 +264,7 @@ def test_sound_is_scaled_as_its_processor_says(tmp_path, sounds):
     ({'scale_peak': True}, samples / np.abs(samples).max()),
   ):
     extractor, _ = extract('audio', [], encoder=str(tmp_path), **settings)
-    found = extractor.load(clip)['input_values']
+    found = extractor.load(clip).item['input_values']
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
     assert extractor.record['scale_peak'] == bool(settings)
 
