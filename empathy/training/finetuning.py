@@ -350,6 +350,7 @@ def check(config: ml_collections.ConfigDict) -> None:
       if name not in config
     ]
   )
+  _check_features(config.features)
   faults, recipe = [], config.finetune
   for name, example in _RECIPE.items():
     value = recipe.get(name)
@@ -367,7 +368,12 @@ def check(config: ml_collections.ConfigDict) -> None:
     if name not in _RECIPE
   ]
   errors.raise_faults(faults)
-  for modality, settings in config.features.items():
+
+
+def _check_features(features: Mapping[str, Any]) -> None:
+  """Makes sure that an encoder can learn by what stands for a clip."""
+  faults = []
+  for modality, settings in features.items():
     if settings.get('encoder', '') in ('', *extractors.BASELINES):
       continue
     found = extractors.complete(modality, settings.to_dict())
