@@ -418,7 +418,7 @@ def _finetune_modality(
   recipe = config.finetune
   encoder = encoders.load(settings['encoder'], remat=recipe.remat)
   program = _program(encoder, settings, recipe, modality, len(corpus.classes))
-  store, record = _store(config, settings, corpus, modality, program, path)
+  store, record = _store(config, corpus, modality, program, path)
   layout = parallel.Layout('batch', jax.local_devices())
   task = Task(
     program=program,
@@ -530,7 +530,6 @@ def _saved(path: pathlib.Path, modality: str) -> pathlib.Path:
 
 def _store(
   config: ml_collections.ConfigDict,
-  settings: Mapping[str, Any],
   corpus: corpora.Corpus,
   modality: str,
   program: classifier.Program,
@@ -542,7 +541,7 @@ def _store(
   last frozen layer, or the encoder's inputs where nothing is frozen.
   """
   settings = {
-    **settings,
+    **extractors.complete(modality, config.features[modality].to_dict()),
     'layer': program.first or 0,
     'pooling': 'none',
     'dtype': 'float32',
