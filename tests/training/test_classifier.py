@@ -121,6 +121,26 @@ def test_a_layer_below_the_last():
   assert set(frozen) == {'layer_1'}
 
 
+def test_frames_that_do_not_see_each_other_are_one_clip():
+  encoder = encoders.load(FOLDER / 'encoders' / 'goldens' / 'timesformer_space')
+  pixels = np.random.default_rng(6).normal(size=(4, 4, 3, 8, 8))
+  output = encoder(pixel_values=pixels.astype(np.float32))
+  program = tiny.program(
+    'videomae', module=encoder.module, input_shape=(3, 8, 8)
+  )
+  head = {'kernel': np.eye(8, 3, dtype=np.float32), 'bias': np.zeros(3)}
+  # Of the last layer alone, from the states that go into it.
+  found = jax.jit(classifier.forward, static_argnums=0)(
+    program,
+    {'encoder': {}, 'classifier': head},
+    encoder.params['params'],
+    _batch(output.hidden_states[1], np.ones((4, 4), bool)),
+  )
+  states = output.last_hidden_state.reshape(4, 4, 1 + 4, 8)
+  wanted = states[:, :, 0].mean(1)[:, :3]
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
 def test_products_are_of_full_precision():
   program = tiny.program('wav2vec2', num_trained=0)
   batch = _batch(np.zeros((4, 40), np.float32), np.ones((4, 40), bool))
