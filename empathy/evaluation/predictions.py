@@ -322,9 +322,11 @@ class _Rows:
     clip = pc.fill_null(clip, -1).to_numpy().astype(np.int64)
     unknown = np.flatnonzero(clip < 0)
     if len(unknown):
-      cleaned = {_clean(name): row for row, name in enumerate(names)}
+      cleaned: dict[str, int] = {}
+      for row, name in enumerate(names):  # -1: it could be one of several.
+        cleaned[_key(name)] = -1 if _key(name) in cleaned else row
       for row in unknown:
-        clip[row] = cleaned.get(_clean(ids[row].as_py()), -1)
+        clip[row] = cleaned.get(_key(ids[row].as_py()), -1)
       unknown = np.flatnonzero(clip < 0)
 
     def says(row: int) -> str:
@@ -528,9 +530,9 @@ def _is_csv(path: pathlib.Path) -> bool:
   return path.suffix.lower() == '.csv'
 
 
-def _clean(name: str) -> str:
-  """The name without white space around it, and composed (NFC)."""
-  return unicodedata.normalize('NFC', name).strip()
+def _key(name: str) -> str:
+  """Equal for what differs in case, Unicode form or white space around it."""
+  return unicodedata.normalize('NFC', name).strip().casefold()
 
 
 def _number_in(name: str) -> str | None:
@@ -633,10 +635,10 @@ def _renamed(table: pa.Table, corpus: corpus_lib.Corpus) -> pa.Table:
       for name in corpus.modalities
     ),
   ]
-  spelt = {_clean(name).casefold(): name for name in known}
+  spelt = {_key(name): name for name in known}
   names = list(table.column_names)
   for i, name in enumerate(names):
-    meant = spelt.get(_clean(name).casefold(), name)
+    meant = spelt.get(_key(name), name)
     if meant not in names:
       names[i] = meant
   return table.rename_columns(names)

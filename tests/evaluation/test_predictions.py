@@ -349,8 +349,8 @@ _SPELLINGS = {
     lambda t: _as_texts(t, ['view'], lambda v: f' {v.title()}'),
     "took ' Text' as 'text', ' Audio' as 'audio', ' Text+Audio' as 'text+",
   ),
-  'ids with white space': (
-    lambda t: _as_texts(t, ['id'], lambda v: f'{v} '),
+  'case and white space of ids': (
+    lambda t: _as_texts(t, ['id'], lambda v: f'{v.upper()} '),
     '',
   ),
   'seeds with a word': (
