@@ -57,6 +57,7 @@ setuptools.setup(
       'pytest-xdist>=3.6',
       'ruff>=0.12',
       'scikit-learn>=1.5',
+      'sentencepiece>=0.2',
       'soundfile>=0.12',
       'statsmodels>=0.14.4',
       'setuptools>=70',
@@ -69,6 +70,7 @@ setuptools.setup(
     'media': [
       'av>=15.0',
       'pillow>=10.4',
+      'sentencepiece>=0.2',  # Reads the tokenizer of DeBERTa-v3.
       'soundfile>=0.12',
       'transformers>=5.24',  # Prepares pictures without PyTorch.
     ],

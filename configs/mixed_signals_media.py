@@ -7,8 +7,10 @@ r"""The whole experiment of arXiv 2505.13979, from media to the report.
 which runs, each with --config=configs/mixed_signals_media.py, `finetune`,
 `extract_features --finetuned`, `train` and `evaluate`. RoBERTa, HuBERT and
 VideoMAE are fine-tuned with all but their last two layers and a classifier
-frozen, one for each fold; features are the first position of the last hidden
-state; then every view is trained, with the paper's gated fusion or another:
+frozen, one for each fold; what they learn by, and features are, is the first
+position of the last hidden state, as in the paper (of a sound or a film the
+mean says more: --config.features.audio.pooling=mean); then every view is
+trained, with the paper's gated fusion or another:
 `configs/mixed_signals_media.py:concat`.
 
 The paper's other encoders: --config.features.text.encoder=
@@ -50,7 +52,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
     name: {
       'encoder': encoder,
       'layer': 'last',
-      'pooling': 'first',
+      'pooling': 'first',  # The paper's; of sound it is the first 25 ms.
       'dtype': 'float32',
       'batch_size': 8,  # A device, when features are extracted.
     }
@@ -60,7 +62,8 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
       ('video', 'MCG-NJU/videomae-base'),
     )
   }
-  config.seconds = 10.0
+  config.features.audio.scale_peak = True
+  config.seconds = 10.0  # As in the paper; transcripts are whole.
   config.num_frames = 16
   config.faults = 'skip'  # Or 'fatal': media that cannot be used end the run.
   config.finetune = {

@@ -3,9 +3,10 @@
   encoder = encoders.load('roberta-base')
   states = encoder(input_ids=..., attention_mask=...).hidden_states
 
-Each architecture is a file with `Config`, `Model`, `table` (from the names in
-published checkpoints to parameters), `PREFIXES`, `DROPPED` and `example`, and a
-line in `ARCHITECTURES`.
+Each architecture is a file with `Config`, `Model`, `MODALITY`, `table` (from
+the names in published checkpoints to parameters), `PREFIXES`, `DROPPED` and
+`example`, and a line in `ARCHITECTURES`. Rows of what a model returns are those
+of its input: a clip each.
 """
 
 import dataclasses
@@ -31,6 +32,13 @@ from empathy.encoders import (
 )
 
 Output = transformer.Output
+
+# Of products of float32 matrices, for features and for what learns from them:
+# the default of GPUs and TPUs keeps 10 or 7 bits of the 23.
+MATMUL_PRECISION = 'float32'
+full_precision = functools.partial(
+  jax.default_matmul_precision, MATMUL_PRECISION
+)
 
 # By the `model_type` in config.json.
 ARCHITECTURES = {
@@ -80,7 +88,25 @@ class Encoder:
 def _apply(
   module: nn.Module, params: dict[str, Any], arrays: dict[str, Any]
 ) -> Output:
-  return module.apply(params, **arrays)
+  with full_precision():
+    return module.apply(params, **arrays)
+
+
+def modality(config: Any) -> str:
+  """What an encoder encodes: text, audio or video."""
+  return ARCHITECTURES[config.model_type].MODALITY
+
+
+def num_states(config: Any, size: Any) -> Any:
+  """How many states an input of such a size has: tokens, samples or states.
+
+  Args:
+    config: of the encoder.
+    size: an integer, or an array of them.
+  """
+  if modality(config) == 'audio':
+    return wav2vec2.num_frames(config, size)
+  return size
 
 
 def example(config: Any) -> dict[str, np.ndarray]:
@@ -146,14 +172,14 @@ def _check_shapes(
     jax.tree_util.tree_leaves_with_path(params),
     strict=True,
   )
-  errors.raise_faults(
-    [
-      f'{where}: {jax.tree_util.keystr(path[1:], simple=True, separator="/")} '
-      f'has shape {got.shape}, but by the config {want.shape}'
-      for (path, want), (other, got) in pairs
-      if (path, want.shape) != (other, got.shape)
-    ]
-  )
+  faults = [
+    f'{where}: {jax.tree_util.keystr(path[1:], simple=True, separator="/")} '
+    f'has shape {got.shape}, but by the config {want.shape}'
+    for (path, want), (other, got) in pairs
+    if (path, want.shape) != (other, got.shape)
+  ]
+  more = [f'... and {len(faults) - 3} more'] if len(faults) > 3 else []
+  errors.raise_faults(faults[:3] + more)
 
 
 def save(encoder: Encoder, folder: str | os.PathLike) -> None:

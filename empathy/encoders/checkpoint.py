@@ -12,10 +12,11 @@ import logging
 import os
 import pathlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import huggingface_hub
+import ml_dtypes
 import numpy as np
 import safetensors
 from huggingface_hub import errors as hub_errors
@@ -29,6 +30,24 @@ _WEIGHTS = (
   'model.safetensors.index.json',
   'pytorch_model.bin',
   'pytorch_model.bin.index.json',
+)
+# Of weights, in any framework; and what an index, or a file in the works, is.
+_WEIGHTS_LIKE = (
+  *('.safetensors', '.bin', '.pt', '.pth', '.ckpt', '.h5', '.msgpack', '.ot'),
+  *('.onnx', '.gguf', '.npz', '.index.json', '.incomplete', '.lock'),
+)
+_MOST_BYTES = 2**27  # A tokenizer of 250,000 words has some 2**24.
+# Of tensors that can be read, in a file of safetensors.
+_READABLE = frozenset(
+  (
+    *('F64', 'F32', 'F16', 'BF16', 'BOOL'),
+    *(f'{kind}{bits}' for kind in 'IU' for bits in (8, 16, 32, 64)),
+  )
+)
+# Of tensors that can be parameters.
+_FLOATS = frozenset(
+  np.dtype(kind)
+  for kind in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16)
 )
 
 
@@ -94,14 +113,22 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
   raise errors.InputError(f'{name}: has no weights: expected one of {_WEIGHTS}')
 
 
-def find_files(
-  name_or_path: str | os.PathLike, names: Sequence[str]
-) -> dict[str, pathlib.Path]:
-  """Finds other files of a checkpoint, those that it has, by their names."""
-  name = os.fspath(name_or_path)
-  fetch = _from_folder if os.path.isdir(name) else _from_hub
-  found = {file: fetch(name, file) for file in names}
-  return {file: path for file, path in found.items() if path is not None}
+def small_files(name_or_path: str | os.PathLike) -> list[pathlib.Path]:
+  """The files beside a checkpoint's config that are not weights.
+
+  They are what its tokenizer or processor reads, whatever that calls them. Of a
+  checkpoint on the Hub, those that were fetched: what was loaded before.
+  """
+  folder = find(name_or_path).config.parent
+  return [
+    path
+    for path in sorted(folder.iterdir())
+    if path.name != _CONFIG
+    and not path.name.startswith('.')
+    and not path.name.endswith(_WEIGHTS_LIKE)
+    and path.is_file()
+    and path.stat().st_size <= _MOST_BYTES
+  ]
 
 
 def _from_folder(name: str, file: str) -> pathlib.Path | None:
@@ -180,7 +207,10 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     if path.suffix == '.safetensors':
       try:
         with safetensors.safe_open(path, framework='numpy') as file:
-          found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+          names = sorted(file.keys())
+          kinds = [file.get_slice(name).get_dtype() for name in names]
+          _check_kinds(path, dict(zip(names, kinds, strict=True)), _READABLE)
+          found = {name: file.get_tensor(name) for name in names}
       except (safetensors.SafetensorError, TypeError) as error:
         raise errors.InputError(
           f'{path}: is no safetensors file: {error}'
@@ -191,6 +221,25 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
       raise errors.InputError(f'{path}: {name} is in another shard already')
     tensors |= found
   return tensors
+
+
+def _check_kinds(
+  where: Any, kinds: Mapping[str, Any], wanted: frozenset[Any]
+) -> None:
+  """Raises an `InputError` where tensors are of other kinds than wanted."""
+  bad = [name for name, kind in kinds.items() if kind not in wanted]
+  if bad:
+    found = sorted({str(kinds[name]) for name in bad})
+    raise errors.InputError(
+      f'{where}: {_some(bad)}: of the type {", ".join(found)}; expected '
+      'float32, float16, bfloat16 or float64, nothing quantised'
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+  """The first three, and how many more."""
+  more = f' and {len(names) - 3} more' if len(names) > 3 else ''
+  return ', '.join(names[:3]) + more
 
 
 def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
@@ -214,6 +263,10 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     for key, value in cls.FIXED.items()
     if values.get(key, value) != value
   ]
+  if values.get('quantization_config'):
+    faults.append(
+      f'{where}: has a quantization_config: quantised weights are not supported'
+    )
   renamed = getattr(cls, 'RENAMED', {})
   values = {renamed.get(key, key): value for key, value in values.items()}
   fields = {}
@@ -290,8 +343,8 @@ def to_params(
   Args:
     table: where each parameter comes from, by its path.
     tensors: by name; what a model with a head calls `roberta.encoder...` is
-      found too.
-    prefixes: what such names may begin with, `roberta.`.
+      found too, and what a wrapper calls `module.roberta.encoder...`.
+    prefixes: what the names of models with a head begin with, `roberta.`.
     dropped: regular expressions of names that the encoder knowingly does not
       want, such as heads.
     where: names the checkpoint in messages.
@@ -300,51 +353,117 @@ def to_params(
     Nested dictionaries of float32 arrays.
 
   Raises:
-    InputError: a tensor is missing, or has other than numbers, or is part of
-      the encoder but without use. Others without use are logged.
+    InputError: a tensor is missing, there are two of it, or it has other than
+      floating point numbers, or one is part of the encoder but without use.
+      Others without use are logged.
   """
+  begin = _beginning(table, tensors, prefixes, where)
+  prefix = next((p for p in prefixes if begin.endswith(p)), '')
+  wrapper = begin.removesuffix(prefix)
   ours: dict[str, np.ndarray] = {}
-  unused, strange = [], []
+  unused, strange, twice = [], [], []
   wanted = {name for source in table.values() for name in source.names}
   modules = tuple({name.split('.')[0] + '.' for name in wanted})
   for name, tensor in tensors.items():
-    prefix = next((p for p in prefixes if name.startswith(p)), '')
-    bare = re.sub(
-      r'\.(gamma|beta)$',
-      lambda m: '.weight' if m[1] == 'gamma' else '.bias',
-      name[len(prefix) :],
-    )
-    if bare in wanted:
+    if not name.startswith(wrapper):
+      unused.append(name)
+      continue
+    inner = name[len(wrapper) :]
+    before = next((p for p in prefixes if inner.startswith(p)), '')
+    bare = _today(inner.removeprefix(before))
+    if bare in wanted and before == prefix:
+      if bare in ours and not np.array_equal(ours[bare], tensor):
+        twice.append(bare)
       ours[bare] = tensor
     elif not any(re.fullmatch(pattern, bare) for pattern in dropped):
-      inside = prefix or bare.startswith(modules)
+      inside = before or bare.startswith(modules)
       (strange if inside else unused).append(name)
-  faults = [
-    f'{where}: {name} is part of the encoder, which has no use for it'
-    for name in sorted(strange)
-  ]
+  faults, lacking = [], []
+  if strange:
+    are, them = ('is', 'it') if len(strange) == 1 else ('are', 'them')
+    faults.append(
+      f'{where}: {_some(sorted(strange))} {are} part of the encoder, which has '
+      f'no use for {them}'
+    )
   params: dict[str, Any] = {}
+  kinds: dict[str, Any] = {}
   for path, source in table.items():
-    found = [ours[name] for name in source.names if name in ours]
-    if not found:
-      faults.append(f'{where}: lacks {" or ".join(source.names)}')
+    names = [name for name in source.names if name in ours]
+    if not names:
+      lacking.append(' or '.join(source.names))
       continue
+    found = ours[names[0]]
+    if not all(np.array_equal(found, ours[name]) for name in names[1:]):
+      twice.append(' and '.join(names))
+    kinds[names[0]] = found.dtype
     part, parts = source.part
-    if len(found[0].shape) == 0 or len(found[0]) % parts:
-      faults.append(f'{where}: {source.names[0]} has shape {found[0].shape}')
+    if found.ndim == 0 or len(found) % parts:
+      faults.append(f'{where}: {source.names[0]} has shape {found.shape}')
       continue
-    array = source.convert(np.split(found[0], parts)[part])
+    array = source.convert(np.split(found, parts)[part])
     *folders, leaf = path.split('/')
     tree = params
     for folder in folders:
       tree = tree.setdefault(folder, {})
     tree[leaf] = np.ascontiguousarray(array, np.float32)
+  if lacking:
+    under = f' (names begin with {begin!r})' if wrapper else ''
+    faults.append(f'{where}: lacks {_some(lacking)}{under}')
+  if twice:
+    faults.append(f'{where}: holds two different {_some(twice)}')
   errors.raise_faults(faults)
+  _check_kinds(where, kinds, _FLOATS)
   if unused:
     logging.getLogger(__name__).warning(
       '%s: without use: %s', where, ', '.join(sorted(unused))
     )
   return params
+
+
+def _today(name: str) -> str:
+  """The name of a tensor as it is spelt today."""
+  return re.sub(
+    r'\.(gamma|beta)$',
+    lambda m: '.weight' if m[1] == 'gamma' else '.bias',
+    name,
+  )
+
+
+def _beginning(
+  table: Table, names: Iterable[str], prefixes: Sequence[str], where: str
+) -> str:
+  """What the names of the encoder's tensors begin with.
+
+  That is one of `prefixes` or nothing, and before it what a wrapper may have
+  added: `module.`, `model.`, `0.auto_model.`. It is the one under which all of
+  the encoder is there; where none is complete, the one that has most of it.
+
+  Raises:
+    InputError: several are complete.
+  """
+  parameters: dict[str, set[str]] = {}
+  for path, source in table.items():
+    for name in source.names:
+      parameters.setdefault(name, set()).add(path)
+  found: dict[str, set[str]] = {}
+  for name in map(_today, names):
+    for dot in [-1, *(m.start() for m in re.finditer(r'\.', name))]:
+      if name[dot + 1 :] in parameters:
+        covered = found.setdefault(name[: dot + 1], set())
+        covered |= parameters[name[dot + 1 :]]
+  usual = ('', *prefixes)
+  complete = [b for b, covered in found.items() if len(covered) == len(table)]
+  # A copy elsewhere, such as a moving average, does not make it ambiguous.
+  complete = [b for b in complete if b in usual] or complete
+  if len(complete) > 1:
+    raise errors.InputError(
+      f'{where}: holds {len(complete)} encoders, whose names begin with '
+      f'{" and ".join(map(repr, sorted(complete)))}; expected one'
+    )
+  if complete:
+    return complete[0]
+  order = sorted(found, key=lambda b: (-len(found[b]), b not in usual, b))
+  return order[0] if order else ''
 
 
 def to_tensors(table: Table, params: Mapping[str, Any]) -> dict[str, Any]:

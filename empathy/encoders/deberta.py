@@ -330,6 +330,7 @@ class Model(nn.Module):
     return transformer.Output(states[-1], states)
 
 
+MODALITY = 'text'
 PREFIXES = ('deberta.',)
 DROPPED = (
   r'(.*\.)?position_ids',

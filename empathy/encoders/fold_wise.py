@@ -23,23 +23,10 @@ import numpy as np
 
 from empathy import encoders, errors, files
 from empathy.corpora import corpus as corpora
-from empathy.encoders import checkpoint, extraction
+from empathy.encoders import checkpoint, extraction, extractors
 
 _NOTE = 'finetuned.json'
 _LOGGER = logging.getLogger('empathy')
-# What processors read beside weights and config, in the published layouts.
-_PROCESSOR_FILES = (
-  'added_tokens.json',
-  'merges.txt',
-  'preprocessor_config.json',
-  'sentencepiece.bpe.model',
-  'special_tokens_map.json',
-  'spm.model',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'vocab.json',
-  'vocab.txt',
-)
 
 
 def folder(root: pathlib.Path, modality: str, fold: int) -> pathlib.Path:
@@ -76,12 +63,12 @@ def save(
     modality: of the encoder.
     fold: its number.
     note: with `seen`, the ids of the clips that it was trained on or chosen
-      by, and `num_folds`.
+      by, and `num_folds`, `layer` and `pooling`.
   """
   where = folder(root, modality, fold)
   encoders.save(encoder, where)
-  for name, path in checkpoint.find_files(source, _PROCESSOR_FILES).items():
-    shutil.copyfile(path, where / name)
+  for path in checkpoint.small_files(source):
+    shutil.copyfile(path, where / path.name)
   digest = checkpoint.find(where).sha256()
   files.write_json(where / _NOTE, dict(note) | {'sha256': digest})
 
@@ -139,9 +126,16 @@ def extract(
   path = corpus.path / 'features' / f'{modality}.npz'
   rest = path.with_name(f'.{modality}.folds')
   is_there = path.exists()
-  plans, skipped = [], {}
+  plans, skipped, cut = [], {}, []
   folds = range(read_note(root, modality, 0)['num_folds'])
   notes = [read_note(root, modality, fold) for fold in folds]
+  wanted = extractors.complete(modality, config['features'][modality])
+  for name in ('layer', 'pooling'):
+    if wanted[name] != notes[0].get(name):
+      _LOGGER.warning(
+        '%s: %s is %r, but the encoders learned with %r',
+        *(modality, name, wanted[name], notes[0].get(name)),
+      )
   for fold in folds:  # One encoder at a time is in memory.
     encoder = os.fspath(folder(root, modality, fold))
     settings = {**config['features'][modality], 'encoder': encoder}
@@ -165,7 +159,9 @@ def extract(
       make_parts(plan, extractor, setup)
       extraction.finish(plan, corpus)
     extraction.remove_parts(plan)
-    skipped |= json.loads(plan.sidecar.read_text())['skipped']
+    made = json.loads(plan.sidecar.read_text())
+    skipped |= made['skipped']
+    cut = made['cut']  # Of the same clips for every encoder.
   record = {'folds': [plan.record for plan in plans]}
   if is_there:
     shutil.rmtree(rest)
@@ -173,7 +169,7 @@ def extract(
     return None
   _join(corpus, modality, notes, [plan.path for plan in plans], rest)
   note = rest / f'{modality}.json'
-  files.write_json(note, {'record': record, 'skipped': skipped})
+  files.write_json(note, {'record': record, 'skipped': skipped, 'cut': cut})
   note.replace(path.with_suffix('.json'))
   (rest / path.name).replace(path)
   shutil.rmtree(rest)

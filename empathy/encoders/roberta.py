@@ -118,6 +118,7 @@ class Model(nn.Module):
     return transformer.Output(states[-1], states)
 
 
+MODALITY = 'text'
 PREFIXES = ('bert.', 'roberta.')
 DROPPED = (
   r'(.*\.)?position_ids',

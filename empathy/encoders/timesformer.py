@@ -35,6 +35,44 @@ class Config:
   qkv_bias: bool = True
   attention_type: str = 'divided_space_time'
 
+  @property
+  def frame_length(self) -> int | None:
+    """States of a frame, the first of which stands for it.
+
+    None where one first state stands for the clip.
+    """
+    if self.attention_type != 'space_only':
+      return None
+    return 1 + (self.image_size // self.patch_size) ** 2
+
+
+class FrameLayer(nn.Module):
+  """Attention within each frame, then a feed-forward network.
+
+  Attributes:
+    settings: what the layers share.
+    num_frames: T.
+  """
+
+  settings: transformer.Settings
+  num_frames: int
+
+  @nn.compact
+  def __call__(
+    self, x: Array, context: None = None, deterministic: bool = True
+  ) -> Array:
+    """Maps (B, T * (1 + P), D) to the same, frame by frame."""
+    del context
+    shape = x.shape
+    attention = transformer.Attention(self.settings, name='attention')
+    x = transformer.add_blocks(
+      self.settings,
+      x.reshape(shape[0] * self.num_frames, -1, shape[2]),
+      lambda y: attention(y, None, deterministic),
+      deterministic,
+    )
+    return x.reshape(shape)
+
 
 class DividedLayer(nn.Module):
   """Attention over time, then over space, then a feed-forward network.
@@ -114,8 +152,9 @@ class Model(nn.Module):
 
     Returns:
       The hidden states, (B, 1 + P * T, D), a first token and then the P patches
-      of a frame, time running fastest; for `space_only` (B * T, 1 + P, D). Only
-      `last_hidden_state` is normalised.
+      of a frame, time running fastest; for `space_only` (B, T * (1 + P), D),
+      frame by frame, each with a first token. (Transformers has (B * T, 1 + P,
+      D) there.) Only `last_hidden_state` is normalised.
 
     Raises:
       InputError: the frames are of another size, or the type of attention is
@@ -141,14 +180,15 @@ class Model(nn.Module):
     first = first + positions[:, :1]
     x = x + positions[:, 1:]
     if c.attention_type == 'space_only':
-      x = x.reshape(batch * frames, -1, width)
+      first = jnp.broadcast_to(first, (batch, frames, 1, width))
+      x = jnp.concatenate([first, x], 2).reshape(batch, -1, width)
     else:
       times = self.param('times', init, (1, c.num_frames, width))
       nearest = np.arange(frames) * c.num_frames // frames
       x = x.swapaxes(1, 2) + times[:, nearest].astype(self.dtype)
       x = x.reshape(batch, -1, width)
-    first = jnp.broadcast_to(first, (x.shape[0], 1, width))
-    x = jnp.concatenate([first, x], 1)
+      first = jnp.broadcast_to(first, (batch, 1, width))
+      x = jnp.concatenate([first, x], 1)
     x = nn.Dropout(c.hidden_dropout_prob)(x, deterministic=deterministic)
     fields: dict[str, Any] = {
       'settings': transformer.Settings(
@@ -165,8 +205,9 @@ class Model(nn.Module):
       )
     }
     layer = transformer.Layer
-    if c.attention_type == 'divided_space_time':
-      layer = DividedLayer
+    if c.attention_type != 'joint_space_time':
+      is_divided = c.attention_type == 'divided_space_time'
+      layer = DividedLayer if is_divided else FrameLayer
       fields['num_frames'] = frames
     states = transformer.apply_layers(
       layer, fields, c.num_hidden_layers, self.remat, x, None, deterministic
@@ -175,6 +216,7 @@ class Model(nn.Module):
     return transformer.Output(norm(states[-1]), states)
 
 
+MODALITY = 'video'
 PREFIXES = ('timesformer.',)
 DROPPED = (r'classifier\..*',)
 

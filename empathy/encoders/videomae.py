@@ -111,6 +111,7 @@ class Model(nn.Module):
     return transformer.Output(last, states)
 
 
+MODALITY = 'video'
 PREFIXES = ('videomae.',)
 DROPPED = (
   'mask_token',

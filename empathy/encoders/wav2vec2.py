@@ -283,11 +283,14 @@ class Model(nn.Module):
     return x
 
 
+MODALITY = 'audio'
 PREFIXES = ('wav2vec2.', 'hubert.')
 DROPPED = (
   'masked_spec_embed',
   'layer_weights',
   r'(quantizer|project_hid|project_q|lm_head|projector|classifier|tdnn)\..*',
+  # Of a head that tells speakers apart (x-vectors); a layer of its own.
+  r'(feature_extractor\.(weight|bias)|objective\..*)',
 )
 
 

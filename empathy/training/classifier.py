@@ -8,6 +8,7 @@ frozen ones would give it; those are then dead code to the compiler.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ import optax
 from flax import linen as nn
 from jax import lax
 
+from empathy import encoders
+from empathy.encoders import pooling
 from empathy.models import losses
 from empathy.training import step
 
@@ -33,10 +36,13 @@ class Program:
   """What does not change while an encoder learns.
 
   Attributes:
-    module: of the encoder; its layers are `layer_0` to `layer_<N - 1>`.
-    num_layers: N.
-    num_trained: how many of the last layers learn; 0 for everything, the
+    module: of the encoder; its layers are `layer_0`, `layer_1`, ...
+    num_layers: N, of the layers that the classified hidden state comes out of.
+    num_trained: how many of the last of these learn; 0 for everything, the
       embeddings too.
+    layer: whose state is classified: 'last', or N, which differs from it where
+      the encoder normalises after its last layer.
+    pooling: from the states to the embedding, 'first' or 'mean'.
     num_classes: C.
     input_name: of the encoder's main input, `pixel_values`.
     input_shape: of it beyond (B, S).
@@ -47,6 +53,8 @@ class Program:
   module: nn.Module
   num_layers: int
   num_trained: int
+  layer: int | str
+  pooling: str
   num_classes: int
   input_name: str
   input_shape: tuple[int, ...]
@@ -96,9 +104,10 @@ class State(NamedTuple):
 def split(program: Program, params: Params) -> tuple[dict, dict]:
   """Divides an encoder's parameters into those that learn and the frozen."""
   first = program.first
-  names = set(params)
-  if first is not None:
-    names = {f'layer_{i}' for i in range(first, program.num_layers)}
+  names = {f'layer_{i}' for i in range(first or 0, program.num_layers)}
+  if first is None:
+    # Layers beyond the state that is classified have no part in it.
+    names |= {name for name in params if not re.fullmatch(r'layer_\d+', name)}
   return (
     {name: params[name] for name in params if name in names},
     {name: params[name] for name in params if name not in names},
@@ -134,8 +143,8 @@ def forward(
 ) -> Array:
   """The logits of a batch, (B, C) float32.
 
-  A clip is classified by the first position of the last hidden state, which is
-  its embedding too.
+  A clip is classified by its embedding, pooled as features are, by matrix
+  products in full float32.
 
   Args:
     program: what does not change.
@@ -148,18 +157,25 @@ def forward(
   options: dict[str, Any] = {'deterministic': dropout_key is None}
   if dropout_key is not None:
     options['rngs'] = {'dropout': dropout_key}
-  if program.first is None:
-    inputs = _inputs(program, batch.values, batch.mask)
-    output = program.module.apply(variables, **inputs, **options)
-  else:
-    shape = (*batch.mask.shape, *program.input_shape)
-    kind = jnp.int32 if program.input_name == 'input_ids' else jnp.float32
-    inputs = _inputs(program, jnp.zeros(shape, kind), batch.mask)
-    with nn.intercept_methods(_start_from(program.first, batch.values)):
+  with encoders.full_precision():
+    if program.first is None:
+      inputs = _inputs(program, batch.values, batch.mask)
       output = program.module.apply(variables, **inputs, **options)
-  embedding = output.last_hidden_state[:, 0].astype(jnp.float32)
-  head = params['classifier']
-  return embedding @ head['kernel'] + head['bias']
+    else:
+      shape = (*batch.mask.shape, *program.input_shape)
+      kind = jnp.int32 if program.input_name == 'input_ids' else jnp.float32
+      inputs = _inputs(program, jnp.zeros(shape, kind), batch.mask)
+      with nn.intercept_methods(_start_from(program.first, batch.values)):
+        output = program.module.apply(variables, **inputs, **options)
+    embedding = pooling.pool(
+      program.module.config,
+      output,
+      program.layer,
+      program.pooling,
+      inputs.get('attention_mask'),
+    )
+    head = params['classifier']
+    return embedding @ head['kernel'] + head['bias']
 
 
 def _inputs(program: Program, values: Array, mask: Array) -> dict[str, Array]:

@@ -350,6 +350,7 @@ def check(config: ml_collections.ConfigDict) -> None:
       if name not in config
     ]
   )
+  _check_features(config.features)
   faults, recipe = [], config.finetune
   for name, example in _RECIPE.items():
     value = recipe.get(name)
@@ -366,6 +367,22 @@ def check(config: ml_collections.ConfigDict) -> None:
     for name in recipe
     if name not in _RECIPE
   ]
+  errors.raise_faults(faults)
+
+
+def _check_features(features: Mapping[str, Any]) -> None:
+  """Makes sure that an encoder can learn by what stands for a clip."""
+  faults = []
+  for modality, settings in features.items():
+    if settings.get('encoder', '') in ('', *extractors.BASELINES):
+      continue
+    found = extractors.complete(modality, settings.to_dict())
+    if found['layer'] == 'all' or found['pooling'] == 'none':
+      faults.append(
+        f"config.features.{modality}: layer 'all' and pooling 'none' give a "
+        'sequence; an encoder learns by one embedding a clip: expected pooling '
+        "'first' or 'mean', and one layer"
+      )
   errors.raise_faults(faults)
 
 
@@ -397,10 +414,10 @@ def _finetune_modality(
   path: pathlib.Path,
 ) -> None:
   """Fine-tunes the encoders of one modality that are not there yet."""
-  settings = config.features[modality]
+  settings = extractors.complete(modality, config.features[modality].to_dict())
   recipe = config.finetune
-  encoder = encoders.load(settings.encoder, remat=recipe.remat)
-  program = _program(encoder, recipe, modality, len(corpus.classes))
+  encoder = encoders.load(settings['encoder'], remat=recipe.remat)
+  program = _program(encoder, settings, recipe, modality, len(corpus.classes))
   store, record = _store(config, corpus, modality, program, path)
   layout = parallel.Layout('batch', jax.local_devices())
   task = Task(
@@ -452,6 +469,9 @@ def _finetune_modality(
         'fold': fold,
         'num_folds': len(parts),
         'source': record,
+        'layer': settings['layer'],
+        'pooling': settings['pooling'],
+        'matmul_precision': encoders.MATMUL_PRECISION,
         'best_epoch': best.epoch,
         'val_accuracy': best.history[best.epoch, 2],
         'history': [
@@ -460,7 +480,7 @@ def _finetune_modality(
         ],
         'seen': corpus.ids[seen].tolist(),
       }
-      fold_wise.save(tuned, settings.encoder, path, modality, fold, note)
+      fold_wise.save(tuned, settings['encoder'], path, modality, fold, note)
       checkpoints.keep_last(directory, 0)
       _log.info(
         '%s, fold %d: best epoch %d, val/accuracy %.3f',
@@ -470,22 +490,27 @@ def _finetune_modality(
 
 def _program(
   encoder: encoders.Encoder,
+  settings: Mapping[str, Any],
   recipe: ml_collections.ConfigDict,
   modality: str,
   num_classes: int,
 ) -> classifier.Program:
   """What does not change while an encoder learns."""
-  num_layers = encoder.config.num_hidden_layers
+  layer = settings['layer']
+  num_layers = extractors.layers_below(modality, encoder.config, layer)
   if recipe.trained_layers > num_layers:
     raise errors.InputError(
       f'config.finetune.trained_layers: {recipe.trained_layers}: the encoder '
       f'of {modality} has {num_layers} layers'
+      + (f' below layer {layer}' if layer != 'last' else '')
     )
   (name, example), *_ = encoders.example(encoder.config).items()
   return classifier.Program(
     module=extractors.unpadded(encoder.module),
     num_layers=num_layers,
     num_trained=recipe.trained_layers,
+    layer='last' if layer == 'last' else num_layers,
+    pooling=settings['pooling'],
     num_classes=num_classes,
     input_name=name,
     input_shape=example.shape[2:],
@@ -516,9 +541,10 @@ def _store(
   last frozen layer, or the encoder's inputs where nothing is frozen.
   """
   settings = {
-    'encoder': config.features[modality].encoder,
+    **extractors.complete(modality, config.features[modality].to_dict()),
     'layer': program.first or 0,
     'pooling': 'none',
+    'dtype': 'float32',
     'batch_size': config.finetune.batch_size,
   }
   extractor = extractors.make(

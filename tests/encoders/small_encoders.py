@@ -1,10 +1,12 @@
 """Small random encoders in the layout of published checkpoints."""
 
+import io
 import json
 import pathlib
 
 import jax
 import numpy as np
+import sentencepiece
 import tokenizers
 import transformers
 
@@ -26,7 +28,7 @@ _SOUND = _CORE | {
 }
 _FILM = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
 WORDS = ('i', 'see', 'it', 'was', 'hard', 'kids', 'talk', 'by', 'the', 'door')
-_SETTINGS = {
+KINDS = {
   'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
   'roberta': _CORE
   | {'vocab_size': 40, 'pad_token_id': 0, 'max_position_embeddings': 12},
@@ -34,19 +36,39 @@ _SETTINGS = {
   'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
   'videomae': _FILM,
   'timesformer': _FILM,
+  'timesformer_joint': _FILM | {'attention_type': 'joint_space_time'},
+  'timesformer_space': _FILM | {'attention_type': 'space_only'},
+  'deberta': _CORE
+  | {
+    'model_type': 'deberta-v2',
+    'vocab_size': 40,
+    'max_position_embeddings': 20,
+    'relative_attention': True,
+    'position_buckets': 6,
+    'norm_rel_ebd': 'layer_norm',
+    'share_att_key': True,
+    'pos_att_type': ('p2c', 'c2p'),
+    'position_biased_input': False,
+  },
 }
 
 
-def write(kind: str, folder: pathlib.Path, seed: int = 0) -> encoders.Encoder:
+def write(
+  kind: str, folder: pathlib.Path, seed: int = 0, **changes
+) -> encoders.Encoder:
   """Writes a checkpoint with its processor, and returns the encoder.
 
   Args:
-    kind: a key of the settings above.
+    kind: a key of `KINDS`.
     folder: the checkpoint's.
     seed: of the weights.
+    **changes: to the settings.
   """
-  architecture = encoders.ARCHITECTURES[kind]
-  config = architecture.Config(model_type=kind, **_SETTINGS[kind])
+  model_type = KINDS[kind].get('model_type', kind.split('_')[0])
+  architecture = encoders.ARCHITECTURES[model_type]
+  config = architecture.Config(
+    **KINDS[kind] | {'model_type': model_type} | changes
+  )
   module = architecture.Model(config)
   example = architecture.example(config)
   shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), **example))
@@ -70,6 +92,8 @@ def write(kind: str, folder: pathlib.Path, seed: int = 0) -> encoders.Encoder:
     transformers.PreTrainedTokenizerFast(
       tokenizer_object=inner, pad_token='[PAD]'
     ).save_pretrained(folder)
+  elif kind == 'deberta':
+    write_pieces(folder)
   elif kind in ('wav2vec2', 'hubert'):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
   else:
@@ -83,3 +107,22 @@ def write(kind: str, folder: pathlib.Path, seed: int = 0) -> encoders.Encoder:
     path = folder / 'preprocessor_config.json'
     path.write_text(json.dumps(settings), encoding='utf-8')
   return encoder
+
+
+def write_pieces(folder: pathlib.Path, vocab_size: int = 40) -> None:
+  """Writes a tokenizer as DeBERTa-v3 is published: `spm.model` alone."""
+  model = io.BytesIO()
+  sentencepiece.SentencePieceTrainer.train(
+    sentence_iterator=iter([' '.join(WORDS), *WORDS]),
+    model_writer=model,
+    vocab_size=vocab_size,
+    hard_vocab_limit=False,
+    minloglevel=2,
+    **{'pad_id': 0, 'bos_id': 1, 'eos_id': 2, 'unk_id': 3},
+    **{'pad_piece': '[PAD]', 'bos_piece': '[CLS]', 'eos_piece': '[SEP]'},
+    unk_piece='[UNK]',
+  )
+  (folder / 'spm.model').write_bytes(model.getvalue())
+  (folder / 'tokenizer_config.json').write_text(
+    '{"do_lower_case": false, "vocab_type": "spm"}'
+  )

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -55,7 +56,7 @@ def _message(folder) -> str:
     ({'num_hidden_layers': 3}, 'lacks encoder.layer.2.attention'),
     (
       {'num_hidden_layers': 1},
-      'encoder.layer.1.attention.output.dense.bias is',
+      'encoder.layer.1.attention.output.dense.bias and 13 more are part',
     ),
     (
       {'vocab_size': 21},
@@ -90,6 +91,178 @@ def test_missing_and_unused_tensors(folder, caplog):
   assert [r.getMessage() for r in caplog.records] == [
     f'{folder}: without use: head.weight'
   ]
+
+
+def _rename(old, new):
+  return lambda tensors: {
+    name.replace(old, new, 1) if name.startswith(old) else name: value
+    for name, value in tensors.items()
+  }
+
+
+def _replace_tensors(folder, change):
+  path = folder / 'model.safetensors'
+  safetensors.numpy.save_file(change(safetensors.numpy.load_file(path)), path)
+
+
+@pytest.mark.parametrize(
+  'wrapper',
+  [
+    'model.',  # Lightning.
+    'module.',  # Data-parallel training.
+    '_orig_mod.',  # torch.compile.
+    'backbone.',
+    'encoder.',
+    '0.auto_model.',  # Sentence transformers.
+    'base_model.model.',  # PEFT, merged.
+  ],
+)
+@pytest.mark.parametrize('prefix', ['', 'roberta.'])
+def test_names_that_a_wrapper_lengthened(folder, wrapper, prefix, caplog):
+  want = encoders.load(folder).params
+  _replace_tensors(folder, _rename('roberta.', wrapper + prefix))
+  # The head was wrapped too.
+  _replace_tensors(folder, _rename('lm_head.', f'{wrapper}lm_head.'))
+  caplog.clear()
+  got = encoders.load(folder).params
+  assert jax.tree.structure(got) == jax.tree.structure(want)
+  assert jax.tree.all(jax.tree.map(np.array_equal, got, want))
+  assert not caplog.records
+
+
+def test_an_incomplete_encoder_in_a_wrapper(folder):
+  def change(tensors):
+    tensors = _rename('roberta.', 'model.')(tensors)
+    del tensors['model.encoder.layer.1.output.dense.bias']
+    return tensors
+
+  _replace_tensors(folder, change)
+  found = _message(folder)
+  assert found.endswith(
+    "lacks encoder.layer.1.output.dense.bias (names begin with 'model.')"
+  )
+
+
+@pytest.mark.parametrize(
+  ('first', 'second'),
+  [
+    ('roberta.', 'bert.'),
+    ('roberta.', ''),
+    ('query.roberta.', 'document.roberta.'),
+  ],
+)
+def test_two_encoders_in_a_file_are_told_apart(folder, first, second):
+  def change(tensors):
+    other = {
+      name.replace('roberta.', second, 1): value + 1
+      for name, value in tensors.items()
+      if name.startswith('roberta.') and value.dtype == np.float32
+    }
+    return _rename('roberta.', first)(tensors) | other
+
+  _replace_tensors(folder, change)
+  begins = ' and '.join(map(repr, sorted((first, second))))
+  assert f'holds 2 encoders, whose names begin with {begins}' in _message(
+    folder
+  )
+
+
+def test_a_copy_that_is_not_the_encoder_is_passed_over(folder, caplog):
+  want = encoders.load(folder).params
+
+  def change(tensors):
+    copy = {
+      f'average.{name}': value + 1
+      for name, value in tensors.items()
+      if name.startswith('roberta.')
+    }
+    return tensors | copy
+
+  _replace_tensors(folder, change)
+  got = encoders.load(folder).params
+  assert jax.tree.all(jax.tree.map(np.array_equal, got, want))
+  assert 'without use: average.roberta.' in caplog.text
+
+
+def test_a_tensor_in_two_spellings(folder):
+  name = 'roberta.embeddings.LayerNorm'
+
+  def change(tensors):
+    tensors[f'{name}.gamma'] = tensors[f'{name}.weight']
+    return tensors
+
+  _replace_tensors(folder, change)
+  encoders.load(folder)  # They say the same.
+  _replace_tensors(
+    folder, lambda t: t | {f'{name}.gamma': t[f'{name}.gamma'] + 1}
+  )
+  assert 'holds two different embeddings.LayerNorm.weight' in _message(folder)
+
+
+def test_quantised_weights_are_refused(folder):
+  name = 'roberta.encoder.layer.0.attention.self.key.weight'
+
+  def quantise(tensors):
+    tensors[name] = np.round(tensors[name] * 20).astype(np.int8)
+    return tensors
+
+  _replace_tensors(folder, quantise)
+  found = _message(folder)
+  assert 'layer.0.attention.self.key.weight: of the type int8; exp' in found
+  # The index of positions is of integers, and no parameter.
+  _replace_tensors(
+    folder,
+    lambda tensors: (
+      tensors
+      | {
+        name: tensors[name].astype(np.float32),
+        'roberta.embeddings.position_ids': np.arange(20),
+      }
+    ),
+  )
+  encoders.load(folder)
+  _change_config(folder, quantization_config={'load_in_8bit': True})
+  assert 'has a quantization_config' in _message(folder)
+
+
+def test_types_that_numpy_lacks_are_named(folder):
+  header = {
+    'roberta.words': {
+      'dtype': 'F8_E4M3',
+      'shape': [4],
+      'data_offsets': [0, 4],
+    }
+  }
+  text = json.dumps(header).encode()
+  path = folder / 'model.safetensors'
+  path.write_bytes(len(text).to_bytes(8, 'little') + text + bytes(4))
+  assert _message(folder) == (
+    f'{path}: roberta.words: of the type F8_E4M3; expected float32, float16, '
+    'bfloat16 or float64, nothing quantised'
+  )
+
+
+def test_heads_of_sound_are_dropped(tmp_path, caplog):
+  """Those that tell speakers apart have a layer named as the convolutions."""
+  folder = shutil.copytree(_GOLDENS / 'hubert_large', tmp_path / 'checkpoint')
+  heads = ('feature_extractor.weight', 'feature_extractor.bias')
+  heads += 'objective.weight', 'tdnn.0.kernel.weight', 'projector.bias'
+  _replace_tensors(
+    folder, lambda t: t | {name: np.zeros(2, np.float32) for name in heads}
+  )
+  encoders.load(folder)
+  assert not caplog.records
+
+
+def test_the_small_files_of_a_checkpoint(folder):
+  for name in (
+    *('bpe.codes', 'tokenizer.model', 'processor_config.json', '.lock'),
+    *('tf_model.h5', 'training_args.bin', 'model.safetensors.index.json'),
+  ):
+    (folder / name).write_bytes(b'x')
+  os.truncate(folder / 'bpe.codes', 2**27 + 1)
+  found = {path.name for path in checkpoint.small_files(folder)}
+  assert found - {'states.npz'} == {'tokenizer.model', 'processor_config.json'}
 
 
 @pytest.mark.parametrize(

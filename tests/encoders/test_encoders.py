@@ -38,6 +38,12 @@ def _inputs(case: str) -> list[tuple[dict[str, np.ndarray], list[np.ndarray]]]:
       else:
         i, name = key.split('.')
         states[i][name] = value
+  for i, arrays in inputs.items():
+    # A row is a clip; PyTorch has frames that do not see each other as rows.
+    rows = len(next(iter(arrays.values())))
+    for name, value in states[i].items():
+      shape = *value.shape[:-3], rows, -1, value.shape[-1]
+      states[i][name] = value.reshape(shape)
   return [
     (
       inputs[i],

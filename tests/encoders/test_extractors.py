@@ -1,11 +1,18 @@
+import importlib.util
+import json
+
+import jax
 import made_media
 import numpy as np
 import PIL.Image
+import precisions
 import pytest
+import sentencepiece
 import small_encoders
+import transformers
 
-from empathy import errors
-from empathy.encoders import extractors, media
+from empathy import encoders, errors
+from empathy.encoders import extractors, media, pooling
 from empathy.training import parallel
 
 SENTENCES = (
@@ -23,7 +30,7 @@ def extract(modality, clips, seconds=10.0, num_frames=4, **settings):
   extractor = extractors.make(
     modality, settings, seconds, num_frames, parallel.spread
   )
-  return extractor, extractor.compute([extractor.load(c) for c in clips])
+  return extractor, extractor.compute([extractor.load(c).item for c in clips])
 
 
 def checkpoint(kind, folder):
@@ -80,7 +87,11 @@ def test_every_layer_and_pooling_equals_each_clip_alone(folder):
   _, mean = extract('text', clips, encoder=name, pooling='mean')
   _, sequence = extract('text', clips, encoder=name, pooling='none')
   _, layers = extract('text', clips, encoder=name, pooling='mean', layer='all')
-  _, middle = extract('text', clips, encoder=name, layer=-2, batch_size=1)
+  # As a command line gives it.
+  extractor, middle = extract(
+    'text', clips, encoder=name, layer='-2', batch_size=1
+  )
+  assert extractor.record['layer'] == -2
   for i, output in enumerate(expected):
     states = np.asarray(output.last_hidden_state[0])
     close = {'atol': 2e-6, 'rtol': 1e-5}
@@ -129,6 +140,149 @@ def test_film_equals_each_clip_alone(folder, kind):
     np.testing.assert_allclose(sequence[i], states[0], atol=1e-4)
 
 
+@pytest.fixture(scope='module')
+def films(folder):
+  paths = [folder / f'film{i}.mp4' for i in range(3)]
+  for i, path in enumerate(paths):
+    made_media.write_film(path, 5 + i, size=(16, 24))
+  return [extractors.Clip(path.name, str(path)) for path in paths]
+
+
+@pytest.mark.parametrize('kind', small_encoders.KINDS)
+def test_features_are_of_their_clip(folder, sounds, films, kind):
+  """Whatever other clips there are, and in whatever order."""
+  encoder, name = checkpoint(kind, folder)
+  modality = encoders.modality(encoder.config)
+  words = ('i see', 'it was', 'the kids')  # Of one length: one batch.
+  texts = [extractors.Clip(text, text) for text in words]
+  clips = {'text': texts, 'audio': sounds, 'video': films}[modality]
+  extractor, together = extract(
+    modality, clips, encoder=name, pooling='mean', batch_size=2
+  )
+  assert [x.shape for x in together] == [(8,)] * 3
+  items = [extractor.load(clip).item for clip in clips]
+  others = {
+    'backwards': extractor.compute(items[::-1])[::-1],
+    'alone': [extractor.compute([item])[0] for item in items],
+  }
+  for how, found in others.items():
+    np.testing.assert_allclose(found, together, atol=1e-5, err_msg=how)
+  for one, other in ((0, 1), (0, 2), (1, 2)):  # Or mixing would not show.
+    assert np.abs(together[one] - together[other]).max() > 1e-4
+
+
+def test_frames_that_do_not_see_each_other(folder, films):
+  """A frame has the states that it has alone, and all of them count."""
+  encoder, name = checkpoint('timesformer_space', folder)
+  extractor, first = extract(
+    'video', films, encoder=name, pooling='first', batch_size=2
+  )
+  _, mean = extract('video', films, encoder=name, batch_size=2)
+  _, sequence = extract('video', films, encoder=name, pooling='none')
+  for i, clip in enumerate(films):
+    pixels = extractor.load(clip).item['pixel_values']
+    states = np.concatenate(
+      [
+        encoder(pixel_values=frame[None, None]).last_hidden_state
+        for frame in pixels
+      ]
+    )
+    assert states.shape == (4, 1 + 4, 8)
+    np.testing.assert_allclose(first[i], states[:, 0].mean(0), atol=1e-5)
+    np.testing.assert_allclose(mean[i], states.mean((0, 1)), atol=1e-5)
+    np.testing.assert_allclose(sequence[i], states.reshape(20, 8), atol=1e-5)
+
+
+def test_deberta_as_it_is_published(folder):
+  """With `spm.model` and no other tokenizer."""
+  encoder, name = checkpoint('deberta', folder)
+  clip = extractors.Clip('a', 'see the kids by it')
+  _, (found,) = extract('text', [clip], encoder=name, pooling='none')
+  pieces = sentencepiece.SentencePieceProcessor(
+    model_file=f'{name}/spm.model'
+  ).encode(clip.source)
+  ids = np.array([[1, *pieces, 2]])  # [CLS] and [SEP].
+  wanted = encoder(input_ids=ids).last_hidden_state[0]
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_missing_sentencepiece_is_named(tmp_path, monkeypatch):
+  small_encoders.write('deberta', tmp_path / 'deberta')
+
+  def fail(name):
+    raise ImportError('`tiktoken` is required to read a tokenizer')
+
+  monkeypatch.setattr(transformers.AutoTokenizer, 'from_pretrained', fail)
+  with pytest.raises(errors.InputError, match=r'has no tokenizer .*tiktoken'):
+    extract('text', [], encoder=str(tmp_path / 'deberta'))
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  message = r"sentencepiece is missing.*pip install 'empathy\[media\]'"
+  with pytest.raises(errors.InputError, match=message):
+    extract('text', [], encoder=str(tmp_path / 'deberta'))
+
+
+def test_words_without_an_embedding_are_named(tmp_path):
+  small_encoders.write('bert', tmp_path, vocab_size=12)
+  message = "tokenizer has 'door' as number 12, but the encoder has 12 embed"
+  with pytest.raises(errors.InputError, match=message):
+    extract('text', [], encoder=str(tmp_path))
+
+
+def test_long_texts_count_as_far_as_the_encoder_has_positions(tmp_path):
+  for kind, positions, wanted in (('bert', 700, 700), ('roberta', 700, 699)):
+    folder = tmp_path / kind
+    small_encoders.write(kind, folder, max_position_embeddings=positions)
+    extractor, _ = extract('text', [], encoder=str(folder))
+    found = extractor.load(extractors.Clip('a', 'see ' * 800)).item
+    assert len(found['input_ids']) == wanted
+
+
+def test_frames_that_do_not_fit_are_named_before_any_is_decoded(tmp_path):
+  name = str(tmp_path)
+  small_encoders.write('videomae', tmp_path)
+  message = f'config.num_frames: is 16, but {name} takes 4 frames'
+  with pytest.raises(errors.InputError, match=message):
+    extract('video', [], num_frames=16, encoder=name)
+  path = tmp_path / 'preprocessor_config.json'
+  settings = json.loads(path.read_text())
+  for changes in ({'crop_size': {'height': 6, 'width': 8}}, {'size': 6}):
+    path.write_text(json.dumps(settings | {'do_center_crop': False} | changes))
+    with pytest.raises(errors.InputError, match='makes pictures of shape'):
+      extract('video', [], encoder=name)
+
+
+def test_sound_is_scaled_as_its_processor_says(tmp_path, sounds):
+  small_encoders.write('hubert', tmp_path)
+  transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(
+    tmp_path
+  )
+  clip = sounds[1]
+  samples = media.read_sound(clip.source, normalise=False).samples
+  assert np.abs(samples).max() > 1.5
+  for settings, wanted in (
+    ({}, samples),
+    ({'scale_peak': True}, samples / np.abs(samples).max()),
+  ):
+    extractor, _ = extract('audio', [], encoder=str(tmp_path), **settings)
+    found = extractor.load(clip).item['input_values']
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert extractor.record['scale_peak'] == bool(settings)
+
+
+@pytest.mark.parametrize('kind', ['hubert', 'deberta', 'timesformer'])
+def test_products_are_of_full_precision(folder, kind):
+  encoder, _ = checkpoint(kind, folder)
+  example = encoders.example(encoder.config)
+  states = jax.make_jaxpr(
+    lambda params, batch: extractors._states(
+      encoder.module, 'last', 'mean', params, batch
+    )
+  )(encoder.params, example)
+  found = precisions.of(states.jaxpr)
+  assert len(found) >= 2 * (4 + 2)
+  assert set(found) == {(jax.lax.Precision.HIGHEST,) * 2}
+
+
 def test_bfloat16_is_near(folder, sounds):
   _, name = checkpoint('hubert', folder)
   sounds = sounds[:1]
@@ -137,14 +291,6 @@ def test_bfloat16_is_near(folder, sounds):
   assert near[0].dtype == np.float32
   difference = np.abs(np.stack(exact) - np.stack(near))
   assert 0 < difference.max() < 0.3
-
-
-def test_a_feature_does_not_depend_on_the_others(folder, sounds):
-  _, name = checkpoint('wav2vec2', folder)
-  _, together = extract('audio', sounds, encoder=name)
-  _, backwards = extract('audio', sounds[::-1], encoder=name)
-  for one, other in zip(together, backwards[::-1], strict=True):
-    np.testing.assert_array_equal(one, other)
 
 
 def test_the_record_tells_checkpoints_apart(tmp_path):
@@ -156,6 +302,16 @@ def test_the_record_tells_checkpoints_apart(tmp_path):
   assert records[0] == records[1]
   assert records[0] != records[2]
   assert len(records[0]['sha256']) == 64
+
+
+def test_the_pooling_by_default():
+  for modality, wanted in (
+    ('text', 'first'),
+    ('audio', 'mean'),
+    ('video', 'mean'),
+  ):
+    found = extractors.complete(modality, {'encoder': 'some/name'})
+    assert found['pooling'] == wanted == pooling.default(modality)
 
 
 def test_few_lengths_and_little_padding():
@@ -182,7 +338,19 @@ def test_wrong_settings_are_named(folder):
     ('text', {'encoder': bert, 'pooling': 'max'}, "'max' is not one of first"),
     ('text', {'encoder': bert, 'dtype': 'int8'}, "'int8' is not one of"),
     ('text', {'encoder': bert, 'layer': 3}, 'none of the 3 hidden states'),
+    ('text', {'encoder': bert, 'layer': '-4'}, 'none of the 3 hidden states'),
     ('text', {'encoder': bert, 'layer': 'top'}, "'top' is not 'last'"),
+    ('text', {'encoder': bert, 'layer': '1.5'}, "'1.5' is not 'last'"),
+    (
+      'text',
+      {'encoder': bert, 'scale_peak': True},
+      'text.scale_peak: there is no such field',
+    ),
+    (
+      'audio',
+      {'encoder': bert, 'scale_peak': 'yes'},
+      "audio.scale_peak: 'yes' is not True or False",
+    ),
     (
       'text',
       {'encoder': bert, 'layer': 'all', 'pooling': 'none'},

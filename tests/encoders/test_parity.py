@@ -19,11 +19,14 @@ import cases  # noqa: E402
 _SEED = 1_000
 
 
-def _states(output):
-  """All hidden states and the last one, as float64."""
+def _states(output, arrays):
+  """All hidden states and the last one, as float64, a row for each clip."""
+  rows = len(next(iter(arrays.values())))
   states = (*output.hidden_states, output.last_hidden_state)
   return [
-    np.float64(x.detach().numpy() if isinstance(x, torch.Tensor) else x)
+    np.float64(
+      x.detach().numpy() if isinstance(x, torch.Tensor) else x
+    ).reshape(rows, -1, x.shape[-1])
     for x in states
   ]
 
@@ -41,12 +44,12 @@ def test_states_and_gradients(name, tmp_path, caplog):
     arrays = make(random)
     base.zero_grad()
     with torch.no_grad():
-      rounded = _states(cases.run(base, arrays, torch.float32))
+      rounded = _states(cases.run(base, arrays, torch.float32), arrays)
     theirs = cases.run(base, arrays)
-    exact = _states(theirs)
+    exact = _states(theirs, arrays)
     error, own = (
       max(np.abs(a - b).max() for a, b in zip(some, exact, strict=True))
-      for some in (_states(encoder(**arrays)), rounded)
+      for some in (_states(encoder(**arrays), arrays), rounded)
     )
     assert error <= (1e-5 if own < 5e-6 else max(1e-5, 2 * own))
     if i:
@@ -58,7 +61,7 @@ def test_states_and_gradients(name, tmp_path, caplog):
 
     def loss(params, arrays=arrays, weights=weights):
       last = encoder.module.apply(params, **arrays).last_hidden_state
-      return (last * weights).sum()
+      return (last * weights.reshape(last.shape)).sum()
 
     table = encoders.ARCHITECTURES[encoder.config.model_type].table(
       encoder.config

@@ -7,11 +7,12 @@ import re
 
 import jax
 import numpy as np
+import precisions
 import pytest
 import tiny
 
 from empathy import encoders
-from empathy.encoders import checkpoint
+from empathy.encoders import checkpoint, extractors
 from empathy.training import classifier
 
 FOLDER = pathlib.Path(__file__).parents[1]
@@ -61,6 +62,96 @@ def test_states_stand_for_the_frozen_layers():
       assert np.abs(x).max() > 1e-6, path
 
 
+def _logits(program, values, mask):
+  params = tiny.encoder(_NAME_OF[program.input_name]).params['params']
+  trained, frozen = classifier.split(program, params)
+  rng = np.random.default_rng(0)
+  head = {'kernel': rng.normal(size=(16, 3)), 'bias': rng.normal(size=3)}
+  head = jax.tree.map(np.float32, head)
+  found = jax.jit(classifier.forward, static_argnums=0)(
+    program,
+    {'encoder': trained, 'classifier': head},
+    frozen,
+    _batch(values, mask),
+  )
+  return found, head
+
+
+_NAME_OF = {'input_ids': 'roberta', 'input_values': 'wav2vec2'}
+
+
+def test_the_mean_is_over_what_is_not_padding():
+  """Of words, and of sounds, which have fewer states than samples."""
+  tokens, words = tiny.text_inputs()
+  sounds = np.arange(73) < np.array([73, 41, 60, 73])[:, None]
+  samples = np.random.default_rng(4).normal(size=sounds.shape)
+  for name, values, mask in (
+    ('roberta', tokens, words),
+    ('wav2vec2', np.where(sounds, samples, 0).astype(np.float32), sounds),
+  ):
+    program = tiny.program(name, num_trained=0, pooling='mean')
+    module = extractors.unpadded(program.module)
+    program = dataclasses.replace(program, module=module)
+    found, head = _logits(program, values, mask)
+    for i, row in enumerate(mask):
+      alone = tiny.encoder(name)(
+        **{program.input_name: values[i : i + 1, : row.sum()]}
+      )
+      mean = np.asarray(alone.last_hidden_state[0], np.float64).mean(0)
+      wanted = mean @ head['kernel'] + head['bias']
+      np.testing.assert_allclose(found[i], wanted, atol=2e-5, err_msg=name)
+
+
+def test_a_layer_below_the_last():
+  """What learns lies below the state that is classified, and nothing else."""
+  encoder = tiny.encoder('roberta')
+  values, mask = tiny.text_inputs()
+  output = encoder(input_ids=values, attention_mask=mask)
+  for num_trained, given in ((1, output.hidden_states[0]), (0, values)):
+    program = tiny.program(
+      'roberta', num_layers=1, num_trained=num_trained, layer=1
+    )
+    found, head = _logits(program, given, mask)
+    wanted = output.hidden_states[1][:, 0] @ head['kernel'] + head['bias']
+    np.testing.assert_allclose(found, wanted, atol=2e-5)
+    trained, frozen = classifier.split(program, encoder.params['params'])
+    assert 'layer_0' in trained
+    assert 'layer_1' in frozen
+    assert set(trained) | set(frozen) == set(encoder.params['params'])
+  assert set(frozen) == {'layer_1'}
+
+
+def test_frames_that_do_not_see_each_other_are_one_clip():
+  encoder = encoders.load(FOLDER / 'encoders' / 'goldens' / 'timesformer_space')
+  pixels = np.random.default_rng(6).normal(size=(4, 4, 3, 8, 8))
+  output = encoder(pixel_values=pixels.astype(np.float32))
+  program = tiny.program(
+    'videomae', module=encoder.module, input_shape=(3, 8, 8)
+  )
+  head = {'kernel': np.eye(8, 3, dtype=np.float32), 'bias': np.zeros(3)}
+  # Of the last layer alone, from the states that go into it.
+  found = jax.jit(classifier.forward, static_argnums=0)(
+    program,
+    {'encoder': {}, 'classifier': head},
+    encoder.params['params'],
+    _batch(output.hidden_states[1], np.ones((4, 4), bool)),
+  )
+  states = output.last_hidden_state.reshape(4, 4, 1 + 4, 8)
+  wanted = states[:, :, 0].mean(1)[:, :3]
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_products_are_of_full_precision():
+  program = tiny.program('wav2vec2', num_trained=0)
+  batch = _batch(np.zeros((4, 40), np.float32), np.ones((4, 40), bool))
+  jaxpr = jax.make_jaxpr(_gradients, static_argnums=0)(
+    program, tiny.encoder('wav2vec2').params['params'], batch
+  )
+  found = precisions.of(jaxpr.jaxpr)
+  assert len(found) > 3 * 2 * (6 + 2)  # With those of the gradients.
+  assert set(found) == {(jax.lax.Precision.HIGHEST,) * 2}
+
+
 def test_the_optimizer_remembers_only_what_learns():
   program = tiny.program('roberta')
   trained, frozen = classifier.split(
@@ -99,6 +190,8 @@ def _golden_gradients(name):
     module=encoder.module,
     num_layers=2,
     num_trained=1,
+    layer='last',
+    pooling='first',
     num_classes=3,
     input_name=main,
     input_shape=inputs[main].shape[2:],

@@ -27,13 +27,16 @@ def tuned(folder):
   return folder / 'tuned'
 
 
-def _finetune(folder, corpus, workdir, **recipe):
+def _finetune(folder, corpus, workdir, pooling='first', **recipe):
   config = tiny.config(folder, **{'num_epochs': 2} | recipe)
+  for settings in config.features.values():
+    settings.pooling = pooling
   return finetuning.finetune(config, corpus, workdir)
 
 
-def _extract(folder, corpus, modality, workdir):
+def _extract(folder, corpus, modality, workdir, pooling='first'):
   config = tiny.config(folder).to_dict()
+  config['features'][modality]['pooling'] = pooling
 
   def make_parts(plan, extractor, setup):
     extraction.extract(plan, extractor)
@@ -48,8 +51,11 @@ def _weights(workdir, fold):
   return (folder / 'model.safetensors').read_bytes()
 
 
-@pytest.mark.parametrize('modality', ['text', 'audio', 'video'])
-def test_fine_tuning_learns(modality, folder, monkeypatch):
+@pytest.mark.parametrize(
+  ('modality', 'pooling'),
+  [('text', 'first'), ('audio', 'mean'), ('video', 'mean')],
+)
+def test_fine_tuning_learns(modality, pooling, folder, monkeypatch, caplog):
   split = np.array(['train', 'train', 'train', 'val', 'test'])
   split = split[np.arange(100) // 2 % 5]
   path = folder / f'{modality}_corpus'
@@ -77,7 +83,12 @@ def test_fine_tuning_learns(modality, folder, monkeypatch):
 
   monkeypatch.setattr(finetuning, 'train_fold', judged)
   (note,) = _finetune(
-    folder, path, folder / modality / 'tuned', num_epochs=8, learning_rate=1e-2
+    folder,
+    path,
+    folder / modality / 'tuned',
+    pooling,
+    num_epochs=8,
+    learning_rate=1e-2,
   )
   # Without a step, a classifier of zeros says the first class: chance.
   assert accuracy['before'] == np.mean(corpus.labels[test] == 0)
@@ -87,7 +98,16 @@ def test_fine_tuning_learns(modality, folder, monkeypatch):
   assert note['val_accuracy'] == history[:, 2].max() >= 0.75
   assert note['best_epoch'] == history[:, 2].argmax()
 
-  assert _extract(folder, corpus, modality, folder / modality / 'tuned') == {}
+  assert note['pooling'] == pooling
+  assert note['layer'] == 'last'
+  assert note['matmul_precision'] == 'float32'
+  caplog.clear()
+  tuned = folder / modality / 'tuned'
+  assert _extract(folder, corpus, modality, tuned, pooling) == {}
+  assert not caplog.records
+  # What the encoder's processor reads came along.
+  names = {path.name for path in fold_wise.folder(tuned, modality, 0).iterdir()}
+  assert {path.name for path in (folder / modality).glob('*.json')} <= names
   features = corpora.read(path, features=[modality]).features[modality]
   assert features.fold is None
   np.testing.assert_array_equal(features.seen, split != 'test')
@@ -162,7 +182,7 @@ def test_all_of_an_encoder_can_learn(folder):
     assert value.tobytes() != after[name].tobytes(), name
 
 
-def test_features_of_folds_are_not_mixed(folder, tuned):
+def test_features_of_folds_are_not_mixed(folder, tuned, caplog):
   corpus = tiny.write_corpus(folder / 'extracted', ('text',), 36)
   _extract(folder, corpus, 'text', tuned)
   found = corpora.read(corpus.path, features=['text']).features['text']
@@ -177,6 +197,29 @@ def test_features_of_folds_are_not_mixed(folder, tuned):
   assert _extract(folder, corpus, 'text', tuned) is None
   with pytest.raises(errors.InputError, match='no such file'):
     _extract(folder, corpus, 'text', folder / 'nothing')
+  caplog.clear()
+  with pytest.raises(errors.InputError, match=r"pooling.*'first'.*'mean'"):
+    _extract(folder, corpus, 'text', tuned, 'mean')
+  assert [record.getMessage() for record in caplog.records] == [
+    "text: pooling is 'mean', but the encoders learned with 'first'"
+  ]
+
+
+@pytest.mark.parametrize(
+  ('settings', 'message'),
+  [
+    ({'layer': 'all'}, "config.features.text: layer 'all' and pooling 'none'"),
+    ({'pooling': 'none'}, "expected pooling 'first' or 'mean'"),
+    ({'layer': '3'}, 'layer: 3 is none of the 3 hidden states'),
+    ({'layer': '0'}, 'trained_layers: 1: the encoder of text has 0 layers bel'),
+    ({'layer': 'top'}, "config.features.text.layer: 'top' is not 'last'"),
+  ],
+)
+def test_states_that_nothing_can_learn_by(settings, message, folder, tmp_path):
+  config = tiny.config(folder)
+  config.features.text.update(settings)
+  with pytest.raises(errors.InputError, match=message):
+    finetuning.finetune(config, folder / 'corpus', tmp_path / 'workdir')
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import pathlib
 
 import av
@@ -83,6 +84,8 @@ def program(name: str, remat: bool = False, **fields) -> classifier.Program:
       'module': made.module,
       'num_layers': made.config.num_hidden_layers,
       'num_trained': 1,
+      'layer': 'last',
+      'pooling': 'first',
       'num_classes': 3,
       'input_name': input_name,
       'input_shape': example.shape[2:],
@@ -124,6 +127,11 @@ def write_encoder(modality: str, folder: pathlib.Path) -> None:
       size=size, crop_size=size
     )
   processor.save_pretrained(folder)
+  if modality == 'audio':  # As a processor of sound and text writes it today.
+    old = folder / 'preprocessor_config.json'
+    settings = {'feature_extractor': json.loads(old.read_text())}
+    (folder / 'processor_config.json').write_text(json.dumps(settings))
+    old.unlink()
 
 
 def write_corpus(
