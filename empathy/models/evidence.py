@@ -129,7 +129,8 @@ class GatedEvidence(nn.Module):
       gates *= jnp.where(together, 0.5, 1.0) * scales[: len(self.modalities)]
     alone = self.prior + evidence
     own = evidence[:, : len(self.modalities)]
-    total = jnp.einsum('bm,bmc->bc', mask.astype(own.dtype), own)
+    # Added, not multiplied: a product of matrices may be of fewer bits.
+    total = (mask[..., None] * own).sum(axis=1)
     joint = evidence[:, -1]
     if train:
       silent = lax.stop_gradient(self.prior + total)

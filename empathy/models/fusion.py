@@ -100,14 +100,13 @@ class GatedAttention(nn.Module):
       gated.append(z)
     mask = jnp.stack([present[modality] for modality in self.modalities], -1)
     attention = heads.masked_softmax(jnp.stack(scores, -1), mask)
-    fused = jnp.einsum('bm,bmd->bd', attention, jnp.stack(gated, 1))
+    # Added, not multiplied: a product of matrices may be of fewer bits.
+    gated = jnp.stack(gated, 1)
+    fused = (attention[..., None] * gated).sum(axis=1)
     if self.join == 'sum':
-      fused = jnp.einsum(
-        'bm,bmd->bd', mask.astype(fused.dtype), jnp.stack(gated, 1)
-      )
+      fused = (mask[..., None] * gated).sum(axis=1)
     elif self.join == 'concat':
-      kept = jnp.stack(gated, 1) * mask[..., None]
-      fused = kept.reshape(len(kept), -1)
+      fused = (mask[..., None] * gated).reshape(len(gated), -1)
     logits = heads.MLP(
       self.num_classes, self.hidden, self.dropout, self.axis_name
     )(fused, rows, train)
