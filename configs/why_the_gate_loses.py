@@ -31,6 +31,10 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
   Args:
     variant: a key of `_VARIANTS`.
   """
+  if variant not in _VARIANTS:
+    raise ValueError(
+      f'there is no variant {variant!r}; expected {", ".join(_VARIANTS)}'
+    )
   config = ml_collections.ConfigDict()
   config.corpus = ''  # Of audio and video; give --config.corpus=CORPUS.
   config.views = ('audio+video',)

@@ -49,7 +49,7 @@ def _old(holder: pathlib.Path, path: pathlib.Path) -> pathlib.Path:
 
 
 def _clear(holder: pathlib.Path, path: pathlib.Path) -> None:
-  """Removes what `replacing` made, but the old folder if there is no new one."""
+  """Removes what `replacing` made; the old folder comes back if it must."""
   old = _old(holder, path)
   if old.exists() and not os.path.lexists(path):
     old.rename(path)

@@ -12,6 +12,8 @@ the workdir, and tells the others what it read.
 import dataclasses
 import functools
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,8 +41,13 @@ def use_cpu_cores() -> None:
 
   To be called before JAX is used. What `XLA_FLAGS` says of the number of
   devices, or of extra options, stays.
+
+  Raises:
+    InputError: XLA knows no such flag.
   """
   flags = os.environ.get('XLA_FLAGS', '')
+  if flags.replace(CPU_FLAGS, '').strip():
+    _check_flags()
   if 'xla_backend_extra_options' not in flags:
     os.environ['XLA_FLAGS'] = f'{flags} {CPU_FLAGS}'.strip()
   if 'host_platform_device_count' not in flags:
@@ -49,6 +56,20 @@ def use_cpu_cores() -> None:
     else:
       cores = os.cpu_count() or 1
     jax.config.update('jax_num_cpu_devices', min(cores, _MAX_CPU_DEVICES))
+
+
+def _check_flags() -> None:
+  """Asks XLA about `XLA_FLAGS` in a process of its own, which it may abort."""
+  program = 'from jaxlib import xla_client; xla_client.CompileOptions()'
+  done = subprocess.run(
+    [sys.executable, '-c', program],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  if done.returncode and 'XLA_FLAGS' in done.stderr:
+    reason = done.stderr.strip().splitlines()[-1].partition('] ')[2]
+    raise errors.InputError(reason)
 
 
 def connect(
