@@ -15,6 +15,8 @@ part. What was found is in the README.
 
 import ml_collections
 
+from empathy.models import fusion as fusions
+
 _VARIANTS = {
   'paper': {},
   'sum': {'model.join': 'sum'},
@@ -41,11 +43,7 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
   config.seed = 42
   config.num_seeds = 5
   config.num_folds = 5
-  config.model = {
-    'fusion': 'gated_attention',
-    'modality_dropout': (0.2,),
-    'join': 'attention',
-  }
+  config.model = fusions.fields('gated_attention')
   config.targets = 'labels'
   config.weights = 'equal'
   config.normalise = 'members'

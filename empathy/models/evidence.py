@@ -59,9 +59,12 @@ class GatedEvidence(nn.Module):
     axis_name: the devices that share the batch, if they do.
   """
 
+  # Of the loss from which alone what single modalities say is learned.
+  auxiliary = 1.0
+
   num_classes: int
   modalities: tuple[str, ...]
-  hidden: tuple[int, ...] = (256,)
+  hidden: tuple[layers.Size, ...] = (256,)
   dropout: float = 0.5
   input_dropout: float = 0.2
   modality_dropout: float = 0.0

@@ -83,9 +83,7 @@ def check(config: ml_collections.ConfigDict) -> None:
     faults.append(f'config.seed: {config.seed} is not a seed from 0 on')
   if not config.corpus:
     faults.append('config.corpus: is empty; give --config.corpus=CORPUS')
-  if 'fusion' not in config.model:
-    faults.append('config.model.fusion: is missing')
-  faults += _model_faults(config.model)
+  faults += _model_faults(config)
   for name, choices in (
     ('targets', losses.TARGETS),
     ('weights', losses.WEIGHTS),
@@ -212,20 +210,25 @@ def costs(
   return result
 
 
-def _model_faults(model: ml_collections.ConfigDict) -> list[str]:
-  """What is wrong with the fields that fusions have in common."""
-  faults = []
-  for name, value in model.items():
-    numbers = value if isinstance(value, tuple | list) else (value,)
-    is_size = name == 'hidden' or name.endswith('width')
-    if is_size and not all(type(x) is int and x > 0 for x in numbers):
-      faults.append(f'config.model.{name}: {value!r} is not 1 or more')
-    if name == 'join' and value not in fusion.JOINS:
-      faults.append(
-        f'config.model.{name}: {value!r} is not {" or ".join(fusion.JOINS)}'
-      )
-    if _is_dropout(name):
-      faults += _value_faults(f'model.{name}', value, below=1)
+def _model_faults(config: ml_collections.ConfigDict) -> list[str]:
+  """What is wrong with the fusion, its fields and what it needs."""
+  if 'fusion' not in config.model:
+    return ['config.model.fusion: is missing']
+  given = dict(config.model.items())
+  name = given.pop('fusion')
+  try:
+    faults = fusion.faults(name, given)
+    needed = fusion.auxiliary(name)
+  except errors.InputError as error:
+    return [str(error)]
+  for field, value in given.items():
+    if _is_dropout(field):
+      faults += _value_faults(f'model.{field}', value, below=1)
+  if needed and not config.auxiliary:
+    faults.append(
+      f'config.auxiliary: {config.auxiliary}, but from this loss alone {name} '
+      f'learns what single modalities say; expected above 0, such as {needed}'
+    )
   return faults
 
 
