@@ -30,6 +30,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.keep = 'refit'  # The last epoch, of training and validation clips.
   config.parallel = 'members'
   config.data = 'memory'  # Or 'stream': features stay on disk.
+  # Or 'tensorfloat32', 'float32': bits of products, where a device has fewer.
+  config.matmul_precision = 'default'
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   return config

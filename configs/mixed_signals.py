@@ -48,6 +48,8 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.keep = 'best'
   config.parallel = 'members'  # Or 'batch': devices share each batch.
   config.data = 'memory'  # Or 'stream': features stay on disk.
+  # Or 'tensorfloat32', 'float32': bits of products, where a device has fewer.
+  config.matmul_precision = 'default'
   config.members_per_device = 128  # More train in chunks, one after another.
   config.checkpoint_seconds = 300.0  # Between checkpoints, at least.
   return config

@@ -50,6 +50,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.keep = 'best'
   config.parallel = 'members'
   config.data = 'memory'
+  config.matmul_precision = 'default'
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   return config

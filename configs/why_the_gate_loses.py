@@ -55,6 +55,7 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
   config.keep = 'best'
   config.parallel = 'members'
   config.data = 'memory'
+  config.matmul_precision = 'default'
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   config.update_from_flattened_dict(_VARIANTS[variant])
