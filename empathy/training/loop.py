@@ -140,6 +140,7 @@ def train(
       configuration.check(config)
       config = configuration.complete(config)
       configuration.use_compilation_cache()
+    with parallel.together():
       place = _open(stack, path)
     outside = dataclasses.replace(outside, push=place.push)
     size = int(parallel.from_main(np.int32(place.chunk_size)))
@@ -162,9 +163,10 @@ def train(
         outside.push()
     with _full_memory_told():
       summary = _run(config, place.folder, plan, outside, began)
+    # JAX ends all if one that is done has waited for others some minutes: so
+    # nobody leaves before all have come here.
     with parallel.together():
       outside.push()
-    parallel.wait_for_all()
   if remote.is_remote(path):
     predictions = epath.Path(path) / 'predictions.parquet'
     return dataclasses.replace(summary, predictions=predictions)
@@ -602,7 +604,6 @@ def _train_chunk(
         del whole  # It is as large as all members.
         saved = time.monotonic()
       if stopped:
-        parallel.wait_for_all()
         raise errors.Stopped(
           f'chunk {number} is saved after epoch {epoch + 1} of '
           f'{num_epochs}; run the same command again: it goes on there'

@@ -225,14 +225,6 @@ def _gathered(text: str) -> list[str]:
   ]
 
 
-def wait_for_all() -> None:
-  """Keeps a process from leaving while others work.
-
-  JAX lets one that is done wait for others some minutes, and then ends all.
-  """
-  any_process(True)
-
-
 def aligned(x: np.ndarray) -> np.ndarray:
   """The array, or a copy, where CPU devices need no further one.
 
