@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import struct
 
 import jax
@@ -29,6 +30,7 @@ from empathy.models import fusion
 from empathy.training import (
   checkpoints,
   configuration,
+  inference,
   loop,
   members,
   metrics,
@@ -637,6 +639,19 @@ def test_a_second_training_goes_on(plain, tmp_path, monkeypatch):
   lines = whole.lines()
   assert [line['epoch'] for line in lines] == [0] * 6 + [1] * 6
   assert all((line['val/loss'] is None) == line['epoch'] for line in lines)
+  phases = [line['phase'] for line in lines]
+  assert phases == ['train'] * 6 + ['refit'] * 6
+
+
+def test_the_line_of_progress_says_what_its_figure_is():
+  values = {
+    'val/accuracy': np.array([0.5, 0.75]),
+    'train/loss': np.array([0.25, 0.5]),
+  }
+  assert loop._note('train', values) == 'mean val/accuracy of 2 members 0.625'
+  assert loop._note('refit', values) == (
+    'mean train/loss of 2 members, in the second training 0.375'
+  )
 
 
 def test_a_cut_line_right_after_the_checkpoint_is_dropped(tmp_path):
@@ -845,7 +860,7 @@ def test_a_device_whose_memory_is_full_is_told_in_one_line(
     raise RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes')
 
   monkeypatch.setattr(loop.step, 'init', fail)
-  with pytest.raises(errors.InputError, match='lower config.members_per_dev'):
+  with pytest.raises(errors.InputError, match='lower config'):
     loop.train(small.config(plain.corpus.path, **_PLAIN), tmp_path / 'run')
 
 
