@@ -168,10 +168,10 @@ def test_all_that_is_compiled_for_a_layout_has_its_precision(precision):
     return (*state, shared * own)
 
   one = layout.replicate(np.float32(2))
-  members = layout.shard(np.ones(2, np.float32))
+  members, state = layout.shard((np.ones(2, np.float32),) * 2)
   real = layout.shard(np.ones(2, bool))
   layout.map(lambda *x: function(*x)[0], 1)(one, members)
-  layout.update(lambda *x: function(*x), 1)(one, real, members, members)
+  layout.update(function, 1)(one, real, members, layout.map(abs)(state))
   layout.over_batch(lambda x: function(x, x)[0])(one)
   assert set(found) == {precision}
   before = jax.config.jax_default_matmul_precision
