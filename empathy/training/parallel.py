@@ -113,9 +113,9 @@ def connect(
       f'--distributed: {reason} (where the platform does not tell, give '
       '--coordinator_address=HOST:PORT --num_processes=N --process_id=I)'
     ) from None
-  # The first collective on CPUs waits for half a minute at most, later ones as
-  # long as need be: now all are here.
-  any_process(False)
+  # The first collective of each kind on CPUs waits for half a minute at most,
+  # later ones as long as need be: now all are here.
+  from_main(np.int32(any_process(False)))
 
 
 def slurm_devices(environment: Mapping[str, str]) -> list[int] | None:
