@@ -7,6 +7,8 @@ python -m empathy.evaluate --workdir=runs/gated_evidence
 
 import ml_collections
 
+from empathy.models import fusion as fusions
+
 
 def get_config() -> ml_collections.ConfigDict:
   """The experiment."""
@@ -16,13 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.seed = 42
   config.num_seeds = 10
   config.num_folds = 5  # Where the corpus has neither split nor folds.
-  config.model = {
-    'fusion': 'gated_evidence',
-    'hidden': (256,),
-    'dropout': (0.5,),
-    'input_dropout': (0.2,),
-    'modality_dropout': (0.0,),
-  }
+  config.model = fusions.fields('gated_evidence')
   config.targets = 'labels'  # Or 'votes'.
   config.weights = 'equal'  # Or 'votes': by their number.
   config.normalise = 'members'  # Or 'group': transductive.
@@ -34,6 +30,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.keep = 'refit'  # The last epoch, of training and validation clips.
   config.parallel = 'members'
   config.data = 'memory'  # Or 'stream': features stay on disk.
+  # Or 'tensorfloat32', 'float32': bits of products, where a device has fewer.
+  config.matmul_precision = 'default'
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   return config

@@ -18,16 +18,7 @@ seconds, evaluation one.
 
 import ml_collections
 
-_FUSIONS = {
-  'gated_attention': {
-    'width': 256,
-    'attention_width': 128,
-    'hidden': (512, 512, 512),
-    'dropout': (0.3,),
-    'modality_dropout': (0.2,),
-  },
-  'concat': {'hidden': (256,), 'dropout': (0.3,)},
-}
+from empathy.models import fusion as fusions
 
 
 def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
@@ -43,7 +34,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.seed = 42  # The first seed, and the seed of folds made by group.
   config.num_seeds = 3
   config.num_folds = 5  # Where the corpus has neither split nor folds.
-  config.model = {'fusion': fusion, **_FUSIONS.get(fusion, {})}
+  config.model = fusions.fields(fusion)  # All of them, with their defaults.
   config.targets = 'labels'  # Or 'votes': soft cross-entropy to their shares.
   config.weights = 'equal'
   config.normalise = 'members'
@@ -53,10 +44,12 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   # best combination is chosen for each view and fold by validation accuracy.
   config.peak_learning_rate = (1e-3,)
   config.l2 = (1e-3,)  # Times the parameters, added to the gradient.
-  config.auxiliary = 0.0
+  config.auxiliary = fusions.auxiliary(fusion)  # 0, if it needs none.
   config.keep = 'best'
   config.parallel = 'members'  # Or 'batch': devices share each batch.
   config.data = 'memory'  # Or 'stream': features stay on disk.
+  # Or 'tensorfloat32', 'float32': bits of products, where a device has fewer.
+  config.matmul_precision = 'default'
   config.members_per_device = 128  # More train in chunks, one after another.
   config.checkpoint_seconds = 300.0  # Between checkpoints, at least.
   return config

@@ -25,16 +25,7 @@ goes into the layers that learn takes 3 kB a token, 1.5 MB a sound of 10 s and
 
 import ml_collections
 
-_FUSIONS = {
-  'gated_attention': {
-    'width': 256,
-    'attention_width': 128,
-    'hidden': (512, 512, 512),
-    'dropout': (0.3,),
-    'modality_dropout': (0.2,),
-  },
-  'concat': {'hidden': (256,), 'dropout': (0.3,)},
-}
+from empathy.models import fusion as fusions
 
 
 def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
@@ -80,7 +71,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.seed = 42  # The first seed, and the seed of folds made by group.
   config.num_seeds = 4
   config.num_folds = 5  # Where the corpus has neither split nor folds.
-  config.model = {'fusion': fusion, **_FUSIONS.get(fusion, {})}
+  config.model = fusions.fields(fusion)  # All of them, with their defaults.
   config.targets = 'labels'
   config.weights = 'equal'
   config.normalise = 'members'
@@ -88,10 +79,11 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.batch_size = 64
   config.peak_learning_rate = (1e-3,)
   config.l2 = (1e-3,)
-  config.auxiliary = 0.0
+  config.auxiliary = fusions.auxiliary(fusion)  # 0, if it needs none.
   config.keep = 'best'
   config.parallel = 'members'
   config.data = 'memory'
+  config.matmul_precision = 'default'
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   return config

@@ -22,13 +22,15 @@ run takes one to two minutes.
 
 import ml_collections
 
+from empathy.models import fusion as fusions
+
 
 def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   """The experiment.
 
   Args:
     fusion: a key of `empathy.models.fusion.FUSIONS`, or the import path of a
-      class of your own; its fields keep their defaults.
+      class of your own.
   """
   config = ml_collections.ConfigDict()
   config.corpus = ''  # The corpus folder; give --config.corpus=CORPUS.
@@ -36,7 +38,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.seed = 42
   config.num_seeds = 5
   config.num_folds = 5  # The corpus brings its own folds, by actor.
-  config.model = {'fusion': fusion}
+  config.model = fusions.fields(fusion)
   config.targets = 'labels'
   config.weights = 'equal'
   config.normalise = 'members'
@@ -44,10 +46,11 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.batch_size = 64
   config.peak_learning_rate = (1e-3,)
   config.l2 = (1e-3,)
-  config.auxiliary = 0.0
+  config.auxiliary = fusions.auxiliary(fusion)  # 0, if it needs none.
   config.keep = 'best'
   config.parallel = 'members'
   config.data = 'memory'
+  config.matmul_precision = 'default'
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   return config

@@ -15,6 +15,8 @@ part. What was found is in the README.
 
 import ml_collections
 
+from empathy.models import fusion as fusions
+
 _VARIANTS = {
   'paper': {},
   'sum': {'model.join': 'sum'},
@@ -31,17 +33,17 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
   Args:
     variant: a key of `_VARIANTS`.
   """
+  if variant not in _VARIANTS:
+    raise ValueError(
+      f'there is no variant {variant!r}; expected {", ".join(_VARIANTS)}'
+    )
   config = ml_collections.ConfigDict()
   config.corpus = ''  # Of audio and video; give --config.corpus=CORPUS.
   config.views = ('audio+video',)
   config.seed = 42
   config.num_seeds = 5
   config.num_folds = 5
-  config.model = {
-    'fusion': 'gated_attention',
-    'modality_dropout': (0.2,),
-    'join': 'attention',
-  }
+  config.model = fusions.fields('gated_attention')
   config.targets = 'labels'
   config.weights = 'equal'
   config.normalise = 'members'
@@ -53,6 +55,7 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
   config.keep = 'best'
   config.parallel = 'members'
   config.data = 'memory'
+  config.matmul_precision = 'default'
   config.members_per_device = 128
   config.checkpoint_seconds = 300.0
   config.update_from_flattened_dict(_VARIANTS[variant])

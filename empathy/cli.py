@@ -1,10 +1,15 @@
 """What every binary shares: flags, messages and exit status."""
 
+import itertools
 import logging
+import os
+import pathlib
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -24,7 +29,15 @@ _PARSE_ERRORS = (
 )
 
 
-def run(main: Callable[..., None], words: bool = False) -> None:
+# How a place in a bucket begins.
+_BUCKET = re.compile(r'[a-z][a-z0-9+.-]*://')
+
+
+def run(
+  main: Callable[..., None],
+  words: bool = False,
+  buckets: Sequence[str] = (),
+) -> None:
   """Parses the flags, calls `main()` and exits.
 
   The exit status is 0 after success and 2 after bad input (a wrong flag, config
@@ -35,6 +48,8 @@ def run(main: Callable[..., None], words: bool = False) -> None:
   Args:
     main: what the binary does; it reads its flags itself.
     words: whether it takes what is no flag, each word as an argument.
+    buckets: the flags that may name a place in a bucket, gs:// or s3://; any
+      other, and any field of a config, that does is refused.
   """
   _log_to_stderr()
 
@@ -43,6 +58,10 @@ def run(main: Callable[..., None], words: bool = False) -> None:
     absl_logging.set_verbosity(absl_logging.ERROR)
     if len(argv) > 1 and not words:
       _fail(f'{argv[1]!r} is not a flag: write --name=value')
+    for name, value in _texts(argv[1:]):
+      if name not in buckets and _BUCKET.match(value):
+        place = f'--{name}: {value}' if name else value
+        _fail(f'{place}: is in a bucket; expected a path on this machine')
     # As an exception, so that nothing half-written is left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(preemption.STATUS))
     try:
@@ -59,13 +78,56 @@ def run(main: Callable[..., None], words: bool = False) -> None:
       sys.exit(preemption.STATUS)
     except KeyboardInterrupt:
       sys.exit(130)
+    except (AssertionError, RuntimeError) as error:
+      if not _is_no_device(error):
+        raise
+      reason = (str(error) or 'there is no such device here').splitlines()[0]
+      _fail(f'JAX_PLATFORMS={os.environ.get("JAX_PLATFORMS", "")}: {reason}')
 
   # Flags may follow words.
   flags.FLAGS.set_gnu_getopt(words)
   app.run(call, flags_parser=_parse)
 
 
+def _texts(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+  """The flags that are texts, the fields of a config too, and the words."""
+  for word in words:
+    yield '', word
+  for name in flags.FLAGS:
+    value = flags.FLAGS[name].value
+    if isinstance(value, str):
+      yield name, value
+    elif isinstance(value, list):
+      yield from ((name, item) for item in value if isinstance(item, str))
+    elif name == 'config':
+      yield from _fields(name, value)
+
+
+def _fields(name: str, value: Any) -> Iterator[tuple[str, str]]:
+  """The texts in a config, with their place."""
+  if hasattr(value, 'items'):
+    for key, item in value.items():
+      yield from _fields(f'{name}.{key}', item)
+  elif isinstance(value, tuple | list):
+    for item in value:
+      yield from _fields(name, item)
+  elif isinstance(value, str):
+    yield name, value
+
+
+def _is_no_device(error: Exception) -> bool:
+  """Whether JAX found none of the devices that it was told to use."""
+  return any(
+    frame.name == 'backends' and frame.filename.endswith('xla_bridge.py')
+    for frame in traceback.extract_tb(error.__traceback__)
+  )
+
+
 def _parse(argv: Sequence[str]) -> list[str]:
+  config = _config(argv)
+  file, _, variant = (config or '').partition(':')
+  if config is not None and not pathlib.Path(file).is_file():
+    _fail(f'{config}: no such config file')
   try:
     return flags.FLAGS(argv)
   except _PARSE_ERRORS as error:
@@ -73,13 +135,47 @@ def _parse(argv: Sequence[str]) -> list[str]:
     missing = re.findall(r'Flag (--\S+) must have a value other than', message)
     if missing:
       message = 'expected ' + ', '.join(f'{flag}=...' for flag in missing)
-    elif not isinstance(error, flags.Error):  # From a config or its overrides.
+    elif (fault := _cause_in_config(error)) is not None:
+      message = f'{file}: {_file_fault(fault, variant)}'
+    elif not isinstance(error, flags.Error):  # From an override.
       message = f'config: {_config_fault(error)}'
     _fail(message)
 
 
+def _config(argv: Sequence[str]) -> str | None:
+  """The config file that was asked for, with what follows its colon."""
+  found = None
+  if 'config' in flags.FLAGS:
+    for word, following in itertools.pairwise([*argv[1:], '']):
+      name, equals, value = word.partition('=')
+      if name in ('--config', '-config'):
+        found = value if equals else following
+  return found
+
+
+def _cause_in_config(error: BaseException | None) -> BaseException | None:
+  """What was raised as a config file was read, if that is what went wrong."""
+  found = None
+  while error is not None:
+    # Some are raised again by the one who reads it, with a traceback for text.
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+      if frame.f_code.co_qualname == 'ConfigFileFlagParser.parse':
+        found = error
+    error = error.__context__
+  return found
+
+
+def _file_fault(error: BaseException, variant: str) -> str:
+  """What is wrong with a config file, or with the variant asked of it."""
+  if isinstance(error, KeyError) and error.args == (variant,):
+    return f'there is no variant {variant!r}'
+  if isinstance(error, TypeError) and 'get_config() takes 0 pos' in str(error):
+    return f'has no variants, hence no {variant!r} after a colon'
+  return str(error)
+
+
 def _config_fault(error: Exception) -> str:
-  """What went wrong when a config was read or overridden, on one line."""
+  """What went wrong when a config was overridden, on one line."""
   if not isinstance(error, AttributeError | KeyError) or not error.args:
     return str(error)
   if isinstance(error.args[0], Exception):

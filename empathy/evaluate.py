@@ -250,4 +250,4 @@ def _trained_on(path: pathlib.Path) -> pathlib.Path:
 
 
 if __name__ == '__main__':
-  cli.run(main, words=True)
+  cli.run(main, words=True, buckets=['workdir'])

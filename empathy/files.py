@@ -20,6 +20,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
   Whatever is made under the yielded name, a file or a folder, is renamed to
   `path` at the end; after an exception it is removed and `path` is as it was.
+  A folder gives way in two renames: of a process killed between them, `sweep`
+  puts the old one back.
 
   Args:
     path: the file or folder to make or replace.
@@ -35,10 +37,23 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   try:
     yield holder / path.name
     if path.is_dir() and not path.is_symlink():
-      path.rename(holder / 'old')
+      path.rename(_old(holder, path))
     (holder / path.name).replace(path)
   finally:
-    shutil.rmtree(holder, ignore_errors=True)
+    _clear(holder, path)
+
+
+def _old(holder: pathlib.Path, path: pathlib.Path) -> pathlib.Path:
+  """Where a folder that is replaced waits until the new one is in place."""
+  return holder / f'{path.name}.old'
+
+
+def _clear(holder: pathlib.Path, path: pathlib.Path) -> None:
+  """Removes what `replacing` made; the old folder comes back if it must."""
+  old = _old(holder, path)
+  if old.exists() and not os.path.lexists(path):
+    old.rename(path)
+  shutil.rmtree(holder, ignore_errors=True)
 
 
 def sweep(folder: pathlib.Path) -> None:
@@ -48,7 +63,7 @@ def sweep(folder: pathlib.Path) -> None:
   """
   for entry in folder.glob('.*.????????'):
     if entry.is_dir():
-      shutil.rmtree(entry, ignore_errors=True)
+      _clear(entry, folder / entry.name[1:].rpartition('.')[0])
 
 
 @contextlib.contextmanager

@@ -10,12 +10,11 @@ sweep also `sweep.csv`, how each setting did and which were chosen.
 """
 
 import logging
-import pathlib
 
 from absl import flags
 from ml_collections import config_flags
 
-from empathy import cli, errors
+from empathy import cli
 from empathy.training import loop, parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -52,11 +51,6 @@ flags.mark_flags_as_required(['config', 'workdir'])
 
 def main() -> None:
   """Trains, and says what came of it."""
-  # What follows a colon is the argument of the file's `get_config`.
-  name = config_flags.get_config_filename(flags.FLAGS['config'])
-  config_path = pathlib.Path(name.partition('.py:')[0] + '.py')
-  if not pathlib.Path(name).is_file() and not config_path.is_file():
-    raise errors.InputError(f'{name}: no such config file')
   parallel.use_cpu_cores()
   told = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
   if _DISTRIBUTED.value or told != (None, None, None):
@@ -81,4 +75,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, buckets=['workdir'])

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sourced by the other scripts: makes .venv and installs the project there.
-# Needs a function `run`, which runs or shows a command.
+# Sourced by the other scripts: makes .venv and installs the project there, and
+# names runs. Needs a function `run`, which runs or shows a command.
 
 python=.venv/bin/python
 
@@ -16,4 +16,21 @@ install_into_venv() {
   if [ ! -x "$python" ]; then run "$interpreter" -m venv .venv; fi
   run "$python" -m pip install --quiet --editable "$1"
   if [ -z "${dry_run:-}" ]; then echo "$wanted" >> "$stamp"; fi
+}
+
+# run_name CONFIG CORPUS: of the folder in runs/ and in a bucket. A variant, as in
+# configs/mixed_signals.py:concat, has a folder of its own.
+run_name() {
+  local file=${1%%:*} variant=
+  case $1 in *:*) variant=-${1#*:} ;; esac
+  local name
+  name=$(basename "$file" .py)$variant-$(basename "$2")
+  printf '%s' "${name//[^A-Za-z0-9._-]/_}"
+}
+
+# machine_name NAME: the same as clouds want it, at most 60 characters.
+machine_name() {
+  local name
+  name=$(printf 'empathy-%s' "$1" | tr 'A-Z_.' 'a-z--' | cut -c 1-60)
+  printf '%s' "${name%%-}"
 }

@@ -39,10 +39,23 @@ seconds() {
 }
 
 config=${CONFIG:-configs/mixed_signals.py}
-has_media=
-if grep -qs '^  config.finetune = ' "${config%%.py*}.py"; then has_media=1; fi
-
 source launch/install.sh
+
+# Whether the config begins with media: it sets config.finetune.
+has_media=$("${PYTHON:-python3}" - "${config%%:*}" << 'END'
+import ast, pathlib, sys
+
+try:
+  tree = ast.parse(pathlib.Path(sys.argv[1]).read_text(encoding='utf-8'))
+except (OSError, SyntaxError):
+  sys.exit()  # Told by what reads the config.
+for node in ast.walk(tree):
+  stored = isinstance(getattr(node, 'ctx', None), ast.Store)
+  if stored and isinstance(node, ast.Attribute) and node.attr == 'finetune':
+    print(1)
+    break
+END
+)
 install_into_venv ".${has_media:+[media]}"
 
 if [ -z "$corpus" ]; then
@@ -52,7 +65,7 @@ if [ -z "$corpus" ]; then
   fi
 fi
 
-workdir=runs/$(basename "$config" .py)-$(basename "$corpus")
+workdir=runs/$(run_name "$config" "$corpus")
 if [ -n "$has_media" ] && [ "$corpus" != runs/simulated ]; then
   seconds fine-tuning "$python" -m empathy.finetune \
     --corpus="$corpus" --config="$config" --workdir="$workdir/encoders"

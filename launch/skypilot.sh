@@ -49,8 +49,9 @@ copy() {
   esac
 }
 
-name=$(basename "${config%%:*}" .py)-$(basename "${corpus:-simulated}")
-options+=(--name "empathy-${name//_/-}" --env "BUCKET=$bucket" --env "NAME=$name")
+source launch/install.sh
+name=$(run_name "$config" "${corpus:-simulated}")
+options+=(--name "$(machine_name "$name")" --env "BUCKET=$bucket" --env "NAME=$name")
 if [ -n "$corpus" ]; then
   copy "$corpus" "$bucket/corpora/$(basename "$corpus")"
   options+=(--env "CORPUS=corpora/$(basename "$corpus")")

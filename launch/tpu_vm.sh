@@ -50,8 +50,9 @@ case $type in
   *) image='tpu-ubuntu2204-base' ;;
 esac
 
-name=$(basename "${config%%:*}" .py)-$(basename "${corpus:-simulated}")
-tpu=empathy-${name//_/-}
+source launch/install.sh
+name=$(run_name "$config" "${corpus:-simulated}")
+tpu=$(machine_name "$name")
 workdir=runs/$name
 place=("--project=$project" "--zone=$zone")
 most_attempts=20

@@ -1,5 +1,6 @@
 """Wrong calls of the binaries that train and predict: one line, status 2."""
 
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,8 @@ import mutations
 import pytest
 import small
 
-_CONFIG = f'--config={small.ROOT / "configs" / "mixed_signals.py"}'
+_CONFIGS = small.ROOT / 'configs'
+_CONFIG = f'--config={_CONFIGS / "mixed_signals.py"}'
 _WORKDIR = '--workdir=run'
 _CORPUS = '--config.corpus={corpus}'
 _WHOLE = (_CONFIG, _WORKDIR, _CORPUS)
@@ -68,7 +70,16 @@ def _assert_one_line(done, says):
     (('--config=nowhere.py', _WORKDIR), 'nowhere.py: no such config file'),
     (('--config=nowhere.py:concat', _WORKDIR), 'no such config file'),
     (('--config={corpus}', _WORKDIR), 'no such config file'),
-    (('--config={corpus}/clips.csv', _WORKDIR), 'config: '),
+    (('--config=nowhere.py',), 'nowhere.py: no such config file'),
+    (('--config={corpus}/clips.csv', _WORKDIR), 'clips.csv: '),
+    (
+      (f'--config={_CONFIGS}/gated_evidence.py:concat', _WORKDIR),
+      "gated_evidence.py: has no variants, hence no 'concat'",
+    ),
+    (
+      (f'--config={_CONFIGS}/why_the_gate_loses.py:foo', _WORKDIR),
+      "why_the_gate_loses.py: there is no variant 'foo'; expected paper, sum, ",
+    ),
     ((_CONFIG, '--workdir={corpus}/clips.csv', _CORPUS), 'clips.csv'),
   ],
 )
@@ -81,10 +92,15 @@ def test_train(run, corpus, tmp_path, flags, says):
 @pytest.mark.parametrize(
   ('text', 'says'),
   [
-    ('def get_config(:', 'config: invalid syntax'),
-    ('import no_such_module', 'config: No module named'),
-    ('x = 1', 'get_config'),
+    ('def get_config(:', 'wrong.py: invalid syntax'),
+    ('import no_such_module', 'wrong.py: No module named'),
+    ('x = 1', "no attribute 'get_config'"),
     ('def get_config():\n  return None.x', "no attribute 'x'"),
+    (
+      'def get_config():\n  return int("x")',
+      'wrong.py: invalid literal for int',
+    ),
+    ('def get_config():\n  return {}[1]', 'wrong.py: 1'),
   ],
 )
 def test_a_config_file_that_is_wrong(run, tmp_path, text, says):
@@ -124,6 +140,75 @@ def test_predict(run, corpus, tmp_path, flags, says):
   flags = [flag.replace('{corpus}', str(corpus)) for flag in flags]
   _assert_one_line(run('predict', *flags, cwd=tmp_path), says)
   assert list(tmp_path.iterdir()) == []
+
+
+def test_a_variant_that_is_not_there(run, tmp_path):
+  (tmp_path / 'mine.py').write_text(
+    "def get_config(name):\n  return {'a': 1}[name]\n"
+  )
+  done = run('train', '--config=mine.py:b', _WORKDIR, cwd=tmp_path)
+  _assert_one_line(done, "mine.py: there is no variant 'b'")
+
+
+# Each path that a binary takes and that has to be on this machine.
+_PATHS = {
+  'prepare': ('source', 'output'),
+  'extract_features': ('corpus', 'finetuned'),
+  'finetune': ('corpus', 'workdir'),
+  'train': ('config.corpus',),
+  'predict': ('corpus', 'output'),
+  'evaluate': ('predictions', 'corpus', 'output', 'compare', 'tally', 'merge'),
+}
+
+
+@pytest.mark.parametrize(
+  ('verb', 'flag'),
+  [(verb, flag) for verb, names in _PATHS.items() for flag in names],
+)
+def test_a_bucket_is_refused_where_it_cannot_be_used(run, tmp_path, verb, flag):
+  given = {}
+  if verb in ('extract_features', 'finetune', 'train'):
+    given['config'] = _CONFIGS / 'mixed_signals_media.py'
+  if verb in ('finetune', 'train', 'predict'):
+    given['workdir'] = 'x'
+  if verb not in ('prepare', 'evaluate'):  # What others ask for.
+    given |= dict.fromkeys(_PATHS[verb], 'x')
+  given[flag] = 's3://bucket/there'
+  flags = [f'--{name}={value}' for name, value in given.items()]
+  _assert_one_line(
+    run(verb, *flags, cwd=tmp_path),
+    f'--{flag}: s3://bucket/there: is in a bucket',
+  )
+  assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+  ('name', 'value', 'says'),
+  [
+    ('JAX_PLATFORMS', 'cuda', 'JAX_PLATFORMS=cuda: '),
+    ('JAX_PLATFORMS', 'gpux', 'JAX_PLATFORMS=gpux: Unable to init'),
+    (
+      'XLA_FLAGS',
+      '--xla_no_such=1',
+      'Unknown flag in XLA_FLAGS: --xla_no_such',
+    ),
+  ],
+)
+def test_devices_and_flags_that_are_not_there(tmp_path, name, value, says):
+  done = subprocess.run(
+    [
+      *(sys.executable, '-m', 'empathy.train'),
+      *(_CONFIG, '--workdir=x', '--config.corpus=y'),
+    ],
+    env=os.environ | {name: value, 'PYTHONPATH': str(small.ROOT)},
+    capture_output=True,
+    text=True,
+    cwd=tmp_path,
+    check=False,
+  )
+  assert (done.returncode, done.stdout) == (2, '')
+  assert done.stderr.startswith(f'error: {says}')
+  assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize('verb', ['prepare', 'train', 'predict', 'evaluate'])

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -71,7 +72,7 @@ def test_local_begins_with_the_media(tmp_path):
     'launch/local.sh', tmp_path / 'mine', '--dry-run', CONFIG=config
   )
   assert result.returncode == 0, result.stderr
-  workdir = 'runs/mixed_signals_media.py:concat-mine'
+  workdir = 'runs/mixed_signals_media-concat-mine'
   corpus = f'{tmp_path}/mine'
   assert [line.split(' ', 2)[2] for line in _commands(result.stdout)] == [
     f'empathy.finetune --corpus={corpus} --config={config} '
@@ -178,7 +179,7 @@ def test_tpu_vm_takes_a_corpus_and_other_capacity(tmp_path):
   create = next(line for line in found if ' create ' in line)
   assert create.endswith('--version=v2-alpha-tpuv6e')
   assert not any('empathy.prepare' in line for line in found)
-  assert any('gs://b/ravdess-mine' in line for line in found)
+  assert any('gs://b/ravdess-gmu-mine' in line for line in found)
 
 
 # What a pretended gcloud does: fails to train once, as the machine goes.
@@ -270,6 +271,58 @@ def test_the_job_of_skypilot_asks_for_what_the_script_gives():
       ['bash', '-n'], input=job[part], text=True, check=False
     )
     assert result.returncode == 0
+
+
+_VARIANTS = (
+  ('configs/mixed_signals.py', 'mixed_signals-mine'),
+  ('configs/mixed_signals.py:concat', 'mixed_signals-concat-mine'),
+  ('there/x.py:my_fusion.Mine', 'x-my_fusion.Mine-mine'),
+)
+
+
+@pytest.mark.parametrize(
+  ('script', 'flags'),
+  [
+    ('local.sh', None),
+    ('slurm.sbatch', None),
+    ('skypilot.sh', ('--bucket=gs://b',)),
+    ('tpu_vm.sh', ('--project=p', '--zone=z', '--bucket=gs://b')),
+  ],
+)
+def test_variants_of_a_config_have_folders_of_their_own(
+  script, flags, tmp_path
+):
+  corpus = tmp_path / 'mine'
+  (corpus / 'features').mkdir(parents=True)
+  for config, name in _VARIANTS:
+    if flags is None:
+      found = _shown(f'launch/{script}', corpus, CONFIG=config)
+      assert any(f'--workdir=runs/{name} ' in f'{line} ' for line in found)
+    else:
+      given = (*flags, f'--corpus={corpus}', f'--config={config}')
+      found = _shown(f'launch/{script}', *given)
+      # As Google and Kubernetes want names of machines.
+      machine = name.lower().replace('_', '-').replace('.', '-')
+      for text in (f'gs://b/{name}', f'runs/{name}', f'empathy-{machine}'):
+        assert any(f' {text} ' in f'{line} ' for line in found), text
+    asked = re.compile(f'(config|CONFIG)={re.escape(config)} ')
+    assert any(asked.search(line) for line in found)
+
+
+def test_media_are_found_out_however_a_config_says_so(tmp_path):
+  (tmp_path / 'mine').mkdir()
+  for text, is_media in (
+    ('def get_config():\n    c.finetune = {}\n', True),
+    ('def get_config():\n  c.finetune=dict(a=1)\n', True),
+    ('def get_config():\n  "Sets config.finetune = {}."\n', False),
+    ('def get_config():\n  # c.finetune = {}\n  return c.finetune\n', False),
+  ):
+    (tmp_path / 'some.py').write_text(text)
+    found = _shown(
+      'launch/local.sh', tmp_path / 'mine', CONFIG=f'{tmp_path}/some.py:x'
+    )
+    assert any('empathy.finetune' in line for line in found) == is_media
+    assert any('.[media]' in line for line in found) == is_media
 
 
 @pytest.mark.parametrize(

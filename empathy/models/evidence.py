@@ -59,9 +59,12 @@ class GatedEvidence(nn.Module):
     axis_name: the devices that share the batch, if they do.
   """
 
+  # Of the loss from which alone what single modalities say is learned.
+  auxiliary = 1.0
+
   num_classes: int
   modalities: tuple[str, ...]
-  hidden: tuple[int, ...] = (256,)
+  hidden: tuple[layers.Size, ...] = (256,)
   dropout: float = 0.5
   input_dropout: float = 0.2
   modality_dropout: float = 0.0
@@ -129,7 +132,8 @@ class GatedEvidence(nn.Module):
       gates *= jnp.where(together, 0.5, 1.0) * scales[: len(self.modalities)]
     alone = self.prior + evidence
     own = evidence[:, : len(self.modalities)]
-    total = jnp.einsum('bm,bmc->bc', mask.astype(own.dtype), own)
+    # Added, not multiplied: a product of matrices may be of fewer bits.
+    total = (mask[..., None] * own).sum(axis=1)
     joint = evidence[:, -1]
     if train:
       silent = lax.stop_gradient(self.prior + total)

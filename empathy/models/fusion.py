@@ -12,13 +12,18 @@ not present. A view of fewer modalities is the same module, with the others
 never present; where a fusion has a method `narrowed(view)`, it gives a cheaper
 module for such a view, of fewer parameters but of the same names, shapes and
 draws, or None. Fields whose name ends in `dropout` may be swept, and are then
-traced: they go to `layers.Dropout`, which knows such rates.
+traced: they go to `layers.Dropout`, which knows such rates. A fusion of which
+parts learn from the auxiliary loss alone has a class attribute `auxiliary`, the
+weight of that loss to begin with; without any it is not trained.
 """
 
+import dataclasses
 import importlib
 import inspect
+import types
+import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +34,6 @@ from empathy.models import evidence, heads, layers
 from empathy.models.output import Output
 
 Array = jax.Array
-
-JOINS = ('attention', 'sum', 'concat')
 
 
 class GatedAttention(nn.Module):
@@ -57,12 +60,12 @@ class GatedAttention(nn.Module):
 
   num_classes: int
   modalities: tuple[str, ...]
-  width: int = 256
-  attention_width: int = 128
-  hidden: tuple[int, ...] = (512, 512, 512)
+  width: layers.Size = 256
+  attention_width: layers.Size = 128
+  hidden: tuple[layers.Size, ...] = (512, 512, 512)
   dropout: float = 0.3
   modality_dropout: float = 0.2
-  join: str = 'attention'
+  join: Literal['attention', 'sum', 'concat'] = 'attention'
   axis_name: str | None = None
 
   @nn.compact
@@ -100,14 +103,13 @@ class GatedAttention(nn.Module):
       gated.append(z)
     mask = jnp.stack([present[modality] for modality in self.modalities], -1)
     attention = heads.masked_softmax(jnp.stack(scores, -1), mask)
-    fused = jnp.einsum('bm,bmd->bd', attention, jnp.stack(gated, 1))
+    # Added, not multiplied: a product of matrices may be of fewer bits.
+    gated = jnp.stack(gated, 1)
+    fused = (attention[..., None] * gated).sum(axis=1)
     if self.join == 'sum':
-      fused = jnp.einsum(
-        'bm,bmd->bd', mask.astype(fused.dtype), jnp.stack(gated, 1)
-      )
+      fused = (mask[..., None] * gated).sum(axis=1)
     elif self.join == 'concat':
-      kept = jnp.stack(gated, 1) * mask[..., None]
-      fused = kept.reshape(len(kept), -1)
+      fused = (mask[..., None] * gated).reshape(len(gated), -1)
     logits = heads.MLP(
       self.num_classes, self.hidden, self.dropout, self.axis_name
     )(fused, rows, train)
@@ -132,7 +134,7 @@ class Concat(nn.Module):
 
   num_classes: int
   modalities: tuple[str, ...]
-  hidden: tuple[int, ...] = (256,)
+  hidden: tuple[layers.Size, ...] = (256,)
   dropout: float = 0.3
   axis_name: str | None = None
 
@@ -226,62 +228,168 @@ FUSIONS = {
 }
 
 
+# Fields of every fusion, which a config does not say.
+_COMMON = ('num_classes', 'modalities', 'axis_name', 'parent', 'name')
+
+
+def find(name: str) -> type[nn.Module]:
+  """The class of a fusion.
+
+  Args:
+    name: one of `FUSIONS`, or the import path of a class of your own, such as
+      `my_fusion.MyFusion`.
+
+  Raises:
+    InputError: there is no such fusion.
+  """
+  if name in FUSIONS:
+    return FUSIONS[name]
+  module, _, attribute = name.rpartition('.')
+  reason, found = 'which is module.Class', None
+  if module:
+    try:
+      found = getattr(importlib.import_module(module), attribute)
+    except (AttributeError, ImportError, ValueError) as error:
+      reason = f'{error}; is the folder of the module on PYTHONPATH?'
+  if found is None:
+    raise errors.InputError(
+      f'config.model.fusion: {name!r} is not one of {", ".join(FUSIONS)}, nor '
+      f'the import path of a class ({reason})'
+    )
+  if not (inspect.isclass(found) and issubclass(found, nn.Module)):
+    raise errors.InputError(
+      f'config.model.fusion: {name!r} is not a class of Flax modules'
+    )
+  return found
+
+
+def fields(name: str) -> dict[str, Any]:
+  """What `model` in a config holds: a fusion's name, and all its fields.
+
+  Args:
+    name: as for `find`.
+
+  Returns:
+    The name as 'fusion', and the default of each field that has one; of those
+    that may be swept as a tuple of one value.
+  """
+  result: dict[str, Any] = {'fusion': name}
+  for field in _own_fields(find(name)):
+    if field.default is not dataclasses.MISSING:
+      is_swept = field.name.endswith('dropout')
+      result[field.name] = (field.default,) if is_swept else field.default
+  return result
+
+
+def auxiliary(name: str) -> float:
+  """The weight of the auxiliary loss that a fusion needs; 0 if it needs none.
+
+  Args:
+    name: as for `find`.
+  """
+  return getattr(find(name), 'auxiliary', 0.0)
+
+
+def faults(name: str, given: Mapping[str, Any]) -> list[str]:
+  """What is wrong with the fields of a fusion, a line each.
+
+  Dropouts, which may have several values, are not judged.
+
+  Args:
+    name: as for `find`.
+    given: the fields, without 'fusion'.
+  """
+  fusion = find(name)
+  own = {field.name: field for field in _own_fields(fusion)}
+  unknown = [field for field in given if field not in own]
+  if unknown:
+    return [
+      f'config.model.{", ".join(unknown)}: {name} has no such field; it has '
+      f'{", ".join(own)}'
+    ]
+  result = [
+    f'config.model.{field.name}: is missing; {name} has no default for it'
+    for field in own.values()
+    if field.default is dataclasses.MISSING
+    and field.default_factory is dataclasses.MISSING
+    and field.name not in given
+  ]
+  try:
+    kinds = typing.get_type_hints(fusion, include_extras=True)
+  except NameError:  # Of what is only imported to check types.
+    kinds = {}
+  for field, value in given.items():
+    kind = kinds.get(field, Any)
+    if not field.endswith('dropout') and not _is_of(value, kind):
+      result.append(f'config.model.{field}: {value!r} is not {_said(kind)}')
+  return result
+
+
+def _own_fields(fusion: type[nn.Module]) -> list[dataclasses.Field]:
+  return [x for x in dataclasses.fields(fusion) if x.name not in _COMMON]
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+  """Whether a value is of the type of a field; of one unknown here it is."""
+  origin, given = typing.get_origin(kind), typing.get_args(kind)
+  if kind == layers.Size:
+    return type(value) is int and value >= 1
+  if origin is Literal:
+    return value in given
+  if origin in (typing.Union, types.UnionType):
+    return any(_is_of(value, one) for one in given)
+  if origin is tuple and given[1:] == (...,):
+    is_several = isinstance(value, tuple | list)
+    return is_several and all(_is_of(one, given[0]) for one in value)
+  if kind is float:
+    return type(value) in (int, float)
+  if kind in (int, str, bool, type(None)):
+    return type(value) is kind
+  return True
+
+
+def _said(kind: Any) -> str:
+  """A type in words."""
+  origin, given = typing.get_origin(kind), typing.get_args(kind)
+  if kind == layers.Size:
+    return kind.__metadata__[0]
+  if origin is Literal:
+    return ' or '.join(map(str, given))
+  if origin in (typing.Union, types.UnionType):
+    return ' or '.join(map(_said, given))
+  if origin is tuple:
+    return f'a tuple, each {_said(given[0])}'
+  return f'of the type {getattr(kind, "__name__", kind)}'
+
+
 def build(
   name: str,
   num_classes: int,
   modalities: tuple[str, ...],
   axis_name: str | None = None,
-  **fields: Any,
+  **given: Any,
 ) -> Network:
   """Builds a network by the name of its fusion.
 
   Args:
-    name: one of `FUSIONS`, or the import path of a class of your own, such as
-      `my_fusion.MyFusion`.
+    name: as for `find`.
     num_classes: C.
     modalities: in the order in which views name them.
     axis_name: the devices that share a batch, if they do.
-    **fields: other fields of the fusion.
+    **given: other fields of the fusion.
 
   Returns:
     The network.
 
   Raises:
-    InputError: there is no such fusion, or it has no such field.
+    InputError: there is no such fusion, or a field is at fault.
   """
-  fusion = FUSIONS.get(name)
-  if fusion is None:
-    module, _, attribute = name.rpartition('.')
-    try:
-      fusion = getattr(importlib.import_module(module), attribute)
-    except (AttributeError, ImportError, ValueError) as error:
-      reason = 'which is module.Class'
-      if module:
-        reason = f'{error}; is the folder of the module on PYTHONPATH?'
-      raise errors.InputError(
-        f'config.model.fusion: {name!r} is not one of {", ".join(FUSIONS)}, '
-        f'nor the import path of a class ({reason})'
-      ) from None
-  if not (inspect.isclass(fusion) and issubclass(fusion, nn.Module)):
-    raise errors.InputError(
-      f'config.model.fusion: {name!r} is not a class of Flax modules'
-    )
-  known = [
-    field
-    for field in inspect.signature(fusion).parameters
-    if field not in ('num_classes', 'modalities', 'axis_name', 'parent', 'name')
-  ]
-  for field in fields:
-    if field not in known:
-      raise errors.InputError(
-        f'config.model.{field}: {name} has no such field; it has '
-        f'{", ".join(known)}'
-      )
+  errors.raise_faults(faults(name, given))
   return Network(
-    fusion(
+    find(name)(
       num_classes=num_classes,
       modalities=modalities,
       axis_name=axis_name,
-      **fields,
+      **given,
     )
   )

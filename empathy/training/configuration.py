@@ -1,6 +1,7 @@
 """What a config must hold, and the program that it asks for."""
 
 import itertools
+import json
 import math
 import os
 import pathlib
@@ -37,8 +38,8 @@ _FIELDS = {
   'checkpoint_seconds': 1.0,
 }
 # Those that a config may leave out, and what it then has.
-_DEFAULTS = {'data': 'memory'}
-FIELDS = (*_FIELDS, *_DEFAULTS)
+DEFAULTS = {'data': 'memory', 'matmul_precision': 'default'}
+FIELDS = (*_FIELDS, *DEFAULTS)
 # Those that may have several values, as every dropout of the model may.
 _SWEPT = ('peak_learning_rate', 'l2')
 
@@ -83,9 +84,7 @@ def check(config: ml_collections.ConfigDict) -> None:
     faults.append(f'config.seed: {config.seed} is not a seed from 0 on')
   if not config.corpus:
     faults.append('config.corpus: is empty; give --config.corpus=CORPUS')
-  if 'fusion' not in config.model:
-    faults.append('config.model.fusion: is missing')
-  faults += _model_faults(config.model)
+  faults += _model_faults(config)
   for name, choices in (
     ('targets', losses.TARGETS),
     ('weights', losses.WEIGHTS),
@@ -93,8 +92,9 @@ def check(config: ml_collections.ConfigDict) -> None:
     ('keep', step.KEEP),
     ('parallel', parallel.MODES),
     ('data', stream.KINDS),
+    ('matmul_precision', parallel.PRECISIONS),
   ):
-    value = config.get(name, _DEFAULTS.get(name))
+    value = config.get(name, DEFAULTS.get(name))
     if value not in choices:
       faults.append(f'config.{name}: {value!r} is not {" or ".join(choices)}')
   if is_streamed(config) and config.normalise != 'members':
@@ -107,7 +107,22 @@ def check(config: ml_collections.ConfigDict) -> None:
 
 def is_streamed(config: ml_collections.ConfigDict) -> bool:
   """Whether features stay on disk."""
-  return config.get('data', _DEFAULTS['data']) == 'stream'
+  return config.get('data', DEFAULTS['data']) == 'stream'
+
+
+def matmul_precision(config: ml_collections.ConfigDict) -> str:
+  """Of products of matrices; one of `parallel.PRECISIONS`."""
+  return config.get('matmul_precision', DEFAULTS['matmul_precision'])
+
+
+def complete(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """The config with what it may leave out, as `config.json` records it."""
+  return ml_collections.ConfigDict({**DEFAULTS, **config.to_dict()})
+
+
+def as_json(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """The config as it is once it was written to a file."""
+  return json.loads(config.to_json())
 
 
 def settings(config: ml_collections.ConfigDict) -> list[dict[str, float]]:
@@ -158,7 +173,15 @@ def make_program(
     auxiliary=config.auxiliary,
     keep=config.keep,
   )
-  return step.Program(network, modalities, max_length, recipe, layout.axis_name)
+  num_sharing = len(layout.devices) if layout.axis_name else 1
+  return step.Program(
+    network,
+    modalities,
+    max_length,
+    recipe,
+    layout.axis_name,
+    eval_rows=step.eval_rows(max_length, config.batch_size // num_sharing),
+  )
 
 
 def narrow_views(
@@ -212,20 +235,25 @@ def costs(
   return result
 
 
-def _model_faults(model: ml_collections.ConfigDict) -> list[str]:
-  """What is wrong with the fields that fusions have in common."""
-  faults = []
-  for name, value in model.items():
-    numbers = value if isinstance(value, tuple | list) else (value,)
-    is_size = name == 'hidden' or name.endswith('width')
-    if is_size and not all(type(x) is int and x > 0 for x in numbers):
-      faults.append(f'config.model.{name}: {value!r} is not 1 or more')
-    if name == 'join' and value not in fusion.JOINS:
-      faults.append(
-        f'config.model.{name}: {value!r} is not {" or ".join(fusion.JOINS)}'
-      )
-    if _is_dropout(name):
-      faults += _value_faults(f'model.{name}', value, below=1)
+def _model_faults(config: ml_collections.ConfigDict) -> list[str]:
+  """What is wrong with the fusion, its fields and what it needs."""
+  if 'fusion' not in config.model:
+    return ['config.model.fusion: is missing']
+  given = dict(config.model.items())
+  name = given.pop('fusion')
+  try:
+    faults = fusion.faults(name, given)
+    needed = fusion.auxiliary(name)
+  except errors.InputError as error:
+    return [str(error)]
+  for field, value in given.items():
+    if _is_dropout(field):
+      faults += _value_faults(f'model.{field}', value, below=1)
+  if needed and not config.auxiliary:
+    faults.append(
+      f'config.auxiliary: {config.auxiliary}, but from this loss alone {name} '
+      f'learns what single modalities say; expected above 0, such as {needed}'
+    )
   return faults
 
 

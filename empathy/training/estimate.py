@@ -11,11 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from empathy.training import parallel, step
+from empathy.corpora import corpus as corpora
+from empathy.training import inference, parallel, step
 
-# Besides the state: gradients, and one copy where a buffer is not used again.
-# Measured: 36 MB at the peak for members of 22 MB.
-_PEAK_OVER_STATE = 1.6
 # What training gets of the rate of a plain product of matrices; the rest goes
 # to the optimizer, to random bits and to reading rows of the corpus. On two
 # cores that reach 175 GFLOP/s, the default study had 58 % of it, and wide
@@ -35,7 +33,9 @@ class Estimate:
     corpus_bytes: of the corpus, which is there once.
     state_bytes: of one member.
     num_members: that are there at a time.
-    memory_bytes: at the peak.
+    memory_bytes: at the peak, by the compiler's count; what a step works with,
+      too.
+    limit_bytes: of a device, where it says so; 0 elsewhere.
     checkpoint_bytes: of one checkpoint; two are kept.
     flops: floating-point operations of all training, by the compiler's count.
     rate: a second, that all devices reach in a product of matrices.
@@ -47,6 +47,7 @@ class Estimate:
   state_bytes: int
   num_members: int
   memory_bytes: int
+  limit_bytes: int
   checkpoint_bytes: int
   flops: float
   rate: float
@@ -54,11 +55,17 @@ class Estimate:
 
   def lines(self) -> list[str]:
     """The estimate in words."""
+    state_bytes = self.num_members * self.state_bytes
+    rest = self.memory_bytes - self.corpus_bytes - state_bytes
+    limit = ''
+    if self.limit_bytes:
+      limit = f' of the {_size(self.limit_bytes)} that there are'
+      if self.memory_bytes > self.limit_bytes:
+        limit += ', which do not suffice: lower config.members_per_device'
     return [
-      f'memory: about {_size(self.memory_bytes)} {self.place}: '
-      f'{self.num_members} members of {_size(self.state_bytes)}, '
-      f'{_PEAK_OVER_STATE} times while they train, and the corpus, '
-      f'{_size(self.corpus_bytes)}',
+      f'memory: about {_size(self.memory_bytes)} {self.place}{limit}: '
+      f'{self.num_members} members of {_size(self.state_bytes)}, the corpus, '
+      f'{_size(self.corpus_bytes)}, and {_size(rest)} to work with',
       f'checkpoint: {_size(self.checkpoint_bytes)}; two are kept',
       f'time: about {_time(self.seconds)} to train, by '
       f'{self.flops / 1e12:.3g} TFLOP and '
@@ -74,15 +81,17 @@ def estimate(
   data: step.Data,
   members: step.Member,
   chunks: Sequence[np.ndarray],
+  num_held_out: int,
 ) -> Estimate:
   """Counts what a run takes; nothing is trained, and nothing written.
 
   Args:
-    program: what members share, made for members that are divided.
+    program: what members share.
     layout: of the members on the devices.
     data: the corpus.
     members: all of them.
     chunks: for each chunk the indices of its members.
+    num_held_out: clips that a member predicts, at most.
   """
   one = jax.tree.map(lambda x: x[0], members)
   state = jax.eval_shape(functools.partial(step.init, program), data, one)
@@ -92,18 +101,127 @@ def estimate(
   if layout.mode == 'members':
     held //= len(layout.devices)
   state_bytes, corpus_bytes = _bytes(state), _bytes(data)
-  flops = _flops(program, data, members)
+  peak = max(
+    training_bytes(program, layout, data, members, chunks),
+    predicting_bytes(program, layout, data, members, chunks, num_held_out),
+  )
+  memory_bytes = peak
+  if are_cores:
+    # One corpus for all, and a copy of all members while they are saved.
+    memory_bytes = corpus_bytes + copies * (peak - corpus_bytes)
+    memory_bytes += state_bytes * len(np.unique(chunks[0]))
+  stats = layout.devices[0].memory_stats() or {}
+  # A batch counts the same, however many devices share it.
+  flops = _flops(
+    dataclasses.replace(
+      program,
+      network=program.network.clone(
+        fusion=program.network.fusion.clone(axis_name=None)
+      ),
+      axis_name=None,
+    ),
+    data,
+    members,
+  )
   rate = _rate(layout)
   return Estimate(
     place='on all cores together' if are_cores else 'on each device',
     corpus_bytes=corpus_bytes,
     state_bytes=state_bytes,
     num_members=held,
-    memory_bytes=corpus_bytes + int(_PEAK_OVER_STATE * held * state_bytes),
+    memory_bytes=memory_bytes,
+    limit_bytes=int(stats.get('bytes_limit', 0)),
     checkpoint_bytes=state_bytes * len(np.unique(chunks[0])),
     flops=flops,
     rate=rate,
     seconds=flops / (_SHARE_OF_RATE * rate),
+  )
+
+
+def training_bytes(
+  program: step.Program,
+  layout: parallel.Layout,
+  data: step.Data,
+  members: step.Member,
+  chunks: Sequence[np.ndarray],
+) -> int:
+  """What a device holds while a chunk trains, by the compiler's own count.
+
+  The program is the one that trains, so that it is compiled once for both.
+
+  Args:
+    program: what members share.
+    layout: of the members on the devices.
+    data: the corpus.
+    members: all of them.
+    chunks: for each chunk the indices of its members.
+  """
+  slots = len(chunks[0])
+  own = _members_like(members, slots)
+  state = jax.eval_shape(
+    jax.vmap(functools.partial(step.init, program), in_axes=(None, 0)),
+    data,
+    own,
+  )
+  run = layout.update(functools.partial(step.train_epoch, program), 2)
+  return _peak(
+    run,
+    *layout.like((data, np.int32(0))),
+    *layout.like((jax.ShapeDtypeStruct((slots,), bool), own, state), True),
+  )
+
+
+def predicting_bytes(
+  program: step.Program,
+  layout: parallel.Layout,
+  data: step.Data,
+  members: step.Member,
+  chunks: Sequence[np.ndarray],
+  num_rows: int,
+) -> int:
+  """What a device holds while members predict, likewise.
+
+  Args:
+    program: what members share.
+    layout: of the members on the devices.
+    data: the corpus.
+    members: all of them.
+    chunks: for each chunk the indices of its members.
+    num_rows: clips that a member predicts, at most.
+  """
+  layout = dataclasses.replace(layout, mode='members')
+  names = np.array(program.modalities)
+  views = [
+    [corpora.view_name(names[shown]) for shown in members.view[np.unique(rows)]]
+    for rows in chunks
+  ]
+  size = inference.group_size(views, program.modalities)
+  (filled,) = layout.chunks(size, size)
+  own = inference.no_chunk(program, len(filled), data)
+  variables = {key: own[1][key] for key in ('params', 'batch_stats')}
+  rows = np.zeros((len(filled), num_rows), np.int32)
+  return _peak(
+    inference.compiled(program, layout),
+    *layout.like((data, np.ones(len(names), bool))),
+    *layout.like((rows, own[0], variables), True),
+  )
+
+
+def _members_like(members: step.Member, count: int) -> step.Member:
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype), members
+  )
+
+
+def _peak(run: Any, *like: Any) -> int:
+  """The bytes of a compiled function on one device: arguments and all else."""
+  found = run.lower(*like).compile().memory_analysis()
+  return (
+    found.argument_size_in_bytes
+    + found.output_size_in_bytes
+    - found.alias_size_in_bytes
+    + found.temp_size_in_bytes
+    + found.generated_code_size_in_bytes
   )
 
 

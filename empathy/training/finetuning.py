@@ -305,6 +305,7 @@ def finetune(
   check(config)
   configuration.use_compilation_cache()
   corpus = corpora.read(corpus_path)
+  workdir.check_apart(path, corpus.path)
   _, parts = members.folds(corpus, config.num_folds, config.seed)
   modalities = [
     modality
@@ -367,6 +368,11 @@ def check(config: ml_collections.ConfigDict) -> None:
     for name in recipe
     if name not in _RECIPE
   ]
+  faults += [
+    f'config.features.{name}: is not {", ".join(corpora.MODALITIES)}'
+    for name in config.features
+    if name not in corpora.MODALITIES
+  ]
   errors.raise_faults(faults)
 
 
@@ -419,7 +425,7 @@ def _finetune_modality(
   encoder = encoders.load(settings['encoder'], remat=recipe.remat)
   program = _program(encoder, settings, recipe, modality, len(corpus.classes))
   store, record = _store(config, corpus, modality, program, path)
-  layout = parallel.Layout('batch', jax.local_devices())
+  layout = parallel.Layout('batch', jax.local_devices(), 'float32')
   task = Task(
     program=program,
     layout=layout,

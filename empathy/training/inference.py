@@ -1,5 +1,6 @@
 """The predictions table of trained members."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -7,7 +8,8 @@ import logging
 import operator
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +21,7 @@ from scipy import special
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpora
+from empathy.corpora import dataset as datasets
 from empathy.training import (
   checkpoints,
   configuration,
@@ -26,6 +29,7 @@ from empathy.training import (
   normalisation,
   parallel,
   step,
+  stream,
   workdir,
 )
 
@@ -47,7 +51,8 @@ class Predictor:
 
   Attributes:
     layout: of the members on the devices.
-    chunk_size: members in a chunk at most.
+    group_size: members that predict at a time.
+    num_rows: clips that a member predicts, at most.
     num_clips: N.
     presence: (rows of the data, M) bool, the modalities that each clip has.
     data: the corpus, on the devices.
@@ -56,7 +61,8 @@ class Predictor:
   """
 
   layout: parallel.Layout
-  chunk_size: int
+  group_size: int
+  num_rows: int
   num_clips: int
   presence: np.ndarray
   data: step.Data
@@ -67,7 +73,8 @@ def predictor(
   program: step.Program,
   layout: parallel.Layout,
   data: step.Data,
-  chunk_size: int,
+  views: Sequence[Sequence[str]],
+  num_rows: int,
   num_clips: int,
 ) -> Predictor:
   """Puts a corpus on the devices, to be predicted.
@@ -76,17 +83,42 @@ def predictor(
     program: what members share.
     layout: of the members on the devices.
     data: the corpus, in host memory.
-    chunk_size: members in a chunk at most.
+    views: of the members of each chunk.
+    num_rows: clips that a member predicts, at most.
     num_clips: of the corpus.
   """
   return Predictor(
     layout,
-    chunk_size,
+    group_size(views, program.modalities),
+    max(num_rows, 1),
     num_clips,
     members.presence_of(data),
     layout.replicate(data),
-    layout.map(functools.partial(_predict, program), num_shared=2),
+    compiled(program, layout),
   )
+
+
+def group_size(
+  views: Sequence[Sequence[str]], modalities: Sequence[str]
+) -> int:
+  """How many members to predict with at a time.
+
+  As many as a chunk has of the full view, at most: they alone predict again for
+  each subset of the modalities, and so all groups are of one size and compiled
+  once. Where there are none, as many as a chunk has.
+
+  Args:
+    views: of the members of each chunk.
+    modalities: M names.
+  """
+  full = corpora.view_name(modalities)
+  most = max(sum(view == full for view in chunk) for chunk in views)
+  return most or max(map(len, views))
+
+
+def compiled(program: step.Program, layout: parallel.Layout) -> Callable:
+  """The function `Predictor.run`."""
+  return layout.map(functools.partial(_predict, program), num_shared=2)
 
 
 def predict_chunk(
@@ -108,56 +140,90 @@ def predict_chunk(
   Returns:
     Columns of equal length: 'clip', 'seed' and 'fold', int; 'view' and 'given',
     (., M) bool; 'logits', (., C); 'gates' and 'attention', (., M), where there
-    are any.
+    are any. Where processes share the work, all have to call it, and process 0
+    has the result; others have nothing.
   """
-  layout, presence = with_.layout, with_.presence
-  size = max(max(len(clips) for clips in rows), 1)
-  padded = np.zeros((len(names), size), np.int32)
-  filled = np.zeros((len(names), size), bool)
+  padded = np.zeros((len(names), with_.num_rows), np.int32)
+  filled = np.zeros((len(names), with_.num_rows), bool)
   for index, clips in enumerate(rows):
     start = members.first_row(
       with_.num_clips, len(with_.presence), names[index].fold
     )
     padded[index, : len(clips)] = start + clips
     filled[index, : len(clips)] = True
-  view = chunk.view[: len(names)]
-  full = view.all(axis=1)
   variables = {key: trained[key] for key in ('params', 'batch_stats')}
-  (filling,) = layout.chunks(len(names), with_.chunk_size)
-  sharded = layout.shard(
-    jax.tree.map(operator.itemgetter(filling), (padded, chunk, variables))
-  )
+  everything, *less = subsets(with_.presence.shape[1])
+  # Members of smaller views are shown all that they can see, once.
+  full = np.flatnonzero(chunk.view.all(axis=1))
   columns = []
-  for given in subsets(presence.shape[1]):
-    # Members of smaller views are shown all that they can see, once.
-    takes_part = full if not given.all() else np.ones(len(names), bool)
-    if not takes_part.any():
-      continue
-    output = layout.gather(
-      with_.run(with_.data, layout.replicate(given), *sharded)
-    )
-    here = presence[padded]
-    shown = here & (view & given)[:, None, :]
-    keep = filled & shown.any(axis=2) & takes_part[:, None]
-    # A clip that lacks a modality is not shown it: that is another subset.
-    if not given.all():
-      keep &= (shown == given).all(axis=2)
-      keep &= ~(shown == here).all(axis=2)
-    member, column = np.nonzero(keep)
-    found = {
-      'clip': padded[member, column] % with_.num_clips,
-      'seed': np.array([name.seed for name in names], np.int32)[member],
-      'fold': np.array([name.fold for name in names], np.int32)[member],
-      'view': view[member],
-      'given': shown[member, column],
-      'logits': output.logits[member, column],
-    }
-    for key in ('gates', 'attention'):
-      values = getattr(output, key)
-      if values is not None:
-        found[key] = values[member, column]
-    columns.append(found)
-  return concatenate(columns)
+  for chosen, shown in (
+    (np.arange(len(names)), [everything]),
+    (full, less),
+  ):
+    for start in range(0, len(chosen), with_.group_size):
+      if not shown:
+        continue
+      own = chosen[start : start + with_.group_size]
+      group = select((padded, chunk, variables), own)
+      for given, output in _outputs(with_, group, len(own), shown):
+        if parallel.is_main():
+          found = [(names[index], filled[index]) for index in own]
+          columns.append(_columns(with_, found, group[:2], given, output))
+  return concatenate(columns) if columns else {}
+
+
+def _outputs(
+  with_: Predictor, group: Any, size: int, shown: Sequence[np.ndarray]
+) -> Iterator[tuple[np.ndarray, Any]]:
+  """What the members of a group say, for each choice of modalities shown."""
+  layout = with_.layout
+  # A smaller group is filled up.
+  (filling,) = layout.chunks(size, with_.group_size)
+  sharded = layout.shard(jax.tree.map(operator.itemgetter(filling), group))
+  for given in shown:
+    output = with_.run(with_.data, layout.replicate(given), *sharded)
+    yield given, layout.gather(output, np.arange(size))
+
+
+def _columns(
+  with_: Predictor,
+  found: Sequence[tuple[members.Name, np.ndarray]],
+  group: tuple[np.ndarray, step.Member],
+  given: np.ndarray,
+  output: Any,
+) -> dict[str, np.ndarray]:
+  """The rows of the table that a group gives, shown some modalities.
+
+  Args:
+    with_: the predictor.
+    found: the members' names, and which of their rows are no padding.
+    group: their rows, (members, rows) int, and the members.
+    given: (M,) bool, what they were shown of the modalities in their views.
+    output: of the network, (members, rows, ...).
+  """
+  padded, view = group[0], group[1].view
+  names, filled = zip(*found, strict=True)
+  here = with_.presence[padded]
+  shown = here & (view & given)[:, None, :]
+  keep = np.stack(filled) & shown.any(axis=2)
+  # A clip that lacks a modality is not shown it: that is another subset.
+  if not given.all():
+    keep &= (shown == given).all(axis=2)
+    keep &= ~(shown == here).all(axis=2)
+  member, column = np.nonzero(keep)
+  result = {
+    'clip': padded[member, column] % with_.num_clips,
+    'seed': np.array([name.seed for name in names], np.int32)[member],
+    'fold': np.array([name.fold for name in names], np.int32)[member],
+    'view': view[member],
+    'given': shown[member, column],
+    'logits': output.logits[member, column],
+  }
+  for key in ('gates', 'attention'):
+    values = getattr(output, key)
+    if values is not None:
+      result[key] = values[member, column]
+  return result
 
 
 def concatenate(
@@ -293,19 +359,66 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
   configuration.use_compilation_cache()
   config = ml_collections.ConfigDict(workdir.read_config(path)['config'])
   trained = workdir.read_trained(path)
-  corpus = corpora.read(corpus_path, features=None)
+  corpus = corpora.read(corpus_path)
   modalities = tuple(sorted(trained.widths, key=corpora.modality_order))
-  features = normalisation.normalised(
-    _features(corpus, trained, modalities), corpus.groups, config.normalise
+  corpus = _with_features(
+    corpus, trained, modalities, configuration.is_streamed(config)
   )
-  nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
-  data, max_length = members.data(features, corpus.labels, nothing)
-  layout = parallel.Layout('members', jax.local_devices())
-  program = configuration.make_program(
-    config, trained.classes, modalities, max_length, layout
+  with contextlib.ExitStack() as stack:
+    source = None
+    if configuration.is_streamed(config):
+      folder = stack.enter_context(tempfile.TemporaryDirectory())
+      dataset, records = stream.load(corpus, folder)
+      source = stream.Source(records, len(dataset.ids), dataset.features)
+    else:
+      dataset = datasets.load(corpus)
+    return _predict_corpus(path, config, trained, corpus, dataset, source)
+
+
+def _predict_corpus(
+  path: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  trained: workdir.Trained,
+  corpus: corpora.Corpus,
+  dataset: datasets.Dataset,
+  source: stream.Source | None,
+) -> pa.Table:
+  """Like `predict`, of a corpus that was read.
+
+  Args:
+    path: the workdir of the run.
+    config: of the run.
+    trained: what came of it.
+    corpus: with features.
+    dataset: the same, sorted.
+    source: of the features, where the dataset does not have them.
+  """
+  modalities = tuple(dataset.features)
+  features = normalisation.normalised(
+    dataset.features, dataset.groups, config.normalise
+  )
+  # There is no row to be taken of an array that has none.
+  features = {
+    modality: feature
+    if len(feature.values)
+    else dataclasses.replace(
+      feature, values=np.zeros((1, feature.values.shape[1]), np.float32)
+    )
+    for modality, feature in features.items()
+  }
+  nothing = np.zeros((len(dataset.ids), len(trained.classes)), np.float32)
+  data, max_length = members.data(features, dataset.labels, nothing)
+  layout = parallel.Layout(
+    'members', jax.local_devices(), configuration.matmul_precision(config)
+  )
+  program = dataclasses.replace(
+    configuration.make_program(
+      config, trained.classes, modalities, max_length, layout
+    ),
+    source=source,
   )
   fold_of = np.array(
-    [trained.fold_of.get(clip, _NEW) for clip in corpus.ids.tolist()]
+    [trained.fold_of.get(clip, _NEW) for clip in dataset.ids.tolist()]
   )
   if (fold_of != _NEW).any():
     _log.info(
@@ -315,47 +428,56 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
       len(fold_of),
     )
   members.check_features(
-    dataclasses.replace(corpus, features=features),
-    fold_of,
+    corpus,
+    fold_of[np.argsort(np.argsort(corpus.ids))],
     1 + max(entry['fold'] for chunk in trained.members for entry in chunk),
   )
   kept = [
     [index for index, entry in enumerate(chunk) if entry.get('chosen', True)]
     for chunk in trained.members
   ]
-  predict_with = predictor(
-    program, layout, data, max(map(len, kept)), len(corpus.ids)
-  )
-  columns = []
-  for number, (entries, own) in enumerate(
-    zip(trained.members, kept, strict=True)
-  ):
-    if not own:
-      continue
-    chunk, state = load_chunk(
-      program,
-      workdir.members_path(path),
-      number,
-      len(entries),
-      data,
-    )
-    chunk, state = select((chunk, state), own)
-    rows = [
+  rows = [
+    [
       np.flatnonzero(
-        ((fold_of == _NEW) | (fold_of == entries[index]['fold']))
-        & (entries[index]['best_epoch'] >= 0)
+        ((fold_of == _NEW) | (fold_of == chunk[index]['fold']))
+        & (chunk[index]['best_epoch'] >= 0)
       )
       for index in own
     ]
+    for chunk, own in zip(trained.members, kept, strict=True)
+  ]
+  predict_with = predictor(
+    program,
+    layout,
+    data,
+    [
+      [chunk[index]['view'] for index in own]
+      for chunk, own in zip(trained.members, kept, strict=True)
+    ],
+    max(len(clips) for chunk_rows in rows for clips in chunk_rows),
+    len(dataset.ids),
+  )
+  columns = []
+  for number, own in enumerate(kept):
+    if not own:
+      continue
     names = trained.names(number)
+    chunk, state = load_chunk(
+      program, workdir.members_path(path), number, len(names), data
+    )
+    chunk, state = select((chunk, state), own)
     columns.append(
       predict_chunk(
-        predict_with, [names[index] for index in own], chunk, state, rows
+        predict_with,
+        [names[index] for index in own],
+        chunk,
+        state,
+        rows[number],
       )
     )
   return table(
     mean_over_folds(concatenate(columns)),
-    corpus.ids,
+    dataset.ids,
     trained.classes,
     modalities,
   )
@@ -391,6 +513,24 @@ def load_chunk(
   Raises:
     InputError: the checkpoint is missing, damaged or of other members.
   """
+  member, like = _like(program, size, data)
+  tree = checkpoints.restore(directory, chunk, like)
+  return _with_saved(member, tree), tree
+
+
+def no_chunk(
+  program: step.Program, size: int, data: step.Data
+) -> tuple[step.Member, dict]:
+  """What `load_chunk` gives, in shape and type, with zeros for values."""
+  member, like = _like(program, size, data)
+  tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+  return _with_saved(member, tree), tree
+
+
+def _like(
+  program: step.Program, size: int, data: step.Data
+) -> tuple[step.Member, dict]:
+  """Members of a chunk without any values, and the shapes of what is saved."""
   nothing = np.zeros((size, 1), np.int32)
   count = np.zeros((size,), np.int32)
   blank = {
@@ -410,13 +550,13 @@ def load_chunk(
     swept={},
   )
   init = jax.vmap(functools.partial(step.init, program), in_axes=(None, 0))
-  tree = checkpoints.restore(
-    directory, chunk, _tree(member, jax.eval_shape(init, data, member))
-  )
-  member = member._replace(
+  return member, _tree(member, jax.eval_shape(init, data, member))
+
+
+def _with_saved(member: step.Member, tree: dict) -> step.Member:
+  return member._replace(
     view=tree['view'], mean=tree['mean'], scale=tree['scale']
   )
-  return member, tree
 
 
 def select(tree: Any, indices: Sequence[int]) -> Any:
@@ -431,12 +571,27 @@ def save_chunk(
   checkpoints.save(directory, chunk, _tree(member, state))
 
 
-def _features(
+def _with_features(
   corpus: corpora.Corpus,
   trained: workdir.Trained,
   modalities: Sequence[str],
-) -> dict[str, corpora.Features]:
-  """The corpus' features; a modality that it lacks is absent from all clips."""
+  mapped: bool,
+) -> corpora.Corpus:
+  """Reads a corpus' features; a modality that it lacks, no clip has.
+
+  Args:
+    corpus: read without features.
+    trained: what the members were trained on.
+    modalities: likewise, in order.
+    mapped: leave values in the file, and map it into memory.
+  """
+  there = [
+    modality
+    for modality in modalities
+    if modality in corpus.modalities
+    and (corpus.path / 'features' / f'{modality}.npz').exists()
+  ]
+  corpus = corpora.with_features(corpus, there, mapped=mapped)
   features = {}
   for modality in modalities:
     width = trained.widths[modality]
@@ -475,7 +630,7 @@ def _features(
       f'{corpus.path / "features"}: has no features of '
       f'{", ".join(modalities)}; extract or copy them there'
     )
-  return features
+  return dataclasses.replace(corpus, features=features)
 
 
 def _predict(program, data, given, rows, member, trained):

@@ -4,12 +4,14 @@ import contextlib
 import dataclasses
 import functools
 import itertools
+import json
 import logging
 import math
 import operator
 import os
 import pathlib
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -132,39 +134,137 @@ def train(
     Stopped: SIGTERM came; the state is saved.
   """
   began = time.monotonic()
-  configuration.check(config)
-  configuration.use_compilation_cache()
   with contextlib.ExitStack() as stack:
     outside = _Outside(stack.enter_context(preemption.watch()))
-    local = pathlib.Path(path)
-    if not parallel.is_main():  # It has nothing to do with the workdir.
-      dataset = stack.enter_context(tempfile.TemporaryDirectory())
-      plan = _plan(config, local, pathlib.Path(dataset))
-      return _run(config, local, plan, outside, began)
-    if remote.is_remote(path):
-      local, push = stack.enter_context(
-        remote.mirror(os.fspath(path), is_owner=True)
-      )
-      outside = dataclasses.replace(outside, push=push)
-    is_new = stack.enter_context(workdir.lock(local))
-    stack.enter_context(files.full_disk_told(local))
-    has_stream = (local / 'stream').exists()
+    with parallel.together():
+      configuration.check(config)
+      config = configuration.complete(config)
+      configuration.use_compilation_cache()
+    with parallel.together():
+      place = _open(stack, path)
+    outside = dataclasses.replace(outside, push=place.push)
+    size = int(parallel.from_main(np.int32(place.chunk_size)))
     try:
-      plan = _plan(config, local, local / 'stream')
+      with parallel.together():
+        plan = _plan(config, place.folder, place.data_dir, size)
+      _check_same(config, plan)
     except errors.InputError:
-      if is_new:
-        shutil.rmtree(local, ignore_errors=True)
-      elif not has_stream:
-        shutil.rmtree(local / 'stream', ignore_errors=True)
+      place.undo()
       raise
-    workdir.begin(local, config, plan.corpus_path, plan.hashes, plan.chunk_size)
-    outside.push()
-    summary = _run(config, local, plan, outside, began)
-    outside.push()
+    with parallel.together():
+      if parallel.is_main():
+        workdir.begin(
+          place.folder,
+          config,
+          plan.corpus_path,
+          plan.hashes,
+          plan.chunk_size,
+        )
+        outside.push()
+    with _full_memory_told():
+      summary = _run(config, place.folder, plan, outside, began)
+    # JAX ends all if one that is done has waited for others some minutes: so
+    # nobody leaves before all have come here.
+    with parallel.together():
+      outside.push()
   if remote.is_remote(path):
     predictions = epath.Path(path) / 'predictions.parquet'
     return dataclasses.replace(summary, predictions=predictions)
   return summary
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+  """Where a process works; process 0 alone has the workdir.
+
+  Attributes:
+    folder: the workdir, on this machine.
+    data_dir: for a corpus that stays on disk.
+    chunk_size: of the run that is there; 0 for none.
+    push: as `_Outside.push`.
+    undo: removes what was not there before, if the run cannot begin.
+  """
+
+  folder: pathlib.Path
+  data_dir: pathlib.Path
+  chunk_size: int = 0
+  push: Callable[[], None] = lambda: None
+  undo: Callable[[], None] = lambda: None
+
+
+def _open(stack: contextlib.ExitStack, path: str | os.PathLike) -> _Place:
+  """Opens the workdir until the stack is left."""
+  if not parallel.is_main():  # It has nothing to do with the workdir.
+    dataset = stack.enter_context(tempfile.TemporaryDirectory())
+    return _Place(pathlib.Path(path), pathlib.Path(dataset))
+  local, push = pathlib.Path(path), _Place.push
+  if remote.is_remote(path):
+    local, push = stack.enter_context(
+      remote.mirror(os.fspath(path), is_owner=True)
+    )
+  is_new = stack.enter_context(workdir.lock(local))
+  stack.enter_context(files.full_disk_told(local))
+  has_stream = (local / 'stream').exists()
+
+  def undo() -> None:
+    if is_new:
+      shutil.rmtree(local, ignore_errors=True)
+    elif not has_stream:
+      shutil.rmtree(local / 'stream', ignore_errors=True)
+
+  try:
+    size = workdir.chunk_size(local) or 0
+  except errors.InputError:
+    undo()
+    raise
+  return _Place(local, local / 'stream', size, push, undo)
+
+
+def _check_same(config: ml_collections.ConfigDict, plan: _Plan) -> None:
+  """Makes sure that all processes have the config and the corpus of the first.
+
+  Raises:
+    InputError: in all of them, what differs in one.
+  """
+  own = {'config': configuration.as_json(config), 'files': dict(plan.hashes)}
+  # Each may have the corpus at a place of its own.
+  del own['config']['corpus']
+  first = json.loads(parallel.text_from_main(json.dumps(own)))
+  faults = [
+    f'config.{key} is {new!r} here, {old!r} in process 0'
+    for key, new, old in workdir.differences(own['config'], first['config'])
+  ]
+  changed = [
+    name for name, *_ in workdir.differences(own['files'], first['files'])
+  ]
+  if changed:
+    faults.append(
+      f'the corpus {plan.corpus_path.absolute()} on {socket.gethostname()} is '
+      f'not that of process 0: {", ".join(changed)}'
+    )
+  with parallel.together():
+    if faults:
+      raise errors.InputError('; '.join(faults))
+
+
+@contextlib.contextmanager
+def _full_memory_told() -> Iterator[None]:
+  """Makes one line of what XLA says where devices have too little memory.
+
+  Raises:
+    InputError: there is too little.
+  """
+  try:
+    yield
+  except errors.InputError:
+    raise
+  except Exception as error:
+    if 'out of memory' not in str(error).lower():
+      raise
+    raise errors.InputError(
+      'the memory of a device is full: lower config.members_per_device, in '
+      'another workdir; --dry_run says what a run takes'
+    ) from error
 
 
 def dry_run(
@@ -180,6 +280,7 @@ def dry_run(
     InputError: as for `train`.
   """
   configuration.check(config)
+  config = configuration.complete(config)
   configuration.use_compilation_cache()
   with contextlib.ExitStack() as stack:
     dataset = stack.enter_context(tempfile.TemporaryDirectory())
@@ -188,18 +289,15 @@ def dry_run(
       local, _ = stack.enter_context(
         remote.mirror(os.fspath(path), only=['config.json'])
       )
-    plan = _plan(config, local, pathlib.Path(dataset))
-  # A batch counts the same, however many devices share it.
-  program = configuration.make_program(
-    config,
-    plan.dataset.info['classes'],
-    plan.program.modalities,
-    plan.max_length,
-    parallel.Layout('members', plan.layout.devices),
-  )
-  program = dataclasses.replace(program, narrow_views=plan.program.narrow_views)
+    size = workdir.chunk_size(local) or 0
+    plan = _plan(config, local, pathlib.Path(dataset), size)
   found = estimate.estimate(
-    program, plan.layout, plan.data, plan.members, plan.chunks
+    plan.program,
+    plan.layout,
+    plan.data,
+    plan.members,
+    plan.chunks,
+    max(part.held_out.sum() for part in plan.parts.values()),
   )
   return [
     f'{_overview(config, plan)}, {len(plan.chunk_names(0))} members a chunk',
@@ -228,9 +326,7 @@ def _run(
   """Trains and predicts as planned; see `train`."""
   _log.info('%s', _overview(config, plan))
   _train_chunks(config, path, plan, outside)
-  entries = []
-  if parallel.is_main():
-    entries = _predict_held_out(config, path, plan, outside)
+  entries = _predict_held_out(path, plan, outside)
   failed = [
     entry
     for entry in entries
@@ -248,9 +344,19 @@ def _plan(
   config: ml_collections.ConfigDict,
   path: pathlib.Path,
   data_dir: pathlib.Path,
+  begun: int,
 ) -> _Plan:
-  """Reads the corpus and makes the members; writes to `data_dir` alone."""
+  """Reads the corpus and makes the members; writes to `data_dir` alone.
+
+  Args:
+    config: of the run.
+    path: the workdir.
+    data_dir: for a corpus that stays on disk.
+    begun: the size of chunks of the run that is there; 0 for none.
+  """
   corpus = corpora.read(config.corpus)
+  if parallel.is_main():
+    workdir.check_apart(path, corpus.path)
   views = members.views(config.views, corpus.modalities)
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
   streamed = configuration.is_streamed(config)
@@ -299,7 +405,11 @@ def _plan(
     configuration.settings(config),
     statistics,
   )
-  layout = parallel.Layout(config.parallel, parallel.all_devices())
+  layout = parallel.Layout(
+    config.parallel,
+    parallel.all_devices(),
+    configuration.matmul_precision(config),
+  )
   if config.parallel == 'batch' and config.batch_size % len(layout.devices):
     raise errors.InputError(
       f'config.batch_size: {config.batch_size} clips do not divide among '
@@ -317,10 +427,7 @@ def _plan(
   )
   best = layout.chunk_size(len(names), config.members_per_device)
   # A run that began on other devices keeps its chunks, which are checkpoints.
-  size = best
-  if parallel.is_main():
-    size = workdir.chunk_size(path) or best
-  size = int(parallel.from_main(np.int32(size)))
+  size = begun or best
   costs = configuration.costs(program, data, everyone.view)
   chunks = layout.chunks(len(names), size, costs)
   held = len(chunks[0])
@@ -371,10 +478,11 @@ def _train_chunks(
   """Trains the chunks one after another, with one compiled program."""
   directory = workdir.members_path(path)
   finished = np.zeros(len(plan.chunks), bool)
-  if parallel.is_main():
-    checkpoints.sweep(directory)
-    for number in range(len(plan.chunks)):
-      finished[number] = _is_finished(directory, number)
+  with parallel.together():
+    if parallel.is_main():
+      checkpoints.sweep(directory)
+      for number in range(len(plan.chunks)):
+        finished[number] = _is_finished(directory, number)
   finished = parallel.from_main(finished)
   epochs_each = plan.program.recipe.total_epochs
   num_epochs = len(plan.chunks) * epochs_each
@@ -396,10 +504,11 @@ def _train_chunks(
         state = _train_chunk(
           config, path, number, plan, chunk, data, init, run, bar, outside
         )
-        if parallel.is_main():
-          inference.save_chunk(directory, number, chunk, state)
-          checkpoints.keep_last(workdir.checkpoints_path(path, number), 0)
-          outside.push()
+        with parallel.together():
+          if parallel.is_main():
+            inference.save_chunk(directory, number, chunk, state)
+            checkpoints.keep_last(workdir.checkpoints_path(path, number), 0)
+            outside.push()
 
 
 def _train_chunk(
@@ -446,9 +555,10 @@ def _train_chunk(
   filling = operator.itemgetter(rows - rows.min())
   real, sharded = plan.layout.shard((real, jax.tree.map(filling, chunk)))
   found = None
-  if parallel.is_main():
-    checkpoints.sweep(directory)
-    found = checkpoints.restore_latest(directory, like)
+  with parallel.together():
+    if parallel.is_main():
+      checkpoints.sweep(directory)
+      found = checkpoints.restore_latest(directory, like)
   first = int(parallel.from_main(np.int32(found[0] if found else 0)))
   if not first:
     state = init(data, sharded)
@@ -465,8 +575,9 @@ def _train_chunk(
 
   num_epochs = plan.program.recipe.total_epochs
   with contextlib.ExitStack() as stack:
-    if parallel.is_main():
-      writer = stack.enter_context(metrics.MetricWriter(path, number, first))
+    with parallel.together():
+      if parallel.is_main():
+        writer = stack.enter_context(metrics.MetricWriter(path, number, first))
     for epoch in range(first, num_epochs):
       now = plan.layout.replicate(np.int32(epoch))
       if plan.program.source is not None:
@@ -475,23 +586,24 @@ def _train_chunk(
         )
       state, values = run(data, now, real, sharded, state)
       values = plan.layout.gather(values, first_slots)
-      if parallel.is_main():
-        writer.write(epoch, names, values)
-        _tell_diverged(epoch, names, values, told)
-        key = 'val/accuracy' if epoch < config.num_epochs else 'train/loss'
-        bar.advance(note=f'{key} {values[key].mean():.3f}')
+      with parallel.together():
+        if parallel.is_main():
+          phase = 'train' if epoch < config.num_epochs else 'refit'
+          writer.write(epoch, names, values, phase)
+          _tell_diverged(epoch, names, values, told)
+          bar.advance(note=_note(phase, values))
       stopped = parallel.any_process(outside.is_stopped())
       is_due = time.monotonic() - saved >= config.checkpoint_seconds
       if stopped or parallel.from_main(np.array(is_due)):
         whole = plan.layout.gather(state, first_slots)
-        if parallel.is_main():
-          checkpoints.save(directory, epoch + 1, whole)
-          checkpoints.keep_last(directory, 2)
-          outside.push()
+        with parallel.together():
+          if parallel.is_main():
+            checkpoints.save(directory, epoch + 1, whole)
+            checkpoints.keep_last(directory, 2)
+            outside.push()
         del whole  # It is as large as all members.
         saved = time.monotonic()
       if stopped:
-        parallel.any_process(True)  # Nobody goes before it is written.
         raise errors.Stopped(
           f'chunk {number} is saved after epoch {epoch + 1} of '
           f'{num_epochs}; run the same command again: it goes on there'
@@ -500,22 +612,29 @@ def _train_chunk(
   return plan.layout.gather(kept, first_slots)
 
 
+def _note(phase: str, values: dict[str, np.ndarray]) -> str:
+  """What the line of progress says of an epoch."""
+  key, of = 'val/accuracy', ''
+  if phase == 'refit':
+    key, of = 'train/loss', ', in the second training'
+  count = len(values[key])
+  members_ = f'of {count} members' if count > 1 else 'of the member'
+  return f'mean {key} {members_}{of} {values[key].mean():.3f}'
+
+
 def _zeros(x: jax.ShapeDtypeStruct) -> np.ndarray:
   return np.zeros(x.shape, x.dtype)
 
 
 def _predict_held_out(
-  config: ml_collections.ConfigDict,
-  path: pathlib.Path,
-  plan: _Plan,
-  outside: _Outside,
+  path: pathlib.Path, plan: _Plan, outside: _Outside
 ) -> list[dict]:
   """Writes the predictions table and `members.json`, and returns its entries.
 
   The members are read back, so that what is predicted with is what was saved.
   In a sweep they are read twice: all of them have a say in which are chosen.
+  All processes predict, with a share of the members each, and the first writes.
   """
-  layout = parallel.Layout(config.parallel, jax.local_devices())
   chosen = None
   if any(name.setting for name in plan.names):
     entries = [
@@ -531,11 +650,18 @@ def _predict_held_out(
     ]
     for number in range(len(plan.chunks))
   ]
+  held_out = {
+    fold: np.flatnonzero(part.held_out) for fold, part in plan.parts.items()
+  }
   predictor = inference.predictor(
     plan.program,
-    layout,
+    parallel.Layout('members', plan.layout.devices, plan.layout.precision),
     plan.data,
-    max(map(len, kept)),
+    [
+      [plan.chunk_names(number)[index].view for index in own]
+      for number, own in enumerate(kept)
+    ],
+    max(map(len, held_out.values())),
     len(plan.dataset.ids),
   )
   columns, entries = [], []
@@ -546,14 +672,26 @@ def _predict_held_out(
       continue
     names = [names[index] for index in kept[number]]
     chunk, state = inference.select((chunk, state), kept[number])
-    alive = state['best_epoch'] >= 0
     rows = [
-      np.flatnonzero(plan.parts[name.fold].held_out & alive[index])
-      for index, name in enumerate(names)
+      held_out[name.fold] if epoch >= 0 else np.zeros(0, int)
+      for name, epoch in zip(names, state['best_epoch'], strict=True)
     ]
     columns.append(
       inference.predict_chunk(predictor, names, chunk, state, rows)
     )
+  with parallel.together():
+    if parallel.is_main():
+      _write_predictions(path, plan, columns, entries)
+  return [entry for chunk_entries in entries for entry in chunk_entries]
+
+
+def _write_predictions(
+  path: pathlib.Path,
+  plan: _Plan,
+  columns: Sequence[dict[str, np.ndarray]],
+  entries: Sequence[Sequence[dict]],
+) -> None:
+  """Writes the predictions table, and `members.json` with the entries."""
   ids, info = plan.dataset.ids, plan.dataset.info
   workdir.write_trained(
     path,
@@ -577,7 +715,6 @@ def _predict_held_out(
     plan.program.modalities,
   )
   inference.write(table, path / 'predictions.parquet')
-  return [entry for chunk_entries in entries for entry in chunk_entries]
 
 
 def _trained_chunks(
@@ -586,24 +723,24 @@ def _trained_chunks(
   """Each chunk's number, and what `inference.load_chunk` gives of it.
 
   Raises:
-    Stopped: SIGTERM came.
+    Stopped: SIGTERM came, to any process.
   """
   for number in range(len(plan.chunks)):
-    if outside.is_stopped():
+    if parallel.any_process(outside.is_stopped()):
       raise errors.Stopped(
         'all members are trained and saved; run the same command again: it '
         'predicts the held-out clips'
       )
-    yield (
-      number,
-      inference.load_chunk(
-        plan.program,
-        workdir.members_path(path),
-        number,
-        len(plan.chunk_names(number)),
-        plan.data,
-      ),
-    )
+    size = len(plan.chunk_names(number))
+    with parallel.together():
+      if parallel.is_main():
+        found = inference.load_chunk(
+          plan.program, workdir.members_path(path), number, size, plan.data
+        )
+      else:
+        found = inference.no_chunk(plan.program, size, plan.data)
+    # One after another: there may be much of it.
+    yield number, jax.tree.map(parallel.from_main, found)
 
 
 def _choose(
@@ -624,8 +761,10 @@ def _choose(
     np.array([entry['val_loss'] for entry in entries], np.float64),
     np.array([entry['best_epoch'] >= 0 for entry in entries]),
   )
-  files.write_text(path / 'sweep.csv', sweep.as_csv(scores))
-  _log.info('%s: %s', path / 'sweep.csv', sweep.summary(scores))
+  with parallel.together():
+    if parallel.is_main():
+      files.write_text(path / 'sweep.csv', sweep.as_csv(scores))
+      _log.info('%s: %s', path / 'sweep.csv', sweep.summary(scores))
   return {(x.view, x.fold, x.setting) for x in scores if x.is_chosen}
 
 

@@ -1,8 +1,9 @@
 """What a run tells of itself: `metrics.jsonl`, and TensorBoard events from it.
 
-`metrics.jsonl` has a line for each member and epoch. The events show, by view
-and in a sweep by setting, the mean over members; they are made from those
-lines, also after a resume, so the two never differ.
+`metrics.jsonl` has a line for each member and epoch. It says the phase too:
+'train', or 'refit' in a second training, whose epochs go on counting. The
+events show, by view and in a sweep by setting, the mean over members; they are
+made from those lines, also after a resume, so the two never differ.
 """
 
 import collections
@@ -71,6 +72,7 @@ class MetricWriter:
     epoch: int,
     names: Sequence[members.Name],
     metrics: Mapping[str, np.ndarray],
+    phase: str = 'train',
   ) -> None:
     """Writes the metrics of one epoch.
 
@@ -78,10 +80,12 @@ class MetricWriter:
       epoch: from 0.
       names: of the members.
       metrics: by name, (members,) float; what is not finite becomes null.
+      phase: 'train', or 'refit' in a second training.
     """
     lines = []
     for index, name in enumerate(names):
-      line = {'chunk': self._chunk, 'epoch': epoch} | name.as_dict()
+      line = {'chunk': self._chunk, 'epoch': epoch, 'phase': phase}
+      line |= name.as_dict()
       for key in _NAMES:
         value = float(metrics[key][index])
         line[key] = value if math.isfinite(value) else None

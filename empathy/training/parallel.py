@@ -9,10 +9,15 @@ program, feeds its own devices and sees only them; process 0 reads and writes
 the workdir, and tells the others what it read.
 """
 
+import contextlib
 import dataclasses
 import functools
+import logging
 import os
-from collections.abc import Callable, Sequence
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -24,10 +29,18 @@ from jax.experimental import multihost_utils
 from empathy import errors
 from empathy.training import step
 
+_log = logging.getLogger('empathy')
+
 MODES = ('members', 'batch')
+# Of the products of matrices of float32: what the device takes if it is not
+# asked (on a TPU the factors are rounded to 8 bits, on a GPU since Ampere to
+# 11; a CPU rounds nothing), or at least those 11 bits, or all.
+PRECISIONS = ('default', 'tensorfloat32', 'float32')
 
 # More have not been tried.
 _MAX_CPU_DEVICES = 8
+# In bytes, of what one process tells the others of its failure.
+_MAX_TOLD = 2000
 # In bytes, as XLA wants what it is to use without a copy.
 _ALIGNMENT = 64
 # On a CPU XLA must be told that one loop may have several results.
@@ -39,8 +52,13 @@ def use_cpu_cores() -> None:
 
   To be called before JAX is used. What `XLA_FLAGS` says of the number of
   devices, or of extra options, stays.
+
+  Raises:
+    InputError: XLA knows no such flag.
   """
   flags = os.environ.get('XLA_FLAGS', '')
+  if flags.replace(CPU_FLAGS, '').strip():
+    _check_flags()
   if 'xla_backend_extra_options' not in flags:
     os.environ['XLA_FLAGS'] = f'{flags} {CPU_FLAGS}'.strip()
   if 'host_platform_device_count' not in flags:
@@ -49,6 +67,20 @@ def use_cpu_cores() -> None:
     else:
       cores = os.cpu_count() or 1
     jax.config.update('jax_num_cpu_devices', min(cores, _MAX_CPU_DEVICES))
+
+
+def _check_flags() -> None:
+  """Asks XLA about `XLA_FLAGS` in a process of its own, which it may abort."""
+  program = 'from jaxlib import xla_client; xla_client.CompileOptions()'
+  done = subprocess.run(
+    [sys.executable, '-c', program],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  if done.returncode and 'XLA_FLAGS' in done.stderr:
+    reason = done.stderr.strip().splitlines()[-1].partition('] ')[2]
+    raise errors.InputError(reason)
 
 
 def connect(
@@ -68,14 +100,58 @@ def connect(
     InputError: the platform does not tell, or process 0 is not to be reached.
   """
   jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+  own = None
+  if address is None:
+    own = slurm_devices(os.environ)
   try:
-    jax.distributed.initialize(address, num_processes, process_id)
+    jax.distributed.initialize(
+      address, num_processes, process_id, local_device_ids=own
+    )
   except (RuntimeError, ValueError) as error:
     reason = str(error).splitlines()[0]
     raise errors.InputError(
       f'--distributed: {reason} (where the platform does not tell, give '
       '--coordinator_address=HOST:PORT --num_processes=N --process_id=I)'
     ) from None
+  # The first collective of each kind on CPUs waits for half a minute at most,
+  # later ones as long as need be: now all are here.
+  from_main(np.int32(any_process(False)))
+
+
+def slurm_devices(environment: Mapping[str, str]) -> list[int] | None:
+  """Which of the node's GPUs are this process' in a job of SLURM.
+
+  JAX takes one for each process, whatever the job has.
+
+  Args:
+    environment: variables, as SLURM sets them.
+
+  Returns:
+    Their numbers among those that the process can see; None where that is left
+    to JAX.
+  """
+  gpus = environment.get('SLURM_GPUS_ON_NODE', '')
+  tasks = environment.get(
+    'SLURM_STEP_TASKS_PER_NODE', environment.get('SLURM_NTASKS_PER_NODE', '')
+  )
+  # As in '8(x2),4': eight on each of the first two nodes.
+  first = re.match(r'\d+', tasks)
+  if not gpus.isdigit() or not first or 'SLURM_LOCALID' not in environment:
+    return None
+  num_gpus, num_tasks = int(gpus), int(first.group())
+  seen = environment.get('CUDA_VISIBLE_DEVICES')
+  if seen is not None and len(seen.split(',')) < num_gpus:
+    return list(range(len(seen.split(','))))  # SLURM gave each its own.
+  share = num_gpus // num_tasks
+  if share and share * num_tasks != num_gpus:
+    _log.warning(
+      'SLURM: %d processes do not divide %d GPUs of a node: %d are not used',
+      num_tasks,
+      num_gpus,
+      num_gpus - share * num_tasks,
+    )
+  first_gpu = int(environment['SLURM_LOCALID']) * share
+  return list(range(first_gpu, first_gpu + share)) or None
 
 
 def is_main() -> bool:
@@ -105,6 +181,50 @@ def from_main(tree: Any) -> Any:
   )
 
 
+def text_from_main(text: str) -> str:
+  """What process 0 has to say, for all; others give any text."""
+  data = np.frombuffer(text.encode(), np.uint8)
+  size = int(from_main(np.int32(len(data))))
+  return bytes(from_main(np.resize(data, size))).decode()
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+  """Lets all processes get through what each does for itself, or none.
+
+  The block has no communication between processes in it.
+
+  Raises:
+    InputError: another process failed; what it said.
+  """
+  error = None
+  try:
+    yield
+  except Exception as raised:
+    error = raised
+  if any_process(error is not None):
+    reason = str(error) if isinstance(error, errors.InputError) else repr(error)
+    reason = '' if error is None else reason
+    told = _gathered(reason)
+    if error is not None:
+      raise error
+    index = next(index for index, text in enumerate(told) if text)
+    raise errors.InputError(f'process {index}: {told[index]}')
+
+
+def _gathered(text: str) -> list[str]:
+  """What each process has to say, cut off at some length."""
+  data = np.zeros(_MAX_TOLD, np.uint8)
+  encoded = np.frombuffer(text.encode()[:_MAX_TOLD], np.uint8)
+  data[: len(encoded)] = encoded
+  if jax.process_count() == 1:
+    return [text]
+  return [
+    bytes(row).rstrip(b'\0').decode(errors='ignore')
+    for row in multihost_utils.process_allgather(data)
+  ]
+
+
 def aligned(x: np.ndarray) -> np.ndarray:
   """The array, or a copy, where CPU devices need no further one.
 
@@ -127,10 +247,12 @@ class Layout:
   Attributes:
     mode: one of `MODES`.
     devices: of this process, or as `all_devices` gives them.
+    precision: one of `PRECISIONS`, of all that is compiled for them.
   """
 
   mode: str
   devices: Sequence[jax.Device]
+  precision: str = 'default'
 
   @property
   def axis_name(self) -> str | None:
@@ -244,6 +366,24 @@ class Layout:
       )
 
     return jax.tree.map(put, tree)
+
+  def like(self, tree: Any, is_sharded: bool = False) -> Any:
+    """The shapes of what `replicate` gives, or `shard`; nothing is put there.
+
+    Args:
+      tree: arrays, or their shapes; of what is sharded, as many members as
+        divide among the devices.
+      is_sharded: whether each array is divided.
+    """
+    count = len(self.devices)
+
+    def of(x: Any) -> jax.ShapeDtypeStruct:
+      shape = x.shape
+      if is_sharded and self.mode == 'members':
+        shape = (shape[0] // count, *shape[1:])
+      return jax.ShapeDtypeStruct((count, *shape), x.dtype)
+
+    return jax.tree.map(of, tree)
 
   def gather(self, tree: Any, slots: np.ndarray | None = None) -> Any:
     """Fetches what `shard` or `map` gave, as NumPy (members, ...).
@@ -372,8 +512,14 @@ class Layout:
     return self._pmap(on_device, donate=[num_shared + 2])
 
   def _pmap(self, on_device: Callable, donate: Sequence[int] = ()) -> Callable:
+    # Said while it is traced: an option of JAX would hold for one thread, or
+    # for all that the process does.
+    def traced(*args):
+      with jax.default_matmul_precision(self.precision):
+        return on_device(*args)
+
     return jax.pmap(
-      on_device,
+      traced,
       axis_name=step.BATCH_AXIS,
       devices=self.devices,
       donate_argnums=tuple(donate),
@@ -409,6 +555,8 @@ def _balanced(
 def spread(function: Callable, constants: Any) -> Callable:
   """Compiles `function(constants, batch)` for all devices of this process.
 
+  Its products of matrices are of full float32.
+
   Args:
     function: of arrays on one device; each row of its result depends on that
       row of the batch alone.
@@ -418,9 +566,9 @@ def spread(function: Callable, constants: Any) -> Callable:
     A function of a batch, (B, ...) NumPy arrays, to (B, ...) NumPy; B must be a
     multiple of its attribute `num_devices`. Each shape compiles once.
   """
-  layout = Layout('members', jax.local_devices())
+  layout = Layout('members', jax.local_devices(), 'float32')
   held = layout.replicate(constants)
-  mapped = jax.pmap(function, devices=layout.devices)
+  mapped = layout._pmap(function)
 
   def run(batch: Any) -> Any:
     return layout.gather(mapped(held, layout.shard(batch)))

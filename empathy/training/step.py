@@ -23,7 +23,8 @@ BATCH_AXIS = 'batch'
 KEEP = ('best', 'last', 'refit')
 # Standardised features beyond this are cut: one wild value must not rule.
 _MAX_ABS_FEATURE = 10.0
-# Rows that a forward pass takes at a time where nothing is learned.
+# Rows that a forward pass takes at a time where nothing is learned, if they are
+# pooled; see `eval_rows`.
 _EVAL_ROWS = 256
 
 
@@ -168,6 +169,8 @@ class Program:
       that differs between members in lockstep, all ways would be computed.
     computed: the modalities that the network knows; None for all.
     source: gives the features of rows, where `Data` does not have them.
+    eval_rows: rows that a forward pass takes at a time where nothing is
+      learned.
   """
 
   network: fusion.Network
@@ -178,6 +181,7 @@ class Program:
   narrow_views: tuple[tuple[str, ...], ...] = ()
   computed: tuple[str, ...] | None = None
   source: Callable[[Array], Mapping[str, Array]] | None = None
+  eval_rows: int = _EVAL_ROWS
 
   @property
   def indices(self) -> dict[str, int]:
@@ -193,6 +197,21 @@ class Program:
     return dataclasses.replace(
       self, network=self.network.narrowed(view), computed=view, narrow_views=()
     )
+
+
+def eval_rows(max_length: Mapping[str, int], num_learned: int) -> int:
+  """Rows that a forward pass can take at a time where nothing is learned.
+
+  In lockstep a device holds their steps of all members at once. So they are no
+  more than in so many pooled rows, or than a step of the optimizer takes, which
+  needs the gradients' room too.
+
+  Args:
+    max_length: steps of the longest sequence by modality.
+    num_learned: rows of a step of the optimizer, on a device.
+  """
+  longest = max(max_length.values(), default=1)
+  return min(max(_EVAL_ROWS // longest, num_learned, 1), _EVAL_ROWS)
 
 
 def one_cycle(step: Array, num_steps: Array, peak: float) -> tuple:
@@ -464,7 +483,7 @@ def predict(
     real = jnp.ones(block.shape, bool)
     return program.network.apply(variables, *inputs, real, False)
 
-  output = lax.map(forward, blocks(rows))
+  output = lax.map(forward, blocks(rows, program.eval_rows))
   return jax.tree.map(
     lambda x: x.reshape(-1, *x.shape[2:])[: rows.shape[0]], output
   )
@@ -491,9 +510,14 @@ def batches(
   return member, order.reshape(num_batches, recipe.batch_size)
 
 
-def blocks(rows: Array) -> Array:
-  """Rows as they go through a forward pass, padded: (blocks, size)."""
-  count = -(-rows.shape[0] // _EVAL_ROWS)
+def blocks(rows: Array, most: int) -> Array:
+  """Rows as they go through a forward pass, padded: (blocks, size).
+
+  Args:
+    rows: (R,) int.
+    most: the size at most.
+  """
+  count = -(-rows.shape[0] // most)
   size = -(-rows.shape[0] // count)
   padded = jnp.pad(rows, (0, count * size - rows.shape[0]))
   return padded.reshape(count, size)

@@ -401,7 +401,7 @@ def sequences(
   passes = 2 if program.network.calibrates else 1
   result = []
   for order, val_rows in zip(orders, chunk.val_rows, strict=True):
-    blocks = list(np.asarray(step.blocks(val_rows))) * passes
+    blocks = list(np.asarray(step.blocks(val_rows, program.eval_rows))) * passes
     result += [list(order[:, share]) for share in range(shares)]
     result.append(blocks)
   return result

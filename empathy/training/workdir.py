@@ -23,7 +23,7 @@ import ml_collections
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpora
-from empathy.training import members
+from empathy.training import configuration, members
 
 _log = logging.getLogger('empathy')
 
@@ -126,6 +126,29 @@ def _locked(path: pathlib.Path, workdir: pathlib.Path) -> Iterator[None]:
       return
 
 
+def check_apart(path: pathlib.Path, corpus: pathlib.Path) -> None:
+  """Makes sure that a run does not write among the files of its corpus.
+
+  Args:
+    path: the workdir.
+    corpus: the corpus folder.
+
+  Raises:
+    InputError: they are one folder, or one is in the other.
+  """
+  own, other = path.resolve(), corpus.resolve()
+  if own == other:
+    raise errors.InputError(
+      f'--workdir: {path}: is the corpus folder; choose another'
+    )
+  if own in other.parents or other in own.parents:
+    inner, outer = (own, other) if other in own.parents else (other, own)
+    raise errors.InputError(
+      f'--workdir: {path}: {inner} is inside {outer}: the workdir and the '
+      'corpus have to be folders side by side'
+    )
+
+
 def check(
   path: pathlib.Path,
   config: ml_collections.ConfigDict,
@@ -147,8 +170,10 @@ def check(
     return
   old = read_config(path)
   faults = []
-  for key, new_value, old_value in _differences(
-    _as_json(config), old['config']
+  # What a config may leave out, an older one did not even know.
+  defaults = configuration.DEFAULTS
+  for key, new_value, old_value in differences(
+    defaults | configuration.as_json(config), defaults | old['config']
   ):
     if key != 'corpus':
       faults.append(f'config.{key} is {new_value!r}, was {old_value!r}')
@@ -157,7 +182,7 @@ def check(
       f'{name} differs'
       if now and was
       else f'{name} is {"new" if now else "gone"}'
-      for name, now, was in _differences(hashes, old['files'])
+      for name, now, was in differences(hashes, old['files'])
     ]
     faults.append(
       f'the corpus {corpus} is not what was trained on: {", ".join(changes)}'
@@ -194,7 +219,7 @@ def begin(
   """
   if not (path / 'config.json').exists():
     record = {
-      'config': _as_json(config),
+      'config': configuration.as_json(config),
       'corpus': str(corpus.absolute()),
       'fingerprint': corpora.fingerprint_of(hashes),
       'files': dict(hashes),
@@ -244,10 +269,6 @@ def checkpoints_path(path: pathlib.Path, chunk: int) -> pathlib.Path:
   return path / 'checkpoints' / str(chunk)
 
 
-def _as_json(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  return json.loads(config.to_json())
-
-
 def _read_json(path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any]:
   try:
     record = json.loads(path.read_text(encoding='utf-8'))
@@ -265,11 +286,17 @@ def _read_json(path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any]:
   return record
 
 
-def _differences(new: Mapping, old: Mapping, prefix: str = ''):
+def differences(
+  new: Mapping, old: Mapping, prefix: str = ''
+) -> Iterator[tuple[str, Any, Any]]:
+  """What differs in nested mappings: its place, as in 'model.width', and both.
+
+  What is only in one of them is None in the other.
+  """
   for key in sorted({*new, *old}):
     new_value, old_value = new.get(key), old.get(key)
     if isinstance(new_value, dict) and isinstance(old_value, dict):
-      yield from _differences(new_value, old_value, f'{prefix}{key}.')
+      yield from differences(new_value, old_value, f'{prefix}{key}.')
     elif new_value != old_value:
       yield f'{prefix}{key}', new_value, old_value
 

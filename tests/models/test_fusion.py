@@ -189,6 +189,36 @@ def test_every_parameter_receives_gradient(name, size):
       assert np.abs(gradient).max() > 1e-6, where
 
 
+@pytest.mark.parametrize(
+  ('name', 'fields'),
+  [
+    *((name, {}) for name in SMALL),
+    ('gated_attention', {'join': 'sum'}),
+    ('gated_attention', {'join': 'concat'}),
+  ],
+)
+def test_nothing_is_summed_by_a_product_of_matrices(name, fields):
+  # A TPU rounds the factors of a product to 8 bits, a GPU to 11: that is for
+  # parameters, not for logits that are added up.
+  network, variables = _network(name, **fields)
+  features, present, rows = _batch()
+
+  def of(params):
+    return network.apply(
+      variables | {'params': params}, features, {}, present, rows, False
+    ).logits
+
+  products = str(jax.make_jaxpr(of)(variables['params'])).count('dot_general[')
+  factors = [
+    jax.tree_util.keystr(path)
+    for path, _ in jax.tree_util.tree_leaves_with_path(variables['params'])
+    if path[-1].key in ('weight', 'query')
+  ]
+  # The modalities share one query.
+  shared = 2 if "['fusion']['query']" in factors else 0
+  assert products == len(factors) + shared
+
+
 def test_a_view_of_one_modality_attends_to_it_alone():
   network, variables = _network('gated_attention')
   features, _, rows = _batch()

@@ -238,6 +238,24 @@ def test_wrong_recipes(recipe, message, folder, tmp_path):
     finetuning.finetune(config, folder / 'corpus', tmp_path / 'workdir')
 
 
+def test_what_no_encoder_is_for_is_told_in_one_line(folder, tmp_path):
+  config = tiny.config(folder)
+  config.features.gaze = {'encoder': 'some/encoder'}
+  with pytest.raises(errors.InputError) as raised:
+    finetuning.finetune(config, folder / 'corpus', tmp_path / 'run')
+  says = 'config.features.gaze: is not text, audio, video'
+  assert str(raised.value) == says
+  assert not (tmp_path / 'run').exists()
+
+
+def test_encoders_are_not_written_among_the_files_of_the_corpus(folder):
+  config = tiny.config(folder)
+  path = next(folder.glob('*/corpus.json')).parent
+  with pytest.raises(errors.InputError, match='is the corpus folder'):
+    finetuning.finetune(config, path, path)
+  assert not (path / '.lock').exists()
+
+
 def test_padded_lengths():
   found = [finetuning.padded_length(n, 499) for n in (1, 63, 64, 250, 251, 499)]
   assert found == [63, 63, 125, 250, 499, 499]

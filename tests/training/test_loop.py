@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import struct
 
 import jax
@@ -29,6 +30,7 @@ from empathy.models import fusion
 from empathy.training import (
   checkpoints,
   configuration,
+  inference,
   loop,
   members,
   metrics,
@@ -322,6 +324,7 @@ def test_metrics_have_a_line_for_each_member_and_epoch(rich):
   assert [key[0] for key in keys] == sorted(key[0] for key in keys)
   for line in lines:
     assert line['chunk'] == 0
+    assert line['phase'] == 'train'
     assert line['train/loss'] > 0
     assert line['val/loss'] > 0
     assert 0 <= line['val/accuracy'] <= 1
@@ -356,6 +359,7 @@ def test_tensorboard_shows_the_mean_over_the_members_of_a_view(rich):
 def test_config_json_tells_what_was_asked_for(rich):
   record = json.loads((rich.path / 'config.json').read_text())
   assert record['config'] == json.loads(rich.config.to_json())
+  assert record['config']['matmul_precision'] == 'default'
   assert record['corpus'] == str(rich.corpus.path.absolute())
   assert record['fingerprint'] == corpora.fingerprint(rich.corpus.path)
   assert {'python', 'jax', 'flax', 'numpy'} <= set(record['versions'])
@@ -635,6 +639,19 @@ def test_a_second_training_goes_on(plain, tmp_path, monkeypatch):
   lines = whole.lines()
   assert [line['epoch'] for line in lines] == [0] * 6 + [1] * 6
   assert all((line['val/loss'] is None) == line['epoch'] for line in lines)
+  phases = [line['phase'] for line in lines]
+  assert phases == ['train'] * 6 + ['refit'] * 6
+
+
+def test_the_line_of_progress_says_what_its_figure_is():
+  values = {
+    'val/accuracy': np.array([0.5, 0.75]),
+    'train/loss': np.array([0.25, 0.5]),
+  }
+  assert loop._note('train', values) == 'mean val/accuracy of 2 members 0.625'
+  assert loop._note('refit', values) == (
+    'mean train/loss of 2 members, in the second training 0.375'
+  )
 
 
 def test_a_cut_line_right_after_the_checkpoint_is_dropped(tmp_path):
@@ -818,6 +835,56 @@ def test_the_operations_of_a_dry_run_are_those_of_its_products(plain, tmp_path):
 
 
 # Refusals.
+
+
+def test_a_workdir_is_not_the_corpus_folder_nor_in_it(plain, tmp_path):
+  folder = tmp_path / 'data' / 'corpus'
+  shutil.copytree(plain.corpus.path, folder)
+  before = _contents(tmp_path)
+  for path, says in (
+    (folder, 'is the corpus folder'),
+    (folder / 'run', f'{folder / "run"} is inside {folder}'),
+    (tmp_path / 'data', f'{folder} is inside {tmp_path / "data"}'),
+  ):
+    for function in (loop.train, loop.dry_run):
+      with pytest.raises(errors.InputError) as raised:
+        function(small.config(folder, **_PLAIN), path)
+      assert str(raised.value).startswith(f'--workdir: {path}: {says}')
+    assert _contents(tmp_path) == before
+
+
+def test_a_device_whose_memory_is_full_is_told_in_one_line(
+  plain, tmp_path, monkeypatch
+):
+  def fail(*_):
+    raise RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes')
+
+  monkeypatch.setattr(loop.step, 'init', fail)
+  with pytest.raises(errors.InputError, match='lower config'):
+    loop.train(small.config(plain.corpus.path, **_PLAIN), tmp_path / 'run')
+
+
+def test_prediction_computes_what_the_table_has(rich, monkeypatch):
+  shown, compiled = [], inference.compiled
+
+  def counting(program, layout):
+    run = compiled(program, layout)
+
+    def call(data, given, rows, *rest):
+      shown.append((np.asarray(given)[0].sum(), rows.shape[0] * rows.shape[1]))
+      return run(data, given, rows, *rest)
+
+    return call
+
+  monkeypatch.setattr(inference, 'compiled', counting)
+  table = inference.predict(rich.path, rich.corpus.path)
+  assert len(table) == len(rich.table)
+  # Each of 7 views, 3 folds and 2 seeds is shown all that it sees, once; those
+  # of the full view also each other subset. They go in groups of six.
+  slots = 6 + -6 % len(jax.local_devices())
+  assert sorted(shown) == sorted(
+    [(3, slots)] * 7 + [(2, slots)] * 3 + [(1, slots)] * 3
+  )
 
 
 def test_another_config_is_refused(plain):

@@ -118,6 +118,81 @@ def test_in_lockstep_costs_do_not_count(layout):
   np.testing.assert_array_equal(with_costs, without)
 
 
+@pytest.mark.parametrize(
+  ('gpus', 'tasks', 'local', 'seen', 'own'),
+  [
+    ('8', '1', '0', None, [*range(8)]),  # One process has them all,
+    ('8', '8(x4)', '3', None, [3]),  # or each one,
+    ('8', '2', '1', '0,1,2,3,4,5,6,7', [4, 5, 6, 7]),  # or a share.
+    ('8', '8', '5', '5', [0]),  # SLURM shows each its own alone.
+    ('8', '2(x2),1', '0', '0,1,2,3', [0, 1, 2, 3]),
+    ('2', '4', '3', None, None),  # More processes than GPUs: JAX tells.
+    ('', '4', '3', None, None),  # A job without GPUs.
+  ],
+)
+def test_a_process_of_slurm_takes_its_share_of_the_gpus(
+  gpus, tasks, local, seen, own
+):
+  environment = {
+    'SLURM_STEP_TASKS_PER_NODE': tasks,
+    'SLURM_GPUS_ON_NODE': gpus,
+    'SLURM_LOCALID': local,
+  }
+  if seen is not None:
+    environment['CUDA_VISIBLE_DEVICES'] = seen
+  assert parallel.slurm_devices(environment) == own
+  assert parallel.slurm_devices({}) is None
+
+
+def test_gpus_that_nobody_uses_are_told(caplog):
+  environment = {
+    'SLURM_NTASKS_PER_NODE': '3',
+    'SLURM_GPUS_ON_NODE': '8',
+    'SLURM_LOCALID': '1',
+  }
+  assert parallel.slurm_devices(environment) == [2, 3]
+  assert caplog.messages == [
+    'SLURM: 3 processes do not divide 8 GPUs of a node: 2 are not used'
+  ]
+
+
+@pytest.mark.parametrize('precision', parallel.PRECISIONS)
+def test_all_that_is_compiled_for_a_layout_has_its_precision(precision):
+  import jax
+
+  layout = parallel.Layout('members', jax.local_devices()[:1], precision)
+  found = []
+
+  def function(shared, own, *state):
+    found.append(jax.config.jax_default_matmul_precision)
+    return (*state, shared * own)
+
+  one = layout.replicate(np.float32(2))
+  members, state = layout.shard((np.ones(2, np.float32),) * 2)
+  real = layout.shard(np.ones(2, bool))
+  layout.map(lambda *x: function(*x)[0], 1)(one, members)
+  layout.update(function, 1)(one, real, members, layout.map(abs)(state))
+  layout.over_batch(lambda x: function(x, x)[0])(one)
+  assert set(found) == {precision}
+  before = jax.config.jax_default_matmul_precision
+  assert before in (None, 'default')
+
+
+def test_what_is_spread_is_of_full_precision():
+  import jax
+
+  found = []
+
+  def function(constants, batch):
+    found.append(jax.config.jax_default_matmul_precision)
+    return constants * batch
+
+  run = parallel.spread(function, np.float32(3))
+  batch = np.ones((run.num_devices, 2), np.float32)
+  np.testing.assert_array_equal(run(batch), 3 * batch)
+  assert set(found) == {'float32'}
+
+
 def _main(folder: pathlib.Path) -> None:
   """Prints the largest differences from the plain loop, as JSON."""
   import functools

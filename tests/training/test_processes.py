@@ -4,12 +4,14 @@ This file is the program of those processes, too.
 """
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
 import socket
 import subprocess
 import sys
+from unittest import mock
 
 import jax
 import numpy as np
@@ -17,6 +19,7 @@ import orbax.checkpoint as ocp
 import pytest
 import small
 
+from empathy.corpora import corpus as corpora
 from empathy.training import parallel
 
 # Six steps of the optimizer, in other orders of summation.
@@ -29,7 +32,8 @@ _NUM_MEMBERS = 9
 def _run(folder, num_processes, num_devices, *plans):
   """Runs the plans, one after another, in processes that form one group.
 
-  A plan is a mode, a workdir and whether to stop after the first epoch.
+  A plan is a mode, a workdir, whether to stop after the first epoch, and what
+  goes wrong, if anything does.
   """
   with socket.socket() as free:
     free.bind(('localhost', 0))
@@ -62,14 +66,21 @@ def _run(folder, num_processes, num_devices, *plans):
 def _folder(tmp_path_factory):
   folder = tmp_path_factory.mktemp('processes')
   small.write_corpus(folder / 'corpus')
-  one = [(mode, f'one-{mode}', False) for mode in _MODES]
-  one.append(('members', 'grown-members', True))
+  labels = corpora.read(folder / 'corpus').labels
+  small.write_corpus(folder / 'other', labels=1 - labels)
+  one = [(mode, f'one-{mode}', False, '') for mode in _MODES]
+  one.append(('members', 'grown-members', True, ''))
   _run(folder, 1, 4, *one)
-  two = [(mode, f'two-{mode}', False) for mode in _MODES]
-  two += [(mode, f'shrunk-{mode}', True) for mode in _MODES]
-  two.append(('members', 'grown-members', False))
+  two = [(mode, f'two-{mode}', False, '') for mode in _MODES]
+  two += [(mode, f'shrunk-{mode}', True, '') for mode in _MODES]
+  two.append(('members', 'grown-members', False, ''))
+  two += [
+    ('members', f'bad-{what}', False, what)
+    for what in ('corpus', 'config', 'disk', 'field')
+  ]
+  two.append(('members', 'two-members', False, 'workdir'))
   _run(folder, 2, 2, *two)
-  _run(folder, 1, 3, *((mode, f'shrunk-{mode}', False) for mode in _MODES))
+  _run(folder, 1, 3, *((mode, f'shrunk-{mode}', False, '') for mode in _MODES))
   return folder
 
 
@@ -134,31 +145,103 @@ def test_process_0_alone_writes(folder):
   assert not any(name.startswith('.') for name in files['two'])
 
 
+@pytest.mark.parametrize(
+  ('name', 'mode'),
+  [
+    *(('two', mode) for mode in _MODES),
+    *(('shrunk', mode) for mode in _MODES),
+    ('grown', 'members'),
+  ],
+)
+def test_the_predictions_are_those_of_one_process(folder, name, mode):
+  one, found = (
+    small.read_table(folder / f'{which}-{mode}') for which in ('one', name)
+  )
+  for column in one.column_names:
+    x, y = one[column].to_numpy(), found[column].to_numpy()
+    if x.dtype == object or x.dtype.kind == 'i':
+      assert x.tolist() == y.tolist()
+    else:
+      np.testing.assert_allclose(x, y, rtol=0, atol=_TOLERANCE)
+  assert one['logit_neutral'].to_numpy().std() > 100 * _TOLERANCE
+
+
+@pytest.mark.parametrize(
+  ('what', 'source', 'says'),
+  [
+    ('corpus', 1, 'is not that of process 0: clips.csv'),
+    ('config', 1, 'config.l2 is [0.5] here, [0.001] in process 0'),
+    ('field', 1, "config.keep: 'all' is not best or last or refit"),
+    ('workdir', 0, 'holds another run: config.num_epochs is 5, was 2'),
+    ('disk', 0, 'No space left on device'),
+  ],
+)
+def test_what_one_process_refuses_ends_all(folder, what, source, says):
+  for index in range(2):
+    told = (folder / f'{what}-{index}.txt').read_text()
+    full = (what, index) == ('disk', 0)
+    assert ('the disk is full: make room' if full else says) in told
+    assert told.startswith(f'process {source}: ') == (index != source)
+    assert len(told.splitlines()) == 1
+  # What was not there before is not there now, unless it is to go on from.
+  assert (folder / f'bad-{what}').exists() == (what == 'disk')
+
+
 def _main(folder, address, num_processes, index, plans) -> None:
   from empathy import errors, preemption
-  from empathy.training import loop, parallel
+  from empathy.training import inference, loop, metrics, parallel
 
   if num_processes > 1:
     parallel.connect(address, num_processes, index)
-  for mode, name, stops in plans:
+  write = inference.write
+
+  def told_write(table, path):
+    write(table, path)
+    (folder / f'{path.parent.name}-{num_processes}.written').touch()
+
+  def full_write(*args):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+  for mode, name, stops, wrong in plans:
+    overrides = {'num_epochs': 5} if wrong == 'workdir' else {}
+    corpus = 'corpus'
+    if index:
+      corpus = 'other' if wrong == 'corpus' else 'corpus'
+      overrides |= {'l2': (0.5,)} if wrong == 'config' else {}
+      overrides |= {'keep': 'all'} if wrong == 'field' else {}
     config = small.config(
-      folder / 'corpus',
+      folder / corpus,
       'concat',
-      views=('text', 'video', 'text+video'),
-      num_epochs=2,
-      num_seeds=1,
-      batch_size=12,
-      parallel=mode,
+      **{
+        'views': ('text', 'video', 'text+video'),
+        'num_epochs': 2,
+        'num_seeds': 1,
+        'batch_size': 12,
+        'parallel': mode,
+      }
+      | overrides,
     )
     # One process is told; all have to stop.
     stop = stops and index == num_processes - 1
     preemption.watch = lambda stop=stop: contextlib.nullcontext(lambda: stop)
+    inference.write = told_write
     try:
-      loop.train(config, folder / name)
+      with mock.patch.object(
+        metrics.MetricWriter,
+        'write',
+        full_write if wrong == 'disk' else metrics.MetricWriter.write,
+      ):
+        loop.train(config, folder / name)
     except errors.Stopped:
       assert stops
+    except errors.InputError as error:
+      assert wrong
+      (folder / f'{wrong}-{index}.txt').write_text(str(error))
     else:
       assert not stops
+      assert not wrong
+      # Nobody leaves while the first one still works.
+      assert (folder / f'{name}-{num_processes}.written').exists()
 
 
 if __name__ == '__main__':

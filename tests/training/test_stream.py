@@ -168,7 +168,9 @@ def _streamed(corpus, tmp_path_factory):
   return path
 
 
-def test_predictions_are_those_in_memory(corpus, streamed, tmp_path):
+def test_predictions_are_those_in_memory(
+  corpus, streamed, tmp_path, monkeypatch
+):
   held = _train(corpus, tmp_path, members_per_device=128)
   tables = [
     pq.read_table(path / 'predictions.parquet') for path in (held, streamed)
@@ -180,7 +182,16 @@ def test_predictions_are_those_in_memory(corpus, streamed, tmp_path):
     np.testing.assert_allclose(
       tables[1][name].to_numpy(), tables[0][name].to_numpy(), atol=1e-6
     )
+  # Nor is the corpus on the devices when the run predicts it later.
+  on_devices, predictor = [], inference.predictor
+
+  def spy(program, layout, data, *rest):
+    on_devices.append({m: len(x) for m, x in data.values.items()})
+    return predictor(program, layout, data, *rest)
+
+  monkeypatch.setattr(inference, 'predictor', spy)
   again = inference.predict(streamed, corpus.path)
+  assert on_devices == [dict.fromkeys(('text', 'audio', 'video'), 1)]
   np.testing.assert_allclose(
     again['prob_neutral'].to_numpy(),
     tables[1]['prob_neutral'].to_numpy(),

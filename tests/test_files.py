@@ -1,0 +1,102 @@
+"""Files and folders appear whole or not at all."""
+
+import pathlib
+
+import pytest
+
+from empathy import files
+
+
+def _content(folder):
+  return {
+    str(path.relative_to(folder)): path.read_text()
+    for path in sorted(folder.rglob('*'))
+    if path.is_file()
+  }
+
+
+def _make(path):
+  path.mkdir()
+  (path / 'file').write_text(path.name)
+
+
+@pytest.fixture(name='folder')
+def _folder(tmp_path):
+  for name in ('study', 'old'):
+    _make(tmp_path / name)
+    (tmp_path / name / 'file').write_text('before')
+  return tmp_path
+
+
+@pytest.mark.parametrize('name', ['study', 'old'])
+def test_a_folder_is_replaced(folder, name):
+  with files.replacing(folder / name) as temporary:
+    _make(temporary)
+  assert (folder / name / 'file').read_text() == name
+  assert {path.name for path in folder.iterdir()} == {'study', 'old'}
+
+
+def _interrupt(monkeypatch, kind, at):
+  """Ends the `at`-th rename or replacement from now on with an exception."""
+  count = 0
+
+  def wrapped(of):
+    def call(self, target):
+      nonlocal count
+      count += 1
+      if count == at:
+        raise kind
+      return of(self, target)
+
+    return call
+
+  for name in ('rename', 'replace'):
+    of = getattr(pathlib.Path, name)
+    monkeypatch.setattr(pathlib.Path, name, wrapped(of))
+
+
+@pytest.mark.parametrize('kind', [OSError, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize('at', [1, 2])
+def test_after_an_exception_a_folder_is_as_it_was(
+  folder, monkeypatch, kind, at
+):
+  before = _content(folder)
+  _interrupt(monkeypatch, kind, at)
+  with (
+    pytest.raises(kind),
+    files.replacing(folder / 'study') as temporary,
+  ):
+    _make(temporary)
+  assert _content(folder) == before
+
+
+def test_what_a_killed_process_left_is_removed_or_put_back(folder, monkeypatch):
+  before = _content(folder)
+  # Neither a rename nor anything after it: as if the process were gone.
+  with monkeypatch.context() as patch:
+    _interrupt(patch, KeyboardInterrupt, 2)
+    patch.setattr(files, '_clear', lambda *_: None)
+    for name in ('study', 'old'):
+      with (
+        pytest.raises(KeyboardInterrupt),
+        files.replacing(folder / name) as temporary,
+      ):
+        _make(temporary)
+      if name == 'study':
+        assert not (folder / name).exists()
+        _interrupt(patch, KeyboardInterrupt, 1)
+  files.sweep(folder)
+  assert _content(folder) == before
+  # Where there is a newer one, the old one does not come back.
+  with monkeypatch.context() as patch:
+    _interrupt(patch, KeyboardInterrupt, 2)
+    patch.setattr(files, '_clear', lambda *_: None)
+    with (
+      pytest.raises(KeyboardInterrupt),
+      files.replacing(folder / 'study') as temporary,
+    ):
+      _make(temporary)
+  _make(folder / 'study')
+  files.sweep(folder)
+  assert (folder / 'study' / 'file').read_text() == 'study'
+  assert {path.name for path in folder.iterdir()} == {'study', 'old'}
