@@ -20,7 +20,7 @@ from absl import flags
 
 from empathy import cli, errors, files
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import importers, simulate
+from empathy.corpora import importers, simulate, tables
 
 SIMULATED = 'simulated'
 
@@ -123,7 +123,7 @@ def write(
   with files.replacing(path) as folder:
     corpus_lib.write(corpus, folder)
     if truth is not None:
-      corpus_lib.write_csv(folder / 'truth.csv', truth)
+      tables.write_csv(folder / 'truth.csv', truth)
 
 
 def describe(corpus: corpus_lib.Corpus) -> str:

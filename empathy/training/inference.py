@@ -293,7 +293,7 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
   configuration.use_compilation_cache()
   config = ml_collections.ConfigDict(workdir.read_config(path)['config'])
   trained = workdir.read_trained(path)
-  corpus = corpora.read(corpus_path, features=None)
+  corpus = corpora.read(corpus_path, None, trained.offsets)
   modalities = tuple(sorted(trained.widths, key=corpora.modality_order))
   features = normalisation.normalised(
     _features(corpus, trained, modalities), corpus.groups, config.normalise

@@ -1,4 +1,4 @@
-"""Features standardised within each group, without labels.
+"""Features standardised within each group, without labels; dead columns.
 
 What a speaker's features have in common is then gone, and with it much of what
 makes new speakers hard. It is transductive: a clip's features depend on the
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from empathy.corpora import columns
 from empathy.corpora import corpus as corpora
 
 # 'members': by each member's training clips only, when it reads them.
@@ -67,6 +68,34 @@ def normalised(
     ).astype(np.float32)
     result[modality] = dataclasses.replace(feature, values=values)
   return result
+
+
+def name_dead_columns(corpus: corpora.Corpus) -> None:
+  """Warns of columns of which standardising leaves nothing.
+
+  Args:
+    corpus: with the features that members will see.
+  """
+  for modality, feature in corpus.features.items():
+    dead = columns.dead(feature.values)
+    for numbers, why in (
+      (dead.constant, 'have the same value for every clip'),
+      (dead.small, 'vary by less than 1e-6: give them in larger units'),
+      (
+        dead.outlying,
+        'have a few values so large that all others come out alike: are they '
+        'right?',
+      ),
+    ):
+      if len(numbers):
+        _log.warning(
+          '%s.npz: %d of %d columns (%s) %s; they tell members nothing',
+          corpus.path / 'features' / modality,
+          len(numbers),
+          feature.values.shape[1],
+          corpora.shown_columns(numbers),
+          why,
+        )
 
 
 def _standardised(values: np.ndarray, group: np.ndarray) -> np.ndarray:

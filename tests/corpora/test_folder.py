@@ -121,7 +121,7 @@ def test_a_table_that_will_not_do(source, text, message):
 
 
 def test_there_is_one_table(source):
-  assert 'expected one CSV file, found none' in faults(source)[0]
+  assert 'perhaps votes.csv; found none' in faults(source)[0]
   write(source, 'file,label\nc.wav,a\n')
   (source / 'more.csv').write_text('x')
   assert 'found clips.csv, more.csv' in faults(source)[0]
