@@ -11,7 +11,6 @@ import codecs
 import csv
 import io
 import logging
-import math
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -237,14 +236,9 @@ class Table:
         self.fault(row, column, 'is empty; expected what names the clip')
       elif row in twice:
         first = twice[row]
-        other = values[first]
-        spelt = '' if value == other else f' as {other!r}'
-        self.fault(
-          row,
-          column,
-          f'{value!r} is there already{spelt}, on line {self.lines[first]}{hint}',
-          'twice',
-        )
+        spelt = '' if value == values[first] else f' as {values[first]!r}'
+        place = f'{spelt}, on line {self.lines[first]}{hint}'
+        self.fault(row, column, f'{value!r} is there already{place}', 'twice')
     return values
 
   def finish(self) -> None:
@@ -297,15 +291,19 @@ def seconds(text: str) -> float | None:
   """
   if spelling.is_missing(text):
     return None
-  found = _TIME.fullmatch(spelling.clean(text))
+  cleaned = spelling.clean(text)
+  found = _TIME.fullmatch(cleaned)
   if not found:
-    return _plain_seconds(text)
+    # What Python itself writes for small numbers.
+    if not re.fullmatch(r'\d(\.\d+)?e-\d+', cleaned, re.ASCII):
+      raise ValueError(f'{text!r} is no time')
+    return float(cleaned)
   hours, minutes, rest, unit = found.groups()
   value = float(rest.replace(',', '.'))
   if minutes is None:
     return value / 1000 if unit and unit.lower() == 'ms' else value
   if unit or value >= 60 or (hours and int(minutes) >= 60):
-    raise ValueError
+    raise ValueError(f'{text!r} is no time')
   return 3600 * int(hours or 0) + 60 * int(minutes) + value
 
 
@@ -315,9 +313,10 @@ def natural(text: str) -> int:
   Raises:
     ValueError: it is something else.
   """
-  if not re.fullmatch(r'\d+([.,]0*)?', text.strip(), re.ASCII):
-    raise ValueError
-  return int(re.split('[.,]', text.strip())[0])
+  found = re.fullmatch(r'(\d+)([.,]0*)?', text.strip(), re.ASCII)
+  if not found:
+    raise ValueError(f'{text!r} is no whole number')
+  return int(found[1])
 
 
 def positive(text: str) -> int:
@@ -328,15 +327,7 @@ def positive(text: str) -> int:
   """
   value = natural(text)
   if not 1 <= value <= _MAX_COUNT:
-    raise ValueError
-  return value
-
-
-def _plain_seconds(text: str) -> float:
-  """What Python itself writes for small and large numbers, as 1e-05."""
-  value = float(text)
-  if not text.isascii() or not math.isfinite(value) or value < 0:
-    raise ValueError
+    raise ValueError(f'{value} is no count')
   return value
 
 
