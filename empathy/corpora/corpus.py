@@ -611,7 +611,8 @@ def read_sources(table: tables.Table) -> dict[str, list[str]]:
     if any(gaps):
       word = texts[gaps.index(True)]
       table.note(
-        name, f'{sum(gaps):,} rows such as {word!r} are taken as missing'
+        name,
+        f'taken as missing: {word!r} ({spelling.counted(sum(gaps), "row")})',
       )
     if name in table.columns:
       found[name] = [
@@ -688,7 +689,7 @@ def read_votes(
     )
   first_row: dict[tuple, int] = {}
   for row, key in enumerate(zip(clip, condition, annotator, strict=True)):
-    if not key[2]:
+    if not key[2] or label[row] == UNLABELLED:
       continue
     if count[row] not in (1, None):
       table.fault(row, 'count', 'a named annotator has one vote')
@@ -705,7 +706,9 @@ def read_votes(
   if not table.faults and not voted.all():
     table.note(
       'label',
-      f'{int((~voted).sum()):,} rows without a label are no votes, left out',
+      'left out: '
+      + spelling.counted(int((~voted).sum()), 'vote')
+      + ' without a label',
     )
   if table.faults:  # `finish` tells them.
     voted[:] = False

@@ -86,6 +86,11 @@ def is_missing(text: str) -> bool:
   return clean(text).casefold() in _MISSING
 
 
+def counted(number: int, noun: str) -> str:
+  """As in `1 row` and `2,000 rows`."""
+  return f'{number:,} {noun}' + ('' if number == 1 else 's')
+
+
 @dataclasses.dataclass(frozen=True)
 class Unified:
   """A column with one spelling for each thing.
@@ -116,7 +121,7 @@ class Unified:
       )
     if self.missing:
       words = ', '.join(
-        f'{word!r} ({count:,} {"row" if count == 1 else "rows"})'
+        f'{word!r} ({counted(count, "row")})'
         for word, count in self.missing.items()
       )
       notes.append(f'taken as missing: {words}')

@@ -114,9 +114,9 @@ def read_csv(
   faults.raise_all()
   if len(kept) < len(header):
     _LOGGER.warning(
-      '%s: %d empty columns without a name are left out',
+      '%s: left out: %s without a name',
       path,
-      len(header) - len(kept),
+      spelling.counted(len(header) - len(kept), 'empty column'),
     )
   columns = {
     name: [row[i] for row in rows] for i, name in zip(kept, names, strict=True)
@@ -265,12 +265,14 @@ class Table:
     if headers:
       shown = ', '.join(map(str, headers[:3]))
       self.notes.append(
-        f'{self.path}:{headers[0]}: the header once more, left out '
-        f'({len(headers):,} {"time" if len(headers) == 1 else "times"}: '
-        f'lines {shown}{", ..." if len(headers) > 3 else ""})'
+        f'{self.path}:{headers[0]}: left out: the header once more '
+        f'({spelling.counted(len(headers), "time")}: lines {shown}'
+        f'{", ..." if len(headers) > 3 else ""})'
       )
     if blank:
-      self.notes.append(f'{self.path}: {blank:,} empty rows are left out')
+      self.notes.append(
+        f'{self.path}: left out: {spelling.counted(blank, "empty row")}'
+      )
     if not kept:
       raise errors.InputError(f'{self.path}: has no rows')
     self.columns = {

@@ -72,9 +72,9 @@ def test_what_is_left_out_is_said(tmp_path, caplog, monkeypatch):
   assert found.columns['id'] == ['a', 'b', 'c']
   assert found.lines == [2, 3, 7]
   assert [message.split(': ', 1)[1] for message in caplog.messages] == [
-    '1 empty columns without a name are left out',
-    'the header once more, left out (2 times: lines 4, 6)',
-    '1 empty rows are left out',
+    'left out: 1 empty column without a name',
+    'left out: the header once more (2 times: lines 4, 6)',
+    'left out: 1 empty row',
   ]
 
 

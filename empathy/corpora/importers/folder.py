@@ -155,8 +155,9 @@ def _media(table: tables.Table, source: pathlib.Path) -> dict[str, list[str]]:
   if found.respelt:
     name, path = next(iter(found.respelt.items()))
     table.notes.append(
-      f'{table.path}: {len(found.respelt):,} files are spelt otherwise in the '
-      f'folder, in case or Unicode form, such as {name!a}: '
+      f'{table.path}: found under another spelling, in case or Unicode form: '
+      f'{spelling.counted(len(found.respelt), "file")}, '
+      f'such as {name!a}: '
       f'{path.relative_to(source).as_posix()!a}'
     )
   return paths
