@@ -771,12 +771,11 @@ def _read_features(
     if offset is not None:
       shifted = np.flatnonzero(offset)
       _LOGGER.warning(
-        '%s: %d of %d columns are large beside what they vary by (%s): they '
-        'are kept less their mean, in full precision',
+        '%s: %s of %d, large beside what they vary by: kept less their mean, '
+        'in full precision',
         path,
-        len(shifted),
-        len(offset),
         shown_columns(shifted),
+        len(offset),
       )
   elif len(offset) in (0, values.shape[1]):
     offset = np.array(offset) if len(offset) else None
@@ -806,10 +805,10 @@ def _read_features(
 
 
 def shown_columns(numbers: np.ndarray) -> str:
-  """The first of some columns' numbers, counted from 0, for a message."""
+  """As in `7 columns (0, 2, 3, ...)`, counted from 0, for a message."""
   more = ', ...' if len(numbers) > _MAX_COLUMNS else ''
   shown = ', '.join(map(str, numbers[:_MAX_COLUMNS].tolist()))
-  return f'{"column" if len(numbers) == 1 else "columns"} {shown}{more}'
+  return f'{spelling.counted(len(numbers), "column")} ({shown}{more})'
 
 
 def _feature_ids(path: pathlib.Path, ids: np.ndarray) -> np.ndarray:

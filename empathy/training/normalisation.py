@@ -79,21 +79,20 @@ def name_dead_columns(corpus: corpora.Corpus) -> None:
   for modality, feature in corpus.features.items():
     dead = columns.dead(feature.values)
     for numbers, why in (
-      (dead.constant, 'have the same value for every clip'),
-      (dead.small, 'vary by less than 1e-6: give them in larger units'),
+      (dead.constant, 'one value for all clips'),
+      (dead.small, 'they vary by less than 1e-6; give them in larger units'),
       (
         dead.outlying,
-        'have a few values so large that all others come out alike: are they '
+        'a few values are so large that all others come out alike; are they '
         'right?',
       ),
     ):
       if len(numbers):
         _log.warning(
-          '%s.npz: %d of %d columns (%s) %s; they tell members nothing',
+          '%s.npz: of no use to members: %s of %d: %s',
           corpus.path / 'features' / modality,
-          len(numbers),
-          feature.values.shape[1],
           corpora.shown_columns(numbers),
+          feature.values.shape[1],
           why,
         )
 

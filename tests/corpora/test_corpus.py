@@ -451,8 +451,8 @@ def test_differences_that_float32_would_lose_are_kept(
     atol=2 * grain + 1e-6,
   )
   assert said() == [
-    '1 of 3 columns are large beside what they vary by (column 1): they are '
-    'kept less their mean, in full precision'
+    '1 column (1) of 3, large beside what they vary by: kept less their mean, '
+    'in full precision'
   ]
   # Written again, the file says what it said.
   corpus_lib.write(corpus, folder.parent / 'again')
