@@ -4,7 +4,7 @@ Columns, of which `label` and one of `file`, `audio`, `video` or `transcript`
 must be there:
 
   id          of the clip; without it, the name of its file without the suffix
-  file        a file with sound or with sound and pictures
+  file        a file with sound, pictures or both
   audio       a file whose sound is taken, instead of `file`
   video       a file whose pictures are taken, instead of `file`
   transcript  what is said
@@ -31,20 +31,17 @@ How names are compared, and what is missing, is said in `spelling`.
 
 import logging
 import math
+import os
 import pathlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import grouping, spelling, tables
+from empathy.corpora import grouping, spelling, tables, tracks
 
-# These have no pictures, but perhaps that of a cover.
-_SOUND_ONLY = frozenset(
-  ('.aac', '.aif', '.aiff', '.flac', '.m4a', '.mp3', '.ogg', '.opus', '.wav')
-)
 _MEDIA = ('file', 'audio', 'video')
 _OURS = ('id', 'file', 'group', 'label', 'split', 'fold', 'audio', 'video')
 _VOTES = 'votes'
@@ -138,6 +135,7 @@ def _media(table: tables.Table, source: pathlib.Path) -> dict[str, list[str]]:
   empty = [''] * len(table)
   paths: dict[str, list[str]] = {'audio': [], 'video': []}
   found = _Files(source)
+  kinds: dict[str, Collection[str]] = {}
   for row in range(len(table)):
     files = {}
     for column in _MEDIA:
@@ -147,19 +145,11 @@ def _media(table: tables.Table, source: pathlib.Path) -> dict[str, list[str]]:
         says = f'there is no file {path}'
         table.fault(row, column, f'{name!r}: {says}', 'no file')
       files[column] = '' if path is None else str(path.resolve())
-    suffix = pathlib.Path(files['file']).suffix.lower()
-    paths['audio'].append(files['audio'] or files['file'])
-    paths['video'].append(
-      files['video'] or ('' if suffix in _SOUND_ONLY else files['file'])
-    )
-  if found.respelt:
-    name, path = next(iter(found.respelt.items()))
-    table.notes.append(
-      f'{table.path}: found under another spelling, in case or Unicode form: '
-      f'{spelling.counted(len(found.respelt), "file")}, '
-      f'such as {name!a}: '
-      f'{path.relative_to(source).as_posix()!a}'
-    )
+    file = files['file']
+    if file not in kinds:
+      kinds[file] = tracks.of(file) if os.path.isfile(file) else ()
+    for kind, its in paths.items():
+      its.append(files[kind] or (file if kind in kinds[file] else ''))
   return paths
 
 
@@ -296,6 +286,10 @@ def _modalities(table: tables.Table, media: dict[str, list[str]]) -> list[str]:
       _LOGGER.warning(
         '%s: column %r is empty: the corpus has no %s', table.path, column, name
       )
+  if there['video'] and not there['audio'] and 'audio' not in table.columns:
+    _LOGGER.warning(
+      '%s: no file has sound: the corpus has no audio', table.path
+    )
   if not any(there.values()):
     raise errors.InputError(f'{table.path}: no clip has words or media')
   return [name for name in corpus_lib.MODALITIES if there[name]]
