@@ -8,10 +8,10 @@ row. People edit these files by hand: `spelling` says what is one name,
 `tables` what is read as a table, and `columns` in what precision features are
 kept.
 
-`corpus.json` may say where the label is from, `label_source`: 'votes' where it
-is the plurality of the votes in the full condition, 'intended' where it is what
-an actor was asked for, or in other words. Without it a study judges by what it
-sees.
+`corpus.json` may say where the label is from, `label_source`: a condition whose
+votes' plurality it is, 'votes' for the condition that it agrees with best,
+'intended' for what an actor was asked for, or other words. Without it a study
+judges by what it sees.
 """
 
 import dataclasses
@@ -448,6 +448,10 @@ def read_info(path: pathlib.Path) -> dict[str, Any]:
     if not isinstance(info.get(key, ''), str):
       faults.append(f'{path}: key {key!r}: expected a text')
   errors.raise_faults(faults)
+  if 'label_source' in info:
+    source = condition_name(info['label_source'])
+    if source in info['conditions']:
+      info['label_source'] = source
   for name in info['modalities']:
     if not name.replace('_', '').isalnum():
       faults.append(

@@ -413,7 +413,10 @@ def test_where_the_label_is_from_is_kept(tmp_path):
   corpus = tiny(info={**INFO, 'label_source': 'votes'})
   corpus_lib.write(corpus, tmp_path / 'corpus')
   assert corpus_lib.read(tmp_path / 'corpus').info['label_source'] == 'votes'
-  edit(tmp_path / 'corpus' / 'corpus.json', '"votes"', '["votes"]')
+  edit(tmp_path / 'corpus' / 'corpus.json', '"votes"', '"Video + text"')
+  source = corpus_lib.read(tmp_path / 'corpus').info['label_source']
+  assert source == 'text+video'
+  edit(tmp_path / 'corpus' / 'corpus.json', '"Video + text"', '["votes"]')
   assert faults(tmp_path / 'corpus') == [
     "corpus.json: key 'label_source': expected a text"
   ]
