@@ -46,8 +46,9 @@ _MAX_SHOWN = 3
 
 def clean(text: str) -> str:
   """Without white space that is not seen, and composed (NFC)."""
-  text = unicodedata.normalize('NFC', text)
-  return ' '.join(text.translate(_NOTHING).split())
+  if not text.isascii():  # Which is faster, and most names are.
+    text = unicodedata.normalize('NFC', text).translate(_NOTHING)
+  return ' '.join(text.split())
 
 
 def key(text: str, numbers: bool = True) -> str:
@@ -59,9 +60,11 @@ def key(text: str, numbers: bool = True) -> str:
       and `1.10` may be the first and the tenth part of something. Three zeros
       after a mark may be a fraction or thousands, and are left alone.
   """
-  text = unicodedata.normalize('NFKC', clean(text)).casefold()
-  text = unicodedata.normalize('NFKC', text)
-  text = ''.join(c for c in text if unicodedata.category(c) != 'Cf')
+  text = clean(text).casefold()
+  if not text.isascii():
+    text = unicodedata.normalize('NFKC', text).casefold()
+    text = unicodedata.normalize('NFKC', text)
+    text = ''.join(c for c in text if unicodedata.category(c) != 'Cf')
   found = _NUMBER.fullmatch(text) if numbers else None
   if not found:
     return text
@@ -170,12 +173,8 @@ class Names:
   def __init__(self, names: Iterable[str]):
     """Takes the names, which are numbered from 0; they may be there twice."""
     self._exact: dict[str, int] = {}
-    self._keys: dict[str, int | None] = {}
     for row, name in enumerate(map(clean, names)):
       self._exact.setdefault(name, row)
-      found = self._keys.setdefault(key(name, numbers=False), row)
-      if found is not None and self._exact[name] != found:
-        self._keys[key(name, numbers=False)] = None  # Of two: not to be told.
 
   def find(self, name: str) -> int:
     """The number of the name.
@@ -201,6 +200,15 @@ class Names:
       f'; {name!r} is: if ids were read as numbers, read them as text '
       '(dtype=str)'
     )
+
+  @functools.cached_property
+  def _keys(self) -> dict[str, int | None]:
+    """None where a key is that of two names."""
+    keys: dict[str, int | None] = {}
+    for name, row in self._exact.items():
+      own = key(name, numbers=False)
+      keys[own] = None if own in keys else row
+    return keys
 
   @functools.cached_property
   def _by_value(self) -> dict[str, str]:
