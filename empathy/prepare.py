@@ -1,7 +1,13 @@
-"""Turns a published data set, or a simulation, into a corpus folder.
+"""Turns your own data, a published data set or a simulation into a corpus.
 
     python -m empathy.prepare --importer=simulated --output=CORPUS
+    python -m empathy.prepare --importer=folder --source=DIR --output=CORPUS
     python -m empathy.prepare --importer=NAME --source=DIR --output=CORPUS
+
+`folder` takes anybody's data: media, and one CSV file with the columns file (or
+audio and video) or transcript, label, and as you have them id, group or
+speaker, split or fold, start and end; and perhaps votes.csv with the columns
+id, condition, annotator, label. The other importers read what was published.
 
 An importer is a module `empathy.corpora.importers.NAME` with a function
 `read(source: pathlib.Path) -> Corpus`; a new file there is a new importer. The
@@ -20,15 +26,27 @@ from absl import flags
 
 from empathy import cli, errors, files
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import importers, simulate
+from empathy.corpora import importers, simulate, tables
 
 SIMULATED = 'simulated'
 
+
+def known_importers() -> list[str]:
+  """The names of the importers, in alphabetical order."""
+  return sorted(
+    module.name for module in pkgutil.iter_modules(importers.__path__)
+  )
+
+
 _IMPORTER = flags.DEFINE_string(
-  'importer', None, 'what to prepare: simulated, or the name of an importer'
+  'importer',
+  None,
+  f'what to prepare, one of {", ".join([SIMULATED, *known_importers()])}',
 )
 _SOURCE = flags.DEFINE_string(
-  'source', None, 'the folder with the published data'
+  'source',
+  None,
+  'the folder with your own data (importer folder), or with the published data',
 )
 _OUTPUT = flags.DEFINE_string('output', None, 'the corpus folder to make')
 _SEED = flags.DEFINE_integer(
@@ -89,7 +107,7 @@ def main() -> None:
     )
     if not _SOURCE.value:
       raise errors.InputError(
-        '--source: is missing; expected the folder with the published data'
+        f'--source: is missing; expected {flags.FLAGS["source"].help}'
       )
     source = pathlib.Path(_SOURCE.value)
     if not source.is_dir():
@@ -99,13 +117,6 @@ def main() -> None:
     corpus = importer.read(source)
     write(corpus, output)
   logging.getLogger('empathy').info('%s: %s', output, describe(corpus))
-
-
-def known_importers() -> list[str]:
-  """The names of the importers, in alphabetical order."""
-  return sorted(
-    module.name for module in pkgutil.iter_modules(importers.__path__)
-  )
 
 
 def write(
@@ -123,7 +134,7 @@ def write(
   with files.replacing(path) as folder:
     corpus_lib.write(corpus, folder)
     if truth is not None:
-      corpus_lib.write_csv(folder / 'truth.csv', truth)
+      tables.write_csv(folder / 'truth.csv', truth)
 
 
 def describe(corpus: corpus_lib.Corpus) -> str:

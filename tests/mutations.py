@@ -305,12 +305,18 @@ def _info_mutations() -> Iterator[Mutation]:
   yield key('is empty', 'modalities', [])
   yield key('holds a path', 'modalities', ['text', 'audio', '../video'])
   yield key('holds a reserved word', 'modalities', ['text', 'audio', 'full'])
-  yield key('in another order', 'conditions', ['text', 'video+audio'])
+  yield key(
+    'holds a name in two orders',
+    'conditions',
+    ['text', 'audio+video', 'Video + audio'],
+  )
   yield key('is unknown', 'conditions', ['text', 'smell'])
-  yield key('with spaces', 'conditions', ['text', 'text + audio'])
+  yield key('hold two spellings', 'classes', ['sad', 'neutral', 'SAD'])
+  yield key('holds white space', 'classes', ['neutral', '\u200b '])
   yield key('with a modality twice', 'conditions', ['text', 'audio+audio'])
   yield key('is a text', 'ordered', 'yes')
   yield key('is a number', 'label', 5)
+  yield key('is a truth value', 'label_source', True)
 
 
 def _table_mutations(file: str, columns: tuple[str, ...]) -> Iterator[Mutation]:
@@ -326,7 +332,12 @@ def _table_mutations(file: str, columns: tuple[str, ...]) -> Iterator[Mutation]:
 
   yield raw('empty', lambda text: b'')
   yield raw('header only', lambda text: text[: text.index(b'\n') + 1])
-  yield raw('UTF-16', lambda text: text.decode().encode('utf-16'), f'{file}:1')
+  yield raw(
+    'UTF-16 without its mark',
+    lambda text: text.decode().encode('utf-16-le'),
+    f'{file}:1',
+  )
+  yield raw('half of UTF-16', lambda text: text.decode().encode('utf-16')[:-1])
   yield raw(
     'not UTF-8', lambda text: text.replace(b'clip02', b'clip\xe902', 1), ':4'
   )
@@ -359,9 +370,12 @@ def _clips_mutations() -> Iterator[Mutation]:
   yield _cell(file, 49, 'id', 'clip00', 'an id twice, far apart')
   yield _cell(file, 9, 'group', '')
   yield _cell(file, 9, 'group', ' ')
-  for label in ('sad', 'Neutral', 'neutral ', '1', 'nan'):
+  yield _cell(file, 9, 'id', 'CLIP06', 'an id in two spellings')
+  for group in ('nan', 'N/A', '-', '?'):
+    yield _cell(file, 9, 'group', group)
+  for label in ('sad', 'neutral-', '1'):
     yield _cell(file, 12, 'label', label)
-  for fold in ('', 'one', '-1', '1.0', '1e0', 'nan', '٣'):
+  for fold in ('', 'one', '-1', '1.5', '1e0', 'nan', '٣'):
     yield _cell(file, 12, 'fold', fold)
   yield _cell(file, 12, 'fold', '4_0')
 
@@ -386,7 +400,7 @@ def _clips_mutations() -> Iterator[Mutation]:
     _edit_csv(file, lambda rows: _rename('transcript', 'split', _train)(rows)),
     "'split' and 'fold'",
   )
-  for name in ('', 'dev', 'Test', '0'):
+  for name in ('', 'dev', 'Tests', '0'):
     yield Mutation(
       f'{file}: split is {name!r}',
       file,
@@ -394,7 +408,7 @@ def _clips_mutations() -> Iterator[Mutation]:
       f"{file}:6: column 'split'",
     )
   for column in ('start', 'end'):
-    for text in ('soon', '-1', 'nan', 'inf', '0:20'):
+    for text in ('soon', '-1', 'inf', '0:75', '1:2:3:4', '5 m'):
       yield _cell(file, 20, column, text)
   yield _cell(file, 20, 'end', '1.0', 'an end before the start')
   yield _cell(file, 20, 'end', '45.0', 'an end at the start')
@@ -414,7 +428,7 @@ def _train(row: int) -> str:
 def _votes_mutations() -> Iterator[Mutation]:
   file = 'votes.csv'
   for mutation in _table_mutations(file, ('id', 'condition', 'label')):
-    if not mutation.name.endswith(('UTF-16', 'not UTF-8')):
+    if not mutation.name.endswith('not UTF-8'):
       many = mutation.name.endswith('header too short')
       yield dataclasses.replace(mutation, lines=None if many else 1)
   yield Mutation(
@@ -430,12 +444,22 @@ def _votes_mutations() -> Iterator[Mutation]:
       _edit_csv(file, _repeat_column(column)),
       repr(column),
     )
-  for name in ('clip99', '', 'CLIP00', 'clip00 '):
+  for name in ('clip99', '', 'clip-00', '0'):
     yield _cell(file, 30, 'id', name)
-  for name in ('smell', '', 'audio+text', 'Text'):
+  for name in ('smell', '', 'audio+', 'text+text'):
     yield _cell(file, 30, 'condition', name)
-  for name in ('sad', '', 'Empathetic', '0'):
+  for name in ('sad', 'empathetic!', '0'):
     yield _cell(file, 30, 'label', name)
+
+  def no_conditions(folder: pathlib.Path) -> None:
+    _edit_json(lambda info: info.update(conditions=[]))(folder)
+
+  yield Mutation(
+    f'{file}: conditions are not declared',
+    file,
+    no_conditions,
+    'corpus.json has no conditions',
+  )
   for count in ('0', '-2', '1.5', 'two', '', 'nan', '2', '9' * 30):
     yield _cell(file, 30, 'count', count)
 
@@ -761,11 +785,6 @@ def prediction_mutations(suffix: str) -> list[Mutation]:
       'two columns id',
       _edit_bytes('', lambda data: data.replace(b'given', b'id', 1)),
       'id',
-    )
-    add(
-      'semicolons',
-      _edit_bytes('', lambda data: data.replace(b',', b';')),
-      lines=None,
     )
   else:
     for part in (0.05, 0.5, 0.98):

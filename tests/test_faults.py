@@ -4,6 +4,7 @@ import shutil
 
 import binaries
 import mutations
+import numpy as np
 import pytest
 import small
 
@@ -71,6 +72,19 @@ def test_the_base_is_valid(base):
   )
   assert csv.num_rows == parquet.num_rows > 1000
   assert set(csv.views) == set(mutations.SUBSETS)
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16'])
+def test_predictions_may_be_between_semicolons(base, tmp_path, encoding):
+  corpus = corpus_lib.read(base / 'corpus', None)
+  text = (base / 'predictions.csv').read_text(encoding='utf-8')
+  path = tmp_path / 'predictions.csv'
+  path.write_text(text.replace(',', ';'), encoding=encoding)
+  plain = predictions.read(base / 'predictions.csv', corpus)
+  found = predictions.read(path, corpus)
+  assert found.num_rows == plain.num_rows
+  for view, values in plain.probabilities.items():
+    np.testing.assert_array_equal(found.probabilities[view], values)
 
 
 @pytest.mark.parametrize('mutation', _CORPUS, ids=_name)

@@ -2,37 +2,53 @@
 
 A corpus folder holds `corpus.json`, `clips.csv`, optionally `votes.csv` and
 `features/<modality>.npz`; the README describes them. `read` checks all of it
-and names every fault of a file at once; `write` makes a folder whole or not at
-all. Features are joined to clips by id, never by row.
+and names every fault of a file at once, faults of a kind on one line; `write`
+makes a folder whole or not at all. Features are joined to clips by id, never by
+row. People edit these files by hand: `spelling` says what is one name,
+`tables` what is read as a table, and `columns` in what precision features are
+kept.
+
+`corpus.json` may say where the label is from, `label_source`: a condition whose
+votes' plurality it is, 'votes' for the condition that it agrees with best,
+'intended' for what an actor was asked for, or other words. Without it a study
+judges by what it sees.
 """
 
-import csv
 import dataclasses
 import hashlib
-import io
+import itertools
 import json
-import math
+import logging
 import os
 import pathlib
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from empathy import errors, files
+from empathy.corpora import archives, columns, spelling, tables
 
 # The order in which views and conditions name the modalities.
 MODALITIES = ('text', 'audio', 'video')
 SPLITS = ('train', 'val', 'test')
 UNLABELLED = -1
-_MOST_VOTES = 2**31 - 1
 # Of features that are checked at a time.
 _ROWS_AT_ONCE = 65_536
+# That a message names.
+_MAX_COLUMNS = 5
+# What programs write for a transcript that is not there, and nobody says.
+_GAPS = frozenset(('nan', 'NaN', '<NA>', '#N/A', 'NULL', 'None'))
 # Names of signals and statistics begin with these words or a view's.
 _RESERVED = ('any', 'full', 'unimodal', 'control')
 _NAMED_COLUMNS = ('id', 'group', 'label', 'split', 'fold')
+# Of clips.csv and votes.csv, which are known whatever the case.
+CLIP_COLUMNS = (
+  *_NAMED_COLUMNS,
+  *('transcript', 'audio', 'video', 'start', 'end'),
+)
+VOTE_COLUMNS = ('id', 'condition', 'annotator', 'label', 'count')
+_LOGGER = logging.getLogger('empathy')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +86,8 @@ class Features:
       all may.
     seen: (F,) bool, whether the encoder was trained on or chosen by the clip;
       None where it saw no clip.
+    offset: (D,) float64, what was taken from the file's values so that float32
+      holds them, as `columns` says; None for nothing.
   """
 
   clip: np.ndarray
@@ -77,6 +95,7 @@ class Features:
   length: np.ndarray | None = None
   fold: np.ndarray | None = None
   seen: np.ndarray | None = None
+  offset: np.ndarray | None = None
 
   @property
   def num_folds(self) -> int:
@@ -96,6 +115,7 @@ class Features:
       values=self.values[rows],
       length=None if self.length is None else self.length[chosen],
       seen=None if self.seen is None else self.seen[chosen],
+      offset=self.offset,
     )
 
 
@@ -172,6 +192,20 @@ def view_name(modalities: Iterable[str]) -> str:
   return '+'.join(sorted(modalities, key=modality_order))
 
 
+def condition_name(text: str) -> str:
+  """A condition as corpora name it: `Video + text` is `text+video`.
+
+  What is not modalities joined by + comes back cleaned.
+  """
+  parts = [spelling.clean(part) for part in text.split('+')]
+  parts = [
+    part.casefold() if part.casefold() in MODALITIES else part for part in parts
+  ]
+  if not all(parts) or len(set(parts)) < len(parts):
+    return spelling.clean(text)
+  return view_name(parts)
+
+
 def full_condition(conditions: Sequence[str]) -> str | None:
   """The condition with the most modalities; the first of equals."""
   if not conditions:
@@ -221,7 +255,9 @@ def file_hashes(path: str | os.PathLike) -> dict[str, str]:
 
 
 def read(
-  path: str | os.PathLike, features: Iterable[str] | None = ()
+  path: str | os.PathLike,
+  features: Iterable[str] | None = (),
+  offsets: Mapping[str, Sequence[float]] | None = None,
 ) -> Corpus:
   """Reads and checks a corpus folder.
 
@@ -229,23 +265,23 @@ def read(
     path: the folder.
     features: the modalities whose features are read and must be there; None
       reads those whose file exists.
+    offsets: as for `with_features`.
 
   Returns:
     The corpus.
 
   Raises:
     InputError: something is missing or wrong. All faults of the first faulty
-      file are named, each on a line with its file, row and column.
+      file are named, each kind on a line with its file, row and column.
   """
   path = pathlib.Path(path)
   if not path.is_dir():
     raise errors.InputError(f'{path}: no such corpus folder')
   info = read_info(path / 'corpus.json')
   corpus = _read_clips(path / 'clips.csv', info)
-  row_of = {clip: row for row, clip in enumerate(corpus.ids.tolist())}
   votes = None
   if (path / 'votes.csv').exists():
-    votes = _read_votes(path / 'votes.csv', corpus, row_of)
+    votes = _read_votes(path / 'votes.csv', corpus)
   corpus = dataclasses.replace(corpus, votes=votes, path=path)
   if features is None:
     features = [
@@ -253,11 +289,14 @@ def read(
       for modality in corpus.modalities
       if (path / 'features' / f'{modality}.npz').exists()
     ]
-  return with_features(corpus, features)
+  return with_features(corpus, features, offsets=offsets)
 
 
 def with_features(
-  corpus: Corpus, features: Iterable[str], mapped: bool = False
+  corpus: Corpus,
+  features: Iterable[str],
+  mapped: bool = False,
+  offsets: Mapping[str, Sequence[float]] | None = None,
 ) -> Corpus:
   """Reads the features of a corpus that was read without them.
 
@@ -265,6 +304,8 @@ def with_features(
     corpus: read from a folder.
     features: the modalities, whose features must be there.
     mapped: leave values that are float32 in the file, and map it into memory.
+    offsets: by modality, those of the features that a run was trained on, which
+      are 0 where there are none; None has them chosen.
 
   Returns:
     The corpus with these features.
@@ -272,7 +313,7 @@ def with_features(
   Raises:
     InputError: as for `read`.
   """
-  row_of = {clip: row for row, clip in enumerate(corpus.ids.tolist())}
+  names = spelling.Names(corpus.ids.tolist())
   found = {}
   for modality in features:
     if modality not in corpus.modalities:
@@ -281,7 +322,10 @@ def with_features(
         f'{", ".join(corpus.modalities)}'
       )
     found[modality] = _read_features(
-      corpus.path / 'features' / f'{modality}.npz', row_of, mapped
+      corpus.path / 'features' / f'{modality}.npz',
+      names,
+      mapped,
+      None if offsets is None else offsets.get(modality, ()),
     )
   return dataclasses.replace(corpus, features=found)
 
@@ -298,10 +342,10 @@ def write(corpus: Corpus, path: str | os.PathLike) -> None:
   with files.replacing(path) as folder:
     folder.mkdir()
     files.write_json(folder / 'corpus.json', dict(corpus.info))
-    write_csv(folder / 'clips.csv', _clip_columns(corpus))
+    tables.write_csv(folder / 'clips.csv', _clip_columns(corpus))
     if corpus.votes is not None:
       votes = corpus.votes
-      write_csv(
+      tables.write_csv(
         folder / 'votes.csv',
         {
           'id': corpus.ids[votes.clip],
@@ -312,10 +356,13 @@ def write(corpus: Corpus, path: str | os.PathLike) -> None:
         },
       )
     for modality, features in corpus.features.items():
+      values = features.values
+      if features.offset is not None:
+        values = values + features.offset
       write_features(
         folder / 'features' / f'{modality}.npz',
         corpus.ids[features.clip],
-        features.values,
+        values,
         features.length,
         features.fold,
         features.seen,
@@ -352,130 +399,6 @@ def write_features(
     np.savez(file, **arrays)
 
 
-def write_csv(path: pathlib.Path, columns: Mapping[str, Iterable[Any]]) -> None:
-  """Writes columns of equal length as a CSV file: UTF-8, with a header."""
-  with open(path, 'w', encoding='utf-8', newline='') as file:
-    # The writer quotes a lone \r only if it ends lines with one.
-    writer = csv.writer(_LineFeeds(file), lineterminator='\r\n')
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-
-
-def read_csv(
-  path: pathlib.Path, required: Sequence[str]
-) -> tuple[dict[str, list[str]], list[int]]:
-  """Reads a CSV file as columns of text.
-
-  Args:
-    path: the file; UTF-8, with a header.
-    required: the columns that must be there.
-
-  Returns:
-    The columns by name, and the number of the line on which each row ends
-    (rows may hold line breaks), counted from 1.
-
-  Raises:
-    InputError: the file is missing, is no UTF-8 text, lacks a column, names a
-      column twice, or has a row of another width than the header.
-  """
-  try:
-    # Not read_text, which would change the line breaks within a field.
-    text = path.read_bytes().decode('utf-8-sig')
-  except FileNotFoundError:
-    raise errors.InputError(f'{path}: no such file') from None
-  except UnicodeDecodeError as error:
-    line = error.object[: error.start].count(b'\n') + 1
-    raise errors.InputError(
-      f'{path}:{line}: byte {error.object[error.start]:#04x} is not UTF-8 text'
-    ) from None
-  reader = csv.reader(io.StringIO(text, newline=''), strict=True)
-  rows, lines, faults = [], [], []
-  try:
-    header = next(reader, None)
-    if not header:
-      raise errors.InputError(
-        f'{path}: is empty; expected the columns {", ".join(required)}'
-      )
-    for row in reader:
-      if not row:
-        continue
-      if len(row) != len(header):
-        faults.append(
-          f'{path}:{reader.line_num}: {len(row)} fields; the header has '
-          f'{len(header)} columns'
-        )
-        continue
-      rows.append(row)
-      lines.append(reader.line_num)
-  except csv.Error as error:
-    faults.append(f'{path}:{reader.line_num}: is not CSV: {error}')
-    errors.raise_faults(faults)
-  for column in required:
-    if column not in header:
-      faults.append(f'{path}: column {column!r} is missing')
-  for column in sorted(set(header)):
-    if header.count(column) > 1:
-      faults.append(f'{path}: column {column!r} is there twice')
-  if not rows and not faults:
-    faults.append(f'{path}: has no rows')
-  errors.raise_faults(faults)
-  columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
-  return columns, lines
-
-
-class Table:
-  """The columns of a CSV file, with a fault list that names file and place.
-
-  Each method checks one column and returns it converted; what is wrong is
-  added to `faults` with the file, line and column. Call `raise_faults` at the
-  end.
-  """
-
-  def __init__(self, path: pathlib.Path, required: Sequence[str]):
-    self.path = path
-    self.columns, self.lines = read_csv(path, required)
-    self.faults: list[str] = []
-
-  def __len__(self) -> int:
-    return len(self.lines)
-
-  def fault(self, row: int, column: str, message: str) -> None:
-    """Notes that the value in `row` and `column` is wrong."""
-    self.faults.append(
-      f'{self.path}:{self.lines[row]}: column {column!r}: {message}'
-    )
-
-  def convert(
-    self,
-    column: str,
-    function: Callable[[str], Any],
-    expected: str,
-  ) -> list[Any]:
-    """Applies `function`; a ValueError or KeyError makes the value a fault."""
-    values = []
-    for row, text in enumerate(self.columns[column]):
-      try:
-        values.append(function(text))
-      except (ValueError, KeyError):
-        self.fault(row, column, f'{text!r} is not {expected}')
-        values.append(None)
-    return values
-
-  def raise_faults(self) -> None:
-    """Raises an `InputError` that tells all faults, if there are any."""
-    errors.raise_faults(self.faults)
-
-
-class _LineFeeds:
-  """Ends with a line feed the rows that a csv.writer ends with CR LF."""
-
-  def __init__(self, file: TextIO):
-    self._file = file
-
-  def write(self, row: str) -> None:
-    self._file.write(row.removesuffix('\r\n') + '\n')
-
-
 def _one_of(names: Sequence[str]) -> str:
   return 'one of ' + ', '.join(names)
 
@@ -498,22 +421,37 @@ def read_info(path: pathlib.Path) -> dict[str, Any]:
   for key in ('name', 'license', 'source'):
     if not isinstance(info.get(key), str) or not info[key]:
       faults.append(f'{path}: key {key!r}: expected a text')
-  for key, least in (('classes', 2), ('modalities', 1), ('conditions', 0)):
+  for key, least, cleaned in (
+    ('classes', 2, spelling.clean),
+    ('modalities', 1, condition_name),
+    ('conditions', 0, condition_name),
+  ):
     names = info.get(key)
     if not isinstance(names, list) or not all(
-      isinstance(name, str) and name for name in names
+      isinstance(name, str) and spelling.clean(name) for name in names
     ):
       faults.append(f'{path}: key {key!r}: expected a list of names')
       continue
     if len(names) < least:
       faults.append(f'{path}: key {key!r}: expected at least {least} names')
-    for name in sorted({name for name in names if names.count(name) > 1}):
-      faults.append(f'{path}: key {key!r}: {name!r} is there twice')
+    info[key] = [cleaned(name) for name in names]
+    faults += [
+      f'{path}: key {key!r}: {name!r} is there twice'
+      if name == other
+      else f'{path}: key {key!r}: {other!r} and {name!r} are two spellings of '
+      'one name'
+      for other, name in _spelt_twice(info[key])
+    ]
   if not isinstance(info.get('ordered', False), bool):
     faults.append(f"{path}: key 'ordered': expected true or false")
-  if not isinstance(info.get('label', ''), str):
-    faults.append(f"{path}: key 'label': expected a text")
+  for key in ('label', 'label_source'):
+    if not isinstance(info.get(key, ''), str):
+      faults.append(f'{path}: key {key!r}: expected a text')
   errors.raise_faults(faults)
+  if 'label_source' in info:
+    source = condition_name(info['label_source'])
+    if source in info['conditions']:
+      info['label_source'] = source
   for name in info['modalities']:
     if not name.replace('_', '').isalnum():
       faults.append(
@@ -524,140 +462,285 @@ def read_info(path: pathlib.Path) -> dict[str, Any]:
         f"{path}: key 'modalities': {name!r} is a word of the study's own; "
         'choose another name'
       )
+  known = {*MODALITIES, *info['modalities']}
   for condition in info['conditions']:
     parts = condition.split('+')
-    known = {*MODALITIES, *info['modalities']}
-    if not known.issuperset(parts) or view_name(set(parts)) != condition:
+    if not known.issuperset(parts) or len(set(parts)) < len(parts):
       faults.append(
         f"{path}: key 'conditions': {condition!r}: expected modalities joined "
-        f'by + in the order {", ".join(sorted(known, key=modality_order))}'
+        f'by +: {", ".join(sorted(known, key=modality_order))}'
       )
   errors.raise_faults(faults)
   return info
 
 
+def _spelt_twice(names: Sequence[str]) -> list[tuple[str, str]]:
+  """Pairs of names that are one, once for each."""
+  first: dict[str, str] = {}
+  found: dict[tuple[str, str], None] = {}
+  for name in names:
+    key = spelling.key(name)
+    if key in first:
+      found[first[key], name] = None
+    first.setdefault(key, name)
+  return list(found)
+
+
 def _read_clips(path: pathlib.Path, info: Mapping[str, Any]) -> Corpus:
-  table = Table(path, ('id', 'group', 'label'))
-  columns = table.columns
-  first_line: dict[str, int] = {}
-  for row, clip in enumerate(columns['id']):
-    if not clip.strip():
-      table.fault(row, 'id', 'is empty')
-    elif clip in first_line:
-      table.fault(
-        row, 'id', f'{clip!r} is there already, on line {first_line[clip]}'
-      )
-    first_line.setdefault(clip, table.lines[row])
-  for row, group in enumerate(columns['group']):
-    if not group.strip():
-      table.fault(row, 'group', 'is empty')
-  classes = {name: i for i, name in enumerate(info['classes'])}
-  classes[''] = UNLABELLED
-  labels = table.convert(
-    'label', classes.__getitem__, _one_of(info['classes']) + ', or empty'
-  )
-  split = fold = None
-  if 'split' in columns and 'fold' in columns:
-    table.faults.append(f"{path}: has columns 'split' and 'fold'; expected one")
-  elif 'split' in columns:
-    for row, name in enumerate(columns['split']):
-      if name not in SPLITS:
-        table.fault(row, 'split', f'{name!r} is not {_one_of(SPLITS)}')
-    split = np.array(columns['split'])
-  elif 'fold' in columns:
-    fold = table.convert('fold', _natural, 'a fold number 0, 1, 2, ...')
-    used = {number for number in fold if number is not None}
-    # K used numbers have to be 0 to K-1: looks no further than that.
-    for number in sorted(set(range(len(used))) - used)[:3]:
-      table.faults.append(f"{path}: column 'fold': no clip is in fold {number}")
-  for column in ('start', 'end'):
-    if column in columns:
-      table.convert(column, _seconds, 'a time in seconds')
-  if 'start' in columns and 'end' in columns and not table.faults:
-    pairs = zip(columns['start'], columns['end'], strict=True)
-    for row, (start, end) in enumerate(pairs):
-      if start and end and float(end) <= float(start):
-        table.fault(row, 'end', f'{end} is not after the start, {start}')
-  table.raise_faults()
+  table = tables.Table(path, ('id', 'group', 'label'), CLIP_COLUMNS)
+  ids = table.ids('id', table.columns['id'])
+  groups = table.things('group', needed=True)
+  labels = label_codes(table, 'label', info['classes'], ', or empty')
+  split, fold = read_places(table)
+  metadata = table.columns | read_times(table) | read_sources(table)
+  table.finish()
   return Corpus(
     info=info,
-    ids=np.array(columns['id']),
-    groups=np.array(columns['group']),
-    labels=np.array(labels, np.int32),
+    ids=np.array(ids),
+    groups=np.array(groups),
+    labels=labels,
     split=split,
-    fold=None if fold is None else np.array(fold, np.int32),
+    fold=fold,
     metadata={
       name: np.array(values)
-      for name, values in columns.items()
+      for name, values in metadata.items()
       if name not in _NAMED_COLUMNS
     },
   )
 
 
-def _read_votes(
-  path: pathlib.Path, corpus: Corpus, row_of: Mapping[str, int]
+def label_codes(
+  table: tables.Table, column: str, classes: Sequence[str], more: str = ''
+) -> np.ndarray:
+  """Labels as indices into classes, `UNLABELLED` where they are missing.
+
+  Args:
+    table: other labels are noted as its faults.
+    column: of the labels.
+    classes: as they are declared.
+    more: what else is expected, for the message.
+
+  Returns:
+    (rows,) int32.
+  """
+  number_of = {name: i for i, name in enumerate(classes)}
+  codes = np.full(len(table), UNLABELLED, np.int32)
+  for row, label in enumerate(table.things(column, classes)):
+    if label in number_of:
+      codes[row] = number_of[label]
+    elif label:
+      expected = f'is not {_one_of(classes)}{more}'
+      table.fault(row, column, f'{label!r} {expected}', expected)
+  return codes
+
+
+def read_places(
+  table: tables.Table,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+  """The columns `split`, (N,) str, and `fold`, (N,) int32; None without."""
+  names = table.columns
+  if 'split' in names and 'fold' in names:
+    table.faults.add(
+      f"{table.path}: has columns 'split' and 'fold'; expected one"
+    )
+  elif 'split' in names:
+    split = [spelling.clean(name).casefold() for name in names['split']]
+    for row, name in enumerate(split):
+      if name not in SPLITS:
+        expected = f'is not {_one_of(SPLITS)}'
+        table.fault(
+          row, 'split', f'{names["split"][row]!r} {expected}', expected
+        )
+    return np.array(split), None
+  elif 'fold' in names:
+    fold = table.convert('fold', tables.natural, 'a fold number 0, 1, 2, ...')
+    used = {number for number in fold if number is not None}
+    # K used numbers have to be 0 to K-1: looks no further than that.
+    missing = sorted(set(range(len(used))) - used)
+    for number in missing[:3]:
+      table.faults.add(
+        f"{table.path}: column 'fold': no clip is in fold {number}"
+      )
+    # Those far away are faults already.
+    fold = [-1 if n is None else min(n, len(used)) for n in fold]
+    return None, np.array(fold, np.int32)
+  return None, None
+
+
+def read_times(table: tables.Table) -> dict[str, list[str]]:
+  """The columns `start` and `end`, in seconds, '' where there is no time."""
+  times = {
+    name: table.convert(name, tables.seconds, 'a time in seconds, or empty')
+    for name in ('start', 'end')
+    if name in table.columns
+  }
+  for row, end in enumerate(times.get('end', [])):
+    start = times['start'][row] if 'start' in times else 0.0
+    if None not in (start, end) and end <= start:
+      table.fault(
+        row, 'end', f'{end:g} is not after the start, {start:g}', 'not after'
+      )
+  return {
+    name: [
+      '' if value is None else _seconds_text(value, text)
+      for value, text in zip(values, table.columns[name], strict=True)
+    ]
+    for name, values in times.items()
+  }
+
+
+def _seconds_text(value: float, text: str) -> str:
+  """A time as it is written, if that is a plain number."""
+  try:
+    return text.strip() if float(text) == value else repr(value)
+  except ValueError:
+    return repr(value)
+
+
+def read_sources(table: tables.Table) -> dict[str, list[str]]:
+  """The columns `transcript`, `audio` and `video`, '' where they are missing.
+
+  A transcript may be `None.` or `-`: only what programs write for a gap, and
+  nobody says, is missing.
+  """
+  found = {}
+  for name in ('transcript', 'audio', 'video'):
+    texts = table.columns.get(name, [])
+    gaps = [
+      bool(text)
+      and spelling.is_missing(text)
+      and (name != 'transcript' or text.strip() in _GAPS)
+      for text in texts
+    ]
+    if any(gaps):
+      word = texts[gaps.index(True)]
+      table.note(
+        name,
+        f'taken as missing: {word!r} ({spelling.counted(sum(gaps), "row")})',
+      )
+    if name in table.columns:
+      found[name] = [
+        '' if gap else text for text, gap in zip(texts, gaps, strict=True)
+      ]
+  return found
+
+
+def _read_votes(path: pathlib.Path, corpus: Corpus) -> Votes:
+  table = tables.Table(path, ('id', 'condition', 'label'), VOTE_COLUMNS)
+  names = spelling.Names(corpus.ids.tolist())
+  if not corpus.conditions:
+    found = {condition_name(text) for text in table.columns['condition']} - {''}
+    raise errors.InputError(
+      f"{path}: column 'condition': found {', '.join(sorted(found))}, but "
+      f'{path.parent / "corpus.json"} has no conditions: add them there'
+    )
+  clip = find_clips(table, 'id', names)
+  votes = read_votes(table, clip, corpus.classes, corpus.conditions)
+  table.finish()
+  return votes
+
+
+def find_clips(
+  table: tables.Table, column: str, names: spelling.Names
+) -> list[int | None]:
+  """The number of the clip that each row names, None for a fault."""
+  rows: list[int | None] = []
+  for row, text in enumerate(table.columns[column]):
+    try:
+      rows.append(names.find(text))
+    except KeyError:
+      rows.append(None)
+      table.fault(
+        row,
+        column,
+        f'{text!r} is not a clip of clips.csv{names.hint(text)}',
+        'unknown',
+      )
+  return rows
+
+
+def read_votes(
+  table: tables.Table,
+  clip: Sequence[int | None],
+  classes: Sequence[str],
+  conditions: Sequence[str],
 ) -> Votes:
-  table = Table(path, ('id', 'condition', 'label'))
-  conditions = {name: i for i, name in enumerate(corpus.conditions)}
-  classes = {name: i for i, name in enumerate(corpus.classes)}
-  clip = table.convert('id', row_of.__getitem__, 'a clip of clips.csv')
+  """The votes of a table, whose faults are noted in it.
+
+  Args:
+    table: with the columns `condition` and `label`; without `annotator` and
+      `count`, each row is a vote of somebody.
+    clip: the clip of each row, None where that is a fault.
+    classes: of the corpus.
+    conditions: of the corpus.
+
+  Returns:
+    The votes; a row without a label is none, and noted.
+  """
   condition = table.convert(
-    'condition', conditions.__getitem__, _one_of(corpus.conditions)
+    'condition',
+    lambda text: conditions.index(condition_name(text)),
+    _one_of(conditions),
   )
-  label = table.convert('label', classes.__getitem__, _one_of(corpus.classes))
-  annotator = table.columns.get('annotator', [''] * len(table))
+  label = label_codes(table, 'label', classes)
+  annotator = [''] * len(table)
+  if 'annotator' in table.columns:
+    annotator = table.things('annotator')
   count = [1] * len(table)
   if 'count' in table.columns:
-    count = table.convert('count', _positive, 'a number of votes, 1 or more')
-  first_line: dict[tuple, int] = {}
+    count = table.convert(
+      'count', tables.positive, 'a number of votes, 1 or more'
+    )
+  first_row: dict[tuple, int] = {}
   for row, key in enumerate(zip(clip, condition, annotator, strict=True)):
-    if not key[2]:
+    if not key[2] or label[row] == UNLABELLED:
       continue
     if count[row] not in (1, None):
       table.fault(row, 'count', 'a named annotator has one vote')
-    if key in first_line:
+    first = first_row.setdefault(key, row)
+    if first != row and None not in key:
       table.fault(
         row,
         'annotator',
         f'{key[2]!r} voted for this clip and condition already, on line '
-        f'{first_line[key]}',
+        f'{table.lines[first]}',
+        'twice',
       )
-    first_line.setdefault(key, table.lines[row])
-  table.raise_faults()
+  voted = label != UNLABELLED
+  if not table.faults and not voted.all():
+    table.note(
+      'label',
+      'left out: '
+      + spelling.counted(int((~voted).sum()), 'vote')
+      + ' without a label',
+    )
+  if table.faults:  # `finish` tells them.
+    voted[:] = False
   return Votes(
-    clip=np.array(clip, np.int32),
-    condition=np.array(condition, np.int32),
-    annotator=np.array(annotator),
-    label=np.array(label, np.int32),
-    count=np.array(count, np.int64),
+    clip=np.array(list(itertools.compress(clip, voted)), np.int32),
+    condition=np.array(list(itertools.compress(condition, voted)), np.int32),
+    annotator=np.array(annotator, np.str_)[voted],
+    label=label[voted],
+    count=np.array(list(itertools.compress(count, voted)), np.int64),
   )
 
 
 def _read_features(
-  path: pathlib.Path, row_of: Mapping[str, int], mapped: bool
+  path: pathlib.Path,
+  names: spelling.Names,
+  mapped: bool,
+  offset: Sequence[float] | None,
 ) -> Features:
-  arrays = _load_npz(path, mapped)
-  faults = [
-    f'{path}: array {name!r} is missing'
-    for name in ('id', 'features')
-    if name not in arrays
-  ]
-  errors.raise_faults(faults)
-  ids, values, length = arrays['id'], arrays['features'], arrays.get('length')
-  if ids.ndim != 1 or ids.dtype.kind not in 'US':
-    raise errors.InputError(
-      f"{path}: array 'id': expected texts of shape (N,), got {ids.dtype} of "
-      f'shape {ids.shape}'
-    )
-  if ids.dtype.kind == 'S':
-    try:
-      ids = np.char.decode(ids, 'utf-8')
-    except UnicodeDecodeError as error:
-      raise errors.InputError(
-        f"{path}: array 'id': {error.object!r} is not UTF-8 text"
-      ) from None
-  if not len(ids):
-    raise errors.InputError(f"{path}: array 'id': is empty; expected clips")
+  arrays = archives.load(path, mapped)
+  errors.raise_faults(
+    [
+      f'{path}: array {name!r} is missing'
+      for name in ('id', 'features')
+      if name not in arrays
+    ]
+  )
+  ids, length = _feature_ids(path, arrays['id']), arrays.get('length')
+  values, faults = arrays['features'], errors.Faults()
   if values.ndim != 2 or values.dtype.kind not in 'fiu' or not values.shape[1]:
     raise errors.InputError(
       f"{path}: array 'features': expected numbers of shape (rows, width), got "
@@ -670,11 +753,13 @@ def _read_features(
         f'{ids.shape}, got {length.dtype} of shape {length.shape}'
       )
     for row in np.flatnonzero(length < 1):
-      faults.append(
-        f"{path}: array 'length': row {row} (clip {ids[row]!r}) is "
-        f'{length[row]}; expected 1 or more'
+      faults.add(
+        f"{path}: array 'length': row {row} (clip {str(ids[row])!r}) is "
+        f'{length[row]}; expected 1 or more',
+        int(row),
+        'length',
       )
-    errors.raise_faults(faults)
+    faults.raise_all('rows')
   num_rows = len(ids) if length is None else int(length.sum())
   if len(values) != num_rows:
     raise errors.InputError(
@@ -682,38 +767,100 @@ def _read_features(
       f'{"id" if length is None else "the sum of length"} says {num_rows}'
     )
   fold, seen = (_entry_array(path, arrays, name) for name in ('fold', 'seen'))
-  first_row: dict[tuple[str, int], int] = {}
-  numbers = np.zeros(len(ids), int) if fold is None else fold
-  for row, key in enumerate(zip(ids.tolist(), numbers.tolist(), strict=True)):
-    if key[0] not in row_of:
-      faults.append(f"{path}: array 'id': row {row}: no clip {key[0]!r}")
-    elif key in first_row:
-      faults.append(
-        f"{path}: array 'id': row {row}: {key[0]!r} is there already, in row "
-        f'{first_row[key]}'
-      )
-    first_row.setdefault(key, row)
+  clip = _feature_clips(path, ids, fold, names, faults)
   if fold is not None and not faults:
-    faults += _fold_faults(path, ids, fold, length)
-  with np.errstate(over='ignore'):
-    narrow = values.astype(np.float32, copy=not mapped)
+    _check_folds(path, ids, fold, length, faults)
+  if offset is None:
+    offset = columns.offset(values)
+    if offset is not None:
+      shifted = np.flatnonzero(offset)
+      _LOGGER.warning(
+        '%s: %s of %d, large beside what they vary by: kept less their mean, '
+        'in full precision',
+        path,
+        shown_columns(shifted),
+        len(offset),
+      )
+  elif len(offset) in (0, values.shape[1]):
+    offset = np.array(offset) if len(offset) else None
+  else:
+    offset = None  # Whoever wants it will tell that the width is another.
+  narrow = columns.narrowed(values, offset, copy=not mapped)
   owner = ids if length is None else np.repeat(ids, length)
   for start in range(0, len(narrow), _ROWS_AT_ONCE):
     finite = np.isfinite(narrow[start : start + _ROWS_AT_ONCE])
     for row in np.flatnonzero(~finite.all(axis=1)):
       column, row = int(np.argmin(finite[row])), int(start + row)
-      faults.append(
+      faults.add(
         f"{path}: array 'features': row {row} (clip {str(owner[row])!r}), "
-        f'column {column} is {values[row, column]}; expected a finite float32'
+        f'column {column} is {values[row, column]}; expected a finite float32',
+        row,
+        'finite',
       )
-  errors.raise_faults(faults)
+  faults.raise_all('rows')
   return Features(
-    clip=np.array([row_of[clip] for clip in ids.tolist()], np.int32),
+    clip=clip,
     values=narrow,
     length=None if length is None else length.astype(np.int64),
     fold=fold,
     seen=seen,
+    offset=offset,
   )
+
+
+def shown_columns(numbers: np.ndarray) -> str:
+  """As in `7 columns (0, 2, 3, ...)`, counted from 0, for a message."""
+  more = ', ...' if len(numbers) > _MAX_COLUMNS else ''
+  shown = ', '.join(map(str, numbers[:_MAX_COLUMNS].tolist()))
+  return f'{spelling.counted(len(numbers), "column")} ({shown}{more})'
+
+
+def _feature_ids(path: pathlib.Path, ids: np.ndarray) -> np.ndarray:
+  """The array `id`, (F,) str, if that is what it is."""
+  if ids.ndim != 1 or ids.dtype.kind not in 'US':
+    hint = ' (numbers lose zeros at the front: save ids as texts)'
+    raise errors.InputError(
+      f"{path}: array 'id': expected texts of shape (N,), got {ids.dtype} of "
+      f'shape {ids.shape}{hint if ids.dtype.kind in "iuf" else ""}'
+    )
+  if ids.dtype.kind == 'S':
+    try:
+      ids = np.char.decode(ids, 'utf-8')
+    except UnicodeDecodeError as error:
+      raise errors.InputError(
+        f"{path}: array 'id': {error.object!r} is not UTF-8 text"
+      ) from None
+  if not len(ids):
+    raise errors.InputError(f"{path}: array 'id': is empty; expected clips")
+  return ids
+
+
+def _feature_clips(
+  path: pathlib.Path,
+  ids: np.ndarray,
+  fold: np.ndarray | None,
+  names: spelling.Names,
+  faults: errors.Faults,
+) -> np.ndarray:
+  """The clip of each entry, (F,) int32; each clip once in a fold."""
+  clip = np.zeros(len(ids), np.int32)
+  first_row: dict[tuple[int, int], int] = {}
+  numbers = np.zeros(len(ids), int) if fold is None else fold
+  for row, (name, number) in enumerate(
+    zip(ids.tolist(), numbers.tolist(), strict=True)
+  ):
+    place = f"{path}: array 'id': row {row}"
+    try:
+      clip[row] = names.find(name)
+    except KeyError:
+      faults.add(f'{place}: no clip {name!r}{names.hint(name)}', row, 'unknown')
+      continue
+    first = first_row.setdefault((int(clip[row]), number), row)
+    if first != row:
+      faults.add(
+        f'{place}: {name!r} is there already, in row {first}', row, 'twice'
+      )
+  return clip
 
 
 def _entry_array(
@@ -735,114 +882,40 @@ def _entry_array(
   return array.astype(kind)
 
 
-def _fold_faults(
+def _check_folds(
   path: pathlib.Path,
   ids: np.ndarray,
   fold: np.ndarray,
   length: np.ndarray | None,
-) -> list[str]:
-  """Clips that do not have an entry of every fold, all of one length."""
+  faults: errors.Faults,
+) -> None:
+  """Notes clips without an entry of every fold, all of one length."""
   folds: dict[str, set] = {}
   lengths: dict[str, set] = {}
+  first: dict[str, int] = {}
   everyone = set(range(int(fold.max()) + 1))
   size = np.ones(len(ids), np.int64) if length is None else length
-  for clip, number, steps in zip(
-    ids.tolist(), fold.tolist(), size.tolist(), strict=True
+  for row, (clip, number, steps) in enumerate(
+    zip(ids.tolist(), fold.tolist(), size.tolist(), strict=True)
   ):
+    first.setdefault(clip, row)
     folds.setdefault(clip, set()).add(number)
     lengths.setdefault(clip, set()).add(steps)
-  faults = [
-    f"{path}: array 'fold': clip {clip!r} has no entry of fold {number}"
-    for clip, found in folds.items()
-    for number in sorted(everyone - found)
-  ]
-  return faults + [
-    f"{path}: array 'length': clip {clip!r} has other lengths in other folds"
-    for clip, found in lengths.items()
-    if len(found) > 1
-  ]
-
-
-def _load_npz(path: pathlib.Path, mapped: bool) -> dict[str, np.ndarray]:
-  array = ''
-  try:
-    with np.load(path, allow_pickle=False) as archive:
-      arrays = {}
-      for name in archive.files:
-        array = f'array {name!r}: '
-        is_mapped = mapped and name == 'features'
-        arrays[name] = _mapped(archive, name) if is_mapped else archive[name]
-      return arrays
-  except FileNotFoundError:
-    raise errors.InputError(
-      f'{path}: no such file; extract or copy the features there'
-    ) from None
-  except (
-    AttributeError,  # A bare .npy array has no `files`.
-    EOFError,
-    MemoryError,  # A shape that cannot be.
-    NotImplementedError,  # A damaged field of the archive's directory.
-    OSError,
-    RuntimeError,  # "Encrypted", says a damaged flag.
-    SyntaxError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-  ) as error:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    raise errors.InputError(
-      f'{path}: {array}is not part of a whole .npz file of plain arrays: '
-      f'{reason}'
-      if array
-      else f'{path}: is not a whole .npz file of plain arrays: {reason}'
-    ) from None
-
-
-def _mapped(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
-  """An array of an archive, mapped into memory if it lies there plainly."""
-  info = archive.zip.getinfo(f'{name}.npy')
-  if info.compress_type != zipfile.ZIP_STORED:
-    return archive[name]
-  with archive.zip.open(info) as member:  # Which compares checksums.
-    while member.read(2**20):
-      pass
-  file = archive.zip.fp
-  # Of the entry's own header, which its name and some more follow.
-  file.seek(info.header_offset + 26)
-  lengths = np.frombuffer(file.read(4), '<u2')
-  file.seek(info.header_offset + 30 + int(lengths.sum()))
-  if np.lib.format.read_magic(file) != (1, 0):
-    return archive[name]
-  shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-  if dtype.hasobject:
-    raise ValueError('it holds objects')
-  order = 'F' if is_fortran else 'C'
-  return np.asarray(
-    np.memmap(archive.zip.filename, dtype, 'r', file.tell(), shape, order)
-  )
-
-
-def _natural(text: str) -> int:
-  if not text.isascii() or not text.isdigit():
-    raise ValueError
-  return int(text)
-
-
-def _positive(text: str) -> int:
-  value = _natural(text)
-  if not 1 <= value <= _MOST_VOTES:
-    raise ValueError
-  return value
-
-
-def _seconds(text: str) -> float | None:
-  if not text:
-    return None
-  value = float(text)
-  if not math.isfinite(value) or value < 0:
-    raise ValueError
-  return value
+  for clip, found in folds.items():
+    for number in sorted(everyone - found):
+      faults.add(
+        f"{path}: array 'fold': clip {clip!r} has no entry of fold {number}",
+        first[clip],
+        'fold',
+      )
+  for clip, found in lengths.items():
+    if len(found) > 1:
+      faults.add(
+        f"{path}: array 'length': clip {clip!r} has other lengths in other "
+        'folds',
+        first[clip],
+        'length',
+      )
 
 
 def _clip_columns(corpus: Corpus) -> dict[str, Iterable]:

@@ -100,6 +100,7 @@ def outline(corpus: corpora.Corpus) -> tuple[Dataset, dict[str, Entries]]:
       values=np.zeros((1, feature.values.shape[1]), np.float32),
       length=None if feature.length is None else length[entry],
       fold=None if feature.fold is None else fold[entry],
+      offset=feature.offset,
     )
   votes = corpus.vote_counts(corpora.full_condition(corpus.conditions))
   dataset = Dataset(

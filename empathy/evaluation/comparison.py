@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 
 from empathy import errors, files
-from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import tables
 from empathy.evaluation import resampling
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import Estimate, Influence
@@ -207,7 +207,7 @@ def write(comparison: Comparison, output: pathlib.Path, report: str) -> None:
       ]
       columns = ('statistic', 'a', 'b', 'b_minus_a', 'low', 'high', 'p')
       columns += ('p_adjusted', 'n')
-      corpus_lib.write_csv(
+      tables.write_csv(
         folder / 'tables' / f'{question}.csv',
         {
           column: [study_lib.text(row[i]) for row in rows]

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import tables
 
 # Sums of probabilities may be off by this much; they are renormalised.
 TOLERANCE = 1e-3
@@ -523,7 +524,7 @@ class _Rows:
 
   @functools.cached_property
   def _lines(self) -> list[int]:
-    return corpus_lib.read_csv(self.path, ())[1]
+    return tables.read_csv(self.path, ())[1]
 
 
 def _is_csv(path: pathlib.Path) -> bool:
@@ -663,7 +664,7 @@ def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
   except (UnicodeDecodeError, csv.Error, pa.ArrowException):
     pass
   # What Arrow stumbles on, the plain reader names with its line, or reads.
-  columns, _ = corpus_lib.read_csv(path, () if header else required)
+  columns, _ = tables.read_csv(path, () if header else required)
   return pa.table(
     {name: pa.array(values, pa.string()) for name, values in columns.items()}
   )

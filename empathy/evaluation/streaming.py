@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import spelling
 from empathy.evaluation import predictions as predictions_lib
 
 # Clips of a batch, and rows that are read at once.
@@ -305,6 +306,14 @@ def _of_clips(
       f"{path}: column 'id': {str(names[count > 1][0])!r} is there twice"
     )
   groups = columns['group'].dictionary_encode()
+  names = groups.dictionary.to_pylist()
+  for name in names:
+    # Rows come in batches, so that nothing can be put together afterwards.
+    if spelling.clean(name) != name or spelling.is_missing(name):
+      raise errors.InputError(
+        f"{path}: column 'group': {name!r} is no name, or has white space that "
+        'is not seen: clean it first'
+      )
   classes = tuple(info['classes'])
   codes = _codes(path, 'label', columns['label'], (*classes, ''), first)
   labels = np.where(codes < len(classes), codes, corpus_lib.UNLABELLED)
@@ -317,7 +326,7 @@ def _of_clips(
   return corpus_lib.Corpus(
     info,
     ids,
-    np.array(groups.dictionary.to_pylist(), np.str_)[groups.indices.to_numpy()],
+    np.array(names, np.str_)[groups.indices.to_numpy()],
     labels.astype(np.int32),
     split,
     fold,

@@ -13,6 +13,7 @@ import numpy as np
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import tables
 from empathy.evaluation import (
   ambiguity,
   data_checks,
@@ -238,11 +239,11 @@ def write(study: Study, output: pathlib.Path, report: str) -> None:
     _write_influences(folder / 'influence.npz', study.statistics)
     for name, rows in study.tables.items():
       if rows:
-        corpus_lib.write_csv(
+        tables.write_csv(
           folder / 'tables' / f'{name}.csv',
           {key: [text(row[key]) for row in rows] for key in rows[0]},
         )
-    corpus_lib.write_csv(
+    tables.write_csv(
       folder / 'signals.csv',
       {
         name: [text(value) for value in values.tolist()]

@@ -591,7 +591,7 @@ def _with_features(
     if modality in corpus.modalities
     and (corpus.path / 'features' / f'{modality}.npz').exists()
   ]
-  corpus = corpora.with_features(corpus, there, mapped=mapped)
+  corpus = corpora.with_features(corpus, there, mapped, trained.offsets)
   features = {}
   for modality in modalities:
     width = trained.widths[modality]

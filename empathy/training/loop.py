@@ -361,6 +361,8 @@ def _plan(
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
   streamed = configuration.is_streamed(config)
   corpus = corpora.with_features(corpus, used, mapped=streamed)
+  if parallel.is_main():
+    normalisation.name_dead_columns(corpus)
   hashes = corpora.file_hashes(corpus.path)
   if parallel.is_main():
     workdir.check(path, config, corpus.path, hashes)
@@ -706,6 +708,11 @@ def _write_predictions(
       ],
       fold_of=dict(zip(ids.tolist(), plan.fold_of.tolist(), strict=True)),
       members=entries,
+      offsets={
+        modality: feature.offset.tolist()
+        for modality, feature in plan.dataset.features.items()
+        if feature.offset is not None
+      },
     ),
   )
   table = inference.table(

@@ -1,4 +1,4 @@
-"""Features standardised within each group, without labels.
+"""Features standardised within each group, without labels; dead columns.
 
 What a speaker's features have in common is then gone, and with it much of what
 makes new speakers hard. It is transductive: a clip's features depend on the
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from empathy.corpora import columns
 from empathy.corpora import corpus as corpora
 
 # 'members': by each member's training clips only, when it reads them.
@@ -67,6 +68,33 @@ def normalised(
     ).astype(np.float32)
     result[modality] = dataclasses.replace(feature, values=values)
   return result
+
+
+def name_dead_columns(corpus: corpora.Corpus) -> None:
+  """Warns of columns of which standardising leaves nothing.
+
+  Args:
+    corpus: with the features that members will see.
+  """
+  for modality, feature in corpus.features.items():
+    dead = columns.dead(feature.values)
+    for numbers, why in (
+      (dead.constant, 'one value for all clips'),
+      (dead.small, 'they vary by less than 1e-6; give them in larger units'),
+      (
+        dead.outlying,
+        'a few values are so large that all others come out alike; are they '
+        'right?',
+      ),
+    ):
+      if len(numbers):
+        _log.warning(
+          '%s.npz: of no use to members: %s of %d: %s',
+          corpus.path / 'features' / modality,
+          corpora.shown_columns(numbers),
+          feature.values.shape[1],
+          why,
+        )
 
 
 def _standardised(values: np.ndarray, group: np.ndarray) -> np.ndarray:

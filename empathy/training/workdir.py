@@ -42,6 +42,7 @@ class Trained:
     fold_of: by clip id, the fold that holds it out; -1 for none.
     members: for each chunk, for each member, its name and how it went; in a
       sweep, whether its setting was chosen.
+    offsets: by modality of whose columns something was taken, what it was.
   """
 
   classes: tuple[str, ...]
@@ -50,6 +51,7 @@ class Trained:
   fold_wise: Sequence[str]
   fold_of: Mapping[str, int]
   members: Sequence[Sequence[Mapping[str, Any]]]
+  offsets: Mapping[str, Sequence[float]]
 
   def names(self, chunk: int) -> list[members.Name]:
     """The names of a chunk's members."""

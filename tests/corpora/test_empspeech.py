@@ -105,7 +105,8 @@ def test_faults_of_all_tables_are_named_at_once(source):
     source / 'test.csv', HEADER.replace(',label', ',labels') + '1,2,3,4,5,6'
   )
   assert faults(source) == [
-    "test.csv: column 'label' is missing",
+    "test.csv: column 'label' is missing; found 'dialog_id', 'start_time', "
+    "'end_time', 'filename', 'transcript', 'labels'",
     "train.csv:2: column 'dialog_id': is empty",
     "train.csv:3: column 'label': is empty",
     "train.csv:3: column 'start_time': 'soon' is not a time: seconds, m:s or "

@@ -1,3 +1,6 @@
+import logging
+import unicodedata
+
 import pytest
 
 from empathy import errors
@@ -121,7 +124,271 @@ def test_a_table_that_will_not_do(source, text, message):
 
 
 def test_there_is_one_table(source):
-  assert 'expected one CSV file, found none' in faults(source)[0]
+  assert 'perhaps votes.csv; found none' in faults(source)[0]
   write(source, 'file,label\nc.wav,a\n')
   (source / 'more.csv').write_text('x')
   assert 'found clips.csv, more.csv' in faults(source)[0]
+
+
+@pytest.fixture
+def said(caplog, monkeypatch):
+  """What was logged, each message without the place."""
+  # A binary that ran in this process may have turned propagation off.
+  monkeypatch.setattr(logging.getLogger('empathy'), 'propagate', True)
+  return lambda: [message.split(': ', 1)[1] for message in caplog.messages]
+
+
+def words(labels, column='group', values='uvwxyz'):
+  """Six clips of words, with labels and another column."""
+  rows = zip(range(6), labels, values, strict=True)
+  return f'id,transcript,label,{column}\n' + ''.join(
+    f'{i},hm,"{label}","{value}"\n' for i, label, value in rows
+  )
+
+
+@pytest.mark.parametrize(
+  ('labels', 'classes', 'codes'),
+  [
+    (('happy', 'Happy', 'sad', 'SAD ', 'sad', 'happy'), 'happy sad', '001110'),
+    (('1', '1.0', '0', '0.0', '01', '0,0'), '0 1', '110010'),
+    (('2', '10', '2.0', '10', '2', '2'), '2 10', '010100'),
+    (('é', 'e\u0301', 'É', 'a', 'a\u00a0', '\u200ba'), 'a é', '111000'),
+    (('a', 'nan', 'b', 'NA', 'None', '-'), 'a b', '0-1---'),
+    (('a', '?', 'b', 'N/A', ' ', 'null'), 'a b', '0-1---'),
+  ],
+)
+def test_labels_of_one_class(source, said, labels, classes, codes):
+  corpus = folder.read(write(source, words(labels)))
+  assert ' '.join(corpus.classes) == classes
+  assert ''.join('-' if x < 0 else str(x) for x in corpus.labels) == codes
+  (message,) = said()
+  assert message.startswith(
+    (
+      "column 'label': spellings taken as one: ",
+      "column 'label': taken as missing: ",
+    )
+  )
+
+
+@pytest.mark.parametrize(
+  'labels',
+  [
+    [f'{i / 7 - 3:.1f}' for i in range(30)],
+    [str(i) for i in range(13)],
+    ['0.5', '1'],
+    ['10 %', '12,5 %'],
+    ['1e-3', '2'],
+  ],
+)
+def test_scores_are_refused(source, labels):
+  rows = ''.join(f'{i},hm,"{label}"\n' for i, label in enumerate(labels))
+  (line,) = faults(write(source, 'id,transcript,label\n' + rows))
+  assert 'look like scores' in line
+  assert 'bins' in line
+
+
+def test_twelve_numbers_are_classes(source):
+  rows = ''.join(f'{i},hm,{i % 12}\n' for i in range(24))
+  corpus = folder.read(write(source, 'id,transcript,label\n' + rows))
+  assert corpus.classes == tuple(map(str, range(12)))
+
+
+@pytest.mark.parametrize(
+  ('groups', 'expected'),
+  [
+    (('Ann', 'Ann ', ' ann', 'Bob', 'BOB', 'Bob'), ['Ann'] * 3 + ['Bob'] * 3),
+    (('7', '7.0', '07', '8', '8,0', '8'), ['7'] * 3 + ['8'] * 3),
+    (('1.1', '1.10', '1.1', '2', '2', '2'), ['1.1', '1.10', '1.1', *'222']),
+  ],
+)
+def test_groups_of_one_speaker(source, groups, expected):
+  corpus = folder.read(write(source, words('ababab', values=groups)))
+  assert corpus.groups.tolist() == expected
+
+
+@pytest.mark.parametrize('word', ['', 'nan', 'N/A', '-', 'None'])
+def test_a_group_that_is_missing_is_refused(source, word):
+  values = ['x', word, 'y', 'y', word, 'y']
+  (line,) = faults(write(source, words('ababab', values=values)))
+  assert line.startswith(f"{source}/clips.csv:3: column 'group': ")
+  assert line.endswith('(2 times: lines 3, 6)')
+
+
+@pytest.mark.parametrize(
+  'column',
+  [
+    *('speaker', 'Participant', 'SUBJECT', 'actor', 'dialogue', 'Dialogue_ID'),
+    *('SpeakerID', 'speaker name', 'session no.', 'interviews', 'Group ID'),
+  ],
+)
+def test_a_column_of_persons_is_the_group(source, said, column):
+  corpus = folder.read(write(source, words('ababab', column, 'xxyyzz')))
+  assert corpus.groups.tolist() == list('xxyyzz')
+  (message,) = said()
+  assert message.startswith(
+    f'column {column!r}: is taken as the group (3 groups)'
+  )
+  assert corpus.metadata[column].tolist() == list('xxyyzz')
+
+
+def test_a_column_group_wins_and_is_not_remarked_on(source, said):
+  text = 'id,transcript,label,speaker,Group \n1,a,x,p,g\n2,b,y,q,h\n'
+  assert folder.read(write(source, text)).groups.tolist() == ['g', 'h']
+  assert said() == []
+
+
+@pytest.mark.parametrize(
+  ('speakers', 'others', 'chosen', 'straddles'),
+  [
+    # Speakers nest in sessions: no session is on both sides of a split.
+    ('aabcde', 'xxxyzz', 'session', False),
+    # Two sessions could not be divided in three.
+    ('aabcdd', 'xxxyyy', 'speaker', True),
+    # Neither nests in the other.
+    ('aabbcc', 'xyyzzx', 'speaker', True),
+    # The finer one nests in the speaker.
+    ('aabbcc', 'uvwxyz', 'speaker', False),
+  ],
+)
+def test_of_two_columns_the_coarser_is_the_group(
+  source, said, speakers, others, chosen, straddles
+):
+  rows = zip(range(6), 'ababab', speakers, others, strict=True)
+  text = 'id,transcript,label,speaker,session\n' + ''.join(
+    f'{i},hm,{label},{a},{b}\n' for i, label, a, b in rows
+  )
+  corpus = folder.read(write(source, text))
+  expected = {'speaker': speakers, 'session': others}[chosen]
+  assert corpus.groups.tolist() == list(expected)
+  (message,) = said()
+  other = {'speaker': 'session', 'session': 'speaker'}[chosen]
+  assert message.startswith(f'column {chosen!r}: is taken as the group')
+  assert f'the others could be: {other}' in message
+  assert ('on both sides of a split' in message) == straddles
+
+
+def test_without_a_column_of_groups_it_is_said(source, said):
+  text = 'file,label,talkative\nc.wav,a,x\nd.mp3,b,x\n'
+  assert folder.read(write(source, text)).groups.tolist() == ['c.wav', 'd.mp3']
+  (message,) = said()
+  assert message.startswith(
+    'no column group or speaker: every file is its own group (2 groups of 2 '
+    'clips)'
+  )
+
+
+def test_ids_that_differ_in_case_alone_are_refused(source):
+  text = 'id,transcript,label\na1,x,p\nA1 ,y,q\nb,y,q\n'
+  assert faults(write(source, text)) == [
+    f"{source}/clips.csv:3: column 'id': 'A1' is there already as 'a1', on "
+    'line 2'
+  ]
+
+
+@pytest.mark.parametrize('form', ['NFC', 'NFD'])
+@pytest.mark.parametrize('other', ['NFC', 'NFD'])
+def test_files_are_found_in_another_unicode_form(source, form, other):
+  name = unicodedata.normalize(form, 'talks/Zoë é.wav')
+  (source / name).write_bytes(b'.')
+  text = f'file,label\n{unicodedata.normalize(other, name)},a\nc.wav,b\n'
+  corpus = folder.read(write(source, text))
+  assert corpus.metadata['audio'][0] == str(source / name)
+  assert corpus.ids[0] == unicodedata.normalize('NFC', 'Zoë é')
+
+
+@pytest.mark.parametrize(
+  'name', ['talks/B.mp4', 'Talks/b.MP4', 'talks\\b.MP4', ' ./talks/b.mp4 ']
+)
+def test_files_are_found_in_another_case(source, name):
+  corpus = folder.read(write(source, f'file,label\n{name},a\nc.wav,b\n'))
+  assert corpus.metadata['video'][0] == str(source / 'talks' / 'b.MP4')
+
+
+def test_a_file_that_could_be_one_of_two_is_not_guessed(source):
+  (source / 'C.wav').write_bytes(b'.')
+  text = 'id,file,label\n1,c.WAV,a\n2,C.wav,b\n3,gone.wav,b\n'
+  assert faults(write(source, text)) == [
+    f"{source}/clips.csv:2: column 'file': 'c.WAV': there is no file "
+    f'{source}/c.WAV (2 times: lines 2, 4)'
+  ]
+
+
+def test_what_no_clip_has_is_no_modality(source, said):
+  text = 'file,label,group,transcript,video\nc.wav,a,g,nan,\nd.mp3,b,h,<NA>,-\n'
+  corpus = folder.read(write(source, text))
+  assert corpus.modalities == ('audio',)
+  assert 'video' not in corpus.metadata
+  assert [message.split(': ', 1)[1] for message in said()[-2:]] == [
+    'the corpus has no text',
+    'the corpus has no video',
+  ]
+
+
+def test_times_are_read_and_written_in_seconds(source):
+  text = (
+    'id;file;label;start;end\n1;c.wav;a;0:01;00:00:01,792\n'
+    '2;c.wav;b;0,5;nan\n3;c.wav;b;0.25 s;1.50\n'
+  )
+  corpus = folder.read(write(source, text))
+  assert corpus.metadata['start'].tolist() == ['1.0', '0.5', '0.25']
+  assert corpus.metadata['end'].tolist() == ['1.792', '', '1.50']
+
+
+def test_what_a_mac_leaves_is_passed_over(source):
+  write(source, 'file,label\nc.wav,a\nd.mp3,b\n')
+  (source / '._clips.csv').write_bytes(b'\x00\x05\x16\x07')
+  (source / '.DS_Store').write_bytes(b'\x00')
+  assert len(folder.read(source).ids) == 2
+
+
+VOTES = (
+  'Clip,condition,annotator,label,count\n'
+  'a,Video,Bob,kind,1.0\n'
+  'talks/a.mp4,video + audio,bob ,KIND,1\n'
+  'b.mp4,audio+video,7,cold,\n'
+  'B,audio+video,7.0,nan,1\n'
+)
+
+
+def test_votes_are_taken_with_the_clips(source, said, tmp_path):
+  write(source, 'file,label,group\ntalks/a.mp4,kind,g\ntalks/b.MP4,cold,h\n')
+  (source / 'Votes.csv').write_text(VOTES.replace('cold,\n', 'cold,1\n'))
+  corpus_lib.write(folder.read(source), tmp_path / 'corpus')
+  corpus = corpus_lib.read(tmp_path / 'corpus')
+  assert corpus.conditions == ('video', 'audio+video')
+  votes = corpus.votes
+  assert votes.clip.tolist() == [0, 0, 1]
+  assert votes.condition.tolist() == [0, 1, 1]
+  assert votes.annotator.tolist() == ['Bob', 'Bob', '7']
+  assert votes.label.tolist() == [1, 1, 0]
+  assert votes.count.tolist() == [1, 1, 1]
+  assert "column 'label': left out: 1 vote without a label" in said()
+
+
+def test_votes_without_a_condition_are_on_all(source, said):
+  write(source, 'file,label,group\nc.wav,a,g\nd.mp3,b,h\n')
+  (source / 'votes.csv').write_text('file,label\nc.wav,a\nc,b\nd,a\n')
+  corpus = folder.read(source)
+  assert corpus.conditions == ('audio',)
+  assert corpus.vote_counts().tolist() == [[1, 1], [1, 0]]
+  assert said() == [
+    'no column condition: votes are taken to be on audio',
+    'no column annotator: who voted is not known',
+  ]
+
+
+def test_faults_of_votes_come_once_a_kind(source):
+  write(source, 'file,label,group\nc.wav,a,g\nd.mp3,b,h\n')
+  path = source / 'votes.csv'
+  path.write_text(
+    'id,condition,annotator,label\nx,audio,p,a\ny,audio,p,a\nc,smell,p,c\n'
+    'c,audio,q,a\nC.wav,Audio,Q ,b\n'
+  )
+  assert faults(source) == [
+    f"{path}:2: column 'id': 'x' is not a clip of clips.csv (2 times: lines 2, "
+    '3)',
+    f"{path}:4: column 'condition': 'smell' is not one of audio",
+    f"{path}:4: column 'label': 'c' is not one of a, b",
+    f"{path}:6: column 'annotator': 'q' voted for this clip and condition "
+    'already, on line 5',
+  ]

@@ -341,6 +341,16 @@ def test_wrong_rows_are_named(inputs, tmp_path, change, says):
     ),
     ('votes.csv', lambda x: [*x[:3], x[3][:-1] + 'x', *x[4:]], "'count'"),
     ('clips.csv', lambda x: [*x[:3], 'a,,,', *x[4:]], 'cannot be read|row 3'),
+    (
+      'clips.csv',
+      lambda x: [*x[:3], re.sub(',[^,]+', ',Ann\u00a0', x[3], count=1), *x[4:]],
+      'white space that is not seen',
+    ),
+    (
+      'clips.csv',
+      lambda x: [*x[:3], re.sub(',[^,]+', ',N/A', x[3], count=1), *x[4:]],
+      "'N/A' is no name",
+    ),
     ('clips.csv', lambda x: [*x, x[-1]], 'is there twice'),
     ('clips.csv', lambda x: [x[0].replace('group', 'g'), *x[1:]], "'group'"),
     ('clips.csv', lambda x: [*x, 'a,b'], 'cannot be read as CSV'),

@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import small
 from sklearn import preprocessing
 
 from empathy.corpora import corpus as corpora
+from empathy.corpora import simulate
 from empathy.training import inference, loop, normalisation
 
 
@@ -86,3 +89,70 @@ def test_training_and_prediction_normalise_alike(tmp_path):
   for name in written.column_names:
     if name.startswith('prob_'):
       np.testing.assert_allclose(table[name], written[name], atol=1e-5)
+
+
+def _with_offset(path, offset):
+  """Text features in float64, all columns but one moved far from 0."""
+  file = path / 'features' / 'text.npz'
+  with np.load(file) as archive:
+    arrays = dict(archive)
+  values = arrays['features'].astype(np.float64)
+  values[:, 1:] += offset
+  np.savez(file, id=arrays['id'], features=values)
+
+
+def test_members_see_no_offset_nor_do_they_in_new_clips(tmp_path):
+  tables = {}
+  for name, offset, data in (
+    ('plain', 0.0, 'memory'),
+    ('moved', 1e8, 'stream'),
+  ):
+    corpus = small.write_corpus(tmp_path / name)
+    _with_offset(corpus.path, offset)
+    # Of other clips, whose mean is another.
+    parameters = simulate.Parameters(num_clips=9, num_groups=3, width=10)
+    new, _ = simulate.simulate(parameters, seed=8)
+    ids = np.array([f'new{i}' for i in range(9)])
+    corpora.write(dataclasses.replace(new, ids=ids), tmp_path / f'new_{name}')
+    _with_offset(tmp_path / f'new_{name}', offset)
+    config = small.config(
+      corpus.path,
+      'concat',
+      views=('text',),
+      data=data,
+      num_seeds=1,
+      num_epochs=2,
+    )
+    loop.train(config, tmp_path / f'run_{name}')
+    tables[name] = [
+      small.read_table(tmp_path / f'run_{name}'),
+      inference.predict(tmp_path / f'run_{name}', tmp_path / f'new_{name}'),
+    ]
+  # As one trained on plain features would see the others: not at all.
+  for plain, moved in zip(*tables.values(), strict=True):
+    assert plain['id'].equals(moved['id'])
+    for name in ('prob_neutral', 'prob_empathetic'):
+      np.testing.assert_allclose(plain[name], moved[name], atol=1e-4)
+  spread = np.std(tables['moved'][1]['prob_neutral'].to_numpy())
+  assert spread > 1e-2
+
+
+def test_dead_columns_are_named(tmp_path, caplog, monkeypatch):
+  monkeypatch.setattr(normalisation._log, 'propagate', True)
+  corpus = small.write_corpus(tmp_path / 'corpus')
+  values = corpus.features['text'].values.copy()
+  values[3, 2] = 3e38
+  values[:, [4, 5]] = 1
+  dead = dataclasses.replace(corpus.features['text'], values=values)
+  normalisation.name_dead_columns(corpus)
+  assert caplog.messages == []
+  corpus = dataclasses.replace(
+    corpus, features={**corpus.features, 'text': dead}
+  )
+  normalisation.name_dead_columns(corpus)
+  place = f'{tmp_path}/corpus/features/text.npz: '
+  assert [message.removeprefix(place) for message in caplog.messages] == [
+    'of no use to members: 2 columns (4, 5) of 10: one value for all clips',
+    'of no use to members: 1 column (2) of 10: a few values are so large that '
+    'all others come out alike; are they right?',
+  ]

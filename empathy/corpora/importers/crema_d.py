@@ -14,6 +14,7 @@ import pathlib
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import tables
 
 _CLASSES = {
   'ANG': 'anger',
@@ -90,6 +91,7 @@ def read(source: pathlib.Path) -> corpus_lib.Corpus:
       'license': 'ODbL 1.0',
       'source': 'github CheyneyComputerScience/CREMA-D (Cao et al. 2014)',
       'label': 'intended emotion',
+      'label_source': 'intended',
     },
     ids=np.array(ids),
     groups=np.array([f'actor{actor}' for actor, _, _, _ in parts]),
@@ -113,8 +115,10 @@ def _split(actor: str) -> str:
 
 def _read_clips(path: pathlib.Path) -> dict[str, int]:
   """The number of each clip by its id."""
-  table = corpus_lib.Table(path, ('Stimulus_Number', 'Filename'))
-  numbers = table.convert('Stimulus_Number', _natural, 'the number of a clip')
+  table = tables.Table(path, ('Stimulus_Number', 'Filename'))
+  numbers = table.convert(
+    'Stimulus_Number', tables.natural, 'the number of a clip'
+  )
   number_of: dict[str, int] = {}
   clip_of: dict[int, str] = {}
   for row, clip in enumerate(table.columns['Filename']):
@@ -129,17 +133,21 @@ def _read_clips(path: pathlib.Path) -> dict[str, int]:
         row,
         'Filename',
         f'{clip!r} is not actor_sentence_emotion_level, as in 1001_DFA_ANG_XX',
+        'name',
       )
     elif clip in number_of:
-      table.fault(row, 'Filename', f'{clip!r} is there already')
+      table.fault(row, 'Filename', f'{clip!r} is there already', 'twice')
     number = numbers[row]
     if number is not None and number in clip_of:
       table.fault(
-        row, 'Stimulus_Number', f'{number} is the number of {clip_of[number]!r}'
+        row,
+        'Stimulus_Number',
+        f'{number} is the number of {clip_of[number]!r}',
+        'twice',
       )
     number_of[clip] = number
     clip_of[number] = clip
-  table.raise_faults()
+  table.finish()
   return number_of
 
 
@@ -147,11 +155,16 @@ def _read_votes(
   path: pathlib.Path, ids: list[str], number_of: dict[str, int]
 ) -> corpus_lib.Votes:
   letters = [name[0].upper() for name in _CLASSES.values()]
-  table = corpus_lib.Table(path, ('', *letters, 'fileName', 'numResponses'))
-  keys = table.convert('', _natural, 'presentation x 100000 + clip number')
-  totals = table.convert('numResponses', _natural, 'a number of votes')
+  table = tables.Table(path, ('', *letters, 'fileName', 'numResponses'))
+  keys = table.convert(
+    '', tables.natural, 'presentation x 100000 + clip number'
+  )
+  totals = table.convert('numResponses', tables.natural, 'a number of votes')
   counts = np.array(
-    [table.convert(name, _natural, 'a number of votes') for name in letters],
+    [
+      table.convert(name, tables.natural, 'a number of votes')
+      for name in letters
+    ],
     dtype=object,
   ).T
   place_of = {clip: place for place, clip in enumerate(ids)}
@@ -161,7 +174,10 @@ def _read_votes(
     key, line = keys[row], table.lines[row]
     if clip not in place_of:
       table.fault(
-        row, 'fileName', f'{clip!r} is not a clip of SentenceFilenames.csv'
+        row,
+        'fileName',
+        f'{clip!r} is not a clip of SentenceFilenames.csv',
+        'unknown',
       )
       continue
     if key is None:
@@ -173,9 +189,12 @@ def _read_votes(
         '',
         f'{key} is not 1, 2 or 3 x 100000 + {number_of[clip]}, the number of '
         f'{clip}',
+        'number',
       )
     elif key in seen:
-      table.fault(row, '', f'{key} is there already, on line {seen[key]}')
+      table.fault(
+        row, '', f'{key} is there already, on line {seen[key]}', 'twice'
+      )
     elif None not in (*counts[row], totals[row]):
       if sum(counts[row]) != totals[row]:
         table.fault(
@@ -183,6 +202,7 @@ def _read_votes(
           'numResponses',
           f'{totals[row]} is not the sum of {", ".join(letters)}, '
           f'{sum(counts[row])}',
+          'sum',
         )
       rows.append((place_of[clip], presentation - 1, row))
     seen.setdefault(key, line)
@@ -190,12 +210,13 @@ def _read_votes(
     for clip in ids:
       for presentation in range(1, 4):
         if presentation * _PRESENTATION + number_of[clip] not in seen:
-          table.faults.append(
+          table.faults.add(
             f"{path}: column '': {presentation * _PRESENTATION} + "
             f'{number_of[clip]} is missing: {clip} has no votes on '
-            f'{_CONDITIONS[presentation - 1]}'
+            f'{_CONDITIONS[presentation - 1]}',
+            kind='missing',
           )
-  table.raise_faults()
+  table.finish()
   rows.sort()
   places, conditions, rows = np.array(rows).T
   counts = counts[rows].astype(np.int64)
@@ -225,9 +246,3 @@ def _media(source: pathlib.Path, ids: list[str]) -> dict[str, np.ndarray]:
         '%d of %d clips have no %s file', there.count(False), len(ids), modality
       )
   return columns
-
-
-def _natural(text: str) -> int:
-  if not text.isascii() or not text.isdigit():
-    raise ValueError
-  return int(text)

@@ -23,6 +23,7 @@ import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import spelling, tables
 
 _COLUMNS = (
   'dialog_id',
@@ -53,22 +54,25 @@ def read(source: pathlib.Path) -> corpus_lib.Corpus:
       file, its line and column.
   """
   faults: list[str] = []
-  tables = {}
+  parts = {}
   for split in corpus_lib.SPLITS:
     try:
-      tables[split] = corpus_lib.Table(source / f'{split}.csv', _COLUMNS)
+      parts[split] = tables.Table(source / f'{split}.csv', _COLUMNS)
     except errors.InputError as error:
       faults.extend(str(error).splitlines())
   seen: dict[str, str] = {}
-  for table in tables.values():
+  for table in parts.values():
     _check(table, seen)
-    faults.extend(table.faults)
+    faults.extend(table.faults.lines())
   errors.raise_faults(faults)
+  for table in parts.values():
+    table.finish()
 
   def column(name: str) -> list[str]:
-    return [value for table in tables.values() for value in table.columns[name]]
+    return [value for table in parts.values() for value in table.columns[name]]
 
-  ids, labels = column('filename'), column('label')
+  # One spelling in all three tables.
+  ids, labels = column('filename'), spelling.unified(column('label')).values
   classes = sorted(set(labels), key=lambda name: (name != _FIRST_CLASS, name))
   if len(classes) < 2:
     raise errors.InputError(
@@ -87,7 +91,7 @@ def read(source: pathlib.Path) -> corpus_lib.Corpus:
       'label': 'whether the speaker is empathetic',
     },
     ids=np.array(ids),
-    groups=np.array(column('dialog_id')),
+    groups=np.array(spelling.unified(column('dialog_id')).values),
     labels=np.array([classes.index(label) for label in labels], np.int32),
     metadata={
       'transcript': np.array(column('transcript')),
@@ -95,29 +99,28 @@ def read(source: pathlib.Path) -> corpus_lib.Corpus:
       'dialog_start': np.array(column('start_time')),
       'dialog_end': np.array(column('end_time')),
       'published_split': np.repeat(
-        list(tables), [len(table) for table in tables.values()]
+        list(parts), [len(table) for table in parts.values()]
       ),
     },
   )
 
 
-def _check(table: corpus_lib.Table, seen: dict[str, str]) -> None:
+def _check(table: tables.Table, seen: dict[str, str]) -> None:
   """Adds the faults of one table; `seen` says where each file name was."""
   for row, name in enumerate(table.columns['filename']):
     place = f'{table.path.name}:{table.lines[row]}'
     if not name.strip():
       table.fault(row, 'filename', 'is empty')
     elif '/' in name or '\\' in name:
-      table.fault(row, 'filename', f'{name!r} is not a name without folders')
+      says = 'is not a name without folders'
+      table.fault(row, 'filename', f'{name!r} {says}', says)
     elif name in seen:
       table.fault(
-        row, 'filename', f'{name!r} is there already, at {seen[name]}'
+        row, 'filename', f'{name!r} is there already, at {seen[name]}', 'twice'
       )
     seen.setdefault(name, place)
   for column in ('dialog_id', 'label'):
-    for row, value in enumerate(table.columns[column]):
-      if not value.strip():
-        table.fault(row, column, 'is empty')
+    table.columns[column] = table.things(column, needed=True)
   start, end = (
     table.convert(name, _seconds, 'a time: seconds, m:s or h:m:s')
     for name in ('start_time', 'end_time')
@@ -129,21 +132,16 @@ def _check(table: corpus_lib.Table, seen: dict[str, str]) -> None:
         'end_time',
         f'{table.columns["end_time"][row]} is not after the start, '
         f'{table.columns["start_time"][row]}',
+        'not after',
       )
 
 
 def _seconds(text: str) -> float:
-  """The seconds that `12.5`, `1:02.5` or `0:01:02.5` stand for."""
-  seconds = 0.0
-  parts = text.split(':')
-  for part in parts:
-    # Digits and one point only: float() alone takes 'nan', '1e5' and '-1' too.
-    if not part.strip().replace('.', '', 1).isdigit():
-      raise ValueError
-    seconds = 60 * seconds + float(part)
-  if len(parts) > 3:
+  """A time; none may be missing."""
+  value = tables.seconds(text)
+  if value is None:
     raise ValueError
-  return seconds
+  return value
 
 
 def _find_media(

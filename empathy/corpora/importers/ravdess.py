@@ -86,6 +86,7 @@ def read(source: pathlib.Path) -> corpus_lib.Corpus:
       'license': 'CC BY-NC-SA 4.0',
       'source': 'zenodo 1188976 (Livingstone and Russo 2018)',
       'label': 'intended emotion',
+      'label_source': 'intended',
     },
     ids=np.array(ids),
     groups=np.array([f'actor{part[6]}' for part in parts]),

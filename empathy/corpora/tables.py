@@ -1,0 +1,408 @@
+"""CSV files, read as people have them and written as everything reads them.
+
+Read are UTF-8 and, with its mark, UTF-16; commas, semicolons, tabs or bars
+between columns; columns whose names differ from what is expected only in case
+or white space; empty columns and rows that spreadsheets leave behind; the
+header once more, where files were put together. What was left out is said.
+Text of another encoding is refused: a guess would change names in silence.
+"""
+
+import codecs
+import csv
+import io
+import logging
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from empathy import errors
+from empathy.corpora import spelling
+
+SUFFIXES = ('.csv', '.tsv')
+_MARKS = (
+  (codecs.BOM_UTF8, 'utf-8'),
+  (codecs.BOM_UTF32_LE, 'utf-32'),
+  (codecs.BOM_UTF32_BE, 'utf-32'),
+  (codecs.BOM_UTF16_LE, 'utf-16'),
+  (codecs.BOM_UTF16_BE, 'utf-16'),
+)
+_DELIMITERS = ',;\t|'
+_MAX_COUNT = 2**31 - 1
+_MAX_NAMES = 8
+_TIME = re.compile(
+  r'(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?|[.,]\d+)'
+  r'\s*(s|sec|secs|second|seconds|ms)?',
+  re.ASCII | re.IGNORECASE,
+)
+# A first line that spreadsheets write and read.
+_SEPARATOR = re.compile(r'sep=(.)$')
+_LOGGER = logging.getLogger('empathy')
+
+# Transcripts of a whole talk are longer than the module's own limit.
+csv.field_size_limit(2**31 - 1)
+
+
+def read_csv(
+  path: pathlib.Path, required: Sequence[str], known: Sequence[str] = ()
+) -> tuple[dict[str, list[str]], list[int]]:
+  """Reads a CSV file as columns of text.
+
+  Args:
+    path: the file, with a header.
+    required: the columns that must be there, whatever the case of their names.
+    known: other columns whose names may be in another case.
+
+  Returns:
+    The columns by name, and the number of the line on which each row ends
+    (rows may hold line breaks), counted from 1. Empty columns without a name
+    are left out.
+
+  Raises:
+    InputError: the file is missing, is no text, lacks a column, names a column
+      twice, or has a row of another width than the header.
+  """
+  text = _text(path)
+  delimiter = _delimiter(text, required)
+  reader = csv.reader(
+    io.StringIO(text, newline=''), strict=True, delimiter=delimiter
+  )
+  header, rows, lines, faults = [], [], [], errors.Faults()
+  try:
+    for row in reader:
+      if not row or (not header and _SEPARATOR.match(delimiter.join(row))):
+        continue
+      if not header:
+        header = row
+        continue
+      if len(row) > len(header) and not any(row[len(header) :]):
+        row = row[: len(header)]
+      if len(row) != len(header):
+        faults.add(
+          f'{path}:{reader.line_num}: {len(row)} fields; the header has '
+          f'{len(header)} columns',
+          reader.line_num,
+          'width',
+        )
+        continue
+      rows.append(row)
+      lines.append(reader.line_num)
+  except csv.Error as error:
+    faults.add(f'{path}:{reader.line_num}: is not CSV: {error}')
+    faults.raise_all()
+  if not header:
+    raise errors.InputError(
+      f'{path}: is empty; expected the columns {", ".join(required)}'
+    )
+  names = _names(header, (*required, *known))
+  kept = [
+    i
+    for i, name in enumerate(names)
+    if name or any(row[i].strip() for row in rows)
+  ]
+  names = [names[i] for i in kept]
+  for column in required:
+    if column not in names:
+      found = ', '.join(map(repr, names[:_MAX_NAMES]))
+      more = ', ...' if len(names) > _MAX_NAMES else ''
+      faults.add(f'{path}: column {column!r} is missing; found {found}{more}')
+  for column in sorted(set(names)):
+    if names.count(column) > 1:
+      faults.add(f'{path}: column {column!r} is there twice')
+  if not rows and not faults:
+    faults.add(f'{path}: has no rows')
+  faults.raise_all()
+  if len(kept) < len(header):
+    _LOGGER.warning(
+      '%s: left out: %s without a name',
+      path,
+      spelling.counted(len(header) - len(kept), 'empty column'),
+    )
+  columns = {
+    name: [row[i] for row in rows] for i, name in zip(kept, names, strict=True)
+  }
+  return columns, lines
+
+
+def write_csv(path: pathlib.Path, columns: Mapping[str, Iterable[Any]]) -> None:
+  """Writes columns of equal length as a CSV file: UTF-8, with a header."""
+  with open(path, 'w', encoding='utf-8', newline='') as file:
+    # The writer quotes a lone \r only if it ends lines with one.
+    writer = csv.writer(_LineFeeds(file), lineterminator='\r\n')
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+
+
+def found_in(folder: pathlib.Path) -> list[pathlib.Path]:
+  """The tables in a folder, but those that file managers and editors leave."""
+  return sorted(
+    path
+    for path in folder.iterdir()
+    if path.suffix.lower() in SUFFIXES and path.name[0] not in '.~'
+  )
+
+
+class Table:
+  """The columns of a CSV file, with a fault list that names file and place.
+
+  Each method checks one column and returns it converted; what is wrong is
+  added to the faults, what was changed to the notes. Call `finish` at the end.
+  Rows that are empty, or the header once more, are left out.
+  """
+
+  def __init__(
+    self,
+    path: pathlib.Path,
+    required: Sequence[str],
+    known: Sequence[str] = (),
+  ):
+    """Reads the file; arguments and errors are those of `read_csv`."""
+    self.path = path
+    self.columns, self.lines = read_csv(path, required, known)
+    self.faults = errors.Faults()
+    self.notes: list[str] = []
+    self._leave_out()
+
+  def __len__(self) -> int:
+    return len(self.lines)
+
+  def fault(
+    self, row: int, column: str, message: str, kind: str | None = None
+  ) -> None:
+    """Notes that the value in `row` and `column` is wrong.
+
+    Args:
+      row: of the table, from 0.
+      column: its name.
+      message: what was found, and what was expected.
+      kind: of faults in the column that are told together; the message if None.
+    """
+    line = self.lines[row]
+    self.faults.add(
+      f'{self.path}:{line}: column {column!r}: {message}',
+      line,
+      (self.path, column, message if kind is None else kind),
+    )
+
+  def note(self, column: str, message: str) -> None:
+    """Notes what was read otherwise than it is written."""
+    self.notes.append(f'{self.path}: column {column!r}: {message}')
+
+  def convert(
+    self,
+    column: str,
+    function: Callable[[str], Any],
+    expected: str,
+  ) -> list[Any]:
+    """Applies `function`; a ValueError or KeyError makes the value a fault."""
+    values = []
+    for row, text in enumerate(self.columns[column]):
+      try:
+        values.append(function(text))
+      except (ValueError, KeyError):
+        self.fault(row, column, f'{text!r} is not {expected}', expected)
+        values.append(None)
+    return values
+
+  def things(
+    self, column: str, known: Iterable[str] = (), needed: bool = False
+  ) -> list[str]:
+    """A column of names, one spelling for each thing, '' where missing.
+
+    Args:
+      column: its name.
+      known: spellings to keep, as for `spelling.unified`.
+      needed: whether what is missing is a fault.
+    """
+    found = spelling.unified(self.columns[column], known)
+    missing = {} if needed else found.missing
+    for message in spelling.Unified([], found.others, missing).notes():
+      self.note(column, message)
+    for row, value in enumerate(found.values):
+      if needed and not value:
+        text = self.columns[column][row]
+        says = f'{text!r} is no name' if text.strip() else 'is empty'
+        self.fault(row, column, says, 'missing')
+    return found.values
+
+  def ids(
+    self, column: str, values: Sequence[str], hint: str = ''
+  ) -> list[str]:
+    """Ids, made of a column, cleaned; none may be empty or there twice."""
+    values = [spelling.clean(value) for value in values]
+    twice = spelling.twice(values)
+    for row, value in enumerate(values):
+      if not value:
+        self.fault(row, column, 'is empty; expected what names the clip')
+      elif row in twice:
+        first = twice[row]
+        spelt = '' if value == values[first] else f' as {values[first]!r}'
+        place = f'{spelt}, on line {self.lines[first]}{hint}'
+        self.fault(row, column, f'{value!r} is there already{place}', 'twice')
+    return values
+
+  def finish(self) -> None:
+    """Raises an `InputError` that tells all faults, or logs the notes."""
+    self.faults.raise_all()
+    for note in self.notes:
+      _LOGGER.warning('%s', note)
+
+  def _leave_out(self) -> None:
+    names = [name.casefold() for name in self.columns]
+    kept, headers, blank = [], [], 0
+    for row, cells in enumerate(zip(*self.columns.values(), strict=True)):
+      # Most are told by their first cell.
+      if cells[0].strip().casefold() not in ('', names[0]):
+        kept.append(row)
+      elif not any(map(str.strip, cells)):
+        blank += 1
+      elif [spelling.clean(cell).casefold() for cell in cells] == names:
+        headers.append(self.lines[row])
+      else:
+        kept.append(row)
+    if len(kept) == len(self.lines):
+      return
+    if headers:
+      shown = ', '.join(map(str, headers[:3]))
+      self.notes.append(
+        f'{self.path}:{headers[0]}: left out: the header once more '
+        f'({spelling.counted(len(headers), "time")}: lines {shown}'
+        f'{", ..." if len(headers) > 3 else ""})'
+      )
+    if blank:
+      self.notes.append(
+        f'{self.path}: left out: {spelling.counted(blank, "empty row")}'
+      )
+    if not kept:
+      raise errors.InputError(f'{self.path}: has no rows')
+    self.columns = {
+      name: [values[row] for row in kept]
+      for name, values in self.columns.items()
+    }
+    self.lines = [self.lines[row] for row in kept]
+
+
+def seconds(text: str) -> float | None:
+  """A time: `1.5`, `1,5`, `1.5 s`, `500 ms`, `0:01.5` or `00:00:01,500`.
+
+  Returns:
+    Seconds; None where there is no time.
+
+  Raises:
+    ValueError: it is something else, or below 0.
+  """
+  if spelling.is_missing(text):
+    return None
+  cleaned = spelling.clean(text)
+  found = _TIME.fullmatch(cleaned)
+  if not found:
+    # What Python itself writes for small numbers.
+    if not re.fullmatch(r'\d(\.\d+)?e-\d+', cleaned, re.ASCII):
+      raise ValueError(f'{text!r} is no time')
+    return float(cleaned)
+  hours, minutes, rest, unit = found.groups()
+  value = float(rest.replace(',', '.'))
+  if minutes is None:
+    return value / 1000 if unit and unit.lower() == 'ms' else value
+  if unit or value >= 60 or (hours and int(minutes) >= 60):
+    raise ValueError(f'{text!r} is no time')
+  return 3600 * int(hours or 0) + 60 * int(minutes) + value
+
+
+def natural(text: str) -> int:
+  """A whole number from 0 on; `2.0` and `2,0` are 2.
+
+  Raises:
+    ValueError: it is something else.
+  """
+  found = re.fullmatch(r'(\d+)([.,]0*)?', text.strip(), re.ASCII)
+  if not found:
+    raise ValueError(f'{text!r} is no whole number')
+  return int(found[1])
+
+
+def positive(text: str) -> int:
+  """A whole number from 1 on, below 2**31.
+
+  Raises:
+    ValueError: it is something else.
+  """
+  value = natural(text)
+  if not 1 <= value <= _MAX_COUNT:
+    raise ValueError(f'{value} is no count')
+  return value
+
+
+def _text(path: pathlib.Path) -> str:
+  try:
+    # Not read_text, which would change the line breaks within a field.
+    data = path.read_bytes()
+  except FileNotFoundError:
+    raise errors.InputError(f'{path}: no such file') from None
+  mark, encoding = next(
+    ((mark, name) for mark, name in _MARKS if data.startswith(mark)),
+    (b'', 'utf-8'),
+  )
+  try:
+    # Those of several bytes take their order from the mark.
+    text = data[len(mark) if encoding == 'utf-8' else 0 :].decode(encoding)
+  except UnicodeDecodeError as error:
+    before = error.object[: error.start]
+    if encoding == 'utf-8' and b'\0' not in data:
+      line = before.count(b'\n') + 1
+      raise errors.InputError(
+        f'{path}:{line}: byte {error.object[error.start]:#04x} is not UTF-8 '
+        "text; save the file as UTF-8 (in Excel: 'CSV UTF-8')"
+      ) from None
+    raise errors.InputError(
+      f'{path}: is not {encoding.upper()} text: {error.reason}; save the file '
+      'as UTF-8'
+    ) from None
+  if '\0' in text:
+    line = text[: text.index('\0')].count('\n') + 1
+    raise errors.InputError(
+      f'{path}:{line}: a zero byte, as in UTF-16 without its mark; save the '
+      'file as UTF-8'
+    )
+  return text
+
+
+def _delimiter(text: str, required: Sequence[str]) -> str:
+  """What is between columns: that with which most of the columns are there."""
+  start = text.lstrip('\r\n')
+  told = _SEPARATOR.match(start.split('\n')[0].rstrip('\r'))
+  if told:
+    return told[1]
+  wanted = {name.casefold() for name in required}
+
+  def fit(delimiter: str) -> tuple[int, int]:
+    try:
+      header = next(csv.reader(io.StringIO(start), delimiter=delimiter), [])
+    except csv.Error:
+      return (-1, 0)
+    names = {spelling.clean(name).casefold() for name in header}
+    return (len(names & wanted), len(header))
+
+  return max(_DELIMITERS, key=fit)
+
+
+def _names(header: Sequence[str], known: Sequence[str]) -> list[str]:
+  """The names of columns, known ones as they are known."""
+  names = [spelling.clean(name) for name in header]
+  spelt = {name.casefold(): name for name in reversed(known)}
+  return [
+    wanted
+    if (wanted := spelt.get(name.casefold(), name)) not in names
+    else name
+    for name in names
+  ]
+
+
+class _LineFeeds:
+  """Ends with a line feed the rows that a csv.writer ends with CR LF."""
+
+  def __init__(self, file: TextIO):
+    self._file = file
+
+  def write(self, row: str) -> None:
+    self._file.write(row.removesuffix('\r\n') + '\n')
