@@ -28,8 +28,8 @@ def _run(folder: pathlib.Path) -> dict:
     [sys.executable, __file__, str(folder)],
     env=os.environ
     | {
-      'XLA_FLAGS': '--xla_force_host_platform_device_count=4 '
-      + parallel.CPU_FLAGS,
+      'XLA_FLAGS': os.environ['XLA_FLAGS']
+      + ' --xla_force_host_platform_device_count=4',
       'PYTHONPATH': path,
     },
     capture_output=True,

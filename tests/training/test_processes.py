@@ -17,8 +17,6 @@ import orbax.checkpoint as ocp
 import pytest
 import small
 
-from empathy.training import parallel
-
 # Six steps of the optimizer, in other orders of summation.
 _TOLERANCE = 1e-4
 _MODES = ('members', 'batch')
@@ -42,8 +40,8 @@ def _run(folder, num_processes, num_devices, *plans):
       ],
       env=os.environ
       | {
-        'XLA_FLAGS': f'--xla_force_host_platform_device_count={num_devices} '
-        + parallel.CPU_FLAGS,
+        'XLA_FLAGS': os.environ['XLA_FLAGS']
+        + f' --xla_force_host_platform_device_count={num_devices}',
         'PYTHONPATH': os.pathsep.join(p for p in sys.path if p),
       },
       stdout=subprocess.DEVNULL,
