@@ -32,9 +32,7 @@ FACTOR = 32
 _NUM_DRAWS = 4
 
 
-def bounds(
-  function: Callable[..., Any], *arguments: Any, step: float = 2.0**-12
-) -> Any:
+def bounds(function: Callable[..., Any], *arguments: Any) -> Any:
   """How far float32 results of a function may be from the exact ones.
 
   Two float32 computations of it may differ by as much, too: their errors are as
@@ -43,25 +41,17 @@ def bounds(
   Args:
     function: of trees of arrays, to a tree of arrays.
     *arguments: where to evaluate; their float32 arrays are moved.
-    step: how far to move, relative to each number: so little that the function
-      is nearly linear there, and so much that its own rounding does not count.
-      Where it is not linear at all, as Adam, which divides a gradient by its
-      size, a few units of float32.
 
   Returns:
     Like the result, float64. All of the last axis have one bound, by the root
     mean square: a number that happened not to move is no better than others.
   """
+  # So little that a function is nearly linear there, and so much that its own
+  # rounding does not count.
+  step = 2.0**-12
   draw = np.random.default_rng(0)
-
-  def moved(x):
-    if getattr(x, 'dtype', None) != np.float32:
-      return x
-    by = draw.uniform(-step, step, x.shape)
-    return (np.float64(x) * (1 + by)).astype(np.float32)
-
   here = function(*arguments)
-  there = [function(*jax.tree.map(moved, arguments)) for _ in range(_NUM_DRAWS)]
+  there = [function(*_moved(arguments, step, draw)) for _ in range(_NUM_DRAWS)]
 
   def bound(x, *others):
     x, others = np.float64(x), np.float64(others)
@@ -72,6 +62,49 @@ def bounds(
     return UNIT * (FACTOR * np.sqrt(square) + 4 * np.abs(x))
 
   return jax.tree.map(bound, here, *there)
+
+
+def trained(function: Callable[..., Any], *arguments: Any, rate: float) -> Any:
+  """How far parameters that Adam trained in float32 may be from the exact ones.
+
+  Adam divides a gradient by its size, which is not linear near zero: where a
+  gradient is nothing but rounding, the first step goes either way. For all else
+  the arguments are moved by few units, as if rounding had, and any number of
+  the result may go four times as far as the one that went farthest.
+
+  Args:
+    function: of trees of arrays; trains, and returns a tree of arrays.
+    *arguments: where to evaluate; their float32 arrays are moved.
+    rate: the learning rate of the first step.
+
+  Returns:
+    Like the result, float64, everywhere the same.
+  """
+  draw = np.random.default_rng(0)
+  here = function(*arguments)
+  farthest = max(
+    float(np.abs(np.float64(x) - np.float64(y)).max(initial=0))
+    for _ in range(_NUM_DRAWS)
+    for x, y in zip(
+      jax.tree.leaves(function(*_moved(arguments, FACTOR * UNIT, draw))),
+      jax.tree.leaves(here),
+      strict=True,
+    )
+  )
+  bound = 2 * rate + 4 * farthest
+  return jax.tree.map(lambda x: np.full(np.shape(x), bound), here)
+
+
+def _moved(tree: Any, step: float, draw: np.random.Generator) -> Any:
+  """The tree with its float32 arrays moved at random, relatively."""
+
+  def moved(x):
+    if getattr(x, 'dtype', None) != np.float32:
+      return x
+    by = draw.uniform(-step, step, x.shape)
+    return (np.float64(x) * (1 + by)).astype(np.float32)
+
+  return jax.tree.map(moved, tree)
 
 
 def excess(found: Any, wanted: Any, bound: Any) -> float:

@@ -76,3 +76,20 @@ def test_near_counts_roundings():
   rounding.near(x.sum(), wanted, terms=100, scale=np.abs(x).sum())
   with pytest.raises(AssertionError):
     rounding.near(np.float32(wanted) * (1 + 1e-5), wanted, terms=3)
+
+
+def test_a_first_step_that_rounding_turns_is_counted():
+  # What Adam makes of a gradient that is nothing, but for rounding.
+  def train(x):
+    gradient = x[0] + x[1]
+    return [1 + 0.01 * gradient / np.maximum(abs(gradient), 1e-8), 3 * x]
+
+  x = np.float32([[0.1], [-0.1]])
+  bound = rounding.trained(train, x, rate=0.01)
+  assert bound[0].min() == bound[1].max()
+  up, down = (
+    train(np.stack([x[0], np.nextafter(x[1], np.float32(to))]))
+    for to in (0, -1)
+  )
+  assert up[0] - down[0] > 0.01
+  assert 0.2 < rounding.excess(up, down, bound) <= 1

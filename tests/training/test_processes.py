@@ -17,8 +17,10 @@ import orbax.checkpoint as ocp
 import pytest
 import small
 
-# Six steps of the optimizer, in other orders of summation.
-_TOLERANCE = 1e-4
+# Six steps in other orders of summation. Where a gradient is nothing but
+# rounding Adam's first step, of 4e-5, goes either way; a fourth more for all
+# else, see rounding.trained.
+_TOLERANCE = 2.5 * 4e-5
 _MODES = ('members', 'batch')
 # Three views, three folds, one seed: these do not divide among the devices.
 _NUM_MEMBERS = 9
@@ -120,7 +122,7 @@ def test_the_losses_are_those_of_one_process(folder, name, mode):
       assert other[key] == pytest.approx(one[key], abs=_TOLERANCE)
   # The parameters move by far more than the tolerance.
   first, last = expected[0], expected[_NUM_MEMBERS]
-  assert abs(first['train/loss'] - last['train/loss']) > 100 * _TOLERANCE
+  assert abs(first['train/loss'] - last['train/loss']) > 50 * _TOLERANCE
 
 
 def test_process_0_alone_writes(folder):
