@@ -358,7 +358,9 @@ def _assert_agree(one, other):
   )
 
 
-@pytest.mark.parametrize('kind', ['best', 'refit'])
+@pytest.mark.parametrize(
+  'kind', [pytest.param('best', marks=pytest.mark.long), 'refit']
+)
 def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
   program = refit[0] if kind == 'refit' else setting.program
   view = ('audio',) if kind == 'refit' else ('text', 'video')
