@@ -64,6 +64,28 @@ def bounds(function: Callable[..., Any], *arguments: Any) -> Any:
   return jax.tree.map(bound, here, *there)
 
 
+def of_gradients(function: Callable[..., Any], *arguments: Any) -> Any:
+  """How far gradients in float32 may be from the exact ones.
+
+  A gradient is a sum over positions, which may cancel, as that of a key's bias
+  does to nothing: its terms are as large as the largest gradients are.
+
+  Args:
+    function: of trees of arrays, to a tree of gradients.
+    *arguments: where to evaluate; their float32 arrays are moved.
+
+  Returns:
+    Like the result, float64.
+  """
+  largest = max(
+    float(np.abs(x).max(initial=0))
+    for x in jax.tree.leaves(function(*arguments))
+  )
+  return jax.tree.map(
+    lambda x: x + FACTOR * UNIT * largest, bounds(function, *arguments)
+  )
+
+
 def trained(function: Callable[..., Any], *arguments: Any, rate: float) -> Any:
   """How far parameters that Adam trained in float32 may be from the exact ones.
 
