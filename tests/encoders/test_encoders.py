@@ -124,7 +124,13 @@ def _with(encoder: encoders.Encoder, **settings) -> encoders.Encoder:
   )
 
 
-@pytest.mark.parametrize('case', _CASES)
+@pytest.mark.parametrize(
+  'case',
+  [
+    pytest.param(case, marks=() if case in _SOME else pytest.mark.long)
+    for case in _CASES
+  ],
+)
 def test_a_small_mistake_in_a_port_would_show(case):
   encoder = encoders.load(_GOLDENS / case)
   pairs = _inputs(case)[:1]
