@@ -113,6 +113,7 @@ def test_padding_does_not_matter(name):
   features, present, rows = _batch()
   others = {m: np.where(rows[:, None], x, 9.0) for m, x in features.items()}
 
+  @jax.jit
   def run(x):
     output, updates = network.apply(
       variables,
@@ -177,7 +178,7 @@ def test_every_parameter_receives_gradient(name, size):
       )
     return loss
 
-  gradients = jax.grad(loss)(variables['params'])
+  gradients = jax.jit(jax.grad(loss))(variables['params'])
   before_norm = set(_biases_before_norm(variables['params']))
   assert bool(before_norm) == (name != 'gated_evidence')
   for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
@@ -246,7 +247,7 @@ def test_a_narrowed_network_is_the_whole_one_where_the_rest_is_absent(
         total += losses.cross_entropy(said, targets, own_rows)
       return total, (output.logits, updates)
 
-    return jax.grad(loss, has_aux=True)(variables['params'])
+    return jax.jit(jax.grad(loss, has_aux=True))(variables['params'])
 
   narrow = network.narrowed(view)
   made = narrow.init(
