@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the project with what the tests need, and runs them; with `--all`
-# also those that take long, which are marked so:
+# also those that take long, which are marked so, and with programs compiled as
+# well as the binaries have them:
 #
 #   bash launch/test.sh [--dry-run] [--all] [arguments of pytest]
 set -euo pipefail
@@ -15,6 +16,11 @@ while :; do
   esac
   shift
 done
+
+# To make good machine code takes longer than the small programs of tests run.
+if [ -n "$marks" ]; then
+  export XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}"
+fi
 
 run() {
   if [ -n "$dry_run" ]; then printf '%q ' "$@"; echo; else "$@"; fi

@@ -13,6 +13,13 @@ import pytest
 for folder in ('.', 'training', 'evaluation', 'encoders'):
   sys.path.insert(0, str(pathlib.Path(__file__).parent / folder))
 
+# Processes that tests start find the package where it is not installed.
+os.environ['PYTHONPATH'] = os.pathsep.join(
+  [
+    str(pathlib.Path(__file__).parents[1]),
+    *filter(None, [os.environ.get('PYTHONPATH')]),
+  ]
+)
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # No test asks the Hub, or waits for it where there is no network.
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
@@ -32,7 +39,27 @@ def pytest_configure(config):
   config.addinivalue_line(
     'markers', 'long: takes long; `launch/test.sh` runs it with `--all` only.'
   )
-  os.environ.setdefault('XLA_FLAGS', parallel.CPU_FLAGS)
+  flags = os.environ.get('XLA_FLAGS', '')
+  if 'xla_backend_extra_options' not in flags:
+    os.environ['XLA_FLAGS'] = f'{flags} {parallel.CPU_FLAGS}'.strip()
+
+
+# The files that take longest, so that no process is left with one at the end.
+_FIRST = (
+  'test_readme.py',
+  'test_loop.py',
+  'test_sweep.py',
+  'test_processes.py',
+  'test_encoders.py',
+  'test_step.py',
+  'test_stream.py',
+)
+
+
+def pytest_collection_modifyitems(items):
+  """Has long files begin first; within a file nothing moves."""
+  place = {name: number for number, name in enumerate(_FIRST)}
+  items.sort(key=lambda item: place.get(item.path.name, len(_FIRST)))
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -41,10 +68,9 @@ def _forget_programs():
 
   Linux allows 65,530 maps, and each program takes three.
   """
-  import jax
-
   yield
-  jax.clear_caches()
+  if 'jax' in sys.modules:
+    sys.modules['jax'].clear_caches()
 
 
 @pytest.fixture(scope='session')

@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import binaries
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -18,13 +19,17 @@ import made
 _SHARED = pathlib.Path(__file__).parents[2] / 'shared/corpora'
 
 
+@pytest.fixture(scope='module', autouse=True)
+def _serve():
+  """Imports once what all calls need."""
+  global _server
+  with binaries.Binaries() as _server:
+    yield
+
+
 def _run(*flags, cwd=None):
-  return subprocess.run(
-    [sys.executable, '-m', 'empathy.evaluate', *map(str, flags)],
-    capture_output=True,
-    text=True,
-    cwd=cwd,
-  )
+  done = _server.run('evaluate', *flags, cwd=cwd or pathlib.Path.cwd())
+  return subprocess.CompletedProcess(flags, done.status, done.out, done.err)
 
 
 def _study(folder):

@@ -35,7 +35,7 @@ _FLAGS = (
 
 def _start(corpus, workdir, before=None):
   config = small.ROOT / 'configs' / 'mixed_signals.py'
-  devices = '--xla_force_host_platform_device_count=2'
+  flags = os.environ['XLA_FLAGS']
   return subprocess.Popen(
     [
       sys.executable,
@@ -46,7 +46,8 @@ def _start(corpus, workdir, before=None):
       f'--workdir={workdir}',
       *_FLAGS,
     ],
-    env=os.environ | {'XLA_FLAGS': devices},
+    env=os.environ
+    | {'XLA_FLAGS': f'{flags} --xla_force_host_platform_device_count=2'},
     stdout=subprocess.DEVNULL,
     stderr=subprocess.PIPE,
     text=True,
@@ -163,6 +164,7 @@ def _corpus(tmp_path_factory):
   return path
 
 
+@pytest.mark.long
 def test_killed_ten_times_it_ends_as_undisturbed(corpus, tmp_path):
   whole, killed = tmp_path / 'whole', tmp_path / 'killed'
   _finish(corpus, whole)

@@ -4,6 +4,9 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.long
 _FOLDER = pathlib.Path(__file__).parent
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import PIL.Image
 import precisions
 import pytest
+import rounding
 import sentencepiece
 import small_encoders
 import transformers
@@ -57,26 +58,34 @@ def normalised(clip):
   return values.astype(np.float32)[None]
 
 
-def expected_states(kind, encoder):
-  words, expected = small_encoders.WORDS, []
+def tokens(kind):
+  """The sentences as a checkpoint's tokenizer has them."""
+  words, found = small_encoders.WORDS, []
   for sentence in SENTENCES:
     plain = sentence.lower().replace(',', ' , ').replace('?', ' ? ').split()
     ids = [1] + [words.index(w) + 3 if w in words else 2 for w in plain]
     # Positions 0 to 11; RoBERTa's begin behind that of padding.
     ids = ids[:11] if kind == 'roberta' else ids
-    expected.append(encoder(input_ids=np.array([ids])))
-  return expected
+    found.append(np.array([ids]))
+  return found
+
+
+def expected_states(kind, encoder):
+  return [encoder(input_ids=ids) for ids in tokens(kind)]
 
 
 def test_roberta_equals_each_clip_alone(folder):
   encoder, name = checkpoint('roberta', folder)
   clips = [extractors.Clip(str(i), s) for i, s in enumerate(SENTENCES)]
   _, mean = extract('text', clips, encoder=name, pooling='mean')
+  bound = max(
+    rounding.of_encoder(encoder, input_ids=ids) for ids in tokens('roberta')
+  )
   for got, output in zip(
     mean, expected_states('roberta', encoder), strict=True
   ):
     states = np.asarray(output.last_hidden_state[0])
-    np.testing.assert_allclose(got, states.mean(0), atol=2e-6, rtol=1e-5)
+    np.testing.assert_allclose(got, states.mean(0), atol=bound, rtol=0)
 
 
 def test_every_layer_and_pooling_equals_each_clip_alone(folder):
@@ -92,9 +101,10 @@ def test_every_layer_and_pooling_equals_each_clip_alone(folder):
     'text', clips, encoder=name, layer='-2', batch_size=1
   )
   assert extractor.record['layer'] == -2
+  bounds = [rounding.of_encoder(encoder, input_ids=x) for x in tokens('bert')]
   for i, output in enumerate(expected):
     states = np.asarray(output.last_hidden_state[0])
-    close = {'atol': 2e-6, 'rtol': 1e-5}
+    close = {'atol': bounds[i], 'rtol': 0}
     np.testing.assert_allclose(first[i], states[0], **close)
     np.testing.assert_allclose(mean[i], states.mean(0), **close)
     np.testing.assert_allclose(sequence[i], states, **close)
@@ -109,9 +119,10 @@ def test_sound_equals_each_clip_alone(folder, sounds, kind):
   encoder, name = checkpoint(kind, folder)
   _, sequence = extract('audio', sounds, encoder=name, pooling='none')
   for i, clip in enumerate(sounds):
-    output = encoder(input_values=normalised(clip))
-    states = np.asarray(output.last_hidden_state[0])
-    np.testing.assert_allclose(sequence[i], states, atol=2e-5)
+    arrays = {'input_values': normalised(clip)}
+    states = np.asarray(encoder(**arrays).last_hidden_state[0])
+    bound = rounding.of_encoder(encoder, **arrays)
+    np.testing.assert_allclose(sequence[i], states, atol=bound, rtol=0)
 
 
 @pytest.mark.parametrize('kind', ['videomae', 'timesformer'])
@@ -132,12 +143,12 @@ def test_film_equals_each_clip_alone(folder, kind):
       array = np.asarray(small, np.float64)[top : top + 8, left : left + 8]
       mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
       frames.append(((array / 255 - mean) / std).transpose(2, 0, 1))
-    expected.append(
-      encoder(pixel_values=np.array(frames, np.float32)[None]).last_hidden_state
-    )
+    arrays = {'pixel_values': np.array(frames, np.float32)[None]}
+    bound = rounding.of_encoder(encoder, **arrays)
+    expected.append((encoder(**arrays).last_hidden_state, bound))
   _, sequence = extract('video', clips, encoder=name, pooling='none')
-  for i, states in enumerate(expected):
-    np.testing.assert_allclose(sequence[i], states[0], atol=1e-4)
+  for i, (states, bound) in enumerate(expected):
+    np.testing.assert_allclose(sequence[i], states[0], atol=bound, rtol=0)
 
 
 @pytest.fixture(scope='module')

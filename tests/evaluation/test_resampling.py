@@ -416,6 +416,7 @@ def test_the_minimum_of_several_is_simultaneous(num_groups):
   assert 1.02 < max(reaches) <= widest
 
 
+@settings(max_examples=20)  # Each collects garbage in statsmodels.
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(p_values):
   expected = multitest.multipletests(p_values, method='holm')[1]

@@ -149,7 +149,7 @@ def test_while_training_every_head_learns_by_itself():
       out = _predict(network, variables, features, shown, True)
       return jnp.sum(out.logits**2)
 
-    return jax.grad(loss)(variables)['params']['fusion']
+    return jax.jit(jax.grad(loss))(variables)['params']['fusion']
 
   for shown, learns in ((set(MODALITIES), {'head_joint'}), ({'text'}, set())):
     found = gradients(shown)

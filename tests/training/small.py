@@ -26,7 +26,7 @@ def config(
   for name, value in {
     'width': 8,
     'attention_width': 6,
-    'hidden': (8, 8),
+    'hidden': (8,),
   }.items():
     if name in result.model:
       result.model[name] = value

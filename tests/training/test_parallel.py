@@ -16,10 +16,6 @@ import pytest
 from empathy.training import parallel
 
 _NUM_STEPS = 5
-# Both ways are float32, in another order of summation, which depends on the
-# processor; Adam's first steps make much of a gradient near zero. The largest
-# difference was 8e-6 on one processor and 6e-5 on another.
-_TOLERANCE = 1e-4
 
 
 def _run(folder: pathlib.Path) -> dict:
@@ -28,8 +24,8 @@ def _run(folder: pathlib.Path) -> dict:
     [sys.executable, __file__, str(folder)],
     env=os.environ
     | {
-      'XLA_FLAGS': '--xla_force_host_platform_device_count=4 '
-      + parallel.CPU_FLAGS,
+      'XLA_FLAGS': os.environ['XLA_FLAGS']
+      + ' --xla_force_host_platform_device_count=2',
       'PYTHONPATH': path,
     },
     capture_output=True,
@@ -45,16 +41,16 @@ def found(tmp_path_factory):
   return _run(tmp_path_factory.mktemp('parallel'))
 
 
-@pytest.mark.parametrize('mode', ['members', 'batch'])
-@pytest.mark.parametrize('devices', [1, 2, 4])
-def test_a_layout_agrees_with_a_plain_loop(found, mode, devices):
-  assert found[f'{mode} {devices}'] <= _TOLERANCE
-  # The tolerance is far below how far the parameters go.
-  assert found['moved'] >= 20 * _TOLERANCE
+# Of one device a batch is whole: that is the layout of members.
+@pytest.mark.parametrize('layout', ['members 1', 'members 2', 'batch 2'])
+def test_a_layout_agrees_with_a_plain_loop(found, layout):
+  assert found[layout] <= 1
+  # The bound is far below how far the parameters go.
+  assert found['moved'] >= 20
 
 
 def test_a_member_of_many_agrees_with_the_member_alone(found):
-  assert found['alone'] <= _TOLERANCE
+  assert found['alone'] <= 1
 
 
 def test_members_of_unequal_shares_rest_when_they_are_done(found):
@@ -194,13 +190,17 @@ def test_what_is_spread_is_of_full_precision():
 
 
 def _main(folder: pathlib.Path) -> None:
-  """Prints the largest differences from the plain loop, as JSON."""
+  """Prints the largest differences from the plain loop, as JSON.
+
+  In units of how far float32 results of the plain loop may be off.
+  """
   import functools
 
   import jax
   import jax.numpy as jnp
   import numpy as np
   import optax
+  import rounding
   from test_step import Setting
 
   from empathy.training import configuration, parallel, step
@@ -219,7 +219,7 @@ def _main(folder: pathlib.Path) -> None:
   size = program.recipe.batch_size
 
   @jax.jit
-  def change(member, variables, opt_state, rows, num_real, number):
+  def change(data, member, variables, opt_state, rows, num_real, number):
     inputs = step._inputs(program, data, member, member.view, rows)
     real = jnp.arange(size) < num_real
     per_epoch = -(-member.num_train // size)
@@ -243,12 +243,14 @@ def _main(folder: pathlib.Path) -> None:
     changes, opt_state = adam(rate, beta1).update(gradients, opt_state, params)
     return updates | {'params': optax.apply_updates(params, changes)}, opt_state
 
-  def plain(index):
+  init = jax.jit(functools.partial(step.init, program))
+
+  def plain(data, index):
     """Each step by itself: no map, no scan, the loss of the real rows."""
     member = setting.member(index)
     num_train = int(member.num_train)
     per_epoch = -(-num_train // size)
-    state = step.init(program, data, member)
+    state = init(data, member)
     variables = {'params': state.params, 'batch_stats': state.batch_stats}
     opt_state = adam(0.0, 0.0).init(state.params)
     table = len(member.train_rows)
@@ -258,7 +260,7 @@ def _main(folder: pathlib.Path) -> None:
       rows = order[slot * size : (slot + 1) * size]
       padded = jnp.pad(rows, (0, size - len(rows)))
       variables, opt_state = change(
-        member, variables, opt_state, padded, len(rows), number
+        data, member, variables, opt_state, padded, len(rows), number
       )
     return variables
 
@@ -303,51 +305,47 @@ def _main(folder: pathlib.Path) -> None:
     variables = {'params': state.params, 'batch_stats': state.batch_stats}
     return variables, begun
 
-  def difference(one, other):
-    return max(
-      float(np.abs(np.asarray(x) - np.asarray(y)).max())
-      for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    )
-
-  # Eight members: two for each of four devices.
   indices = [0, 3, 11, 17, 20, 33, 40, 41]
-  expected = [plain(index) for index in indices]
+  expected = [plain(data, index) for index in indices]
+  bounds = [
+    rounding.trained(functools.partial(plain, index=index), data, rate=4e-5)
+    for index in indices
+  ]
   result = {}
-  for mode in parallel.MODES:
-    for num_devices in (1, 2, 4):
-      if (mode, num_devices) == ('members', 2):
-        continue  # Of unequal shares, below.
-      got, _ = laid_out(mode, num_devices, indices)
-      result[f'{mode} {num_devices}'] = max(
-        difference(jax.tree.map(lambda x, i=i: x[i], got), expected[i])
-        for i in range(len(indices))
-      )
+
+  def excess(got, at, index):
+    got = jax.tree.map(lambda x: x[at], got)
+    return rounding.excess(got, expected[index], bounds[index])
+
+  for mode, num_devices in (('members', 1), ('batch', 2)):
+    got, _ = laid_out(mode, num_devices, indices)
+    result[f'{mode} {num_devices}'] = max(
+      excess(got, i, i) for i in range(len(indices))
+    )
   alone, _ = laid_out('members', 1, [17])
-  result['alone'] = difference(
-    jax.tree.map(lambda x: x[0], alone), expected[indices.index(17)]
+  result['alone'] = excess(alone, 0, indices.index(17))
+  start = init(data, setting.member(0)).params
+  result['moved'] = rounding.excess(
+    start, expected[0]['params'], bounds[0]['params']
   )
-  start = setting.member(0)
-  start = step.init(setting.program, setting.device_data(), start)
-  result['moved'] = difference(start.params, expected[0]['params'])
 
   layout = parallel.Layout('members', jax.devices()[:2])
   # The first member takes as long as the others together.
   (rows,) = layout.chunks(8, 8, np.array([7, 1, 1, 1, 1, 1, 1, 1]))
   first, real = parallel.first_slots(rows)
   got, begun = laid_out('members', 2, np.array(indices)[rows], real)
-  slots = [jax.tree.map(lambda x, i=i: x[i], got) for i in range(len(rows))]
   result['members 2'] = max(
-    difference(slots[slot], expected[row]) for row, slot in enumerate(first)
+    excess(got, slot, row) for row, slot in enumerate(first)
   )
   result['shares'] = [
     rows[device::2][real[device::2]].tolist() for device in range(2)
   ]
   result['rested'] = all(
-    difference(
-      slots[slot]['params'], jax.tree.map(lambda x, i=slot: x[i], begun)
-    )
-    == 0
+    np.array_equal(x[slot], y[slot])
     for slot in np.flatnonzero(~real)
+    for x, y in zip(
+      *(jax.tree.leaves(tree) for tree in (got['params'], begun)), strict=True
+    )
   )
   chunk = layout.shard(
     jax.tree.map(lambda x: x[np.array(indices)], setting.members)

@@ -20,10 +20,11 @@ import pytest
 import small
 
 from empathy.corpora import corpus as corpora
-from empathy.training import parallel
 
-# Six steps of the optimizer, in other orders of summation.
-_TOLERANCE = 1e-4
+# Six steps in other orders of summation. Where a gradient is nothing but
+# rounding Adam's first step, of 4e-5, goes either way; a fourth more for all
+# else, see rounding.trained.
+_TOLERANCE = 2.5 * 4e-5
 _MODES = ('members', 'batch')
 # Three views, three folds, one seed: these do not divide among the devices.
 _NUM_MEMBERS = 9
@@ -46,8 +47,8 @@ def _run(folder, num_processes, num_devices, *plans):
       ],
       env=os.environ
       | {
-        'XLA_FLAGS': f'--xla_force_host_platform_device_count={num_devices} '
-        + parallel.CPU_FLAGS,
+        'XLA_FLAGS': os.environ['XLA_FLAGS']
+        + f' --xla_force_host_platform_device_count={num_devices}',
         'PYTHONPATH': os.pathsep.join(p for p in sys.path if p),
       },
       stdout=subprocess.DEVNULL,
@@ -133,7 +134,7 @@ def test_the_losses_are_those_of_one_process(folder, name, mode):
       assert other[key] == pytest.approx(one[key], abs=_TOLERANCE)
   # The parameters move by far more than the tolerance.
   first, last = expected[0], expected[_NUM_MEMBERS]
-  assert abs(first['train/loss'] - last['train/loss']) > 100 * _TOLERANCE
+  assert abs(first['train/loss'] - last['train/loss']) > 50 * _TOLERANCE
 
 
 def test_process_0_alone_writes(folder):

@@ -97,6 +97,25 @@ class Setting:
     return jax.tree.map(jnp.asarray, self.data)
 
 
+_COMPILED = {}
+
+
+def _compiled(function, program):
+  """A function of a program, compiled once for all tests."""
+  key = function.__name__, repr(program)
+  if key not in _COMPILED:
+    _COMPILED[key] = jax.jit(functools.partial(function, program))
+  return _COMPILED[key]
+
+
+def _init(program, *arguments):
+  return _compiled(step.init, program)(*arguments)
+
+
+def _train_epoch(program, *arguments):
+  return _compiled(step.train_epoch, program)(*arguments)
+
+
 @pytest.fixture(scope='module')
 def setting(tmp_path_factory):
   return Setting(tmp_path_factory.mktemp('setting'))
@@ -151,7 +170,7 @@ def test_a_member_with_fewer_clips_rests(setting):
   data = setting.device_data()
   fewer = member._replace(num_train=jnp.int32(num - 20))
   short = fewer._replace(train_rows=member.train_rows[: num - 20])
-  state = step.init(setting.program, data, member)
+  state = _init(setting.program, data, member)
   results = []
   for which in (fewer, short):
     # The shuffle draws for as many rows as the table has; keep the order.
@@ -161,9 +180,8 @@ def test_a_member_with_fewer_clips_rests(setting):
 
     original, step._shuffle = step._shuffle, ordered
     try:
-      results.append(
-        step.train_epoch(setting.program, data, jnp.int32(0), which, state)
-      )
+      run = jax.jit(functools.partial(step.train_epoch, setting.program))
+      results.append(run(data, jnp.int32(0), which, state))
     finally:
       step._shuffle = original
   jax.tree.map(
@@ -176,12 +194,11 @@ def test_a_member_with_fewer_clips_rests(setting):
 
 def test_the_best_epoch_is_the_first_of_equals(setting):
   member, data = setting.member(3), setting.device_data()
-  run = jax.jit(
-    lambda epoch, state: step.train_epoch(
-      setting.program, data, epoch, member, state
-    )
-  )
-  state = step.init(setting.program, data, member)
+
+  def run(epoch, state):
+    return _train_epoch(setting.program, data, epoch, member, state)
+
+  state = _init(setting.program, data, member)
   best, kept = -1.0, None
   for epoch in range(6):
     state, metrics = run(jnp.int32(epoch), state)
@@ -200,10 +217,10 @@ def test_what_is_not_in_the_view_does_not_matter(setting):
   other = data._replace(
     values=data.values | {'audio': data.values['audio'] * -7 + 3}
   )
-  state = step.init(setting.program, data, member)
+  state = _init(setting.program, data, member)
   epoch = jnp.int32(0)
-  first = step.train_epoch(setting.program, data, epoch, member, state)
-  second = step.train_epoch(setting.program, other, epoch, member, state)
+  first = _train_epoch(setting.program, data, epoch, member, state)
+  second = _train_epoch(setting.program, other, epoch, member, state)
   jax.tree.map(np.testing.assert_array_equal, first, second)
 
 
@@ -292,12 +309,11 @@ def _refit(setting, tmp_path_factory):
   )
   program = dataclasses.replace(setting.program, network=network, recipe=recipe)
   member, data = setting.member(-1), setting.device_data()
-  run = jax.jit(
-    lambda epoch, state: step.train_epoch(program, data, epoch, member, state)
-  )
-  states, metrics = [step.init(program, data, member)], []
+  states, metrics = [_init(program, data, member)], []
   for epoch in range(recipe.total_epochs):
-    state, values = run(jnp.int32(epoch), states[-1])
+    state, values = _train_epoch(
+      program, data, jnp.int32(epoch), member, states[-1]
+    )
     states.append(state)
     metrics.append(values)
   return program, member, states, metrics
@@ -342,7 +358,9 @@ def _assert_agree(one, other):
   )
 
 
-@pytest.mark.parametrize('kind', ['best', 'refit'])
+@pytest.mark.parametrize(
+  'kind', [pytest.param('best', marks=pytest.mark.long), 'refit']
+)
 def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
   program = refit[0] if kind == 'refit' else setting.program
   view = ('audio',) if kind == 'refit' else ('text', 'video')
@@ -367,13 +385,13 @@ def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
   (whole, told), (own, told_own) = results
   _assert_agree(told, told_own)
   seen = jax.eval_shape(
-    lambda: step.init(narrow.narrowed(view), data, setting.member(index))
+    lambda: _init(narrow.narrowed(view), data, setting.member(index))
   )
   first = jax.tree.map(lambda x: x[0], (whole, own))
   _assert_agree(*(step._part(state, seen) for state in first))
   _assert_agree(*(jax.tree.map(lambda x: x[1:], x) for x in (whole, own)))
   # What the view does not see stays as it began.
-  began = step.init(program, data, setting.member(index)).params['fusion']
+  began = _init(program, data, setting.member(index)).params['fusion']
   unseen = set(began) - set(seen.params['fusion'])
   assert any('video' in name or 'audio' in name for name in unseen)
   for name in unseen:
@@ -402,9 +420,7 @@ def test_calibration_is_to_labels_whatever_the_targets(setting, refit):
   data = setting.device_data()
   rows = np.asarray(member.val_rows)[: int(member.num_val)]
   even = data._replace(targets=data.targets.at[rows].set(0.5))
-  state, values = step.train_epoch(
-    program, even, jnp.int32(0), member, states[0]
-  )
+  state, values = _train_epoch(program, even, jnp.int32(0), member, states[0])
   for name, value in state.batch_stats['fusion'].items():
     fitted = states[1].batch_stats['fusion'][name]
     np.testing.assert_allclose(value, fitted, rtol=1e-4)
@@ -418,7 +434,7 @@ def test_what_modalities_say_alone_is_taught(setting, refit):
     program, recipe=dataclasses.replace(program.recipe, auxiliary=0.0)
   )
   ends = [
-    step.train_epoch(p, data, jnp.int32(0), member, states[0])[0].params
+    _train_epoch(p, data, jnp.int32(0), member, states[0])[0].params
     for p in (program, plain)
   ]
   differences = jax.tree.map(lambda x, y: np.abs(x - y).max(), *ends)
@@ -431,9 +447,9 @@ def test_clips_of_weight_zero_teach_nothing(setting):
   weights = data.weights.at[rows].set(0)
   # Whatever the targets of those clips are.
   others = data.targets.at[rows].set(data.targets[rows][:, ::-1])
-  state = step.init(setting.program, data, member)
+  state = _init(setting.program, data, member)
   ends = [
-    step.train_epoch(
+    _train_epoch(
       setting.program,
       data._replace(targets=targets, weights=weights),
       jnp.int32(0),
@@ -461,9 +477,9 @@ def test_values_that_are_swept_do_what_constants_do(setting):
     ),
     recipe=dataclasses.replace(recipe, l2=0.2, peak_learning_rate=0.003),
   )
-  state = step.init(setting.program, data, member)
+  state = _init(setting.program, data, member)
   run_fixed, run = (
-    jax.jit(functools.partial(step.train_epoch, program))
+    functools.partial(_train_epoch, program)
     for program in (fixed, setting.program)
   )
   arguments = data, jnp.int32(0)

@@ -127,7 +127,6 @@ _KEYS = {
   'keep': 'refit',
   'auxiliary': 1.0,
   'l2': (0.01, 0.1),
-  'members_per_device': 13,
 }
 
 
@@ -160,7 +159,6 @@ def _streamed(corpus, tmp_path_factory):
     path = _train(
       corpus,
       tmp_path_factory.mktemp('streamed') / 'run',
-      members_per_device=128,
       data='stream',
     )
   (source,) = sources
@@ -171,7 +169,7 @@ def _streamed(corpus, tmp_path_factory):
 def test_predictions_are_those_in_memory(
   corpus, streamed, tmp_path, monkeypatch
 ):
-  held = _train(corpus, tmp_path, members_per_device=128)
+  held = _train(corpus, tmp_path)
   tables = [
     pq.read_table(path / 'predictions.parquet') for path in (held, streamed)
   ]
@@ -205,7 +203,6 @@ def test_cut_off_it_goes_on_to_the_same_bytes(
   write = metrics.MetricWriter.write
   keys = {
     'data': 'stream',
-    'members_per_device': 128,
     'checkpoint_seconds': 0.0,
   }
 

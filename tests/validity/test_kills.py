@@ -7,6 +7,7 @@ import kills
 import pytest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
   ('verb', 'kinds'),
   [

@@ -3,6 +3,7 @@
 import intervals
 import pytest
 
+pytestmark = pytest.mark.long
 _NUM_CORPORA = 400
 
 
