@@ -2,6 +2,8 @@
 
 import hashlib
 import itertools
+import re
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
@@ -13,6 +15,22 @@ from empathy.evaluation.findings import Estimate, Findings
 
 OK, WARNING, FAIL = 'ok', 'warning', 'fail'
 
+# Columns of `clips.csv` that say who speaks, or where: what clips share that is
+# no other clips'.
+_SPEAKERS = (
+  'speaker',
+  'participant',
+  'subject',
+  'actor',
+  'person',
+  'patient',
+  'interviewee',
+  'dialogue',
+  'dialog',
+  'conversation',
+  'session',
+  'interview',
+)
 # Below these, figures still come out, but with a warning.
 _FEW_GROUPS = 20
 _FEW_CLIPS_OF_A_CLASS = 10
@@ -22,6 +40,8 @@ _LARGE_CLASS = 0.8
 _GAIN = 0.01
 _POWER = 0.8
 _MAX_PAIRS = 100
+# More classes than these are counted, not named.
+_MOST_NAMED = 4
 
 
 def answer(
@@ -43,6 +63,10 @@ def answer(
   found.tables['data_checks'] = []
   _check_leakage(found, corpus, predictions)
   _check_groups(found, corpus, predictions)
+  _check_speakers(found, corpus, predictions)
+  if predictions is not None:
+    _check_views(found, corpus, predictions)
+    _check_confidence(found, predictions)
   _check_duplicates(found, corpus)
   _check_coverage(found, corpus)
   _check_classes(found, corpus)
@@ -197,6 +221,41 @@ def smallest_effect(difference: Estimate) -> Estimate:
   )
 
 
+def class_sentence(classes: Sequence[str], count: np.ndarray) -> str:
+  """The largest and the smallest class, however many share the place.
+
+  Args:
+    classes: C names.
+    count: (C,) int, their labelled clips.
+  """
+  total = int(count.sum())
+
+  def told(number: int, adjective: str) -> str:
+    names = [
+      name for name, n in zip(classes, count, strict=True) if n == number
+    ]
+    clips = (
+      f'{wording.plural(int(number), "clip")} '
+      f'({wording.percent(number / total)})'
+    )
+    if len(names) == 1:
+      return f'the {adjective} class, {names[0]}, has {clips}'
+    if len(names) > _MOST_NAMED:
+      return f'the {adjective} classes, {len(names)} of them, have {clips} each'
+    return (
+      f'the {adjective} classes, {wording.listing(map(str, names))}, have '
+      f'{clips} each'
+    )
+
+  if count.min() == count.max():
+    return (
+      f'Each of the {wording.plural(len(count), "class", "classes")} has '
+      f'{wording.plural(int(count[0]), "clip")}.'
+    )
+  sentence = f'{told(count.max(), "largest")}; {told(count.min(), "smallest")}'
+  return wording.sentence(sentence)
+
+
 def check_row(
   check: str, value: float | None, verdict: str, sentence: str
 ) -> dict[str, object]:
@@ -233,6 +292,17 @@ def _check_leakage(
       found.skipped[f'data.{name}'] = (
         'Nothing says which clips were held out from which.'
       )
+    if predictions is not None:
+      found.tables['data_checks'].append(
+        check_row(
+          'folds',
+          None,
+          WARNING,
+          'Folds unknown: all predictions are of one fold, and the corpus has '
+          'no split. Whether models were trained on these clips, or on others '
+          'of their groups, cannot be checked.',
+        )
+      )
     ways = [np.zeros(len(corpus.ids), np.int64)]
   groups = np.unique(corpus.groups, return_inverse=True)[1]
   split = corpus.split is not None
@@ -247,7 +317,9 @@ def _check_leakage(
       f'{wording.percent(leaked)} of the held-out clips belong to a group '
       'that is in the training data too.'
       if leaked
-      else 'No group is on both sides of a split.',
+      else 'No group is on both sides of a split.'
+      if len(np.unique(groups)) < len(groups)
+      else 'No group is on both sides of a split, as each has one clip only.',
       num_out,
     )
   labelled = corpus.labels != corpus_lib.UNLABELLED
@@ -312,18 +384,26 @@ def _check_groups(
     )
   elif len(sizes) > 1:
     clips += ' each'
+  few, alone = len(sizes) < _FEW_GROUPS, sizes.max() == 1
+  sentence = (
+    f'There {"is" if len(sizes) == 1 else "are"} '
+    f'{wording.plural(len(sizes), "group")} of {clips}{where}'
+  )
+  if few:
+    sentence += f'; with fewer than {_FEW_GROUPS}, intervals are rough'
+  sentence += '.'
+  if alone:
+    sentence += (
+      ' Every clip is its own group, as where a corpus has no column group: if '
+      'clips share a speaker or a source, models may know it from training, '
+      'and intervals are too narrow.'
+    )
   _note(
     found,
     'num_groups',
     len(sizes),
-    OK if len(sizes) >= _FEW_GROUPS else WARNING,
-    f'There {"is" if len(sizes) == 1 else "are"} '
-    f'{wording.plural(len(sizes), "group")} of {clips}{where}'
-    + (
-      '.'
-      if len(sizes) >= _FEW_GROUPS
-      else f'; with fewer than {_FEW_GROUPS}, intervals are rough.'
-    ),
+    WARNING if few or alone else OK,
+    sentence,
     n,
   )
   largest = sizes.max() / n
@@ -334,6 +414,149 @@ def _check_groups(
     WARNING if largest > _LARGE_GROUP else OK,
     f'The largest group has {wording.percent(largest)} of the clips.',
     n,
+  )
+
+
+def speaker_columns(corpus: corpus_lib.Corpus) -> list[str]:
+  """The columns of `clips.csv` whose names say that they name a speaker."""
+  found = []
+  for name in corpus.metadata:
+    plain = re.sub(r'[^a-z]', '', name.lower())
+    for ending in ('id', 'name', 'number', 'no'):
+      plain = plain.removesuffix(ending)
+    if plain in _SPEAKERS:
+      found.append(name)
+  return found
+
+
+def straddling(values: np.ndarray, sides: np.ndarray) -> np.ndarray:
+  """Which clips share their value with a clip on another side.
+
+  Args:
+    values: (N,) str, '' where unknown.
+    sides: (N,) of any kind.
+
+  Returns:
+    (N,) bool, false where the value is unknown.
+  """
+  value = np.unique(values, return_inverse=True)[1]
+  side = np.unique(sides, return_inverse=True)[1]
+  pairs = np.unique(np.stack([value, side], axis=1), axis=0)
+  many = np.bincount(pairs[:, 0], minlength=value.max() + 1) > 1
+  return many[value] & (values != '')
+
+
+def _check_speakers(
+  found: Findings,
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None,
+) -> None:
+  """Says where what clips share is on both sides of groups or of a split."""
+  columns = speaker_columns(corpus)
+  if not columns:
+    return
+  sides = [('group', corpus.groups)]
+  if corpus.split is not None:
+    sides.append(('split', corpus.split))
+  else:
+    ways = held_out(corpus, predictions)
+    if ways:
+      sides.append(('fold', ways[0]))
+  told, shares = [], []
+  for column in columns:
+    values = np.char.strip(corpus.metadata[column].astype(str))
+    number = len(np.unique(values[values != '']))
+    for what, side in sides:
+      both = straddling(values, side)
+      if not both.any():
+        continue
+      shares.append(both.mean())
+      several = len(np.unique(values[both]))
+      told.append(
+        f'{wording.count(several)} of {wording.plural(number, "value")} of the '
+        f'column {column} {"is" if several == 1 else "are"} in more than one '
+        f'{what}, with {wording.percent(both.mean())} of the clips'
+      )
+  _note(
+    found,
+    'speakers',
+    max(shares, default=0.0),
+    WARNING if told else OK,
+    f'{"; ".join(told)}: models may know them, and groups are not independent.'
+    if told
+    else f'No value of the column {wording.listing(columns, "or")} is in more '
+    'than one '
+    f'{wording.listing((what for what, _ in sides), "or")}.',
+    len(corpus.ids),
+  )
+
+
+def _check_views(
+  found: Findings,
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions,
+) -> None:
+  """Says which modalities were not judged by themselves, or all together."""
+  full = corpus_lib.view_name(corpus.modalities)
+  missing = [m for m in corpus.modalities if m not in predictions.views]
+  told = []
+  if missing:
+    given = [m for m in corpus.modalities if m in predictions.views]
+    rest = (
+      f'what is said of single views is said of {wording.listing(given)}'
+      if given
+      else 'so nothing is said of single views'
+    )
+    told.append(
+      f'There are no predictions of {wording.listing(missing)} alone; {rest}.'
+    )
+  if full not in predictions.views:
+    told.append(f'There are no predictions of the full view, {full}.')
+  _note(
+    found,
+    'views',
+    len(missing) + (full not in predictions.views),
+    WARNING if told else OK,
+    ' '.join(told)
+    or (
+      'There are predictions of every modality alone and of all together.'
+      if len(corpus.modalities) > 1
+      else f'There are predictions of the only modality, {full}.'
+    ),
+    len(corpus.ids),
+  )
+
+
+def _check_confidence(
+  found: Findings, predictions: predictions_lib.Predictions
+) -> None:
+  """Says where probabilities are labels in disguise."""
+  views = list(predictions.views)
+  number = {
+    view: predictions_lib.num_confidences(predictions.probabilities[view])
+    for view in views
+  }
+  bare = [
+    view
+    for view in views
+    if not predictions_lib.graded(predictions.probabilities[view])
+  ]
+  if not views:
+    return
+  most = max((number[view] for view in bare), default=0)
+  where = 'every view' if len(bare) == len(views) else wording.listing(bare)
+  _note(
+    found,
+    'confidence',
+    min(number.values()),
+    WARNING if bare else OK,
+    f'The confidence of {where} takes {wording.plural(most, "value")} only'
+    f'{"" if len(bare) < 2 else " at most"}: what needs graded probabilities '
+    'is skipped.'
+    if bare
+    else 'Probabilities are graded: the confidence of every view takes '
+    f'{wording.plural(min(number.values()), "value")} or more.',
+    predictions.num_rows,
   )
 
 
@@ -396,7 +619,16 @@ def _check_classes(found: Findings, corpus: corpus_lib.Corpus) -> None:
   labelled = corpus.labels != corpus_lib.UNLABELLED
   total = int(labelled.sum())
   if not total:
-    found.skipped['data.largest_class_share'] = 'No clip has a label.'
+    reason = 'No clip has a label.'
+    found.skipped['data.largest_class_share'] = reason
+    _note(
+      found,
+      'labelled_share',
+      0.0,
+      WARNING,
+      f'{reason} Nothing that needs one is answered.',
+      len(labelled),
+    )
     return
   count = np.bincount(corpus.labels[labelled], minlength=len(corpus.classes))
   found.tables['class_balance'] = [
@@ -414,14 +646,9 @@ def _check_classes(found: Findings, corpus: corpus_lib.Corpus) -> None:
       'need one leave the others out.',
       len(labelled),
     )
-  largest, rarest = int(count.argmax()), int(count.argmin())
-  share = count[largest] / total
-  sentence = (
-    f'The largest class, {corpus.classes[largest]}, has '
-    f'{wording.percent(share)} of the labelled clips; the smallest, '
-    f'{corpus.classes[rarest]}, has {wording.count(count[rarest])}.'
-  )
-  rare = count[rarest] < _FEW_CLIPS_OF_A_CLASS
+  share = count.max() / total
+  sentence = class_sentence(corpus.classes, count)
+  rare = count.min() < _FEW_CLIPS_OF_A_CLASS
   _note(
     found,
     'largest_class_share',

@@ -284,20 +284,21 @@ def _seeds(seeds) -> str:
 
 def _forest(parts: list[Section], study: Study) -> Figure | None:
   """The primary figures under each other, all in points."""
-  rows = [part.primary for part in parts if part.primary]
-  if not rows:
-    return None
+  asked = [part for part in parts if part.number in sections.QUESTIONS]
   found = [
     study.statistics[study.primaries[part.number]]
-    for part in parts
+    for part in asked
     if part.primary
   ]
+  if not found:
+    return None
+  rows = [part.primary or _unanswered(part, study) for part in asked]
   return Figure(
     caption=(
       f'The primary figure of each question{parts_lib.with_interval(found)}, '
-      'as a difference in points. Zero means no effect; grey where the '
-      'interval includes it or is not there, so that the data do not settle '
-      f'the question. {parts_lib.n_clips(found)}'
+      f'as a difference in points. Zero means no effect; {parts_lib.GREY}, so '
+      'that the data do not settle the question. '
+      f'{parts_lib.n_clips(found)}'
     ),
     panels=(
       tuple(
@@ -313,6 +314,12 @@ def _forest(parts: list[Section], study: Study) -> Figure | None:
       ),
     ),
   )
+
+
+def _unanswered(part: Section, study: Study) -> plots.Row:
+  """The row of a question that has no figure, with the reason."""
+  why = parts_lib.unanswered(study, part.number)
+  return plots.Row(part.title, detail=f'Not answered. {why}')
 
 
 def _families(parts: list[Section], study: Study) -> str:

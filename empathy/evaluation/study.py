@@ -175,7 +175,8 @@ def assemble(
   for findings in answers.values():
     statistics |= findings.statistics
     skipped |= findings.skipped
-    tables |= findings.tables
+    # Lists of their own, for rows are added to them.
+    tables |= {name: list(rows) for name, rows in findings.tables.items()}
     curves |= findings.curves
   primaries = {
     question: findings.primary
@@ -334,7 +335,7 @@ def _add_smallest_effect(
     return
   effect = data_checks.smallest_effect(statistics[primaries[asked[0]]])
   statistics['data.smallest_effect'] = effect
-  tables['data_checks'].append(
+  tables.setdefault('data_checks', []).append(
     data_checks.check_row(
       'smallest_effect',
       effect.estimate,

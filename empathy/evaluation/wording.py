@@ -172,6 +172,15 @@ def survives(estimate: Estimate) -> bool:
   return estimate.p_adjusted < 1 - (estimate.level or 0.95)
 
 
+def settled(estimate: Estimate) -> bool:
+  """Whether a difference is a finding, and not a hint or an open question.
+
+  Sentences, plots and tables all ask here, so that what is black in a plot is
+  told as a finding, and what is grey is not.
+  """
+  return standing(estimate) in (ABOVE, BELOW) and survives(estimate)
+
+
 def claim(
   lead: str,
   difference: Estimate,
@@ -216,6 +225,15 @@ def claim(
     f'{lead}{ending}; corrected for the other tests p is '
     f'{p_value(difference.p_adjusted)}, so take it as a hint'
   )
+
+
+def not_settled(estimate: Estimate) -> str:
+  """Ends a sentence that begins with 'whether', where nothing is settled."""
+  if standing(estimate) == UNKNOWN:
+    return 'cannot be judged without an interval'
+  if standing(estimate) == OPEN:
+    return 'is not settled by these data'
+  return 'is no more than a hint, once corrected for the other tests'
 
 
 def listing(words: Iterable[str], last: str = 'and') -> str:

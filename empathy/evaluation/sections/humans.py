@@ -217,7 +217,7 @@ def _tables(study, rows, anew: bool) -> tuple[parts.Table, ...]:
   return (
     parts.table(
       study,
-      f'{caption}. Grey where the interval of a difference includes zero.',
+      f'{caption}. A difference is {parts.GREY}.',
       rows,
       columns,
     ),
