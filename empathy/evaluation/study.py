@@ -439,8 +439,8 @@ def covers(
         if not known_annotators
         else ', but for agreement, whose intervals cover others like them.'
         if '' in known_annotators
-        else f', but for agreement on {wording.listing(known_annotators)}, whose '
-        'intervals cover others like them.'
+        else f', but for agreement on {wording.listing(known_annotators)}, '
+        'whose intervals cover others like them.'
       )
     )
   return ' '.join(told)
