@@ -151,16 +151,15 @@ def _models(study: Study) -> tuple[str, ...]:
     'Spearman’s correlation of how often annotators of a clip differ and '
     f'{_SIGNALS[signal]} is {_correlation(estimate)}'
   )
-  hard = 'the clips on which annotators differ more'
-  open_ = (
-    f'Whether the full view finds {hard} harder, too, '
+  clips = 'clips on which annotators differ more are'
+  told = (
+    f'Whether {clips} harder for the full view, too, '
     f'{wording.not_settled(estimate)}'
   )
-  told = open_
   if wording.settled(estimate):
     told = {
-      wording.ABOVE: f'The full view finds {hard} harder, too',
-      wording.BELOW: f'The full view finds {hard} easier',
+      wording.ABOVE: f'{wording.capital(clips)} harder for the full view, too',
+      wording.BELOW: f'{wording.capital(clips)} easier for the full view',
     }[wording.standing(estimate)]
   return (parts.with_p(f'{told}: {figure}', estimate),)
 

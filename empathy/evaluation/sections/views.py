@@ -41,7 +41,7 @@ def section(study: Study) -> parts.Section:
     details=(
       *singles,
       *parts.skip_notes(study, r'views\.full_minus_.*'),
-      *parts.skip_notes(study, r'views\..*\.ece'),
+      *_uncalibrated(study),
     ),
     primary=parts.primary_row(
       difference, base.title, f'full view − {best_single(study)}'
@@ -140,6 +140,19 @@ def _singles_sentence(accuracy, full) -> tuple[str, ...]:
   if not told:
     return ()
   return (f'Alone, {wording.listing(told)}.',)
+
+
+def _uncalibrated(study: Study) -> tuple[str, ...]:
+  """Of which views calibration is not judged, by the reason."""
+  by_reason: dict[str, list[str]] = {}
+  for view in study.info['views']:
+    reason = study.skipped.get(f'views.{view}.ece')
+    if reason:
+      by_reason.setdefault(reason, []).append(view)
+  return tuple(
+    f'Calibration is not judged of {wording.listing(views)}. {reason}'
+    for reason, views in by_reason.items()
+  )
 
 
 def _accuracy_figure(study, accuracy, full) -> parts.Figure:
