@@ -15,7 +15,12 @@ from scipy import special
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import controls, ranking, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation.findings import Cell, Findings, interval_cells
+from empathy.evaluation.findings import (
+  Cell,
+  Findings,
+  Scale,
+  interval_cells,
+)
 
 ANY = 'any_disagreement'
 CONFIDENCE = 'one_minus_confidence'
@@ -640,11 +645,11 @@ def _add_rankings(
     sample, hit = there.sample, there.contested
     signal = signals[name][there.chosen]
     auroc = ranking.auroc(sample, signal, hit)
-    figures = {'auroc_contested': (auroc, True, None)}
+    figures = {'auroc_contested': (auroc, Scale.LOGIT, None)}
     if (there.number != there.number[0]).any():
       figures['auroc_contested_equal_n'] = (
         auroc_at_equal_number(sample, signal, hit, there.number),
-        True,
+        Scale.LOGIT,
         None,
       )
     # Confidence is known wherever the full view predicts.
@@ -652,23 +657,23 @@ def _add_rankings(
     if name != CONFIDENCE:
       figures['auroc_minus_confidence'] = (
         resampling.minus(auroc, ranking.auroc(sample, doubt, hit)),
-        False,
+        Scale.IDENTITY,
         None,
       )
     if name in binary:
       differ = signal > 0
       figures['precision_minus_confidence'] = (
         ranking.precision_gain(sample, differ, doubt, hit),
-        False,
+        Scale.IDENTITY,
         ranking.precision_gain(sample, differ, ranking.coarse(doubt), hit),
       )
-    for figure, (statistic, logit, drawn) in figures.items():
+    for figure, (statistic, scale, drawn) in figures.items():
       found.add(
         f'{prefix}.{figure}',
         resampling.estimate(
           sample,
           statistic,
-          logit=logit,
+          scale=scale,
           null=not figure.startswith('precision'),
           drawn=drawn,
         ),
@@ -766,7 +771,9 @@ def _by_disagreement(
     totals = sample.totals(
       np.stack([uncertainty[chosen], np.ones(chosen.sum())], axis=1)
     )
-    found = resampling.estimate(sample, resampling.mean(totals), logit=True)
+    found = resampling.estimate(
+      sample, resampling.mean(totals), scale=Scale.LOGIT
+    )
     curve['num_disagreeing'].append(int(value))
     curve['gs'].append(found.estimate)
     curve['low'].append(found.low)

@@ -19,6 +19,7 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
+  Scale,
   interval_cells,
 )
 
@@ -89,7 +90,7 @@ def answer(
       resampling.mean(
         sample.totals(np.stack([error[known], np.ones(known.sum())], axis=1))
       ),
-      logit=True,
+      scale=Scale.LOGIT,
     ),
   )
   if _SEEDS not in signals:
@@ -328,22 +329,22 @@ def _ask(
   undefined = 'The full view is right, or wrong, on every clip with the signal.'
   found.add(
     f'{prefix}.auroc_error',
-    resampling.estimate(sample, auroc, logit=True, null=True),
+    resampling.estimate(sample, auroc, scale=Scale.LOGIT, null=True),
     undefined,
   )
   coarse = ranking.coarse(signal)
-  for figure, function, logit in (
-    ('average_precision', ranking.average_precision, True),
-    ('aurc', ranking.aurc, True),
-    ('e_aurc', ranking.e_aurc, False),
-    ('errors_found_at_10', ranking.found_at, True),
+  for figure, function, scale in (
+    ('average_precision', ranking.average_precision, Scale.LOGIT),
+    ('aurc', ranking.aurc, Scale.LOGIT),
+    ('e_aurc', ranking.e_aurc, Scale.LOG),
+    ('errors_found_at_10', ranking.found_at, Scale.LOGIT),
   ):
     found.add(
       f'{prefix}.{figure}',
       resampling.estimate(
         sample,
         function(sample, signal, wrong),
-        logit=logit,
+        scale=scale,
         drawn=function(sample, coarse, wrong),
       ),
       'The full view is right on every clip with the signal.',
@@ -420,7 +421,7 @@ def _add_uncontested(
     resampling.estimate(
       sample,
       ranking.auroc(sample, signal[there], error[there]),
-      logit=True,
+      scale=Scale.LOGIT,
       null=True,
     ),
     'The full view is right, or wrong, on every uncontested clip.',

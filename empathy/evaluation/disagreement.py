@@ -13,7 +13,13 @@ from scipy import special
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import resampling
-from empathy.evaluation.findings import Cell, Findings, interval_cells
+from empathy.evaluation.findings import (
+  Cell,
+  Findings,
+  Scale,
+  SeedNoise,
+  interval_cells,
+)
 
 _FIGURES = ('rate', 'kappa', 'seed_null', 'excess', 'error_consistency')
 _ZERO = 1e-12
@@ -68,7 +74,7 @@ def answer(
     statistic, variance = kappa(sample, ours, fulls, len(corpus.classes))
     found.add(
       f'{prefix}.kappa',
-      resampling.estimate(sample, statistic, seed_variance=variance),
+      resampling.estimate(sample, statistic, Scale.FISHER, variance),
       'Some pair of seeds gives every clip the same one class.',
     )
     _add_error_consistency(found, prefix, corpus, chosen, ours, fulls)
@@ -122,7 +128,7 @@ def kappa(
   first: np.ndarray,
   second: np.ndarray,
   num_classes: int,
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Cohen's kappa of two views, the mean over pairs of a seed of each.
 
   Cohen 1960, Educ. Psychol. Meas. 20:37.
@@ -157,21 +163,21 @@ def kappa(
 
 def kappa_of_totals(
   totals: np.ndarray, shape: tuple[int, int, int]
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """As `kappa`, of totals (G, S Z + S C + Z C + 1), see `_kappas`."""
   return _mean_over_pairs(totals, lambda sums: _kappas(sums, shape))
 
 
 def error_consistency_of_totals(
   totals: np.ndarray, shape: tuple[int, int]
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """As `error_consistency`, of totals (G, S Z + S + Z + 1)."""
   return _mean_over_pairs(totals, lambda sums: _consistencies(sums, shape))
 
 
 def error_consistency(
   sample: resampling.Sample, first: np.ndarray, second: np.ndarray
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Whether two views err on the same clips, beyond what accuracies imply.
 
   (c - e) / (1 - e), with c the share of clips on which both are right or both
@@ -315,8 +321,8 @@ def _add_rates(
       resampling.estimate(
         sample,
         resampling.mean(totals),
-        logit=name != 'excess',
-        seed_variance=resampling.seed_variance(
+        scale=Scale.IDENTITY if name == 'excess' else Scale.LOGIT,
+        seeds=resampling.seed_variance(
           *(resampling.seed_means(sample, parts) for parts in influences)
         ),
         null=name == 'excess',
@@ -375,7 +381,7 @@ def _add_error_consistency(
   )
   found.add(
     name,
-    resampling.estimate(sample, statistic, seed_variance=variance),
+    resampling.estimate(sample, statistic, Scale.FISHER, variance),
     'Some pair of seeds is right, or wrong, on every clip.',
   )
 
@@ -383,7 +389,7 @@ def _add_error_consistency(
 def _mean_over_pairs(
   totals: np.ndarray,
   function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """The mean of `function`'s figures (R, S, Z), and the seeds' variance."""
   pairs = function(totals.sum(axis=0)[None])[0][0]
 
@@ -394,7 +400,7 @@ def _mean_over_pairs(
   return resampling.of_totals(totals, mean), _pair_variance(pairs)
 
 
-def _pair_variance(pairs: np.ndarray) -> float | None:
+def _pair_variance(pairs: np.ndarray) -> SeedNoise | None:
   """The seeds' variance of a mean over pairs (S, Z) of seeds of two views."""
   return resampling.seed_variance(
     (pairs.mean(axis=1), None), (pairs.mean(axis=0), None)

@@ -21,7 +21,12 @@ import numpy as np
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import resampling
-from empathy.evaluation.findings import Cell, Findings, interval_cells
+from empathy.evaluation.findings import (
+  Cell,
+  Findings,
+  Scale,
+  interval_cells,
+)
 
 _PRIMARY = 'dominance.any.net_harm'
 _ZERO = 1e-12
@@ -290,25 +295,25 @@ def _add_shares(
     else:
       measured[name] = shares
 
-  def add(name: str, values: np.ndarray, chosen: np.ndarray, logit: bool):
+  def add(name: str, values: np.ndarray, chosen: np.ndarray, scale: Scale):
     sample = resampling.sample(corpus.groups[chosen])
     columns = np.stack([values[chosen], np.ones(chosen.sum())], axis=1)
     findings.add(
       f'dominance.{name}',
       resampling.estimate(
-        sample, resampling.mean(sample.totals(columns)), logit
+        sample, resampling.mean(sample.totals(columns)), scale
       ),
     )
 
   for place, modality in enumerate(corpus.modalities):
-    add(f'{modality}.rate', found.dominant == place, found.judged, True)
+    add(f'{modality}.rate', found.dominant == place, found.judged, Scale.LOGIT)
     for name, shares in measured.items():
       chosen = found.judged & ~np.isnan(shares[:, place])
       if chosen.any():
-        logit = name != 'causal_share'
-        add(f'{modality}.{name}', shares[:, place], chosen, logit)
+        scale = Scale.IDENTITY if name == 'causal_share' else Scale.LOGIT
+        add(f'{modality}.{name}', shares[:, place], chosen, scale)
   most = np.max(found.share, axis=1, initial=-np.inf) > 0.5 + _ZERO
-  add('any.rate', most, found.judged, True)
+  add('any.rate', most, found.judged, Scale.LOGIT)
 
 
 def _mean_shares(
@@ -370,7 +375,10 @@ def _add_flags(
       findings.add(
         key,
         resampling.estimate(
-          sample, resampling.mean(totals), logit=not harm, null=harm
+          sample,
+          resampling.mean(totals),
+          Scale.IDENTITY if harm else Scale.LOGIT,
+          null=harm,
         ),
       )
 

@@ -27,6 +27,7 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
+  Scale,
   interval_cells,
 )
 
@@ -179,7 +180,7 @@ def _judge(
     totals = sample.totals(np.stack([hits, total], axis=1)[chosen])
     found.add(
       f'{prefix}.accuracy',
-      resampling.estimate(sample, resampling.mean(totals), logit=True),
+      resampling.estimate(sample, resampling.mean(totals), scale=Scale.LOGIT),
     )
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
@@ -197,7 +198,7 @@ def _judge(
       corpus,
       how=how,
       missing=_TWO_VOTES,
-      logit=not name.startswith('entropy'),
+      scale=Scale.LOG if name.startswith('entropy') else Scale.LOGIT,
     )
 
 
@@ -221,20 +222,12 @@ def _agree(
       f'humans.{condition}.{name}',
       resampling.estimate(
         sample,
-        _one_minus(statistic) if name == 'gs' else statistic,
-        logit=figure is observed,
+        resampling.one_minus(statistic) if name == 'gs' else statistic,
+        scale=Scale.LOGIT if figure is observed else Scale.FISHER,
         annotators=_annotators(figure, corpus, condition),
       ),
       agreement.why_undefined(votes),
     )
-
-
-def _one_minus(statistic: resampling.Statistic) -> resampling.Statistic:
-  def complement(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    value, slope = statistic(weights)
-    return 1 - value, -slope
-
-  return complement
 
 
 def _annotators(
@@ -287,7 +280,7 @@ def _compare(
       add(
         f'humans.{condition}.accuracy_disjoint',
         shares,
-        logit=True,
+        scale=Scale.LOGIT,
         missing=f'No labelled clip has votes on {condition}{rest}.',
       )
     if condition != full:
@@ -309,7 +302,7 @@ def _compare(
     'humans.hurt_share_naive',
     gain.hurt_naive,
     how=made,
-    logit=True,
+    scale=Scale.LOGIT,
     missing=each,
   )
   prefix = 'humans.full_minus_best_per_clip'
@@ -402,7 +395,7 @@ def _differ(
     estimate = resampling.estimate(
       sample,
       statistic,
-      logit=name.endswith('rate'),
+      scale=Scale.LOGIT if name.endswith('rate') else Scale.IDENTITY,
       null=name == 'entropy_excess',
     )
     found.add(
@@ -491,7 +484,7 @@ def _add_mean(
   *,
   missing: str,
   how: str = '',
-  logit: bool = False,
+  scale: Scale = Scale.IDENTITY,
   null: bool = False,
 ) -> None:
   """Adds the mean of values (N,) over the clips where they are known."""
@@ -501,7 +494,7 @@ def _add_mean(
     return
   sample = resampling.sample(corpus.groups[chosen])
   estimate = resampling.estimate(
-    sample, _mean(sample, values[chosen]), logit=logit, null=null
+    sample, _mean(sample, values[chosen]), scale=scale, null=null
   )
   found.add(name, _told(estimate, how))
 

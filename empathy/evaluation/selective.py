@@ -12,7 +12,11 @@ import numpy as np
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import diagnosis, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation.findings import Findings, interval_cells
+from empathy.evaluation.findings import (
+  Findings,
+  Scale,
+  interval_cells,
+)
 
 WANTED = (0.05, 0.1, 0.2)
 
@@ -65,7 +69,10 @@ def answer(
       found.add(
         f'{name}.{figure}',
         resampling.estimate(
-          sample, resampling.mean(totals), logit=True, n=int(bottom.sum())
+          sample,
+          resampling.mean(totals),
+          scale=Scale.LOGIT,
+          n=int(bottom.sum()),
         ),
         'No clip is answered at this error rate.',
       )

@@ -9,7 +9,7 @@ from scipy import special
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import ambiguity, disagreement, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation.findings import Findings, interval_cells
+from empathy.evaluation.findings import Findings, Scale, interval_cells
 
 _LEAST = 1e-15
 _ZERO = 1e-12
@@ -71,7 +71,7 @@ def soft_scores(
       totals = sample.totals(np.stack([values, np.ones(len(values))], axis=1))
       found.add(
         f'{prefix}.{name}',
-        resampling.estimate(sample, resampling.mean(totals)),
+        resampling.estimate(sample, resampling.mean(totals), Scale.LOG),
       )
     found.add(
       f'{prefix}.human_entropy_correlation',
@@ -80,6 +80,7 @@ def soft_scores(
         correlation(
           sample, disagreement.entropy(model), disagreement.entropy(humans)
         ),
+        Scale.FISHER,
       ),
       'The votes of all clips, or the probabilities, are equally uncertain.',
     )

@@ -555,8 +555,9 @@ def _write_influences(
   """Keeps how each figure moves with the groups, for `comparison`.
 
   Arrays: `statistics` (K,) names, `groups` (G,) names, `slope` (K, G) float64,
-  `in_sample` (K, G) bool, whether the figure rests on the group, and
-  `seed_variance` (K,) float64.
+  `in_sample` (K, G) bool, whether the figure rests on the group, `kind` (K,) of
+  its interval, `quantile` (K,) of that over groups, and of its seeds
+  `seed_variance`, `seed_freedom` and `num_seeds` (K,), 0 where there is none.
   """
   known = {
     name: estimate.influence
@@ -573,6 +574,7 @@ def _write_influences(
     place = np.searchsorted(groups, one.groups)
     slope[row, place] = one.slope
     in_sample[row, place] = True
+  noises = [one.seeds or resampling.THESE_SEEDS for one in known.values()]
   with open(path, 'wb') as file:
     np.savez(
       file,
@@ -580,7 +582,11 @@ def _write_influences(
       groups=groups.astype(np.str_),
       slope=slope,
       in_sample=in_sample,
-      seed_variance=np.array([one.seed_variance for one in known.values()]),
+      kind=np.array([statistics[name].kind for name in known], np.str_),
+      quantile=np.array([one.quantile for one in known.values()], np.float64),
+      seed_variance=np.array([one.variance for one in noises], np.float64),
+      seed_freedom=np.array([one.freedom for one in noises], np.float64),
+      num_seeds=np.array([one.num_seeds for one in noises], np.int64),
     )
 
 

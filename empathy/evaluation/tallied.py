@@ -32,6 +32,8 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
+  Scale,
+  SeedNoise,
   interval_cells,
 )
 from empathy.evaluation.tallies import Tally
@@ -178,21 +180,22 @@ def _judge(tally: Tally, found: Findings, view: str) -> dict[str, Any]:
     'accuracy_fold_mean': views.fold_mean_of_totals(
       flat['fold_hits'], flat['folds'], num_seeds
     ),
-    'ensemble_accuracy': (resampling.mean(sums['ensemble']), 0.0),
+    'ensemble_accuracy': (
+      resampling.mean(sums['ensemble']),
+      resampling.THESE_SEEDS,
+    ),
     **views.f1_of_totals(flat['f1'], sums['f1'].shape[1:]),
   }
   for name, (statistic, variance) in figures.items():
     found.add(
       f'{prefix}.{name}',
-      resampling.estimate(
-        sample, statistic, logit=True, seed_variance=variance
-      ),
+      resampling.estimate(sample, statistic, scale=Scale.LOGIT, seeds=variance),
     )
   for name, total in (('nll', nll), ('brier', brier)):
     statistic, variance = over_seeds(total)
     found.add(
       f'{prefix}.{name}',
-      resampling.estimate(sample, statistic, seed_variance=variance),
+      resampling.estimate(sample, statistic, Scale.LOG, variance),
     )
   bins = {
     name: sums[f'bins/{name}'].sum(axis=0)
@@ -298,9 +301,7 @@ def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
     statistic, variance = _gain(tally, view, groups)
     found.add(
       name,
-      resampling.estimate(
-        groups.sample, statistic, seed_variance=variance, null=True
-      ),
+      resampling.estimate(groups.sample, statistic, seeds=variance, null=True),
     )
     names[view] = name
     if '+' not in view:
@@ -319,7 +320,7 @@ def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
   for view in singles:
     statistic, variance = _gain(tally, view, groups)
     differences.append(
-      resampling.studentise(groups.sample, statistic, seed_variance=variance)
+      resampling.studentise(groups.sample, statistic, seeds=variance)
     )
   found.add(
     _PRIMARY,
@@ -329,7 +330,7 @@ def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
 
 def _gain(
   tally: Tally, view: str, groups: _Groups
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Accuracy of the full view minus that of another one, on the same clips."""
   count, own, full = (
     groups.of(tally.sums[f'pairs/{view}/{name}'])
@@ -404,8 +405,8 @@ def _differ(tally: Tally, found: Findings, prefix: str, view: str) -> None:
       resampling.estimate(
         groups.sample,
         resampling.mean(np.stack([total, clips[:, 0]], axis=1)),
-        logit=name != 'excess',
-        seed_variance=resampling.seed_variance(
+        scale=Scale.IDENTITY if name == 'excess' else Scale.LOGIT,
+        seeds=resampling.seed_variance(
           *(_by_seed(part, clips) for part in parts)
         ),
         null=name == 'excess',
@@ -446,7 +447,7 @@ def _differ(tally: Tally, found: Findings, prefix: str, view: str) -> None:
   )
   found.add(
     f'{prefix}.kappa',
-    resampling.estimate(groups.sample, statistic, seed_variance=variance),
+    resampling.estimate(groups.sample, statistic, Scale.FISHER, variance),
     'Some pair of seeds gives every clip the same one class.',
   )
   name = f'{prefix}.error_consistency'
@@ -465,7 +466,7 @@ def _differ(tally: Tally, found: Findings, prefix: str, view: str) -> None:
   )
   found.add(
     name,
-    resampling.estimate(groups.sample, statistic, seed_variance=variance),
+    resampling.estimate(groups.sample, statistic, Scale.FISHER, variance),
     'Some pair of seeds is right, or wrong, on every clip.',
   )
 
@@ -733,7 +734,7 @@ def _rank(
 ) -> None:
   groups, figures = _ranked(tally, cells)
   estimate = resampling.estimate(
-    groups.sample, figures['auroc'][0], logit=True, null=null
+    groups.sample, figures['auroc'][0], scale=Scale.LOGIT, null=null
   )
   found.add(name, _on_grid(estimate, cells), 'The clips are all of one kind.')
 
@@ -787,7 +788,7 @@ def _by_number(tally: Tally) -> dict[str, list]:
   gs = tally.sums['ambiguity/gs_by_number']
   curve = {'num_disagreeing': [], 'gs': [], 'low': [], 'high': [], 'count': []}
   for number in np.flatnonzero(clips.any(axis=0)):
-    found = _mean(tally, gs[:, number], clips[:, number], logit=True)
+    found = _mean(tally, gs[:, number], clips[:, number], scale=Scale.LOGIT)
     curve['num_disagreeing'].append(int(number))
     curve['gs'].append(found.estimate)
     curve['low'].append(found.low)
@@ -814,7 +815,9 @@ def _diagnosis(tally: Tally) -> Findings:
       }
     )
   found = Findings()
-  found.add('diagnosis.error_rate', _mean(tally, wrong, known, logit=True))
+  found.add(
+    'diagnosis.error_rate', _mean(tally, wrong, known, scale=Scale.LOGIT)
+  )
   names = [
     name
     for name in _signals(tally, 'diagnosis')
@@ -832,7 +835,10 @@ def _diagnosis(tally: Tally) -> Findings:
       found.add(
         f'{prefix}.{figure}',
         resampling.estimate(
-          groups.sample, statistic, logit=figure != 'e_aurc', drawn=drawn
+          groups.sample,
+          statistic,
+          Scale.LOG if figure == 'e_aurc' else Scale.LOGIT,
+          drawn=drawn,
         ),
         'The full view is right on every clip with the signal.',
       )
@@ -966,7 +972,9 @@ def _agree(tally: Tally, found: Findings, condition: str) -> None:
     both = np.stack([groups.of(hits), groups.of(votes)], axis=1)
     found.add(
       f'{prefix}.accuracy',
-      resampling.estimate(groups.sample, resampling.mean(both), logit=True),
+      resampling.estimate(
+        groups.sample, resampling.mean(both), scale=Scale.LOGIT
+      ),
     )
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
@@ -976,7 +984,8 @@ def _agree(tally: Tally, found: Findings, condition: str) -> None:
   ceiling, count = np.moveaxis(sums['ceiling'], -1, 0)
   if count.any():
     found.add(
-      f'{prefix}.one_vote_ceiling', _mean(tally, ceiling, count, logit=True)
+      f'{prefix}.one_vote_ceiling',
+      _mean(tally, ceiling, count, scale=Scale.LOGIT),
     )
   else:
     found.skipped[f'{prefix}.one_vote_ceiling'] = (
@@ -993,17 +1002,16 @@ def _agree(tally: Tally, found: Findings, condition: str) -> None:
     groups = _groups(tally, totals[:, -1])
     statistic = figure.of_totals(groups.of(totals)[:, :-1])
     if name == 'gs':
-      statistic = resampling.minus(_one, statistic)
+      statistic = resampling.one_minus(statistic)
     found.add(
       f'{prefix}.{name}',
-      resampling.estimate(groups.sample, statistic, logit=figure is observed),
+      resampling.estimate(
+        groups.sample,
+        statistic,
+        scale=Scale.LOGIT if figure is observed else Scale.FISHER,
+      ),
       'No two votes on a clip can be told from chance.',
     )
-
-
-def _one(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """The statistic that is 1 whatever the weights."""
-  return np.ones(len(weights)), np.zeros(weights.shape)
 
 
 def _human_row(

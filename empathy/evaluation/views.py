@@ -16,6 +16,8 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
+  Scale,
+  SeedNoise,
   interval_cells,
 )
 
@@ -119,7 +121,7 @@ def correctness(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def mean_over_seeds(
   sample: resampling.Sample, values: np.ndarray
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """The mean over seeds of the mean over clips.
 
   Args:
@@ -164,7 +166,7 @@ def f1_statistics(
   predicted: np.ndarray,
   labels: np.ndarray,
   num_classes: int,
-) -> dict[str, tuple[resampling.Statistic, float | None]]:
+) -> dict[str, tuple[resampling.Statistic, SeedNoise | None]]:
   """Macro and weighted F1, means over seeds.
 
   As in scikit-learn: a class that is neither predicted nor true is left out of
@@ -193,7 +195,7 @@ def f1_statistics(
 
 def f1_of_totals(
   totals: np.ndarray, shape: tuple[int, int, int]
-) -> dict[str, tuple[resampling.Statistic, float | None]]:
+) -> dict[str, tuple[resampling.Statistic, SeedNoise | None]]:
   """As `f1_statistics`, of hits, guesses and support of every class.
 
   Args:
@@ -369,9 +371,7 @@ def _judge(
   for name, (statistic, variance) in figures.items():
     findings.add(
       f'{prefix}.{name}',
-      resampling.estimate(
-        sample, statistic, logit=True, seed_variance=variance
-      ),
+      resampling.estimate(sample, statistic, scale=Scale.LOGIT, seeds=variance),
     )
   n = len(labels)
   if predictions_lib.graded(probabilities):
@@ -412,7 +412,7 @@ def _calibrate(
     statistic, variance = mean_over_seeds(sample, values)
     findings.add(
       f'{prefix}.{name}',
-      resampling.estimate(sample, statistic, seed_variance=variance),
+      resampling.estimate(sample, statistic, Scale.LOG, variance),
     )
   errors, nulls = [], []
   for confidence, right in zip(
@@ -474,7 +474,7 @@ def _compare(
     )
     findings.add(
       f'views.full_minus_{view}.accuracy',
-      resampling.estimate(sample, statistic, seed_variance=variance, null=True),
+      resampling.estimate(sample, statistic, seeds=variance, null=True),
     )
   names = [f'views.full_minus_{view}.accuracy' for view in everything]
   findings.families.append(names)
@@ -501,9 +501,7 @@ def _compare(
     statistic, variance = _difference(
       sample, corpus, predictions, full, view, union, chosen
     )
-    differences.append(
-      resampling.studentise(sample, statistic, seed_variance=variance)
-    )
+    differences.append(resampling.studentise(sample, statistic, seeds=variance))
   findings.add(
     _PRIMARY, resampling.minimum(sample, differences, int(union.sum()))
   )
@@ -517,7 +515,7 @@ def _difference(
   view: str,
   sampled: np.ndarray,
   chosen: np.ndarray,
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Accuracy of the full view minus that of another one, on the same clips.
 
   Args:
@@ -548,7 +546,7 @@ def _difference(
 
 def _fold_mean(
   sample: resampling.Sample, correct: np.ndarray, folds: np.ndarray
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """The unweighted mean over folds of the accuracy, mean over seeds."""
   # Each seed may have its own folds; a fold of a seed is one ratio.
   num_folds = int(folds.max()) + 1
@@ -565,7 +563,7 @@ def _fold_mean(
 
 def fold_mean_of_totals(
   hits: np.ndarray, count: np.ndarray, num_seeds: int
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """The mean over seeds of the mean over folds of hits over count.
 
   Args:
@@ -594,11 +592,11 @@ def fold_mean_of_totals(
 
 def _ensemble_accuracy(
   sample: resampling.Sample, probabilities: np.ndarray, labels: np.ndarray
-) -> tuple[resampling.Statistic, float]:
+) -> tuple[resampling.Statistic, SeedNoise]:
   """The accuracy of the seeds' mean probabilities; these seeds, no others."""
   mean = predictions_lib.mean_over_seeds(probabilities)
   statistic, _ = mean_over_seeds(sample, correctness(mean[None], labels))
-  return statistic, 0.0
+  return statistic, resampling.THESE_SEEDS
 
 
 def _macro_f1(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

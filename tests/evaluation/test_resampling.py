@@ -9,6 +9,7 @@ from scipy import stats
 from statsmodels.stats import multitest, proportion
 
 from empathy.evaluation import ambiguity, disagreement, resampling, views
+from empathy.evaluation.findings import Scale, SeedNoise
 
 
 def _sample(groups, num_resamples=resampling.NUM_RESAMPLES):
@@ -131,7 +132,7 @@ def test_the_interval_is_that_of_a_plain_loop():
   reach *= error(everyone, range(8))
   ends = logit(figure(everyone)) + np.array([-reach, reach])
   expected = 1 / (1 + np.exp(-ends))
-  found = resampling.estimate(sample, _mean(sample, values), logit=True)
+  found = resampling.estimate(sample, _mean(sample, values), scale=Scale.LOGIT)
   np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-10)
   assert found.estimate == pytest.approx(values.mean(), abs=1e-15)
 
@@ -170,20 +171,20 @@ def test_the_p_value_says_what_the_interval_says(shift, seed):
   assert (found.p <= 0.05) == (found.low > 0 or found.high < 0)
 
 
-def test_unclustered_is_the_normal_interval():
+def test_unclustered_is_students_interval():
   random = np.random.default_rng(5)
   values = random.normal(0.2, 1, 60)
   sample = _sample(np.arange(60))
   found = resampling.estimate(sample, _mean(sample, values), null=True)
-  reach = 1.959963984540054 * values.std(ddof=1) / np.sqrt(60)
+  reach = stats.t.ppf(0.975, 59) * values.std(ddof=1) / np.sqrt(60)
   np.testing.assert_allclose(found.high - found.estimate, reach, rtol=1e-12)
   size = abs(values.mean()) / values.std(ddof=1) * np.sqrt(60)
-  expected = 2 * stats.norm.sf(size)
+  expected = 2 * stats.t.sf(size, 59)
   assert found.p == pytest.approx(expected, rel=1e-10)
   assert 'unclustered' in found.method
 
 
-def test_many_groups_are_normal_and_few_are_drawn():
+def test_many_groups_are_students_and_few_are_drawn():
   random = np.random.default_rng(6)
   methods = []
   for num_groups in (199, 200):
@@ -195,7 +196,7 @@ def test_many_groups_are_normal_and_few_are_drawn():
     reach = 1.96 * by_group.std(ddof=1) / np.sqrt(num_groups)
     assert found.high - found.estimate == pytest.approx(reach, rel=0.05)
     methods.append(found.method.split(',')[0])
-  assert methods == ['studentised', 'jackknife normal']
+  assert methods == ['studentised', 'jackknife']
 
 
 def test_seed_noise_widens_the_interval():
@@ -204,21 +205,100 @@ def test_seed_noise_widens_the_interval():
   statistic = _mean(sample, random.normal(0, 1, 108))
   plain = resampling.studentise(sample, statistic)
   seeds = np.array([0.1, 0.3, 0.5])
-  variance = resampling.seed_variance((seeds, None))
-  assert variance == pytest.approx(0.04 / 3)
-  wide = resampling.studentise(sample, statistic, seed_variance=variance)
-  assert wide.error**2 == pytest.approx(plain.error**2 + variance, rel=1e-12)
+  noise = resampling.seed_variance((seeds, None))
+  assert noise == SeedNoise(pytest.approx(0.04 / 3), 2, 3)
+  wide = resampling.studentise(sample, statistic, seeds=noise)
+  reach = (stats.t.ppf(0.975, 2) ** 2) * 0.04 / 3 + plain.reach() ** 2
+  assert wide.reach() == pytest.approx(np.sqrt(reach), rel=1e-12)
+  assert wide.own_variances() == pytest.approx(
+    {'groups': plain.error**2, 'seeds': 0.04 / 3}
+  )
   rates = _mean(sample, random.random(108))
-  plain = resampling.studentise(sample, rates, logit=True)
-  both = resampling.studentise(sample, rates, True, seed_variance=variance)
+  plain = resampling.studentise(sample, rates, Scale.LOGIT)
+  both = resampling.studentise(sample, rates, Scale.LOGIT, noise)
   slope = 1 / (plain.value * (1 - plain.value))
-  assert both.error**2 == pytest.approx(plain.error**2 + slope**2 * variance)
+  assert both.error**2 == pytest.approx(plain.error**2 + slope**2 * 0.04 / 3)
+  assert both.own_variances()['seeds'] == pytest.approx(0.04 / 3)
   twice = resampling.seed_variance((seeds, None), (seeds, None))
-  assert twice == pytest.approx(2 * variance)
+  assert twice == SeedNoise(pytest.approx(0.08 / 3), pytest.approx(4), 3)
   assert resampling.seed_variance((seeds, None), (seeds[:1], None)) is None
-  lone = resampling.estimate(sample, statistic, seed_variance=None)
+  lone = resampling.estimate(sample, statistic, seeds=None)
   assert 'one seed' in lone.method
   assert 'with seed noise' in wide.method
+  assert 'seed' not in resampling.estimate(sample, statistic).method
+
+
+def test_two_seeds_tell_nothing_of_others():
+  random = np.random.default_rng(7)
+  sample = _sample(np.repeat(np.arange(12), 9))
+  statistic = _mean(sample, random.normal(0, 1, 108))
+  noise = resampling.seed_variance((np.array([0.0, 2.0]), None))
+  found = resampling.estimate(sample, statistic, seeds=noise)
+  plain = resampling.estimate(sample, statistic)
+  assert (found.low, found.high) == (plain.low, plain.high)
+  assert 'two seeds, so new seeds are not covered' in found.method
+  assert list(found.variance) == ['groups']
+  assert found.sizes == {'groups': 12, 'seeds': 2}
+
+
+@pytest.mark.parametrize('num_groups', [12, 300])
+@pytest.mark.parametrize('share', [0.0, 0.01, 1.0, 100.0])
+def test_few_seeds_have_students_law_where_they_are_the_error(
+  num_groups, share
+):
+  random = np.random.default_rng(21)
+  sample = _sample(np.repeat(np.arange(num_groups), 4))
+  statistic = _mean(sample, random.normal(0, 1, 4 * num_groups))
+  plain = resampling.studentise(sample, statistic)
+  noise = SeedNoise(share * plain.error**2, 2, 3)
+  found = resampling.studentise(sample, statistic, seeds=noise)
+  wider = found.reach() / plain.reach()
+  # Student's quantile with two degrees of freedom is 4.303.
+  expected = np.sqrt(1 + share * (4.3026527 / plain.quantile()) ** 2)
+  assert wider == pytest.approx(expected, rel=1e-6)
+  assert wider < 1.03 or share > 0.01
+
+
+@pytest.mark.parametrize('num_groups', [30, 300])
+@pytest.mark.parametrize('freedom', [2, 5])
+def test_p_with_few_seeds_says_what_the_interval_says(num_groups, freedom):
+  random = np.random.default_rng(22)
+  sample = _sample(np.repeat(np.arange(num_groups), 4))
+  values = random.normal(0, 1, 4 * num_groups)
+  plain = resampling.studentise(sample, _mean(sample, values))
+  noise = SeedNoise(2 * plain.error**2, freedom, freedom + 1)
+  own = resampling.studentise(sample, _mean(sample, values), seeds=noise)
+  for size in (0.98, 1.02):
+    moved = _mean(sample, values - plain.value + size * own.reach())
+    found = resampling.estimate(sample, moved, seeds=noise, null=True)
+    assert (found.low > 0) == (size > 1) == (found.p <= 0.05)
+    assert found.p == pytest.approx(0.05, abs=0.005)
+  # Where seeds are nearly all of the error, p is that of Student's law.
+  noise = SeedNoise(1e6 * plain.error**2, freedom, freedom + 1)
+  error = np.sqrt(noise.variance)
+  moved = _mean(sample, values - plain.value + 8 * error)
+  found = resampling.estimate(sample, moved, seeds=noise, null=True)
+  expected = 2 * stats.t.sf(8, freedom)
+  assert found.p == pytest.approx(expected, rel=0.01, abs=1.1e-4)
+
+
+@pytest.mark.parametrize('num_groups', [30, 300])
+def test_one_sided_p_agrees_with_the_two_sided_interval(num_groups):
+  random = np.random.default_rng(23)
+  sample = _sample(np.repeat(np.arange(num_groups), 4))
+  values = random.normal(0, 1, 4 * num_groups)
+  values -= _mean(sample, values)(np.ones((1, num_groups)))[0]
+  reach = resampling.studentise(sample, _mean(sample, values)).reach()
+  for size in (-1.5, 0.98, 1.02):
+    statistic = _mean(sample, values + size * reach)
+    two = resampling.estimate(sample, statistic, null=True)
+    one = resampling.estimate(
+      sample, statistic, null=True, alternative='greater'
+    )
+    assert (one.low, one.high) == (two.low, two.high)
+    assert (one.p <= 0.025) == (one.low > 0)
+    assert one.p == pytest.approx(two.p / 2 if size > 0 else 1 - two.p / 2)
+    assert 'one-sided' in one.method
 
 
 def test_few_annotators_widen_the_interval():
@@ -227,11 +307,15 @@ def test_few_annotators_widen_the_interval():
   statistic = _mean(sample, random.normal(0, 1, 300))
   plain = resampling.studentise(sample, statistic)
   found = resampling.estimate(sample, statistic, annotators=(0.02, 5))
-  reach = stats.t.ppf(0.975, 4) * np.sqrt(plain.error**2 + 0.02)
-  assert found.high - found.estimate == pytest.approx(reach, rel=1e-9)
+  reach = plain.reach() ** 2 + stats.t.ppf(0.975, 4) ** 2 * 0.02
+  assert found.high - found.estimate == pytest.approx(np.sqrt(reach), rel=1e-9)
   assert '5 annotators' in found.method
+  assert found.variance['annotators'] == pytest.approx(0.02)
   unknown = resampling.estimate(sample, statistic, annotators=(0.0, 5))
   assert unknown == resampling.estimate(sample, statistic)
+  two = resampling.estimate(sample, statistic, annotators=(0.02, 2))
+  assert two.low == unknown.low
+  assert 'new ones are not covered' in two.method
 
 
 @pytest.mark.parametrize('main', [0.0, 0.3])
@@ -249,12 +333,13 @@ def test_what_seeds_and_groups_share_counts_once(main):
     figures = resampling.seed_means(sample, values)
     statistic = _mean(sample, values.mean(axis=0))
     for kept, slopes in ((squares, figures[1]), (counted_twice, None)):
-      variance = resampling.seed_variance((figures[0], slopes))
-      error = resampling.studentise(sample, statistic, seed_variance=variance)
+      noise = resampling.seed_variance((figures[0], slopes))
+      error = resampling.studentise(sample, statistic, seeds=noise)
       kept.append(error.error**2)
     means.append(values.mean())
   # The spread of 600 variances of means is 6 %, that of their mean is less.
-  assert 0.85 < np.mean(squares) / np.var(means) < 1.3
+  # A third of what they share counts twice still, see `seed_variance`.
+  assert 0.85 < np.mean(squares) / np.var(means) < 1.45
   assert np.mean(counted_twice) > 1.1 * np.mean(squares)
 
 
@@ -339,7 +424,7 @@ def test_permutations_find_an_association_and_are_those_of_scipy(monkeypatch):
 def test_the_boundary_is_clopper_and_pearson(hits):
   sample = _sample(np.repeat(np.arange(9), 4))
   found = resampling.estimate(
-    sample, _mean(sample, np.full(36, float(hits))), logit=True
+    sample, _mean(sample, np.full(36, float(hits))), scale=Scale.LOGIT
   )
   expected = proportion.proportion_confint(9 * hits, 9, method='beta')
   np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-12)
@@ -348,7 +433,7 @@ def test_the_boundary_is_clopper_and_pearson(hits):
   alone = resampling.estimate(
     _sample(np.arange(36)),
     _mean(_sample(np.arange(36)), np.full(36, float(hits))),
-    logit=True,
+    scale=Scale.LOGIT,
   )
   expected = proportion.proportion_confint(36 * hits, 36, method='beta')
   np.testing.assert_allclose([alone.low, alone.high], expected, rtol=1e-12)
@@ -357,15 +442,17 @@ def test_the_boundary_is_clopper_and_pearson(hits):
 @pytest.mark.parametrize(
   ('groups', 'values', 'says'),
   [
-    ([0] * 6, [0, 1, 0, 1, 1, 1], 'one group'),
-    ([0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1], 'same figure'),
-    ([0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 0, 1], 'too few'),
+    ([0] * 6, [0, 1, 0, 1, 1, 1], 'rests on 1 group and needs 6'),
+    ([0, 1, 2, 3, 4], [0, 1, 1, 0, 1], 'rests on 5 groups and needs 6'),
+    ([0, 0, 1, 1, 2, 2] * 2, [0, 1, 0, 1, 0, 1] * 2, 'rests on 3 groups'),
+    (sorted([*range(6)] * 2), [0, 1] * 6, 'same figure'),
+    ([0, 0, 1, 2, 3, 4, 5], [0, 1, 1, 1, 1, 1, 1], 'too few'),
   ],
 )
 def test_degenerate_data_give_a_reason(groups, values, says):
   sample = _sample(groups)
   found = resampling.estimate(
-    sample, _mean(sample, np.array(values, float)), logit=True, null=True
+    sample, _mean(sample, np.array(values, float)), scale=Scale.LOGIT, null=True
   )
   assert found.estimate == pytest.approx(np.mean(values))
   assert (found.low, found.high, found.level, found.p) == (None,) * 4
@@ -375,7 +462,7 @@ def test_degenerate_data_give_a_reason(groups, values, says):
 def test_an_undefined_figure_is_none():
   sample = _sample(np.repeat(np.arange(6), 3))
   statistic = resampling.mean(np.zeros((6, 2)))
-  found = resampling.estimate(sample, statistic, logit=True, null=True)
+  found = resampling.estimate(sample, statistic, scale=Scale.LOGIT, null=True)
   assert found.estimate is None
   assert found.low is None
 
@@ -464,7 +551,7 @@ def simulate(num_corpora, num_groups=24, num_resamples=999, seed=0):
     ]
     intervals = {
       'accuracy': resampling.estimate(
-        sample, _mean(sample, right[:, 0]), logit=True
+        sample, _mean(sample, right[:, 0]), scale=Scale.LOGIT
       ),
       'full_minus_view': resampling.estimate(sample, statistics[0]),
       'full_minus_best': resampling.minimum(
