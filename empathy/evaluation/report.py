@@ -297,8 +297,8 @@ def _forest(parts: list[Section], study: Study) -> Figure | None:
   return Figure(
     caption=(
       f'The primary figure of each question{parts_lib.with_interval(found)}, '
-      f'as a difference in points. Zero means no effect; {parts_lib.GREY}, so '
-      'that the data do not settle the question. '
+      f'as a difference in points. Zero means no effect; {parts_lib.GREY}'
+      f'{parts_lib.OTHER_SIDE * any(one.one_sided for one in found)}. '
       f'{parts_lib.n_clips(found)}'
     ),
     panels=(

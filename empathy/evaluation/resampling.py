@@ -601,6 +601,7 @@ def estimate(
     scale,
     found.own_variances(),
     found.sizes,
+    null and alternative == 'greater',
   )
 
 

@@ -793,3 +793,17 @@ def test_phone_scrolls_tables_and_not_the_page(opened):
   page, path = opened
   page.open(path, width=390, height=800)
   assert page.run('document.documentElement.scrollWidth') <= 390
+
+
+def test_a_one_sided_p_says_nothing_of_the_other_side():
+  below = Estimate(-0.05, -0.09, -0.01, 0.95, 0.99, 1.0, 1000, one_sided=True)
+  told = wording.claim(
+    'Lead', below, above=' more {}', below=' less, by {}', whether='whether'
+  )
+  assert told == 'Lead less, by 5.0 points (95 % interval 1.0 to 9.0)'
+  assert not wording.settled(below)
+  above = dataclasses.replace(
+    below, estimate=0.05, low=0.01, high=0.09, p=0.01, p_adjusted=0.02
+  )
+  assert wording.settled(above)
+  assert not wording.settled(dataclasses.replace(above, p_adjusted=0.06))

@@ -28,6 +28,8 @@ GREY = (
   'grey where the interval includes zero or is not there, or where correction '
   'for the other tests takes the finding away'
 )
+# What a figure whose p-value is one-sided adds to that.
+OTHER_SIDE = ', or where it is below zero and only more than zero is asked for'
 # The figures, or questions, that a question's primary figure goes without.
 _PRIMARIES = {
   1: r'views\.full_minus_best_single\..*',
