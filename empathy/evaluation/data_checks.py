@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from scipy import special
@@ -65,7 +65,7 @@ def answer(
   _check_groups(found, corpus, predictions)
   _check_speakers(found, corpus, predictions)
   if predictions is not None:
-    _check_views(found, corpus, predictions)
+    add_views(found, corpus.modalities, predictions.views, len(corpus.ids))
     _check_confidence(found, predictions)
   _check_duplicates(found, corpus)
   _check_coverage(found, corpus)
@@ -268,7 +268,17 @@ def check_row(
   }
 
 
-def _note(
+FOLDS_UNKNOWN = check_row(
+  'folds',
+  None,
+  WARNING,
+  'Folds unknown: all predictions are of one fold, and the corpus has no '
+  'split. Whether models were trained on these clips, or on others of their '
+  'groups, cannot be checked.',
+)
+
+
+def note(
   found: Findings, check: str, value: float, verdict: str, sentence: str, n: int
 ) -> None:
   """Adds the statistic `data.<check>` and its row."""
@@ -293,23 +303,14 @@ def _check_leakage(
         'Nothing says which clips were held out from which.'
       )
     if predictions is not None:
-      found.tables['data_checks'].append(
-        check_row(
-          'folds',
-          None,
-          WARNING,
-          'Folds unknown: all predictions are of one fold, and the corpus has '
-          'no split. Whether models were trained on these clips, or on others '
-          'of their groups, cannot be checked.',
-        )
-      )
+      found.tables['data_checks'].append(FOLDS_UNKNOWN)
     ways = [np.zeros(len(corpus.ids), np.int64)]
   groups = np.unique(corpus.groups, return_inverse=True)[1]
   split = corpus.split is not None
   if held:
     num_out = int((np.stack(ways) >= 0).any(axis=0).sum())
     leaked = np.mean([group_leakage(groups, folds, split) for folds in ways])
-    _note(
+    note(
       found,
       'group_leakage',
       leaked,
@@ -338,7 +339,7 @@ def _check_leakage(
     axis=0,
   )
   n = int((labelled & (np.stack(ways) >= 0).any(axis=0)).sum())
-  _note(
+  note(
     found,
     'majority_accuracy',
     majority,
@@ -349,7 +350,7 @@ def _check_leakage(
   )
   if held:
     gain = by_group - majority
-    _note(
+    note(
       found,
       'group_majority_accuracy',
       by_group,
@@ -374,8 +375,19 @@ def _check_groups(
   """Counts the groups that intervals rest on: those of the judged clips."""
   judged = predictions_lib.judged(corpus, predictions)
   sizes = np.unique(corpus.groups[judged], return_counts=True)[1]
-  n = int(judged.sum())
   where = '' if judged.all() else ' among the clips with predictions'
+  add_groups(found, sizes, where)
+
+
+def add_groups(found: Findings, sizes: np.ndarray, where: str = '') -> None:
+  """Judges the groups' number and sizes.
+
+  Args:
+    found: what the checks are added to.
+    sizes: (G,) int, the clips of each group that has some.
+    where: among which clips, for the sentence.
+  """
+  n = int(sizes.sum())
   clips = f'{wording.plural(int(sizes.max()), "clip")}'
   if sizes.min() < sizes.max():
     clips = (
@@ -398,7 +410,7 @@ def _check_groups(
       'clips share a speaker or a source, models may know it from training, '
       'and intervals are too narrow.'
     )
-  _note(
+  note(
     found,
     'num_groups',
     len(sizes),
@@ -407,7 +419,7 @@ def _check_groups(
     n,
   )
   largest = sizes.max() / n
-  _note(
+  note(
     found,
     'largest_group_share',
     largest,
@@ -477,7 +489,7 @@ def _check_speakers(
         f'column {column} {"is" if several == 1 else "are"} in more than one '
         f'{what}, with {wording.percent(both.mean())} of the clips'
       )
-  _note(
+  note(
     found,
     'speakers',
     max(shares, default=0.0),
@@ -491,17 +503,22 @@ def _check_speakers(
   )
 
 
-def _check_views(
-  found: Findings,
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions,
+def add_views(
+  found: Findings, modalities: Sequence[str], views: Collection[str], n: int
 ) -> None:
-  """Says which modalities were not judged by themselves, or all together."""
-  full = corpus_lib.view_name(corpus.modalities)
-  missing = [m for m in corpus.modalities if m not in predictions.views]
+  """Says which modalities were not judged by themselves, or all together.
+
+  Args:
+    found: what the check is added to.
+    modalities: of the corpus, in their order.
+    views: that have predictions.
+    n: how many clips there are.
+  """
+  full = corpus_lib.view_name(modalities)
+  missing = [m for m in modalities if m not in views]
   told = []
   if missing:
-    given = [m for m in corpus.modalities if m in predictions.views]
+    given = [m for m in modalities if m in views]
     rest = (
       f'what is said of single views is said of {wording.listing(given)}'
       if given
@@ -510,20 +527,20 @@ def _check_views(
     told.append(
       f'There are no predictions of {wording.listing(missing)} alone; {rest}.'
     )
-  if full not in predictions.views:
+  if full not in views:
     told.append(f'There are no predictions of the full view, {full}.')
-  _note(
+  note(
     found,
     'views',
-    len(missing) + (full not in predictions.views),
+    len(missing) + (full not in views),
     WARNING if told else OK,
     ' '.join(told)
     or (
       'There are predictions of every modality alone and of all together.'
-      if len(corpus.modalities) > 1
+      if len(modalities) > 1
       else f'There are predictions of the only modality, {full}.'
     ),
-    len(corpus.ids),
+    n,
   )
 
 
@@ -545,7 +562,7 @@ def _check_confidence(
     return
   most = max((number[view] for view in bare), default=0)
   where = 'every view' if len(bare) == len(views) else wording.listing(bare)
-  _note(
+  note(
     found,
     'confidence',
     min(number.values()),
@@ -582,7 +599,7 @@ def _check_duplicates(found: Findings, corpus: corpus_lib.Corpus) -> None:
   if rows:
     found.tables['duplicates'] = rows
   share = len(repeated) / len(corpus.ids)
-  _note(
+  note(
     found,
     'duplicates',
     share,
@@ -605,7 +622,7 @@ def _check_coverage(found: Findings, corpus: corpus_lib.Corpus) -> None:
       continue
     clips = corpus.features[modality].of_fold(0).clip
     share = len(clips) / len(corpus.ids)
-    _note(
+    note(
       found,
       f'{modality}.coverage',
       share,
@@ -616,40 +633,58 @@ def _check_coverage(found: Findings, corpus: corpus_lib.Corpus) -> None:
 
 
 def _check_classes(found: Findings, corpus: corpus_lib.Corpus) -> None:
-  labelled = corpus.labels != corpus_lib.UNLABELLED
-  total = int(labelled.sum())
+  labels = corpus.labels[corpus.labels != corpus_lib.UNLABELLED]
+  add_classes(
+    found,
+    corpus.classes,
+    np.bincount(labels, minlength=len(corpus.classes)),
+    len(corpus.ids),
+  )
+
+
+def add_classes(
+  found: Findings, classes: Sequence[str], count: np.ndarray, num_clips: int
+) -> None:
+  """Adds the table `class_balance`, and judges it.
+
+  Args:
+    found: what the checks are added to.
+    classes: C names.
+    count: (C,) int, the labelled clips of each.
+    num_clips: with label or without.
+  """
+  total = int(count.sum())
   if not total:
     reason = 'No clip has a label.'
     found.skipped['data.largest_class_share'] = reason
-    _note(
+    note(
       found,
       'labelled_share',
       0.0,
       WARNING,
       f'{reason} Nothing that needs one is answered.',
-      len(labelled),
+      num_clips,
     )
     return
-  count = np.bincount(corpus.labels[labelled], minlength=len(corpus.classes))
   found.tables['class_balance'] = [
     {'class': name, 'num_clips': int(number), 'share': float(number / total)}
-    for name, number in zip(corpus.classes, count, strict=True)
+    for name, number in zip(classes, count, strict=True)
   ]
-  if total < len(labelled):
-    share = total / len(labelled)
-    _note(
+  if total < num_clips:
+    share = total / num_clips
+    note(
       found,
       'labelled_share',
       share,
       WARNING,
       f'{wording.percent(share)} of the clips have a label; figures that '
       'need one leave the others out.',
-      len(labelled),
+      num_clips,
     )
   share = count.max() / total
-  sentence = class_sentence(corpus.classes, count)
+  sentence = class_sentence(classes, count)
   rare = count.min() < _FEW_CLIPS_OF_A_CLASS
-  _note(
+  note(
     found,
     'largest_class_share',
     share,
@@ -685,7 +720,7 @@ def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
   voted = number[number > 0]
   median = float(np.median(voted))
   without = int((number == 0).sum())
-  _note(
+  note(
     found,
     'votes_per_clip',
     median,
@@ -716,7 +751,7 @@ def _check_label(found: Findings, corpus: corpus_lib.Corpus) -> None:
     return
   same = votes.argmax(axis=1)[chosen] == corpus.labels[chosen]
   where = 'all votes' if condition is None else f'the votes on {condition}'
-  _note(
+  note(
     found,
     'label_is_plurality',
     same.mean(),
