@@ -979,8 +979,11 @@ def _agree(tally: Tally, found: Findings, condition: str) -> None:
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
   plain, mended, voted = np.moveaxis(sums['entropy'], -1, 0)
-  found.add(f'{prefix}.entropy', _mean(tally, plain, voted))
-  found.add(f'{prefix}.entropy_miller_madow', _mean(tally, mended, voted))
+  found.add(f'{prefix}.entropy', _mean(tally, plain, voted, scale=Scale.LOG))
+  found.add(
+    f'{prefix}.entropy_miller_madow',
+    _mean(tally, mended, voted, scale=Scale.LOG),
+  )
   ceiling, count = np.moveaxis(sums['ceiling'], -1, 0)
   if count.any():
     found.add(

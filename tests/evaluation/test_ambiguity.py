@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn import metrics
 
 from empathy.evaluation import ambiguity, disagreement, ranking, resampling
+from empathy.evaluation.findings import Scale
 
 
 @given(hnp.arrays(np.int64, (4, 3), elements=st.integers(0, 4)))
@@ -272,12 +273,12 @@ def test_a_signal_that_knows_the_number_of_votes_tells_nothing():
   sample = resampling.sample(np.arange(3000) % 300)
   signal = number + 0.1 * random.random(3000)
   plain = resampling.estimate(
-    sample, ranking.auroc(sample, signal, hit), logit=True
+    sample, ranking.auroc(sample, signal, hit), scale=Scale.LOGIT
   )
   equal = resampling.estimate(
     sample,
     ambiguity.auroc_at_equal_number(sample, signal, hit, number),
-    logit=True,
+    scale=Scale.LOGIT,
   )
   assert plain.low > 0.8
   assert equal.low < 0.5 < equal.high

@@ -114,7 +114,7 @@ def test_the_seeds_variance_is_that_of_new_seeds():
     variances.append(
       resampling.seed_variance(
         (pairs.mean(axis=1), None), (pairs.mean(axis=0), None)
-      )
+      ).variance
     )
   assert np.mean(variances) == pytest.approx(np.var(rates), rel=0.5)
 
@@ -129,7 +129,7 @@ def test_each_seeds_influence_is_the_derivative_by_its_weight(monkeypatch):
 
   def note(*influences):
     told.append(influences)
-    return 0.0
+    return resampling.THESE_SEEDS
 
   monkeypatch.setattr(resampling, 'seed_variance', note)
   corpus = made.corpus(np.arange(30) // 5, np.zeros(30, int))
@@ -248,7 +248,7 @@ def test_error_consistency_by_pairs():
 def test_views_that_never_err_have_no_consistency_and_no_kappa():
   labels = np.zeros(12, int)
   sure = np.tile([0.8, 0.1, 0.1], (2, 12, 1))
-  corpus = made.corpus(np.arange(12) // 3, labels)
+  corpus = made.corpus(np.arange(12) // 2, labels)
   found = disagreement.answer(
     corpus, made.predictions({'text': sure, 'text+audio': sure})
   )
