@@ -807,3 +807,39 @@ def test_a_one_sided_p_says_nothing_of_the_other_side():
   )
   assert wording.settled(above)
   assert not wording.settled(dataclasses.replace(above, p_adjusted=0.06))
+
+
+def test_what_would_settle_an_open_question_is_said():
+  study = full_study()
+  rows = [
+    {
+      'statistic': study.primaries[question],
+      'groups_share': 0.53,
+      'seeds_share': 0.47 if question == 3 else None,
+      'annotators_share': None,
+      'seeds_needed': 6 if question == 3 else None,
+      'groups_needed': None,
+      'sentence': f'Six seeds would settle question {question}.',
+    }
+    for question in (1, 3)
+  ]
+  study = dataclasses.replace(study, tables={**study.tables, 'planner': rows})
+  text = text_of(study)
+  # Question 1 is settled; question 3 is not.
+  assert 'Ambiguity: Six seeds would settle question 3.' in text
+  assert 'Six seeds would settle question 1.' not in text
+  said, table = report._plan([s(study) for s in sections.ALL], study)
+  assert len(said) == 1
+  # No column without a figure.
+  assert [cell.text for cell in table.header] == [
+    'question',
+    'groups’ share',
+    'seeds’ share',
+    'seeds needed',
+  ]
+  assert [cell.text for cell in table.rows[1]] == [
+    'Ambiguity',
+    '53 %',
+    '47 %',
+    '6',
+  ]
