@@ -19,6 +19,7 @@ from empathy.evaluation import (
   ambiguity,
   data_checks,
   disagreement,
+  humans,
   ranking,
   resampling,
   selective,
@@ -890,12 +891,16 @@ def _source(tally: Tally) -> str | None:
   """The votes that made the label, as `humans.source_of_label`."""
   conditions = tally.info['conditions']
   full = corpus_lib.full_condition(conditions)
-  for name in (full, *conditions, ''):
-    prefix = f'humans/{name}' if name else 'all_votes'
-    chosen, same, divided = tally.sums[f'{prefix}/plurality'].sum(axis=0)
-    if same == chosen and divided >= 30:
-      return name
-  return None
+  return humans.source_of_counts(
+    {name: _pluralities(tally, name) for name in (full, *conditions, '')},
+    tally.info.get('label_source'),
+  )
+
+
+def _pluralities(tally: Tally, name: str) -> np.ndarray:
+  """Sums of `humans.plurality_and_label` of a condition, '' for all votes."""
+  prefix = f'humans/{name}' if name else 'all_votes'
+  return tally.sums[f'{prefix}/plurality'].sum(axis=0)
 
 
 def _humans(tally: Tally) -> Findings:
@@ -912,7 +917,7 @@ def _humans(tally: Tally) -> Findings:
   for name in voted:
     _agree(tally, found, name)
   full = corpus_lib.full_condition(voted)
-  compared = []
+  compared = {}
   for name in voted:
     if name == full:
       continue
@@ -929,7 +934,7 @@ def _humans(tally: Tally) -> Findings:
       )
     else:
       found.add(statistic, _mean(tally, gain, count, null=True))
-      compared.append(statistic)
+      compared[statistic] = tally.sums[f'humans/{name}/full_minus']
   if len(voted) < 2:
     found.skipped['humans.full_minus_other.accuracy'] = (
       f'Annotators voted in one condition only, {full}.'
@@ -943,9 +948,15 @@ def _humans(tally: Tally) -> Findings:
     *(f'{name}_vs_full' for name in voted if name != full),
   ):
     found.skipped[f'humans.{name}'] = _AT_ONCE
-  primary = min(
-    compared, key=lambda name: found.statistics[name].estimate, default=None
-  )
+  every = sum((totals[:, 1] for totals in compared.values()), 0)
+  primary = None
+  if compared:
+    groups = _groups(tally, every)
+    primary = humans.take_least(
+      found,
+      groups.sample,
+      {name: groups.of(totals) for name, totals in compared.items()},
+    )
   return dataclasses.replace(
     found,
     primary=primary,
@@ -1182,25 +1193,12 @@ def _votes(tally: Tally, found: Findings) -> None:
   )
   source = _source(tally)
   name = condition if source is None else source
-  prefix = f'humans/{name}' if name else 'all_votes'
-  chosen, same, _ = tally.sums[f'{prefix}/plurality'].sum(axis=0)
-  if not chosen:
-    return
-  where = f'the votes on {name}' if name else 'all votes'
-  data_checks.note(
+  data_checks.note_label(
     found,
-    'label_is_plurality',
-    float(same / chosen),
-    data_checks.OK if source is None else data_checks.WARNING,
-    f'The label is the plurality of {where} on '
-    f'{wording.percent(float(same / chosen))} of the clips'
-    + (
-      '.'
-      if source is None
-      else ': it was made from them, so their accuracy is partly their own '
-      'echo.'
-    ),
-    int(chosen),
+    name,
+    source,
+    tally.info.get('label_source'),
+    _pluralities(tally, name),
   )
 
 
