@@ -421,7 +421,7 @@ class Studentised:
   def own_variances(self) -> dict[str, float]:
     """The variances on the figure's own scale."""
     slope = _slope(self.scale, self.value)
-    return {name: v / slope**2 for name, v in self.variances.items()}
+    return {n: float(v / slope**2) for n, v in self.variances.items()}
 
 
 def studentise(

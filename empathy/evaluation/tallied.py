@@ -2,8 +2,8 @@
 
 What sums give is what the study of all clips in memory gives, to rounding.
 Figures of ranks are of signals on a grid and of confidence in bins of it; their
-`method` says by how much they can be off, where that can be told. What needs
-every clip at once is skipped with a reason.
+`method` says by how much they can be off, where that can be told. What a
+tally does not keep is skipped, and the reason says so.
 """
 
 import dataclasses
@@ -40,8 +40,8 @@ from empathy.evaluation.findings import (
 from empathy.evaluation.tallies import Tally
 
 _AT_ONCE = (
-  'This needs all clips at once, and these were added up in one pass; judge a '
-  'sample of them without --tally.'
+  'This is not kept in a tally; judge the clips, or a sample of them, without '
+  '--tally.'
 )
 _ANY, _CONFIDENCE = ambiguity.ANY, ambiguity.CONFIDENCE
 _PRIMARY = 'views.full_minus_best_single.accuracy'
