@@ -43,6 +43,10 @@ _AT_ONCE = (
   'This is not kept in a tally; judge the clips, or a sample of them, without '
   '--tally.'
 )
+_NOT_KEPT = (
+  'What single seeds tell of each clip is not kept in a tally; judge a sample '
+  'of the clips without --tally.'
+)
 _ANY, _CONFIDENCE = ambiguity.ANY, ambiguity.CONFIDENCE
 _PRIMARY = 'views.full_minus_best_single.accuracy'
 
@@ -356,7 +360,7 @@ def _disagreement(tally: Tally) -> Findings:
       }
     )
   found = Findings()
-  rows, names = [], []
+  rows = []
   for view in others:
     prefix = f'disagreement.{view}_vs_full'
     clips = tally.sums[f'pairs/{view}/clips'][:, 0]
@@ -366,110 +370,34 @@ def _disagreement(tally: Tally) -> Findings:
       )
       continue
     _differ(tally, found, prefix, view)
-    names.append(f'{prefix}.excess')
     rows.append(disagreement.table_row(view, int(clips.sum())))
-  if rows:
-    found.tables['disagreement'] = rows
-  else:
-    found.skipped['question 2'] = (
-      'No clip is predicted by every seed of the full view and another one.'
-    )
-  singles = [
-    f'disagreement.{view}_vs_full.excess' for view in others if '+' not in view
-  ]
-  singles = [name for name in singles if name in found.statistics]
-  return dataclasses.replace(
-    found,
-    primary=max(
-      singles, key=lambda name: found.statistics[name].estimate, default=None
-    ),
-    num_candidates=len(singles),
-    families=[names],
-  )
+  return disagreement.conclude(found, others, rows)
 
 
 def _differ(tally: Tally, found: Findings, prefix: str, view: str) -> None:
   """Adds every figure of a view against the full one."""
+  names = tuple(np.array(tally.members[name]) for name in (view, _full(tally)))
+
+  def sums(groups: _Groups, *parts: str) -> list[np.ndarray]:
+    return [groups.of(tally.sums[f'pairs/{view}/{part}']) for part in parts]
+
   groups = _groups(tally, tally.sums[f'pairs/{view}/clips'][:, 0])
-  sums = {
-    name: groups.of(tally.sums[f'pairs/{view}/{name}'])
-    for name in ('clips', 'apart', 'own', 'full', 'own_labels', 'full_labels')
-  }
-  clips, apart = sums['clips'], sums['apart']
-  num_groups, num_own, num_full = apart.shape
-  # By view, (G, seeds): what each seed's pairs say of each group's clips.
-  rates = [apart.mean(axis=2), apart.mean(axis=1)]
-
-  def add(name, total, *parts):
-    found.add(
-      f'{prefix}.{name}',
-      resampling.estimate(
-        groups.sample,
-        resampling.mean(np.stack([total, clips[:, 0]], axis=1)),
-        scale=Scale.IDENTITY if name == 'excess' else Scale.LOGIT,
-        seeds=resampling.seed_variance(
-          *(_by_seed(part, clips) for part in parts)
-        ),
-        null=name == 'excess',
-      ),
+  clips, *others = sums(
+    groups, 'clips', 'apart', 'own', 'full', 'own_labels', 'full_labels'
+  )
+  disagreement.add_rates(
+    found,
+    prefix,
+    disagreement.Pair(groups.sample, names, clips[:, 0], *others),
+  )
+  labelled, right = tally.sums[f'pairs/{view}/labelled'][:, 0], None
+  if labelled.any():
+    groups = _groups(tally, labelled)
+    clips, *others = sums(
+      groups, 'labelled', 'right', 'full_right', 'both_right'
     )
-
-  rate = apart.mean(axis=(1, 2))
-  add('rate', rate, *rates)
-  if min(num_own, num_full) < 2:
-    for name in ('seed_null', 'excess'):
-      found.skipped[f'{prefix}.{name}'] = (
-        'Seed noise is unknown: both views need two seeds or more.'
-      )
-  else:
-    within = [
-      sums[name].sum(axis=2) / (sums[name].shape[2] - 1)
-      for name in ('own', 'full')
-    ]
-    null = sum(part.mean(axis=1) for part in within) / 2
-    add('seed_null', null, *within)
-    add(
-      'excess',
-      rate - null,
-      *(r - w for r, w in zip(rates, within, strict=True)),
-    )
-  num_classes = sums['own_labels'].shape[2]
-  totals = np.concatenate(
-    [
-      (clips[..., None] - apart).reshape(num_groups, -1),
-      sums['own_labels'].reshape(num_groups, -1),
-      sums['full_labels'].reshape(num_groups, -1),
-      clips,
-    ],
-    axis=1,
-  )
-  statistic, variance = disagreement.kappa_of_totals(
-    totals, (num_own, num_full, num_classes)
-  )
-  found.add(
-    f'{prefix}.kappa',
-    resampling.estimate(groups.sample, statistic, Scale.FISHER, variance),
-    'Some pair of seeds gives every clip the same one class.',
-  )
-  name = f'{prefix}.error_consistency'
-  labelled = tally.sums[f'pairs/{view}/labelled'][:, 0]
-  if not labelled.any():
-    found.skipped[name] = 'No clip that both views predict has a label.'
-    return
-  groups = _groups(tally, labelled)
-  parts = [
-    groups.of(tally.sums[f'pairs/{view}/{part}'])
-    for part in ('both_right', 'right', 'full_right', 'labelled')
-  ]
-  statistic, variance = disagreement.error_consistency_of_totals(
-    np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1),
-    (num_own, num_full),
-  )
-  found.add(
-    name,
-    resampling.estimate(groups.sample, statistic, Scale.FISHER, variance),
-    'Some pair of seeds is right, or wrong, on every clip.',
-  )
+    right = disagreement.RightPair(groups.sample, names, clips[:, 0], *others)
+  disagreement.add_error_consistency(found, prefix, right)
 
 
 def _signals(tally: Tally, prefix: str, suffix: str = '') -> list[str]:
@@ -496,7 +424,7 @@ def _ambiguity(tally: Tally) -> Findings:
     missing = 'No predicted clip has two votes or more in the full condition.'
   if missing:
     return Findings(skipped={'question 3': missing})
-  found = Findings(primary=f'ambiguity.{_ANY}.adjusted')
+  found = Findings()
   names = _signals(tally, 'ambiguity', '/grid')
   binary = [name for name in names if name.endswith('_disagreement')]
   rows = []
@@ -520,12 +448,11 @@ def _ambiguity(tally: Tally) -> Findings:
     if row is not None
   ]
   for figure in ('gs_difference', 'adjusted'):
-    family = [f'ambiguity.{name}.{figure}' for name in binary]
-    found.families.append([n for n in family if n != found.primary])
+    found.families.append([f'ambiguity.{name}.{figure}' for name in binary])
   for figure in ('auroc_contested', 'auroc_minus_confidence'):
     found.families.append([f'ambiguity.{name}.{figure}' for name in names])
-  found.families.append([ambiguity.BEYOND_SEEDS])
   found.curves['gs_by_disagreement'] = _by_number(tally)
+  found.skipped[ambiguity.BY_SEED] = _NOT_KEPT
   for view in tally.members:
     for figure in soft_scores.FIGURES:
       found.skipped[f'views.{view}.{figure}'] = _AT_ONCE
@@ -533,6 +460,7 @@ def _ambiguity(tally: Tally) -> Findings:
     figures = ['auroc_contested_equal_n', 'spearman']
     if name in binary:
       figures.append('precision_minus_confidence')
+      found.skipped[f'ambiguity.{name}.beyond_seeds'] = _NOT_KEPT
     for figure in figures:
       found.skipped[f'ambiguity.{name}.{figure}'] = _AT_ONCE
   return found
@@ -610,48 +538,9 @@ def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
 
 
 def _controls(tally: Tally, found: Findings) -> list[dict[str, Any]]:
-  """Adds the seed control and that of a constant view."""
+  """Adds the control of a constant view."""
   rows = []
   prefix = 'ambiguity.control'
-  beyond = ambiguity.BEYOND_SEEDS
-  sides = tally.sums.get('ambiguity/control/seed/sides')
-  own = tally.sums[f'ambiguity/{_ANY}/sides']
-  if sides is None:
-    for name in (
-      f'{prefix}.seed.gs_difference',
-      f'{prefix}.seed.adjusted',
-      beyond,
-    ):
-      found.skipped[name] = 'There is one seed only of the full view.'
-  elif not sides.any():
-    found.skipped[f'{prefix}.seed'] = found.skipped[beyond] = (
-      'No clip with two votes or more is predicted by every seed.'
-    )
-  else:
-    strata = tally.sums['ambiguity/control/seed/strata']
-    rows.append(
-      {'signal': 'control.seed'}
-      | _ask(tally, found, f'{prefix}.seed', sides, strata)
-    )
-    count, own_count = (part[:, :, 1].sum() for part in (sides, own))
-    if round(count) != round(own_count):
-      found.skipped[beyond] = _AT_ONCE
-    else:
-      groups = _groups(tally, own[:, :, 1].sum(axis=1))
-      found.add(
-        beyond,
-        resampling.estimate(
-          groups.sample,
-          resampling.minus(
-            *(
-              ambiguity.adjusted_of_totals(groups.of(_binned(tally, one)))
-              for one in (tally.sums[f'ambiguity/{_ANY}/strata'], strata)
-            )
-          ),
-          null=True,
-        ),
-        'In no stratum of label and confidence are there clips of both kinds.',
-      )
   clips = tally.sums['ambiguity/control/clips']
   gs = tally.sums['ambiguity/control/gs']
   common = np.argmax(clips.sum(axis=0))
@@ -668,6 +557,7 @@ def _controls(tally: Tally, found: Findings) -> list[dict[str, Any]]:
     'A constant view differs by the label of the full view alone, and clips '
     'are compared within that label.'
   )
+  found.skipped[f'{prefix}.seed'] = _NOT_KEPT
   for name in ('noise', 'permuted'):
     found.skipped[f'{prefix}.{name}'] = _AT_ONCE
   return rows

@@ -25,7 +25,6 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   agreement,
   ambiguity,
-  controls,
   disagreement,
   halves,
   humans,
@@ -549,8 +548,7 @@ def _add_ambiguity(sums, corpus, predictions, full, signals) -> None:
 
 def _add_ambiguity_of(sums, prefix, votes, predictions, full, signals) -> None:
   uncertainty, contested = ambiguity.gs(votes), ambiguity.contested(votes)
-  members = predictions.probabilities[full]
-  mean = predictions_lib.mean_over_seeds(members)
+  mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
   num_classes, singles = mean.shape[1], _num_singles(predictions, full)
   stratum = _strata(mean)
   for name, signal in signals.items():
@@ -588,23 +586,6 @@ def _add_ambiguity_of(sums, prefix, votes, predictions, full, signals) -> None:
   sums.count(f'{prefix}/control/clips', predicted, num_classes)
   sums.count(
     f'{prefix}/control/gs', predicted, num_classes, np.nan_to_num(values)
-  )
-  every = known & ~np.isnan(members[..., 0]).any(axis=0)
-  if len(members) < 2:
-    return
-  held_out, references = controls.seed(
-    np.where(every[:, None], members, 1 / num_classes), singles
-  )
-  values = np.where(every, values, np.nan)
-  share = held_out.mean(axis=0)
-  sums.add(f'{prefix}/control/seed/sides', _sides(share * every, values))
-  _add_strata(
-    sums,
-    f'{prefix}/control/seed/strata',
-    held_out,
-    values,
-    _strata(references),
-    num_classes,
   )
 
 
