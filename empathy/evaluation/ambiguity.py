@@ -827,7 +827,7 @@ def why_unmatched(full: np.ndarray, singles: Sequence[np.ndarray]) -> str:
   if len(full) < needed:
     return (
       f'To hold {views} against as many other seeds of the full view takes '
-      f'{needed} seeds of it, and there are {len(full)}: train '
+      f'{needed} seeds of it, and it has {len(full)}: train '
       f'{needed - len(full)} more (6 in all are a good number).'
     )
   names = np.unique(np.concatenate(singles))

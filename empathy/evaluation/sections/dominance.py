@@ -105,9 +105,18 @@ def _leader(study: Study, rows) -> tuple[str, ...]:
     )
   return (
     f'{wording.capital(leaders[0])} has the largest part in the full view’s '
-    f'label most often, on {wording.share_with_interval(rate)} of {clips}.',
+    f'label most often, on {wording.share_with_interval(rate)} of {clips}, '
+    f'before {_second(rows, most)}.',
     *_shares(study, leaders[0]),
   )
+
+
+def _second(rows, most: float) -> str:
+  """'audio with 31.0 %', or several that are equal."""
+  others = [row for row in rows if row['rate'] < most - 1e-9]
+  rate = max(row['rate'] for row in others)
+  names = [row['modality'] for row in others if row['rate'] > rate - 1e-9]
+  return f'{wording.listing(names)} with {wording.percent(rate)}'
 
 
 def _shares(study: Study, leader: str) -> tuple[str, ...]:
