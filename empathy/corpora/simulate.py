@@ -174,6 +174,7 @@ def simulate(
       'license': 'CC0-1.0',
       'source': 'simulated by python -m empathy.prepare --importer=simulated',
       'label': 'plurality of the simulated votes on all modalities',
+      'label_source': CONDITIONS[-1],
       'simulated': True,
       'parameters': {
         **dataclasses.asdict(parameters),

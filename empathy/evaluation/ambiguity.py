@@ -80,8 +80,7 @@ def answer(
     `.beyond_seeds`, that minus what as many other seeds of the full view tell;
     of all, `.auroc_contested`,
     `.auroc_contested_equal_n` (over pairs of clips with equally many votes,
-    where these vary), `.auroc_minus_confidence` and `.spearman` (with GS; its p
-    is that of permutations within groups);
+    where these vary), `.auroc_minus_confidence` and `.spearman` (with GS);
     `ambiguity.control.<control>.gs_difference` and `.adjusted` (see
     `controls`). The tables `ambiguity`, `beyond_seeds` and `ambiguity_signals`,
     the curves `gs_by_disagreement` and `gs_by_confidence`. The primary is
@@ -922,6 +921,8 @@ def _add_rankings(
       resampling.estimate(
         sample,
         ranking.spearman(sample, signal, there.uncertainty),
+        Scale.FISHER,
+        null=True,
         drawn=ranking.spearman(
           sample,
           ranking.coarse(signal, _NUM_RANKS),
@@ -946,42 +947,7 @@ def _add_rankings(
       row |= interval_cells(f'{prefix}.{figure}', column)
     row |= {'p': Cell(against, 'p'), 'p_adjusted': Cell(against, 'p_adjusted')}
     rows.append(row)
-  _add_permutation_p(found, signals, clips)
   return rows
-
-
-def _add_permutation_p(
-  found: Findings,
-  signals: Mapping[str, np.ndarray],
-  clips: Mapping[str, _Clips],
-) -> None:
-  """Gives each Spearman's correlation its p-value, signals together."""
-  together = {}
-  for name, there in clips.items():
-    if f'ambiguity.{name}.spearman' in found.statistics:
-      together.setdefault(id(there), []).append(name)
-  for names in together.values():
-    there = clips[names[0]]
-    p_values = resampling.permutation_p(
-      there.sample,
-      np.stack([_ranks(signals[name][there.chosen]) for name in names]),
-      _ranks(there.uncertainty),
-    )
-    for name, p in zip(names, p_values.tolist(), strict=True):
-      name = f'ambiguity.{name}.spearman'
-      found.statistics[name] = dataclasses.replace(
-        found.statistics[name],
-        p=p,
-        method=f'{found.statistics[name].method}, p by permutation in groups',
-      )
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-  """Ranks of values (n,) rounded to 12 decimals, ties at their middle."""
-  _, place, count = np.unique(
-    np.round(values, _DECIMALS), return_inverse=True, return_counts=True
-  )
-  return (np.cumsum(count) - count / 2)[place]
 
 
 def _by_disagreement(

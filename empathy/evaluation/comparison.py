@@ -397,6 +397,6 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
     f'paired by group, {found.method}',
     dataclasses.replace(found.influence, slope=slope),
     Kind.STUDENT if found.pivots is None else Kind.DRAWN,
-    variance=wider.variances,
+    variance=found.variances,
     sizes=found.sizes,
   )

@@ -20,6 +20,8 @@ _FEW_VOTES = 3
 _LARGE_GROUP = 0.2
 _LARGE_CLASS = 0.8
 _GAIN = 0.01
+# From so many clips on, one asks whether votes made the label.
+_MOSTLY_VOTES = 0.9
 _POWER = 0.8
 _MAX_PAIRS = 100
 
@@ -480,30 +482,48 @@ def _check_label(found: Findings, corpus: corpus_lib.Corpus) -> None:
   if corpus.votes is None:
     return
   source = humans.source_of_label(corpus)
-  votes, condition = ambiguity.speaking_votes(corpus)
-  if source is not None:
-    condition = source or None
-    votes = corpus.vote_counts(condition)
-  chosen = votes.any(axis=1) & (corpus.labels != corpus_lib.UNLABELLED)
-  if not chosen.any():
+  condition = source
+  if source is None:
+    condition = ambiguity.speaking_votes(corpus)[1] or ''
+  votes = corpus.vote_counts(condition or None)
+  numbers = humans.plurality_and_label(votes, corpus.labels).sum(axis=0)
+  note_label(found, condition, source, numbers)
+
+
+def note_label(
+  found: Findings, condition: str, source: str | None, numbers: np.ndarray
+) -> None:
+  """Adds whether the label is the plurality of votes.
+
+  Args:
+    found: where it goes.
+    condition: of the votes; '' for all together.
+    source: the condition that made the label, see `humans.source_of_label`.
+    numbers: (4,) sums of `humans.plurality_and_label`.
+  """
+  number, same = int(numbers[0]), int(numbers[1])
+  if not number:
     return
-  same = votes.argmax(axis=1)[chosen] == corpus.labels[chosen]
-  where = 'all votes' if condition is None else f'the votes on {condition}'
-  _note(
-    found,
-    'label_is_plurality',
-    same.mean(),
-    OK if source is None else WARNING,
+  where = f'the votes on {condition}' if condition else 'all votes'
+  sentence = (
     f'The label is the plurality of {where} on '
-    f'{wording.percent(same.mean())} of the clips'
-    + (
-      '.'
-      if source is None
-      else ': it was made from them, so their accuracy is partly their own '
-      'echo.'
-    ),
-    int(chosen.sum()),
+    f'{wording.percent(same / number)} of the clips that have one without a tie'
   )
+  verdict = WARNING
+  if source is not None:
+    sentence += (
+      ': it was made from them, so their accuracy is partly their own echo.'
+    )
+  elif same >= _MOSTLY_VOTES * number:
+    sentence += (
+      ', but is taken to be from elsewhere; if it was made from them, say '
+      '"label_source": "votes" in corpus.json, for else their accuracy is '
+      'partly their own echo.'
+    )
+  else:
+    verdict = OK
+    sentence += '.'
+  _note(found, 'label_is_plurality', same / number, verdict, sentence, number)
 
 
 def _counts(cell: np.ndarray, num_rows: int, num_columns: int) -> np.ndarray:

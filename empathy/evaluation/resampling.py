@@ -68,7 +68,6 @@ _WORDS = {
   Scale.LOG: 'log scale',
   Scale.FISHER: "Fisher's z scale",
 }
-_MANY_CLIPS = 2_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -422,7 +421,7 @@ class Studentised:
   def own_variances(self) -> dict[str, float]:
     """The variances on the figure's own scale."""
     slope = _slope(self.scale, self.value)
-    return {name: v / slope**2 for name, v in self.variances.items()}
+    return {n: float(v / slope**2) for n, v in self.variances.items()}
 
 
 def studentise(
@@ -493,7 +492,7 @@ def studentise(
   if math.isnan(value):
     fault = 'undefined here'
   elif counted < least:
-    fault = f'no interval: it rests on {_groups(counted)} and needs {least}'
+    fault = f'no interval: {_groups(counted)} are too few, it needs {least}'
   elif not _inside(scale, value):
     fault = f'no interval: the figure is exactly {round(value)}'
     if getattr(statistic, 'share', False):
@@ -671,64 +670,6 @@ def minimum(
     least.own_variances(),
     least.sizes,
   )
-
-
-def permutation_p(
-  sample: Sample, first: np.ndarray, second: np.ndarray
-) -> np.ndarray:
-  """Two-sided p-values of associations, by permuting clips within groups.
-
-  Variables are centred by group, for what the clips of a group share would
-  else pass for an association of clips: permuted freely it was found in 16 to
-  50 % of corpora without any. Clips without groups are permuted freely.
-
-  From 2,000 clips on, the normal law that the sum of products tends to
-  (Hoeffding 1951, Ann. Math. Statist. 22:558) takes the permutations' place.
-
-  Args:
-    sample: the n clips.
-    first: (K, n) float64, each to be associated with `second`.
-    second: (n,) float64, which is permuted 10,000 times, the same for every one
-      of `first`.
-
-  Returns:
-    (K,) float64: (1 + the permutations whose sum of products is as large) /
-    (1 + all permutations).
-  """
-  group = sample.group if sample.clustered else np.zeros_like(sample.group)
-  # By value within a group, so that the order of the clips does not matter.
-  order = np.lexsort((*first, second, group))
-  size = np.bincount(group)
-  ends = np.cumsum(size)
-  starts = ends - size
-
-  def centred(values: np.ndarray) -> np.ndarray:
-    values = values[..., order]
-    means = np.add.reduceat(values, starts, axis=-1) / size
-    values = values - np.repeat(means, size, axis=-1)
-    largest = np.abs(values).max(axis=-1, keepdims=True)
-    return values / np.where(largest > _ZERO, largest, np.inf)
-
-  first, second = centred(first), centred(second)
-  observed = np.abs(first @ second)
-  if len(second) >= _MANY_CLIPS:
-    squares = np.add.reduceat(first**2, starts, axis=-1)
-    squares *= np.add.reduceat(second**2, starts)
-    deviation = np.sqrt((squares / np.maximum(size - 1, 1)).sum(axis=-1))
-    still = deviation < _ZERO
-    size_of = observed / np.where(still, 1, deviation)
-    p = np.maximum(special.erfc(size_of / math.sqrt(2)), LEAST_P)
-    return np.where(still, 1.0, p)
-  random = np.random.default_rng(_SEED)
-  sums = np.zeros((len(first), NUM_RESAMPLES))
-  for start, end in zip(starts, ends, strict=True):
-    if end - start > 1:
-      block = np.tile(second[start:end], (NUM_RESAMPLES, 1))
-      random.permuted(block, axis=1, out=block)
-      sums += first[:, start:end] @ block.T
-  # What rounding alone sets apart is as large.
-  beyond = np.abs(sums) >= observed[:, None] - _ZERO * len(second)
-  return (1 + beyond.sum(axis=1)) / (1 + NUM_RESAMPLES)
 
 
 def describe(sample: Sample) -> str:
@@ -918,7 +859,9 @@ def _largest(sample: Sample, differences: Sequence[Studentised]) -> np.ndarray:
 
 
 def _groups(number: int) -> str:
-  return f'{number:,} group' if number == 1 else f'{number:,} groups'
+  return (
+    f'{number:,} {"group that counts" if number == 1 else "groups that count"}'
+  )
 
 
 def _loose(found: Studentised) -> Influence:

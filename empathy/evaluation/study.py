@@ -81,9 +81,10 @@ class Study:
       `ambiguity_signals`: signal, num_clips, num_contested, auroc_contested,
         equal_n, minus_confidence (with p, p_adjusted),
         precision_minus_confidence and spearman with their intervals.
-      `soft_scores`: view, num_clips, human_cross_entropy,
+      `soft_scores`: view, num_clips, human_cross_entropy, human_brier,
         human_jensen_shannon, human_manhattan, human_wasserstein,
-        human_entropy_correlation with their intervals.
+        human_entropy_correlation with their intervals; all but Brier's and the
+        last with `_null`, what they would be if the view were right.
       `dominance`: modality (or any), num_clips, then rate, gate_share,
         attention_share, causal_share, unsupported, misled, rescued, net_harm
         with their intervals, p, p_adjusted.

@@ -2,8 +2,8 @@
 
 What sums give is what the study of all clips in memory gives, to rounding.
 Figures of ranks are of signals on a grid and of confidence in bins of it; their
-`method` says by how much they can be off, where that can be told. What needs
-every clip at once is skipped with a reason.
+`method` says by how much they can be off, where that can be told. What a
+tally does not keep is skipped, and the reason says so.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from empathy.evaluation import (
   ambiguity,
   data_checks,
   disagreement,
+  humans,
   ranking,
   resampling,
   selective,
@@ -39,8 +40,8 @@ from empathy.evaluation.findings import (
 from empathy.evaluation.tallies import Tally
 
 _AT_ONCE = (
-  'This needs all clips at once, and these were added up in one pass; judge a '
-  'sample of them without --tally.'
+  'This is not kept in a tally; judge the clips, or a sample of them, without '
+  '--tally.'
 )
 _NOT_KEPT = (
   'What single seeds tell of each clip is not kept in a tally; judge a sample '
@@ -793,12 +794,16 @@ def _source(tally: Tally) -> str | None:
   """The votes that made the label, as `humans.source_of_label`."""
   conditions = tally.info['conditions']
   full = corpus_lib.full_condition(conditions)
-  for name in (full, *conditions, ''):
-    prefix = f'humans/{name}' if name else 'all_votes'
-    chosen, same, divided = tally.sums[f'{prefix}/plurality'].sum(axis=0)
-    if same == chosen and divided >= 30:
-      return name
-  return None
+  return humans.source_of_counts(
+    {name: _pluralities(tally, name) for name in (full, *conditions, '')},
+    tally.info.get('label_source'),
+  )
+
+
+def _pluralities(tally: Tally, name: str) -> np.ndarray:
+  """Sums of `humans.plurality_and_label` of a condition, '' for all votes."""
+  prefix = f'humans/{name}' if name else 'all_votes'
+  return tally.sums[f'{prefix}/plurality'].sum(axis=0)
 
 
 def _humans(tally: Tally) -> Findings:
@@ -815,7 +820,7 @@ def _humans(tally: Tally) -> Findings:
   for name in voted:
     _agree(tally, found, name)
   full = corpus_lib.full_condition(voted)
-  compared = []
+  compared = {}
   for name in voted:
     if name == full:
       continue
@@ -832,7 +837,7 @@ def _humans(tally: Tally) -> Findings:
       )
     else:
       found.add(statistic, _mean(tally, gain, count, null=True))
-      compared.append(statistic)
+      compared[statistic] = tally.sums[f'humans/{name}/full_minus']
   if len(voted) < 2:
     found.skipped['humans.full_minus_other.accuracy'] = (
       f'Annotators voted in one condition only, {full}.'
@@ -846,9 +851,15 @@ def _humans(tally: Tally) -> Findings:
     *(f'{name}_vs_full' for name in voted if name != full),
   ):
     found.skipped[f'humans.{name}'] = _AT_ONCE
-  primary = min(
-    compared, key=lambda name: found.statistics[name].estimate, default=None
-  )
+  every = sum((totals[:, 1] for totals in compared.values()), 0)
+  primary = None
+  if compared:
+    groups = _groups(tally, every)
+    primary = humans.take_least(
+      found,
+      groups.sample,
+      {name: groups.of(totals) for name, totals in compared.items()},
+    )
   return dataclasses.replace(
     found,
     primary=primary,
@@ -882,8 +893,11 @@ def _agree(tally: Tally, found: Findings, condition: str) -> None:
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
   plain, mended, voted = np.moveaxis(sums['entropy'], -1, 0)
-  found.add(f'{prefix}.entropy', _mean(tally, plain, voted))
-  found.add(f'{prefix}.entropy_miller_madow', _mean(tally, mended, voted))
+  found.add(f'{prefix}.entropy', _mean(tally, plain, voted, scale=Scale.LOG))
+  found.add(
+    f'{prefix}.entropy_miller_madow',
+    _mean(tally, mended, voted, scale=Scale.LOG),
+  )
   ceiling, count = np.moveaxis(sums['ceiling'], -1, 0)
   if count.any():
     found.add(
@@ -1110,26 +1124,7 @@ def _votes(tally: Tally, found: Findings) -> None:
   )
   source = _source(tally)
   name = condition if source is None else source
-  prefix = f'humans/{name}' if name else 'all_votes'
-  chosen, same, _ = tally.sums[f'{prefix}/plurality'].sum(axis=0)
-  if not chosen:
-    return
-  where = f'the votes on {name}' if name else 'all votes'
-  _note(
-    found,
-    'label_is_plurality',
-    float(same / chosen),
-    data_checks.OK if source is None else data_checks.WARNING,
-    f'The label is the plurality of {where} on '
-    f'{wording.percent(float(same / chosen))} of the clips'
-    + (
-      '.'
-      if source is None
-      else ': it was made from them, so their accuracy is partly their own '
-      'echo.'
-    ),
-    int(chosen),
-  )
+  data_checks.note_label(found, name, source, _pluralities(tally, name))
 
 
 def _note(found, check, value, verdict, sentence, n) -> None:

@@ -27,6 +27,7 @@ from empathy.evaluation import (
   ambiguity,
   disagreement,
   halves,
+  humans,
   streaming,
   views,
 )
@@ -161,7 +162,14 @@ def merge(tallies: Sequence[Tally]) -> Tally:
   seen = {shard: 1 for shard in found.shards}
   for number, other in enumerate(tallies[1:], 2):
     where = f'tally {number} of {len(tallies)}'
-    for key in ('name', 'classes', 'modalities', 'conditions', 'ordered'):
+    for key in (
+      'name',
+      'classes',
+      'modalities',
+      'conditions',
+      'ordered',
+      'label_source',
+    ):
       if found.info.get(key) != other.info.get(key):
         raise errors.InputError(
           f'{where}: its corpus has {key} {other.info.get(key)!r}; the first '
@@ -493,9 +501,10 @@ def _add_humans(sums, corpus, labelled) -> None:
       f'{prefix}/num_votes', np.minimum(total, MOST_VOTES), MOST_VOTES + 1
     )
     sums.add(f'{prefix}/votes', total)
-    same = chosen & (counts.argmax(axis=1) == corpus.labels)
-    divided = chosen & (np.count_nonzero(counts, axis=1) > 1)
-    sums.add(f'{prefix}/plurality', np.stack([chosen, same, divided], axis=1))
+    sums.add(
+      f'{prefix}/plurality',
+      humans.plurality_and_label(counts, np.where(labelled, corpus.labels, -1)),
+    )
     if not name:
       continue
     hits = np.where(chosen, counts[rows, labels], 0)

@@ -11,13 +11,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 from sklearn import metrics
 
-from empathy.evaluation import (
-  ambiguity,
-  disagreement,
-  findings,
-  ranking,
-  resampling,
-)
+from empathy.evaluation import ambiguity, disagreement, ranking, resampling
+from empathy.evaluation.findings import Scale
 
 
 @given(hnp.arrays(np.int64, (4, 3), elements=st.integers(0, 4)))
@@ -284,12 +279,12 @@ def test_a_signal_that_knows_the_number_of_votes_tells_nothing():
   sample = resampling.sample(np.arange(3000) % 300)
   signal = number + 0.1 * random.random(3000)
   plain = resampling.estimate(
-    sample, ranking.auroc(sample, signal, hit), scale=findings.Scale.LOGIT
+    sample, ranking.auroc(sample, signal, hit), scale=Scale.LOGIT
   )
   equal = resampling.estimate(
     sample,
     ambiguity.auroc_at_equal_number(sample, signal, hit, number),
-    scale=findings.Scale.LOGIT,
+    scale=Scale.LOGIT,
   )
   assert plain.low > 0.8
   assert equal.low < 0.5 < equal.high

@@ -216,7 +216,8 @@ def test_a_label_made_from_votes_is_told():
     )
     assert rows['label_is_plurality']['verdict'] == verdict
     share = found.statistics['data.label_is_plurality'].estimate
-    assert share == pytest.approx((label == labels).mean())
+    one = np.sort(votes, axis=1)[:, -1] > np.sort(votes, axis=1)[:, -2]
+    assert share == pytest.approx((label == labels)[one].mean())
 
 
 def test_the_smallest_effect_is_found_four_times_in_five():

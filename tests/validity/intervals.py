@@ -226,8 +226,8 @@ def p_values(
       )
     ),
     'AUROC of two coins': p_value(resampling.minus(*equal)),
-    'association within groups, permuted': float(
-      resampling.permutation_p(sample, corpus.idle[None], gs)[0]
+    'association of what groups share': p_value(
+      ranking.spearman(sample, corpus.idle, gs)
     ),
   }
 

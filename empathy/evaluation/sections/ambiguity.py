@@ -445,21 +445,37 @@ def _soft_scores(study: Study) -> tuple[parts.Table, ...]:
       ),
     )
 
+  def null(key):
+    figure = f'{key}_null'
+    return parts.figure_column(
+      f'human_{figure}', 'if true', wording.number, name(figure)
+    )
+
   columns = (
     parts.view_column(study.info['full_view']),
     *column('cross_entropy', 'cross-entropy, nats'),
+    null('cross_entropy'),
+    *column('brier', 'Brier'),
     *column('jensen_shannon', 'Jensen–Shannon'),
+    null('jensen_shannon'),
     *column('manhattan', 'Manhattan'),
+    null('manhattan'),
     *column('wasserstein', 'Wasserstein, classes'),
+    null('wasserstein'),
     *column('entropy_correlation', 'correlation of entropies'),
   )
   return (
     parts.table(
       study,
       'How far the probabilities of each view, the mean over its seeds, lie '
-      'from the shares of the votes: four distances (lower is nearer), and '
-      'whether the clips of which the view is unsure are those on which '
-      'annotators differ (Pearson’s correlation of the entropies).',
+      'from the shares of the votes. By cross-entropy and by Brier’s score, '
+      'less what sampling of votes adds to it, views can be compared: lower is '
+      'nearer, and Brier’s is 0 for the shares of all people. The other '
+      'distances favour views that are too sure where votes are few; “if true” '
+      'is what they would be if the votes were drawn from the view’s own '
+      'probabilities. Last, whether the clips of which the view is unsure are '
+      'those on which annotators differ (Pearson’s correlation of the '
+      'entropies).',
       rows,
       columns,
     ),

@@ -346,8 +346,7 @@ def _models_table(study: Study, rows) -> parts.Table:
   return parts.table(
     study,
     'Spearman’s correlation over clips of GS, how often two annotators differ, '
-    'with what the full view makes of the clip. The p-values are of '
-    'permutations within groups.',
+    'with what the full view makes of the clip.',
     rows,
     (
       parts.Column('full view', lambda r: _words(r['signal']), kind='text'),
