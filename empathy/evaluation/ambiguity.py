@@ -82,8 +82,8 @@ def answer(
     `.auroc_contested_equal_n` (over pairs of clips with equally many votes,
     where these vary), `.auroc_minus_confidence` and `.spearman` (with GS);
     `ambiguity.control.<control>.gs_difference` and `.adjusted` (see
-    `controls`). The tables `ambiguity` and `ambiguity_signals`, the curves
-    `gs_by_disagreement` and `gs_by_confidence`. The primary is
+    `controls`). The tables `ambiguity`, `beyond_seeds` and `ambiguity_signals`,
+    the curves `gs_by_disagreement` and `gs_by_confidence`. The primary is
     `ambiguity.any_disagreement.beyond_seeds`.
   """
   full = corpus_lib.view_name(corpus.modalities)
@@ -744,7 +744,7 @@ def _add_beyond_seeds(
   if len(singles) > 1:
     asked |= {f'{view}_disagreement': [view] for view in singles}
   control = f'ambiguity.{_CONTROL}.seed'
-  rows = []
+  rows, table = [], []
   for signal, views in asked.items():
     name = f'ambiguity.{signal}'
     added = [f'{name}.beyond_seeds']
@@ -763,7 +763,7 @@ def _add_beyond_seeds(
       )
     missing = missing or next(filter(None, map(too_coarse, members)), '')
     if missing:
-      found.skipped |= dict.fromkeys(added, missing)
+      found.skipped.update(dict.fromkeys(added, missing))
       continue
     sample, values = resampling.sample(groups[chosen]), uncertainty[chosen]
     of_full, *of_views = (
@@ -799,6 +799,14 @@ def _add_beyond_seeds(
       clips = _Clips(chosen, sample, values, np.array([]), np.array([]))
       row = _ask(found, control, sides.control_differ, clips, stratum)
       rows.append({'signal': f'{_CONTROL}.seed'} | row)
+    beyond = f'{name}.beyond_seeds'
+    table.append(
+      {'signal': signal, 'num_clips': len(values)}
+      | interval_cells(beyond, 'beyond_seeds')
+      | {'p': Cell(beyond, 'p'), 'p_adjusted': Cell(beyond, 'p_adjusted')}
+    )
+  if table:
+    found.tables['beyond_seeds'] = table
   return rows
 
 
@@ -818,7 +826,7 @@ def why_unmatched(full: np.ndarray, singles: Sequence[np.ndarray]) -> str:
   if len(full) < needed:
     return (
       f'To hold {views} against as many other seeds of the full view takes '
-      f'{needed} seeds of it, and there are {len(full)}: train '
+      f'{needed} seeds of it, and it has {len(full)}: train '
       f'{needed - len(full)} more (6 in all are a good number).'
     )
   names = np.unique(np.concatenate(singles))
@@ -845,8 +853,12 @@ def too_coarse(probabilities: np.ndarray) -> str:
     A sentence if confidence has fewer values than strata have bins of it.
   """
   confidence = np.round(probabilities.max(axis=-1), _DECIMALS)
-  number = len(np.unique(confidence))
-  if number >= min(_NUM_STRATA, len(confidence) / 2):
+  return too_few(len(np.unique(confidence)), len(confidence))
+
+
+def too_few(number: int, num_clips: int) -> str:
+  """The same of so many values of confidence on so many clips."""
+  if number >= min(_NUM_STRATA, num_clips / 2):
     return ''
   return (
     f'The full view’s confidence takes {number} '

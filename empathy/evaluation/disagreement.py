@@ -196,7 +196,10 @@ def conclude(
       default=None,
     ),
     num_candidates=len(candidates),
-    families=[names(figure, others) for figure in ('beyond_either', 'excess')],
+    families=[
+      names(figure, others)
+      for figure in ('beyond_either', 'excess', 'same_seed_gap')
+    ],
   )
 
 

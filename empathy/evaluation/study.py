@@ -71,12 +71,14 @@ class Study:
         accuracy_low, accuracy_high.
       `classes`: view, class, precision, recall, f1, support.
       `full_minus_view`: view, estimate, low, high, p, p_adjusted, n.
-      `disagreement`: view, num_clips, rate, rate_low, rate_high, kappa,
-        seed_null, excess, excess_low, excess_high, p, p_adjusted,
-        error_consistency.
+      `disagreement`: view, num_clips, rate, kappa, seed_null, own_null,
+        full_null, excess, beyond_either, error_consistency, with intervals of
+        rate, excess and beyond_either; p and p_adjusted of the last.
       `ambiguity`: signal (or control.<name>), num_disagree, num_agree,
         gs_disagree, gs_agree, gs_difference, gs_difference_low,
         gs_difference_high, adjusted, adjusted_low, adjusted_high, p,
+        p_adjusted.
+      `beyond_seeds`: signal, num_clips, beyond_seeds with its interval, p,
         p_adjusted.
       `ambiguity_signals`: signal, num_clips, num_contested, auroc_contested,
         equal_n, minus_confidence (with p, p_adjusted),
@@ -147,13 +149,14 @@ def build(
   Returns:
     The study; questions without input are skipped with a reason.
   """
-  signals = {}
+  signals, dominant = {}, None
   full = corpus_lib.view_name(corpus.modalities)
   if predictions is not None and full in predictions.views:
     signals = disagreement.signals(predictions, full)
-  ranked = _ranked(corpus, predictions, signals)
+    dominant = dominance.judge(corpus, predictions)
+  ranked = _ranked(corpus, predictions, signals, dominant)
   return assemble(
-    _answers(corpus, predictions, signals),
+    _answers(corpus, predictions, signals, dominant),
     _info(corpus, predictions),
     ranked,
     explorer.rows(corpus, predictions, ranked),
@@ -290,6 +293,7 @@ def _answers(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions | None,
   signals: Mapping[str, np.ndarray],
+  dominant: dominance.Dominance | None,
 ) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read."""
   answers = {7: data_checks.answer(corpus, predictions)}
@@ -302,7 +306,7 @@ def _answers(
     answers[1] = views.answer(corpus, predictions)
     answers[2] = disagreement.answer(corpus, predictions)
     answers[3] = ambiguity.answer(corpus, predictions, signals)
-    answers[4] = dominance.answer(corpus, predictions)
+    answers[4] = dominance.answer(corpus, predictions, dominant)
     answers[6] = diagnosis.answer(corpus, predictions, signals)
     answers[6].include(selective.answer(corpus, predictions))
     answers[3].include(soft_scores.soft_scores(corpus, predictions))
@@ -462,6 +466,7 @@ def _ranked(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions | None,
   signals: Mapping[str, np.ndarray],
+  dominant: dominance.Dominance | None,
 ) -> dict[str, np.ndarray]:
   """The columns of `signals.csv`, one row a clip, most in doubt first.
 
@@ -480,7 +485,7 @@ def _ranked(
     columns['predicted'] = np.array([*corpus.classes, ''])[predicted]
     columns |= signals
     columns |= _gold(corpus, predictions, mean)
-    columns |= dominance.clip_columns(corpus, predictions)
+    columns |= dominance.clip_columns(corpus, dominant)
     order = [signals['one_minus_confidence']]
     if 'any_disagreement' in signals:
       order.append(signals['any_disagreement'])

@@ -487,7 +487,10 @@ def _ask(
     ),
     'It has the same value for every clip with two votes or more.',
   )
-  if strata is not None:
+  coarse = '' if strata is None else _coarse(tally, strata)
+  if coarse:
+    found.skipped[f'{prefix}.adjusted'] = coarse
+  elif strata is not None:
     found.add(
       f'{prefix}.adjusted',
       resampling.estimate(
@@ -505,6 +508,13 @@ def _ask(
     float(gs_differ / differ) if differ else None,
     float(gs_agree / agree) if agree else None,
   )
+
+
+def _coarse(tally: Tally, strata: np.ndarray) -> str:
+  """As `ambiguity.too_coarse`, of the places of the grid that have clips."""
+  clips = strata[:, :, 1].sum(axis=(0, 1, -1))
+  places = clips.reshape(len(tally.info['classes']), -1).sum(axis=0)
+  return ambiguity.too_few(np.count_nonzero(places), round(clips.sum()))
 
 
 def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
@@ -705,7 +715,7 @@ def _diagnosis(tally: Tally) -> Findings:
         'clip.'
       }
     )
-  found = Findings()
+  found = Findings(primary=f'diagnosis.{_ANY}.adjusted')
   found.add(
     'diagnosis.error_rate', _mean(tally, wrong, known, scale=Scale.LOGIT)
   )
@@ -751,7 +761,10 @@ def _diagnosis(tally: Tally) -> Findings:
   if 'diagnosis/strata' in tally.sums:
     strata = tally.sums['diagnosis/strata']
     clips = strata[:, 0, 1].sum(axis=(1, 2))
-    if clips.any():
+    coarse = _coarse(tally, strata)
+    if clips.any() and coarse:
+      found.skipped[f'diagnosis.{_ANY}.adjusted'] = coarse
+    elif clips.any():
       groups = _groups(tally, clips)
       found.add(
         f'diagnosis.{_ANY}.adjusted',
@@ -759,12 +772,12 @@ def _diagnosis(tally: Tally) -> Findings:
           groups.sample,
           ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
           null=True,
+          alternative='greater',
         ),
         'In no stratum of label and confidence are there clips of both kinds.',
       )
   for figure in ('auroc_error', 'auroc_error_minus_confidence'):
     found.families.append([f'diagnosis.{name}.{figure}' for name in names])
-  found.families.append([f'diagnosis.{_ANY}.adjusted'])
   found.skipped['diagnosis.combined'] = _AT_ONCE
   for wanted in selective.WANTED:
     found.skipped[f'diagnosis.selective_{round(100 * wanted)}'] = _AT_ONCE

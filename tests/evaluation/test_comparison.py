@@ -35,7 +35,7 @@ def _write(corpus, predictions, folder):
 
 @pytest.fixture(scope='module', name='inputs')
 def _inputs():
-  corpus, first = made.study_input(240, 14, 2)
+  corpus, first = made.study_input(240, 14, 3)
   random = np.random.default_rng(5)
   second = {
     view: made.softmax(np.log(p) + random.normal(0.0, 1.8, p.shape))

@@ -44,9 +44,12 @@ def full_study(**changes) -> Study:
     'views.full_minus_best_single.accuracy': _estimate(
       0.1, 0.03, 0.0001, 0.0004
     ),
-    'disagreement.text_vs_full.excess': _estimate(0.21, 0.03, 0.0001, 0.0004),
+    'disagreement.text_vs_full.beyond_either': _estimate(
+      0.21, 0.03, 0.0001, 0.0004
+    ),
     'ambiguity.any_disagreement.gs_difference': _estimate(0.08, 0.02, 0.001),
     'ambiguity.any_disagreement.adjusted': _estimate(0.02, 0.025, 0.11, 0.11),
+    'ambiguity.any_disagreement.beyond_seeds': _estimate(0.01, 0.025, 0.4, 0.4),
     'humans.full_minus_video.accuracy': _estimate(0.057, 0.02, 0.0001, 0.0004),
   }
   views, minus, disagreement = [], [], []
@@ -88,7 +91,7 @@ def full_study(**changes) -> Study:
     rate = 0.1 + gap
     statistics[f'disagreement.{view}_vs_full.rate'] = _estimate(rate)
     statistics.setdefault(
-      f'disagreement.{view}_vs_full.excess', _estimate(rate - 0.12, 0.03)
+      f'disagreement.{view}_vs_full.beyond_either', _estimate(rate - 0.12, 0.03)
     )
     disagreement.append(
       {
@@ -99,9 +102,14 @@ def full_study(**changes) -> Study:
         'rate_high': rate + 0.02,
         'kappa': 1 - rate,
         'seed_null': 0.12,
+        'own_null': 0.12,
+        'full_null': 0.12,
         'excess': rate - 0.12,
         'excess_low': rate - 0.15,
         'excess_high': rate - 0.09,
+        'beyond_either': rate - 0.12,
+        'beyond_either_low': rate - 0.15,
+        'beyond_either_high': rate - 0.09,
         'p': 0.0001,
         'p_adjusted': 0.0006,
         'error_consistency': 0.42,
@@ -275,8 +283,8 @@ def full_study(**changes) -> Study:
     'skipped': {},
     'primaries': {
       1: 'views.full_minus_best_single.accuracy',
-      2: 'disagreement.text_vs_full.excess',
-      3: 'ambiguity.any_disagreement.adjusted',
+      2: 'disagreement.text_vs_full.beyond_either',
+      3: 'ambiguity.any_disagreement.beyond_seeds',
       5: 'humans.full_minus_video.accuracy',
     },
     'tables': tables,
@@ -447,16 +455,23 @@ def test_study_without_one_question_renders(number):
 def test_missing_figures_are_dashes_with_a_reason():
   study = full_study()
   rows = [dict(row) for row in study.tables['disagreement']]
-  for key in ('seed_null', 'excess', 'excess_low', 'excess_high', 'p'):
+  for key in (
+    'own_null',
+    'full_null',
+    'beyond_either',
+    'beyond_either_low',
+    'beyond_either_high',
+    'p',
+  ):
     rows[0][key] = None
   rows[0]['p_adjusted'] = None
   study = dataclasses.replace(
     study,
     tables=study.tables | {'disagreement': rows},
-    skipped={'disagreement.text_vs_full.excess': 'There is one seed.'},
+    skipped={'disagreement.text_vs_full.beyond_either': 'There is one seed.'},
   )
   text = text_of(study)
-  assert 'Excess is missing. There is one seed.' in text
+  assert 'Beyond either is missing. There is one seed.' in text
   assert wording.MISSING in text
 
 
@@ -556,8 +571,11 @@ _ASSERTIONS = {
     'beats video, the best single view, by',
     'loses to video, the best single view, by',
   ),
-  2: ('more than seeds of one view do', 'less than seeds of one view do'),
-  3: ('more often where', 'less often where'),
+  2: ('more than two seeds of either', 'so no less: of the noisier one'),
+  3: (
+    'more of how often annotators differ than',
+    'less of how often annotators differ than',
+  ),
   5: ('more than of votes on', 'less than of votes on'),
 }
 
@@ -584,6 +602,12 @@ def test_wording_is_never_stronger_than_the_interval(
     study.primaries[question],
     Estimate(middle, low, high, 0.95, 0.01, 0.02, 1000, 'too few groups'),
   )
+  if question == 3:
+    # The sentence has both figures.
+    name = 'ambiguity.any_disagreement.adjusted'
+    study = with_estimate(
+      study, name, study.statistics[study.primaries[question]]
+    )
   made = {section(study).number: section(study) for section in sections.ALL}
   finding, answer = made[question].finding, made[question].answer[0]
   above, below = _ASSERTIONS[question]

@@ -26,10 +26,10 @@ def test_every_question_is_answered(study):
   assert study.primaries == {
     1: 'views.full_minus_best_single.accuracy',
     2: study.primaries[2],
-    3: 'ambiguity.any_disagreement.adjusted',
+    3: 'ambiguity.any_disagreement.beyond_seeds',
     4: 'dominance.any.net_harm',
     5: 'humans.full_minus_text.accuracy',
-    6: 'diagnosis.combined.auroc_minus_confidence',
+    6: 'diagnosis.any_disagreement.adjusted',
   }
   assert not [name for name in study.skipped if name.startswith('question')]
   assert study.info['resampling'].startswith('Intervals are symmetric')
@@ -53,7 +53,10 @@ def test_the_others_are_a_family_for_each_question_and_statistic(study):
       f'ambiguity.{signal}_disagreement.gs_difference'
       for signal in ('any', 'text', 'audio')
     ],
-    [f'ambiguity.{view}_disagreement.adjusted' for view in ('text', 'audio')],
+    [
+      f'ambiguity.{view}_disagreement.beyond_seeds'
+      for view in ('text', 'audio')
+    ],
   ):
     p = [study.statistics[name].p for name in names]
     expected = multitest.multipletests(p, method='holm')[1]
@@ -72,6 +75,10 @@ def test_no_p_without_a_null_and_none_uncorrected(study):
       for word in (
         'full_minus',
         'excess',
+        'same_seed_gap',
+        'beyond_either',
+        'adjusted_by_seed',
+        'beyond_seeds',
         'gs_difference',
         'adjusted',
         'auroc',

@@ -22,14 +22,7 @@ def section(study: Study) -> parts.Section:
     return dataclasses.replace(base, skipped=parts.skipped(study, 4))
   harm = parts.primary(study, 4)
   modalities = [row for row in rows if row['modality'] != _ANY]
-  leader = max(modalities, key=lambda row: row['rate'])['modality']
-  rate = study.statistics[f'dominance.{leader}.rate']
-  details = (
-    f'{wording.capital(leader)} has the largest part in the full view’s label '
-    f'on {wording.share_with_interval(rate)} of '
-    f'{wording.plural(rate.n, "clip")}.',
-    *_shares(study, leader),
-  )
+  details = _leader(study, modalities)
   finding = _finding(study, harm)
   return dataclasses.replace(
     base,
@@ -77,16 +70,53 @@ def _finding(study: Study, harm) -> str:
     f'{wording.plural(misled.n, "clip")}, and rescues it on '
     f'{wording.share_with_interval(rescued)}'
   )
+  if wording.standing(harm) == wording.BELOW:
+    # Its p-value is that of harm.
+    harm = dataclasses.replace(harm, p_adjusted=None)
   return (
     wording.claim(
       lead,
       harm,
       above=': it misleads the fusion, by {} more often than it rescues it',
-      below=': it misleads the fusion less often than it rescues it, by {}',
+      below=': it misleads the fusion less often than it rescues it, by {}, as '
+      'it does one that weighs evidence well',
       whether='whether it misleads more often than it rescues',
     )
     + '.'
   )
+
+
+def _leader(study: Study, rows) -> tuple[str, ...]:
+  """Who has the largest part, if anybody has, and its shares."""
+  most = max(row['rate'] for row in rows)
+  leaders = [row['modality'] for row in rows if row['rate'] > most - 1e-9]
+  rate = study.statistics[f'dominance.{leaders[0]}.rate']
+  clips = wording.plural(rate.n, 'clip')
+  if most == 0:
+    return (
+      f'On none of {clips} does a modality raise the probability of the full '
+      'view’s label.',
+    )
+  if len(leaders) > 1:
+    return (
+      f'{wording.capital(wording.listing(leaders))} have the largest part in '
+      'the full view’s label equally often, each on '
+      f'{wording.share_with_interval(rate)} of {clips}.',
+    )
+  return (
+    f'{wording.capital(leaders[0])} has the largest part in the full view’s '
+    f'label most often, on {wording.share_with_interval(rate)} of {clips}, '
+    f'before {_second(rows, most)}.',
+    *_shares(study, leaders[0]),
+  )
+
+
+def _second(rows, most: float) -> str:
+  """'audio with 31.0 %', or several that are equal."""
+  others = [row for row in rows if row['rate'] < most - 1e-9]
+  rate = max(row['rate'] for row in others)
+  names = [row['modality'] for row in others if row['rate'] > rate - 1e-9]
+  return f'{wording.listing(names)} with {wording.percent(rate)}'
 
 
 def _shares(study: Study, leader: str) -> tuple[str, ...]:
@@ -95,14 +125,14 @@ def _shares(study: Study, leader: str) -> tuple[str, ...]:
   gate = study.statistics.get(f'dominance.{leader}.gate_share')
   if cause is None:
     return ()
-  told = (
-    f'Its share of the cause is {wording.percent(cause.estimate)}'
-    f' ({wording.level(cause)} {wording.span(cause.low, cause.high)})'
-    if wording.is_known(cause.low)
-    else f'Its share of the cause is {wording.percent(cause.estimate)}'
-  )
+  if cause.estimate < 0:
+    told = 'On the mean over clips it speaks against that label'
+  else:
+    told = f'Its share of the cause is {wording.percent(cause.estimate)}'
+    if wording.is_known(cause.low):
+      told += f' ({wording.level(cause)} {wording.span(cause.low, cause.high)})'
   if gate is not None:
-    told += f', its share of the gates {wording.share_with_interval(gate)}'
+    told += f'; its share of the gates is {wording.share_with_interval(gate)}'
   return (told + '.',)
 
 
