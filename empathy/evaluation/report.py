@@ -126,7 +126,7 @@ _DEFINITIONS = (
     'where one class is rare.',
   ),
   (
-    'Share of the cause',
+    'Shapley share',
     r'dominance\..*\.causal_share',
     'Shapley’s value of a modality, from the probability that the full view '
     'gives its own label when shown every part of the modalities, over the sum '

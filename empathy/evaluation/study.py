@@ -6,6 +6,7 @@ a line in `_answers`.
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,11 @@ _FILES = (
 # A difference that would matter in practice, for the check of what these data
 # could show.
 _MATTERS = 0.05
+# Figures that mean nothing where confidence is no more than a label.
+_ON_CONFIDENCE = re.compile(
+  r'\.(one_minus_confidence|one_minus_margin|entropy|combined|selective_\d+)\.'
+  r'|minus_confidence$|\.adjusted'
+)
 # From so few seeds, or annotators, on, intervals cover others like them.
 _LEAST_KNOWN = 3
 
@@ -310,8 +316,49 @@ def _answers(
     answers[6] = diagnosis.answer(corpus, predictions, signals)
     answers[6].include(selective.answer(corpus, predictions))
     answers[3].include(soft_scores.soft_scores(corpus, predictions))
+    full = corpus_lib.view_name(corpus.modalities)
+    if full in predictions.views:
+      mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
+      if not predictions_lib.graded(mean):
+        reason = predictions_lib.not_graded(mean)
+        for question in (3, 6):
+          answers[question] = without_confidence(answers[question], reason)
   answers[5] = humans.answer(corpus, predictions)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
+
+
+def without_confidence(found: Findings, reason: str) -> Findings:
+  """What is found without figures that rest on the full view's confidence.
+
+  Args:
+    found: of a question.
+    reason: why there is no confidence to speak of.
+  """
+  gone = [name for name in found.statistics if _ON_CONFIDENCE.search(name)]
+  return dataclasses.replace(
+    found,
+    statistics={
+      name: one for name, one in found.statistics.items() if name not in gone
+    },
+    skipped={
+      name: reason if _ON_CONFIDENCE.search(name) else why
+      for name, why in {**found.skipped, **dict.fromkeys(gone, reason)}.items()
+    },
+    tables={
+      name: [
+        row
+        for row in rows
+        if not _ON_CONFIDENCE.search(f'.{row.get("signal", "")}.')
+      ]
+      for name, rows in found.tables.items()
+      if name != 'selective'
+    },
+    curves={
+      name: curve
+      for name, curve in found.curves.items()
+      if name not in ('gs_by_confidence', 'review_budget', 'risk_coverage')
+    },
+  )
 
 
 def _adjust(

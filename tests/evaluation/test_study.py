@@ -326,10 +326,49 @@ def test_the_same_input_gives_the_same_study(study):
 
 def test_assembling_leaves_the_answers_alone():
   corpus, predictions = made.study_input()
-  answers = study_lib._answers(corpus, predictions, {})
+  answers = study_lib._answers(corpus, predictions, {}, None)
   rows = len(answers[7].tables['data_checks'])
   info = study_lib._info(corpus, predictions)
   first, again = (study_lib.assemble(answers, info, {}) for _ in range(2))
   assert len(answers[7].tables['data_checks']) == rows
   assert len(first.tables['data_checks']) == rows + 1
   assert again.tables == first.tables
+
+
+def test_labels_as_predictions_leave_out_what_rests_on_confidence():
+  corpus, predictions = made.study_input(num_seeds=4)
+  hard = {
+    view: np.eye(3)[p.argmax(axis=-1)]
+    for view, p in predictions.probabilities.items()
+  }
+  found = study_lib.build(corpus, made.predictions(hard, corpus_folds(corpus)))
+  graded = study_lib.build(corpus, predictions)
+  gone = [
+    'ambiguity.one_minus_confidence.auroc_contested',
+    'ambiguity.any_disagreement.auroc_minus_confidence',
+    'ambiguity.any_disagreement.adjusted',
+    'diagnosis.combined.auroc_error',
+    'diagnosis.combined.auroc_minus_confidence',
+    'diagnosis.any_disagreement.adjusted',
+    'diagnosis.selective_20.risk',
+    'humans.models.one_minus_confidence.spearman',
+  ]
+  for name in gone:
+    assert name in graded.statistics
+    assert name not in found.statistics
+    assert 'confidence' in found.skipped[name]
+  # What needs labels only stays.
+  for name in (
+    'ambiguity.any_disagreement.gs_difference',
+    'diagnosis.any_disagreement.auroc_error',
+    'disagreement.text_vs_full.rate',
+  ):
+    assert name in found.statistics
+  assert 'selective' not in found.tables
+  signals = [row['signal'] for row in found.tables['diagnosis']]
+  assert 'one_minus_confidence' not in signals
+  report.render(found)
+
+
+def corpus_folds(corpus):
+  return np.unique(corpus.groups, return_inverse=True)[1] % 3

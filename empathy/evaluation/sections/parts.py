@@ -33,11 +33,11 @@ OTHER_SIDE = ', or where it is below zero and only more than zero is asked for'
 # The figures, or questions, that a question's primary figure goes without.
 _PRIMARIES = {
   1: r'views\.full_minus_best_single\..*',
-  2: r'disagreement\.[^.]*(\..*)?',
-  3: r'ambiguity\.any_disagreement\..*',
+  2: r'disagreement\.[^.]*(\.beyond_either)?',
+  3: r'ambiguity\.any_disagreement\.beyond_seeds',
   4: r'dominance\.any\..*',
   5: r'humans\.full_minus_[^.]*\.accuracy',
-  6: r'diagnosis\.[^.]*(\..*)?',
+  6: r'diagnosis\.any_disagreement(\.adjusted)?',
 }
 
 
