@@ -7,11 +7,15 @@ Hashed n-grams of the transcript (1,024 wide), statistics of log-mel energies
 and pitch (170), of pictures and motion (336). Modalities that a corpus lacks
 are passed over. `--config.features.audio.encoder=egemaps` takes openSMILE's 88
 functionals instead, which needs the extra `opensmile`. They are what a
-pretrained encoder has to beat, not a substitute for one.
+pretrained encoder has to beat, not a substitute for one. Clips are used whole;
+`--config.seconds=10` takes the first ten seconds of each sound and film: how
+many clips are cut so is told, and which in `features/<modality>.json`.
 
 In CPU time, 0.2 ms for a transcript, 30 ms for a sound of 4 s, and 210 ms for
 a film of 2.4 s in 640 x 360, nearly all of it to decode it; eGeMAPS 65 ms.
 """
+
+import math
 
 import ml_collections
 
@@ -24,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
     'audio': {'encoder': 'voice_statistics'},
     'video': {'encoder': 'frame_statistics'},
   }
-  config.seconds = 10.0  # How much of each clip, from its start.
+  config.seconds = math.inf  # How much of each sound and film counts.
   config.num_frames = 16  # Evenly spaced over it.
   config.faults = 'skip'  # Or 'fatal': media that cannot be used end the run.
   return config

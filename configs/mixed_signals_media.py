@@ -60,7 +60,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
       ('video', 'MCG-NJU/videomae-base'),
     )
   }
-  config.seconds = 10.0
+  config.seconds = 10.0  # As in the paper; transcripts are whole.
   config.num_frames = 16
   config.faults = 'skip'  # Or 'fatal': media that cannot be used end the run.
   config.finetune = {

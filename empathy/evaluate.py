@@ -20,8 +20,8 @@ import os
 # it is imported.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
+import dataclasses
 import json
-import os
 import pathlib
 import time
 
@@ -114,7 +114,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   start = time.monotonic()
   corpus_path, predictions_path, output = _places(workdir)
   study_lib.check_output(output)
-  corpus = corpus_lib.read(corpus_path, features=None)
+  corpus = _read(corpus_path)
   predictions = None
   if predictions_path is not None:
     predictions = predictions_lib.read(predictions_path, corpus)
@@ -127,16 +127,32 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   if workdir is not None and _is_transductive(
     pathlib.Path(workdir) / 'config.json'
   ):
-    study.info['covers'] += (
-      ' Features were standardised within each group, over all of its clips, '
-      'held-out ones too, without their labels: these figures are '
-      'transductive, and hold where a speaker is met in many clips at once.'
+    covers = (
+      f'{study.info["covers"]} Features were standardised within each group, '
+      'over all of its clips, held-out ones too, without their labels: these '
+      'figures are transductive, and hold where a speaker is met in many clips '
+      'at once.'
     )
+    study = dataclasses.replace(study, info=study.info | {'covers': covers})
   study_lib.write(study, output, report.render(study, output))
   print(
     f'report: {output / "report.html"}  '
     f'({time.monotonic() - start:.1f} s to evaluate)'
   )
+
+
+def _read(path: pathlib.Path) -> corpus_lib.Corpus:
+  """The corpus, with what features there are left in their files.
+
+  They are only looked through for repeated clips and for what is missing.
+  """
+  corpus = corpus_lib.read(path)
+  there = [
+    name
+    for name in corpus.modalities
+    if (path / 'features' / f'{name}.npz').exists()
+  ]
+  return corpus_lib.with_features(corpus, there, mapped=True)
 
 
 def _tally(path: pathlib.Path) -> None:

@@ -65,14 +65,40 @@ def main() -> None:
       logging.getLogger('empathy').info('%s: the corpus has none', name)
   parallel.use_cpu_cores()
   configuration.use_compilation_cache()
+  failed: dict[str, extraction.NoFeaturesError] = {}
   with files.full_disk_told(corpus.path):
     for modality in wanted:
       settings = config.to_dict()
       encoder = settings['features'][modality].get('encoder')
-      if _FINETUNED.value is None or encoder in extractors.BASELINES:
-        _extract(corpus, modality, settings)
-      else:
-        _extract_fold_wise(corpus, modality, settings)
+      try:
+        if _FINETUNED.value is None or encoder in extractors.BASELINES:
+          _extract(corpus, modality, settings)
+        else:
+          _extract_fold_wise(corpus, modality, settings)
+      except extraction.NoFeaturesError as error:
+        failed[modality] = error  # The others are of use all the same.
+    _drop(corpus, [name for name, error in failed.items() if error.is_absent])
+  errors.raise_faults(
+    [str(error) for error in failed.values() if not error.is_absent]
+  )
+
+
+def _drop(corpus: corpus_lib.Corpus, absent: list[str]) -> None:
+  """Takes modalities that no clip has out of `corpus.json`.
+
+  Raises:
+    InputError: there are no others.
+  """
+  rest = [name for name in corpus.info['modalities'] if name not in absent]
+  if not rest:
+    raise errors.InputError(
+      f'{corpus.path}: no file has a track of {" or ".join(absent)}'
+    )
+  if absent:
+    path = corpus.path / 'corpus.json'
+    files.write_json(path, dict(corpus.info) | {'modalities': rest})
+  for name in absent:
+    print(f'{name}: no clip has any: it is taken out of {path}')
 
 
 def check(config: ml_collections.ConfigDict) -> None:

@@ -2,6 +2,7 @@
 
 import fractions
 import pathlib
+from collections.abc import Sequence
 
 import av
 import numpy as np
@@ -34,6 +35,9 @@ def write_film(
   size: tuple[int, int] = (48, 64),
   sound: np.ndarray | None = None,
   picture: np.ndarray | None = None,
+  times: Sequence[float] = (),
+  sound_start: float = 0.0,
+  ratio: fractions.Fraction | None = None,
   **options: str,
 ) -> pathlib.Path:
   """Writes a film whose frame i is gray of the level 4 * i (up to 252).
@@ -45,6 +49,9 @@ def write_film(
     size: (height, width) of a frame.
     sound: (n, 1) float32 at 16 kHz.
     picture: (height, width, 3) uint8, instead of every frame.
+    times: when each frame is shown, in seconds; empty: by the rate.
+    sound_start: when the sound begins, in seconds.
+    ratio: the width of a pixel over its height.
     **options: of the container.
   """
   with av.open(str(path), 'w', options=options) as container:
@@ -54,6 +61,10 @@ def write_film(
       film.pix_fmt = 'yuv420p'
       film.bit_rate = 2_000_000
       film.codec_context.gop_size = 12
+      if times:
+        film.codec_context.time_base = fractions.Fraction(1, 1_000)
+      if ratio:
+        film.codec_context.sample_aspect_ratio = ratio
     if sound is not None:
       track = container.add_stream('aac', rate=16_000, layout='mono')
     for i in range(num_frames):
@@ -61,6 +72,9 @@ def write_film(
       frame = av.VideoFrame.from_ndarray(
         gray if picture is None else picture, 'rgb24'
       )
+      if times:
+        frame.pts = round(times[i] * 1_000)
+        frame.time_base = fractions.Fraction(1, 1_000)
       container.mux(film.encode(frame))
     if num_frames:
       container.mux(film.encode())
@@ -68,7 +82,8 @@ def write_film(
       for start in range(0, len(sound), 1024):
         piece = np.ascontiguousarray(sound[start : start + 1024].T)
         frame = av.AudioFrame.from_ndarray(piece, 'fltp', 'mono')
-        frame.sample_rate, frame.pts = 16_000, start
+        frame.sample_rate = 16_000
+        frame.pts = start + round(16_000 * sound_start)
         frame.time_base = fractions.Fraction(1, 16_000)
         container.mux(track.encode(frame))
       container.mux(track.encode())

@@ -673,7 +673,7 @@ def prediction_mutations(suffix: str) -> list[Mutation]:
       f"{place}'{shown or column}'",
     )
 
-  required = ('id', 'view', 'seed', 'fold', 'prob_neutral', 'prob_empathetic')
+  required = ('id', 'view', 'seed', 'prob_neutral', 'prob_empathetic')
   for column in required:
     add(
       f'no column {column}',
@@ -687,7 +687,7 @@ def prediction_mutations(suffix: str) -> list[Mutation]:
     'a class misspelt',
     _edit_table(
       lambda table: table.rename_columns(
-        [name.replace('prob_neu', 'prob_Neu') for name in table.column_names]
+        [name.replace('prob_neu', 'prob_new') for name in table.column_names]
       )
     ),
     'prob_neutral',
@@ -704,11 +704,11 @@ def prediction_mutations(suffix: str) -> list[Mutation]:
       lambda table: pa.concat_tables([table, _swapped(table.slice(500, 1))])
     ),
   )
-  for value in ('clip99', '', 'CLIP00', ' clip00'):
+  for value in ('clip99', '', 'clip0', 'clip00.mp4'):
     cell('id', value)
-  for value in ('smell', '', 'audio+text', 'text+text', 'text + audio', 'Text'):
+  for value in ('smell', '', 'text+smell', 'text+text', 'text audio', '+text'):
     cell('view', value)
-  for value in ('smell', 'video+text', 'audio'):
+  for value in ('smell', 'Video + text', 'audio'):
     cell('given', value)
   add(
     'given is more than the view',

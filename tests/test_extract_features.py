@@ -117,7 +117,7 @@ def test_faults_are_skipped_or_fatal_by_choice(binary, sounds, tmp_path):
   assert 'is there already' in result.out
   result = binary(CONFIG, f'--corpus={corpus}', '--config.seconds=0.2')
   assert result.status == 2
-  assert 'seconds 10.0, now 0.2' in result.err
+  assert 'seconds None, now 0.2' in result.err
   assert 'remove it to extract again' in result.err
   assert result.err.count('error:') == 1
   assert content(corpus) == before
@@ -127,11 +127,62 @@ def test_faults_are_skipped_or_fatal_by_choice(binary, sounds, tmp_path):
   assert 'no audio.json says what it was made with' in result.err
 
 
+def test_clips_that_were_cut_are_counted(binary, tmp_path):
+  films = [
+    made_media.write_film(
+      tmp_path / f'{i}.mkv', 25 * i, 25, sound=made_media.tone(200, i)
+    )
+    for i in (1, 2, 3)
+  ]
+  for seconds, cut in (('inf', []), ('1.5', ['clip1', 'clip2'])):
+    corpus = make_corpus(tmp_path / seconds, films, films, ['so'] * 3)
+    result = binary(CONFIG, f'--corpus={corpus}', f'--config.seconds={seconds}')
+    assert result.status == 0, result.err
+    for name in ('text', 'audio', 'video'):
+      said = (
+        f'{name}: 2 of 3 clips are longer than 1.5 s, and the rest of them is '
+        'left out; their transcripts are whole'
+      )
+      expected = cut if name != 'text' else []
+      assert (said in result.err) == bool(expected)
+      note = json.loads((corpus / f'features/{name}.json').read_text())
+      assert note['cut'] == expected
+      if name != 'text':
+        assert note['record']['seconds'] == (1.5 if cut else None)
+
+
+def test_a_modality_that_no_clip_has_is_dropped(binary, tmp_path):
+  films = [made_media.write_film(tmp_path / f'{i}.mp4', 9) for i in range(2)]
+  corpus = make_corpus(tmp_path / 'silent', films, films)
+  result = binary(CONFIG, f'--corpus={corpus}')
+  assert result.status == 0, result.err
+  path = corpus / 'corpus.json'
+  assert result.out.splitlines() == [
+    f'video: 2 of 2 clips, 0 skipped, 0 have none: {corpus}/features/video.npz',
+    f'audio: no clip has any: it is taken out of {path}',
+  ]
+  read = corpus_lib.read(corpus, None)
+  assert read.modalities == ('video',)
+  assert read.features['video'].clip.tolist() == [0, 1]
+  # Files at fault are another thing: the others go on, but it is an error.
+  gone = make_corpus(tmp_path / 'gone', ['no.wav', 'none.wav'], films)
+  result = binary(CONFIG, f'--corpus={gone}')
+  assert result.status == 2
+  assert 'audio.npz: no clip has features: all 2 were skipped' in result.err
+  assert corpus_lib.read(gone, ['video']).modalities == ('audio', 'video')
+  blind = make_corpus(tmp_path / 'blind', films)
+  result = binary(CONFIG, f'--corpus={blind}')
+  assert result.status == 2
+  assert result.err.endswith('no file has a track of audio\n')
+  assert corpus_lib.read(blind).modalities == ('audio',)
+
+
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
     (['--config.faults=ignore'], "config.faults: 'ignore' is not skip or"),
     (['--config.seconds=0'], 'config.seconds: 0.0 is not above 0'),
+    (['--config.seconds=nan'], 'config.seconds: nan is not above 0'),
     (['--config.features.audio.encoder=nowhere/x'], 'nowhere/x'),
     (['--config.features.audio.encoder=hashed_ngrams'], 'is for text'),
   ],

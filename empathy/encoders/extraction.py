@@ -4,7 +4,8 @@ Each part is a file in `features/.<modality>.parts`, written whole or not at
 all; one that was damaged since is made again. Which clips are in which part,
 and together in a batch, follows from the corpus alone: a run that was killed
 ends with the same bytes as one that was not. `features/<modality>.json` says
-what the features were made with, and of which clips there are none, and why.
+what the features were made with, of which clips there are none, and why, and of
+which ones a part was left out.
 """
 
 import concurrent.futures
@@ -29,6 +30,18 @@ FAULTS = ('skip', 'fatal')
 _LOGGER = logging.getLogger('empathy')
 
 
+class NoFeaturesError(errors.InputError):
+  """No clip has features of a modality.
+
+  Attributes:
+    is_absent: because no file has a track of it; else, files are at fault.
+  """
+
+  def __init__(self, message: str, is_absent: bool):
+    super().__init__(message)
+    self.is_absent = is_absent
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
   """What is to be done for one modality.
@@ -40,6 +53,7 @@ class Plan:
     is_sequence: whether features have a length.
     faults: 'skip': a clip whose media cannot be used has no features; 'fatal':
       it ends the run.
+    most: as in `Extractor`.
   """
 
   path: pathlib.Path
@@ -47,6 +61,7 @@ class Plan:
   parts: Sequence[Sequence[extractors.Clip]]
   is_sequence: bool
   faults: str
+  most: str = ''
 
   @property
   def folder(self) -> pathlib.Path:
@@ -165,6 +180,7 @@ def plan(
     ],
     is_sequence=extractor.is_sequence,
     faults=faults,
+    most=extractor.most,
   )
   if not found.is_done():
     settings = found.folder / 'settings.json'
@@ -184,7 +200,8 @@ def clips_of(corpus: corpus_lib.Corpus, modality: str) -> list[extractors.Clip]:
     modality: `text` is the column `transcript`; others have their own name.
 
   Raises:
-    InputError: there is no such column, or it is empty.
+    InputError: there is no such column.
+    NoFeaturesError: it is empty.
   """
   path = corpus.path / 'clips.csv'
   column = 'transcript' if modality == 'text' else modality
@@ -211,7 +228,9 @@ def clips_of(corpus: corpus_lib.Corpus, modality: str) -> list[extractors.Clip]:
       )
     clips.append(clip)
   if not clips:
-    raise errors.InputError(f'{path}: column {column!r} is empty everywhere')
+    raise NoFeaturesError(
+      f'{path}: column {column!r} is empty everywhere', True
+    )
   return clips
 
 
@@ -261,7 +280,7 @@ def write_part(
   Args:
     to_do: as planned.
     number: of the part.
-    loaded: for each of its clips what was loaded, or the `MediaError`.
+    loaded: for each of its clips an `extractors.Loaded`, or the `MediaError`.
     extractor: that it was planned with.
 
   Raises:
@@ -273,7 +292,7 @@ def write_part(
   ]
   good = [i for i, reason in enumerate(reasons) if not reason]
   values = dict(
-    zip(good, extractor.compute([loaded[i] for i in good]), strict=True)
+    zip(good, extractor.compute([loaded[i].item for i in good]), strict=True)
   )
   for i in good:
     if not np.isfinite(values[i]).all():
@@ -289,6 +308,9 @@ def write_part(
   bad = [i for i, reason in enumerate(reasons) if reason]
   arrays = {
     'id': np.array([clips[i].id for i in kept], np.str_),
+    'cut_id': np.array(
+      [clips[i].id for i in kept if loaded[i].is_cut], np.str_
+    ),
     'skipped_id': np.array([clips[i].id for i in bad], np.str_),
     'skipped_reason': np.array([reasons[i] for i in bad], np.str_),
   }
@@ -314,10 +336,11 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
     Why clips were skipped, by id.
 
   Raises:
-    InputError: no clip has features.
+    NoFeaturesError: no clip has features.
   """
   values: dict[str, np.ndarray] = {}
   skipped: dict[str, str] = {}
+  cut: set[str] = set()
   for number in range(len(to_do.parts)):
     with np.load(to_do.part_path(number), allow_pickle=False) as part:
       skipped |= dict(
@@ -329,6 +352,7 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
       )
       if not len(part['id']):
         continue
+      cut.update(part['cut_id'].tolist())
       rows = part['features']
       if to_do.is_sequence:
         rows = np.split(rows, np.cumsum(part['length'])[:-1])
@@ -336,9 +360,10 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
   ids = [clip for clip in corpus.ids.tolist() if clip in values]
   if not ids:
     shutil.rmtree(to_do.folder)
-    raise errors.InputError(
+    raise NoFeaturesError(
       f'{to_do.path}: no clip has features: all {len(skipped)} were skipped, '
-      f'{next(iter(skipped))} because it {next(iter(skipped.values()))}'
+      f'{next(iter(skipped))} because it {next(iter(skipped.values()))}',
+      all(why.startswith(media.NO_TRACK) for why in skipped.values()),
     )
   rows = [values[clip] for clip in ids]
   length = np.array([len(row) for row in rows]) if to_do.is_sequence else None
@@ -352,7 +377,20 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
   )
   note = to_do.folder / to_do.sidecar.name
   ordered = {c: skipped[c] for c in corpus.ids.tolist() if c in skipped}
-  files.write_json(note, {'record': to_do.record, 'skipped': ordered})
+  left = [clip for clip in ids if clip in cut]
+  files.write_json(
+    note, {'record': to_do.record, 'skipped': ordered, 'cut': left}
+  )
+  if left:
+    _LOGGER.warning(
+      '%s: %d of %d clips are longer than %s, and the rest of them is left out'
+      '%s',
+      to_do.path.stem,
+      len(left),
+      len(ids),
+      to_do.most,
+      '; their transcripts are whole' if to_do.most.endswith(' s') else '',
+    )
   note.replace(to_do.sidecar)
   made.replace(to_do.path)
   return ordered
@@ -384,7 +422,9 @@ def _ahead(
       yield waiting.pop(0)
 
 
-def _load(extractor: extractors.Extractor, clip: extractors.Clip) -> Any:
+def _load(
+  extractor: extractors.Extractor, clip: extractors.Clip
+) -> extractors.Loaded | media.MediaError:
   try:
     return extractor.load(clip)
   except media.MediaError as error:

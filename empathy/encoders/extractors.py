@@ -6,6 +6,7 @@ of those that were loaded, in batches.
 
 import dataclasses
 import functools
+import math
 import os
 import pathlib
 import sys
@@ -52,6 +53,8 @@ _VOCABULARIES = (
   'spm.model',
   'sentencepiece.bpe.model',
 )
+# Samples, of 10 s as padded: up to here a batch is of so many as is asked for.
+_FULL_BATCH = 163_840
 # Decoded clips wait in memory, and a film is some 10 MB.
 _CLIPS_IN_A_PART = {'text': 128, 'audio': 128, 'video': 32}
 
@@ -74,6 +77,19 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True)
+class Loaded:
+  """A clip to compute with.
+
+  Attributes:
+    item: what the extractor computes with.
+    is_cut: whether more of the clip was left out.
+  """
+
+  item: Any
+  is_cut: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Extractor:
   """What makes features of one modality.
 
@@ -81,19 +97,22 @@ class Extractor:
     record: what the features depend on, as JSON: kept beside them.
     load: what is to be computed with, of one clip; called in threads. Raises
       `media.MediaError`.
-    compute: the features of loaded clips, each (D,), or (T, D) if
+    compute: the features of loaded items, each (D,), or (T, D) if
       `is_sequence`; they do not depend on the other clips.
     size: a guess how long a clip is, to put like with like.
     is_sequence: whether features have a length.
     clips_in_a_part: how many are loaded before they are computed with.
+    most: what clips are longer than where a part of them is left out, such as
+      '10 s'.
   """
 
   record: Mapping[str, Any]
-  load: Callable[[Clip], Any]
+  load: Callable[[Clip], Loaded]
   compute: Callable[[Sequence[Any]], list[np.ndarray]] = list
   size: Callable[[Clip], float] = lambda clip: 0.0
   is_sequence: bool = False
   clips_in_a_part: int = 128
+  most: str = ''
 
 
 def make(
@@ -113,7 +132,7 @@ def make(
       `pooling` ('first', 'mean' over what is not padding, 'none': a sequence),
       `dtype` and `batch_size` (of each device). All layers are a sequence too,
       of pooled states, so that a model may learn how to mix them.
-    seconds: how much of each clip is used.
+    seconds: how much of each clip's sound and film is used; infinite: all.
     num_frames: pictures that stand for a clip's film.
     spread: `spread(function, constants)` compiles `function(constants, batch)`
       for all devices; see `training.parallel.spread`.
@@ -187,33 +206,45 @@ def unpadded(module: Any) -> Any:
 def _baseline(name: str, seconds: float, num_frames: int) -> Extractor:
   record: dict[str, Any] = {'encoder': name}
   if name == 'hashed_ngrams':
-    return Extractor(record, lambda clip: baselines.hashed_ngrams(clip.source))
+    return Extractor(
+      record, lambda clip: Loaded(baselines.hashed_ngrams(clip.source))
+    )
   media.require()
-  record['seconds'] = seconds
+  record['seconds'] = _finite(seconds)
   if name == 'frame_statistics':
     record['num_frames'] = num_frames
 
-    def load(clip: Clip) -> np.ndarray:
-      return baselines.frame_statistics(
-        _pictures(clip, seconds, num_frames).frames
-      )
+    def load(clip: Clip) -> Loaded:
+      film = _pictures(clip, seconds, num_frames)
+      return Loaded(baselines.frame_statistics(film.frames), film.is_cut)
   elif name == 'egemaps':
 
-    def load(clip: Clip) -> np.ndarray:
+    def load(clip: Clip) -> Loaded:
       # openSMILE wants the recording as it is.
       sound = media.read_sound(
         clip.source, None, clip.start, clip.end, seconds, normalise=False
       )
-      return baselines.egemaps(sound.samples, sound.rate)
+      features = baselines.egemaps(sound.samples, sound.rate)
+      return Loaded(features, sound.is_cut)
   else:
 
-    def load(clip: Clip) -> np.ndarray:
+    def load(clip: Clip) -> Loaded:
       sound = media.read_sound(
         clip.source, 16_000, clip.start, clip.end, seconds
       )
-      return baselines.voice_statistics(sound.samples, sound.rate)
+      features = baselines.voice_statistics(sound.samples, sound.rate)
+      return Loaded(features, sound.is_cut)
 
-  return Extractor(record, load)
+  return Extractor(record, load, most=_most(seconds))
+
+
+def _finite(seconds: float) -> float | None:
+  """What JSON has for it: null where all of a clip counts."""
+  return seconds if seconds < math.inf else None
+
+
+def _most(seconds: float) -> str:
+  return f'{seconds:g} s' if seconds < math.inf else ''
 
 
 def _pretrained(
@@ -254,10 +285,10 @@ def _pretrained(
       items, run, settings['batch_size'], modality, pooling, positions, longest
     )
 
-  record = dict(settings) | {
-    'sha256': checkpoint.find(name).sha256(),
-    'seconds': seconds,
-  }
+  record = dict(settings) | {'sha256': checkpoint.find(name).sha256()}
+  most = 'the encoder takes'
+  if modality != 'text':
+    record['seconds'], most = _finite(seconds), _most(seconds)
   # Neither changes a feature: a folder may move, a batch be of another size.
   record['encoder'] = pathlib.Path(name).name if os.path.isdir(name) else name
   del record['batch_size']
@@ -271,6 +302,7 @@ def _pretrained(
     sizes.get(modality, Extractor.size),
     is_sequence=pooling == 'none' or layer == 'all',
     clips_in_a_part=_CLIPS_IN_A_PART[modality],
+    most=most,
   )
 
 
@@ -328,8 +360,10 @@ def _in_batches(
     for item in items
   ]
   results: list[Any] = [None] * len(items)
-  size = batch_size * run.num_devices
   for length in sorted(set(lengths)):
+    # Long sounds are fewer at a time, for a batch to take no more memory.
+    share = min(_FULL_BATCH / length, 1.0) if modality == 'audio' else 1.0
+    size = max(int(batch_size * share), 1) * run.num_devices
     members = [i for i, other in enumerate(lengths) if other == length]
     for first in range(0, len(members), size):
       chosen = members[first : first + size]
@@ -367,7 +401,7 @@ def _most_tokens(config: Any) -> int:
 
 def _text_loader(
   encoder: encoders.Encoder, name: str, seconds: float, num_frames: int
-) -> Callable[[Clip], dict[str, np.ndarray]]:
+) -> Callable[[Clip], Loaded]:
   del seconds, num_frames
   import transformers  # Slow to import.
 
@@ -381,19 +415,24 @@ def _text_loader(
   )
   most = min(tokenizer.model_max_length, _most_tokens(encoder.config))
 
-  def load(clip: Clip) -> dict[str, np.ndarray]:
+  def load(clip: Clip) -> Loaded:
     ids = np.array(
       tokenizer(clip.source, truncation=True, max_length=most)['input_ids'],
       np.int32,
     )
-    return {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
+    is_cut = len(ids) >= most and most < len(
+      tokenizer(clip.source, verbose=False)['input_ids']
+    )
+    return Loaded(
+      {'input_ids': ids, 'attention_mask': np.ones_like(ids)}, is_cut
+    )
 
   return load
 
 
 def _audio_loader(
   encoder: encoders.Encoder, name: str, seconds: float, num_frames: int
-) -> Callable[[Clip], dict[str, np.ndarray]]:
+) -> Callable[[Clip], Loaded]:
   del num_frames
   import transformers  # Slow to import.
 
@@ -405,7 +444,7 @@ def _audio_loader(
   )
   rate = processor.sampling_rate
 
-  def load(clip: Clip) -> dict[str, np.ndarray]:
+  def load(clip: Clip) -> Loaded:
     sound = media.read_sound(clip.source, rate, clip.start, clip.end, seconds)
     if wav2vec2.num_frames(encoder.config, len(sound.samples)) < 1:
       raise media.MediaError(
@@ -414,14 +453,15 @@ def _audio_loader(
     values = processor(sound.samples, sampling_rate=rate)['input_values'][0]
     values = np.asarray(values, np.float32)
     mask = np.ones(len(values), np.int32)
-    return {'input_values': values, 'attention_mask': mask}
+    item = {'input_values': values, 'attention_mask': mask}
+    return Loaded(item, sound.is_cut)
 
   return load
 
 
 def _video_loader(
   encoder: encoders.Encoder, name: str, seconds: float, num_frames: int
-) -> Callable[[Clip], dict[str, np.ndarray]]:
+) -> Callable[[Clip], Loaded]:
   del encoder
   import transformers  # Slow to import.
 
@@ -432,10 +472,12 @@ def _video_loader(
     'preprocessor_config.json',
   )
 
-  def load(clip: Clip) -> dict[str, np.ndarray]:
-    frames = _pictures(clip, seconds, num_frames).frames
-    values = processor(list(frames), return_tensors='np')['pixel_values'][0]
-    return {'pixel_values': np.asarray(values, np.float32)}
+  def load(clip: Clip) -> Loaded:
+    film = _pictures(clip, seconds, num_frames)
+    frames = list(film.frames)
+    values = processor(frames, return_tensors='np')['pixel_values'][0]
+    item = {'pixel_values': np.asarray(values, np.float32)}
+    return Loaded(item, film.is_cut)
 
   return load
 

@@ -139,7 +139,7 @@ def extract(
   path = corpus.path / 'features' / f'{modality}.npz'
   rest = path.with_name(f'.{modality}.folds')
   is_there = path.exists()
-  plans, skipped = [], {}
+  plans, skipped, cut = [], {}, []
   folds = range(read_note(root, modality, 0)['num_folds'])
   notes = [read_note(root, modality, fold) for fold in folds]
   for fold in folds:  # One encoder at a time is in memory.
@@ -165,7 +165,9 @@ def extract(
       make_parts(plan, extractor, setup)
       extraction.finish(plan, corpus)
     extraction.remove_parts(plan)
-    skipped |= json.loads(plan.sidecar.read_text())['skipped']
+    made = json.loads(plan.sidecar.read_text())
+    skipped |= made['skipped']
+    cut = made['cut']  # Of the same clips for every encoder.
   record = {'folds': [plan.record for plan in plans]}
   if is_there:
     shutil.rmtree(rest)
@@ -173,7 +175,7 @@ def extract(
     return None
   _join(corpus, modality, notes, [plan.path for plan in plans], rest)
   note = rest / f'{modality}.json'
-  files.write_json(note, {'record': record, 'skipped': skipped})
+  files.write_json(note, {'record': record, 'skipped': skipped, 'cut': cut})
   note.replace(path.with_suffix('.json'))
   (rest / path.name).replace(path)
   shutil.rmtree(rest)

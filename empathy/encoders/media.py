@@ -5,6 +5,7 @@ says why: nothing ever takes its place.
 """
 
 import dataclasses
+import fractions
 import functools
 import math
 import os
@@ -20,11 +21,20 @@ from empathy import errors
 
 # A window of the encoders of sound: 400 samples at 16 kHz.
 LEAST_SECONDS = 0.025
+# How the reason begins where a file has nothing of the kind at all.
+NO_TRACK = 'has no track of'
 # Lower peaks are silence: less than two steps of 16 bits.
 _SILENCE = 2.0**-14
 _LEAST_RATE, _MOST_RATE = 1_000, 768_000
-# How much earlier than declared a sound or a stream of pictures may end.
+# How much earlier than declared a track may end, how much of a clip may be left
+# out without a word, and how long a picture may stand in any film.
 _TOLERANCE = 0.25
+# Containers round times, some to a thousandth; no picture is this short.
+_ROUNDING = 0.002
+# Channels without anything in common have a mean of 1 / n of the loudest, or
+# more; where it is less than this share of that, they cancel each other out.
+_CANCELLED = 0.25
+_MOST_STRETCHED = 8
 # Decoding starts this much before the wanted part, for decoders that need to
 # hear what came before.
 _RUN_UP = 0.5
@@ -44,16 +54,20 @@ class Sound:
   """The sound of a clip.
 
   Attributes:
-    samples: (n,) float32, the mean of the channels.
+    samples: (n,) float32, the mean of the channels; the loudest of them where
+      they cancel each other out, as those of a cable with crossed wires do.
     rate: of the samples, in Hz.
     file_rate: of the file, in Hz.
     channels: how many the file has.
+    is_cut: whether the clip goes on after `seconds`, by a quarter of a second
+      or more.
   """
 
   samples: np.ndarray
   rate: int
   file_rate: int
   channels: int
+  is_cut: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +77,12 @@ class Pictures:
   Attributes:
     frames: (n, H, W, 3) uint8, RGB.
     count: how many the clip has, from which these were chosen.
+    is_cut: whether the clip goes on after `seconds`, as in `Sound`.
   """
 
   frames: np.ndarray
   count: int
+  is_cut: bool
 
 
 def require() -> None:
@@ -85,7 +101,7 @@ def read_sound(
   rate: int | None = 16_000,
   start: float = 0.0,
   end: float | None = None,
-  seconds: float | None = 10.0,
+  seconds: float | None = None,
   normalise: bool = True,
 ) -> Sound:
   """Reads a sound, or a part of one.
@@ -103,23 +119,18 @@ def read_sound(
     The sound, as long as the part is to a sample.
 
   Raises:
-    MediaError: the file is missing, cut, damaged, has no sound, or its sound is
-      empty, silent, or ends before `end`.
+    MediaError: the file is missing, cut, damaged, ends before `end`, has no
+      sound, or its sound is empty or silent.
   """
   path = _existing(path)
   stop = _stop(start, end, seconds)
   with open(path, 'rb') as file:
     head = file.read(12)
   if head[:4] == b'fLaC' or (head[:4] == b'RIFF' and head[8:] == b'WAVE'):
-    samples, file_rate = _read_with_soundfile(path, start, stop)
+    samples, file_rate, is_cut = _read_with_soundfile(path, start, stop, end)
   else:
-    samples, file_rate = _read_with_av(path, start, stop)
+    samples, file_rate, is_cut = _read_with_av(path, start, stop, end)
   found = len(samples) / file_rate
-  if end is not None and found < min(stop, end) - start - _TOLERANCE:
-    raise MediaError(
-      f'ends {start + found:.2f} s after its beginning; the clip is to last '
-      f'until {end:g} s'
-    )
   if found < LEAST_SECONDS:
     raise MediaError(
       f'has {len(samples)} samples at {file_rate} Hz; expected '
@@ -128,7 +139,7 @@ def read_sound(
   if not np.isfinite(samples).all():
     raise MediaError('has samples that are no finite numbers')
   channels = samples.shape[1]
-  mono = samples.mean(axis=1, dtype=np.float64)
+  mono = _mixed(samples)
   if np.abs(mono).max() < _SILENCE:
     raise MediaError('is silent')
   if rate is not None and rate != file_rate:
@@ -137,7 +148,9 @@ def read_sound(
     mono = signal.resample_poly(mono, up, down, window=_low_pass(up, down))
   if normalise:
     mono = mono / np.abs(mono).max()
-  return Sound(mono.astype(np.float32), rate or file_rate, file_rate, channels)
+  return Sound(
+    mono.astype(np.float32), rate or file_rate, file_rate, channels, is_cut
+  )
 
 
 def read_pictures(
@@ -145,54 +158,61 @@ def read_pictures(
   num_frames: int = 16,
   start: float = 0.0,
   end: float | None = None,
-  seconds: float | None = 10.0,
+  seconds: float | None = None,
 ) -> Pictures:
-  """Reads evenly spaced pictures of a film, or of a part of one.
+  """Reads pictures of a film, or of a part of one, evenly spaced in time.
+
+  Each is the one that is on the screen at its time: films of telephones, calls
+  and screens have more pictures a second where more happens.
 
   Args:
     path: a file with a track of pictures.
-    num_frames: how many to return: from the first to the last; where the part
-      has fewer, the last is repeated.
+    num_frames: how many to return: from the first to the last; where a film of
+      constant rate has fewer, all of them and the last again.
     start: where the clip begins in the file, in seconds.
     end: where it ends; None at the end of the file.
     seconds: how much of the clip is looked at; None: all.
 
   Returns:
-    The pictures, upright.
+    The pictures, upright and as wide as they are shown.
 
   Raises:
-    MediaError: the file is missing, cut, damaged, has no pictures, or ends
-      before `end`.
+    MediaError: the file is missing, cut, damaged, ends before `end`, or has no
+      pictures.
   """
   path = _existing(path)
   stop = _stop(start, end, seconds)
   with _Track(path, 'video') as track:
-    last, count = start, 0
-    for time in track.times(start, stop):
-      last, count = max(last, time), count + 1
-    if not count:
+    seen, until = track.times(start, stop)
+    inside = [time for time in seen if start <= time < stop]
+    # Nothing has moved since before the clip began: that picture is shown.
+    first = inside[0] if inside else min(until, stop)
+    if seen and seen[0] < start and first > start + _TOLERANCE:
+      inside = [seen[0], *inside]
+    if not inside:
       raise MediaError(f'has no pictures from {start:g} s on')
-    track.check_end(last, stop, end)
-  chosen = np.arange(num_frames)
-  if count >= num_frames:
-    chosen = np.linspace(0, count - 1, num_frames).astype(np.int64)
-  chosen = np.minimum(chosen, count - 1)
+    track.check_end(until, stop, end)
+    is_cut = _goes_on(seen[-1], stop, end)
+  chosen = _evenly(inside, num_frames, start, min(until, stop))
+  wanted = np.unique(chosen).tolist()
   found: dict[int, np.ndarray] = {}
   with _Track(path, 'video') as track:
-    for number, (_, frame) in enumerate(track.frames(start, stop)):
-      if number == chosen[len(found)]:
-        picture = frame.to_ndarray(format='rgb24')
-        found[number] = np.rot90(picture, round(frame.rotation / 90))
-      if number >= chosen[-1] or len(found) == num_frames:
+    # Half a rounding earlier: two ways to compute a time differ in a bit.
+    frames = track.frames(inside[0] - _ROUNDING / 2, stop)
+    for number, (_, frame) in enumerate(frames):
+      if number == wanted[len(found)]:
+        found[number] = _picture(frame, track.stream.sample_aspect_ratio)
+      if len(found) == len(wanted):
         break
-  if len(found) < len(set(chosen.tolist())):
+  if len(found) < len(wanted):
     raise MediaError(
-      f'of {count} pictures, number {int(chosen[len(found)]) + 1} cannot be '
+      f'of {len(inside)} pictures, number {wanted[len(found)] + 1} cannot be '
       'decoded'
     )
   if len({picture.shape for picture in found.values()}) > 1:
     raise MediaError('has pictures of several sizes')
-  return Pictures(np.stack([found[i] for i in chosen.tolist()]), count)
+  frames = np.stack([found[i] for i in chosen.tolist()])
+  return Pictures(frames, len(inside), is_cut)
 
 
 def seconds_of(path: str | os.PathLike) -> float:
@@ -212,7 +232,7 @@ class _Track:
 
   def __init__(self, path: pathlib.Path, kind: str):
     """Opens the file; `kind` is 'audio' or 'video'."""
-    self._container = _open(path)
+    self._path, self._container = path, _open(path)
     # A song's cover is a track of pictures too.
     av = _import('av')
     cover = av.stream.Disposition.attached_pic
@@ -224,7 +244,7 @@ class _Track:
     if not streams:
       self._container.close()
       wanted = 'sound' if kind == 'audio' else 'pictures'
-      raise MediaError(f'has no track of {wanted}')
+      raise MediaError(f'{NO_TRACK} {wanted}')
     self.stream = streams[0]
     self._error = av.FFmpegError
     self._indexed = any(
@@ -262,45 +282,86 @@ class _Track:
           yield time, frame
         time += seconds
 
-  def times(self, start: float, stop: float) -> list[float]:
-    """The times of all pictures of the part, without decoding if possible."""
+  def times(self, start: float, stop: float) -> tuple[list[float], float]:
+    """The times of pictures, without decoding if possible.
+
+    Returns:
+      Those of the part and, if there are any, of the last one before it and of
+      some after it, in order; until when the last of these is shown.
+    """
     self._jump(start)
-    times = []
+    times: list[float] = []
+    until = 0.0
+    step = 0.0
+    if self.stream.average_rate:
+      step = 1 / float(self.stream.average_rate)
     for packet in self._packets():
       if not packet.size or packet.is_discard:
         continue
       if packet.pts is None:
+        self._container.seek(0)
+        times = [time for time, _ in self.frames(0.0, stop + 2 * _RUN_UP)]
+        until = max(times, default=0.0) + step
         break
-      # Pictures come out of order by a few, so look on for a while.
       time = float(packet.pts * packet.time_base) - self._zero
+      lasts = float((packet.duration or 0) * packet.time_base)
+      until = max(until, time + max(lasts, step))
+      times.append(time)
+      # Pictures come out of order by a few, so look on for a while.
       if time >= stop + 2 * _RUN_UP:
-        return times
-      if start <= time < stop:
-        times.append(time)
-    else:
-      return times
-    self._container.seek(0)
-    return [time for time, _ in self.frames(start, stop)]
+        break
+    times.sort()
+    before = [time for time in times if time < start]
+    return times[max(len(before) - 1, 0) :], until
 
   def check_end(self, last: float, stop: float, end: float | None) -> None:
-    """Raises a `MediaError` if the track ends before it should."""
-    declared = self._container.duration
-    if self.stream.duration and self.stream.time_base:
-      declared = float(self.stream.duration * self.stream.time_base) * 1e6
-    step = 0.0
-    if self.stream.type == 'video' and self.stream.average_rate:
-      step = 1 / float(self.stream.average_rate)
-    if end is not None and last + step < min(stop, end) - _TOLERANCE:
+    """Raises a `MediaError` if the file ends before it should.
+
+    A track that is shorter than the others of its file is not cut.
+
+    Args:
+      last: when the track ends, as far as it was read.
+      stop: when reading ended.
+      end: when the clip is to end, if that is given.
+    """
+    wanted = math.inf if end is None else min(stop, end)
+    if end is not None and not self._lasts(last, wanted):
       raise MediaError(
-        f'ends {last + step:.2f} s after its beginning; the clip is to last '
-        f'until {end:g} s'
+        f'ends {last:.2f} s after its beginning; the clip is to last until '
+        f'{end:g} s'
       )
-    if not self._indexed or not declared:
+    if not self._indexed:
       return
-    if last + step < min(stop, declared / 1e6) - _TOLERANCE:
+    if self.stream.duration and self.stream.time_base:
+      # Of this track alone, and without the wait before it.
+      begins = self.stream.start_time or 0
+      declared = float((begins + self.stream.duration) * self.stream.time_base)
+      declared -= self._zero
+      is_cut = last < min(stop, declared) - _TOLERANCE
+    else:
+      declared = (self._container.duration or 0) / 1e6
+      is_cut = not self._lasts(last, min(stop, declared))
+    if is_cut:
       raise MediaError(
-        f'ends after {last + step:.2f} of {declared / 1e6:.2f} s; was it cut?'
+        f'ends after {last:.2f} of {declared:.2f} s; was it cut?'
       )
+
+  def _lasts(self, last: float, until: float) -> bool:
+    """Whether this track, which ends at `last`, or another lasts so long."""
+    if last >= until - _TOLERANCE:
+      return True
+    with _open(self._path) as container:
+      try:
+        return any(
+          packet.pts is not None
+          and packet.stream.type in ('audio', 'video')
+          and float((packet.pts + (packet.duration or 0)) * packet.time_base)
+          - self._zero
+          >= until - _TOLERANCE
+          for packet in container.demux()
+        )
+      except (self._error, ValueError):
+        return False
 
   def _jump(self, start: float) -> None:
     if not self._indexed or start <= _RUN_UP:
@@ -319,9 +380,9 @@ class _Track:
 
 
 def _read_with_soundfile(
-  path: pathlib.Path, start: float, stop: float
-) -> tuple[np.ndarray, int]:
-  """(n, channels) float32 and the rate, of a wav or flac file."""
+  path: pathlib.Path, start: float, stop: float, end: float | None
+) -> tuple[np.ndarray, int, bool]:
+  """(n, channels) float32, the rate, whether it goes on; of wav or flac."""
   soundfile = _import('soundfile')
   _check_wav_size(path)
   try:
@@ -339,7 +400,13 @@ def _read_with_soundfile(
     raise MediaError(
       f'ends after {first + len(samples)} of {last} samples; was it cut?'
     )
-  return samples, rate
+  found = (first + len(samples)) / rate
+  if end is not None and found < min(stop, end) - _TOLERANCE:
+    raise MediaError(
+      f'ends {found:.2f} s after its beginning; the clip is to last until '
+      f'{end:g} s'
+    )
+  return samples, rate, _goes_on(file.frames / rate, stop, end)
 
 
 def _check_wav_size(path: pathlib.Path) -> None:
@@ -359,9 +426,9 @@ def _check_wav_size(path: pathlib.Path) -> None:
 
 
 def _read_with_av(
-  path: pathlib.Path, start: float, stop: float
-) -> tuple[np.ndarray, int]:
-  """(n, channels) float32 and the rate, of any file."""
+  path: pathlib.Path, start: float, stop: float, end: float | None
+) -> tuple[np.ndarray, int, bool]:
+  """(n, channels) float32, the rate, whether it goes on; of any file."""
   av = _import('av')
   parts: list[np.ndarray] = []
   with _Track(path, 'audio') as track:
@@ -371,7 +438,8 @@ def _read_with_av(
     # Interleaved: more than seven planes of their own crash PyAV 18.
     resampler = av.AudioResampler(format='flt')
     begin = None
-    for time, frame in track.frames(start, stop):
+    # A little more than is wanted, to see whether the clip goes on.
+    for time, frame in track.frames(start, stop + _TOLERANCE):
       if frame.sample_rate != rate:
         raise MediaError('changes its sampling rate on the way')
       begin = time if begin is None else begin
@@ -383,14 +451,71 @@ def _read_with_av(
       for piece in pieces:
         channels = piece.layout.nb_channels
         parts.append(piece.to_ndarray().reshape(-1, channels))
-    if begin is None:
+    if begin is None or begin >= stop:
       raise MediaError(f'has no sound from {start:g} s on')
     samples = np.concatenate(parts)
-    track.check_end(begin + len(samples) / rate, stop, None)
+    last = begin + len(samples) / rate
+    track.check_end(last, stop, end)
   skipped = max(round((start - begin) * rate), 0)
   if stop < math.inf:
     samples = samples[: skipped + round((stop - max(start, begin)) * rate)]
-  return samples[skipped:], rate
+  return samples[skipped:], rate, _goes_on(last, stop, end)
+
+
+def _goes_on(last: float, stop: float, end: float | None) -> bool:
+  """Whether a clip, of a track that ends at `last`, goes on after `stop`."""
+  return min(last, math.inf if end is None else end) >= stop + _TOLERANCE
+
+
+def _mixed(samples: np.ndarray) -> np.ndarray:
+  """(n,) float64: the mean of the channels of (n, channels), see `Sound`."""
+  mean = samples.mean(axis=1, dtype=np.float64)
+  power = np.einsum('ij,ij->j', samples, samples, dtype=np.float64)
+  least = (_CANCELLED / samples.shape[1]) ** 2 * power.max()
+  if mean @ mean >= least:
+    return mean
+  return samples[:, power.argmax()].astype(np.float64)
+
+
+def _evenly(
+  times: list[float], count: int, start: float, end: float
+) -> np.ndarray:
+  """Which pictures are shown at `count` times as far apart as can be.
+
+  Args:
+    times: of the pictures, in order.
+    count: how many are chosen.
+    start: the clip's; a picture may be there already.
+    end: when the last picture is gone.
+
+  Returns:
+    (count,) int64, from the first to the last.
+  """
+  steps = np.diff(times)
+  usual = float(np.median(steps)) if len(steps) else _TOLERANCE
+  is_constant = not len(steps) or steps.max() <= 1.5 * usual + _ROUNDING
+  if len(times) < count and is_constant:
+    return np.minimum(np.arange(count), len(times) - 1)
+  last = times[-1]
+  if end > last + max(1.5 * usual, _TOLERANCE):  # It stands.
+    last = end
+  wanted = np.linspace(max(times[0], start), last, count) + _ROUNDING
+  return np.maximum(np.searchsorted(times, wanted, side='right') - 1, 0)
+
+
+def _picture(frame: Any, ratio: fractions.Fraction | None) -> np.ndarray:
+  """(H, W, 3) uint8, upright.
+
+  Args:
+    frame: decoded.
+    ratio: the width of a pixel over its height: discs and old cameras keep
+      wide pictures narrow.
+  """
+  width = frame.width
+  if ratio and 1 / _MOST_STRETCHED <= ratio <= _MOST_STRETCHED:
+    width = max(round(width * ratio), 1)
+  picture = frame.to_ndarray(format='rgb24', width=width, height=frame.height)
+  return np.rot90(picture, round(frame.rotation / 90))
 
 
 @functools.lru_cache(maxsize=8)

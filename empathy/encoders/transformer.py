@@ -60,6 +60,8 @@ def activation(name: str) -> Callable[[Array], Array]:
 
 # Queries that attend at a time on a CPU.
 BLOCK = 256
+# Queries at a time on other devices, where they are more: 40 s of sound.
+LONG = 2_048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,10 +159,23 @@ class Attention(nn.Module):
       scores = jnp.einsum('bhqd,bhkd->bhqk', q, k)
       return weigh(s, scores, bias, v, deterministic)
 
+    def in_parts(q: Array, k: Array, v: Array) -> Array:
+      parts = -(-length // LONG)
+      q = jnp.pad(q, ((0, 0), (0, 0), (0, -length % parts), (0, 0)))
+      y = jax.lax.map(
+        lambda part: at_once(part, k, v), jnp.stack(jnp.split(q, parts, 2))
+      )
+      return y.swapaxes(0, 1).reshape(len(x), -1, width)[:, :length]
+
     if length > BLOCK and not drops:
       # A CPU is faster where a block of scores stays in its cache.
       y = jax.lax.platform_dependent(
-        q, k, v, cpu=lambda *qkv: _in_blocks(*qkv, bias), default=at_once
+        q,
+        k,
+        v,
+        cpu=lambda *qkv: _in_blocks(*qkv, bias),
+        # All scores of five minutes of sound would take 11 GB.
+        default=in_parts if length > LONG else at_once,
       )
     else:
       y = at_once(q, k, v)

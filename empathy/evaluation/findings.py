@@ -91,7 +91,7 @@ class Estimate:
     high: upper end of the interval.
     level: the interval's nominal coverage; None without an interval.
     p: p-value against the statistic's natural null, if it has one; two-sided
-      unless `method` says that it is one-sided, and never 0.
+      unless `one_sided`, and never 0.
     p_adjusted: the p-value after Holm's correction within its family.
     n: the clips that the figure rests on.
     method: in words, how the interval was made, or why there is none.
@@ -101,6 +101,7 @@ class Estimate:
     variance: the figure's variance, on its own scale, by where it is from:
       `groups`, `seeds`, `annotators`; without those that are not in it.
     sizes: how many there are of each; of groups those that count.
+    one_sided: whether p asks only if the figure is above its null.
   """
 
   estimate: float | None
@@ -118,6 +119,7 @@ class Estimate:
   scale: Scale = Scale.IDENTITY
   variance: Mapping[str, float] = dataclasses.field(default_factory=dict)
   sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+  one_sided: bool = False
 
   def figures(self) -> dict[str, Scalar]:
     """What of it `study.json` has, by name."""

@@ -42,10 +42,11 @@ def answer(
   found = Findings()
   mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
   labels = corpus.labels
+  predicted = predictions_lib.predicted_class(mean)
   signals = {'one_minus_confidence': 1 - mean.max(axis=-1)}
   gold = {
     'one_minus_gold_probability': 1 - mean[np.arange(len(labels)), labels],
-    'error': predictions_lib.predicted_class(mean) != labels,
+    'error': predicted != labels,
   }
   votes, speaks = ambiguity.speaking_votes(corpus)
   uncertainty = ambiguity.gs(votes)
@@ -65,6 +66,19 @@ def answer(
   else:
     signals |= gold
     chosen &= known
+  # Without a spread of confidence, how hard a clip is cannot be told; and the
+  # errors of a view that says one class are those of the other classes.
+  unknown = {}
+  if not predictions_lib.graded(mean):
+    reason = predictions_lib.not_graded(mean)
+    unknown = dict.fromkeys(set(signals) - {'error'}, reason)
+  if len(np.unique(predicted[predicted >= 0])) < 2:
+    unknown['error'] = 'The full view gives every clip the same label.'
+  for name in unknown:
+    if signals.pop(name, None) is not None:
+      found.skipped[f'{prefix}.{name}.spearman'] = unknown[name]
+  if not signals:
+    return found
   if not chosen.any():
     return Findings(
       skipped={prefix: 'No predicted clip has two votes or more.'}

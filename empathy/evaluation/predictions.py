@@ -1,16 +1,24 @@
 """The predictions table: a row for each clip and trained member.
 
-Columns: `id, view, seed, fold, prob_<class>...`, optionally `given` (the
-modalities that were really shown), `logit_<class>`, `gate_<modality>` and
-`attention_<modality>`; others are ignored. Parquet or CSV. Nothing here asks
-who made the table.
+Columns: `id, view, prob_<class>...`; `seed` and `fold`, without which there is
+one seed, and nothing says which clips were held out together; optionally
+`given` (the modalities that were really shown), `logit_<class>`,
+`gate_<modality>` and `attention_<modality>`; others are ignored. Parquet or
+CSV. Nothing here asks who made the table.
+
+Tables are read as people have them, and what was changed is said: modalities of
+a view in another order or case, white space around names, seeds and folds with
+a word before the number (`s1`), percentages, decimal commas.
 """
 
 import csv
 import dataclasses
 import functools
+import logging
 import pathlib
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +31,22 @@ from empathy.corpora import corpus as corpus_lib
 
 # Sums of probabilities may be off by this much; they are renormalised.
 TOLERANCE = 1e-3
+# Confidence that takes so many values or fewer is none.
+_HANDFUL = 5
+# What is equal but for rounding is equal.
+_DECIMALS = 12
+# Rows that a message names, of those that are wrong in the same way.
+_MAX_ROWS = 3
+# What people call the column of the class that was predicted.
+_LABELS = (
+  'label',
+  'predicted',
+  'predicted_label',
+  'prediction',
+  'pred',
+  'class',
+)
+_LOGGER = logging.getLogger('empathy')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +62,8 @@ class Predictions:
     probabilities: by view, (S, N, C) float64, NaN where there is no row; they
       sum to 1.
     subsets: by view and what was shown, likewise.
-    folds: by view, (S, N) int32, the fold that a clip was held out in; -1 where
-      there is no row.
+    folds: by view, (S, N) int32, the fold that a clip was held out in, 0 where
+      the table does not say; -1 where there is no row. See `folds_are_known`.
     gates: by view and modality, (S, N) float64; only those in the table.
     attention: likewise.
     num_rows: rows of the table.
@@ -85,6 +109,40 @@ def predicted_class(probabilities: np.ndarray) -> np.ndarray:
   return np.where(there, np.argmax(probabilities, axis=-1), -1)
 
 
+def num_confidences(probabilities: np.ndarray) -> int:
+  """How many values the top probability takes, but for rounding.
+
+  Args:
+    probabilities: (..., C), NaN where there is no row.
+  """
+  top = probabilities.max(axis=-1)
+  return len(np.unique(np.round(top[~np.isnan(top)], _DECIMALS)))
+
+
+def graded(probabilities: np.ndarray) -> bool:
+  """Whether the top probability is a confidence, and not a mere label.
+
+  Labels written as 0 and 1, or by a handful of numbers, have no confidence that
+  could be judged, ranked by or held equal. A handful is few beside the clips.
+
+  Args:
+    probabilities: (..., C), NaN where there is no row.
+  """
+  there = int((~np.isnan(probabilities[..., 0])).sum())
+  number = num_confidences(probabilities)
+  return number > _HANDFUL or 4 * number > there
+
+
+def not_graded(probabilities: np.ndarray) -> str:
+  """The reason, in a sentence, to skip what rests on confidence."""
+  number = num_confidences(probabilities)
+  values = f'{number} values' if number > 1 else 'one value'
+  return (
+    f'The top probability takes {values} only, so that there is no confidence '
+    'to speak of.'
+  )
+
+
 def common(predictions: Predictions, views: Sequence[str]) -> np.ndarray:
   """The clips that every seed of all of `views` predicts: (N,) bool."""
   there = [
@@ -105,6 +163,64 @@ def judged(
   return there if there.any() else ~there
 
 
+def folds_are_known(
+  corpus: corpus_lib.Corpus, predictions: Predictions
+) -> bool:
+  """Whether something says which clips were held out together.
+
+  One fold for all says nothing: of folds, the others are trained on. It is
+  right where the corpus has a split.
+  """
+  if corpus.split is not None:
+    return True
+  return any(
+    len(np.unique(fold[fold >= 0])) > 1
+    for folds in predictions.folds.values()
+    for fold in folds
+  )
+
+
+def straddling_groups(
+  corpus: corpus_lib.Corpus, predictions: Predictions
+) -> list[str]:
+  """The groups of which some member held clips out in several folds.
+
+  Of such a group it was trained on some clips when it predicted others.
+
+  Args:
+    corpus: that the predictions are of.
+    predictions: of which one member in whose folds a group straddles is enough.
+
+  Returns:
+    The names, in order.
+  """
+  names, group = np.unique(corpus.groups, return_inverse=True)
+  found = np.zeros(len(names), bool)
+  for folds in predictions.folds.values():
+    for fold in folds:
+      there = fold >= 0
+      pairs = np.unique(np.stack([group[there], fold[there]]), axis=1)
+      found |= np.bincount(pairs[0], minlength=len(names)) > 1
+  return names[found].tolist()
+
+
+def canonical_view(name: str, modalities: Sequence[str]) -> str | None:
+  """The name of a view, whatever the order and case of its modalities.
+
+  Args:
+    name: modalities joined by +.
+    modalities: the corpus'.
+
+  Returns:
+    The name; None if a modality is there twice, or is none of the corpus'.
+  """
+  known = {modality.casefold(): modality for modality in modalities}
+  parts = [known.get(part.strip().casefold()) for part in name.split('+')]
+  if None in parts or len(set(parts)) < len(parts):
+    return None
+  return corpus_lib.view_name(parts)
+
+
 def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
   """Reads and checks a predictions table against its corpus.
 
@@ -119,12 +235,20 @@ def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
     The predictions.
 
   Raises:
-    InputError: something is missing or wrong. All faults are named, each with
-      the file, its row (the data row counted from 1 in Parquet, the line in
-      CSV) and column.
+    InputError: something is missing or wrong. Every kind of fault has a line,
+      with the file, the first row (the data row counted from 1 in Parquet, the
+      line in CSV), the column, and how many rows have it.
   """
   path = pathlib.Path(path)
-  return _of_rows(_Rows(path, _read_table(path, corpus)), corpus)
+  rows = _Rows(path, _read_table(path, corpus))
+  found = _of_rows(rows, corpus)
+  if 'fold' not in rows.table.column_names and corpus.split is None:
+    rows.notes.append(
+      "has no column 'fold': which clips were held out together is not known"
+    )
+  for note in rows.notes:
+    _LOGGER.info('%s: %s', path, note)
+  return found
 
 
 def of_batch(
@@ -147,11 +271,11 @@ def of_batch(
 def _of_rows(rows: '_Rows', corpus: corpus_lib.Corpus) -> Predictions:
   clip = rows.clips(corpus)
   view = rows.modalities('view', corpus)
-  fold = rows.whole('fold', least=0)
+  fold = rows.whole('fold', least=0, absent=0)
   own, given = _shown(rows, corpus, clip, view)
   if corpus.split is not None:
     _refuse_seen(rows, corpus, clip, fold)
-  keys = _Keys(clip, view, own, given, rows.whole('seed'), fold)
+  keys = _Keys(clip, view, own, given, rows.whole('seed', absent=0), fold)
   probabilities = rows.probabilities(corpus.classes)
   inspected = {'gate': {}, 'attention': {}}
   for name in rows.table.column_names:
@@ -183,15 +307,42 @@ class _Rows:
   """A table's columns, converted and checked, with a list of faults.
 
   A faulty value becomes -1 or NaN, so that the other checks can go on.
+
+  Attributes:
+    path: of the file.
+    table: as it was read.
+    notes: what was taken for something else than is written.
   """
 
   def __init__(self, path: pathlib.Path, table: pa.Table, first: int = 0):
     self.path, self.table, self._first = path, table, first
-    self._faults: list[tuple[int, str, str]] = []
+    self.notes: list[str] = []
+    self._faults: list[tuple[int, str]] = []
 
-  def fault(self, row: int, column: str, message: str) -> None:
-    """Notes that the value in `row`, counted from 0, is wrong."""
-    self._faults.append((int(row), column, message))
+  def fault(
+    self,
+    rows: Sequence[int],
+    column: str,
+    message: Callable[[int], str],
+  ) -> None:
+    """Notes that values are wrong, in one way.
+
+    Args:
+      rows: counted from 0; none is fine.
+      column: that they are in.
+      message: says what is wrong with the first of them.
+    """
+    if not len(rows):
+      return
+    first = int(rows[0])
+    line = f'{self.path}{":" if _is_csv(self.path) else ": row "}'
+    line += f'{self._number(first)}: column {column!r}: {message(first)}'
+    if len(rows) > 1:
+      shown = ', '.join(str(self._number(int(i))) for i in rows[:_MAX_ROWS])
+      more = ', ...' if len(rows) > _MAX_ROWS else ''
+      what = 'lines' if _is_csv(self.path) else 'rows'
+      line += f' ({len(rows):,} times: {what} {shown}{more})'
+    self._faults.append((first, line))
 
   def place(self, row: int) -> str:
     """Where a row is, as messages name it."""
@@ -199,21 +350,37 @@ class _Rows:
 
   def raise_faults(self) -> None:
     """Raises an `InputError` that tells all faults, if there are any."""
-    errors.raise_faults(
-      [
-        f'{self.path}{":" if _is_csv(self.path) else ": row "}'
-        f'{self._number(row)}: column {column!r}: {message}'
-        for row, column, message in sorted(self._faults)
-      ]
-    )
+    errors.raise_faults([line for _, line in sorted(self._faults)])
 
   def clips(self, corpus: corpus_lib.Corpus) -> np.ndarray:
     """The row in the corpus of each id."""
     ids = self._texts('id')
-    clip = pc.index_in(ids, value_set=pa.array(corpus.ids.tolist()))
+    names = corpus.ids.tolist()
+    clip = pc.index_in(ids, value_set=pa.array(names))
     clip = pc.fill_null(clip, -1).to_numpy().astype(np.int64)
-    for row in np.flatnonzero(clip < 0):
-      self.fault(row, 'id', f'{ids[row].as_py()!r} is not a clip of the corpus')
+    unknown = np.flatnonzero(clip < 0)
+    if len(unknown):
+      cleaned: dict[str, int] = {}
+      for row, name in enumerate(names):  # -1: it could be one of several.
+        cleaned[_key(name)] = -1 if _key(name) in cleaned else row
+      for row in unknown:
+        clip[row] = cleaned.get(_key(ids[row].as_py()), -1)
+      unknown = np.flatnonzero(clip < 0)
+
+    def says(row: int) -> str:
+      name = ids[row].as_py()
+      by_value = {_number_in(other): other for other in names}
+      by_value.pop(None, None)
+      meant = by_value.get(_number_in(name))
+      hint = ''
+      if meant is not None:
+        hint = (
+          f', which has {meant!r}: were ids read as numbers? Read them as text '
+          '(dtype=str)'
+        )
+      return f'{name!r} is not a clip of the corpus{hint}'
+
+    self.fault(unknown, 'id', says)
     return clip
 
   def modalities(
@@ -221,28 +388,43 @@ class _Rows:
   ) -> np.ndarray:
     """Modalities joined by +, as a mask; 0 if faulty or, if optional, empty."""
     texts = self._texts(column).dictionary_encode()
-    masks = []
-    for name in texts.dictionary.to_pylist():
-      known = [part in corpus.modalities for part in name.split('+')]
-      wellformed = all(known) and name == corpus_lib.view_name(
-        set(name.split('+'))
-      )
-      masks.append(_mask(name, corpus) if wellformed else 0)
+    names = texts.dictionary.to_pylist()
+    found = [canonical_view(name, corpus.modalities) for name in names]
+    other = [
+      (a, b) for a, b in zip(names, found, strict=True) if b not in (None, a)
+    ]
+    if other:
+      shown = ', '.join(f'{a!r} as {b!r}' for a, b in other[:_MAX_ROWS])
+      more = ', ...' if len(other) > _MAX_ROWS else ''
+      self.notes.append(f'column {column!r}: took {shown}{more}')
+    masks = [0 if name is None else _mask(name, corpus) for name in found]
     code = texts.indices.to_numpy()
     mask = np.array(masks, np.int64)[code]
-    for row in np.flatnonzero(mask == 0):
-      name = texts.dictionary[code[row]].as_py()
-      if not (optional and name == ''):
-        self.fault(
-          row,
-          column,
-          f'{name!r} is not modalities of the corpus joined by + in the order '
-          + ', '.join(corpus.modalities),
-        )
+    wrong = mask == 0
+    if optional:
+      wrong &= np.array([name.strip() != '' for name in names])[code]
+    self.fault(
+      np.flatnonzero(wrong),
+      column,
+      lambda row: (
+        f'{names[code[row]]!r} is not modalities of the corpus, '
+        f'{", ".join(corpus.modalities)}, joined by +'
+      ),
+    )
     return mask
 
-  def whole(self, column: str, least: int | None = None) -> np.ndarray:
-    """Whole numbers: (rows,) int64."""
+  def whole(
+    self, column: str, least: int | None = None, absent: int | None = None
+  ) -> np.ndarray:
+    """Whole numbers, perhaps all with the same word before: (rows,) int64.
+
+    Args:
+      column: its name.
+      least: the smallest that is allowed.
+      absent: what they are where there is no such column.
+    """
+    if absent is not None and column not in self.table.column_names:
+      return np.full(self.table.num_rows, absent, np.int64)
     values = self._decoded(column)
     told = np.zeros(len(values), bool)
     try:
@@ -250,8 +432,9 @@ class _Rows:
         raise pa.ArrowInvalid
       numbers = pc.cast(values, pa.int64()).to_numpy()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+      values = self._without_word(column, values.to_pylist())
       numbers = np.full(len(values), -1)
-      for row, value in enumerate(values.to_pylist()):
+      for row, value in enumerate(values):
         try:
           number = value
           if isinstance(value, str):
@@ -261,31 +444,67 @@ class _Rows:
           numbers[row] = int(number)
         except (OverflowError, TypeError, ValueError):
           told[row] = True
-          message = f'{_shown_value(value)} is not a whole number'
-          self.fault(row, column, message)
+      self.fault(
+        np.flatnonzero(told),
+        column,
+        lambda row: f'{_shown_value(values[row])} is not a whole number',
+      )
     if least is not None:
-      for row in np.flatnonzero((numbers < least) & ~told):
-        self.fault(row, column, f'{numbers[row]} is less than {least}')
+      self.fault(
+        np.flatnonzero((numbers < least) & ~told),
+        column,
+        lambda row: f'{numbers[row]} is less than {least}',
+      )
     return numbers
+
+  def _without_word(self, column: str, values: list) -> list:
+    """`1` for `s1`, where all values are of this kind."""
+    found = [
+      re.fullmatch(r'\s*([^\W\d][^\d]*?)[ _-]*(\d+)\s*', value, re.ASCII)
+      if isinstance(value, str)
+      else None
+      for value in values
+    ]
+    if None in found or len({match[1] for match in found}) > 1:
+      return values
+    self.notes.append(
+      f'column {column!r}: took {values[0]!r} and the like as '
+      f'{int(found[0][2])}'
+    )
+    return [match[2] for match in found]
 
   def numbers(self, column: str, optional: bool = False) -> np.ndarray:
     """Numbers: (rows,) float64; if `optional`, NaN where there is none."""
     values = self._decoded(column)
+    wrong = np.zeros(len(values), bool)
     try:
       numbers = pc.cast(values, pa.float64())
       numbers = pc.fill_null(numbers, np.nan).to_numpy()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
       numbers = np.full(len(values), np.nan)
+      commas = 0
       for row, value in enumerate(values.to_pylist()):
         try:
+          if isinstance(value, str):
+            commas += ',' in value
+            value = value.replace(',', '.').strip().removesuffix('%')
           numbers[row] = float(value if value is not None else 'nan')
         except (TypeError, ValueError):
-          if not (optional and value == ''):
-            self.fault(row, column, f'{_shown_value(value)} is not a number')
-            numbers[row] = -np.inf
+          wrong[row] = not (optional and value == '')
+      if commas:
+        self.notes.append(f'column {column!r}: took commas as decimal points')
+      self.fault(
+        np.flatnonzero(wrong),
+        column,
+        lambda row: f'{_shown_value(values[row].as_py())} is not a number',
+      )
+      numbers[wrong] = -np.inf
     if not optional:
-      for row in np.flatnonzero(np.isnan(numbers)):
-        self.fault(row, column, 'is no number (NaN or empty)')
+      self.fault(
+        np.flatnonzero(np.isnan(numbers)),
+        column,
+        lambda row: 'is no number (NaN or empty)',
+      )
     return numbers
 
   def probabilities(self, classes: Sequence[str]) -> np.ndarray:
@@ -294,20 +513,26 @@ class _Rows:
     values = np.stack([self.numbers(column) for column in columns], axis=1)
     # What was no number at all is told already and marked -inf or NaN.
     told = np.isneginf(values) | np.isnan(values)
-    for row, column in np.argwhere((values < 0) & ~told):
+    for number, column in enumerate(columns):
       self.fault(
-        row, columns[column], f'{values[row, column]:g} is not a probability'
+        np.flatnonzero((values[:, number] < 0) & ~told[:, number]),
+        column,
+        lambda row, n=number: f'{values[row, n]:g} is not a probability',
       )
     fine = ((values >= 0) & ~told).all(axis=1)
+    if fine.any() and 99 < np.median(values[fine].sum(axis=1)) < 101:
+      self.notes.append('took the probabilities as percentages')
+      values[fine] /= 100
     values = np.where(fine[:, None], values, 1 / len(classes))
     total = values.sum(axis=1)
-    for row in np.flatnonzero(~(np.abs(total - 1) <= TOLERANCE)):
-      self.fault(
-        row,
-        'prob_*',
-        f'the probabilities sum to {total[row]:.6g}; expected 1 within '
-        f'{TOLERANCE:g}',
-      )
+    self.fault(
+      np.flatnonzero(~(np.abs(total - 1) <= TOLERANCE)),
+      'prob_*',
+      lambda row: (
+        f'the probabilities sum to {total[row]:.6g}; expected 1 '
+        f'within {TOLERANCE:g}'
+      ),
+    )
     with np.errstate(invalid='ignore', divide='ignore'):
       return values / total[:, None]
 
@@ -343,6 +568,17 @@ def _is_csv(path: pathlib.Path) -> bool:
   return path.suffix.lower() == '.csv'
 
 
+def _key(name: str) -> str:
+  """Equal for what differs in case, Unicode form or white space around it."""
+  return unicodedata.normalize('NFC', name).strip().casefold()
+
+
+def _number_in(name: str) -> str | None:
+  """The number that a spreadsheet would make of an id; None if it is none."""
+  found = re.fullmatch(r'0*(\d+)(?:\.0*)?', name.strip(), re.ASCII)
+  return found and found[1]
+
+
 def _shown_value(value: object) -> str:
   return 'the empty cell' if value in (None, '') else repr(value)
 
@@ -355,13 +591,14 @@ def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
     table = _read_csv(path, required_columns(corpus.classes))
   else:
     table = _read_parquet(path)
+  table = _renamed(table, corpus)
   check_columns(path, table.column_names, corpus, table.num_rows)
   return table
 
 
 def required_columns(classes: Sequence[str]) -> list[str]:
   """The columns that a table has to have."""
-  return ['id', 'view', 'seed', 'fold', *(f'prob_{name}' for name in classes)]
+  return ['id', 'view', *(f'prob_{name}' for name in classes)]
 
 
 def check_columns(
@@ -371,11 +608,17 @@ def check_columns(
   num_rows: int,
 ) -> None:
   """Raises an `InputError` unless there are rows and the right columns."""
-  faults = [
-    f'{path}: column {name!r} is missing'
-    for name in required_columns(corpus.classes)
-    if name not in names
+  missing = [
+    name for name in required_columns(corpus.classes) if name not in names
   ]
+  faults = []
+  if missing:
+    several = len(missing) > 1
+    faults.append(
+      f'{path}: column{"s" if several else ""} '
+      f'{", ".join(map(repr, missing))} {"are" if several else "is"} missing'
+      f'{_hint(missing, names, corpus)}'
+    )
   faults += [
     f'{path}: column {name!r} is there twice'
     for name in sorted(set(names))
@@ -399,12 +642,54 @@ def check_columns(
   errors.raise_faults(faults)
 
 
+def _hint(
+  missing: Sequence[str], names: Sequence[str], corpus: corpus_lib.Corpus
+) -> str:
+  """How probabilities are written, where they are not there."""
+  if not any(name.startswith('prob_') for name in missing):
+    return ''
+  bare = [name for name in corpus.classes if name in names]
+  if bare:
+    return f'; is it {bare[0]!r}? Write prob_ before the name of each class'
+  labels = [name for name in names if name.casefold() in _LABELS]
+  if labels:
+    return (
+      f'; if {labels[0]!r} is the class that was predicted, write 1 in its '
+      'column and 0 in the others, as does '
+      f'pandas.get_dummies(table[{labels[0]!r}], prefix="prob", dtype=float)'
+    )
+  return ''
+
+
+def _renamed(table: pa.Table, corpus: corpus_lib.Corpus) -> pa.Table:
+  """The table with columns whose names differ in case or white space only."""
+  known = [
+    *required_columns(corpus.classes),
+    *('seed', 'fold', 'given'),
+    *(f'logit_{name}' for name in corpus.classes),
+    *(
+      f'{kind}_{name}'
+      for kind in ('gate', 'attention')
+      for name in corpus.modalities
+    ),
+  ]
+  spelt = {_key(name): name for name in known}
+  names = list(table.column_names)
+  for i, name in enumerate(names):
+    meant = spelt.get(_key(name), name)
+    if meant not in names:
+      names[i] = meant
+  return table.rename_columns(names)
+
+
 def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
   """All columns as texts; `required` are only told if there are none."""
   header = []
   try:
     with open(path, encoding='utf-8-sig', newline='') as file:
       header = next(csv.reader(file), [])
+    if len(header) < 2:
+      raise csv.Error('columns are not between commas')
     table = pa_csv.read_csv(
       path,
       convert_options=pa_csv.ConvertOptions(
@@ -467,20 +752,22 @@ def _shown(
   if 'given' not in rows.table.column_names:
     return own, own
   given = rows.modalities('given', corpus, optional=True)
-  for row in np.flatnonzero((given & ~view != 0) & (view > 0)):
-    rows.fault(
-      row,
-      'given',
+  rows.fault(
+    np.flatnonzero((given & ~view != 0) & (view > 0)),
+    'given',
+    lambda row: (
       f'{_name(given[row], corpus)!r} is more than the view '
-      f'{_name(view[row], corpus)!r}',
-    )
-  for row in np.flatnonzero((given & ~view == 0) & (given & ~present != 0)):
-    rows.fault(
-      row,
-      'given',
-      f'{_name(given[row], corpus)!r} was shown, but the clip has no features '
-      f'of {_name(given[row] & ~present[row], corpus)!r}',
-    )
+      f'{_name(view[row], corpus)!r}'
+    ),
+  )
+  rows.fault(
+    np.flatnonzero((given & ~view == 0) & (given & ~present != 0)),
+    'given',
+    lambda row: (
+      f'{_name(given[row], corpus)!r} was shown, but the clip has no '
+      f'features of {_name(given[row] & ~present[row], corpus)!r}'
+    ),
+  )
   return own, np.where(given > 0, given, own)
 
 
@@ -488,15 +775,19 @@ def _refuse_seen(
   rows: _Rows, corpus: corpus_lib.Corpus, clip: np.ndarray, fold: np.ndarray
 ) -> None:
   """Notes rows of clips that the split does not hold out."""
-  for row in np.flatnonzero((clip >= 0) & (corpus.split[clip] != 'test')):
-    rows.fault(
-      row,
-      'id',
-      f'{str(corpus.ids[clip[row]])!r} is a {corpus.split[clip[row]]} clip; '
-      'only test clips are held out',
-    )
-  for row in np.flatnonzero(fold > 0):
-    rows.fault(row, 'fold', f'{fold[row]} is not 0, but the corpus has a split')
+  rows.fault(
+    np.flatnonzero((clip >= 0) & (corpus.split[clip] != 'test')),
+    'id',
+    lambda row: (
+      f'{str(corpus.ids[clip[row]])!r} is a '
+      f'{corpus.split[clip[row]]} clip; only test clips are held out'
+    ),
+  )
+  rows.fault(
+    np.flatnonzero(fold > 0),
+    'fold',
+    lambda row: f'{fold[row]} is not 0, but the corpus has a split',
+  )
 
 
 def _refuse_duplicates(rows: _Rows, keys: _Keys) -> None:
@@ -507,15 +798,22 @@ def _refuse_duplicates(rows: _Rows, keys: _Keys) -> None:
   for column in columns:
     same &= column[order][1:] == column[order][:-1]
   # The sort is stable: within equals, the first row comes first.
+  first_of = {}
   first = 0
   for position in np.flatnonzero(same):
     if position == 0 or not same[position - 1]:
       first = order[position]
-    rows.fault(
-      order[position + 1],
-      'id',
-      f'the same id, view, given and seed as {rows.place(first)}',
-    )
+    first_of[int(order[position + 1])] = first
+  hint = ''
+  if 'seed' not in rows.table.column_names:
+    hint = "; there is no column 'seed'"
+  rows.fault(
+    sorted(first_of),
+    'id',
+    lambda row: (
+      f'the same id, view, given and seed as {rows.place(first_of[row])}{hint}'
+    ),
+  )
   rows.raise_faults()
 
 

@@ -600,6 +600,26 @@ def estimate(
     scale,
     found.own_variances(),
     found.sizes,
+    null and alternative == 'greater',
+  )
+
+
+def no_finer(estimate: Estimate, weight: float) -> Estimate:
+  """An interval that reaches at least one clip's weight to either side.
+
+  Where by chance all groups give nearly the same figure, their spread says that
+  it is known more exactly than one clip more or less would leave it.
+
+  Args:
+    estimate: a difference of shares of clips.
+    weight: of one clip in it.
+  """
+  if estimate.low is None:
+    return estimate
+  return dataclasses.replace(
+    estimate,
+    low=min(estimate.low, estimate.estimate - weight),
+    high=max(estimate.high, estimate.estimate + weight),
   )
 
 

@@ -108,10 +108,15 @@ def members(
       path, file.schema_arrow.names, corpus_info, file.metadata.num_rows
     )
     found = set()
-    for batch in _batches(file, ['view', 'seed']):
-      pairs = pa.Table.from_batches([batch]).group_by(['view', 'seed'])
+    keys = [c for c in ('view', 'seed') if c in file.schema_arrow.names]
+    for batch in _batches(file, keys):
+      pairs = pa.Table.from_batches([batch]).group_by(keys)
       for row in pairs.aggregate([]).to_pylist():
-        found.add((row['view'], row['seed']))
+        view = row['view']
+        if isinstance(view, str):  # What is none is told with its row.
+          names = corpus_info.modalities
+          view = predictions_lib.canonical_view(view, names) or view
+        found.add((view, row.get('seed', 0)))
     num_rows = file.metadata.num_rows
   if not all(
     isinstance(view, str) and isinstance(seed, int) for view, seed in found
@@ -153,7 +158,9 @@ def batches(
   bare = _of_clips(info, {}, corpus / 'clips.csv', 0)
   with _parquet(predictions) as file:
     columns = predictions_lib.required_columns(bare.classes)
-    columns += [c for c in ('given',) if c in file.schema_arrow.names]
+    columns += [
+      c for c in ('seed', 'fold', 'given') if c in file.schema_arrow.names
+    ]
     rows = _Rows(predictions, _batches(file, columns))
     votes = None
     if (corpus / 'votes.csv').exists():

@@ -41,6 +41,8 @@ _FILES = (
 # A difference that would matter in practice, for the check of what these data
 # could show.
 _MATTERS = 0.05
+# From so few seeds, or annotators, on, intervals cover others like them.
+_LEAST_KNOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +181,8 @@ def assemble(
   for findings in answers.values():
     statistics |= findings.statistics
     skipped |= findings.skipped
-    tables |= findings.tables
+    # Lists of their own, for rows are added to them.
+    tables |= {name: list(rows) for name, rows in findings.tables.items()}
     curves |= findings.curves
   primaries = {
     question: findings.primary
@@ -339,7 +342,7 @@ def _add_smallest_effect(
     return
   effect = data_checks.smallest_effect(statistics[primaries[asked[0]]])
   statistics['data.smallest_effect'] = effect
-  tables['data_checks'].append(
+  tables.setdefault('data_checks', []).append(
     data_checks.check_row(
       'smallest_effect',
       effect.estimate,
@@ -378,16 +381,7 @@ def _info(
       ' That is so for figures of predictions; those of votes alone rest on '
       'other clips too, and study.json says of each how its interval was made.'
     )
-  covers = 'Intervals cover new groups like these'
-  if predictions is not None:
-    covers += ', judged by these trained members'
-    if any(number > 1 for number in seeds.values()):
-      covers += ' and, in means over seeds, by new seeds of them'
-    covers += '; they do not cover another training set'
-  if corpus.votes is not None:
-    covers += '; they speak of these annotators'
-    if (corpus.votes.annotator != '').all():
-      covers += ', but for agreement, whose intervals cover others like them'
+  known = None if corpus.votes is None else _known_annotators(corpus)
   return {
     'corpus': corpus.info['name'],
     'label': corpus.info.get('label', ''),
@@ -408,8 +402,64 @@ def _info(
     'folds': folds,
     'predictions': 0 if predictions is None else predictions.num_rows,
     'resampling': how,
-    'covers': covers + '.',
+    'covers': covers(seeds, known),
   }
+
+
+def covers(
+  seeds: Mapping[str, int], known_annotators: Sequence[str] | None
+) -> str:
+  """What the intervals of a study hold for, and what they leave out.
+
+  Args:
+    seeds: by view, how many; empty without predictions.
+    known_annotators: the conditions of which it is known who voted, by enough
+      annotators to tell of others; '' stands for all; None without votes.
+  """
+  told = ['Intervals cover new groups like these.']
+  if seeds:
+    fewest, most = min(seeds.values()), max(seeds.values())
+    told.append('They do not cover another training set.')
+    if most < _LEAST_KNOWN:
+      told.append(
+        'They speak of these trained members alone: '
+        + (
+          'there is one seed of each.'
+          if most == 1
+          else 'two seeds are too few to tell what others would do.'
+        )
+      )
+    else:
+      where = 'seeds' if fewest >= _LEAST_KNOWN else 'three seeds or more'
+      told.append(
+        f'Those of means over {where} cover new seeds, too; what rests on the '
+        'mean of the seeds’ probabilities, as most of Dominance and Diagnosis '
+        'does, speaks of these trained members.'
+      )
+  if known_annotators is not None:
+    told.append(
+      'What is said of votes speaks of these annotators'
+      + (
+        '.'
+        if not known_annotators
+        else ', but for agreement, whose intervals cover others like them.'
+        if '' in known_annotators
+        else f', but for agreement on {wording.listing(known_annotators)}, '
+        'whose intervals cover others like them.'
+      )
+    )
+  return ' '.join(told)
+
+
+def _known_annotators(corpus: corpus_lib.Corpus) -> list[str]:
+  """The conditions of `covers`: [''] for all of them."""
+  votes, known = corpus.votes, []
+  voted = np.unique(votes.condition)
+  for condition in voted:
+    names = votes.annotator[votes.condition == condition]
+    if (names != '').all() and len(np.unique(names)) >= _LEAST_KNOWN:
+      known.append(corpus.conditions[condition])
+  return [''] if len(known) == len(voted) else known
 
 
 def _ranked(

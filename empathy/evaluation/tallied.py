@@ -968,21 +968,27 @@ def _data(tally: Tally) -> Findings:
   if not judged.any():
     judged = sums['data/clips'][:, 0]
   n = int(judged.sum())
-  num_groups = len(tally.hashes)
-  if not tally.bundled:
-    num_groups = int((judged > 0).sum())
-  _note(
+  if tally.bundled:
+    number = len(tally.hashes)
+    data_checks.note(
+      found,
+      'num_groups',
+      number,
+      data_checks.OK,
+      f'There are {wording.plural(number, "group")}, put together into '
+      f'{tallies.MOST_GROUPS} bundles of whole groups.',
+      n,
+    )
+  else:
+    data_checks.add_groups(found, judged[judged > 0].astype(np.int64))
+  data_checks.add_views(
     found,
-    'num_groups',
-    num_groups,
-    data_checks.OK if num_groups >= 20 else data_checks.WARNING,
-    f'There are {wording.plural(num_groups, "group")}'
-    + (
-      f', put together into {tallies.MOST_GROUPS} bundles of whole groups.'
-      if tally.bundled
-      else '.'
-    ),
-    n,
+    sorted(tally.info['modalities'], key=corpus_lib.modality_order),
+    list(tally.members),
+    tally.num_clips,
+  )
+  found.skipped['data.confidence'] = (
+    'How many values confidence takes is not kept in a tally.'
   )
   reason = ''
   folds = sums['data/folds']
@@ -995,7 +1001,7 @@ def _data(tally: Tally) -> Findings:
   else:
     straddle = np.count_nonzero(folds, axis=1) > 1
     leaked = float(folds[straddle].sum() / folds.sum())
-    _note(
+    data_checks.note(
       found,
       'group_leakage',
       leaked,
@@ -1006,18 +1012,10 @@ def _data(tally: Tally) -> Findings:
       else 'No group is on both sides of a split.',
       int(folds.sum()),
     )
-  if not tally.bundled:
-    share = float(judged.max() / n)
-    _note(
-      found,
-      'largest_group_share',
-      share,
-      data_checks.WARNING if share > 0.2 else data_checks.OK,
-      f'The largest group has {wording.percent(share)} of the clips.',
-      n,
-    )
-  for name in ('group_majority_accuracy', 'duplicates'):
-    found.skipped[f'data.{name}'] = _AT_ONCE
+  found.skipped['data.group_majority_accuracy'] = (
+    'What the group of a clip tells is not asked of a tally.'
+  )
+  found.skipped['data.duplicates'] = 'Features are not kept in a tally.'
   _labels(tally, found)
   _votes(tally, found)
   return found
@@ -1026,36 +1024,10 @@ def _data(tally: Tally) -> Findings:
 def _labels(tally: Tally, found: Findings) -> None:
   labels = tally.sums['data/labels'].sum(axis=0)
   total, clips = labels.sum(), tally.num_clips
-  if not total:
-    found.skipped['data.largest_class_share'] = 'No clip has a label.'
-    return
   names = tally.info['classes']
-  found.tables['class_balance'] = [
-    {'class': name, 'num_clips': int(number), 'share': float(number / total)}
-    for name, number in zip(names, labels, strict=True)
-  ]
-  if total < clips:
-    share = float(total / clips)
-    _note(
-      found,
-      'labelled_share',
-      share,
-      data_checks.WARNING,
-      f'{wording.percent(share)} of the clips have a label; figures that need '
-      'one leave the others out.',
-      clips,
-    )
-  largest = int(labels.argmax())
-  share = float(labels[largest] / total)
-  _note(
-    found,
-    'largest_class_share',
-    share,
-    data_checks.WARNING if share > 0.8 else data_checks.OK,
-    f'The largest class, {names[largest]}, has {wording.percent(share)} of the '
-    'labelled clips.',
-    int(total),
-  )
+  data_checks.add_classes(found, names, labels.astype(np.int64), clips)
+  if not total:
+    return
   by_fold = tally.sums['data/fold_labels'].sum(axis=0)
   if not by_fold.any() or tally.sums['data/held_out_by_some'].any():
     found.skipped['data.majority_accuracy'] = (
@@ -1068,7 +1040,7 @@ def _labels(tally: Tally, found: Findings) -> None:
     rest = counted - own
     hits += own[np.argmax(rest if rest.any() else own)]
   majority = float(hits / by_fold.sum())
-  _note(
+  data_checks.note(
     found,
     'majority_accuracy',
     majority,
@@ -1112,7 +1084,7 @@ def _votes(tally: Tally, found: Findings) -> None:
   row = next(row for row in rows if row['condition'] == condition)
   median, number = row['median'], row['num_clips']
   without = tally.num_clips - number
-  _note(
+  data_checks.note(
     found,
     'votes_per_clip',
     median,
@@ -1124,15 +1096,12 @@ def _votes(tally: Tally, found: Findings) -> None:
   )
   source = _source(tally)
   name = condition if source is None else source
-  data_checks.note_label(found, name, source, _pluralities(tally, name))
-
-
-def _note(found, check, value, verdict, sentence, n) -> None:
-  found.add(
-    f'data.{check}', Estimate(float(value), n=n, method='counted, no interval')
-  )
-  found.tables['data_checks'].append(
-    data_checks.check_row(check, float(value), verdict, sentence)
+  data_checks.note_label(
+    found,
+    name,
+    source,
+    tally.info.get('label_source'),
+    _pluralities(tally, name),
   )
 
 
@@ -1150,15 +1119,8 @@ def _info(tally: Tally) -> dict[str, Any]:
     ' Clips were added up in one pass, signals that rank them on a grid of '
     f'{tallies.NUM_PLACES:,} values.'
   )
-  covers = (
-    'Intervals cover new groups like these, judged by these trained members'
-  )
-  if any(len(seeds) > 1 for seeds in tally.members.values()):
-    covers += ' and, in means over seeds, by new seeds of them'
-  covers += '; they do not cover another training set'
-  if tally.has_votes:
-    covers += '; they speak of these annotators'
   info = tally.info
+  num_seeds = {view: len(seeds) for view, seeds in tally.members.items()}
   return {
     'corpus': info['name'],
     'label': info.get('label', ''),
@@ -1175,9 +1137,9 @@ def _info(tally: Tally) -> dict[str, Any]:
     'single_views': [view for view in tally.members if '+' not in view],
     'full_view': _full(tally),
     'full_condition': corpus_lib.full_condition(info['conditions']),
-    'seeds': {view: len(seeds) for view, seeds in tally.members.items()},
+    'seeds': num_seeds,
     'folds': int(tally.sums['data/folds'].any(axis=0).sum()),
     'predictions': tally.num_rows,
     'resampling': how,
-    'covers': covers + '.',
+    'covers': study_lib.covers(num_seeds, [] if tally.has_votes else None),
   }

@@ -94,7 +94,8 @@ def answer(
       {'view': view} | row
       for row in class_figures(probabilities, labels, corpus.classes)
     ]
-    reliability[view] = reliability_curve(probabilities, labels)
+    if predictions_lib.graded(probabilities):
+      reliability[view] = reliability_curve(probabilities, labels)
   findings.tables['views'] = rows
   findings.tables['classes'] = class_rows
   findings.curves['reliability'] = reliability
@@ -356,7 +357,6 @@ def _judge(
     sample: the n clips.
   """
   correct = correctness(probabilities, labels)
-  nll, brier = losses(probabilities, labels)
   figures = {
     'accuracy': mean_over_seeds(sample, correct),
     'accuracy_fold_mean': _fold_mean(sample, correct, folds),
@@ -373,13 +373,47 @@ def _judge(
       f'{prefix}.{name}',
       resampling.estimate(sample, statistic, scale=Scale.LOGIT, seeds=variance),
     )
+  n = len(labels)
+  if predictions_lib.graded(probabilities):
+    _calibrate(prefix, findings, probabilities, labels, sample)
+  else:
+    for name in ('nll', 'brier', 'ece', 'ece_null'):
+      findings.skipped[f'{prefix}.{name}'] = predictions_lib.not_graded(
+        probabilities
+      )
+  if len(correct) < 2:
+    findings.skipped[f'{prefix}.seed_sd'] = (
+      'There is one seed only, so the spread over seeds is unknown.'
+    )
+    return
+  spread = float(np.std(np.nanmean(correct, axis=1), ddof=1))
+  findings.add(
+    f'{prefix}.seed_sd',
+    Estimate(
+      spread,
+      n=n,
+      method=f'standard deviation of the accuracies of {len(correct)} seeds',
+    ),
+  )
+
+
+def _calibrate(
+  prefix: str,
+  findings: Findings,
+  probabilities: np.ndarray,
+  labels: np.ndarray,
+  sample: resampling.Sample,
+) -> None:
+  """Adds what judges the probabilities of one view, as `_judge`."""
+  n = len(labels)
+  correct = correctness(probabilities, labels)
+  nll, brier = losses(probabilities, labels)
   for name, values in (('nll', nll), ('brier', brier)):
     statistic, variance = mean_over_seeds(sample, values)
     findings.add(
       f'{prefix}.{name}',
       resampling.estimate(sample, statistic, Scale.LOG, variance),
     )
-  n = len(labels)
   errors, nulls = [], []
   for confidence, right in zip(
     probabilities.max(axis=-1), correct, strict=True
@@ -401,20 +435,6 @@ def _judge(
       float(np.mean(nulls)),
       n=n,
       method=f'labels drawn {_NULL_DRAWS} times from the probabilities',
-    ),
-  )
-  if len(correct) < 2:
-    findings.skipped[f'{prefix}.seed_sd'] = (
-      'There is one seed only, so the spread over seeds is unknown.'
-    )
-    return
-  spread = float(np.std(np.nanmean(correct, axis=1), ddof=1))
-  findings.add(
-    f'{prefix}.seed_sd',
-    Estimate(
-      spread,
-      n=n,
-      method=f'standard deviation of the accuracies of {len(correct)} seeds',
     ),
   )
 

@@ -255,9 +255,12 @@ def build(
     try:
       fusion = getattr(importlib.import_module(module), attribute)
     except (AttributeError, ImportError, ValueError) as error:
+      reason = 'which is module.Class'
+      if module:
+        reason = f'{error}; is the folder of the module on PYTHONPATH?'
       raise errors.InputError(
         f'config.model.fusion: {name!r} is not one of {", ".join(FUSIONS)}, '
-        f'nor the import path of a class ({error})'
+        f'nor the import path of a class ({reason})'
       ) from None
   if not (inspect.isclass(fusion) and issubclass(fusion, nn.Module)):
     raise errors.InputError(

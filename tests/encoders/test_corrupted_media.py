@@ -149,7 +149,7 @@ def test_what_is_missing_is_named(tmp_path):
     (np.ones((1, 1)), 16_000, 'has 1 samples at 16000 Hz'),
     (np.ones((399, 1)), 16_000, 'has 399 samples at 16000 Hz'),
     (np.zeros((16_000, 2)), 16_000, 'is silent'),
-    (np.array([[1.0, -1.0]] * 16_000), 16_000, 'is silent'),
+    (np.array([[1.0, -1.0]] * 16_000), 16_000, 'used'),
     (np.full((16_000, 1), np.nan), 16_000, 'no finite numbers'),
     (np.full((16_000, 1), np.inf), 16_000, 'no finite numbers'),
     (np.full((999, 1), 0.5), 1, 'has 1 samples a second'),

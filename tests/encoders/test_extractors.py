@@ -23,7 +23,7 @@ def extract(modality, clips, seconds=10.0, num_frames=4, **settings):
   extractor = extractors.make(
     modality, settings, seconds, num_frames, parallel.spread
   )
-  return extractor, extractor.compute([extractor.load(c) for c in clips])
+  return extractor, extractor.compute([extractor.load(c).item for c in clips])
 
 
 def checkpoint(kind, folder):

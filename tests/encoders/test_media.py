@@ -1,3 +1,4 @@
+import fractions
 import json
 import shutil
 import subprocess
@@ -124,12 +125,121 @@ def test_a_part_of_a_longer_sound(tmp_path, suffix):
     np.testing.assert_array_equal(part, expected)
 
 
-def test_ten_seconds_are_read_unless_told_otherwise(tmp_path):
-  tone = made_media.tone(200, 12)
-  path = made_media.write_sound(tmp_path / 'a.wav', tone)
-  assert len(media.read_sound(path).samples) == 160_000
-  assert len(media.read_sound(path, start=5).samples) == 7 * 16_000
-  assert len(media.read_sound(path, seconds=None).samples) == 12 * 16_000
+@pytest.mark.parametrize('suffix', ['.wav', '.w64', '.mkv'])
+def test_what_goes_on_after_so_many_seconds_is_cut(tmp_path, suffix):
+  tone = made_media.tone(200, 4)
+  path = tmp_path / f'a{suffix}'
+  if suffix == '.mkv':
+    made_media.write_film(path, 100, 25, sound=tone)
+  else:
+    soundfile.write(path, tone, 16_000, 'FLOAT')
+  for start, end, seconds, lasts, is_cut in (
+    (0, None, None, 4, False),
+    (0, None, 3, 3, True),
+    (0, None, 3.9, 3.9, False),  # Only a tenth of a second is lost.
+    (1.5, None, 3, 2.5, False),
+    (0.5, 3.0, 2, 2, True),
+    (0.5, 3.0, 2.5, 2.5, False),  # The file goes on, but not the clip.
+    (0.5, 3.0, 2.4, 2.4, False),
+    (0.5, 3.0, 9, 2.5, False),
+  ):
+    sound = media.read_sound(path, None, start, end, seconds)
+    # AAC has packets of 64 ms.
+    assert len(sound.samples) / 16_000 == pytest.approx(
+      lasts, abs=0.07 if suffix == '.mkv' and end is None else 1e-4
+    )
+    assert sound.is_cut == is_cut, (start, end, seconds)
+    if suffix == '.mkv':
+      film = media.read_pictures(path, 16, start, end, seconds)
+      assert film.count == pytest.approx(25 * lasts, abs=1)
+      assert film.is_cut == is_cut, (start, end, seconds)
+
+
+# A second with 30 pictures, then two a second; number 30 is there at 1.0 s.
+_UNEVEN = [*(i / 30 for i in range(31)), 1.5, 2.0, 2.5, 3.0, 3.5]
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.mkv'])
+def test_frames_are_even_in_time(tmp_path, suffix):
+  path = made_media.write_film(tmp_path / f'a{suffix}', 36, 30, times=_UNEVEN)
+
+  def shown(*part):
+    frames = media.read_pictures(path, *part).frames
+    return [made_media.level(frame) for frame in frames]
+
+  # Every 7/30 s, as on the screen then: for 1.1667 s that of 1.0 s, ...
+  first, then = [0, 7, 14, 21, 28], [30, 30, 31, 31, 32, 32, 33, 33, 34, 34, 35]
+  assert shown(16) == first + then
+  # 1.2 to 2.8 s: at 1.2 that of 1.0 is there, at 1.85 that of 1.5, at 2.5 it.
+  assert shown(3, 1.2, 2.8) == [30, 31, 33]
+  # Nothing moves from 3.0 to before 3.5 s: one picture stands all the time.
+  assert shown(3, 3.1, 3.4) == [34] * 3
+  # Fewer than wanted, from 0.9 to 2.0 s: every 0.1375 s.
+  assert shown(9, 0.9, 2.1) == [27, 30, 30, 30, 30, 31, 31, 31, 32]
+
+
+def test_a_picture_that_stands_to_the_end_is_shown_so_long(tmp_path):
+  times = [*(i / 10 for i in range(10)), 5.0]
+  path = made_media.write_film(tmp_path / 'a.mkv', 11, 10, times=times)
+  # From 0 to 4 s: after 0.9 s nothing moves.
+  frames = media.read_pictures(path, 5, 0.0, 4.0).frames
+  assert [made_media.level(frame) for frame in frames] == [0, 9, 9, 9, 9]
+  with pytest.raises(media.MediaError, match='no pictures from 6 s on'):
+    media.read_pictures(path, 5, 6.0)
+
+
+def test_a_track_that_is_shorter_than_others_is_not_cut(tmp_path):
+  tone = made_media.tone(200, 3)
+  for suffix in ('.mkv', '.mp4'):
+    film = tmp_path / f'film{suffix}'
+    made_media.write_film(film, 100, 25, sound=tone)  # 4 s and 3 s.
+    assert len(media.read_sound(film).samples) >= 3 * 16_000
+    assert media.read_pictures(film).count == 100
+    # The clip is as long as its file, though its sound is not.
+    assert len(media.read_sound(film, end=4.0).samples) >= 3 * 16_000
+    with pytest.raises(media.MediaError, match='to last until 5 s'):
+      media.read_sound(film, end=5.0)
+    sound = tmp_path / f'sound{suffix}'
+    made_media.write_film(sound, 50, 25, sound=tone)  # 2 s and 3 s.
+    assert media.read_pictures(sound).count == 50
+    assert media.read_pictures(sound, end=3.0).count == 50
+
+
+def test_sound_that_begins_late_is_not_cut(tmp_path):
+  path = tmp_path / 'a.mkv'
+  made_media.write_film(
+    path, 100, 25, sound=made_media.tone(200, 2), sound_start=2.0
+  )
+  sound = media.read_sound(path, None, 0.0, 4.0)
+  assert len(sound.samples) / 16_000 == pytest.approx(2, abs=0.1)
+  assert media.read_pictures(path, end=4.0).count == 100
+
+
+def test_channels_that_cancel_each_other_are_heard(tmp_path):
+  tone = made_media.tone(300, 0.5)
+  for left, right, expected in (
+    (-0.9, 1.0, tone[:, 0]),  # Crossed wires.
+    (1.0, -1.0, tone[:, 0]),
+    (1.0, 0.0, tone[:, 0] / 2),  # One side only.
+    (1.0, -0.5, tone[:, 0] / 4),
+  ):
+    both = np.concatenate([left * tone, right * tone], axis=1)
+    path = made_media.write_sound(tmp_path / 'a.wav', both)
+    samples = media.read_sound(path, normalise=False).samples
+    np.testing.assert_allclose(samples, expected, atol=1e-6)
+
+
+def test_wide_pictures_that_are_kept_narrow_are_stretched(tmp_path):
+  picture = np.zeros((48, 64, 3), np.uint8)
+  picture[:, 32:] = 255
+  for ratio, width in ((fractions.Fraction(2), 128), (None, 64)):
+    path = made_media.write_film(
+      tmp_path / 'a.mp4', 3, picture=picture, ratio=ratio
+    )
+    frame = media.read_pictures(path).frames[0]
+    assert frame.shape == (48, width, 3)
+    assert frame[:, : width // 2 - 2].max() < 30
+    assert frame[:, width // 2 + 2 :].min() > 225
 
 
 @pytest.mark.parametrize('suffix', ['.mp4', '.mkv', '.avi'])

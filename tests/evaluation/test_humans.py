@@ -351,7 +351,7 @@ def test_a_planted_conflict_is_an_excess():
   told = section.section(study.build(corpus)).details
   (said,) = [text for text in told if 'plurality' in text]
   assert 'votes on text differs' in said
-  assert 'cross-modal' in said
+  assert 'consistent with a conflict of modalities' in said
 
 
 def test_pluralities_need_four_votes():
@@ -551,8 +551,8 @@ def test_sentences_are_not_stronger_than_intervals():
     assert says_not not in said
   for ends, says in (
     (open_, 'by chance is not settled'),
-    (above, 'and net of chance, this repeats'),
-    (below, 'but this does not repeat'),
+    (above, 'repeats in other votes of the clip more often than by chance, by'),
+    (below, 'this is not repeated more often than by chance'),
   ):
     assert says in _told(found, **{'humans.hurt_share': ends})
   # Of two conditions, that with the larger excess is told.
@@ -561,13 +561,13 @@ def test_sentences_are_not_stronger_than_intervals():
   )
   assert text in found.statistics
   for ends, says in (
-    (above, 'cross-modal'),
+    (above, 'is consistent with a conflict of modalities'),
     (open_, 'is more than where two samples'),
-    (below, 'modalities do not explain it'),
+    (below, 'so that uncertain clips alone would do'),
   ):
     said = _told(found, **{text: ends, audio: ends})
     assert says in said
-    assert ('cross-modal' in said) == (ends == above)
+    assert ('consistent with' in said) == (ends == above)
 
 
 def test_models_are_told_as_far_as_is_known():
@@ -582,9 +582,15 @@ def test_models_are_told_as_far_as_is_known():
   )
   name = 'humans.models.one_minus_gold_probability.spearman'
   for ends, says in (
-    ((0.1, 0.2), 'Models find the same clips hard as humans: Spearman’s'),
-    ((-0.1, 0.2), 'Whether models find the same clips hard as humans is not'),
-    ((-0.2, -0.1), 'Models find those clips easy'),
+    (
+      (0.1, 0.2),
+      'Clips on which annotators differ more are harder for the full',
+    ),
+    (
+      (-0.1, 0.2),
+      'harder for the full view, too, is not settled by these data',
+    ),
+    ((-0.2, -0.1), 'differ more are easier for the full view: Spearman’s'),
   ):
     assert says in _told(found, **{name: ends})
   captions = [show.caption for show in section.section(found).shows]

@@ -13,6 +13,7 @@ import pytest
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import streaming
 
 
 def _write(table, path):
@@ -189,15 +190,17 @@ def test_other_models_may_see_what_the_corpus_has_no_features_of(tmp_path):
     )
 
 
-def test_every_repeat_names_the_first_row(tmp_path):
+def test_repeats_name_the_first_row(tmp_path):
   corpus, _, table = _input()
   thrice = pa.concat_tables([table, table.slice(7, 1), table.slice(7, 1)])
-  for name, first in (('p.parquet', 'row 8'), ('p.csv', 'line 9')):
+  for name, says in (
+    ('p.parquet', 'as row 8 (2 times: rows 121, 122)'),
+    ('p.csv', 'as line 9 (2 times: lines 122, 123)'),
+  ):
     with pytest.raises(errors.InputError) as caught:
       predictions_lib.read(_write(thrice, tmp_path / name), corpus)
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 2
-    assert all(line.endswith(first) for line in lines)
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(caught.value).endswith(says)
 
 
 def test_gates_and_attention_are_kept(tmp_path):
@@ -224,12 +227,6 @@ _FAULTS = {
   'unknown id': (lambda t: _set(t, 'id', 6, 'nobody'), 6, 'id', "'nobody'"),
   'empty id': (lambda t: _set(t, 'id', 6, ''), 6, 'id', 'clip of the corpus'),
   'unknown view': (lambda t: _set(t, 'view', 2, 'smell'), 2, 'view', 'smell'),
-  'order of a view': (
-    lambda t: _set(t, 'view', 2, 'audio+text'),
-    2,
-    'view',
-    'in the order text, audio',
-  ),
   'modality twice': (
     lambda t: _set(t, 'view', 2, 'text+text'),
     2,
@@ -332,6 +329,200 @@ def test_a_text_in_a_number(tmp_path, column, text, says):
   assert str(caught.value) == f'{path}:13: column {column!r}: {says}'
 
 
+def _as_texts(table, columns, change):
+  """The table with columns of texts, made of their values by `change`."""
+  for column in columns:
+    place = table.column_names.index(column)
+    texts = [change(value) for value in table[column].to_pylist()]
+    table = table.set_column(place, column, pa.array(texts))
+  return table
+
+
+_PROBABILITIES = ('prob_class0', 'prob_class1', 'prob_class2')
+# What people write, and what is said of it.
+_SPELLINGS = {
+  'order': (
+    lambda t: _as_texts(t, ['view'], lambda v: 'audio+text' if '+' in v else v),
+    "took 'audio+text' as 'text+audio'",
+  ),
+  'case and white space': (
+    lambda t: _as_texts(t, ['view'], lambda v: f' {v.title()}'),
+    "took ' Text' as 'text', ' Audio' as 'audio', ' Text+Audio' as 'text+",
+  ),
+  'case and white space of ids': (
+    lambda t: _as_texts(t, ['id'], lambda v: f'{v.upper()} '),
+    '',
+  ),
+  'seeds with a word': (
+    lambda t: _as_texts(t, ['seed'], lambda v: f's{v}'),
+    "column 'seed': took 's0' and the like as 0",
+  ),
+  'folds with a word': (
+    lambda t: _as_texts(t, ['fold'], lambda v: f'Fold {v:02d}'),
+    "column 'fold': took 'Fold 00' and the like as 0",
+  ),
+  'percentages': (
+    lambda t: _as_texts(t, _PROBABILITIES, lambda v: 100 * v),
+    'took the probabilities as percentages',
+  ),
+  'signs of percent': (
+    lambda t: _as_texts(t, _PROBABILITIES, lambda v: f'{100 * v:.15g} %'),
+    'took the probabilities as percentages',
+  ),
+  'decimal commas': (
+    lambda t: _as_texts(
+      t, _PROBABILITIES, lambda v: f'{v:.17f}'.replace('.', ',')
+    ),
+    "column 'prob_class0': took commas as decimal points",
+  ),
+  'names of columns': (
+    lambda t: t.rename_columns(
+      [
+        name.title() if name[:4] != 'prob' else f' {name}'
+        for name in t.column_names
+      ]
+    ),
+    '',
+  ),
+}
+
+
+@pytest.mark.parametrize('suffix', ['.csv', '.parquet'])
+@pytest.mark.parametrize('spelling', _SPELLINGS)
+def test_tables_are_read_as_people_write_them(
+  tmp_path, caplog, spelling, suffix
+):
+  change, says = _SPELLINGS[spelling]
+  corpus, _, table = _input()
+  plain = predictions_lib.read(_write(table, tmp_path / f'a{suffix}'), corpus)
+  caplog.set_level('INFO', 'empathy')
+  found = predictions_lib.read(
+    _write(change(table), tmp_path / f'b{suffix}'), corpus
+  )
+  assert found.views == plain.views
+  for view in plain.views:
+    np.testing.assert_array_equal(found.seeds[view], plain.seeds[view])
+    np.testing.assert_array_equal(found.folds[view], plain.folds[view])
+    np.testing.assert_allclose(
+      found.probabilities[view], plain.probabilities[view], rtol=1e-12
+    )
+  assert says in caplog.text
+  assert says or not caplog.text
+
+
+def test_semicolons_between_columns_and_decimal_commas(tmp_path):
+  pytest.importorskip('empathy.corpora.tables')
+  corpus, predictions, table = _input()
+  path = _write(table, tmp_path / 'p.csv')
+  text = path.read_text().replace(',', ';').replace('.', ',').replace('"', '')
+  path.write_text(text)
+  found = predictions_lib.read(path, corpus)
+  np.testing.assert_allclose(
+    found.probabilities['audio'], predictions.probabilities['audio'], rtol=1e-12
+  )
+
+
+def test_two_spellings_of_a_view_are_one(tmp_path):
+  corpus, _, table = _input()
+  table = _as_texts(table, ['view'], lambda v: 'text' if v == 'audio' else v)
+  table = _set(table, 'view', 40, 'Text')
+  with pytest.raises(
+    errors.InputError, match=r'as row 1 \(40 times: rows 41, '
+  ):
+    predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+
+
+@pytest.mark.parametrize('seeds', [['s1', 't1'], ['s1', '1'], ['s1', 'one']])
+def test_seeds_of_several_kinds_are_refused(tmp_path, seeds):
+  corpus, _, table = _input()
+  table = _as_texts(table, ['seed'], lambda v: seeds[v])
+  with pytest.raises(errors.InputError, match="'s1' is not a whole number"):
+    predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+
+
+def test_percentages_that_are_cut_to_whole_ones_are_refused_in_a_line(tmp_path):
+  corpus, _, table = _input()
+  table = _as_texts(table, _PROBABILITIES, lambda v: float(int(100 * v)))
+  with pytest.raises(errors.InputError) as caught:
+    predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+  assert len(str(caught.value).splitlines()) == 1
+  assert 'expected 1 within 0.001 (' in str(caught.value)
+
+
+def test_a_model_has_neither_seed_nor_fold(tmp_path, caplog):
+  corpus, predictions, table = _input()
+  first = table.filter(pa.array(np.array(table['seed']) == 0))
+  caplog.set_level('INFO', 'empathy')
+  for name in ('p.csv', 'p.parquet'):
+    path = _write(first.drop_columns(['seed', 'fold']), tmp_path / name)
+    found = predictions_lib.read(path, corpus)
+    assert "no column 'fold': which clips were held out" in caplog.text
+    for view in found.views:
+      assert found.seeds[view].tolist() == [0]
+      assert (found.folds[view] == 0).all()
+      np.testing.assert_allclose(
+        found.probabilities[view],
+        predictions.probabilities[view][:1],
+        atol=1e-12,
+      )
+    assert not predictions_lib.folds_are_known(corpus, found)
+  assert predictions_lib.folds_are_known(corpus, predictions)
+  split = dataclasses.replace(corpus, split=np.full(len(corpus.ids), 'test'))
+  assert predictions_lib.folds_are_known(split, found)
+  twice = table.drop_columns(['seed', 'fold'])
+  with pytest.raises(errors.InputError, match="there is no column 'seed'"):
+    predictions_lib.read(_write(twice, tmp_path / 'q.csv'), corpus)
+
+
+def test_groups_in_several_folds_are_named():
+  corpus, predictions = made.study_input(20, 5, 2)
+  assert predictions_lib.straddling_groups(corpus, predictions) == []
+  text = predictions.folds['text'].copy()
+  # In the second seed alone, one clip of a group is held out elsewhere.
+  text[1, 7] = (text[1, 7] + 1) % 3
+  folds = {**predictions.folds, 'text': text}
+  leaking = dataclasses.replace(predictions, folds=folds)
+  assert predictions_lib.straddling_groups(corpus, leaking) == [
+    str(corpus.groups[7])
+  ]
+  text[1, 7] = -1  # Which has no row.
+  assert predictions_lib.straddling_groups(corpus, leaking) == []
+
+
+def test_faults_of_a_kind_come_once(tmp_path):
+  corpus, _, table = _input()
+  table = _as_texts(table, ['view'], lambda v: 'smell' if '+' in v else v)
+  for name, places in (
+    ('p.csv', 'lines 82, 83, 84, ...'),
+    ('p.parquet', 'rows 81, 82, 83, ...'),
+  ):
+    with pytest.raises(errors.InputError) as caught:
+      predictions_lib.read(_write(table, tmp_path / name), corpus)
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(caught.value).endswith(
+      "'smell' is not modalities of the corpus, text, audio, joined by + "
+      f'(40 times: {places})'
+    )
+
+
+@pytest.mark.parametrize('number', ['7', '7.0'])
+def test_ids_that_were_read_as_numbers_are_told(tmp_path, number):
+  corpus, _, table = _input()
+  ids = np.array([f'{i:03d}' for i in range(len(corpus.ids))])
+  corpus = dataclasses.replace(corpus, ids=ids)
+  table = _as_texts(
+    table,
+    ['id'],
+    lambda v: number if v == 'clip7' else f'{int(v[4:]):03d}',
+  )
+  with pytest.raises(errors.InputError) as caught:
+    predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+  assert (
+    f"row 8: column 'id': '{number}' is not a clip of the corpus, which has "
+    "'007': were ids read as numbers? Read them as text (dtype=str) (6 times"
+  ) in str(caught.value)
+
+
 def test_every_fault_is_named_at_once(tmp_path):
   corpus, _, table = _input()
   for column, row, value in (
@@ -374,6 +565,22 @@ def test_lines_are_counted_over_blank_ones(tmp_path):
     (
       lambda t: t.append_column('gate_smell', t['prob_class0']),
       "'smell' is no modality of the corpus",
+    ),
+    (
+      lambda t: t.drop_columns(list(_PROBABILITIES)),
+      "columns 'prob_class0', 'prob_class1', 'prob_class2' are missing",
+    ),
+    (
+      lambda t: t.rename_columns(
+        {name: name.removeprefix('prob_') for name in _PROBABILITIES}
+      ),
+      "is it 'class0'? Write prob_ before the name of each class",
+    ),
+    (
+      lambda t: t.drop_columns(list(_PROBABILITIES)).append_column(
+        'predicted', pa.array(['class0'] * t.num_rows)
+      ),
+      'pandas.get_dummies(table[\'predicted\'], prefix="prob", dtype=float)',
     ),
     (lambda t: t.slice(0, 0), 'has no rows'),
   ],
@@ -436,9 +643,10 @@ def test_with_a_split_only_test_clips_are_held_out(tmp_path):
   path = _write(table, tmp_path / 'p.parquet')
   with pytest.raises(errors.InputError) as caught:
     predictions_lib.read(path, _split(corpus))
-  lines = str(caught.value).splitlines()
-  assert len(lines) == 18
-  assert "row 1: column 'id': 'clip0' is a train clip" in lines[0]
+  assert str(caught.value).endswith(
+    "row 1: column 'id': 'clip0' is a train clip; only test clips are held out "
+    '(18 times: rows 1, 2, 3, ...)'
+  )
   held = [
     name not in ('clip0', 'clip1', 'clip2') for name in table['id'].to_pylist()
   ]
@@ -464,3 +672,40 @@ def test_the_published_predictions_are_read():
     assert found.probabilities[view].shape == (1, 1440, 8)
     assert not np.isnan(found.probabilities[view]).any()
     np.testing.assert_array_equal(found.folds[view][0], corpus.fold)
+
+
+@pytest.mark.parametrize(
+  ('tops', 'number', 'graded'),
+  [
+    ([1.0] * 40, 1, False),
+    ([0.6, 0.7, 0.8, 0.9, 1.0] * 8, 5, False),
+    ([0.6, 0.65, 0.7, 0.8, 0.9, 1.0] * 8, 6, True),
+    # Few clips take few values even of a graded confidence.
+    ([0.6, 0.7, 0.8, 0.9], 4, True),
+    # Rounding is no difference.
+    ([0.9, 0.3 + 0.6] * 20, 1, False),
+  ],
+)
+def test_what_counts_as_confidence(tops, number, graded):
+  tops = np.array([*tops, np.nan])
+  made_ = np.stack([tops, 1 - tops], axis=-1)
+  assert predictions_lib.num_confidences(made_) == number
+  assert predictions_lib.graded(made_) == graded
+
+
+def test_a_pass_over_batches_reads_the_same(tmp_path):
+  corpus, predictions, table = _input()
+  corpus_lib.write(dataclasses.replace(corpus, votes=None), tmp_path / 'corpus')
+  order = np.argsort(
+    [int(x[4:]) for x in table['id'].to_pylist()], kind='stable'
+  )
+  table = _as_texts(table.take(order), ['view'], lambda v: v.title())
+  table = table.filter(pa.array(np.array(table['seed']) == 1))
+  path = _write(table.drop_columns(['seed', 'fold']), tmp_path / 'p.parquet')
+  members, _ = streaming.members(path, corpus)
+  assert members == {'text': (0,), 'audio': (0,), 'text+audio': (0,)}
+  ((_, found),) = streaming.batches(tmp_path / 'corpus', path, members)
+  for view in members:
+    np.testing.assert_allclose(
+      found.probabilities[view], predictions.probabilities[view][1:], atol=1e-12
+    )

@@ -11,6 +11,7 @@ import pytest
 
 from empathy.evaluation import plots, report, sections, wording
 from empathy.evaluation.findings import Estimate
+from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
 _VIEWS = (
@@ -566,7 +567,10 @@ def test_no_word_that_the_data_do_not_carry():
 
 
 _ASSERTIONS = {
-  1: ('beats the best single view by', 'loses to the best single view by'),
+  1: (
+    'beats video, the best single view, by',
+    'loses to video, the best single view, by',
+  ),
   2: ('more than two seeds of either', 'so no less: of the noisier one'),
   3: (
     'more of how often annotators differ than',
@@ -627,6 +631,121 @@ def test_finding_that_correction_takes_away_is_a_hint():
     Estimate(0.05, 0.01, 0.09, 0.95, 0.02, 0.08, 1000),
   )
   assert 'p is .080, so take it as a hint' in text_of(study)
+
+
+def test_what_is_a_hint_is_grey():
+  study = full_study()
+  hint = Estimate(0.05, 0.01, 0.09, 0.95, 0.02, 0.08, 1000)
+  for question, name in study.primaries.items():
+    row = _sections(with_estimate(study, name, hint))[question].primary
+    assert row.marks[0].faint
+    found = dataclasses.replace(hint, p_adjusted=0.04)
+    row = _sections(with_estimate(study, name, found))[question].primary
+    assert not row.marks[0].faint
+  name = 'views.full_minus_text.accuracy'
+  (table,) = (
+    show
+    for show in _sections(with_estimate(study, name, hint))[1].shows
+    if 'gains over' in show.caption
+  )
+  faint = [row[1].faint for row in table.rows]
+  # The last one's interval includes zero.
+  assert faint == [True, False, False, False, False, True]
+
+
+def _sections(study):
+  return {made.number: made for made in (s(study) for s in sections.ALL)}
+
+
+@pytest.mark.parametrize('gone', range(7))
+def test_the_forest_plot_has_six_rows(gone):
+  study = full_study()
+  study = dataclasses.replace(
+    study,
+    primaries={q: name for q, name in study.primaries.items() if q != gone},
+    skipped={f'question {gone}': 'There is one seed.'},
+  )
+  drawn = []
+  made = [section(study) for section in sections.ALL]
+  forest = report._forest(made, study)
+  assert forest is not None
+  drawing = xml.etree.ElementTree.fromstring(forest.panels[0][0])
+  drawn = [''.join(text.itertext()) for text in drawing.iter('text')]
+  titles = [m.title for m in made if m.number in sections.QUESTIONS]
+  assert [text for text in drawn if text in titles] == titles
+  unanswered = {4, 6, gone} - {0}
+  said = ' '.join(drawn)
+  assert said.count('Not answered.') == len(unanswered)
+  assert ('There is one seed.' in said) == (gone > 0)
+
+
+@pytest.mark.parametrize(
+  ('given', 'named'),
+  [
+    (('text', 'audio', 'video'), 'video, the best single view, by'),
+    (
+      ('text', 'audio'),
+      'audio, the best single view given (video was not), by',
+    ),
+    (
+      ('text',),
+      'text, the only single view given (audio and video were not), by',
+    ),
+  ],
+)
+def test_the_best_single_view_is_named(given, named):
+  study = full_study()
+  study = dataclasses.replace(
+    study, info={**study.info, 'single_views': list(given)}
+  )
+  answer = _sections(study)[1].answer[0]
+  assert f'and beats {named} 10.0 points' in answer
+  some = parts.some_single(study)
+  assert (some == 'some single view') == (len(given) == 3)
+  assert all(view in some for view in given) or len(given) == 3
+
+
+def test_views_that_tie_are_both_named():
+  study = full_study()
+  for view in ('text', 'audio', 'video'):
+    study = with_estimate(
+      study, f'views.full_minus_{view}.accuracy', _estimate(0.1)
+    )
+  answer = _sections(study)[1].answer[0]
+  assert 'beats text, audio and video, single views that are equally' in answer
+
+
+def test_one_modality_is_no_full_view():
+  study = full_study()
+  info = {
+    **study.info,
+    'full_view': 'text',
+    'modalities': ('text',),
+    'views': ['text'],
+  }
+  study = dataclasses.replace(study, info=info, primaries={})
+  assert (
+    _sections(study)[1]
+    .answer[0]
+    .startswith('Text, the only modality, is right on 52.0 %')
+  )
+
+
+def test_checks_that_could_not_be_made_are_counted():
+  study = full_study()
+  rows = [row | {'verdict': 'ok'} for row in study.tables['data_checks']]
+  study = dataclasses.replace(
+    study, tables=study.tables | {'data_checks': rows}
+  )
+  assert 'All 3 checks pass.' in text_of(study)
+  less = dataclasses.replace(
+    study, skipped={'data.duplicates': 'The corpus has no features.'}
+  )
+  assert 'All 3 checks' not in text_of(less)
+  assert (
+    'The 3 checks that could be made pass; 1 check could not be made.'
+    in text_of(less)
+  )
 
 
 @pytest.mark.parametrize(
@@ -698,3 +817,53 @@ def test_phone_scrolls_tables_and_not_the_page(opened):
   page, path = opened
   page.open(path, width=390, height=800)
   assert page.run('document.documentElement.scrollWidth') <= 390
+
+
+def test_a_one_sided_p_says_nothing_of_the_other_side():
+  below = Estimate(-0.05, -0.09, -0.01, 0.95, 0.99, 1.0, 1000, one_sided=True)
+  told = wording.claim(
+    'Lead', below, above=' more {}', below=' less, by {}', whether='whether'
+  )
+  assert told == 'Lead less, by 5.0 points (95 % interval 1.0 to 9.0)'
+  assert not wording.settled(below)
+  above = dataclasses.replace(
+    below, estimate=0.05, low=0.01, high=0.09, p=0.01, p_adjusted=0.02
+  )
+  assert wording.settled(above)
+  assert not wording.settled(dataclasses.replace(above, p_adjusted=0.06))
+
+
+def test_what_would_settle_an_open_question_is_said():
+  study = full_study()
+  rows = [
+    {
+      'statistic': study.primaries[question],
+      'groups_share': 0.53,
+      'seeds_share': 0.47 if question == 3 else None,
+      'annotators_share': None,
+      'seeds_needed': 6 if question == 3 else None,
+      'groups_needed': None,
+      'sentence': f'Six seeds would settle question {question}.',
+    }
+    for question in (1, 3)
+  ]
+  study = dataclasses.replace(study, tables={**study.tables, 'planner': rows})
+  text = text_of(study)
+  # Question 1 is settled; question 3 is not.
+  assert 'Ambiguity: Six seeds would settle question 3.' in text
+  assert 'Six seeds would settle question 1.' not in text
+  said, table = report._plan([s(study) for s in sections.ALL], study)
+  assert len(said) == 1
+  # No column without a figure.
+  assert [cell.text for cell in table.header] == [
+    'question',
+    'groups’ share',
+    'seeds’ share',
+    'seeds needed',
+  ]
+  assert [cell.text for cell in table.rows[1]] == [
+    'Ambiguity',
+    '53 %',
+    '47 %',
+    '6',
+  ]

@@ -15,7 +15,7 @@ from empathy.evaluation import (
   resampling,
   views,
 )
-from empathy.evaluation.findings import Scale, SeedNoise
+from empathy.evaluation.findings import Estimate, Scale, SeedNoise
 
 
 def _sample(groups, num_resamples=resampling.NUM_RESAMPLES):
@@ -544,3 +544,12 @@ def test_intervals_hold_the_truth():
   # Three standard errors of a share of .95 in 300 corpora are .038.
   for name, share in coverage.items():
     assert 0.912 <= share <= 0.988, (name, share)
+
+
+def test_no_interval_is_finer_than_a_clip():
+  narrow = Estimate(0.1, 0.099, 0.101, 0.95, n=50)
+  found = resampling.no_finer(narrow, 1 / 50)
+  assert (found.low, found.high) == pytest.approx((0.08, 0.12))
+  wide = Estimate(0.1, 0.0, 0.2, 0.95, n=50)
+  assert resampling.no_finer(wide, 1 / 50) == wide
+  assert resampling.no_finer(Estimate(0.1, n=50), 1 / 50).low is None

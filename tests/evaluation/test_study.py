@@ -322,3 +322,14 @@ def test_the_same_input_gives_the_same_study(study):
   again = study_lib.build(corpus, made.with_parts(predictions))
   assert again.statistics == study.statistics
   assert again.tables == study.tables
+
+
+def test_assembling_leaves_the_answers_alone():
+  corpus, predictions = made.study_input()
+  answers = study_lib._answers(corpus, predictions, {})
+  rows = len(answers[7].tables['data_checks'])
+  info = study_lib._info(corpus, predictions)
+  first, again = (study_lib.assemble(answers, info, {}) for _ in range(2))
+  assert len(answers[7].tables['data_checks']) == rows
+  assert len(first.tables['data_checks']) == rows + 1
+  assert again.tables == first.tables

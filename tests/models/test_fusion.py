@@ -320,8 +320,10 @@ def test_modality_dropout_zeroes_without_rescaling():
 def test_unknown_names_are_told():
   with pytest.raises(errors.InputError, match='gated_attention, concat'):
     fusion.build('gatd', 2, MODALITIES)
-  with pytest.raises(errors.InputError, match='no_such_module'):
+  with pytest.raises(errors.InputError, match=r'no_such_module.*on PYTHONPATH'):
     fusion.build('no_such_module.Fusion', 2, MODALITIES)
+  with pytest.raises(errors.InputError, match=r'which is module\.Class'):
+    fusion.build('tfn', 2, MODALITIES)
   with pytest.raises(errors.InputError, match='not a class of Flax modules'):
     fusion.build('os.path', 2, MODALITIES)
   with pytest.raises(errors.InputError, match=r'config.model.widht.*hidden'):

@@ -4,7 +4,7 @@ Columns, of which `label` and one of `file`, `audio`, `video` or `transcript`
 must be there:
 
   id          of the clip; without it, the name of its file without the suffix
-  file        a file with sound or with sound and pictures
+  file        a file with sound, pictures or both
   audio       a file whose sound is taken, instead of `file`
   video       a file whose pictures are taken, instead of `file`
   transcript  what is said
@@ -19,17 +19,16 @@ Paths start at the folder. Other columns are kept.
 """
 
 import math
+import os
 import pathlib
+from collections.abc import Collection
 
 import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import tracks
 
-# These have no pictures, but perhaps that of a cover.
-_SOUND_ONLY = frozenset(
-  ('.aac', '.aif', '.aiff', '.flac', '.m4a', '.mp3', '.ogg', '.opus', '.wav')
-)
 _MEDIA = ('file', 'audio', 'video')
 _OURS = ('id', 'file', 'group', 'label', 'split', 'fold', 'audio', 'video')
 
@@ -111,6 +110,7 @@ def _media(
   """The absolute path of each clip's sound and pictures, or ''."""
   empty = [''] * len(table)
   paths: dict[str, list[str]] = {'audio': [], 'video': []}
+  kinds: dict[str, Collection[str]] = {}
   for row in range(len(table)):
     files = {}
     for column in _MEDIA:
@@ -119,11 +119,11 @@ def _media(
       if name and not path.is_file():
         table.fault(row, column, f'{name!r}: there is no file {path}')
       files[column] = str(path.resolve()) if name else ''
-    suffix = pathlib.Path(files['file']).suffix.lower()
-    paths['audio'].append(files['audio'] or files['file'])
-    paths['video'].append(
-      files['video'] or ('' if suffix in _SOUND_ONLY else files['file'])
-    )
+    file = files['file']
+    if file not in kinds:
+      kinds[file] = tracks.of(file) if os.path.isfile(file) else ()
+    for kind, its in paths.items():
+      its.append(files[kind] or (file if kind in kinds[file] else ''))
   return paths
 
 

@@ -248,7 +248,9 @@ def _differences(study: Study, rows) -> parts.Figure:
         row.get(f'{key}_high'),
         colour=_colour(row['signal'], full),
         shape=shape,
-        faint=parts.unsupported(row.get(f'{key}_low'), row.get(f'{key}_high')),
+        faint=parts.unsupported(
+          study, f'ambiguity.{row["signal"]}.{key}', row, key
+        ),
         label=label,
       )
       for key, shape, label in (

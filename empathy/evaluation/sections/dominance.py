@@ -210,7 +210,7 @@ def _harm_figure(study: Study, rows) -> tuple[parts.Figure, ...]:
           parts.mark(
             harm,
             'ink' if modality == _ANY else plots.colour(modality, full),
-            faint=parts.unsupported(harm.low, harm.high),
+            faint=not wording.settled(harm),
           ),
         ),
         note=parts.note(harm, signed=True),
@@ -224,8 +224,8 @@ def _harm_figure(study: Study, rows) -> tuple[parts.Figure, ...]:
         'Net harm: clips on which the dominant modality misleads the fusion '
         'minus those on which it rescues it, of all clips, by which modality '
         f'is dominant{parts.with_interval(estimates, ", ")}. A fusion that '
-        'weighs evidence as well as can be lies at zero or below. Grey where '
-        f'the interval includes zero. {parts.n_clips(estimates)}'
+        'weighs evidence as well as can be lies at zero or below. '
+        f'{wording.capital(parts.GREY)}. {parts.n_clips(estimates)}'
       ),
       panels=(
         parts.intervals(
