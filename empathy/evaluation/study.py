@@ -21,6 +21,7 @@ from empathy.evaluation import (
   dominance,
   explorer,
   humans,
+  planner,
   resampling,
   selective,
   soft_scores,
@@ -83,6 +84,8 @@ class Study:
         human_jensen_shannon, human_manhattan, human_wasserstein,
         human_entropy_correlation with their intervals; all but Brier's and the
         last with `_null`, what they would be if the view were right.
+      `planner`: statistic (the primaries), groups_share, seeds_share,
+        annotators_share of its variance, seeds_needed, groups_needed, sentence.
       `dominance`: modality (or any), num_clips, then rate, gate_share,
         attention_share, causal_share, unsupported, misled, rescued, net_harm
         with their intervals, p, p_adjusted.
@@ -176,7 +179,8 @@ def assemble(
   for findings in answers.values():
     statistics |= findings.statistics
     skipped |= findings.skipped
-    tables |= findings.tables
+    # Rows are added to some below, and the answers are the caller's.
+    tables |= {name: list(rows) for name, rows in findings.tables.items()}
     curves |= findings.curves
   primaries = {
     question: findings.primary
@@ -197,6 +201,9 @@ def assemble(
   for family in reversed(families):
     # The primaries come last, for they leave the family they are also in.
     _adjust(statistics, family)
+  tables['planner'] = [
+    planner.row(name, statistics[name]) for name in primaries.values()
+  ]
   return Study(
     info=info,
     statistics=statistics,
@@ -377,12 +384,11 @@ def _info(
   covers = 'Intervals cover new groups like these'
   if predictions is not None:
     covers += ', judged by these trained members'
-    if any(number > 1 for number in seeds.values()):
-      covers += ' and, in means over seeds, by new seeds of them'
+    covers += covered_seeds(seeds)
     covers += '; they do not cover another training set'
   if corpus.votes is not None:
     covers += '; they speak of these annotators'
-    if (corpus.votes.annotator != '').all():
+    if _annotators_covered(corpus):
       covers += ', but for agreement, whose intervals cover others like them'
   return {
     'corpus': corpus.info['name'],
@@ -406,6 +412,30 @@ def _info(
     'resampling': how,
     'covers': covers + '.',
   }
+
+
+def covered_seeds(seeds: Mapping[str, int]) -> str:
+  """Of which views new seeds are covered, from how many seeds each has."""
+  enough = [view for view, number in seeds.items() if number > 2]
+  if not enough:
+    return ''
+  told = '; where a method says "with seed noise", they cover new seeds, too'
+  if len(enough) < len(seeds):
+    told += (
+      f' (of {wording.listing(enough)} only: others have fewer than three)'
+    )
+  return told
+
+
+def _annotators_covered(corpus: corpus_lib.Corpus) -> bool:
+  """Whether it is known who voted, by three in each condition at least."""
+  votes = corpus.votes
+  if not len(votes.annotator) or (votes.annotator == '').any():
+    return False
+  return all(
+    len(np.unique(votes.annotator[votes.condition == place])) > 2
+    for place in np.unique(votes.condition)
+  )
 
 
 def _ranked(

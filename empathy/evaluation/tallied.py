@@ -1250,8 +1250,9 @@ def _info(tally: Tally) -> dict[str, Any]:
   covers = (
     'Intervals cover new groups like these, judged by these trained members'
   )
-  if any(len(seeds) > 1 for seeds in tally.members.values()):
-    covers += ' and, in means over seeds, by new seeds of them'
+  covers += study_lib.covered_seeds(
+    {view: len(seeds) for view, seeds in tally.members.items()}
+  )
   covers += '; they do not cover another training set'
   if tally.has_votes:
     covers += '; they speak of these annotators'

@@ -12,7 +12,7 @@ import pytest
 from statsmodels.stats import multitest
 
 from empathy import errors
-from empathy.evaluation import report, resampling
+from empathy.evaluation import disagreement, report, resampling
 from empathy.evaluation import study as study_lib
 
 
@@ -35,6 +35,56 @@ def test_every_question_is_answered(study):
   assert study.info['resampling'].startswith('Intervals are symmetric')
   assert study.info['seeds'] == {'text': 3, 'audio': 3, 'text+audio': 3}
   assert study.info['folds'] == 3
+
+
+def test_each_primary_has_a_plan(study):
+  rows = study.tables['planner']
+  assert [row['statistic'] for row in rows] == list(study.primaries.values())
+  for row in rows:
+    variance = study.statistics[row['statistic']].variance
+    total = sum(variance.values())
+    for name in ('groups', 'seeds', 'annotators'):
+      expected = variance[name] / total if name in variance else None
+      assert row[f'{name}_share'] == pytest.approx(expected)
+    assert row['sentence']
+
+
+def test_assembling_leaves_the_answers_as_they_are():
+  corpus, predictions = made.study_input()
+  signals = disagreement.signals(predictions, 'text+audio')
+  answers = study_lib._answers(corpus, predictions, signals)
+  one, two = (study_lib.assemble(answers, {}, {}) for _ in range(2))
+  assert one.tables['data_checks'] == two.tables['data_checks']
+  checks = [row['check'] for row in two.tables['data_checks']]
+  assert len(checks) == len(set(checks))
+
+
+@pytest.mark.parametrize(
+  ('seeds', 'says'),
+  [
+    ({'text': 2, 'text+audio': 1}, ''),
+    ({'text': 3, 'text+audio': 4}, 'they cover new seeds, too'),
+    ({'text': 3, 'text+audio': 2}, '(of text only: others have fewer'),
+  ],
+)
+def test_new_seeds_are_said_to_be_covered_where_they_are(seeds, says):
+  told = study_lib.covered_seeds(seeds)
+  assert says in told
+  assert bool(told) == bool(says)
+
+
+@pytest.mark.parametrize(
+  ('number', 'covered'), [(1, False), (2, False), (5, True)]
+)
+def test_other_annotators_are_covered_where_some_are_known(number, covered):
+  corpus, _ = made.study_input()
+  votes = corpus.votes
+  names = np.array([f'a{i % number}' for i in range(len(votes.clip))])
+  corpus = dataclasses.replace(
+    corpus, votes=dataclasses.replace(votes, annotator=names)
+  )
+  told = study_lib.build(corpus).info['covers']
+  assert ('but for agreement' in told) == covered
 
 
 def test_the_primaries_are_one_family_of_holms(study):
