@@ -22,6 +22,7 @@ from empathy.evaluation import (
   dominance,
   explorer,
   humans,
+  planner,
   resampling,
   selective,
   soft_scores,
@@ -93,6 +94,8 @@ class Study:
         human_jensen_shannon, human_manhattan, human_wasserstein,
         human_entropy_correlation with their intervals; all but Brier's and the
         last with `_null`, what they would be if the view were right.
+      `planner`: statistic (the primaries), groups_share, seeds_share,
+        annotators_share of its variance, seeds_needed, groups_needed, sentence.
       `dominance`: modality (or any), num_clips, then rate, gate_share,
         attention_share, causal_share, unsupported, misled, rescued, net_harm
         with their intervals, p, p_adjusted.
@@ -209,6 +212,9 @@ def assemble(
   for family in reversed(families):
     # The primaries come last, for they leave the family they are also in.
     _adjust(statistics, family)
+  tables['planner'] = [
+    planner.row(name, statistics[name]) for name in primaries.values()
+  ]
   return Study(
     info=info,
     statistics=statistics,

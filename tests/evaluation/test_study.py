@@ -37,6 +37,46 @@ def test_every_question_is_answered(study):
   assert study.info['folds'] == 3
 
 
+def test_each_primary_has_a_plan(study):
+  rows = study.tables['planner']
+  assert [row['statistic'] for row in rows] == list(study.primaries.values())
+  for row in rows:
+    variance = study.statistics[row['statistic']].variance
+    total = sum(variance.values())
+    for name in ('groups', 'seeds', 'annotators'):
+      expected = variance[name] / total if name in variance else None
+      assert row[f'{name}_share'] == pytest.approx(expected)
+    assert row['sentence']
+
+
+@pytest.mark.parametrize(
+  ('seeds', 'says'),
+  [
+    ({'text': 1, 'text+audio': 1}, 'alone: there is one seed of each'),
+    ({'text': 2, 'text+audio': 1}, 'alone: two seeds are too few'),
+    ({'text': 3, 'text+audio': 4}, 'means over seeds cover new seeds, too'),
+    ({'text': 3, 'text+audio': 2}, 'over three seeds or more cover new seeds'),
+  ],
+)
+def test_new_seeds_are_said_to_be_covered_where_they_are(seeds, says):
+  assert says in study_lib.covers(seeds, None)
+  assert 'votes' not in study_lib.covers(seeds, None)
+
+
+@pytest.mark.parametrize(
+  ('number', 'covered'), [(1, False), (2, False), (5, True)]
+)
+def test_other_annotators_are_covered_where_some_are_known(number, covered):
+  corpus, _ = made.study_input()
+  votes = corpus.votes
+  names = np.array([f'a{i % number}' for i in range(len(votes.clip))])
+  corpus = dataclasses.replace(
+    corpus, votes=dataclasses.replace(votes, annotator=names)
+  )
+  told = study_lib.build(corpus).info['covers']
+  assert ('but for agreement' in told) == covered
+
+
 def test_the_primaries_are_one_family_of_holms(study):
   p = {q: study.statistics[name].p for q, name in study.primaries.items()}
   # The second was chosen among two single views.
