@@ -331,7 +331,7 @@ def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:
     f'{titles[row["statistic"]]}: {row["sentence"]}'
     for row in rows
     if row['sentence']
-    and not wording.settled(study.statistics[row['statistic']])
+    and wording.standing(study.statistics[row['statistic']]) == wording.OPEN
   ]
 
   def share(key, heading):
