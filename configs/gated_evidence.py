@@ -14,7 +14,7 @@ def get_config() -> ml_collections.ConfigDict:
   """The experiment."""
   config = ml_collections.ConfigDict()
   config.corpus = ''  # The corpus folder; give --config.corpus=CORPUS.
-  config.views = ()  # Every view.
+  config.views = ('single', 'full')  # Or 'every', with pairs of modalities.
   config.seed = 42
   config.num_seeds = 10
   config.num_folds = 5  # Where the corpus has neither split nor folds.

@@ -20,8 +20,8 @@ import os
 # it is imported.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
+import dataclasses
 import json
-import os
 import pathlib
 import time
 
@@ -127,11 +127,13 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   if workdir is not None and _is_transductive(
     pathlib.Path(workdir) / 'config.json'
   ):
-    study.info['covers'] += (
-      ' Features were standardised within each group, over all of its clips, '
-      'held-out ones too, without their labels: these figures are '
-      'transductive, and hold where a speaker is met in many clips at once.'
+    covers = (
+      f'{study.info["covers"]} Features were standardised within each group, '
+      'over all of its clips, held-out ones too, without their labels: these '
+      'figures are transductive, and hold where a speaker is met in many clips '
+      'at once.'
     )
+    study = dataclasses.replace(study, info=study.info | {'covers': covers})
   study_lib.write(study, output, report.render(study, output))
   print(
     f'report: {output / "report.html"}  '

@@ -36,11 +36,13 @@ class Coefficient:
       weights: how many votes there are to correct for, the sample as it is
       tells.
     least: a clip with fewer votes than that adds nothing to any sum.
+    share: whether the figure is a mean over clips of a share.
   """
 
   parts: Callable[[np.ndarray], np.ndarray]
   function: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
   least: int
+  share: bool = False
 
   def value(self, counts: np.ndarray) -> float | None:
     """The figure of (N, C) counts; None if it is undefined."""
@@ -50,16 +52,20 @@ class Coefficient:
 
   def statistic(
     self, sample: resampling.Sample, counts: np.ndarray
-  ) -> resampling.Statistic:
+  ) -> resampling.Figure:
     """The figure of (n, C) counts as a function of the groups' weights."""
     return self.of_totals(
       sample.totals(self.parts(np.asarray(counts, np.float64)))
     )
 
-  def of_totals(self, totals: np.ndarray) -> resampling.Statistic:
+  def of_totals(self, totals: np.ndarray) -> resampling.Figure:
     """The same of sums by group (G, k)."""
     own = totals.sum(axis=0, keepdims=True)
-    return resampling.of_totals(totals, lambda sums: self.function(sums, own))
+    return resampling.Figure(
+      resampling.of_totals(totals, lambda sums: self.function(sums, own)),
+      totals.any(axis=1)[None],
+      share=self.share,
+    )
 
   def bootstrap(
     self, counts: np.ndarray, num_resamples: int, seed: int
@@ -397,7 +403,9 @@ def observed() -> Coefficient:
     gradient[:, 1] = -agreement * told / number**2
     return np.where(told, agreement / number, np.nan), gradient
 
-  return Coefficient(lambda counts: _shares(counts)[:, :2], function, least=2)
+  return Coefficient(
+    lambda counts: _shares(counts)[:, :2], function, least=2, share=True
+  )
 
 
 def coefficients(

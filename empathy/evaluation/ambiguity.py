@@ -2,12 +2,14 @@
 
 Clips on which views differ have more divided votes almost always, because every
 model finds the uncertain clips. So the difference is also taken among clips
-that the full view gives the same label with about the same confidence, and
-beside it stands what controls find that know nothing of modalities.
+that the full view gives the same label with about the same confidence. Other
+seeds of one and the same model find much of that, too. So what is asked in the
+end is how much more disagreement of single views tells than disagreement of as
+many other seeds of the full view, see `matched`.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import special
@@ -15,7 +17,14 @@ from scipy import special
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import controls, ranking, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation.findings import Cell, Findings, interval_cells
+from empathy.evaluation import seeds as seeds_lib
+from empathy.evaluation.findings import (
+  Cell,
+  Findings,
+  Scale,
+  SeedNoise,
+  interval_cells,
+)
 
 ANY = 'any_disagreement'
 CONFIDENCE = 'one_minus_confidence'
@@ -26,8 +35,8 @@ _NUM_FIFTHS = 5
 _DECIMALS = 12
 # Spearman's correlation is drawn with so many values of either variable.
 _NUM_RANKS = 12
-_PRIMARY = f'ambiguity.{ANY}.adjusted'
-BEYOND_SEEDS = f'ambiguity.{ANY}.adjusted_minus_seed_control'
+BEYOND_SEEDS = f'ambiguity.{ANY}.beyond_seeds'
+BY_SEED = f'ambiguity.{ANY}.adjusted_by_seed'
 _CONTROL = 'control'
 
 
@@ -66,15 +75,16 @@ def answer(
   Returns:
     Of binary signals, `ambiguity.<signal>.gs_difference`, `.adjusted` and
     `.precision_minus_confidence` (for contested clips, minus that of equally
-    many least confident clips); of all, `.auroc_contested`,
+    many least confident clips); of single views and of any,
+    `.adjusted_by_seed`, the adjusted difference of single seeds, and
+    `.beyond_seeds`, that minus what as many other seeds of the full view tell;
+    of all, `.auroc_contested`,
     `.auroc_contested_equal_n` (over pairs of clips with equally many votes,
-    where these vary), `.auroc_minus_confidence` and `.spearman` (with GS; its p
-    is that of permutations within groups);
+    where these vary), `.auroc_minus_confidence` and `.spearman` (with GS);
     `ambiguity.control.<control>.gs_difference` and `.adjusted` (see
-    `controls`); `ambiguity.any_disagreement.adjusted_minus_seed_control`. The
-    tables `ambiguity` and `ambiguity_signals`, the curves `gs_by_disagreement`
-    and `gs_by_confidence`. The primary is the adjusted difference of
-    `any_disagreement`.
+    `controls`). The tables `ambiguity`, `beyond_seeds` and `ambiguity_signals`,
+    the curves `gs_by_disagreement` and `gs_by_confidence`. The primary is
+    `ambiguity.any_disagreement.beyond_seeds`.
   """
   full = corpus_lib.view_name(corpus.modalities)
   missing = ''
@@ -94,10 +104,12 @@ def answer(
       skipped={'question 3': 'No predicted clip has two votes or more.'}
     )
   names = [ANY, *(name for name in signals if name != ANY)]
-  found = Findings(primary=_PRIMARY)
+  found = Findings(primary=BEYOND_SEEDS)
   clips = _clips_of_signals(found, corpus, votes, signals, names)
   names = [name for name in names if name in clips]
-  mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
+  members = predictions.probabilities[full]
+  mean = predictions_lib.mean_over_seeds(members)
+  coarse = too_coarse(mean[clips[ANY].chosen])
   rows = []
   for name in names:
     if name not in binary:
@@ -109,21 +121,26 @@ def answer(
       signals[name][there.chosen] > 0,
       there,
       strata(mean[there.chosen]),
+      coarse,
     )
     rows.append({'signal': name} | row)
   singles = [
     view for view in predictions.views if view != full and '+' not in view
   ]
+  rows += _add_beyond_seeds(
+    found, predictions, full, singles, uncertainty, corpus.groups
+  )
   rows += _add_controls(
-    found, predictions, full, singles, signals[ANY], clips[ANY], mean
+    found, predictions, singles, signals[ANY], clips[ANY], mean, coarse
   )
   found.tables['ambiguity'] = rows
   found.tables['ambiguity_signals'] = _add_rankings(
     found, signals, clips, binary
   )
   for figure in ('gs_difference', 'adjusted'):
-    family = [f'ambiguity.{name}.{figure}' for name in names if name in binary]
-    found.families.append([name for name in family if name != _PRIMARY])
+    found.families.append(
+      [f'ambiguity.{name}.{figure}' for name in names if name in binary]
+    )
   for figure in (
     'auroc_contested',
     'auroc_contested_equal_n',
@@ -131,7 +148,10 @@ def answer(
     'spearman',
   ):
     found.families.append([f'ambiguity.{name}.{figure}' for name in names])
-  found.families.append([BEYOND_SEEDS])
+  found.families.append([BY_SEED])
+  found.families.append(
+    [f'ambiguity.{view}_disagreement.beyond_seeds' for view in singles]
+  )
   found.curves['gs_by_disagreement'] = _by_disagreement(
     np.stack([signals[f'{view}_disagreement'] for view in singles]),
     uncertainty,
@@ -309,11 +329,150 @@ def adjusted_difference(
   Returns:
     The statistic; undefined where no stratum has both sides.
   """
+  totals, _ = _by_stratum(sample, differ, values, stratum)
+  return resampling.of_totals(totals, _adjusted)
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+  """What every seed of a view says of n clips.
+
+  Attributes:
+    names: (S,) int64, the seeds.
+    labels: (S, n) int64.
+  """
+
+  names: np.ndarray
+  labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Matched:
+  """What disagreement tells, beside what disagreement of other seeds does.
+
+  Attributes:
+    views: the adjusted difference where single views disagree.
+    control: that where as many other seeds of the full view do.
+    views_differ: (S, n) float64, the chance that some view disagrees with each
+      seed of the full view.
+    control_differ: likewise, of other seeds.
+    noise: what the choice of seeds adds to `views` minus `control`.
+  """
+
+  views: resampling.Statistic
+  control: resampling.Statistic
+  views_differ: np.ndarray
+  control_differ: np.ndarray
+  noise: SeedNoise | None
+
+
+def matched(
+  sample: resampling.Sample,
+  values: np.ndarray,
+  stratum: np.ndarray,
+  full: Labelled,
+  singles: Sequence[Labelled],
+) -> Matched:
+  """The adjusted difference of single views, and of as many other seeds.
+
+  Every seed of the full view in turn is the reference, with its own strata.
+  Against it stand one seed of each of V single views, and on the other side V
+  of the full view's other seeds: all that can be chosen with distinct names, as
+  a chance of each clip, so that no choice is drawn. Where single views are
+  nothing but other seeds of the full view, every total that the two sides are
+  made of has the same expectation, so their difference is 0 but for what the
+  ratio of totals leaves, which is of second order.
+
+  The noise of the seeds is that of their infinitesimal jackknife. There a
+  seed's weight counts as in choices with replacement: of V + 1 seeds, all V
+  others are always chosen, and which they are would seem not to matter.
+
+  Args:
+    sample: the n clips.
+    values: (n,) float64.
+    stratum: (S, n) int, not negative, by the prediction of each seed.
+    full: the full view's S seeds; more than V.
+    singles: the V single views.
+
+  Returns:
+    Both sides.
+  """
+  sides, parts = [], []
+  for sign, views in ((1, singles), (-1, [full] * len(singles))):
+    names = np.unique(np.concatenate([view.names for view in views]))
+    labels = np.full((len(views), len(names), sample.num_clips), -1)
+    for row, view in zip(labels, views, strict=True):
+      row[np.searchsorted(names, view.names)] = view.labels
+    known = labels[:, :, 0] >= 0
+    # By reference: (V, U) what may be chosen, and whether it agrees.
+    there = [known & (names != name) for name in full.names]
+    agree = [
+      (labels == said) & may[..., None]
+      for said, may in zip(full.labels, there, strict=True)
+    ]
+    differ = np.stack(
+      [
+        1 - seeds_lib.injections(a * 1.0) / seeds_lib.injections(t * 1.0)
+        for a, t in zip(agree, there, strict=True)
+      ]
+    )
+    totals, place = _by_stratum(sample, differ, values, stratum)
+    statistic = resampling.of_totals(totals, _adjusted)
+    sides.append((statistic, differ))
+    gradient = _adjusted(totals.sum(axis=0)[None])[1]
+    gradient = gradient.reshape(2, totals.shape[1] // 4, 2)
+    # What a clip adds where all agree, and how it moves with the chance; place
+    # -1 is the row of zeros at the end.
+    by_value, by_count = np.pad(gradient, [(0, 0), (0, 1), (0, 0)])[:, place]
+    each = sign * (by_value * values[:, None] + by_count)
+    moves = each[..., 1] - each[..., 0]
+    parts.append(_part(sample, full.names, each[..., 0] + moves * differ))
+    by_seed = np.zeros(labels.shape)
+    for a, t, move in zip(agree, there, moves, strict=True):
+      number = t.sum(axis=1)[:, None]
+      share = a.sum(axis=1) / number
+      # A seed that agrees makes it less likely that any disagrees.
+      others = np.stack(
+        [np.delete(share, row, axis=0).prod(axis=0) for row in range(len(a))]
+      )
+      apart = np.where(t[..., None], a - share[:, None], 0)
+      by_seed -= (move * others / number)[:, None] * apart
+    for row, view in enumerate(views):
+      chosen = np.searchsorted(names, view.names)
+      scale = len(view.names) / len(full.names)
+      parts.append(_part(sample, view.names, scale * by_seed[row, chosen]))
+  (of_views, differ), (control, control_differ) = sides
+  return Matched(
+    of_views, control, differ, control_differ, seeds_lib.noise(*parts)
+  )
+
+
+def _part(
+  sample: resampling.Sample, names: np.ndarray, by_clip: np.ndarray
+) -> seeds_lib.Part:
+  """What seeds add to a figure, from what they add by clip (S, n)."""
+  slopes = sample.totals(by_clip.T).T
+  return seeds_lib.Part(names, slopes.sum(axis=1), slopes)
+
+
+def _by_stratum(
+  sample: resampling.Sample,
+  differ: np.ndarray,
+  values: np.ndarray,
+  stratum: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+  """The totals that `_adjusted` takes, and where each clip's stratum is.
+
+  Args: as of `adjusted_difference`.
+
+  Returns:
+    (G, 4 K) float64; (A, n) int64, the stratum's place among the K that have
+    both sides, -1 for others, which weigh nothing in any draw.
+  """
   differ, stratum = np.broadcast_arrays(
     np.atleast_2d(differ).astype(np.float64), np.atleast_2d(stratum)
   )
   shares = np.stack([1 - differ, differ]) / len(differ)
-  # A stratum with one side only weighs nothing in any draw.
   sides = [np.bincount(stratum.ravel(), share.ravel()) for share in shares]
   kept = np.flatnonzero(np.minimum(*sides) > 0)
   place = np.full(len(sides[0]), -1)
@@ -327,7 +486,7 @@ def adjusted_difference(
     2 * size,
     np.stack([shares * values, shares]),
   )
-  return resampling.of_totals(totals, _adjusted)
+  return totals, place
 
 
 def auroc_at_equal_number(
@@ -428,6 +587,7 @@ def _ask(
   differ: np.ndarray,
   clips: _Clips,
   stratum: np.ndarray,
+  coarse: str = '',
 ) -> dict[str, object]:
   """Adds both differences of a signal or control; returns its row of the table.
 
@@ -437,6 +597,7 @@ def _ask(
     differ: (n,) or (A, n), see `difference`.
     clips: the n clips.
     stratum: (n,) or (A, n).
+    coarse: why strata do not adjust; '' if they do.
   """
   sample, uncertainty = clips.sample, clips.uncertainty
   control = prefix.startswith(f'ambiguity.{_CONTROL}.')
@@ -453,6 +614,9 @@ def _ask(
       'In no stratum of label and confidence are there clips of both kinds.',
     ),
   ):
+    if name == 'adjusted' and coarse:
+      found.skipped[f'{prefix}.{name}'] = coarse
+      continue
     found.add(
       f'{prefix}.{name}',
       resampling.estimate(sample, statistic, null=not control),
@@ -497,22 +661,22 @@ def table_row(
 def _add_controls(
   found: Findings,
   predictions: predictions_lib.Predictions,
-  full: str,
   singles: list[str],
   signal: np.ndarray,
   clips: _Clips,
   mean: np.ndarray,
+  coarse: str,
 ) -> list[dict[str, object]]:
-  """Adds the four controls of `any_disagreement`; returns their rows.
+  """Adds the controls that need no seeds; returns their rows.
 
   Args:
     found: where they are added.
-    predictions: of the full and the single views.
-    full: the full view.
+    predictions: of the single views.
     singles: the single views.
     signal: (N,) `any_disagreement`.
     clips: those of the signal.
     mean: (N, C) the full view's mean over seeds.
+    coarse: see `_ask`.
   """
   differ = signal[clips.chosen] > 0
   stratum = strata(mean[clips.chosen])
@@ -541,20 +705,13 @@ def _add_controls(
       ),
     ),
   }
-  rows = _add_seed_control(
-    found,
-    predictions.probabilities[full][:, clips.chosen],
-    len(singles),
-    differ,
-    clips,
-    mean,
-  )
+  rows = []
   for name, (told, there) in asked.items():
     name = f'{_CONTROL}.{name}'
-    row = _ask(found, f'ambiguity.{name}', told, there, stratum)
+    row = _ask(found, f'ambiguity.{name}', told, there, stratum, coarse)
     rows.append({'signal': name} | row)
   constant = f'ambiguity.{_CONTROL}.constant.adjusted'
-  if constant in found.skipped:
+  if constant in found.skipped and not coarse:
     found.skipped[constant] = (
       'A constant view differs by the label of the full view alone, and clips '
       'are compared within that label.'
@@ -562,69 +719,152 @@ def _add_controls(
   return rows
 
 
-def _add_seed_control(
+def _add_beyond_seeds(
   found: Findings,
-  members: np.ndarray,
-  num_views: int,
-  differ: np.ndarray,
-  clips: _Clips,
-  mean: np.ndarray,
+  predictions: predictions_lib.Predictions,
+  full: str,
+  singles: list[str],
+  uncertainty: np.ndarray,
+  groups: np.ndarray,
 ) -> list[dict[str, object]]:
-  """Adds the seed control, and the adjusted difference minus its.
+  """Adds what disagreement tells beyond that of seeds, of any and each view.
 
   Args:
-    found: where they are added.
-    members: (S, n, C) the full view's seeds, NaN where one has no row.
-    num_views: how many single views there are.
-    differ: (n,) bool, `any_disagreement`.
-    clips: the n clips.
-    mean: (N, C) the mean over seeds.
+    found: where it is added.
+    predictions: of the full and the single views.
+    full: the full view.
+    singles: the V single views.
+    uncertainty: (N,) GS, NaN where unknown.
+    groups: (N,).
 
   Returns:
-    Its row of the table, if there is one.
+    The table's row of as many other seeds of the full view, if there is one.
   """
-  name = f'{_CONTROL}.seed'
-  every = ~np.isnan(members[..., 0]).any(axis=0)
-  missing = ''
-  if len(members) < 2:
-    missing = 'There is one seed only of the full view.'
-  elif not every.any():
-    missing = 'No clip with two votes or more is predicted by every seed.'
-  if missing:
-    for figure in ('gs_difference', 'adjusted'):
-      found.skipped[f'ambiguity.{name}.{figure}'] = missing
-    found.skipped[BEYOND_SEEDS] = missing
-    return []
-  if not every.all():
-    chosen = clips.chosen.copy()
-    chosen[chosen] = every
-    clips = _Clips(
-      chosen,
-      resampling.sample(clips.sample.names[clips.sample.group[every]]),
-      clips.uncertainty[every],
-      clips.contested[every],
-      clips.number[every],
+  asked = {ANY: singles}
+  if len(singles) > 1:
+    asked |= {f'{view}_disagreement': [view] for view in singles}
+  control = f'ambiguity.{_CONTROL}.seed'
+  rows, table = [], []
+  for signal, views in asked.items():
+    name = f'ambiguity.{signal}'
+    added = [f'{name}.beyond_seeds']
+    if signal == ANY:
+      added += [BY_SEED, f'{control}.gs_difference', f'{control}.adjusted']
+    chosen = ~np.isnan(uncertainty)
+    chosen &= predictions_lib.common(predictions, (full, *views))
+    members = predictions.probabilities[full][:, chosen]
+    missing = why_unmatched(
+      predictions.seeds[full], [predictions.seeds[view] for view in views]
     )
-    differ, members = differ[every], members[:, every]
-  held_out, references = controls.seed(members, num_views)
-  stratum = np.stack([strata(reference) for reference in references])
-  row = _ask(found, f'ambiguity.{name}', held_out, clips, stratum)
-  sample, uncertainty = clips.sample, clips.uncertainty
-  found.add(
-    BEYOND_SEEDS,
-    resampling.estimate(
-      sample,
-      resampling.minus(
-        adjusted_difference(
-          sample, differ, uncertainty, strata(mean[clips.chosen])
+    if not missing and not chosen.any():
+      missing = (
+        'No clip with two votes or more is predicted by every seed of the full '
+        f'view and of {" and ".join(views)}.'
+      )
+    missing = missing or next(filter(None, map(too_coarse, members)), '')
+    if missing:
+      found.skipped.update(dict.fromkeys(added, missing))
+      continue
+    sample, values = resampling.sample(groups[chosen]), uncertainty[chosen]
+    of_full, *of_views = (
+      Labelled(
+        predictions.seeds[view],
+        predictions_lib.predicted_class(
+          predictions.probabilities[view][:, chosen]
         ),
-        adjusted_difference(sample, held_out, uncertainty, stratum),
+      )
+      for view in (full, *views)
+    )
+    stratum = np.stack([strata(probabilities) for probabilities in members])
+    sides = matched(sample, values, stratum, of_full, of_views)
+    found.add(
+      f'{name}.beyond_seeds',
+      resampling.estimate(
+        sample,
+        resampling.minus(sides.views, sides.control),
+        seeds=sides.noise,
+        null=True,
       ),
-      null=True,
-    ),
-    'In no stratum of label and confidence are there clips of both kinds.',
+      'Among clips that a seed of the full view labels alike and with like '
+      'confidence, other seeds of it, or single views, disagree with it on all '
+      'or on none, so that they cannot be compared.',
+    )
+    if signal == ANY:
+      # Its seeds' noise is not known: that of the difference from the control.
+      found.add(
+        BY_SEED,
+        resampling.estimate(sample, sides.views, null=True),
+        'In no stratum of label and confidence are there clips of both kinds.',
+      )
+      clips = _Clips(chosen, sample, values, np.array([]), np.array([]))
+      row = _ask(found, control, sides.control_differ, clips, stratum)
+      rows.append({'signal': f'{_CONTROL}.seed'} | row)
+    beyond = f'{name}.beyond_seeds'
+    table.append(
+      {'signal': signal, 'num_clips': len(values)}
+      | interval_cells(beyond, 'beyond_seeds')
+      | {'p': Cell(beyond, 'p'), 'p_adjusted': Cell(beyond, 'p_adjusted')}
+    )
+  if table:
+    found.tables['beyond_seeds'] = table
+  return rows
+
+
+def why_unmatched(full: np.ndarray, singles: Sequence[np.ndarray]) -> str:
+  """Why single views cannot be held against other seeds; '' if they can.
+
+  Args:
+    full: (S,) the full view's seeds.
+    singles: those of each of the V single views.
+
+  Returns:
+    A sentence.
+  """
+  needed = len(singles) + 1
+  one = len(singles) == 1
+  views = 'a single view' if one else f'{len(singles)} single views'
+  if len(full) < needed:
+    return (
+      f'To hold {views} against as many other seeds of the full view takes '
+      f'{needed} seeds of it, and it has {len(full)}: train '
+      f'{needed - len(full)} more (6 in all are a good number).'
+    )
+  names = np.unique(np.concatenate(singles))
+  known = np.stack([np.isin(names, seeds) for seeds in singles])
+  for seed in full:
+    if not seeds_lib.injections((known & (names != seed)) * 1.0):
+      return (
+        f'To hold {views} against seed {seed} of the full view takes seeds of '
+        'other names, each different, in every view; there are too few.'
+      )
+  return ''
+
+
+def too_coarse(probabilities: np.ndarray) -> str:
+  """Why clips of like confidence cannot be found; '' if they can.
+
+  Predictions of 0 and 1 alone, say, are all of like confidence, so that strata
+  of confidence adjust for nothing.
+
+  Args:
+    probabilities: (n, C) of the full view.
+
+  Returns:
+    A sentence if confidence has fewer values than strata have bins of it.
+  """
+  confidence = np.round(probabilities.max(axis=-1), _DECIMALS)
+  return too_few(len(np.unique(confidence)), len(confidence))
+
+
+def too_few(number: int, num_clips: int) -> str:
+  """The same of so many values of confidence on so many clips."""
+  if number >= min(_NUM_STRATA, num_clips / 2):
+    return ''
+  return (
+    f'The full view’s confidence takes {number} '
+    f'{"value" if number == 1 else "values"} only, so that clips of like '
+    'confidence cannot be told from others.'
   )
-  return [{'signal': name} | row]
 
 
 def _add_rankings(
@@ -640,11 +880,11 @@ def _add_rankings(
     sample, hit = there.sample, there.contested
     signal = signals[name][there.chosen]
     auroc = ranking.auroc(sample, signal, hit)
-    figures = {'auroc_contested': (auroc, True, None)}
+    figures = {'auroc_contested': (auroc, Scale.LOGIT, None)}
     if (there.number != there.number[0]).any():
       figures['auroc_contested_equal_n'] = (
         auroc_at_equal_number(sample, signal, hit, there.number),
-        True,
+        Scale.LOGIT,
         None,
       )
     # Confidence is known wherever the full view predicts.
@@ -652,26 +892,30 @@ def _add_rankings(
     if name != CONFIDENCE:
       figures['auroc_minus_confidence'] = (
         resampling.minus(auroc, ranking.auroc(sample, doubt, hit)),
-        False,
+        Scale.IDENTITY,
         None,
       )
     if name in binary:
       differ = signal > 0
       figures['precision_minus_confidence'] = (
         ranking.precision_gain(sample, differ, doubt, hit),
-        False,
+        Scale.IDENTITY,
         ranking.precision_gain(sample, differ, ranking.coarse(doubt), hit),
       )
-    for figure, (statistic, logit, drawn) in figures.items():
+    for figure, (statistic, scale, drawn) in figures.items():
+      estimate = resampling.estimate(
+        sample,
+        statistic,
+        scale=scale,
+        null=not figure.startswith('precision'),
+        drawn=drawn,
+      )
+      if figure.startswith('precision'):
+        one_clip = 1 / max(np.count_nonzero(signal > 0), 1)
+        estimate = resampling.no_finer(estimate, one_clip)
       found.add(
         f'{prefix}.{figure}',
-        resampling.estimate(
-          sample,
-          statistic,
-          logit=logit,
-          null=not figure.startswith('precision'),
-          drawn=drawn,
-        ),
+        estimate,
         'The signal is set on no clip.'
         if figure.startswith('precision')
         else 'The clips are all contested, or none is.',
@@ -681,6 +925,8 @@ def _add_rankings(
       resampling.estimate(
         sample,
         ranking.spearman(sample, signal, there.uncertainty),
+        Scale.FISHER,
+        null=True,
         drawn=ranking.spearman(
           sample,
           ranking.coarse(signal, _NUM_RANKS),
@@ -705,42 +951,7 @@ def _add_rankings(
       row |= interval_cells(f'{prefix}.{figure}', column)
     row |= {'p': Cell(against, 'p'), 'p_adjusted': Cell(against, 'p_adjusted')}
     rows.append(row)
-  _add_permutation_p(found, signals, clips)
   return rows
-
-
-def _add_permutation_p(
-  found: Findings,
-  signals: Mapping[str, np.ndarray],
-  clips: Mapping[str, _Clips],
-) -> None:
-  """Gives each Spearman's correlation its p-value, signals together."""
-  together = {}
-  for name, there in clips.items():
-    if f'ambiguity.{name}.spearman' in found.statistics:
-      together.setdefault(id(there), []).append(name)
-  for names in together.values():
-    there = clips[names[0]]
-    p_values = resampling.permutation_p(
-      there.sample,
-      np.stack([_ranks(signals[name][there.chosen]) for name in names]),
-      _ranks(there.uncertainty),
-    )
-    for name, p in zip(names, p_values.tolist(), strict=True):
-      name = f'ambiguity.{name}.spearman'
-      found.statistics[name] = dataclasses.replace(
-        found.statistics[name],
-        p=p,
-        method=f'{found.statistics[name].method}, p by permutation in groups',
-      )
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-  """Ranks of values (n,) rounded to 12 decimals, ties at their middle."""
-  _, place, count = np.unique(
-    np.round(values, _DECIMALS), return_inverse=True, return_counts=True
-  )
-  return (np.cumsum(count) - count / 2)[place]
 
 
 def _by_disagreement(
@@ -766,7 +977,9 @@ def _by_disagreement(
     totals = sample.totals(
       np.stack([uncertainty[chosen], np.ones(chosen.sum())], axis=1)
     )
-    found = resampling.estimate(sample, resampling.mean(totals), logit=True)
+    found = resampling.estimate(
+      sample, resampling.mean(totals), scale=Scale.LOGIT
+    )
     curve['num_disagreeing'].append(int(value))
     curve['gs'].append(found.estimate)
     curve['low'].append(found.low)

@@ -14,13 +14,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from empathy import errors, files
 from empathy.corpora import tables
 from empathy.evaluation import resampling
 from empathy.evaluation import study as study_lib
-from empathy.evaluation.findings import Estimate, Influence
+from empathy.evaluation.findings import (
+  FIELDS,
+  Estimate,
+  Influence,
+  Kind,
+  SeedNoise,
+)
 
 SCHEMA = 1
 FILES = ('comparison.json', 'report.html', 'tables')
@@ -101,7 +106,7 @@ def read(folder: pathlib.Path) -> Finished:
       folder,
       found['info'],
       {
-        name: Estimate(**fields, influence=influences.get(name))
+        name: _estimate(fields, *influences.get(name, (None, Kind.NONE)))
         for name, fields in found['statistics'].items()
       },
       found['skipped'],
@@ -234,21 +239,46 @@ def by_question(comparison: Comparison) -> dict[str, list[str]]:
   return found
 
 
-def _read_influences(path: pathlib.Path) -> dict[str, Influence]:
+def _estimate(
+  fields: Mapping[str, Any], influence: Influence | None, kind: Kind
+) -> Estimate:
+  """An estimate as `study.json` and `influence.npz` have it."""
+  figures = {name: fields[name] for name in FIELDS}
+  return Estimate(**figures, influence=influence, kind=kind)
+
+
+def _read_influences(
+  path: pathlib.Path,
+) -> dict[str, tuple[Influence, Kind]]:
+  """By statistic, how it moves and how its interval was made."""
   try:
     with np.load(path, allow_pickle=False) as archive:
       arrays = {name: archive[name] for name in archive.files}
     groups, slopes = arrays['groups'], arrays['slope']
+    noises = [
+      SeedNoise(*noise) if noise[2] else None
+      for noise in zip(
+        arrays['seed_variance'].tolist(),
+        arrays['seed_freedom'].tolist(),
+        arrays['num_seeds'].tolist(),
+        strict=True,
+      )
+    ]
     rows = zip(
       arrays['statistics'].tolist(),
-      arrays['seed_variance'].tolist(),
+      noises,
       slopes,
       arrays['in_sample'],
+      arrays['quantile'].tolist(),
+      arrays['kind'].tolist(),
       strict=True,
     )
     return {
-      name: Influence(groups[inside], slope[inside], variance)
-      for name, variance, slope, inside in rows
+      name: (
+        Influence(groups[inside], slope[inside], noise, quantile),
+        Kind(kind),
+      )
+      for name, noise, slope, inside, quantile, kind in rows
     }
   except FileNotFoundError:
     raise errors.InputError(
@@ -306,8 +336,8 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
   Groups are drawn as in a study, and the difference moves with their weights as
   its influence says: studentised, it has the law of a mean of the groups'
   influences. Of smooth figures, that is all but the curvature, which makes the
-  intervals of some wider; so the difference reaches as many standard errors as
-  either figure does in its study, where that is more.
+  intervals of some wider; so the difference reaches as many standard errors
+  over groups as either figure does in its study, where that is more.
 
   With two views of equal accuracy and 12, 24 and 60 groups of unequal size (400
   simulated corpora each, sigma of log size .7), the interval of the difference
@@ -321,7 +351,7 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
 
   if a.influence is None or b.influence is None:
     return bare('the figure has none in a study either')
-  if any(one.method.startswith('Clopper-Pearson') for one in (a, b)):
+  if Kind.EXACT in (a.kind, b.kind):
     return bare('a figure is exactly 0 or 1')
   if not np.isin(a.influence.groups, b.influence.groups).any():
     return bare('it rests on other groups in the other study')
@@ -340,15 +370,22 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
 
   # The sample's clips do not matter to it, but whether they are clustered does.
   sample = resampling.Sample(np.empty(0, np.int64), names, max(a.n, b.n))
-  variance = a.influence.seed_variance + b.influence.seed_variance
-  found = resampling.studentise(sample, linear, seed_variance=variance)
+  noises = [
+    one.influence.seeds for one in (a, b) if one.influence.seeds is not None
+  ]
+  seeds = resampling.THESE_SEEDS
+  if noises:
+    seeds = resampling.add_noises(noises)
+  found = resampling.studentise(sample, linear, seeds=seeds)
   if found.fault:
     return Estimate(value, n=n, method=found.fault)
-  own = found.quantile
-  quantile = max(own, _quantile(a), _quantile(b))
-  # So that the p-value says the same as the interval.
-  wider = dataclasses.replace(found, error=found.error * quantile / own)
-  low, high = wider.interval(own)
+  quantile = found.influence.quantile
+  widened = max(quantile, a.influence.quantile, b.influence.quantile)
+  # As if groups varied more, so that the p-value says what the interval does.
+  more = (widened / quantile) ** 2
+  variances = found.variances | {'groups': more * found.variances['groups']}
+  wider = dataclasses.replace(found, variances=variances)
+  low, high = wider.interval()
   return Estimate(
     value,
     low,
@@ -358,23 +395,8 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
     None,
     n,
     f'paired by group, {found.method}',
-    Influence(names, slope, variance),
+    dataclasses.replace(found.influence, slope=slope),
+    Kind.STUDENT if found.pivots is None else Kind.DRAWN,
+    variance=found.variances,
+    sizes=found.sizes,
   )
-
-
-def _quantile(estimate: Estimate) -> float:
-  """By how many standard errors a study's interval reaches to either side."""
-  influence = estimate.influence
-  num_groups = len(influence.groups)
-  if estimate.low is None or num_groups < 2:
-    return 0.0
-  variance = num_groups / (num_groups - 1) * influence.slope @ influence.slope
-  error = np.sqrt(variance + influence.seed_variance)
-  if 'logit scale' in estimate.method:
-    error /= estimate.estimate * (1 - estimate.estimate)
-    low, high = special.logit([estimate.low, estimate.high])
-  elif 'least of' in estimate.method:
-    return 0.0  # Its ends are those of several figures.
-  else:
-    low, high = estimate.low, estimate.high
-  return float((high - low) / 2 / error) if error > _ZERO else 0.0

@@ -11,11 +11,11 @@ from empathy.evaluation.sections import parts
 # By question: its title, and its primary figure in words.
 _PRIMARIES = {
   1: ('Views', 'the full view’s lead over the best single view'),
-  2: ('Disagreement', 'how much a single view differs beyond seed noise'),
-  3: ('Ambiguity', 'the adjusted difference of annotators’ disagreement'),
+  2: ('Disagreement', 'how much a single view differs beyond seeds of either'),
+  3: ('Ambiguity', 'what disagreement of views tells beyond other seeds'),
   4: ('Dominance', 'the net harm of the dominant modality'),
   5: ('Humans', 'what humans gain from the full condition'),
-  6: ('Diagnosis', 'what disagreement adds to confidence'),
+  6: ('Diagnosis', 'how much more the full view errs where views disagree'),
 }
 _TITLES = {
   'data': 'Data',
@@ -110,8 +110,7 @@ def _forest(comparison: Comparison) -> parts.Figure | None:
   return parts.Figure(
     caption=(
       f'B minus A{parts.with_interval(found)}, in points, paired by group. '
-      'Zero means no difference; grey where the interval includes it or is '
-      f'not there. {parts.n_clips(found)}'
+      f'Zero means no difference; {parts.GREY}. {parts.n_clips(found)}'
     ),
     panels=(
       parts.intervals(
@@ -139,8 +138,7 @@ def _tables(comparison: Comparison) -> list[tuple[str, parts.Table]]:
     (
       question,
       parts.Table(
-        'Figures that both studies have; grey where the interval of the '
-        'difference includes zero or is not there.',
+        f'Figures that both studies have; {parts.GREY}.',
         header,
         tuple(_row(name, comparison.statistics[name]) for name in names),
       ),
@@ -155,7 +153,7 @@ def _row(name: str, pair: Pair) -> Sequence[parts.Cell]:
   if wording.is_known(found.low):
     ends = (wording.number(end, signed=True) for end in (found.low, found.high))
     span = ' to '.join(ends)
-  faint = parts.unsupported(found.low, found.high)
+  faint = not wording.settled(found)
   return (
     parts.Cell(name.split('.', 1)[1].replace('_', ' ')),
     parts.Cell(wording.number(pair.a.estimate), 'number'),

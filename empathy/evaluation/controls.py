@@ -3,10 +3,10 @@
 Each stands in for the disagreement of single views, or for the votes, and
 cannot tell of conflict between modalities.
 
-`seed`: the full view against itself, trained with other seeds. Models of one
-recipe differ on clips that are hard to call, which tells something of the votes
-that the confidence of one model does not. What views tell counts only beyond
-that.
+`seed`: the full view's other seeds, as many as there are single views. Models
+of one recipe differ on clips that are hard to call, which tells something of
+the votes that the confidence of one model does not. What views tell counts only
+beyond that; both are in `ambiguity.matched`, for they share their references.
 
 `constant`: a view that always says the class that the full view says most. It
 disagrees wherever the full view says another class, and there annotators may
@@ -24,49 +24,6 @@ speakers on whom annotators do.
 """
 
 import numpy as np
-
-from empathy.evaluation import predictions as predictions_lib
-
-
-def seed(members: np.ndarray, num_views: int) -> tuple[np.ndarray, np.ndarray]:
-  """Some seeds of the full view as its single views, the others as itself.
-
-  As many seeds are held out as there are single views, but no more than about a
-  third of them, or two. Each of them gives its label, as a single view does;
-  the mean of the other seeds is the full view, the reference. As a mean of
-  fewer seeds than the full view is, its confidence says less and another seed
-  more, so the control finds rather too much: with three seeds by far, with
-  more by less. Against the mean of all seeds it would find too little, even
-  less than nothing, for that mean holds what the seeds held out know.
-
-  On simulated clips with three single views that were in truth other seeds of
-  the full view, these and the control found, in points: 4.4 and 7.2 with three
-  seeds, 2.3 and 3.9 with five, 1.6 and 2.9 with eight, where two seeds differed
-  on 7 % of the clips; 11.0 and 13.5, 7.4 and 8.2, 5.6 and 6.5 where on 13 %.
-  Two seeds leave one to hold out, too few there: 12.8 and 10.8.
-
-  Args:
-    members: (S, n, C) probabilities of the seeds, two or more.
-    num_views: how many single views there are.
-
-  Returns:
-    (S, n) bool, whether a seed held out differs from the reference; and the
-    references (S, n, C). A row for each run of neighbours, in a circle, that is
-    held out, so that every seed is held out as often.
-  """
-  num_seeds = len(members)
-  third = (num_seeds + 1) // 3
-  held_out = min(num_views, max(third, 2), num_seeds - 1)
-  reference = np.zeros_like(members)
-  for step in range(held_out, num_seeds):
-    reference += np.roll(members, -step, axis=0)
-  reference /= num_seeds - held_out
-  said = predictions_lib.predicted_class(reference)
-  labels = predictions_lib.predicted_class(members)
-  differ = np.zeros(labels.shape, bool)
-  for step in range(held_out):
-    differ |= np.roll(labels, -step, axis=0) != said
-  return differ, reference
 
 
 def constant(predicted: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import hashlib
 import itertools
+import re
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from scipy import special
@@ -13,6 +15,22 @@ from empathy.evaluation.findings import Estimate, Findings
 
 OK, WARNING, FAIL = 'ok', 'warning', 'fail'
 
+# Columns of `clips.csv` that say who speaks, or where: what clips share that is
+# no other clips'.
+_SPEAKERS = (
+  'speaker',
+  'participant',
+  'subject',
+  'actor',
+  'person',
+  'patient',
+  'interviewee',
+  'dialogue',
+  'dialog',
+  'conversation',
+  'session',
+  'interview',
+)
 # Below these, figures still come out, but with a warning.
 _FEW_GROUPS = 20
 _FEW_CLIPS_OF_A_CLASS = 10
@@ -20,8 +38,12 @@ _FEW_VOTES = 3
 _LARGE_GROUP = 0.2
 _LARGE_CLASS = 0.8
 _GAIN = 0.01
+# From so many clips on, one asks whether votes made the label.
+_MOSTLY_VOTES = 0.9
 _POWER = 0.8
 _MAX_PAIRS = 100
+# More classes than these are counted, not named.
+_MOST_NAMED = 4
 
 
 def answer(
@@ -43,6 +65,10 @@ def answer(
   found.tables['data_checks'] = []
   _check_leakage(found, corpus, predictions)
   _check_groups(found, corpus, predictions)
+  _check_speakers(found, corpus, predictions)
+  if predictions is not None:
+    add_views(found, corpus.modalities, predictions.views, len(corpus.ids))
+    _check_confidence(found, predictions)
   _check_duplicates(found, corpus)
   _check_coverage(found, corpus)
   _check_classes(found, corpus)
@@ -197,6 +223,41 @@ def smallest_effect(difference: Estimate) -> Estimate:
   )
 
 
+def class_sentence(classes: Sequence[str], count: np.ndarray) -> str:
+  """The largest and the smallest class, however many share the place.
+
+  Args:
+    classes: C names.
+    count: (C,) int, their labelled clips.
+  """
+  total = int(count.sum())
+
+  def told(number: int, adjective: str) -> str:
+    names = [
+      name for name, n in zip(classes, count, strict=True) if n == number
+    ]
+    clips = (
+      f'{wording.plural(int(number), "clip")} '
+      f'({wording.percent(number / total)})'
+    )
+    if len(names) == 1:
+      return f'the {adjective} class, {names[0]}, has {clips}'
+    if len(names) > _MOST_NAMED:
+      return f'the {adjective} classes, {len(names)} of them, have {clips} each'
+    return (
+      f'the {adjective} classes, {wording.listing(map(str, names))}, have '
+      f'{clips} each'
+    )
+
+  if count.min() == count.max():
+    return (
+      f'Each of the {wording.plural(len(count), "class", "classes")} has '
+      f'{wording.plural(int(count[0]), "clip")}.'
+    )
+  sentence = f'{told(count.max(), "largest")}; {told(count.min(), "smallest")}'
+  return wording.sentence(sentence)
+
+
 def check_row(
   check: str, value: float | None, verdict: str, sentence: str
 ) -> dict[str, object]:
@@ -209,7 +270,17 @@ def check_row(
   }
 
 
-def _note(
+FOLDS_UNKNOWN = check_row(
+  'folds',
+  None,
+  WARNING,
+  'Folds unknown: all predictions are of one fold, and the corpus has no '
+  'split. Whether models were trained on these clips, or on others of their '
+  'groups, cannot be checked.',
+)
+
+
+def note(
   found: Findings, check: str, value: float, verdict: str, sentence: str, n: int
 ) -> None:
   """Adds the statistic `data.<check>` and its row."""
@@ -233,13 +304,15 @@ def _check_leakage(
       found.skipped[f'data.{name}'] = (
         'Nothing says which clips were held out from which.'
       )
+    if predictions is not None:
+      found.tables['data_checks'].append(FOLDS_UNKNOWN)
     ways = [np.zeros(len(corpus.ids), np.int64)]
   groups = np.unique(corpus.groups, return_inverse=True)[1]
   split = corpus.split is not None
   if held:
     num_out = int((np.stack(ways) >= 0).any(axis=0).sum())
     leaked = np.mean([group_leakage(groups, folds, split) for folds in ways])
-    _note(
+    note(
       found,
       'group_leakage',
       leaked,
@@ -247,7 +320,9 @@ def _check_leakage(
       f'{wording.percent(leaked)} of the held-out clips belong to a group '
       'that is in the training data too.'
       if leaked
-      else 'No group is on both sides of a split.',
+      else 'No group is on both sides of a split.'
+      if len(np.unique(groups)) < len(groups)
+      else 'No group is on both sides of a split, as each has one clip only.',
       num_out,
     )
   labelled = corpus.labels != corpus_lib.UNLABELLED
@@ -266,7 +341,7 @@ def _check_leakage(
     axis=0,
   )
   n = int((labelled & (np.stack(ways) >= 0).any(axis=0)).sum())
-  _note(
+  note(
     found,
     'majority_accuracy',
     majority,
@@ -277,7 +352,7 @@ def _check_leakage(
   )
   if held:
     gain = by_group - majority
-    _note(
+    note(
       found,
       'group_majority_accuracy',
       by_group,
@@ -302,8 +377,19 @@ def _check_groups(
   """Counts the groups that intervals rest on: those of the judged clips."""
   judged = predictions_lib.judged(corpus, predictions)
   sizes = np.unique(corpus.groups[judged], return_counts=True)[1]
-  n = int(judged.sum())
   where = '' if judged.all() else ' among the clips with predictions'
+  add_groups(found, sizes, where)
+
+
+def add_groups(found: Findings, sizes: np.ndarray, where: str = '') -> None:
+  """Judges the groups' number and sizes.
+
+  Args:
+    found: what the checks are added to.
+    sizes: (G,) int, the clips of each group that has some.
+    where: among which clips, for the sentence.
+  """
+  n = int(sizes.sum())
   clips = f'{wording.plural(int(sizes.max()), "clip")}'
   if sizes.min() < sizes.max():
     clips = (
@@ -312,28 +398,184 @@ def _check_groups(
     )
   elif len(sizes) > 1:
     clips += ' each'
-  _note(
+  few, alone = len(sizes) < _FEW_GROUPS, sizes.max() == 1
+  sentence = (
+    f'There {"is" if len(sizes) == 1 else "are"} '
+    f'{wording.plural(len(sizes), "group")} of {clips}{where}'
+  )
+  if few:
+    sentence += f'; with fewer than {_FEW_GROUPS}, intervals are rough'
+  sentence += '.'
+  if alone:
+    sentence += (
+      ' Every clip is its own group, as where a corpus has no column group: if '
+      'clips share a speaker or a source, models may know it from training, '
+      'and intervals are too narrow.'
+    )
+  note(
     found,
     'num_groups',
     len(sizes),
-    OK if len(sizes) >= _FEW_GROUPS else WARNING,
-    f'There {"is" if len(sizes) == 1 else "are"} '
-    f'{wording.plural(len(sizes), "group")} of {clips}{where}'
-    + (
-      '.'
-      if len(sizes) >= _FEW_GROUPS
-      else f'; with fewer than {_FEW_GROUPS}, intervals are rough.'
-    ),
+    WARNING if few or alone else OK,
+    sentence,
     n,
   )
   largest = sizes.max() / n
-  _note(
+  note(
     found,
     'largest_group_share',
     largest,
     WARNING if largest > _LARGE_GROUP else OK,
     f'The largest group has {wording.percent(largest)} of the clips.',
     n,
+  )
+
+
+def speaker_columns(corpus: corpus_lib.Corpus) -> list[str]:
+  """The columns of `clips.csv` whose names say that they name a speaker."""
+  found = []
+  for name in corpus.metadata:
+    plain = re.sub(r'[^a-z]', '', name.lower())
+    for ending in ('id', 'name', 'number', 'no'):
+      plain = plain.removesuffix(ending)
+    if plain in _SPEAKERS:
+      found.append(name)
+  return found
+
+
+def straddling(values: np.ndarray, sides: np.ndarray) -> np.ndarray:
+  """Which clips share their value with a clip on another side.
+
+  Args:
+    values: (N,) str, '' where unknown.
+    sides: (N,) of any kind.
+
+  Returns:
+    (N,) bool, false where the value is unknown.
+  """
+  value = np.unique(values, return_inverse=True)[1]
+  side = np.unique(sides, return_inverse=True)[1]
+  pairs = np.unique(np.stack([value, side], axis=1), axis=0)
+  many = np.bincount(pairs[:, 0], minlength=value.max() + 1) > 1
+  return many[value] & (values != '')
+
+
+def _check_speakers(
+  found: Findings,
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions | None,
+) -> None:
+  """Says where what clips share is on both sides of groups or of a split."""
+  columns = speaker_columns(corpus)
+  if not columns:
+    return
+  sides = [('group', corpus.groups)]
+  if corpus.split is not None:
+    sides.append(('split', corpus.split))
+  else:
+    ways = held_out(corpus, predictions)
+    if ways:
+      sides.append(('fold', ways[0]))
+  told, shares = [], []
+  for column in columns:
+    values = np.char.strip(corpus.metadata[column].astype(str))
+    number = len(np.unique(values[values != '']))
+    for what, side in sides:
+      both = straddling(values, side)
+      if not both.any():
+        continue
+      shares.append(both.mean())
+      several = len(np.unique(values[both]))
+      told.append(
+        f'{wording.count(several)} of {wording.plural(number, "value")} of the '
+        f'column {column} {"is" if several == 1 else "are"} in more than one '
+        f'{what}, with {wording.percent(both.mean())} of the clips'
+      )
+  note(
+    found,
+    'speakers',
+    max(shares, default=0.0),
+    WARNING if told else OK,
+    f'{"; ".join(told)}: models may know them, and groups are not independent.'
+    if told
+    else f'No value of the column {wording.listing(columns, "or")} is in more '
+    'than one '
+    f'{wording.listing((what for what, _ in sides), "or")}.',
+    len(corpus.ids),
+  )
+
+
+def add_views(
+  found: Findings, modalities: Sequence[str], views: Collection[str], n: int
+) -> None:
+  """Says which modalities were not judged by themselves, or all together.
+
+  Args:
+    found: what the check is added to.
+    modalities: of the corpus, in their order.
+    views: that have predictions.
+    n: how many clips there are.
+  """
+  full = corpus_lib.view_name(modalities)
+  missing = [m for m in modalities if m not in views]
+  told = []
+  if missing:
+    given = [m for m in modalities if m in views]
+    rest = (
+      f'what is said of single views is said of {wording.listing(given)}'
+      if given
+      else 'so nothing is said of single views'
+    )
+    told.append(
+      f'There are no predictions of {wording.listing(missing)} alone; {rest}.'
+    )
+  if full not in views:
+    told.append(f'There are no predictions of the full view, {full}.')
+  note(
+    found,
+    'views',
+    len(missing) + (full not in views),
+    WARNING if told else OK,
+    ' '.join(told)
+    or (
+      'There are predictions of every modality alone and of all together.'
+      if len(modalities) > 1
+      else f'There are predictions of the only modality, {full}.'
+    ),
+    n,
+  )
+
+
+def _check_confidence(
+  found: Findings, predictions: predictions_lib.Predictions
+) -> None:
+  """Says where probabilities are labels in disguise."""
+  views = list(predictions.views)
+  number = {
+    view: predictions_lib.num_confidences(predictions.probabilities[view])
+    for view in views
+  }
+  bare = [
+    view
+    for view in views
+    if not predictions_lib.graded(predictions.probabilities[view])
+  ]
+  if not views:
+    return
+  most = max((number[view] for view in bare), default=0)
+  where = 'every view' if len(bare) == len(views) else wording.listing(bare)
+  note(
+    found,
+    'confidence',
+    min(number.values()),
+    WARNING if bare else OK,
+    f'The confidence of {where} takes {wording.plural(most, "value")} only'
+    f'{"" if len(bare) < 2 else " at most"}: what needs graded probabilities '
+    'is skipped.'
+    if bare
+    else 'Probabilities are graded: the confidence of every view takes '
+    f'{wording.plural(min(number.values()), "value")} or more.',
+    predictions.num_rows,
   )
 
 
@@ -359,7 +601,7 @@ def _check_duplicates(found: Findings, corpus: corpus_lib.Corpus) -> None:
   if rows:
     found.tables['duplicates'] = rows
   share = len(repeated) / len(corpus.ids)
-  _note(
+  note(
     found,
     'duplicates',
     share,
@@ -382,7 +624,7 @@ def _check_coverage(found: Findings, corpus: corpus_lib.Corpus) -> None:
       continue
     clips = corpus.features[modality].of_fold(0).clip
     share = len(clips) / len(corpus.ids)
-    _note(
+    note(
       found,
       f'{modality}.coverage',
       share,
@@ -393,36 +635,58 @@ def _check_coverage(found: Findings, corpus: corpus_lib.Corpus) -> None:
 
 
 def _check_classes(found: Findings, corpus: corpus_lib.Corpus) -> None:
-  labelled = corpus.labels != corpus_lib.UNLABELLED
-  total = int(labelled.sum())
+  labels = corpus.labels[corpus.labels != corpus_lib.UNLABELLED]
+  add_classes(
+    found,
+    corpus.classes,
+    np.bincount(labels, minlength=len(corpus.classes)),
+    len(corpus.ids),
+  )
+
+
+def add_classes(
+  found: Findings, classes: Sequence[str], count: np.ndarray, num_clips: int
+) -> None:
+  """Adds the table `class_balance`, and judges it.
+
+  Args:
+    found: what the checks are added to.
+    classes: C names.
+    count: (C,) int, the labelled clips of each.
+    num_clips: with label or without.
+  """
+  total = int(count.sum())
   if not total:
-    found.skipped['data.largest_class_share'] = 'No clip has a label.'
+    reason = 'No clip has a label.'
+    found.skipped['data.largest_class_share'] = reason
+    note(
+      found,
+      'labelled_share',
+      0.0,
+      WARNING,
+      f'{reason} Nothing that needs one is answered.',
+      num_clips,
+    )
     return
-  count = np.bincount(corpus.labels[labelled], minlength=len(corpus.classes))
   found.tables['class_balance'] = [
     {'class': name, 'num_clips': int(number), 'share': float(number / total)}
-    for name, number in zip(corpus.classes, count, strict=True)
+    for name, number in zip(classes, count, strict=True)
   ]
-  if total < len(labelled):
-    share = total / len(labelled)
-    _note(
+  if total < num_clips:
+    share = total / num_clips
+    note(
       found,
       'labelled_share',
       share,
       WARNING,
       f'{wording.percent(share)} of the clips have a label; figures that '
       'need one leave the others out.',
-      len(labelled),
+      num_clips,
     )
-  largest, rarest = int(count.argmax()), int(count.argmin())
-  share = count[largest] / total
-  sentence = (
-    f'The largest class, {corpus.classes[largest]}, has '
-    f'{wording.percent(share)} of the labelled clips; the smallest, '
-    f'{corpus.classes[rarest]}, has {wording.count(count[rarest])}.'
-  )
-  rare = count[rarest] < _FEW_CLIPS_OF_A_CLASS
-  _note(
+  share = count.max() / total
+  sentence = class_sentence(classes, count)
+  rare = count.min() < _FEW_CLIPS_OF_A_CLASS
+  note(
     found,
     'largest_class_share',
     share,
@@ -458,7 +722,7 @@ def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
   voted = number[number > 0]
   median = float(np.median(voted))
   without = int((number == 0).sum())
-  _note(
+  note(
     found,
     'votes_per_clip',
     median,
@@ -480,30 +744,61 @@ def _check_label(found: Findings, corpus: corpus_lib.Corpus) -> None:
   if corpus.votes is None:
     return
   source = humans.source_of_label(corpus)
-  votes, condition = ambiguity.speaking_votes(corpus)
-  if source is not None:
-    condition = source or None
-    votes = corpus.vote_counts(condition)
-  chosen = votes.any(axis=1) & (corpus.labels != corpus_lib.UNLABELLED)
-  if not chosen.any():
+  condition = source
+  if source is None:
+    condition = ambiguity.speaking_votes(corpus)[1] or ''
+  votes = corpus.vote_counts(condition or None)
+  numbers = humans.plurality_and_label(votes, corpus.labels).sum(axis=0)
+  declared = corpus.info.get('label_source')
+  note_label(found, condition, source, declared, numbers)
+
+
+def note_label(
+  found: Findings,
+  condition: str,
+  source: str | None,
+  declared: str | None,
+  numbers: np.ndarray,
+) -> None:
+  """Adds whether the label is the plurality of votes.
+
+  Args:
+    found: where it goes.
+    condition: of the votes; '' for all together.
+    source: the condition that made the label, see `humans.source_of_label`.
+    declared: what `corpus.json` says of it, if it does.
+    numbers: (4,) sums of `humans.plurality_and_label`.
+  """
+  number, same = int(numbers[0]), int(numbers[1])
+  if not number:
     return
-  same = votes.argmax(axis=1)[chosen] == corpus.labels[chosen]
-  where = 'all votes' if condition is None else f'the votes on {condition}'
-  _note(
-    found,
-    'label_is_plurality',
-    same.mean(),
-    OK if source is None else WARNING,
+  where = f'the votes on {condition}' if condition else 'all votes'
+  sentence = (
     f'The label is the plurality of {where} on '
-    f'{wording.percent(same.mean())} of the clips'
-    + (
-      '.'
-      if source is None
-      else ': it was made from them, so their accuracy is partly their own '
-      'echo.'
-    ),
-    int(chosen.sum()),
+    f'{wording.percent(same / number)} of the clips that have one without a tie'
   )
+  verdict = WARNING
+  if source is not None:
+    sentence += (
+      ', and corpus.json says that it was made from them'
+      if declared
+      else ': it looks as if it was made from them, and is taken to be; if it '
+      'was not, say so as "label_source" in corpus.json'
+    )
+    sentence += '. Their accuracy is partly their own echo.'
+  elif declared:
+    verdict = OK
+    sentence += f'; corpus.json says that its source is {declared}.'
+  elif same >= _MOSTLY_VOTES * number:
+    sentence += (
+      ', but is taken to be from elsewhere; if it was made from them, say '
+      '"label_source": "votes" in corpus.json, for else their accuracy is '
+      'partly their own echo.'
+    )
+  else:
+    verdict = OK
+    sentence += '.'
+  note(found, 'label_is_plurality', same / number, verdict, sentence, number)
 
 
 def _counts(cell: np.ndarray, num_rows: int, num_columns: int) -> np.ndarray:

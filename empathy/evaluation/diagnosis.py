@@ -5,7 +5,6 @@ view, its seeds averaged, labels wrongly. Confidence finds errors too, so the
 question is what disagreement adds to it.
 """
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,6 +18,7 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
+  Scale,
   interval_cells,
 )
 
@@ -26,9 +26,9 @@ ANY = 'any_disagreement'
 CONFIDENCE = 'one_minus_confidence'
 COMBINED = 'combined'
 _SEEDS = 'seed_mutual_information'
-_PRIMARY = 'diagnosis.combined.auroc_minus_confidence'
+_GAIN = 'diagnosis.combined.auroc_minus_confidence'
 _CONTESTED = 'diagnosis.combined.auroc_contested_minus_confidence'
-_ADJUSTED = f'diagnosis.{ANY}.adjusted'
+_PRIMARY = f'diagnosis.{ANY}.adjusted'
 _NUM_POINTS = 50
 _MOST_FOLDS = 10
 # Where confidence is nearer to 1, it is taken to be as near as that.
@@ -44,11 +44,14 @@ def answer(
 ) -> Findings:
   """Judges each signal as a detector of the full view's errors.
 
-  The primary is what `any_disagreement` adds to confidence: the AUROC of both,
-  combined out of fold, minus that of confidence alone, fitted alike. Knowing
-  more cannot make the best detector worse, so the null is that it does not make
-  it better; a figure below zero is the price of a weight fitted to noise, which
-  is there without an effect, and has p = 1.
+  The primary is `diagnosis.any_disagreement.adjusted`: how much more often the
+  full view errs where some single view disagrees with it, among clips that it
+  gives the same label with about the same confidence; its p-value is one-sided.
+  It says that disagreement tells of errors what confidence does not. How much
+  that gains a detector is another question, and a keener test than the answer
+  to it, the gain of AUROC when both are combined out of fold: that is a little
+  below zero where disagreement tells nothing, the price of a weight fitted to
+  noise.
 
   Args:
     corpus: for the labels, the groups and, if there are any, the votes.
@@ -61,10 +64,10 @@ def answer(
     `.auroc_error_minus_confidence`, `.average_precision`, `.aurc`, `.e_aurc`,
     `.errors_found_at_10`, for `combined` too; of each binary signal
     `.precision_minus_confidence` (minus that of equally many least confident
-    clips); `diagnosis.any_disagreement.adjusted`, the difference in error rate
-    among clips that the full view gives the same label with about the same
-    confidence; `diagnosis.combined.auroc_contested_minus_confidence`, as the
-    primary, for contested clips. The table `diagnosis`; the curves
+    clips); `diagnosis.any_disagreement.adjusted`;
+    `diagnosis.combined.auroc_minus_confidence`, what disagreement adds to the
+    AUROC of confidence, and `.auroc_contested_minus_confidence`, the same for
+    contested clips. The table `diagnosis`; the curves
     `review_budget` and `risk_coverage`.
   """
   full = corpus_lib.view_name(corpus.modalities)
@@ -89,7 +92,7 @@ def answer(
       resampling.mean(
         sample.totals(np.stack([error[known], np.ones(known.sum())], axis=1))
       ),
-      logit=True,
+      scale=Scale.LOGIT,
     ),
   )
   if _SEEDS not in signals:
@@ -123,7 +126,7 @@ def answer(
     'auroc_error_minus_confidence',
   ):
     found.families.append([f'diagnosis.{name}.{figure}' for name in order])
-  found.families.extend([[_ADJUSTED], [_CONTESTED]])
+  found.families.extend([[_GAIN], [_CONTESTED]])
   found.curves.update(_curves(signals, known, error))
   return found
 
@@ -146,7 +149,7 @@ def gain(
 
   Returns:
     The AUROC of both minus that of confidence, both `out_of_fold`, with the
-    p-value of its not being above 0; and the score of both (n,).
+    one-sided p-value of its not being above 0; and the score of both (n,).
   """
   columns = np.stack(
     [special.logit(np.maximum(doubt, _LEAST_DOUBT)), disagree], axis=1
@@ -161,9 +164,8 @@ def gain(
       ranking.auroc(sample, alone, outcome),
     ),
     null=True,
+    alternative='greater',
   )
-  if found.p is not None and found.estimate <= 0:
-    found = dataclasses.replace(found, p=1.0)
   return found, both
 
 
@@ -271,11 +273,12 @@ def _add_combined(
     is none.
   """
   if ANY not in signals:
-    found.skipped[_PRIMARY] = 'There are no predictions of a single modality.'
+    missing = 'There are no predictions of a single modality.'
+    found.skipped.update({_PRIMARY: missing, _GAIN: missing})
     return None
   known = known & ~np.isnan(signals[ANY])
   scores = None
-  asked = [(_PRIMARY, known, error)]
+  asked = [(_GAIN, known, error)]
   if votes is None:
     found.skipped[_CONTESTED] = 'The corpus has no votes.'
   else:
@@ -328,22 +331,22 @@ def _ask(
   undefined = 'The full view is right, or wrong, on every clip with the signal.'
   found.add(
     f'{prefix}.auroc_error',
-    resampling.estimate(sample, auroc, logit=True, null=True),
+    resampling.estimate(sample, auroc, scale=Scale.LOGIT, null=True),
     undefined,
   )
   coarse = ranking.coarse(signal)
-  for figure, function, logit in (
-    ('average_precision', ranking.average_precision, True),
-    ('aurc', ranking.aurc, True),
-    ('e_aurc', ranking.e_aurc, False),
-    ('errors_found_at_10', ranking.found_at, True),
+  for figure, function, scale in (
+    ('average_precision', ranking.average_precision, Scale.LOGIT),
+    ('aurc', ranking.aurc, Scale.LOGIT),
+    ('e_aurc', ranking.e_aurc, Scale.LOG),
+    ('errors_found_at_10', ranking.found_at, Scale.LOGIT),
   ):
     found.add(
       f'{prefix}.{figure}',
       resampling.estimate(
         sample,
         function(sample, signal, wrong),
-        logit=logit,
+        scale=scale,
         drawn=function(sample, coarse, wrong),
       ),
       'The full view is right on every clip with the signal.',
@@ -364,27 +367,35 @@ def _ask(
     differ, doubt = signal > 0, signals[CONFIDENCE][chosen]
     found.add(
       f'{prefix}.precision_minus_confidence',
-      resampling.estimate(
-        sample,
-        ranking.precision_gain(sample, differ, doubt, wrong),
-        drawn=ranking.precision_gain(
-          sample, differ, ranking.coarse(doubt), wrong
+      resampling.no_finer(
+        resampling.estimate(
+          sample,
+          ranking.precision_gain(sample, differ, doubt, wrong),
+          drawn=ranking.precision_gain(
+            sample, differ, ranking.coarse(doubt), wrong
+          ),
         ),
+        1 / max(np.count_nonzero(differ), 1),
       ),
       'The signal is set on no clip.',
     )
   if name == ANY:
-    found.add(
-      _ADJUSTED,
-      resampling.estimate(
-        sample,
-        ambiguity.adjusted_difference(
-          sample, signal > 0, wrong, ambiguity.strata(mean[chosen])
+    coarse = ambiguity.too_coarse(mean[chosen])
+    if coarse:
+      found.skipped[_PRIMARY] = coarse
+    else:
+      found.add(
+        _PRIMARY,
+        resampling.estimate(
+          sample,
+          ambiguity.adjusted_difference(
+            sample, signal > 0, wrong, ambiguity.strata(mean[chosen])
+          ),
+          null=True,
+          alternative='greater',
         ),
-        null=True,
-      ),
-      'In no stratum of label and confidence are there clips of both kinds.',
-    )
+        'In no stratum of label and confidence are there clips of both kinds.',
+      )
   return (
     {'signal': name, 'num_clips': int(chosen.sum())}
     | interval_cells(f'{prefix}.auroc_error', 'auroc_error')
@@ -420,7 +431,7 @@ def _add_uncontested(
     resampling.estimate(
       sample,
       ranking.auroc(sample, signal[there], error[there]),
-      logit=True,
+      scale=Scale.LOGIT,
       null=True,
     ),
     'The full view is right, or wrong, on every uncontested clip.',

@@ -1,11 +1,28 @@
 """How much do views differ, beyond seed noise; and which clips divide them?
 
 Two models of one recipe differ too, when their seeds do. What a view's
-difference from the full one exceeds that by is half the expected squared
-distance of the two views' distributions of labels.
+difference from the full one exceeds that by, the mean of both views', is half
+the expected squared distance of the two views' distributions of labels: the
+`excess`. But it is above 0 already where a view is the full one with noise on
+top, whose seeds differ more. So the primary asks for more: `beyond_either`, by
+how much the difference exceeds that of two seeds of the noisier of the two.
+
+Let p be the shares of the labels that the full view's seeds give a clip, q
+those of the view's. The difference exceeds that of two seeds of the view by the
+mean of q.q - p.q. Where q lies between p and equal shares, q = (1 - c) p + c u
+for some c of the clip, which is what noise makes of p, that is
+-c (1 - c) (p.p - 1 / C), at most 0: a view that errs on the same clips as the
+full one, but more often, does not meet it, whatever its accuracy. Nor does one
+of which the full view is a noisy form. What meets it has clips on which the
+seeds of the view agree on a label that the full view's do not give, as a cue of
+its own makes them. It does not say that the label is right, nor that it takes
+another modality: a view that leans to one class on all clips meets it too.
+
+Only pairs of seeds of different names are compared, see `seeds`.
 """
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import special
@@ -13,22 +30,72 @@ from scipy import special
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import resampling
-from empathy.evaluation.findings import Cell, Findings, interval_cells
+from empathy.evaluation import seeds as seeds_lib
+from empathy.evaluation.findings import (
+  Cell,
+  Findings,
+  Scale,
+  SeedNoise,
+  interval_cells,
+)
 
 _FIGURES = ('rate', 'kappa', 'seed_null', 'excess', 'error_consistency')
 _ZERO = 1e-12
 
 
+@dataclasses.dataclass(frozen=True)
+class Pair:
+  """Sums by group of the labels of a view's S seeds and the full one's Z.
+
+  Attributes:
+    sample: G groups of the clips that all of them predict.
+    names: (S,), (Z,) int64, the seeds.
+    clips: (G,) float64.
+    apart: (G, S, Z), clips on which a seed of each differs.
+    own: (G, S, S), those on which two of the view's do.
+    full: (G, Z, Z), likewise.
+    own_labels: (G, S, C), how often each says each class.
+    full_labels: (G, Z, C).
+  """
+
+  sample: resampling.Sample
+  names: tuple[np.ndarray, np.ndarray]
+  clips: np.ndarray
+  apart: np.ndarray
+  own: np.ndarray
+  full: np.ndarray
+  own_labels: np.ndarray
+  full_labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class RightPair:
+  """The same of where they are right, on clips with labels.
+
+  Attributes:
+    sample: G groups.
+    names: (S,), (Z,) int64, the seeds.
+    clips: (G,) float64.
+    right: (G, S).
+    full_right: (G, Z).
+    both_right: (G, S, Z).
+  """
+
+  sample: resampling.Sample
+  names: tuple[np.ndarray, np.ndarray]
+  clips: np.ndarray
+  right: np.ndarray
+  full_right: np.ndarray
+  both_right: np.ndarray
+
+
 def answer(
   corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
 ) -> Findings:
-  """Compares every view with the full one, over all pairs of their seeds.
+  """Compares every view with the full one, over pairs of distinct seeds.
 
-  The primary is the excess of the single view whose excess is largest. As it
-  was chosen by its value among the single views, its p-value is multiplied by
-  how many they are (Bonferroni): valid whatever their dependence, and the
-  question is answered by "some modality alone differs from all together by
-  more than seeds do".
+  The primary is `beyond_either` of the single view whose is largest, see
+  `conclude`.
 
   Args:
     corpus: for the labels and groups; labels are needed for
@@ -36,7 +103,10 @@ def answer(
     predictions: of at least one view.
 
   Returns:
-    Statistics `disagreement.<view>_vs_full.*` and the table `disagreement`.
+    Statistics `disagreement.<view>_vs_full.*`: `rate`, `kappa`,
+    `error_consistency`, `seed_null`, `excess`, `beyond_either`, and
+    `same_seed_gap`, by how much the rate exceeds that of members whose seeds
+    have the same name. The table `disagreement`.
   """
   full = corpus_lib.view_name(corpus.modalities)
   others = [view for view in predictions.views if view != full]
@@ -48,7 +118,8 @@ def answer(
     )
     return Findings(skipped={'question 2': reason})
   found = Findings()
-  rows, names = [], []
+  rows = []
+  num_classes = len(corpus.classes)
   for view in others:
     prefix = f'disagreement.{view}_vs_full'
     chosen = predictions_lib.common(predictions, (full, view))
@@ -58,45 +129,77 @@ def answer(
       )
       continue
     sample = resampling.sample(corpus.groups[chosen])
+    names = (predictions.seeds[view], predictions.seeds[full])
     ours, fulls = (
       predictions_lib.predicted_class(
         predictions.probabilities[name][:, chosen]
       )
       for name in (view, full)
     )
-    _add_rates(found, prefix, sample, ours, fulls)
-    statistic, variance = kappa(sample, ours, fulls, len(corpus.classes))
-    found.add(
-      f'{prefix}.kappa',
-      resampling.estimate(sample, statistic, seed_variance=variance),
-      'Some pair of seeds gives every clip the same one class.',
+    add_rates(found, prefix, pair(sample, names, ours, fulls, num_classes))
+    labels = corpus.labels[chosen]
+    there = labels != corpus_lib.UNLABELLED
+    add_error_consistency(
+      found,
+      prefix,
+      right_pair(
+        resampling.sample(corpus.groups[chosen][there]),
+        names,
+        ours[:, there] == labels[there],
+        fulls[:, there] == labels[there],
+      )
+      if there.any()
+      else None,
     )
-    _add_error_consistency(found, prefix, corpus, chosen, ours, fulls)
-    names.append(f'{prefix}.excess')
     rows.append(table_row(view, int(chosen.sum())))
+  return conclude(found, others, rows)
+
+
+def conclude(
+  found: Findings, others: Sequence[str], rows: list[dict[str, object]]
+) -> Findings:
+  """The answer, from the figures of every view.
+
+  The primary is that of the single view whose `beyond_either` is largest. As it
+  was chosen by its value among the single views, its p-value is multiplied by
+  how many they are (Bonferroni): valid whatever their dependence, and the
+  question is answered by "some modality alone differs from all together, by
+  more than seeds of either do".
+
+  Args:
+    found: the figures.
+    others: the views beside the full one.
+    rows: of the table.
+  """
   if rows:
     found.tables['disagreement'] = rows
   else:
     found.skipped['question 2'] = (
       'No clip is predicted by every seed of the full view and another one.'
     )
-  singles = [
-    f'disagreement.{view}_vs_full.excess' for view in others if '+' not in view
-  ]
+
+  def names(figure: str, views: Sequence[str]) -> list[str]:
+    every = [f'disagreement.{view}_vs_full.{figure}' for view in views]
+    return [name for name in every if name in found.statistics]
+
+  singles = [view for view in others if '+' not in view]
   if not singles:
-    found.skipped['disagreement.single_vs_full.excess'] = (
+    found.skipped['disagreement.single_vs_full.beyond_either'] = (
       'There are no predictions of a single modality.'
     )
-  singles = [name for name in singles if name in found.statistics]
-  return Findings(
-    statistics=found.statistics,
-    skipped=found.skipped,
+  candidates = names('beyond_either', singles)
+  return dataclasses.replace(
+    found,
     primary=max(
-      singles, key=lambda name: found.statistics[name].estimate, default=None
+      candidates,
+      key=lambda name: found.statistics[name].estimate,
+      default=None,
     ),
-    num_candidates=len(singles),
-    families=[names],
-    tables=found.tables,
+    num_candidates=len(candidates),
+    families=[
+      names(figure, others)
+      for figure in ('beyond_either', 'excess', 'same_seed_gap')
+    ],
   )
 
 
@@ -106,9 +209,186 @@ def table_row(view: str, num_clips: int) -> dict[str, object]:
   return (
     {'view': view, 'num_clips': num_clips}
     | {figure: Cell(f'{prefix}.{figure}') for figure in _FIGURES}
+    | {
+      figure: Cell(f'{prefix}.{figure}') for figure in ('own_null', 'full_null')
+    }
     | interval_cells(f'{prefix}.rate', 'rate')
     | interval_cells(f'{prefix}.excess', 'excess')
-    | {field: Cell(f'{prefix}.excess', field) for field in ('p', 'p_adjusted')}
+    | interval_cells(f'{prefix}.beyond_either', 'beyond_either')
+    | {
+      field: Cell(f'{prefix}.beyond_either', field)
+      for field in ('p', 'p_adjusted')
+    }
+  )
+
+
+def pair(
+  sample: resampling.Sample,
+  names: tuple[np.ndarray, np.ndarray],
+  ours: np.ndarray,
+  fulls: np.ndarray,
+  num_classes: int,
+) -> Pair:
+  """The sums of labels (S, n) and (Z, n) of n clips."""
+  clips = np.bincount(sample.group, minlength=sample.num_groups)
+
+  def totals(apart: np.ndarray) -> np.ndarray:
+    flat = sample.totals(apart.reshape(-1, apart.shape[-1]).T)
+    return flat.reshape(-1, *apart.shape[:-1])
+
+  def counts(labels: np.ndarray) -> np.ndarray:
+    first = num_classes * np.arange(len(labels))[:, None]
+    flat = sample.counts(labels + first, num_classes * len(labels))
+    return flat.reshape(-1, len(labels), num_classes)
+
+  return Pair(
+    sample,
+    names,
+    clips.astype(np.float64),
+    totals(mismatches(ours, fulls)),
+    totals(mismatches(ours, ours)),
+    totals(mismatches(fulls, fulls)),
+    counts(ours),
+    counts(fulls),
+  )
+
+
+def right_pair(
+  sample: resampling.Sample,
+  names: tuple[np.ndarray, np.ndarray],
+  right: np.ndarray,
+  full_right: np.ndarray,
+) -> RightPair:
+  """The sums of where seeds are right, (S, n) and (Z, n) bool."""
+  both = right[:, None] & full_right[None]
+  clips = np.bincount(sample.group, minlength=sample.num_groups)
+  return RightPair(
+    sample,
+    names,
+    clips.astype(np.float64),
+    sample.totals(right.T),
+    sample.totals(full_right.T),
+    sample.totals(both.reshape(-1, both.shape[-1]).T).reshape(
+      -1, *both.shape[:-1]
+    ),
+  )
+
+
+def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
+  """Adds how often labels differ, what seeds have of it, and kappa."""
+  sample, clips = sums.sample, sums.clips
+  num_own, num_full = sums.apart.shape[1:]
+  mean = _over_pairs(sums.apart, seeds_lib.distinct(*sums.names))
+
+  def noise(by_seed: np.ndarray) -> SeedNoise | None:
+    number = clips.sum()
+    means = by_seed.sum(axis=0) / number
+    slopes = ((by_seed - means * clips[:, None]) / number).T
+    return seeds_lib.noise(
+      seeds_lib.Part(sums.names[0], means[:num_own], slopes[:num_own]),
+      seeds_lib.Part(sums.names[1], means[num_own:], slopes[num_own:]),
+    )
+
+  def figure(columns: np.ndarray) -> tuple[resampling.Figure, dict]:
+    totals = np.stack([columns[:, 0], clips], axis=1)
+    return resampling.mean(totals), {'seeds': noise(columns[:, 1:])}
+
+  def add(name: str, columns: np.ndarray, signed: bool = False) -> None:
+    statistic, seeds = figure(columns)
+    found.add(
+      f'{prefix}.{name}',
+      resampling.estimate(
+        sample,
+        statistic,
+        scale=Scale.IDENTITY if signed else Scale.LOGIT,
+        null=signed,
+        **seeds,
+      ),
+    )
+
+  add('rate', mean)
+  same = sums.names[0][:, None] == sums.names[1][None]
+  if same.any() and not same.all():
+    add('same_seed_gap', mean - _over_pairs(sums.apart, same), signed=True)
+  if min(num_own, num_full) < 2:
+    for name in ('seed_null', 'excess', 'beyond_either'):
+      found.skipped[f'{prefix}.{name}'] = (
+        'Seed noise is unknown: both views need two seeds or more.'
+      )
+  else:
+    own, full = np.zeros_like(mean), np.zeros_like(mean)
+    # A seed is in the first place of pairs of its view, and in the second.
+    for null, apart, first in (
+      (own, sums.own, 1),
+      (full, sums.full, 1 + num_own),
+    ):
+      number = apart.shape[1]
+      within = apart.sum(axis=2) / (number - 1)
+      null[:, 0] = within.mean(axis=1)
+      null[:, first : first + number] = 2 * within
+    null = (own + full) / 2
+    add('own_null', own)
+    add('full_null', full)
+    add('seed_null', null)
+    add('excess', mean - null, signed=True)
+    differences = [figure(mean - one) for one in (own, full)]
+    found.add(
+      f'{prefix}.beyond_either',
+      resampling.minimum(
+        sample,
+        [
+          resampling.studentise(sample, statistic, **seeds)
+          for statistic, seeds in differences
+        ],
+        sample.num_clips,
+      ),
+    )
+  statistic, seeds = _kappa(sums)
+  found.add(
+    f'{prefix}.kappa',
+    resampling.estimate(sample, statistic, Scale.FISHER, seeds),
+    'Some pair of seeds gives every clip the same one class.',
+  )
+
+
+def add_error_consistency(
+  found: Findings, prefix: str, sums: RightPair | None
+) -> None:
+  """Adds the error consistency; None where no clip has a label."""
+  name = f'{prefix}.error_consistency'
+  if sums is None:
+    found.skipped[name] = 'No clip that both views predict has a label.'
+    return
+  statistic, seeds = _error_consistency(sums)
+  found.add(
+    name,
+    resampling.estimate(sums.sample, statistic, Scale.FISHER, seeds),
+    'Some pair of seeds is right, or wrong, on every clip.',
+  )
+
+
+def _over_pairs(apart: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+  """The mean over pairs, and S times its derivative by each seed's weight.
+
+  Args:
+    apart: (G, S, Z) sums of pairs.
+    pairs: (S, Z) bool, those that count.
+
+  Returns:
+    (G, 1 + S + Z) float64, sums likewise: the mean, and what each seed of
+    either view is in it, less what it would be if all pairs were alike.
+  """
+  share = pairs / pairs.sum()
+  mean = (apart * share).sum(axis=(1, 2))
+  left = (apart - mean[:, None, None]) * share
+  num_own, num_full = pairs.shape
+  return np.concatenate(
+    [
+      mean[:, None],
+      num_own * left.sum(axis=2),
+      num_full * left.sum(axis=1),
+    ],
+    axis=1,
   )
 
 
@@ -122,7 +402,7 @@ def kappa(
   first: np.ndarray,
   second: np.ndarray,
   num_classes: int,
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Cohen's kappa of two views, the mean over pairs of a seed of each.
 
   Cohen 1960, Educ. Psychol. Meas. 20:37.
@@ -130,48 +410,19 @@ def kappa(
   Args:
     sample: the n clips.
     first: (S, n) int, labels of every seed of a view.
-    second: (Z, n) int, those of the other.
+    second: (Z, n) int, those of the other, whose seeds are others.
     num_classes: C.
 
   Returns:
-    The statistic and the variance that the choice of seeds adds.
+    The statistic and what the choice of seeds adds.
   """
-  agree = ~mismatches(first, second)
-  shape = (len(first), len(second), num_classes)
-  totals = np.concatenate(
-    [
-      sample.totals(agree.reshape(-1, agree.shape[-1]).T),
-      *(
-        sample.counts(
-          labels + num_classes * np.arange(len(labels))[:, None],
-          num_classes * len(labels),
-        )
-        for labels in (first, second)
-      ),
-      sample.totals(np.ones(agree.shape[-1])),
-    ],
-    axis=1,
-  )
-  return kappa_of_totals(totals, shape)
-
-
-def kappa_of_totals(
-  totals: np.ndarray, shape: tuple[int, int, int]
-) -> tuple[resampling.Statistic, float | None]:
-  """As `kappa`, of totals (G, S Z + S C + Z C + 1), see `_kappas`."""
-  return _mean_over_pairs(totals, lambda sums: _kappas(sums, shape))
-
-
-def error_consistency_of_totals(
-  totals: np.ndarray, shape: tuple[int, int]
-) -> tuple[resampling.Statistic, float | None]:
-  """As `error_consistency`, of totals (G, S Z + S + Z + 1)."""
-  return _mean_over_pairs(totals, lambda sums: _consistencies(sums, shape))
+  names = _apart(first, second)
+  return _kappa(pair(sample, names, first, second, num_classes))
 
 
 def error_consistency(
   sample: resampling.Sample, first: np.ndarray, second: np.ndarray
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Whether two views err on the same clips, beyond what accuracies imply.
 
   (c - e) / (1 - e), with c the share of clips on which both are right or both
@@ -181,23 +432,48 @@ def error_consistency(
   Args:
     sample: the n clips.
     first: (S, n) bool, where each seed of a view is right.
-    second: (Z, n) bool, those of the other.
+    second: (Z, n) bool, those of the other, whose seeds are others.
 
   Returns:
-    The statistic and the variance that the choice of seeds adds.
+    The statistic and what the choice of seeds adds.
   """
-  both = first[:, None] & second[None]
-  shape = (len(first), len(second))
-  totals = np.concatenate(
-    [
-      sample.totals(both.reshape(-1, both.shape[-1]).T),
-      sample.totals(first.T),
-      sample.totals(second.T),
-      sample.totals(np.ones(both.shape[-1])),
-    ],
-    axis=1,
+  names = _apart(first, second)
+  return _error_consistency(right_pair(sample, names, first, second))
+
+
+def _apart(
+  first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Names of seeds of which no view has one of the other's."""
+  return np.arange(len(first)), len(first) + np.arange(len(second))
+
+
+def _kappa(sums: Pair) -> tuple[resampling.Statistic, SeedNoise | None]:
+  num_groups = len(sums.clips)
+  totals = [
+    sums.clips[:, None, None] - sums.apart,
+    sums.own_labels,
+    sums.full_labels,
+    sums.clips,
+  ]
+  totals = [part.reshape(num_groups, -1) for part in totals]
+  return _mean_over_pairs(
+    np.concatenate(totals, axis=1),
+    sums.names,
+    sums.own_labels.shape[2],
+    _kappas,
   )
-  return error_consistency_of_totals(totals, shape)
+
+
+def _error_consistency(
+  sums: RightPair,
+) -> tuple[resampling.Statistic, SeedNoise | None]:
+  num_groups = len(sums.clips)
+  totals = [sums.both_right, sums.right, sums.full_right, sums.clips]
+  totals = [part.reshape(num_groups, -1) for part in totals]
+  return _mean_over_pairs(
+    np.concatenate(totals, axis=1), sums.names, 0, _consistencies
+  )
 
 
 def signals(
@@ -299,130 +575,59 @@ def divergence(distributions: np.ndarray) -> np.ndarray:
   return np.where(count > 1, gap, np.nan)
 
 
-def _add_rates(
-  found: Findings,
-  prefix: str,
-  sample: resampling.Sample,
-  ours: np.ndarray,
-  fulls: np.ndarray,
-) -> None:
-  """Adds rate, seed null and excess of labels (S, n) and (Z, n)."""
-
-  def add(name: str, values: np.ndarray, *influences: np.ndarray) -> None:
-    totals = sample.totals(np.stack([values, np.ones(len(values))], axis=1))
-    found.add(
-      f'{prefix}.{name}',
-      resampling.estimate(
-        sample,
-        resampling.mean(totals),
-        logit=name != 'excess',
-        seed_variance=resampling.seed_variance(
-          *(resampling.seed_means(sample, parts) for parts in influences)
-        ),
-        null=name == 'excess',
-      ),
-    )
-
-  apart = mismatches(ours, fulls)
-  rate = apart.mean(axis=(0, 1))
-  # By view, (seeds, n): what each seed's pairs say of each clip.
-  by_seed = [apart.mean(axis=1), apart.mean(axis=0)]
-  add('rate', rate, *by_seed)
-  if min(len(ours), len(fulls)) < 2:
-    for name in ('seed_null', 'excess'):
-      found.skipped[f'{prefix}.{name}'] = (
-        'Seed noise is unknown: both views need two seeds or more.'
-      )
-    return
-  nulls, null_by_seed = [], []
-  for labels in (ours, fulls):
-    within = mismatches(labels, labels)
-    num_others = len(labels) - 1
-    nulls.append(within.sum(axis=(0, 1)) / (len(labels) * num_others))
-    # Its derivative by the weight of a seed is twice this: a seed is in the
-    # pairs' first place and in their second.
-    null_by_seed.append(within.sum(axis=1) / num_others)
-  null = (nulls[0] + nulls[1]) / 2
-  add('seed_null', null, *null_by_seed)
-  add(
-    'excess',
-    rate - null,
-    by_seed[0] - null_by_seed[0],
-    by_seed[1] - null_by_seed[1],
-  )
-
-
-def _add_error_consistency(
-  found: Findings,
-  prefix: str,
-  corpus: corpus_lib.Corpus,
-  chosen: np.ndarray,
-  ours: np.ndarray,
-  fulls: np.ndarray,
-) -> None:
-  """Adds the error consistency of the labels (S, n), (Z, n) of `chosen`."""
-  labels = corpus.labels[chosen]
-  there = labels != corpus_lib.UNLABELLED
-  name = f'{prefix}.error_consistency'
-  if not there.any():
-    found.skipped[name] = 'No clip that both views predict has a label.'
-    return
-  sample = resampling.sample(corpus.groups[chosen][there])
-  statistic, variance = error_consistency(
-    sample,
-    ours[:, there] == labels[there],
-    fulls[:, there] == labels[there],
-  )
-  found.add(
-    name,
-    resampling.estimate(sample, statistic, seed_variance=variance),
-    'Some pair of seeds is right, or wrong, on every clip.',
-  )
-
-
 def _mean_over_pairs(
   totals: np.ndarray,
-  function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-) -> tuple[resampling.Statistic, float | None]:
-  """The mean of `function`'s figures (R, S, Z), and the seeds' variance."""
-  pairs = function(totals.sum(axis=0)[None])[0][0]
+  names: tuple[np.ndarray, np.ndarray],
+  num_classes: int,
+  function: Callable[..., tuple[np.ndarray, np.ndarray]],
+) -> tuple[resampling.Statistic, SeedNoise | None]:
+  """The mean of `function`'s figures (R, S, Z), and what seeds add to it.
+
+  Args:
+    totals: (G, k).
+    names: of the seeds, of which distinct pairs count.
+    num_classes: C.
+    function: `_kappas` or `_consistencies`.
+  """
+  pairs = seeds_lib.distinct(*names)
+  share = pairs / pairs.sum()
 
   def mean(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    values, gradient = function(sums)
-    return values.mean(axis=(1, 2)), gradient
+    values, gradient = function(sums, share, num_classes)
+    values = np.where(pairs, values, 0)
+    return (values * share).sum(axis=(1, 2)), gradient
 
-  return resampling.of_totals(totals, mean), _pair_variance(pairs)
-
-
-def _pair_variance(pairs: np.ndarray) -> float | None:
-  """The seeds' variance of a mean over pairs (S, Z) of seeds of two views."""
-  return resampling.seed_variance(
-    (pairs.mean(axis=1), None), (pairs.mean(axis=0), None)
+  values = function(totals.sum(axis=0)[None], share, num_classes)[0]
+  parts = _over_pairs(np.where(pairs, values, 0), pairs)[0, 1:]
+  own, full = np.split(parts, [len(names[0])])
+  return resampling.of_totals(totals, mean), seeds_lib.noise(
+    seeds_lib.Part(names[0], own), seeds_lib.Part(names[1], full)
   )
 
 
 def _kappas(
-  sums: np.ndarray, shape: tuple[int, int, int]
+  sums: np.ndarray, share: np.ndarray, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Cohen's kappa of every pair, and the gradient of their mean.
+  """Cohen's kappa of every pair, and the gradient of their weighted sum.
 
   Args:
     sums: (R, S Z + S C + Z C + 1) totals: clips on which a pair agrees, labels
       of each seed of the one view, of the other, clips.
-    shape: S, Z, C.
+    share: (S, Z), the weights.
+    num_classes: C.
 
   Returns:
     (R, S, Z), NaN where both always say the same one class; and the gradient,
     like `sums`.
   """
-  num_first, num_second, num_classes = shape
+  num_first, num_second = share.shape
   sizes = (
     num_first * num_second,
     num_first * num_classes,
     num_second * num_classes,
   )
-  share = sums / np.maximum(sums[:, -1:], 1e-300)
-  agree, first, second, _ = np.split(share, np.cumsum(sizes), axis=1)
+  rates = sums / np.maximum(sums[:, -1:], 1e-300)
+  agree, first, second, _ = np.split(rates, np.cumsum(sizes), axis=1)
   agree = agree.reshape(-1, num_first, num_second)
   first = first.reshape(-1, num_first, num_classes)
   second = second.reshape(-1, num_second, num_classes)
@@ -431,29 +636,29 @@ def _kappas(
   defined = room > _ZERO
   room = np.where(defined, room, 1)
   kappas = np.where(defined, (agree - chance) / room, np.nan)
-  by_chance = (agree - 1) / room**2
-  parts = [1 / room, by_chance @ second, by_chance.swapaxes(1, 2) @ first]
-  return kappas, _gradient_of_mean(sums, parts, num_first * num_second)
+  by_chance = share * (agree - 1) / room**2
+  parts = [share / room, by_chance @ second, by_chance.swapaxes(1, 2) @ first]
+  return kappas, _gradient(sums, parts)
 
 
 def _consistencies(
-  sums: np.ndarray, shape: tuple[int, int]
+  sums: np.ndarray, share: np.ndarray, _: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Error consistency of every pair, and the gradient of their mean.
+  """Error consistency of every pair, and the gradient of their weighted sum.
 
   Args:
     sums: (R, S Z + S + Z + 1) totals: clips on which both of a pair are right,
       each seed of the one view is right, of the other, clips.
-    shape: S, Z.
+    share: (S, Z), the weights.
 
   Returns:
     (R, S, Z), NaN where both are always right or both always wrong; and the
     gradient, like `sums`.
   """
-  num_first, num_second = shape
-  share = sums / np.maximum(sums[:, -1:], 1e-300)
+  num_first, num_second = share.shape
   sizes = (num_first * num_second, num_first, num_second)
-  both, first, second, _ = np.split(share, np.cumsum(sizes), axis=1)
+  rates = sums / np.maximum(sums[:, -1:], 1e-300)
+  both, first, second, _ = np.split(rates, np.cumsum(sizes), axis=1)
   both = both.reshape(-1, num_first, num_second)
   first, second = first[:, :, None], second[:, None]
   alike = 1 - first - second + 2 * both
@@ -462,22 +667,20 @@ def _consistencies(
   defined = room > _ZERO
   room = np.where(defined, room, 1)
   values = np.where(defined, (alike - chance) / room, np.nan)
-  by_chance = (alike - 1) / room**2
+  by_chance, by_alike = share * (alike - 1) / room**2, share / room
   parts = [
-    2 / room,
-    (by_chance * (2 * second - 1) - 1 / room).sum(axis=2),
-    (by_chance * (2 * first - 1) - 1 / room).sum(axis=1),
+    2 * by_alike,
+    (by_chance * (2 * second - 1) - by_alike).sum(axis=2),
+    (by_chance * (2 * first - 1) - by_alike).sum(axis=1),
   ]
-  return values, _gradient_of_mean(sums, parts, num_first * num_second)
+  return values, _gradient(sums, parts)
 
 
-def _gradient_of_mean(
-  sums: np.ndarray, parts: list[np.ndarray], num_pairs: int
-) -> np.ndarray:
+def _gradient(sums: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
   """The gradient by totals, from the summed derivatives by their shares."""
   flat = [part.reshape(len(sums), -1) for part in parts]
   count = np.maximum(sums[:, -1:], 1e-300)
-  gradient = np.concatenate(flat, axis=1) / (num_pairs * count)
+  gradient = np.concatenate(flat, axis=1) / count
   # The figure does not change when all totals grow alike (Euler).
   rest = (gradient * sums[:, :-1]).sum(axis=1, keepdims=True) / count
   return np.concatenate([gradient, -rest], axis=1)

@@ -3,7 +3,8 @@
 The full view is asked what it says when shown every part of a clip's
 modalities. v(S) is the probability that it gives, shown S, to the class that it
 predicts shown all; Shapley's value divides v(all) - v(none) among the
-modalities. The one with the largest value is dominant. It *misleads* where no
+modalities. The one with the largest value is dominant, if that is above 0;
+equal ones share the clip. It *misleads* where no
 other modality alone says the same, the full view is wrong, and it is right once
 the dominant one is dropped; it *rescues* where all that is the other way round.
 
@@ -21,7 +22,12 @@ import numpy as np
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import resampling
-from empathy.evaluation.findings import Cell, Findings, interval_cells
+from empathy.evaluation.findings import (
+  Cell,
+  Findings,
+  Scale,
+  interval_cells,
+)
 
 _PRIMARY = 'dominance.any.net_harm'
 _ZERO = 1e-12
@@ -38,20 +44,25 @@ class Dominance:
       of these, were shown, and whose values are not all 0.
     shapley: (N, M) float64, Shapley's values; NaN where not judged, 0 for a
       modality that the clip lacks.
-    dominant: (N,) int64, the modality of the largest value, the first of
-      equals; -1 where not judged.
-    unsupported: (N,) bool, whether no other modality alone is given the class
-      that the full view predicts.
+    leads: (N, M) float64, 1 for the dominant modality, the one of the largest
+      value; equals share it, and where no value is above 0 nobody leads.
+    unsupported: (N, M) bool, whether no modality but this one alone is given
+      the class that the full view predicts.
     full: (N,) int64, the predicted class; -1 where there is none.
-    dropped: (N,) int64, that without the dominant modality; -1 likewise.
+    dropped: (N, M) int64, that without the modality; -1 likewise.
   """
 
   judged: np.ndarray
   shapley: np.ndarray
-  dominant: np.ndarray
+  leads: np.ndarray
   unsupported: np.ndarray
   full: np.ndarray
   dropped: np.ndarray
+
+  @property
+  def dominant(self) -> np.ndarray:
+    """The one modality that leads (N,); -1 where none or several do."""
+    return np.where(self.leads.max(axis=1) == 1, self.leads.argmax(axis=1), -1)
 
   @property
   def share(self) -> np.ndarray:
@@ -60,14 +71,22 @@ class Dominance:
     return self.shapley / np.where(size > 0, size, 1)
 
   def harm(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each clip is misled and rescued, by labels (N,): (N,) bools."""
-    right, after = self.full == labels, self.dropped == labels
-    told = self.judged & self.unsupported & (labels >= 0)
-    return told & ~right & after, told & right & ~after
+    """How far each modality misleads and rescues, by labels (N,).
+
+    Returns:
+      Two arrays (N, M) float64: 1 where the modality leads alone and does so,
+      its share where it leads with others.
+    """
+    right = (self.full == labels)[:, None]
+    after = self.dropped == labels[:, None]
+    told = self.leads * (self.unsupported & (labels >= 0)[:, None])
+    return told * (~right & after), told * (right & ~after)
 
 
 def answer(
-  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions,
+  found: Dominance | None = None,
 ) -> Findings:
   """Gates, attention and causes by modality, and what dominance does.
 
@@ -78,6 +97,7 @@ def answer(
   Args:
     corpus: for the labels and groups; without labels nothing is said of harm.
     predictions: of the full view, for every part of its modalities.
+    found: what `judge` found, if it was asked already.
 
   Returns:
     Statistics `dominance.<modality>.*`: `rate`, how often it is dominant,
@@ -85,7 +105,9 @@ def answer(
     `attention_share` and `causal_share`; `dominance.any.*`: `rate`, how often
     the dominant one has more than half of the sum of the values' sizes, and the
     four that follow. The table `dominance`. The primary is
-    `dominance.any.net_harm`.
+    `dominance.any.net_harm`, with a one-sided p-value of its being above 0: a
+    fusion that weighs all evidence as well as can be has 0 or less, so less is
+    no finding.
   """
   full = corpus_lib.view_name(corpus.modalities)
   missing = ''
@@ -95,7 +117,7 @@ def answer(
     missing = f'There are no predictions of the full view, {full}.'
   if missing:
     return Findings(skipped={'question 4': missing})
-  found = judge(corpus, predictions)
+  found = found or judge(corpus, predictions)
   if not found.judged.any():
     return Findings(
       skipped={
@@ -144,9 +166,10 @@ def judge(
   prior = _class_shares(corpus, predictions.folds[full])
   judged = np.zeros(num_clips, bool)
   shapley = np.full((num_clips, num_modalities), np.nan)
-  dominant = np.full(num_clips, -1)
-  unsupported = np.zeros(num_clips, bool)
-  labels, dropped = np.full(num_clips, -1), np.full(num_clips, -1)
+  leads = np.zeros((num_clips, num_modalities))
+  unsupported = np.zeros((num_clips, num_modalities), bool)
+  labels = np.full(num_clips, -1)
+  dropped = np.full((num_clips, num_modalities), -1)
   for whole in np.unique(present).tolist():
     parts = [mask for mask in masks if mask & whole == mask]
     if whole.bit_count() < 2 or not all(part in shown for part in parts):
@@ -165,21 +188,19 @@ def judge(
     bits = [bit for bit in range(num_modalities) if whole >> bit & 1]
     phi = np.zeros((len(clips), num_modalities))
     phi[:, bits] = shapley_values(values, bits)
-    first = np.where(whole >> np.arange(num_modalities) & 1, phi, -np.inf)
-    first = first.argmax(axis=1)
     judged[clips] = np.abs(phi).max(axis=1, initial=0) > _ZERO
     shapley[clips], labels[clips] = phi, said
-    dominant[clips] = first
-    alone = np.stack([classes[1 << bit] == said for bit in bits], axis=1)
-    own = np.array(bits) == first[:, None]
-    unsupported[clips] = ~(alone & ~own).any(axis=1)
+    largest = phi.max(axis=1, keepdims=True)
+    first = (phi > largest - _ZERO) & (phi > _ZERO)
+    leads[clips] = first / np.maximum(first.sum(axis=1, keepdims=True), 1)
+    alone = np.zeros((len(clips), num_modalities), bool)
+    alone[:, bits] = np.stack([classes[1 << b] == said for b in bits], axis=1)
+    others = alone.sum(axis=1, keepdims=True) - alone
+    unsupported[clips] = others == 0
     for bit in bits:
-      chosen = first == bit
-      dropped[clips[chosen]] = classes[whole & ~(1 << bit)][chosen]
-  shapley[~judged], dominant[~judged] = np.nan, -1
-  return Dominance(
-    judged, shapley, dominant, unsupported & judged, labels, dropped
-  )
+      dropped[clips, bit] = classes[whole & ~(1 << bit)]
+  shapley[~judged], leads[~judged] = np.nan, 0
+  return Dominance(judged, shapley, leads, unsupported, labels, dropped)
 
 
 def shapley_values(
@@ -208,31 +229,32 @@ def shapley_values(
 
 
 def clip_columns(
-  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
+  corpus: corpus_lib.Corpus, found: Dominance
 ) -> dict[str, np.ndarray]:
   """What `signals.csv` says of dominance; names as in `Dominance`.
 
   Args:
     corpus: for the labels.
-    predictions: with the full view.
+    found: what `judge` found.
 
   Returns:
     (N,) arrays: numbers are NaN and texts empty where unknown. None if nothing
     was judged. What needs the label begins with `gold_`.
   """
-  found = judge(corpus, predictions)
   if not found.judged.any():
     return {}
   names = np.array([*corpus.modalities, ''])
   columns = {'dominant': names[found.dominant]}
   for place, modality in enumerate(corpus.modalities):
     columns[f'{modality}_shapley'] = found.shapley[:, place]
-  columns['unsupported'] = np.where(found.judged, found.unsupported, np.nan)
-  labelled = found.judged & (corpus.labels != corpus_lib.UNLABELLED)
+  led = found.judged & (found.leads.sum(axis=1) > 0)
+  alone = (found.leads * found.unsupported).sum(axis=1)
+  columns['unsupported'] = np.where(led, alone, np.nan)
+  labelled = led & (corpus.labels != corpus_lib.UNLABELLED)
   for name, flag in zip(
     ('misled', 'rescued'), found.harm(corpus.labels), strict=True
   ):
-    columns[f'gold_{name}'] = np.where(labelled, flag, np.nan)
+    columns[f'gold_{name}'] = np.where(labelled, flag.sum(axis=1), np.nan)
   return columns
 
 
@@ -290,25 +312,25 @@ def _add_shares(
     else:
       measured[name] = shares
 
-  def add(name: str, values: np.ndarray, chosen: np.ndarray, logit: bool):
+  def add(name: str, values: np.ndarray, chosen: np.ndarray, scale: Scale):
     sample = resampling.sample(corpus.groups[chosen])
     columns = np.stack([values[chosen], np.ones(chosen.sum())], axis=1)
     findings.add(
       f'dominance.{name}',
       resampling.estimate(
-        sample, resampling.mean(sample.totals(columns)), logit
+        sample, resampling.mean(sample.totals(columns)), scale
       ),
     )
 
   for place, modality in enumerate(corpus.modalities):
-    add(f'{modality}.rate', found.dominant == place, found.judged, True)
+    add(f'{modality}.rate', found.leads[:, place], found.judged, Scale.LOGIT)
     for name, shares in measured.items():
       chosen = found.judged & ~np.isnan(shares[:, place])
       if chosen.any():
-        logit = name != 'causal_share'
-        add(f'{modality}.{name}', shares[:, place], chosen, logit)
+        scale = Scale.IDENTITY if name == 'causal_share' else Scale.LOGIT
+        add(f'{modality}.{name}', shares[:, place], chosen, scale)
   most = np.max(found.share, axis=1, initial=-np.inf) > 0.5 + _ZERO
-  add('any.rate', most, found.judged, True)
+  add('any.rate', most, found.judged, Scale.LOGIT)
 
 
 def _mean_shares(
@@ -348,29 +370,31 @@ def _add_flags(
   labelled = found.judged & (corpus.labels != corpus_lib.UNLABELLED)
   misled, rescued = found.harm(corpus.labels)
   values = {
-    'unsupported': (found.unsupported, found.judged),
+    'unsupported': (found.leads * found.unsupported, found.judged),
     'misled': (misled, labelled),
     'rescued': (rescued, labelled),
-    'net_harm': (misled.astype(float) - rescued, labelled),
+    'net_harm': (misled - rescued, labelled),
   }
   for place, modality in enumerate((*corpus.modalities, 'any')):
-    own = found.dominant == place
-    if modality == 'any':
-      own = found.judged
     for name, (column, chosen) in values.items():
       key = f'dominance.{modality}.{name}'
       if not chosen.any():
         findings.skipped[key] = 'No clip that was judged has a label.'
         continue
       sample = resampling.sample(corpus.groups[chosen])
+      own = column.sum(axis=1) if modality == 'any' else column[:, place]
       totals = sample.totals(
-        np.stack([(column * own)[chosen], np.ones(chosen.sum())], axis=1)
+        np.stack([own[chosen], np.ones(chosen.sum())], axis=1)
       )
       harm = name == 'net_harm'
       findings.add(
         key,
         resampling.estimate(
-          sample, resampling.mean(totals), logit=not harm, null=harm
+          sample,
+          resampling.mean(totals),
+          Scale.IDENTITY if harm else Scale.LOGIT,
+          null=harm,
+          alternative='greater',
         ),
       )
 

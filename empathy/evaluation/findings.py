@@ -1,12 +1,61 @@
 """What an answered question consists of: estimates, tables and curves."""
 
 import dataclasses
+import enum
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 Scalar = str | int | float | bool | None
+
+
+class Scale(enum.StrEnum):
+  """Where a figure's interval is symmetric, so that it stays in its range.
+
+  IDENTITY for differences, LOGIT for shares and AUROC (0 to 1), LOG for losses
+  and distances (above 0), FISHER for coefficients (-1 to 1).
+  """
+
+  IDENTITY = 'identity'
+  LOGIT = 'logit'
+  LOG = 'log'
+  FISHER = 'fisher'
+
+
+class Kind(enum.StrEnum):
+  """How an interval is made.
+
+  DRAWN from studentised draws of groups; STUDENT by Student's law with the
+  jackknife's error; EXACT by Clopper and Pearson; LEAST is that of the least
+  of several figures.
+  """
+
+  NONE = 'none'
+  DRAWN = 'drawn'
+  STUDENT = 'student'
+  EXACT = 'exact'
+  LEAST = 'least'
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedNoise:
+  """What the choice of seeds adds to the variance of a figure.
+
+  Attributes:
+    variance: of the mean over the seeds; 0 where it cannot be told.
+    freedom: its degrees of freedom.
+    num_seeds: of the view that has the fewest.
+  """
+
+  variance: float
+  freedom: float
+  num_seeds: int
+
+  @property
+  def covered(self) -> bool:
+    """Whether an interval covers new seeds: two tell too little of them."""
+    return self.num_seeds > 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +68,16 @@ class Influence:
   Attributes:
     groups: (G,) str, their names.
     slope: (G,) float64, the derivative by each group's weight.
-    seed_variance: what the choice of seeds adds to the figure's variance.
+    seeds: what the choice of seeds adds; None if there is one only, or if the
+      figure is not about seeds.
+    quantile: by how many standard errors over groups the interval reaches; 0
+      where it has none of its own.
   """
 
   groups: np.ndarray
   slope: np.ndarray
-  seed_variance: float
+  seeds: SeedNoise | None = None
+  quantile: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +90,18 @@ class Estimate:
     low: lower end of the interval.
     high: upper end of the interval.
     level: the interval's nominal coverage; None without an interval.
-    p: p-value against the statistic's natural null, if it has one.
+    p: p-value against the statistic's natural null, if it has one; two-sided
+      unless `one_sided`, and never 0.
     p_adjusted: the p-value after Holm's correction within its family.
     n: the clips that the figure rests on.
     method: in words, how the interval was made, or why there is none.
     influence: None where the figure has none.
+    kind: how the interval was made.
+    scale: where it is symmetric.
+    variance: the figure's variance, on its own scale, by where it is from:
+      `groups`, `seeds`, `annotators`; without those that are not in it.
+    sizes: how many there are of each; of groups those that count.
+    one_sided: whether p asks only if the figure is above its null.
   """
 
   estimate: float | None
@@ -55,14 +115,28 @@ class Estimate:
   influence: Influence | None = dataclasses.field(
     default=None, repr=False, compare=False
   )
+  kind: Kind = Kind.NONE
+  scale: Scale = Scale.IDENTITY
+  variance: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+  one_sided: bool = False
 
   def figures(self) -> dict[str, Scalar]:
-    """All of it but the influence, by name, as `study.json` has it."""
-    return {
-      field.name: getattr(self, field.name)
-      for field in dataclasses.fields(self)
-      if field.name != 'influence'
-    }
+    """What of it `study.json` has, by name."""
+    return {name: getattr(self, name) for name in FIELDS}
+
+
+# The fields of an estimate that `study.json` has.
+FIELDS = (
+  'estimate',
+  'low',
+  'high',
+  'level',
+  'p',
+  'p_adjusted',
+  'n',
+  'method',
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,19 +1,14 @@
 """Do models find those clips hard on which annotators differ?"""
 
-import dataclasses
-
 import numpy as np
-from scipy import stats
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import ambiguity, ranking, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation.findings import Cell, Findings, interval_cells
+from empathy.evaluation.findings import Cell, Findings, Scale, interval_cells
 
 # Correlations are drawn with so many bins of either variable.
 _NUM_BINS = 16
-# What is equal but for rounding is tied.
-_DECIMALS = 12
 
 
 def answer(
@@ -25,8 +20,9 @@ def answer(
 
   Spearman's correlation over clips of GS, of the votes that speak for the clip,
   with the full view's 1 - confidence, 1 - probability of the label, and error,
-  by the mean of its seeds' probabilities. p-values are of permutations within
-  groups. What needs the label is left out where the same votes made it.
+  by the mean of its seeds' probabilities; what clips of a group share counts,
+  and the interval and p-value are over new groups. What needs the label is left
+  out where the same votes made it.
 
   Args:
     corpus: with votes.
@@ -46,10 +42,11 @@ def answer(
   found = Findings()
   mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
   labels = corpus.labels
+  predicted = predictions_lib.predicted_class(mean)
   signals = {'one_minus_confidence': 1 - mean.max(axis=-1)}
   gold = {
     'one_minus_gold_probability': 1 - mean[np.arange(len(labels)), labels],
-    'error': predictions_lib.predicted_class(mean) != labels,
+    'error': predicted != labels,
   }
   votes, speaks = ambiguity.speaking_votes(corpus)
   uncertainty = ambiguity.gs(votes)
@@ -69,44 +66,43 @@ def answer(
   else:
     signals |= gold
     chosen &= known
+  # Without a spread of confidence, how hard a clip is cannot be told; and the
+  # errors of a view that says one class are those of the other classes.
+  unknown = {}
+  if not predictions_lib.graded(mean):
+    reason = predictions_lib.not_graded(mean)
+    unknown = dict.fromkeys(set(signals) - {'error'}, reason)
+  if len(np.unique(predicted[predicted >= 0])) < 2:
+    unknown['error'] = 'The full view gives every clip the same label.'
+  for name in unknown:
+    if signals.pop(name, None) is not None:
+      found.skipped[f'{prefix}.{name}.spearman'] = unknown[name]
+  if not signals:
+    return found
   if not chosen.any():
     return Findings(
       skipped={prefix: 'No predicted clip has two votes or more.'}
     )
-  # In the order of their ids, for the permutations depend on the order.
-  chosen = np.flatnonzero(chosen)
-  chosen = chosen[np.argsort(corpus.ids[chosen])]
   sample = resampling.sample(corpus.groups[chosen])
   uncertainty = uncertainty[chosen]
   signals = {
     f'{prefix}.{name}.spearman': values[chosen].astype(np.float64)
     for name, values in signals.items()
   }
-  p_values = resampling.permutation_p(
-    sample,
-    np.stack([_ranks(values) for values in signals.values()]),
-    _ranks(uncertainty),
-  )
   rows = []
-  for (name, values), p in zip(signals.items(), p_values, strict=True):
+  for name, values in signals.items():
     estimate = resampling.estimate(
       sample,
       ranking.spearman(sample, values, uncertainty),
+      Scale.FISHER,
+      null=True,
       drawn=ranking.spearman(
         sample,
         ranking.coarse(values, _NUM_BINS),
         ranking.coarse(uncertainty, _NUM_BINS),
       ),
     )
-    found.add(
-      name,
-      dataclasses.replace(
-        estimate,
-        p=float(p),
-        method=f'{estimate.method}, p of permutations within groups',
-      ),
-      'One of the two is the same for every clip.',
-    )
+    found.add(name, estimate, 'One of the two is the same for every clip.')
     rows.append(
       {'signal': name.split('.')[2], 'num_clips': sample.num_clips}
       | interval_cells(name, 'spearman')
@@ -115,7 +111,3 @@ def answer(
   found.tables['humans_and_models'] = rows
   found.families.append(list(signals))
   return found
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-  return stats.rankdata(np.round(values, _DECIMALS))

@@ -9,6 +9,7 @@ certain: more so than where it differs from itself, in other votes?
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -27,11 +28,17 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
+  Scale,
   interval_cells,
 )
 
-_ENOUGH_DIVIDED = 30
+_CLOSE = 2
+_ENOUGH_CLOSE = 30
+# Of the clips without a tie, on so many a label that was made of votes is their
+# plurality: a few may have been mended by hand.
+NEARLY_ALL = 0.99
 _HALVES = f'mean over {halves.NUM_HALVES} random halves of the votes'
+MADE_ANEW = 'label made anew'
 _TWO_VOTES = 'No clip has two votes or more.'
 
 
@@ -42,8 +49,9 @@ def answer(
   """Each condition by itself, the full one minus the others, and the models.
 
   The primary is the full condition minus the best other one overall, by
-  accuracy: the least favourable comparison, so its choice needs no correction.
-  Intervals are over clips and their groups.
+  accuracy. Since it is chosen as the least of several, its interval and p-value
+  are those of the least, see `resampling.minimum`. Intervals are over clips and
+  their groups.
 
   Args:
     corpus: with or without votes.
@@ -68,8 +76,9 @@ def answer(
     _agree(found, condition, counts, corpus)
   full = corpus_lib.full_condition(list(votes))
   others = [condition for condition in votes if condition != full]
+  gained = {}
   if others:
-    _compare(found, corpus, votes, full, source)
+    gained = _compare(found, corpus, votes, full, source)
     for condition in others:
       _differ(found, corpus, votes, full, condition)
   else:
@@ -80,13 +89,21 @@ def answer(
     _row(condition, counts, ordered(corpus), source)
     for condition, counts in votes.items()
   ]
-  compared = [
-    name
-    for name in (f'humans.full_minus_{c}.accuracy' for c in others)
-    if name in found.statistics
-  ]
-  primary = min(
-    compared, key=lambda name: found.statistics[name].estimate, default=None
+  compared = [name for name in gained if name in found.statistics]
+  known = np.array([gained[name] for name in compared]).reshape(
+    len(compared), len(corpus.ids)
+  )
+  chosen = ~np.isnan(known).all(axis=0)
+  sample = resampling.sample(corpus.groups[chosen])
+  primary = take_least(
+    found,
+    sample,
+    {
+      name: sample.totals(
+        np.stack([np.nan_to_num(values), ~np.isnan(values)], axis=1)
+      )
+      for name, values in zip(compared, known[:, chosen], strict=True)
+    },
   )
   return Findings(
     statistics=found.statistics | models.statistics,
@@ -100,6 +117,36 @@ def answer(
     tables=found.tables | models.tables,
     curves=found.curves,
   )
+
+
+def take_least(
+  found: Findings, sample: resampling.Sample, totals: dict[str, np.ndarray]
+) -> str | None:
+  """Gives the least of several gains the interval that its choice asks for.
+
+  Args:
+    found: has the gains by themselves.
+    sample: of all of them.
+    totals: of each, by name, its sum and its clips by group (G, 2).
+
+  Returns:
+    Its name; None if there is no gain.
+  """
+  name = min(totals, key=lambda n: found.statistics[n].estimate, default=None)
+  if len(totals) > 1:
+    alone = found.statistics[name]
+    least = resampling.minimum(
+      sample,
+      [
+        resampling.studentise(sample, resampling.mean(both))
+        for both in totals.values()
+      ],
+      alone.n,
+    )
+    # What is said of how the figure was made comes after its interval.
+    _, mark, how = alone.method.partition(MADE_ANEW)
+    found.statistics[name] = _told(least, mark + how)
+  return name
 
 
 def ordered(corpus: corpus_lib.Corpus) -> bool:
@@ -118,30 +165,82 @@ def source_of_label(corpus: corpus_lib.Corpus) -> str | None:
     the label is from elsewhere.
   """
   full = corpus_lib.full_condition(corpus.conditions)
-  for condition in (full, *corpus.conditions, None):
-    if votes_made_label(corpus.vote_counts(condition), corpus.labels):
-      return condition or ''
+  return source_of_counts(
+    {
+      condition or '': plurality_and_label(
+        corpus.vote_counts(condition), corpus.labels
+      ).sum(axis=0)
+      for condition in (full, *corpus.conditions, None)
+    },
+    corpus.info.get('label_source'),
+  )
+
+
+def source_of_counts(
+  counts: Mapping[str, np.ndarray], declared: str | None
+) -> str | None:
+  """As `source_of_label`, from sums of `plurality_and_label`.
+
+  Args:
+    counts: (4,) by condition, '' for all votes together, in order.
+    declared: what `corpus.json` says the label is from, which is believed: a
+      condition, `votes` for those it agrees with best, or something else.
+  """
+  if declared and declared in counts:
+    return declared
+  if declared == 'votes':
+    # The first of equals.
+    return max(
+      counts, key=lambda name: counts[name][1] / max(counts[name][0], 1)
+    )
+  if declared:
+    return None
+  for name, numbers in counts.items():
+    if votes_made_label(numbers):
+      return name
   return None
 
 
-def votes_made_label(votes: np.ndarray, labels: np.ndarray) -> bool:
-  """Whether the label is the plurality of the very votes that it would judge.
+def plurality_and_label(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+  """On which clips a plurality can be the label, and on which it is.
 
-  It is taken to be if they are the same for every clip, and if enough clips
-  have divided votes for that to be no accident.
+  A clip counts if it has a label and one class with most votes; for how a tie
+  was broken nobody knows.
 
   Args:
     votes: (N, C) counts.
     labels: (N,) int, negative where unlabelled.
 
   Returns:
+    (N, 4) bool: clips that count; of these, those whose plurality is the label;
+    those with a close vote, in which the plurality leads others by two at most;
+    and of the latter, those whose plurality is the label.
+  """
+  second, most = np.sort(np.pad(votes, ((0, 0), (1, 0))), axis=1)[:, -2:].T
+  counts = (labels >= 0) & (most > second)
+  same = counts & (votes.argmax(axis=1) == labels)
+  close = counts & (second > 0) & (most - second <= _CLOSE)
+  return np.stack([counts, same, close, same & close], axis=1)
+
+
+def votes_made_label(numbers: np.ndarray) -> bool:
+  """Whether the label is the plurality of the very votes that it would judge.
+
+  It is taken to be if they are the same on nearly all clips without a tie, also
+  on those with a close vote, and if these are enough to be no accident: where
+  annotators are sure, their plurality is equal to any label that they know.
+
+  Args:
+    numbers: (4,) sums of `plurality_and_label`.
+
+  Returns:
     True or false.
   """
-  chosen = (labels >= 0) & votes.any(axis=1)
-  same = votes.argmax(axis=1) == labels
-  divided = np.count_nonzero(votes, axis=1) > 1
-  return bool(
-    same[chosen].all() and (divided & chosen).sum() >= _ENOUGH_DIVIDED
+  counts, same, close, close_same = (float(n) for n in numbers)
+  return (
+    close >= _ENOUGH_CLOSE
+    and same >= NEARLY_ALL * counts
+    and close_same >= NEARLY_ALL * close
   )
 
 
@@ -179,7 +278,7 @@ def _judge(
     totals = sample.totals(np.stack([hits, total], axis=1)[chosen])
     found.add(
       f'{prefix}.accuracy',
-      resampling.estimate(sample, resampling.mean(totals), logit=True),
+      resampling.estimate(sample, resampling.mean(totals), scale=Scale.LOGIT),
     )
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
@@ -197,7 +296,7 @@ def _judge(
       corpus,
       how=how,
       missing=_TWO_VOTES,
-      logit=not name.startswith('entropy'),
+      scale=Scale.LOG if name.startswith('entropy') else Scale.LOGIT,
     )
 
 
@@ -221,20 +320,12 @@ def _agree(
       f'humans.{condition}.{name}',
       resampling.estimate(
         sample,
-        _one_minus(statistic) if name == 'gs' else statistic,
-        logit=figure is observed,
+        resampling.one_minus(statistic) if name == 'gs' else statistic,
+        scale=Scale.LOGIT if figure is observed else Scale.FISHER,
         annotators=_annotators(figure, corpus, condition),
       ),
       agreement.why_undefined(votes),
     )
-
-
-def _one_minus(statistic: resampling.Statistic) -> resampling.Statistic:
-  def complement(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    value, slope = statistic(weights)
-    return 1 - value, -slope
-
-  return complement
 
 
 def _annotators(
@@ -266,34 +357,40 @@ def _compare(
   votes: dict[str, np.ndarray],
   full: str,
   source: str | None,
-) -> None:
+) -> dict[str, np.ndarray]:
   """Adds the full condition minus each other one, overall and by clip.
 
   They are means over clips of differences of shares: paired, so that a clip
   with many votes in one condition only does not tip them. The accuracies count
   votes, so their difference may be a little different.
+
+  Returns:
+    By name of the overall ones, (N,) differences, NaN where unknown.
   """
   gain = gains.compare(votes, corpus.labels, full, source)
   made, rest = '', ''
   if source is not None:
     where = f'the votes on {source}' if source else 'all votes'
     made = (
-      f'label made anew of half of {where}, judging other votes only, {_HALVES}'
+      f'{MADE_ANEW} of half of {where}, judging other votes only, {_HALVES}'
     )
     rest = ' left to be judged, beside those that make the label'
   add = functools.partial(_add_mean, found, corpus=corpus, how=made)
+  gained = {}
   for condition, shares in gain.shares.items():
     if source is not None:
       add(
         f'humans.{condition}.accuracy_disjoint',
         shares,
-        logit=True,
+        scale=Scale.LOGIT,
         missing=f'No labelled clip has votes on {condition}{rest}.',
       )
     if condition != full:
+      name = f'humans.full_minus_{condition}.accuracy'
+      gained[name] = gain.shares[full] - shares
       add(
-        f'humans.full_minus_{condition}.accuracy',
-        gain.shares[full] - shares,
+        name,
+        gained[name],
         null=True,
         missing=f'No labelled clip has votes in both {full} and {condition}'
         f'{rest}.',
@@ -309,7 +406,7 @@ def _compare(
     'humans.hurt_share_naive',
     gain.hurt_naive,
     how=made,
-    logit=True,
+    scale=Scale.LOGIT,
     missing=each,
   )
   prefix = 'humans.full_minus_best_per_clip'
@@ -319,7 +416,7 @@ def _compare(
         f'There is one condition beside {full} only, so that none is to be '
         'chosen for each clip.'
       )
-    return
+    return gained
   add(f'{prefix}.naive', gain.naive, how=made, missing=each)
   rows = [_choice_row(f'{prefix}.naive', 'all votes', None, 'down')]
   for number, values in gain.split.items():
@@ -351,6 +448,7 @@ def _compare(
     field: [getattr(found.statistics[name], field) for _, name in shown]
     for field in ('estimate', 'low', 'high')
   }
+  return gained
 
 
 def _differ(
@@ -402,7 +500,7 @@ def _differ(
     estimate = resampling.estimate(
       sample,
       statistic,
-      logit=name.endswith('rate'),
+      scale=Scale.LOGIT if name.endswith('rate') else Scale.IDENTITY,
       null=name == 'entropy_excess',
     )
     found.add(
@@ -491,7 +589,7 @@ def _add_mean(
   *,
   missing: str,
   how: str = '',
-  logit: bool = False,
+  scale: Scale = Scale.IDENTITY,
   null: bool = False,
 ) -> None:
   """Adds the mean of values (N,) over the clips where they are known."""
@@ -501,7 +599,7 @@ def _add_mean(
     return
   sample = resampling.sample(corpus.groups[chosen])
   estimate = resampling.estimate(
-    sample, _mean(sample, values[chosen]), logit=logit, null=null
+    sample, _mean(sample, values[chosen]), scale=scale, null=null
   )
   found.add(name, _told(estimate, how))
 

@@ -32,6 +32,10 @@ from empathy.corpora import tables
 
 # Sums of probabilities may be off by this much; they are renormalised.
 TOLERANCE = 1e-3
+# Confidence that takes so many values or fewer is none.
+_HANDFUL = 5
+# What is equal but for rounding is equal.
+_DECIMALS = 12
 # Rows that a message names, of those that are wrong in the same way.
 _MAX_ROWS = 3
 # What people call the column of the class that was predicted.
@@ -104,6 +108,40 @@ def predicted_class(probabilities: np.ndarray) -> np.ndarray:
   """
   there = ~np.isnan(probabilities[..., 0])
   return np.where(there, np.argmax(probabilities, axis=-1), -1)
+
+
+def num_confidences(probabilities: np.ndarray) -> int:
+  """How many values the top probability takes, but for rounding.
+
+  Args:
+    probabilities: (..., C), NaN where there is no row.
+  """
+  top = probabilities.max(axis=-1)
+  return len(np.unique(np.round(top[~np.isnan(top)], _DECIMALS)))
+
+
+def graded(probabilities: np.ndarray) -> bool:
+  """Whether the top probability is a confidence, and not a mere label.
+
+  Labels written as 0 and 1, or by a handful of numbers, have no confidence that
+  could be judged, ranked by or held equal. A handful is few beside the clips.
+
+  Args:
+    probabilities: (..., C), NaN where there is no row.
+  """
+  there = int((~np.isnan(probabilities[..., 0])).sum())
+  number = num_confidences(probabilities)
+  return number > _HANDFUL or 4 * number > there
+
+
+def not_graded(probabilities: np.ndarray) -> str:
+  """The reason, in a sentence, to skip what rests on confidence."""
+  number = num_confidences(probabilities)
+  values = f'{number} values' if number > 1 else 'one value'
+  return (
+    f'The top probability takes {values} only, so that there is no confidence '
+    'to speak of.'
+  )
 
 
 def common(predictions: Predictions, views: Sequence[str]) -> np.ndarray:

@@ -26,6 +26,9 @@ from scipy import sparse, special
 from empathy.evaluation import resampling
 
 NUM_BINS = 32
+# Groups with clips of either kind that an interval rests on at least: below,
+# the jackknife takes the few for more telling than they are.
+LEAST_GROUPS = 10
 _DECIMALS = 12
 _FEW = 1_024
 _BLOCK = 2_048
@@ -55,7 +58,7 @@ def coarse(signal: np.ndarray, num_bins: int = NUM_BINS) -> np.ndarray:
 
 def auroc(
   sample: resampling.Sample, signal: np.ndarray, positive: np.ndarray
-) -> resampling.Statistic:
+) -> resampling.Figure:
   """The chance that a positive clip has the higher signal; ties count half.
 
   Args:
@@ -72,7 +75,9 @@ def auroc(
   sides = np.stack([positive, ~positive])
   if not sample.resampled:
     totals = _totals(sample, place, len(values), sides)
-    return resampling.of_totals(totals, _auroc)
+    return _of_kinds(
+      resampling.of_totals(totals, _auroc), *sample.totals(sides.T).T
+    )
   pairs = np.zeros((sample.num_groups, sample.num_groups))
   below = np.zeros(sample.num_groups)
   order = np.argsort(place, kind='stable')
@@ -97,7 +102,7 @@ def auroc(
 
 def of_totals(
   sample: resampling.Sample, count: np.ndarray, hits: np.ndarray
-) -> dict[str, tuple[resampling.Statistic, resampling.Statistic | None]]:
+) -> dict[str, tuple[resampling.Figure, resampling.Statistic | None]]:
   """Figures of clips by value of the signal, in the stead of single clips.
 
   Args:
@@ -118,6 +123,7 @@ def of_totals(
     auroc = resampling.of_totals(
       np.concatenate([hits, count - hits], axis=1), _auroc
     )
+  right, wrong = (count - hits).sum(axis=1), hits.sum(axis=1)
   number = count.sum(axis=0)
   middle = np.cumsum(number) - number / 2
   place = np.minimum(NUM_BINS * middle / number.sum(), NUM_BINS - 1).astype(int)
@@ -126,18 +132,21 @@ def of_totals(
   drawn = np.concatenate(
     [np.add.reduceat(side, starts, axis=1) for side in (count, hits)], axis=1
   )
-  right, wrong = (count - hits).sum(axis=1), hits.sum(axis=1)
   oracle = resampling.of_totals(
     np.stack([right, wrong, 0 * right, wrong], axis=1), _aurc
   )
-  found = {'auroc': (auroc, None)}
-  for name, function in (
-    ('average_precision', _average_precision),
-    ('aurc', _aurc),
-    ('errors_found_at_10', functools.partial(_found_at, share=0.1)),
+  found = {'auroc': (_of_kinds(auroc, right, wrong), None)}
+  for name, function, kinds in (
+    ('average_precision', _average_precision, (wrong,)),
+    ('aurc', _aurc, (right, wrong)),
+    ('errors_found_at_10', functools.partial(_found_at, share=0.1), (wrong,)),
   ):
     found[name] = (
-      resampling.of_totals(exact, function),
+      _of_kinds(
+        resampling.of_totals(exact, function),
+        *kinds,
+        share=name == 'errors_found_at_10',
+      ),
       resampling.of_totals(drawn, function),
     )
   found['e_aurc'] = tuple(
@@ -146,9 +155,16 @@ def of_totals(
   return found
 
 
-def _auroc_of_pairs(
-  pairs: np.ndarray, kinds: np.ndarray
-) -> resampling.Statistic:
+def _of_kinds(
+  statistic: resampling.Statistic, *kinds: np.ndarray, share: bool = False
+) -> resampling.Figure:
+  """The figure that needs clips of some kinds, each (G,) numbers of them."""
+  return resampling.Figure(
+    statistic, np.stack(kinds) > 0, share=share, least=LEAST_GROUPS
+  )
+
+
+def _auroc_of_pairs(pairs: np.ndarray, kinds: np.ndarray) -> resampling.Figure:
   """AUROC of the pairs (G, G) won, and clips of both kinds (G, 2)."""
   both = pairs + pairs.T
 
@@ -165,7 +181,7 @@ def _auroc_of_pairs(
     slope -= (value[:, None] / counts) @ kinds.T
     return np.where(told, value, np.nan), slope
 
-  return statistic
+  return _of_kinds(statistic, *kinds.T)
 
 
 def spearman(
@@ -196,7 +212,7 @@ def spearman(
 
 def average_precision(
   sample: resampling.Sample, signal: np.ndarray, positive: np.ndarray
-) -> resampling.Statistic:
+) -> resampling.Figure:
   """The mean of the precision at each positive clip, from the highest signal.
 
   Precision at a clip is the share of positive ones among all clips that have
@@ -210,12 +226,15 @@ def average_precision(
   Returns:
     The statistic; undefined without a positive clip. O(n) a row of weights.
   """
-  return _by_value(sample, signal, positive, _average_precision)
+  return _of_kinds(
+    _by_value(sample, signal, positive, _average_precision),
+    *sample.totals(positive).T,
+  )
 
 
 def aurc(
   sample: resampling.Sample, signal: np.ndarray, error: np.ndarray
-) -> resampling.Statistic:
+) -> resampling.Figure:
   """The area under the risk-coverage curve (Geifman et al. 2019, ICLR, sec. 2).
 
   The mean over k = 1 ... n of the error rate among the k clips with the lowest
@@ -230,12 +249,13 @@ def aurc(
   Returns:
     The statistic. O(n) for each row of weights.
   """
-  return _by_value(sample, signal, error, _aurc)
+  kinds = sample.totals(np.stack([error, ~np.asarray(error, bool)], axis=1)).T
+  return _of_kinds(_by_value(sample, signal, error, _aurc), *kinds)
 
 
 def e_aurc(
   sample: resampling.Sample, signal: np.ndarray, error: np.ndarray
-) -> resampling.Statistic:
+) -> resampling.Figure:
   """AURC minus that of the oracle, for whom every error has a higher signal.
 
   Geifman et al. 2019, ICLR, eq. 3, with the oracle's exact area.
@@ -250,7 +270,7 @@ def found_at(
   signal: np.ndarray,
   positive: np.ndarray,
   share: float = 0.1,
-) -> resampling.Statistic:
+) -> resampling.Figure:
   """The share of the positive clips among those with the highest signal.
 
   Ties, and a last clip that the share cuts, count by expectation. How the
@@ -267,9 +287,10 @@ def found_at(
   Returns:
     The statistic; undefined without a positive clip. O(n) a row of weights.
   """
-  return _by_value(
+  found = _by_value(
     sample, signal, positive, functools.partial(_found_at, share=share)
   )
+  return _of_kinds(found, *sample.totals(positive).T, share=True)
 
 
 def precision_gain(
@@ -277,7 +298,7 @@ def precision_gain(
   chosen: np.ndarray,
   signal: np.ndarray,
   positive: np.ndarray,
-) -> resampling.Statistic:
+) -> resampling.Figure:
   """Precision of a choice minus that of equally many with the highest signal.
 
   Args:
@@ -310,7 +331,10 @@ def precision_gain(
     gradient = np.concatenate(gradient, axis=1) / number[:, None]
     return np.where(told, value, np.nan), gradient
 
-  return resampling.of_totals(totals, function)
+  return _of_kinds(
+    resampling.of_totals(totals, function),
+    *sample.totals(np.stack([chosen, positive], axis=1)).T,
+  )
 
 
 def errors_found(

@@ -96,8 +96,8 @@ _DEFINITIONS = (
   (
     'GS',
     r'.*\.gs(_difference)?',
-    'The chance that two annotators of the same clip give different labels; '
-    'unbiased for any number of votes from two on.',
+    'The Gini–Simpson index: the chance that two annotators of the same clip '
+    'give different labels; unbiased for any number of votes from two on.',
   ),
   (
     'Adjusted difference',
@@ -126,7 +126,7 @@ _DEFINITIONS = (
     'where one class is rare.',
   ),
   (
-    'Share of the cause',
+    'Shapley share',
     r'dominance\..*\.causal_share',
     'Shapley’s value of a modality, from the probability that the full view '
     'gives its own label when shown every part of the modalities, over the sum '
@@ -200,6 +200,7 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     facts=_facts(study),
     answer=_answer(parts),
     forest=_forest(parts, study),
+    plan=_plan(parts, study),
     sections=parts,
     covers=study.info.get('covers', ''),
     resampling=study.info.get('resampling', ''),
@@ -284,20 +285,21 @@ def _seeds(seeds) -> str:
 
 def _forest(parts: list[Section], study: Study) -> Figure | None:
   """The primary figures under each other, all in points."""
-  rows = [part.primary for part in parts if part.primary]
-  if not rows:
-    return None
+  asked = [part for part in parts if part.number in sections.QUESTIONS]
   found = [
     study.statistics[study.primaries[part.number]]
-    for part in parts
+    for part in asked
     if part.primary
   ]
+  if not found:
+    return None
+  rows = [part.primary or _unanswered(part, study) for part in asked]
   return Figure(
     caption=(
       f'The primary figure of each question{parts_lib.with_interval(found)}, '
-      'as a difference in points. Zero means no effect; grey where the '
-      'interval includes it or is not there, so that the data do not settle '
-      f'the question. {parts_lib.n_clips(found)}'
+      f'as a difference in points. Zero means no effect; {parts_lib.GREY}'
+      f'{parts_lib.OTHER_SIDE * any(one.one_sided for one in found)}. '
+      f'{parts_lib.n_clips(found)}'
     ),
     panels=(
       tuple(
@@ -313,6 +315,54 @@ def _forest(parts: list[Section], study: Study) -> Figure | None:
       ),
     ),
   )
+
+
+def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:
+  """What would settle the questions that are open, and what tells so."""
+  titles = {study.primaries.get(part.number): part.title for part in parts}
+  rows = [
+    row
+    for row in study.tables.get('planner') or []
+    if row['statistic'] in titles
+  ]
+  if not rows:
+    return [], None
+  told = [
+    f'{titles[row["statistic"]]}: {row["sentence"]}'
+    for row in rows
+    if row['sentence']
+    and wording.standing(study.statistics[row['statistic']]) == wording.OPEN
+  ]
+
+  def share(key, heading):
+    return parts_lib.Column(heading, lambda r: wording.percent(r.get(key), 0))
+
+  def needed(key, heading):
+    return parts_lib.Column(heading, lambda r: wording.count(r.get(key)))
+
+  table = parts_lib.table(
+    study,
+    'What the variance of each primary figure is made of, and how many seeds, '
+    'or groups, would settle a difference of the size that was found.',
+    rows,
+    (
+      parts_lib.Column(
+        'question', lambda r: titles[r['statistic']], kind='text'
+      ),
+      share('groups_share', 'groups’ share'),
+      share('seeds_share', 'seeds’ share'),
+      share('annotators_share', 'annotators’ share'),
+      needed('seeds_needed', 'seeds needed'),
+      needed('groups_needed', 'groups needed'),
+    ),
+  )
+  return told, table
+
+
+def _unanswered(part: Section, study: Study) -> plots.Row:
+  """The row of a question that has no figure, with the reason."""
+  why = parts_lib.unanswered(study, part.number)
+  return plots.Row(part.title, detail=f'Not answered. {why}')
 
 
 def _families(parts: list[Section], study: Study) -> str:

@@ -12,9 +12,15 @@ import numpy as np
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import diagnosis, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation.findings import Findings, interval_cells
+from empathy.evaluation.findings import (
+  Findings,
+  Scale,
+  interval_cells,
+)
 
 WANTED = (0.05, 0.1, 0.2)
+# An error rate among fewer clips says next to nothing.
+LEAST_ANSWERED = 20
 
 
 def answer(
@@ -28,7 +34,8 @@ def answer(
 
   Returns:
     Statistics `diagnosis.selective_<percent>.risk`, the error rate among the
-    clips answered, and `.coverage`, the share that is; the table `selective`.
+    clips answered, if these are 20 or more, and `.coverage`, the share that is;
+    the table `selective`.
   """
   full = corpus_lib.view_name(corpus.modalities)
   if full not in predictions.views:
@@ -61,11 +68,22 @@ def answer(
       ('risk', error & answered, answered),
       ('coverage', answered, every),
     ):
+      number = int(bottom.sum())
+      if figure == 'risk' and 0 < number < LEAST_ANSWERED:
+        found.skipped[f'{name}.risk'] = (
+          f'With {round(100 * wanted)} % errors wanted, {number} '
+          f'{"clip is" if number == 1 else "clips are"} answered: too few to '
+          'tell an error rate of.'
+        )
+        continue
       totals = sample.totals(np.stack([top, bottom], axis=1).astype(float))
       found.add(
         f'{name}.{figure}',
         resampling.estimate(
-          sample, resampling.mean(totals), logit=True, n=int(bottom.sum())
+          sample,
+          resampling.mean(totals),
+          scale=Scale.LOGIT,
+          n=number,
         ),
         'No clip is answered at this error rate.',
       )

@@ -1,7 +1,16 @@
 """How far a view's probabilities lie from the votes of annotators.
 
 A model may be right about the label and wrong about how divided people are.
+
+The shares of a few votes lie far from those of all people. Cross-entropy and
+Brier's score, less what sampling adds to it, are proper all the same: on
+average nothing scores better than the shares of all people. The distances are
+not: with 3 or 5 votes a clip they like probabilities best that are too sure.
+So each stands beside what it would be if the votes had been drawn from these
+very probabilities, and only its excess over that tells of an error.
 """
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import special
@@ -9,15 +18,28 @@ from scipy import special
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import ambiguity, disagreement, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation.findings import Findings, interval_cells
+from empathy.evaluation.findings import (
+  Cell,
+  Estimate,
+  Findings,
+  Scale,
+  interval_cells,
+)
 
 _LEAST = 1e-15
 _ZERO = 1e-12
+_NUM_DRAWS = 20
+_SEED = 20250513
 FIGURES = (
   'human_cross_entropy',
+  'human_cross_entropy_null',
+  'human_brier',
   'human_jensen_shannon',
+  'human_jensen_shannon_null',
   'human_manhattan',
+  'human_manhattan_null',
   'human_wasserstein',
+  'human_wasserstein_null',
   'human_entropy_correlation',
 )
 
@@ -27,21 +49,20 @@ def soft_scores(
 ) -> Findings:
   """Compares each view's mean over seeds with the shares of the votes.
 
-  Votes are those that speak for the clip, where there are two or more. With few
-  votes a clip, their shares lie far from those of all people, so every distance
-  is above zero for the best of models; views of the same clips can be compared.
-  The cross-entropy alone is unbiased, for it is linear in the shares.
+  Votes are those that speak for the clip, where there are two or more.
 
   Args:
     corpus: for the votes and groups.
     predictions: of any views.
 
   Returns:
-    For each view, means over clips `views.<view>.human_cross_entropy` (nats),
-    `.human_jensen_shannon` (the distance), `.human_manhattan`,
-    `.human_wasserstein` (where classes are ordered), and
-    `.human_entropy_correlation` (Pearson's, over clips, of the entropies of
-    probabilities and votes); the table `soft_scores`.
+    For each view, means over clips: `views.<view>.human_cross_entropy` (nats)
+    and `.human_brier`, by which views can be compared; the distances
+    `.human_jensen_shannon`, `.human_manhattan` and `.human_wasserstein` (where
+    classes are ordered); `<figure>_null`, what the figure would be if the votes
+    had been drawn from the view's own probabilities (that of `human_brier` is
+    0); and `.human_entropy_correlation` (Pearson's, over clips, of the
+    entropies of probabilities and votes). The table `soft_scores`.
   """
   if corpus.votes is None:
     return Findings(skipped={'soft_scores': 'The corpus has no votes.'})
@@ -59,19 +80,44 @@ def soft_scores(
       continue
     sample = resampling.sample(corpus.groups[chosen])
     model = mean[chosen]
-    humans = votes[chosen] / total[chosen, None]
-    scores = {
-      'human_cross_entropy': cross_entropy(model, humans),
-      'human_jensen_shannon': jensen_shannon(model, humans),
-      'human_manhattan': manhattan(model, humans),
+    number = total[chosen]
+    humans = votes[chosen] / number[:, None]
+    distances = {
+      'human_jensen_shannon': jensen_shannon,
+      'human_manhattan': manhattan,
     }
     if corpus.info.get('ordered'):
-      scores['human_wasserstein'] = wasserstein(model, humans)
+      distances['human_wasserstein'] = wasserstein
+    scores = {
+      'human_cross_entropy': cross_entropy(model, humans),
+      'human_brier': brier(model, humans, number),
+    } | {name: distance(model, humans) for name, distance in distances.items()}
     for name, values in scores.items():
       totals = sample.totals(np.stack([values, np.ones(len(values))], axis=1))
       found.add(
         f'{prefix}.{name}',
-        resampling.estimate(sample, resampling.mean(totals)),
+        resampling.estimate(
+          sample,
+          resampling.mean(totals),
+          # Less its sampling term, a score may be below 0 by chance.
+          Scale.IDENTITY if name == 'human_brier' else Scale.LOG,
+        ),
+      )
+    # In the order of their ids, for draws depend on the order.
+    order = np.argsort(corpus.ids[chosen])
+    nulls = drawn_from(model[order], number[order], list(distances.values()))
+    nulls = dict(zip(distances, nulls, strict=True))
+    nulls['human_cross_entropy'] = float(disagreement.entropy(model).mean())
+    for name, value in nulls.items():
+      found.add(
+        f'{prefix}.{name}_null',
+        Estimate(
+          value,
+          n=len(number),
+          method='mean entropy of the probabilities'
+          if name == 'human_cross_entropy'
+          else f'votes drawn {_NUM_DRAWS} times from the probabilities',
+        ),
       )
     found.add(
       f'{prefix}.human_entropy_correlation',
@@ -80,12 +126,16 @@ def soft_scores(
         correlation(
           sample, disagreement.entropy(model), disagreement.entropy(humans)
         ),
+        Scale.FISHER,
       ),
       'The votes of all clips, or the probabilities, are equally uncertain.',
     )
     row = {'view': view, 'num_clips': int(chosen.sum())}
     for name in FIGURES:
-      row |= interval_cells(f'{prefix}.{name}', name)
+      if name.endswith('_null'):
+        row[name] = Cell(f'{prefix}.{name}')
+      else:
+        row |= interval_cells(f'{prefix}.{name}', name)
     rows.append(row)
   if not corpus.info.get('ordered'):
     found.skipped['views.human_wasserstein'] = 'The classes are not ordered.'
@@ -97,6 +147,52 @@ def soft_scores(
 def cross_entropy(model: np.ndarray, humans: np.ndarray) -> np.ndarray:
   """-sum_c q_c log p_c in nats, with p (N, C) clipped at 1e-15: (N,)."""
   return -special.xlogy(humans, np.maximum(model, _LEAST)).sum(axis=-1)
+
+
+def brier(
+  model: np.ndarray, humans: np.ndarray, number: np.ndarray
+) -> np.ndarray:
+  """The squared distance to the shares of all people, without bias.
+
+  sum_c (p_c - q_c)^2 - q_c (1 - q_c) / (n - 1) of shares q of n votes: the
+  latter is what sampling adds to the former. Brier's score (1950, Monthly
+  Weather Review 78:1) against votes differs from it by a term that is the same
+  for every model.
+
+  Args:
+    model: (N, C) probabilities.
+    humans: (N, C) shares of votes.
+    number: (N,) votes of each clip, two at least.
+
+  Returns:
+    (N,), each of which may be below 0.
+  """
+  sampling = (humans * (1 - humans)).sum(axis=-1) / (number - 1)
+  return ((model - humans) ** 2).sum(axis=-1) - sampling
+
+
+def drawn_from(
+  model: np.ndarray,
+  number: np.ndarray,
+  distances: Sequence[Callable[[np.ndarray, np.ndarray], np.ndarray]],
+) -> list[float]:
+  """The mean distances of votes that are drawn from the probabilities.
+
+  Args:
+    model: (N, C) probabilities.
+    number: (N,) votes of each clip.
+    distances: functions of the probabilities and of shares of votes (N, C).
+
+  Returns:
+    The mean over clips and draws of each distance.
+  """
+  random = np.random.default_rng(_SEED)
+  model = model / model.sum(axis=1, keepdims=True)
+  found = np.zeros(len(distances))
+  for _ in range(_NUM_DRAWS):
+    shares = random.multinomial(number, model) / number[:, None]
+    found += [distance(model, shares).mean() for distance in distances]
+  return (found / _NUM_DRAWS).tolist()
 
 
 def jensen_shannon(first: np.ndarray, second: np.ndarray) -> np.ndarray:

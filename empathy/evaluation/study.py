@@ -6,6 +6,7 @@ a line in `_answers`.
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from empathy.evaluation import (
   dominance,
   explorer,
   humans,
+  planner,
   resampling,
   selective,
   soft_scores,
@@ -42,6 +44,13 @@ _FILES = (
 # A difference that would matter in practice, for the check of what these data
 # could show.
 _MATTERS = 0.05
+# Figures that mean nothing where confidence is no more than a label.
+_ON_CONFIDENCE = re.compile(
+  r'\.(one_minus_confidence|one_minus_margin|entropy|combined|selective_\d+)\.'
+  r'|minus_confidence$|\.adjusted'
+)
+# From so few seeds, or annotators, on, intervals cover others like them.
+_LEAST_KNOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,19 +79,24 @@ class Study:
         accuracy_low, accuracy_high.
       `classes`: view, class, precision, recall, f1, support.
       `full_minus_view`: view, estimate, low, high, p, p_adjusted, n.
-      `disagreement`: view, num_clips, rate, rate_low, rate_high, kappa,
-        seed_null, excess, excess_low, excess_high, p, p_adjusted,
-        error_consistency.
+      `disagreement`: view, num_clips, rate, kappa, seed_null, own_null,
+        full_null, excess, beyond_either, error_consistency, with intervals of
+        rate, excess and beyond_either; p and p_adjusted of the last.
       `ambiguity`: signal (or control.<name>), num_disagree, num_agree,
         gs_disagree, gs_agree, gs_difference, gs_difference_low,
         gs_difference_high, adjusted, adjusted_low, adjusted_high, p,
         p_adjusted.
+      `beyond_seeds`: signal, num_clips, beyond_seeds with its interval, p,
+        p_adjusted.
       `ambiguity_signals`: signal, num_clips, num_contested, auroc_contested,
         equal_n, minus_confidence (with p, p_adjusted),
         precision_minus_confidence and spearman with their intervals.
-      `soft_scores`: view, num_clips, human_cross_entropy,
+      `soft_scores`: view, num_clips, human_cross_entropy, human_brier,
         human_jensen_shannon, human_manhattan, human_wasserstein,
-        human_entropy_correlation with their intervals.
+        human_entropy_correlation with their intervals; all but Brier's and the
+        last with `_null`, what they would be if the view were right.
+      `planner`: statistic (the primaries), groups_share, seeds_share,
+        annotators_share of its variance, seeds_needed, groups_needed, sentence.
       `dominance`: modality (or any), num_clips, then rate, gate_share,
         attention_share, causal_share, unsupported, misled, rescued, net_harm
         with their intervals, p, p_adjusted.
@@ -145,13 +159,14 @@ def build(
   Returns:
     The study; questions without input are skipped with a reason.
   """
-  signals = {}
+  signals, dominant = {}, None
   full = corpus_lib.view_name(corpus.modalities)
   if predictions is not None and full in predictions.views:
     signals = disagreement.signals(predictions, full)
-  ranked = _ranked(corpus, predictions, signals)
+    dominant = dominance.judge(corpus, predictions)
+  ranked = _ranked(corpus, predictions, signals, dominant)
   return assemble(
-    _answers(corpus, predictions, signals),
+    _answers(corpus, predictions, signals, dominant),
     _info(corpus, predictions),
     ranked,
     explorer.rows(corpus, predictions, ranked),
@@ -176,7 +191,8 @@ def assemble(
   for findings in answers.values():
     statistics |= findings.statistics
     skipped |= findings.skipped
-    tables |= findings.tables
+    # Lists of their own, for rows are added to them.
+    tables |= {name: list(rows) for name, rows in findings.tables.items()}
     curves |= findings.curves
   primaries = {
     question: findings.primary
@@ -197,6 +213,9 @@ def assemble(
   for family in reversed(families):
     # The primaries come last, for they leave the family they are also in.
     _adjust(statistics, family)
+  tables['planner'] = [
+    planner.row(name, statistics[name]) for name in primaries.values()
+  ]
   return Study(
     info=info,
     statistics=statistics,
@@ -287,6 +306,7 @@ def _answers(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions | None,
   signals: Mapping[str, np.ndarray],
+  dominant: dominance.Dominance | None,
 ) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read."""
   answers = {7: data_checks.answer(corpus, predictions)}
@@ -299,12 +319,53 @@ def _answers(
     answers[1] = views.answer(corpus, predictions)
     answers[2] = disagreement.answer(corpus, predictions)
     answers[3] = ambiguity.answer(corpus, predictions, signals)
-    answers[4] = dominance.answer(corpus, predictions)
+    answers[4] = dominance.answer(corpus, predictions, dominant)
     answers[6] = diagnosis.answer(corpus, predictions, signals)
     answers[6].include(selective.answer(corpus, predictions))
     answers[3].include(soft_scores.soft_scores(corpus, predictions))
+    full = corpus_lib.view_name(corpus.modalities)
+    if full in predictions.views:
+      mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
+      if not predictions_lib.graded(mean):
+        reason = predictions_lib.not_graded(mean)
+        for question in (3, 6):
+          answers[question] = without_confidence(answers[question], reason)
   answers[5] = humans.answer(corpus, predictions)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
+
+
+def without_confidence(found: Findings, reason: str) -> Findings:
+  """What is found without figures that rest on the full view's confidence.
+
+  Args:
+    found: of a question.
+    reason: why there is no confidence to speak of.
+  """
+  gone = [name for name in found.statistics if _ON_CONFIDENCE.search(name)]
+  return dataclasses.replace(
+    found,
+    statistics={
+      name: one for name, one in found.statistics.items() if name not in gone
+    },
+    skipped={
+      name: reason if _ON_CONFIDENCE.search(name) else why
+      for name, why in {**found.skipped, **dict.fromkeys(gone, reason)}.items()
+    },
+    tables={
+      name: [
+        row
+        for row in rows
+        if not _ON_CONFIDENCE.search(f'.{row.get("signal", "")}.')
+      ]
+      for name, rows in found.tables.items()
+      if name != 'selective'
+    },
+    curves={
+      name: curve
+      for name, curve in found.curves.items()
+      if name not in ('gs_by_confidence', 'review_budget', 'risk_coverage')
+    },
+  )
 
 
 def _adjust(
@@ -335,7 +396,7 @@ def _add_smallest_effect(
     return
   effect = data_checks.smallest_effect(statistics[primaries[asked[0]]])
   statistics['data.smallest_effect'] = effect
-  tables['data_checks'].append(
+  tables.setdefault('data_checks', []).append(
     data_checks.check_row(
       'smallest_effect',
       effect.estimate,
@@ -374,16 +435,7 @@ def _info(
       ' That is so for figures of predictions; those of votes alone rest on '
       'other clips too, and study.json says of each how its interval was made.'
     )
-  covers = 'Intervals cover new groups like these'
-  if predictions is not None:
-    covers += ', judged by these trained members'
-    if any(number > 1 for number in seeds.values()):
-      covers += ' and, in means over seeds, by new seeds of them'
-    covers += '; they do not cover another training set'
-  if corpus.votes is not None:
-    covers += '; they speak of these annotators'
-    if (corpus.votes.annotator != '').all():
-      covers += ', but for agreement, whose intervals cover others like them'
+  known = None if corpus.votes is None else _known_annotators(corpus)
   return {
     'corpus': corpus.info['name'],
     'label': corpus.info.get('label', ''),
@@ -404,14 +456,71 @@ def _info(
     'folds': folds,
     'predictions': 0 if predictions is None else predictions.num_rows,
     'resampling': how,
-    'covers': covers + '.',
+    'covers': covers(seeds, known),
   }
+
+
+def covers(
+  seeds: Mapping[str, int], known_annotators: Sequence[str] | None
+) -> str:
+  """What the intervals of a study hold for, and what they leave out.
+
+  Args:
+    seeds: by view, how many; empty without predictions.
+    known_annotators: the conditions of which it is known who voted, by enough
+      annotators to tell of others; '' stands for all; None without votes.
+  """
+  told = ['Intervals cover new groups like these.']
+  if seeds:
+    fewest, most = min(seeds.values()), max(seeds.values())
+    told.append('They do not cover another training set.')
+    if most < _LEAST_KNOWN:
+      told.append(
+        'They speak of these trained members alone: '
+        + (
+          'there is one seed of each.'
+          if most == 1
+          else 'two seeds are too few to tell what others would do.'
+        )
+      )
+    else:
+      where = 'seeds' if fewest >= _LEAST_KNOWN else 'three seeds or more'
+      told.append(
+        f'Those of means over {where} cover new seeds, too; what rests on the '
+        'mean of the seeds’ probabilities, as most of Dominance and Diagnosis '
+        'does, speaks of these trained members.'
+      )
+  if known_annotators is not None:
+    told.append(
+      'What is said of votes speaks of these annotators'
+      + (
+        '.'
+        if not known_annotators
+        else ', but for agreement, whose intervals cover others like them.'
+        if '' in known_annotators
+        else f', but for agreement on {wording.listing(known_annotators)}, '
+        'whose intervals cover others like them.'
+      )
+    )
+  return ' '.join(told)
+
+
+def _known_annotators(corpus: corpus_lib.Corpus) -> list[str]:
+  """The conditions of `covers`: [''] for all of them."""
+  votes, known = corpus.votes, []
+  voted = np.unique(votes.condition)
+  for condition in voted:
+    names = votes.annotator[votes.condition == condition]
+    if (names != '').all() and len(np.unique(names)) >= _LEAST_KNOWN:
+      known.append(corpus.conditions[condition])
+  return [''] if len(known) == len(voted) else known
 
 
 def _ranked(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions | None,
   signals: Mapping[str, np.ndarray],
+  dominant: dominance.Dominance | None,
 ) -> dict[str, np.ndarray]:
   """The columns of `signals.csv`, one row a clip, most in doubt first.
 
@@ -430,7 +539,7 @@ def _ranked(
     columns['predicted'] = np.array([*corpus.classes, ''])[predicted]
     columns |= signals
     columns |= _gold(corpus, predictions, mean)
-    columns |= dominance.clip_columns(corpus, predictions)
+    columns |= dominance.clip_columns(corpus, dominant)
     order = [signals['one_minus_confidence']]
     if 'any_disagreement' in signals:
       order.append(signals['any_disagreement'])
@@ -506,8 +615,9 @@ def _write_influences(
   """Keeps how each figure moves with the groups, for `comparison`.
 
   Arrays: `statistics` (K,) names, `groups` (G,) names, `slope` (K, G) float64,
-  `in_sample` (K, G) bool, whether the figure rests on the group, and
-  `seed_variance` (K,) float64.
+  `in_sample` (K, G) bool, whether the figure rests on the group, `kind` (K,) of
+  its interval, `quantile` (K,) of that over groups, and of its seeds
+  `seed_variance`, `seed_freedom` and `num_seeds` (K,), 0 where there is none.
   """
   known = {
     name: estimate.influence
@@ -524,6 +634,7 @@ def _write_influences(
     place = np.searchsorted(groups, one.groups)
     slope[row, place] = one.slope
     in_sample[row, place] = True
+  noises = [one.seeds or resampling.THESE_SEEDS for one in known.values()]
   with open(path, 'wb') as file:
     np.savez(
       file,
@@ -531,7 +642,11 @@ def _write_influences(
       groups=groups.astype(np.str_),
       slope=slope,
       in_sample=in_sample,
-      seed_variance=np.array([one.seed_variance for one in known.values()]),
+      kind=np.array([statistics[name].kind for name in known], np.str_),
+      quantile=np.array([one.quantile for one in known.values()], np.float64),
+      seed_variance=np.array([one.variance for one in noises], np.float64),
+      seed_freedom=np.array([one.freedom for one in noises], np.float64),
+      num_seeds=np.array([one.num_seeds for one in noises], np.int64),
     )
 
 

@@ -2,8 +2,8 @@
 
 What sums give is what the study of all clips in memory gives, to rounding.
 Figures of ranks are of signals on a grid and of confidence in bins of it; their
-`method` says by how much they can be off, where that can be told. What needs
-every clip at once is skipped with a reason.
+`method` says by how much they can be off, where that can be told. What a
+tally does not keep is skipped, and the reason says so.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from empathy.evaluation import (
   ambiguity,
   data_checks,
   disagreement,
+  humans,
   ranking,
   resampling,
   selective,
@@ -32,13 +33,19 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
+  Scale,
+  SeedNoise,
   interval_cells,
 )
 from empathy.evaluation.tallies import Tally
 
 _AT_ONCE = (
-  'This needs all clips at once, and these were added up in one pass; judge a '
-  'sample of them without --tally.'
+  'This is not kept in a tally; judge the clips, or a sample of them, without '
+  '--tally.'
+)
+_NOT_KEPT = (
+  'What single seeds tell of each clip is not kept in a tally; judge a sample '
+  'of the clips without --tally.'
 )
 _ANY, _CONFIDENCE = ambiguity.ANY, ambiguity.CONFIDENCE
 _PRIMARY = 'views.full_minus_best_single.accuracy'
@@ -178,21 +185,22 @@ def _judge(tally: Tally, found: Findings, view: str) -> dict[str, Any]:
     'accuracy_fold_mean': views.fold_mean_of_totals(
       flat['fold_hits'], flat['folds'], num_seeds
     ),
-    'ensemble_accuracy': (resampling.mean(sums['ensemble']), 0.0),
+    'ensemble_accuracy': (
+      resampling.mean(sums['ensemble']),
+      resampling.THESE_SEEDS,
+    ),
     **views.f1_of_totals(flat['f1'], sums['f1'].shape[1:]),
   }
   for name, (statistic, variance) in figures.items():
     found.add(
       f'{prefix}.{name}',
-      resampling.estimate(
-        sample, statistic, logit=True, seed_variance=variance
-      ),
+      resampling.estimate(sample, statistic, scale=Scale.LOGIT, seeds=variance),
     )
   for name, total in (('nll', nll), ('brier', brier)):
     statistic, variance = over_seeds(total)
     found.add(
       f'{prefix}.{name}',
-      resampling.estimate(sample, statistic, seed_variance=variance),
+      resampling.estimate(sample, statistic, Scale.LOG, variance),
     )
   bins = {
     name: sums[f'bins/{name}'].sum(axis=0)
@@ -298,9 +306,7 @@ def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
     statistic, variance = _gain(tally, view, groups)
     found.add(
       name,
-      resampling.estimate(
-        groups.sample, statistic, seed_variance=variance, null=True
-      ),
+      resampling.estimate(groups.sample, statistic, seeds=variance, null=True),
     )
     names[view] = name
     if '+' not in view:
@@ -319,7 +325,7 @@ def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
   for view in singles:
     statistic, variance = _gain(tally, view, groups)
     differences.append(
-      resampling.studentise(groups.sample, statistic, seed_variance=variance)
+      resampling.studentise(groups.sample, statistic, seeds=variance)
     )
   found.add(
     _PRIMARY,
@@ -329,7 +335,7 @@ def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
 
 def _gain(
   tally: Tally, view: str, groups: _Groups
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Accuracy of the full view minus that of another one, on the same clips."""
   count, own, full = (
     groups.of(tally.sums[f'pairs/{view}/{name}'])
@@ -354,7 +360,7 @@ def _disagreement(tally: Tally) -> Findings:
       }
     )
   found = Findings()
-  rows, names = [], []
+  rows = []
   for view in others:
     prefix = f'disagreement.{view}_vs_full'
     clips = tally.sums[f'pairs/{view}/clips'][:, 0]
@@ -364,110 +370,34 @@ def _disagreement(tally: Tally) -> Findings:
       )
       continue
     _differ(tally, found, prefix, view)
-    names.append(f'{prefix}.excess')
     rows.append(disagreement.table_row(view, int(clips.sum())))
-  if rows:
-    found.tables['disagreement'] = rows
-  else:
-    found.skipped['question 2'] = (
-      'No clip is predicted by every seed of the full view and another one.'
-    )
-  singles = [
-    f'disagreement.{view}_vs_full.excess' for view in others if '+' not in view
-  ]
-  singles = [name for name in singles if name in found.statistics]
-  return dataclasses.replace(
-    found,
-    primary=max(
-      singles, key=lambda name: found.statistics[name].estimate, default=None
-    ),
-    num_candidates=len(singles),
-    families=[names],
-  )
+  return disagreement.conclude(found, others, rows)
 
 
 def _differ(tally: Tally, found: Findings, prefix: str, view: str) -> None:
   """Adds every figure of a view against the full one."""
+  names = tuple(np.array(tally.members[name]) for name in (view, _full(tally)))
+
+  def sums(groups: _Groups, *parts: str) -> list[np.ndarray]:
+    return [groups.of(tally.sums[f'pairs/{view}/{part}']) for part in parts]
+
   groups = _groups(tally, tally.sums[f'pairs/{view}/clips'][:, 0])
-  sums = {
-    name: groups.of(tally.sums[f'pairs/{view}/{name}'])
-    for name in ('clips', 'apart', 'own', 'full', 'own_labels', 'full_labels')
-  }
-  clips, apart = sums['clips'], sums['apart']
-  num_groups, num_own, num_full = apart.shape
-  # By view, (G, seeds): what each seed's pairs say of each group's clips.
-  rates = [apart.mean(axis=2), apart.mean(axis=1)]
-
-  def add(name, total, *parts):
-    found.add(
-      f'{prefix}.{name}',
-      resampling.estimate(
-        groups.sample,
-        resampling.mean(np.stack([total, clips[:, 0]], axis=1)),
-        logit=name != 'excess',
-        seed_variance=resampling.seed_variance(
-          *(_by_seed(part, clips) for part in parts)
-        ),
-        null=name == 'excess',
-      ),
+  clips, *others = sums(
+    groups, 'clips', 'apart', 'own', 'full', 'own_labels', 'full_labels'
+  )
+  disagreement.add_rates(
+    found,
+    prefix,
+    disagreement.Pair(groups.sample, names, clips[:, 0], *others),
+  )
+  labelled, right = tally.sums[f'pairs/{view}/labelled'][:, 0], None
+  if labelled.any():
+    groups = _groups(tally, labelled)
+    clips, *others = sums(
+      groups, 'labelled', 'right', 'full_right', 'both_right'
     )
-
-  rate = apart.mean(axis=(1, 2))
-  add('rate', rate, *rates)
-  if min(num_own, num_full) < 2:
-    for name in ('seed_null', 'excess'):
-      found.skipped[f'{prefix}.{name}'] = (
-        'Seed noise is unknown: both views need two seeds or more.'
-      )
-  else:
-    within = [
-      sums[name].sum(axis=2) / (sums[name].shape[2] - 1)
-      for name in ('own', 'full')
-    ]
-    null = sum(part.mean(axis=1) for part in within) / 2
-    add('seed_null', null, *within)
-    add(
-      'excess',
-      rate - null,
-      *(r - w for r, w in zip(rates, within, strict=True)),
-    )
-  num_classes = sums['own_labels'].shape[2]
-  totals = np.concatenate(
-    [
-      (clips[..., None] - apart).reshape(num_groups, -1),
-      sums['own_labels'].reshape(num_groups, -1),
-      sums['full_labels'].reshape(num_groups, -1),
-      clips,
-    ],
-    axis=1,
-  )
-  statistic, variance = disagreement.kappa_of_totals(
-    totals, (num_own, num_full, num_classes)
-  )
-  found.add(
-    f'{prefix}.kappa',
-    resampling.estimate(groups.sample, statistic, seed_variance=variance),
-    'Some pair of seeds gives every clip the same one class.',
-  )
-  name = f'{prefix}.error_consistency'
-  labelled = tally.sums[f'pairs/{view}/labelled'][:, 0]
-  if not labelled.any():
-    found.skipped[name] = 'No clip that both views predict has a label.'
-    return
-  groups = _groups(tally, labelled)
-  parts = [
-    groups.of(tally.sums[f'pairs/{view}/{part}'])
-    for part in ('both_right', 'right', 'full_right', 'labelled')
-  ]
-  statistic, variance = disagreement.error_consistency_of_totals(
-    np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1),
-    (num_own, num_full),
-  )
-  found.add(
-    name,
-    resampling.estimate(groups.sample, statistic, seed_variance=variance),
-    'Some pair of seeds is right, or wrong, on every clip.',
-  )
+    right = disagreement.RightPair(groups.sample, names, clips[:, 0], *others)
+  disagreement.add_error_consistency(found, prefix, right)
 
 
 def _signals(tally: Tally, prefix: str, suffix: str = '') -> list[str]:
@@ -494,7 +424,7 @@ def _ambiguity(tally: Tally) -> Findings:
     missing = 'No predicted clip has two votes or more in the full condition.'
   if missing:
     return Findings(skipped={'question 3': missing})
-  found = Findings(primary=f'ambiguity.{_ANY}.adjusted')
+  found = Findings()
   names = _signals(tally, 'ambiguity', '/grid')
   binary = [name for name in names if name.endswith('_disagreement')]
   rows = []
@@ -518,12 +448,11 @@ def _ambiguity(tally: Tally) -> Findings:
     if row is not None
   ]
   for figure in ('gs_difference', 'adjusted'):
-    family = [f'ambiguity.{name}.{figure}' for name in binary]
-    found.families.append([n for n in family if n != found.primary])
+    found.families.append([f'ambiguity.{name}.{figure}' for name in binary])
   for figure in ('auroc_contested', 'auroc_minus_confidence'):
     found.families.append([f'ambiguity.{name}.{figure}' for name in names])
-  found.families.append([ambiguity.BEYOND_SEEDS])
   found.curves['gs_by_disagreement'] = _by_number(tally)
+  found.skipped[ambiguity.BY_SEED] = _NOT_KEPT
   for view in tally.members:
     for figure in soft_scores.FIGURES:
       found.skipped[f'views.{view}.{figure}'] = _AT_ONCE
@@ -531,6 +460,7 @@ def _ambiguity(tally: Tally) -> Findings:
     figures = ['auroc_contested_equal_n', 'spearman']
     if name in binary:
       figures.append('precision_minus_confidence')
+      found.skipped[f'ambiguity.{name}.beyond_seeds'] = _NOT_KEPT
     for figure in figures:
       found.skipped[f'ambiguity.{name}.{figure}'] = _AT_ONCE
   return found
@@ -557,7 +487,10 @@ def _ask(
     ),
     'It has the same value for every clip with two votes or more.',
   )
-  if strata is not None:
+  coarse = '' if strata is None else _coarse(tally, strata)
+  if coarse:
+    found.skipped[f'{prefix}.adjusted'] = coarse
+  elif strata is not None:
     found.add(
       f'{prefix}.adjusted',
       resampling.estimate(
@@ -575,6 +508,13 @@ def _ask(
     float(gs_differ / differ) if differ else None,
     float(gs_agree / agree) if agree else None,
   )
+
+
+def _coarse(tally: Tally, strata: np.ndarray) -> str:
+  """As `ambiguity.too_coarse`, of the places of the grid that have clips."""
+  clips = strata[:, :, 1].sum(axis=(0, 1, -1))
+  places = clips.reshape(len(tally.info['classes']), -1).sum(axis=0)
+  return ambiguity.too_few(np.count_nonzero(places), round(clips.sum()))
 
 
 def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
@@ -608,48 +548,9 @@ def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
 
 
 def _controls(tally: Tally, found: Findings) -> list[dict[str, Any]]:
-  """Adds the seed control and that of a constant view."""
+  """Adds the control of a constant view."""
   rows = []
   prefix = 'ambiguity.control'
-  beyond = ambiguity.BEYOND_SEEDS
-  sides = tally.sums.get('ambiguity/control/seed/sides')
-  own = tally.sums[f'ambiguity/{_ANY}/sides']
-  if sides is None:
-    for name in (
-      f'{prefix}.seed.gs_difference',
-      f'{prefix}.seed.adjusted',
-      beyond,
-    ):
-      found.skipped[name] = 'There is one seed only of the full view.'
-  elif not sides.any():
-    found.skipped[f'{prefix}.seed'] = found.skipped[beyond] = (
-      'No clip with two votes or more is predicted by every seed.'
-    )
-  else:
-    strata = tally.sums['ambiguity/control/seed/strata']
-    rows.append(
-      {'signal': 'control.seed'}
-      | _ask(tally, found, f'{prefix}.seed', sides, strata)
-    )
-    count, own_count = (part[:, :, 1].sum() for part in (sides, own))
-    if round(count) != round(own_count):
-      found.skipped[beyond] = _AT_ONCE
-    else:
-      groups = _groups(tally, own[:, :, 1].sum(axis=1))
-      found.add(
-        beyond,
-        resampling.estimate(
-          groups.sample,
-          resampling.minus(
-            *(
-              ambiguity.adjusted_of_totals(groups.of(_binned(tally, one)))
-              for one in (tally.sums[f'ambiguity/{_ANY}/strata'], strata)
-            )
-          ),
-          null=True,
-        ),
-        'In no stratum of label and confidence are there clips of both kinds.',
-      )
   clips = tally.sums['ambiguity/control/clips']
   gs = tally.sums['ambiguity/control/gs']
   common = np.argmax(clips.sum(axis=0))
@@ -666,6 +567,7 @@ def _controls(tally: Tally, found: Findings) -> list[dict[str, Any]]:
     'A constant view differs by the label of the full view alone, and clips '
     'are compared within that label.'
   )
+  found.skipped[f'{prefix}.seed'] = _NOT_KEPT
   for name in ('noise', 'permuted'):
     found.skipped[f'{prefix}.{name}'] = _AT_ONCE
   return rows
@@ -733,7 +635,7 @@ def _rank(
 ) -> None:
   groups, figures = _ranked(tally, cells)
   estimate = resampling.estimate(
-    groups.sample, figures['auroc'][0], logit=True, null=null
+    groups.sample, figures['auroc'][0], scale=Scale.LOGIT, null=null
   )
   found.add(name, _on_grid(estimate, cells), 'The clips are all of one kind.')
 
@@ -787,7 +689,7 @@ def _by_number(tally: Tally) -> dict[str, list]:
   gs = tally.sums['ambiguity/gs_by_number']
   curve = {'num_disagreeing': [], 'gs': [], 'low': [], 'high': [], 'count': []}
   for number in np.flatnonzero(clips.any(axis=0)):
-    found = _mean(tally, gs[:, number], clips[:, number], logit=True)
+    found = _mean(tally, gs[:, number], clips[:, number], scale=Scale.LOGIT)
     curve['num_disagreeing'].append(int(number))
     curve['gs'].append(found.estimate)
     curve['low'].append(found.low)
@@ -813,8 +715,10 @@ def _diagnosis(tally: Tally) -> Findings:
         'clip.'
       }
     )
-  found = Findings()
-  found.add('diagnosis.error_rate', _mean(tally, wrong, known, logit=True))
+  found = Findings(primary=f'diagnosis.{_ANY}.adjusted')
+  found.add(
+    'diagnosis.error_rate', _mean(tally, wrong, known, scale=Scale.LOGIT)
+  )
   names = [
     name
     for name in _signals(tally, 'diagnosis')
@@ -832,7 +736,10 @@ def _diagnosis(tally: Tally) -> Findings:
       found.add(
         f'{prefix}.{figure}',
         resampling.estimate(
-          groups.sample, statistic, logit=figure != 'e_aurc', drawn=drawn
+          groups.sample,
+          statistic,
+          Scale.LOG if figure == 'e_aurc' else Scale.LOGIT,
+          drawn=drawn,
         ),
         'The full view is right on every clip with the signal.',
       )
@@ -854,7 +761,10 @@ def _diagnosis(tally: Tally) -> Findings:
   if 'diagnosis/strata' in tally.sums:
     strata = tally.sums['diagnosis/strata']
     clips = strata[:, 0, 1].sum(axis=(1, 2))
-    if clips.any():
+    coarse = _coarse(tally, strata)
+    if clips.any() and coarse:
+      found.skipped[f'diagnosis.{_ANY}.adjusted'] = coarse
+    elif clips.any():
       groups = _groups(tally, clips)
       found.add(
         f'diagnosis.{_ANY}.adjusted',
@@ -862,12 +772,12 @@ def _diagnosis(tally: Tally) -> Findings:
           groups.sample,
           ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
           null=True,
+          alternative='greater',
         ),
         'In no stratum of label and confidence are there clips of both kinds.',
       )
   for figure in ('auroc_error', 'auroc_error_minus_confidence'):
     found.families.append([f'diagnosis.{name}.{figure}' for name in names])
-  found.families.append([f'diagnosis.{_ANY}.adjusted'])
   found.skipped['diagnosis.combined'] = _AT_ONCE
   for wanted in selective.WANTED:
     found.skipped[f'diagnosis.selective_{round(100 * wanted)}'] = _AT_ONCE
@@ -884,12 +794,16 @@ def _source(tally: Tally) -> str | None:
   """The votes that made the label, as `humans.source_of_label`."""
   conditions = tally.info['conditions']
   full = corpus_lib.full_condition(conditions)
-  for name in (full, *conditions, ''):
-    prefix = f'humans/{name}' if name else 'all_votes'
-    chosen, same, divided = tally.sums[f'{prefix}/plurality'].sum(axis=0)
-    if same == chosen and divided >= 30:
-      return name
-  return None
+  return humans.source_of_counts(
+    {name: _pluralities(tally, name) for name in (full, *conditions, '')},
+    tally.info.get('label_source'),
+  )
+
+
+def _pluralities(tally: Tally, name: str) -> np.ndarray:
+  """Sums of `humans.plurality_and_label` of a condition, '' for all votes."""
+  prefix = f'humans/{name}' if name else 'all_votes'
+  return tally.sums[f'{prefix}/plurality'].sum(axis=0)
 
 
 def _humans(tally: Tally) -> Findings:
@@ -906,7 +820,7 @@ def _humans(tally: Tally) -> Findings:
   for name in voted:
     _agree(tally, found, name)
   full = corpus_lib.full_condition(voted)
-  compared = []
+  compared = {}
   for name in voted:
     if name == full:
       continue
@@ -923,7 +837,7 @@ def _humans(tally: Tally) -> Findings:
       )
     else:
       found.add(statistic, _mean(tally, gain, count, null=True))
-      compared.append(statistic)
+      compared[statistic] = tally.sums[f'humans/{name}/full_minus']
   if len(voted) < 2:
     found.skipped['humans.full_minus_other.accuracy'] = (
       f'Annotators voted in one condition only, {full}.'
@@ -937,9 +851,15 @@ def _humans(tally: Tally) -> Findings:
     *(f'{name}_vs_full' for name in voted if name != full),
   ):
     found.skipped[f'humans.{name}'] = _AT_ONCE
-  primary = min(
-    compared, key=lambda name: found.statistics[name].estimate, default=None
-  )
+  every = sum((totals[:, 1] for totals in compared.values()), 0)
+  primary = None
+  if compared:
+    groups = _groups(tally, every)
+    primary = humans.take_least(
+      found,
+      groups.sample,
+      {name: groups.of(totals) for name, totals in compared.items()},
+    )
   return dataclasses.replace(
     found,
     primary=primary,
@@ -966,17 +886,23 @@ def _agree(tally: Tally, found: Findings, condition: str) -> None:
     both = np.stack([groups.of(hits), groups.of(votes)], axis=1)
     found.add(
       f'{prefix}.accuracy',
-      resampling.estimate(groups.sample, resampling.mean(both), logit=True),
+      resampling.estimate(
+        groups.sample, resampling.mean(both), scale=Scale.LOGIT
+      ),
     )
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
   plain, mended, voted = np.moveaxis(sums['entropy'], -1, 0)
-  found.add(f'{prefix}.entropy', _mean(tally, plain, voted))
-  found.add(f'{prefix}.entropy_miller_madow', _mean(tally, mended, voted))
+  found.add(f'{prefix}.entropy', _mean(tally, plain, voted, scale=Scale.LOG))
+  found.add(
+    f'{prefix}.entropy_miller_madow',
+    _mean(tally, mended, voted, scale=Scale.LOG),
+  )
   ceiling, count = np.moveaxis(sums['ceiling'], -1, 0)
   if count.any():
     found.add(
-      f'{prefix}.one_vote_ceiling', _mean(tally, ceiling, count, logit=True)
+      f'{prefix}.one_vote_ceiling',
+      _mean(tally, ceiling, count, scale=Scale.LOGIT),
     )
   else:
     found.skipped[f'{prefix}.one_vote_ceiling'] = (
@@ -993,17 +919,16 @@ def _agree(tally: Tally, found: Findings, condition: str) -> None:
     groups = _groups(tally, totals[:, -1])
     statistic = figure.of_totals(groups.of(totals)[:, :-1])
     if name == 'gs':
-      statistic = resampling.minus(_one, statistic)
+      statistic = resampling.one_minus(statistic)
     found.add(
       f'{prefix}.{name}',
-      resampling.estimate(groups.sample, statistic, logit=figure is observed),
+      resampling.estimate(
+        groups.sample,
+        statistic,
+        scale=Scale.LOGIT if figure is observed else Scale.FISHER,
+      ),
       'No two votes on a clip can be told from chance.',
     )
-
-
-def _one(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """The statistic that is 1 whatever the weights."""
-  return np.ones(len(weights)), np.zeros(weights.shape)
 
 
 def _human_row(
@@ -1043,21 +968,27 @@ def _data(tally: Tally) -> Findings:
   if not judged.any():
     judged = sums['data/clips'][:, 0]
   n = int(judged.sum())
-  num_groups = len(tally.hashes)
-  if not tally.bundled:
-    num_groups = int((judged > 0).sum())
-  _note(
+  if tally.bundled:
+    number = len(tally.hashes)
+    data_checks.note(
+      found,
+      'num_groups',
+      number,
+      data_checks.OK,
+      f'There are {wording.plural(number, "group")}, put together into '
+      f'{tallies.MOST_GROUPS} bundles of whole groups.',
+      n,
+    )
+  else:
+    data_checks.add_groups(found, judged[judged > 0].astype(np.int64))
+  data_checks.add_views(
     found,
-    'num_groups',
-    num_groups,
-    data_checks.OK if num_groups >= 20 else data_checks.WARNING,
-    f'There are {wording.plural(num_groups, "group")}'
-    + (
-      f', put together into {tallies.MOST_GROUPS} bundles of whole groups.'
-      if tally.bundled
-      else '.'
-    ),
-    n,
+    sorted(tally.info['modalities'], key=corpus_lib.modality_order),
+    list(tally.members),
+    tally.num_clips,
+  )
+  found.skipped['data.confidence'] = (
+    'How many values confidence takes is not kept in a tally.'
   )
   reason = ''
   folds = sums['data/folds']
@@ -1070,7 +1001,7 @@ def _data(tally: Tally) -> Findings:
   else:
     straddle = np.count_nonzero(folds, axis=1) > 1
     leaked = float(folds[straddle].sum() / folds.sum())
-    _note(
+    data_checks.note(
       found,
       'group_leakage',
       leaked,
@@ -1081,18 +1012,10 @@ def _data(tally: Tally) -> Findings:
       else 'No group is on both sides of a split.',
       int(folds.sum()),
     )
-  if not tally.bundled:
-    share = float(judged.max() / n)
-    _note(
-      found,
-      'largest_group_share',
-      share,
-      data_checks.WARNING if share > 0.2 else data_checks.OK,
-      f'The largest group has {wording.percent(share)} of the clips.',
-      n,
-    )
-  for name in ('group_majority_accuracy', 'duplicates'):
-    found.skipped[f'data.{name}'] = _AT_ONCE
+  found.skipped['data.group_majority_accuracy'] = (
+    'What the group of a clip tells is not asked of a tally.'
+  )
+  found.skipped['data.duplicates'] = 'Features are not kept in a tally.'
   _labels(tally, found)
   _votes(tally, found)
   return found
@@ -1101,36 +1024,10 @@ def _data(tally: Tally) -> Findings:
 def _labels(tally: Tally, found: Findings) -> None:
   labels = tally.sums['data/labels'].sum(axis=0)
   total, clips = labels.sum(), tally.num_clips
-  if not total:
-    found.skipped['data.largest_class_share'] = 'No clip has a label.'
-    return
   names = tally.info['classes']
-  found.tables['class_balance'] = [
-    {'class': name, 'num_clips': int(number), 'share': float(number / total)}
-    for name, number in zip(names, labels, strict=True)
-  ]
-  if total < clips:
-    share = float(total / clips)
-    _note(
-      found,
-      'labelled_share',
-      share,
-      data_checks.WARNING,
-      f'{wording.percent(share)} of the clips have a label; figures that need '
-      'one leave the others out.',
-      clips,
-    )
-  largest = int(labels.argmax())
-  share = float(labels[largest] / total)
-  _note(
-    found,
-    'largest_class_share',
-    share,
-    data_checks.WARNING if share > 0.8 else data_checks.OK,
-    f'The largest class, {names[largest]}, has {wording.percent(share)} of the '
-    'labelled clips.',
-    int(total),
-  )
+  data_checks.add_classes(found, names, labels.astype(np.int64), clips)
+  if not total:
+    return
   by_fold = tally.sums['data/fold_labels'].sum(axis=0)
   if not by_fold.any() or tally.sums['data/held_out_by_some'].any():
     found.skipped['data.majority_accuracy'] = (
@@ -1143,7 +1040,7 @@ def _labels(tally: Tally, found: Findings) -> None:
     rest = counted - own
     hits += own[np.argmax(rest if rest.any() else own)]
   majority = float(hits / by_fold.sum())
-  _note(
+  data_checks.note(
     found,
     'majority_accuracy',
     majority,
@@ -1187,7 +1084,7 @@ def _votes(tally: Tally, found: Findings) -> None:
   row = next(row for row in rows if row['condition'] == condition)
   median, number = row['median'], row['num_clips']
   without = tally.num_clips - number
-  _note(
+  data_checks.note(
     found,
     'votes_per_clip',
     median,
@@ -1199,34 +1096,12 @@ def _votes(tally: Tally, found: Findings) -> None:
   )
   source = _source(tally)
   name = condition if source is None else source
-  prefix = f'humans/{name}' if name else 'all_votes'
-  chosen, same, _ = tally.sums[f'{prefix}/plurality'].sum(axis=0)
-  if not chosen:
-    return
-  where = f'the votes on {name}' if name else 'all votes'
-  _note(
+  data_checks.note_label(
     found,
-    'label_is_plurality',
-    float(same / chosen),
-    data_checks.OK if source is None else data_checks.WARNING,
-    f'The label is the plurality of {where} on '
-    f'{wording.percent(float(same / chosen))} of the clips'
-    + (
-      '.'
-      if source is None
-      else ': it was made from them, so their accuracy is partly their own '
-      'echo.'
-    ),
-    int(chosen),
-  )
-
-
-def _note(found, check, value, verdict, sentence, n) -> None:
-  found.add(
-    f'data.{check}', Estimate(float(value), n=n, method='counted, no interval')
-  )
-  found.tables['data_checks'].append(
-    data_checks.check_row(check, float(value), verdict, sentence)
+    name,
+    source,
+    tally.info.get('label_source'),
+    _pluralities(tally, name),
   )
 
 
@@ -1244,15 +1119,8 @@ def _info(tally: Tally) -> dict[str, Any]:
     ' Clips were added up in one pass, signals that rank them on a grid of '
     f'{tallies.NUM_PLACES:,} values.'
   )
-  covers = (
-    'Intervals cover new groups like these, judged by these trained members'
-  )
-  if any(len(seeds) > 1 for seeds in tally.members.values()):
-    covers += ' and, in means over seeds, by new seeds of them'
-  covers += '; they do not cover another training set'
-  if tally.has_votes:
-    covers += '; they speak of these annotators'
   info = tally.info
+  num_seeds = {view: len(seeds) for view, seeds in tally.members.items()}
   return {
     'corpus': info['name'],
     'label': info.get('label', ''),
@@ -1269,9 +1137,9 @@ def _info(tally: Tally) -> dict[str, Any]:
     'single_views': [view for view in tally.members if '+' not in view],
     'full_view': _full(tally),
     'full_condition': corpus_lib.full_condition(info['conditions']),
-    'seeds': {view: len(seeds) for view, seeds in tally.members.items()},
+    'seeds': num_seeds,
     'folds': int(tally.sums['data/folds'].any(axis=0).sum()),
     'predictions': tally.num_rows,
     'resampling': how,
-    'covers': covers + '.',
+    'covers': study_lib.covers(num_seeds, [] if tally.has_votes else None),
   }

@@ -25,9 +25,9 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   agreement,
   ambiguity,
-  controls,
   disagreement,
   halves,
+  humans,
   streaming,
   views,
 )
@@ -162,7 +162,14 @@ def merge(tallies: Sequence[Tally]) -> Tally:
   seen = {shard: 1 for shard in found.shards}
   for number, other in enumerate(tallies[1:], 2):
     where = f'tally {number} of {len(tallies)}'
-    for key in ('name', 'classes', 'modalities', 'conditions', 'ordered'):
+    for key in (
+      'name',
+      'classes',
+      'modalities',
+      'conditions',
+      'ordered',
+      'label_source',
+    ):
       if found.info.get(key) != other.info.get(key):
         raise errors.InputError(
           f'{where}: its corpus has {key} {other.info.get(key)!r}; the first '
@@ -494,9 +501,10 @@ def _add_humans(sums, corpus, labelled) -> None:
       f'{prefix}/num_votes', np.minimum(total, MOST_VOTES), MOST_VOTES + 1
     )
     sums.add(f'{prefix}/votes', total)
-    same = chosen & (counts.argmax(axis=1) == corpus.labels)
-    divided = chosen & (np.count_nonzero(counts, axis=1) > 1)
-    sums.add(f'{prefix}/plurality', np.stack([chosen, same, divided], axis=1))
+    sums.add(
+      f'{prefix}/plurality',
+      humans.plurality_and_label(counts, np.where(labelled, corpus.labels, -1)),
+    )
     if not name:
       continue
     hits = np.where(chosen, counts[rows, labels], 0)
@@ -540,8 +548,7 @@ def _add_ambiguity(sums, corpus, predictions, full, signals) -> None:
 
 def _add_ambiguity_of(sums, prefix, votes, predictions, full, signals) -> None:
   uncertainty, contested = ambiguity.gs(votes), ambiguity.contested(votes)
-  members = predictions.probabilities[full]
-  mean = predictions_lib.mean_over_seeds(members)
+  mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
   num_classes, singles = mean.shape[1], _num_singles(predictions, full)
   stratum = _strata(mean)
   for name, signal in signals.items():
@@ -579,23 +586,6 @@ def _add_ambiguity_of(sums, prefix, votes, predictions, full, signals) -> None:
   sums.count(f'{prefix}/control/clips', predicted, num_classes)
   sums.count(
     f'{prefix}/control/gs', predicted, num_classes, np.nan_to_num(values)
-  )
-  every = known & ~np.isnan(members[..., 0]).any(axis=0)
-  if len(members) < 2:
-    return
-  held_out, references = controls.seed(
-    np.where(every[:, None], members, 1 / num_classes), singles
-  )
-  values = np.where(every, values, np.nan)
-  share = held_out.mean(axis=0)
-  sums.add(f'{prefix}/control/seed/sides', _sides(share * every, values))
-  _add_strata(
-    sums,
-    f'{prefix}/control/seed/strata',
-    held_out,
-    values,
-    _strata(references),
-    num_classes,
   )
 
 

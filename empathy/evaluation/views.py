@@ -16,6 +16,8 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
+  Scale,
+  SeedNoise,
   interval_cells,
 )
 
@@ -92,7 +94,8 @@ def answer(
       {'view': view} | row
       for row in class_figures(probabilities, labels, corpus.classes)
     ]
-    reliability[view] = reliability_curve(probabilities, labels)
+    if predictions_lib.graded(probabilities):
+      reliability[view] = reliability_curve(probabilities, labels)
   findings.tables['views'] = rows
   findings.tables['classes'] = class_rows
   findings.curves['reliability'] = reliability
@@ -118,7 +121,7 @@ def correctness(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def mean_over_seeds(
   sample: resampling.Sample, values: np.ndarray
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """The mean over seeds of the mean over clips.
 
   Args:
@@ -163,7 +166,7 @@ def f1_statistics(
   predicted: np.ndarray,
   labels: np.ndarray,
   num_classes: int,
-) -> dict[str, tuple[resampling.Statistic, float | None]]:
+) -> dict[str, tuple[resampling.Statistic, SeedNoise | None]]:
   """Macro and weighted F1, means over seeds.
 
   As in scikit-learn: a class that is neither predicted nor true is left out of
@@ -192,7 +195,7 @@ def f1_statistics(
 
 def f1_of_totals(
   totals: np.ndarray, shape: tuple[int, int, int]
-) -> dict[str, tuple[resampling.Statistic, float | None]]:
+) -> dict[str, tuple[resampling.Statistic, SeedNoise | None]]:
   """As `f1_statistics`, of hits, guesses and support of every class.
 
   Args:
@@ -354,7 +357,6 @@ def _judge(
     sample: the n clips.
   """
   correct = correctness(probabilities, labels)
-  nll, brier = losses(probabilities, labels)
   figures = {
     'accuracy': mean_over_seeds(sample, correct),
     'accuracy_fold_mean': _fold_mean(sample, correct, folds),
@@ -369,17 +371,49 @@ def _judge(
   for name, (statistic, variance) in figures.items():
     findings.add(
       f'{prefix}.{name}',
-      resampling.estimate(
-        sample, statistic, logit=True, seed_variance=variance
-      ),
+      resampling.estimate(sample, statistic, scale=Scale.LOGIT, seeds=variance),
     )
+  n = len(labels)
+  if predictions_lib.graded(probabilities):
+    _calibrate(prefix, findings, probabilities, labels, sample)
+  else:
+    for name in ('nll', 'brier', 'ece', 'ece_null'):
+      findings.skipped[f'{prefix}.{name}'] = predictions_lib.not_graded(
+        probabilities
+      )
+  if len(correct) < 2:
+    findings.skipped[f'{prefix}.seed_sd'] = (
+      'There is one seed only, so the spread over seeds is unknown.'
+    )
+    return
+  spread = float(np.std(np.nanmean(correct, axis=1), ddof=1))
+  findings.add(
+    f'{prefix}.seed_sd',
+    Estimate(
+      spread,
+      n=n,
+      method=f'standard deviation of the accuracies of {len(correct)} seeds',
+    ),
+  )
+
+
+def _calibrate(
+  prefix: str,
+  findings: Findings,
+  probabilities: np.ndarray,
+  labels: np.ndarray,
+  sample: resampling.Sample,
+) -> None:
+  """Adds what judges the probabilities of one view, as `_judge`."""
+  n = len(labels)
+  correct = correctness(probabilities, labels)
+  nll, brier = losses(probabilities, labels)
   for name, values in (('nll', nll), ('brier', brier)):
     statistic, variance = mean_over_seeds(sample, values)
     findings.add(
       f'{prefix}.{name}',
-      resampling.estimate(sample, statistic, seed_variance=variance),
+      resampling.estimate(sample, statistic, Scale.LOG, variance),
     )
-  n = len(labels)
   errors, nulls = [], []
   for confidence, right in zip(
     probabilities.max(axis=-1), correct, strict=True
@@ -401,20 +435,6 @@ def _judge(
       float(np.mean(nulls)),
       n=n,
       method=f'labels drawn {_NULL_DRAWS} times from the probabilities',
-    ),
-  )
-  if len(correct) < 2:
-    findings.skipped[f'{prefix}.seed_sd'] = (
-      'There is one seed only, so the spread over seeds is unknown.'
-    )
-    return
-  spread = float(np.std(np.nanmean(correct, axis=1), ddof=1))
-  findings.add(
-    f'{prefix}.seed_sd',
-    Estimate(
-      spread,
-      n=n,
-      method=f'standard deviation of the accuracies of {len(correct)} seeds',
     ),
   )
 
@@ -454,7 +474,7 @@ def _compare(
     )
     findings.add(
       f'views.full_minus_{view}.accuracy',
-      resampling.estimate(sample, statistic, seed_variance=variance, null=True),
+      resampling.estimate(sample, statistic, seeds=variance, null=True),
     )
   names = [f'views.full_minus_{view}.accuracy' for view in everything]
   findings.families.append(names)
@@ -481,9 +501,7 @@ def _compare(
     statistic, variance = _difference(
       sample, corpus, predictions, full, view, union, chosen
     )
-    differences.append(
-      resampling.studentise(sample, statistic, seed_variance=variance)
-    )
+    differences.append(resampling.studentise(sample, statistic, seeds=variance))
   findings.add(
     _PRIMARY, resampling.minimum(sample, differences, int(union.sum()))
   )
@@ -497,7 +515,7 @@ def _difference(
   view: str,
   sampled: np.ndarray,
   chosen: np.ndarray,
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Accuracy of the full view minus that of another one, on the same clips.
 
   Args:
@@ -528,7 +546,7 @@ def _difference(
 
 def _fold_mean(
   sample: resampling.Sample, correct: np.ndarray, folds: np.ndarray
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """The unweighted mean over folds of the accuracy, mean over seeds."""
   # Each seed may have its own folds; a fold of a seed is one ratio.
   num_folds = int(folds.max()) + 1
@@ -545,7 +563,7 @@ def _fold_mean(
 
 def fold_mean_of_totals(
   hits: np.ndarray, count: np.ndarray, num_seeds: int
-) -> tuple[resampling.Statistic, float | None]:
+) -> tuple[resampling.Statistic, SeedNoise | None]:
   """The mean over seeds of the mean over folds of hits over count.
 
   Args:
@@ -574,11 +592,11 @@ def fold_mean_of_totals(
 
 def _ensemble_accuracy(
   sample: resampling.Sample, probabilities: np.ndarray, labels: np.ndarray
-) -> tuple[resampling.Statistic, float]:
+) -> tuple[resampling.Statistic, SeedNoise]:
   """The accuracy of the seeds' mean probabilities; these seeds, no others."""
   mean = predictions_lib.mean_over_seeds(probabilities)
   statistic, _ = mean_over_seeds(sample, correctness(mean[None], labels))
-  return statistic, 0.0
+  return statistic, resampling.THESE_SEEDS
 
 
 def _macro_f1(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

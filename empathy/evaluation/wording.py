@@ -1,5 +1,6 @@
 """How the report writes numbers, and how strongly it may speak of them."""
 
+import dataclasses
 import math
 from collections.abc import Iterable
 
@@ -133,15 +134,11 @@ def mirrored(estimate: Estimate) -> Estimate:
   def negative(value):
     return -value if is_known(value) else None
 
-  return Estimate(
+  return dataclasses.replace(
+    estimate,
     estimate=negative(estimate.estimate),
     low=negative(estimate.high),
     high=negative(estimate.low),
-    level=estimate.level,
-    p=estimate.p,
-    p_adjusted=estimate.p_adjusted,
-    n=estimate.n,
-    method=estimate.method,
   )
 
 
@@ -166,10 +163,31 @@ def standing(estimate: Estimate, null: float = 0.0) -> str:
 
 
 def survives(estimate: Estimate) -> bool:
-  """Whether correction for the other tests leaves the finding standing."""
-  if not is_known(estimate.p_adjusted):
+  """Whether correction for the other tests leaves the finding standing.
+
+  A one-sided p-value says nothing of a figure below its null.
+  """
+  if not is_known(estimate.p_adjusted) or _on_the_other_side(estimate):
     return True
   return estimate.p_adjusted < 1 - (estimate.level or 0.95)
+
+
+def settled(estimate: Estimate) -> bool:
+  """Whether a difference is a finding, and not a hint or an open question.
+
+  Sentences, plots and tables all ask here, so that what is black in a plot is
+  told as a finding, and what is grey is not.
+  """
+  return (
+    standing(estimate) in (ABOVE, BELOW)
+    and survives(estimate)
+    and not _on_the_other_side(estimate)
+  )
+
+
+def _on_the_other_side(estimate: Estimate) -> bool:
+  """Whether a figure is below its null, where only above is asked for."""
+  return estimate.one_sided and standing(estimate) == BELOW
 
 
 def claim(
@@ -189,6 +207,8 @@ def claim(
     above: how it ends where the whole interval is above zero; `{}` stands for
       the difference.
     below: the same for below zero; `{}` stands for the difference mirrored.
+      Where the p-value is one-sided, this is no finding, and should not be
+      worded as one.
     whether: the question that an interval around zero leaves open.
     joint: what stands between the lead and that question.
 
@@ -216,6 +236,15 @@ def claim(
     f'{lead}{ending}; corrected for the other tests p is '
     f'{p_value(difference.p_adjusted)}, so take it as a hint'
   )
+
+
+def not_settled(estimate: Estimate) -> str:
+  """Ends a sentence that begins with 'whether', where nothing is settled."""
+  if standing(estimate) == UNKNOWN:
+    return 'cannot be judged without an interval'
+  if standing(estimate) == OPEN or _on_the_other_side(estimate):
+    return 'is not settled by these data'
+  return 'is no more than a hint, once corrected for the other tests'
 
 
 def listing(words: Iterable[str], last: str = 'and') -> str:

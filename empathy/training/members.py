@@ -78,8 +78,9 @@ def views(
   """The modalities of each view to train.
 
   Args:
-    wanted: names of views, each entry one or several joined by commas; none
-      asks for every subset of the modalities.
+    wanted: names of views, each entry one or several joined by commas;
+      'single' is each modality alone, 'full' is all of them, and 'every', or
+      none, is every subset of the modalities.
     modalities: those of the corpus.
 
   Returns:
@@ -88,14 +89,21 @@ def views(
   Raises:
     InputError: a view names a modality that the corpus does not have.
   """
-  if not wanted:
-    return tuple(
-      subset
-      for size in range(1, len(modalities) + 1)
-      for subset in itertools.combinations(modalities, size)
-    )
+  every = [
+    subset
+    for size in range(1, len(modalities) + 1)
+    for subset in itertools.combinations(modalities, size)
+  ]
+  words = {
+    'single': every[: len(modalities)],
+    'full': every[-1:],
+    'every': every,
+  }
   chosen = set()
-  for name in ','.join(wanted).split(','):
+  for name in ','.join(wanted or ('every',)).split(','):
+    if name in words:
+      chosen.update(words[name])
+      continue
     view = tuple(sorted(name.split('+'), key=corpora.modality_order))
     if not set(modalities).issuperset(view) or len(set(view)) < len(view):
       raise errors.InputError(

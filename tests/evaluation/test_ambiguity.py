@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn import metrics
 
 from empathy.evaluation import ambiguity, disagreement, ranking, resampling
+from empathy.evaluation.findings import Scale
 
 
 @given(hnp.arrays(np.int64, (4, 3), elements=st.integers(0, 4)))
@@ -145,7 +146,7 @@ def _answer(corpus, predictions):
 
 
 def test_the_answer_is_about_the_full_condition():
-  corpus, predictions = made.study_input()
+  corpus, predictions = made.study_input(num_seeds=3)
   found, signals = _answer(corpus, predictions)
   gs = ambiguity.gs(corpus.vote_counts('text+audio'))
   differ = signals['any_disagreement'] > 0
@@ -158,7 +159,7 @@ def test_the_answer_is_about_the_full_condition():
   assert adjusted.estimate == pytest.approx(
     _least_squares(differ, gs, stratum), abs=1e-10
   )
-  assert found.primary == 'ambiguity.any_disagreement.adjusted'
+  assert found.primary == 'ambiguity.any_disagreement.beyond_seeds'
   binary = ['any_disagreement', 'text_disagreement', 'audio_disagreement']
   assert [row['signal'] for row in found.tables['ambiguity']] == [
     *binary,
@@ -168,11 +169,17 @@ def test_the_answer_is_about_the_full_condition():
     assert row['num_disagree'] + row['num_agree'] == pytest.approx(120)
   assert found.families[:2] == [
     [f'ambiguity.{name}.gs_difference' for name in binary],
-    [f'ambiguity.{name}.adjusted' for name in binary[1:]],
+    [f'ambiguity.{name}.adjusted' for name in binary],
   ]
-  assert ['ambiguity.any_disagreement.adjusted_minus_seed_control'] in (
-    found.families
+  one, views, control = (
+    found.statistics[f'ambiguity.{name}'].estimate
+    for name in (
+      'any_disagreement.beyond_seeds',
+      'any_disagreement.adjusted_by_seed',
+      'control.seed.adjusted',
+    )
   )
+  assert one == pytest.approx(views - control)
   # Controls stand beside the findings and are in no family of theirs.
   assert not [
     name for names in found.families for name in names if 'control.' in name
@@ -272,12 +279,12 @@ def test_a_signal_that_knows_the_number_of_votes_tells_nothing():
   sample = resampling.sample(np.arange(3000) % 300)
   signal = number + 0.1 * random.random(3000)
   plain = resampling.estimate(
-    sample, ranking.auroc(sample, signal, hit), logit=True
+    sample, ranking.auroc(sample, signal, hit), scale=Scale.LOGIT
   )
   equal = resampling.estimate(
     sample,
     ambiguity.auroc_at_equal_number(sample, signal, hit, number),
-    logit=True,
+    scale=Scale.LOGIT,
   )
   assert plain.low > 0.8
   assert equal.low < 0.5 < equal.high
@@ -299,32 +306,171 @@ def test_numbers_of_votes_that_vary_are_told_apart():
   assert one.estimate != other.estimate
 
 
-def test_one_seed_has_no_seed_control():
-  corpus, predictions = made.study_input(num_seeds=1)
+def test_too_few_seeds_say_how_many_it_takes():
+  corpus, predictions = made.study_input(num_seeds=2)
   found, _ = _answer(corpus, predictions)
-  name = 'ambiguity.control.seed.adjusted'
-  assert 'one seed' in found.skipped[name]
-  assert name not in found.statistics
-  name = 'ambiguity.any_disagreement.adjusted_minus_seed_control'
-  assert 'one seed' in found.skipped[name]
-  assert 'ambiguity.control.noise.adjusted' in found.statistics
-
-
-def test_what_exceeds_the_seed_control_is_paired():
-  corpus, predictions = made.study_input()
-  found, _ = _answer(corpus, predictions)
-  one, own, control = (
-    found.statistics[f'ambiguity.{name}']
-    for name in (
-      'any_disagreement.adjusted_minus_seed_control',
-      'any_disagreement.adjusted',
-      'control.seed.adjusted',
+  for name in (
+    ambiguity.BEYOND_SEEDS,
+    'ambiguity.any_disagreement.adjusted_by_seed',
+    'ambiguity.control.seed.adjusted',
+  ):
+    assert (
+      'takes 3 seeds of it, and it has 2: train 1 more' in (found.skipped[name])
     )
+    assert name not in found.statistics
+  assert 'ambiguity.any_disagreement.adjusted' in found.statistics
+  assert 'ambiguity.control.noise.adjusted' in found.statistics
+  # One view at a time takes two.
+  assert 'ambiguity.text_disagreement.beyond_seeds' in found.statistics
+
+
+def _enumerated(values, stratum, full, singles):
+  """Both sides by all choices of distinct seeds, and least squares."""
+  names, labels = full
+  sides = []
+  for views in (singles, [full] * len(singles)):
+    rows = []
+    for r, reference in enumerate(names):
+      own = [
+        np.any(
+          [
+            view[1][place] != labels[r]
+            for view, place in zip(views, places, strict=True)
+          ],
+          axis=0,
+        )
+        for places in itertools.product(*(range(len(v[0])) for v in views))
+        if len(
+          {
+            reference,
+            *(v[0][p] for v, p in zip(views, places, strict=True)),
+          }
+        )
+        == len(views) + 1
+      ]
+      rows.append((np.array(own), np.tile(stratum[r], (len(own), 1))))
+    differ = np.concatenate([row[0] for row in rows]).ravel()
+    strata = np.concatenate([row[1] for row in rows]).ravel()
+    gs = np.tile(values, len(differ) // len(values))
+    sides.append(_least_squares(differ, gs, strata))
+  return sides
+
+
+@pytest.mark.parametrize('shared', [True, False])
+def test_both_sides_are_those_of_all_choices_of_distinct_seeds(shared):
+  random = np.random.default_rng(11)
+  n, num_seeds = 60, 4
+  values = random.random(n)
+  stratum = random.integers(0, 5, (num_seeds, n))
+  made_of = [
+    (
+      np.arange(num_seeds) + (0 if shared else 10 * view),
+      random.integers(0, 2, (num_seeds, n)),
+    )
+    for view in range(4)
+  ]
+  expected = _enumerated(values, stratum, made_of[0], made_of[1:])
+  full, *singles = (ambiguity.Labelled(*view) for view in made_of)
+  sample = resampling.sample(np.arange(n) // 6)
+  found = ambiguity.matched(sample, values, stratum, full, singles)
+  one = np.ones((1, 10))
+  assert found.views(one)[0][0] == pytest.approx(expected[0], abs=1e-10)
+  assert found.control(one)[0][0] == pytest.approx(expected[1], abs=1e-10)
+
+
+def test_views_that_are_the_full_views_own_seeds_tell_nothing_beyond():
+  random = np.random.default_rng(12)
+  labels = random.integers(0, 3, (5, 80))
+  full = ambiguity.Labelled(np.arange(5), labels)
+  found = ambiguity.matched(
+    resampling.sample(np.arange(80) // 8),
+    random.random(80),
+    random.integers(0, 4, (5, 80)),
+    full,
+    [full] * 3,
   )
-  assert one.estimate == pytest.approx(own.estimate - control.estimate)
-  np.testing.assert_allclose(
-    one.influence.slope, own.influence.slope - control.influence.slope
+  np.testing.assert_allclose(found.views_differ, found.control_differ)
+  assert found.noise.variance == pytest.approx(0, abs=1e-20)
+
+
+@pytest.mark.parametrize('shared', [True, False])
+def test_the_noise_of_seeds_is_the_slope_by_their_weights(shared, monkeypatch):
+  # Against differences of the figure with seeds weighted, chosen with
+  # replacement but for the reference's own.
+  random = np.random.default_rng(13)
+  n, num_seeds = 40, 5
+  values = random.random(n)
+  stratum = np.repeat(random.integers(0, 2, (1, n)), num_seeds, axis=0)
+  labels = random.integers(0, 2, (3, num_seeds, n))
+  names = [np.arange(num_seeds) + (0 if shared else 10 * v) for v in range(3)]
+  told = []
+  monkeypatch.setattr(
+    ambiguity.seeds_lib, 'noise', lambda *parts: told.extend(parts)
   )
+  full, *singles = map(ambiguity.Labelled, names, labels)
+  sample = resampling.sample(np.arange(n) // 4)
+  ambiguity.matched(sample, values, stratum, full, singles)
+
+  def side(reference, members):
+    differ = []
+    for r in range(num_seeds):
+      agree = 1.0
+      for view, weight in members:
+        known = weight * (names[view] != names[0][r])
+        same = (labels[view] == labels[0][r]).T @ known
+        agree = agree * same / known.sum()
+      differ.append(1 - agree)
+    return (
+      ambiguity.adjusted_difference(sample, np.array(differ), values, stratum)(
+        np.ones((1, 10))
+      )[0][0],
+      np.array(differ),
+      reference,
+    )
+
+  ones = np.ones(num_seeds)
+  # The parts: reference and single views, then reference and control twice.
+  step = 1e-6
+  for part, members, moved, sign in (
+    (told[1], [1, 2], 0, 1),
+    (told[2], [1, 2], 1, 1),
+    (told[4], [0, 0], 0, -1),
+  ):
+    slopes = []
+    for seed in range(num_seeds):
+      ends = []
+      for change in (step, -step):
+        weight = ones.copy()
+        weight[seed] += change
+        both = [(view, ones) for view in members]
+        both[moved] = (members[moved], weight)
+        ends.append(side(ones, both)[0])
+      slopes.append(sign * num_seeds * (ends[0] - ends[1]) / (2 * step))
+    values_of = part.values - part.values.mean()
+    expected = slopes - np.mean(slopes)
+    # The gradient is that at the choices without replacement.
+    assert np.corrcoef(values_of, expected)[0, 1] > 0.98
+    np.testing.assert_allclose(values_of, expected, rtol=0.35, atol=0.02)
+
+
+def test_confidence_of_few_values_is_said():
+  corpus, predictions = made.study_input(num_seeds=4)
+  sure = {
+    view: np.eye(3)[p.argmax(-1)]
+    for view, p in predictions.probabilities.items()
+  }
+  found, _ = _answer(corpus, made.predictions(sure))
+  for name in (
+    ambiguity.BEYOND_SEEDS,
+    'ambiguity.any_disagreement.adjusted',
+    'ambiguity.control.noise.adjusted',
+  ):
+    assert 'confidence takes' in found.skipped[name], name
+  assert 'ambiguity.any_disagreement.gs_difference' in found.statistics
+  few = np.tile([[0.5, 0.3, 0.2]], (100, 1))
+  assert '1 value only' in ambiguity.too_coarse(few)
+  random = np.random.default_rng(0)
+  assert not ambiguity.too_coarse(random.dirichlet(np.ones(3), 30))
 
 
 def test_a_constant_view_tells_nothing_within_a_label():

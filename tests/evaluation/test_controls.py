@@ -2,34 +2,9 @@
 
 import itertools
 
-import made
 import numpy as np
-import pytest
 
 from empathy.evaluation import controls
-
-
-@pytest.mark.parametrize(
-  ('num_seeds', 'num_views', 'num_held_out'),
-  [(2, 3, 1), (3, 1, 1), (3, 3, 2), (5, 3, 2), (8, 3, 3), (8, 2, 2)],
-)
-def test_seeds_held_out_stand_in_for_views(num_seeds, num_views, num_held_out):
-  random = np.random.default_rng(num_seeds)
-  members = made.softmax(random.normal(0, 1, (num_seeds, 40, 3)))
-  differ, references = controls.seed(members, num_views)
-  assert differ.shape == (num_seeds, 40)
-  runs = [
-    [(start + step) % num_seeds for step in range(num_held_out)]
-    for start in range(num_seeds)
-  ]
-  for run, own, reference in zip(runs, differ, references, strict=True):
-    others = [s for s in range(num_seeds) if s not in run]
-    mean = members[others].mean(axis=0)
-    np.testing.assert_allclose(reference, mean, atol=1e-12)
-    said = members[run].argmax(axis=-1)
-    assert (own == (said != mean.argmax(axis=-1)).any(axis=0)).all()
-  # Every seed is held out as often as any other.
-  assert set(np.bincount(np.ravel(runs))) == {num_held_out}
 
 
 def test_a_constant_view_says_the_most_frequent_class():

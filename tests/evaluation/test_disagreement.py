@@ -10,21 +10,28 @@ from hypothesis import strategies as st
 from scipy.spatial import distance
 from sklearn import metrics
 
-from empathy.evaluation import disagreement, resampling
+from empathy.evaluation import disagreement, findings, resampling, seeds
 
 
 def _labels(predictions, view):
   return predictions.probabilities[view].argmax(-1)
 
 
-def test_rate_and_kappa_are_means_over_all_pairs_of_seeds():
+def _pairs(first, second):
+  """All pairs of seeds of different names, here of different places."""
+  return [
+    (a, b) for i, a in enumerate(first) for j, b in enumerate(second) if i != j
+  ]
+
+
+def test_rate_and_kappa_are_means_over_pairs_of_distinct_seeds():
   corpus, predictions = made.study_input(num_seeds=3)
   found = disagreement.answer(corpus, predictions).statistics
   fulls = _labels(predictions, 'text+audio')
   for view in ('text', 'audio'):
-    pairs = list(itertools.product(_labels(predictions, view), fulls))
+    pairs = _pairs(_labels(predictions, view), fulls)
     prefix = f'disagreement.{view}_vs_full'
-    assert len(pairs) == 9
+    assert len(pairs) == 6
     assert found[f'{prefix}.rate'].estimate == pytest.approx(
       np.mean([(a != b).mean() for a, b in pairs])
     )
@@ -112,29 +119,35 @@ def test_the_seeds_variance_is_that_of_new_seeds():
     pairs = disagreement.mismatches(first, second).mean(axis=-1)
     rates.append(pairs.mean())
     variances.append(
-      resampling.seed_variance(
-        (pairs.mean(axis=1), None), (pairs.mean(axis=0), None)
-      )
+      seeds.noise(
+        seeds.Part(np.arange(6), pairs.mean(axis=1)),
+        seeds.Part(np.arange(10, 16), pairs.mean(axis=0)),
+      ).variance
     )
   assert np.mean(variances) == pytest.approx(np.var(rates), rel=0.5)
 
 
-def test_each_seeds_influence_is_the_derivative_by_its_weight(monkeypatch):
+@pytest.mark.parametrize('shared', [False, True])
+def test_each_seeds_influence_is_the_derivative_by_its_weight(
+  monkeypatch, shared
+):
   random = np.random.default_rng(3)
-  drawn = {
-    view: np.eye(3)[random.integers(0, 3, (num_seeds, 30))] * 0.7 + 0.1
-    for view, num_seeds in (('text', 3), ('text+audio', 4))
-  }
+  first, second = (random.integers(0, 3, (k, 30)) for k in (3, 4))
+  names = (np.arange(3), np.arange(4) + (0 if shared else 10))
   told = []
 
-  def note(*influences):
-    told.append(influences)
-    return 0.0
+  def note(*parts):
+    told.append(parts)
+    return resampling.THESE_SEEDS
 
-  monkeypatch.setattr(resampling, 'seed_variance', note)
-  corpus = made.corpus(np.arange(30) // 5, np.zeros(30, int))
-  disagreement.answer(corpus, made.predictions(drawn))
-  first, second = (p.argmax(-1) for p in drawn.values())
+  monkeypatch.setattr(seeds, 'noise', note)
+  sample = resampling.sample(np.arange(30) // 5)
+  disagreement.add_rates(
+    findings.Findings(),
+    'x',
+    disagreement.pair(sample, names, first, second, 3),
+  )
+  distinct = names[0][:, None] != names[1][None]
 
   def rates(a, b):
     return (a[:, None] != b[None]).mean(axis=-1)
@@ -144,35 +157,126 @@ def test_each_seeds_influence_is_the_derivative_by_its_weight(monkeypatch):
     return (pairs * rates(labels, labels)).sum() / pairs.sum()
 
   def figures(ours, fulls):
-    pairs = np.outer(ours, fulls)
+    pairs = np.outer(ours, fulls) * distinct
     rate = (pairs * rates(first, second)).sum() / pairs.sum()
-    noise = (null(first, ours) + null(second, fulls)) / 2
-    return np.array([rate, noise, rate - noise])
+    own, full = null(first, ours), null(second, fulls)
+    noise = (own + full) / 2
+    found = [rate, own, full, noise, rate - noise, rate - own, rate - full]
+    if shared:
+      pairs = np.outer(ours, fulls) * ~distinct
+      same = (pairs * rates(first, second)).sum() / pairs.sum()
+      found.insert(1, rate - same)
+    return np.array(found)
 
   step = 1e-6
-  for place, (name, influences) in enumerate(
-    zip(('rate', 'seed_null', 'excess'), told, strict=False)
-  ):
-    for view, (values, _) in enumerate(influences):
+  for place in range(8 if shared else 7):
+    for view, part in enumerate(told[place]):
       expected = []
-      for seed in range(len(values)):
+      for seed in range(len(part.values)):
         weights = [[np.ones(3), np.ones(4)] for _ in range(2)]
         weights[0][view][seed] += step
         weights[1][view][seed] -= step
         above, below = (figures(*pair)[place] for pair in weights)
-        expected.append(len(values) * (above - below) / (2 * step))
+        expected.append(len(part.values) * (above - below) / (2 * step))
       np.testing.assert_allclose(
-        values - values.mean(), expected, atol=1e-8, err_msg=name
+        part.values - part.values.mean(),
+        expected - np.mean(expected),
+        atol=1e-8,
       )
 
 
-def test_the_primary_is_the_single_view_with_the_largest_excess():
+def _found(first, second, groups, shared=True):
+  found = findings.Findings()
+  names = (np.arange(len(first)), np.arange(len(second)) + 100 * (not shared))
+  sample = resampling.sample(groups, 500)
+  disagreement.add_rates(
+    found, 'x', disagreement.pair(sample, names, first, second, 3)
+  )
+  return found.statistics
+
+
+def _drawn(random, scores, noise, num_seeds):
+  shape = (num_seeds, *scores.shape)
+  return scores + random.normal(0, noise, shape)
+
+
+@pytest.mark.parametrize('num_seeds', [2, 3, 10])
+def test_a_fusion_of_the_same_seeds_has_no_excess(num_seeds):
+  # The full view's seed is the text's, with next to nothing of another: all
+  # pairs would find 15 to 25 points less than nothing.
+  excess = []
+  for study in range(8):
+    random = np.random.default_rng((num_seeds, study))
+    scores = np.eye(3)[random.integers(0, 3, 500)]
+    text = _drawn(random, scores, 1.5, num_seeds)
+    full = 0.95 * text + 0.05 * _drawn(random, scores, 1.5, num_seeds)
+    found = _found(text.argmax(-1), full.argmax(-1), np.arange(500) // 20)
+    assert found['x.same_seed_gap'].low > 0.25
+    excess.append(found['x.excess'].estimate)
+    assert found['x.beyond_either'].low <= 0
+  assert abs(np.mean(excess)) < 0.005
+
+
+def test_one_and_the_same_model_differs_by_nothing():
+  random = np.random.default_rng(4)
+  labels = random.integers(0, 3, (3, 200))
+  found = _found(labels, labels, np.arange(200) // 10)
+  for figure in ('excess', 'beyond_either'):
+    assert found[f'x.{figure}'].estimate == pytest.approx(0, abs=1e-12)
+    assert found[f'x.{figure}'].low is None
+
+
+def test_a_view_that_errs_on_the_same_clips_more_often_is_no_finding():
+  # The same evidence with thrice the noise of seeds: the excess is there, and
+  # what exceeds the noisier of the two is not.
+  excess, beyond = [], []
+  for study in range(20):
+    random = np.random.default_rng(study)
+    scores = 1.5 * np.eye(3)[random.integers(0, 3, 600)]
+    scores += random.normal(0, 1, scores.shape)
+    view, full = (
+      _drawn(random, scores, noise, 4).argmax(-1) for noise in (1.8, 0.6)
+    )
+    found = _found(view, full, np.arange(600) // 20)
+    excess.append(found['x.excess'].low)
+    beyond.append(found['x.beyond_either'].low)
+  assert np.mean(np.array(excess) > 0) > 0.9
+  assert max(beyond) < 0
+
+
+def test_a_view_with_evidence_of_its_own_is_one():
+  told = []
+  for study in range(10):
+    random = np.random.default_rng(study)
+    gold = 1.5 * np.eye(3)[random.integers(0, 3, 1_000)]
+    text, audio = (gold + random.normal(0, 1, gold.shape) for _ in range(2))
+    view, full = (
+      _drawn(random, scores, 0.4, 4).argmax(-1)
+      for scores in (text, text + audio)
+    )
+    found = _found(view, full, np.arange(1_000) // 25)['x.beyond_either']
+    told.append(found.low > 0)
+  assert np.mean(told) > 0.8
+
+
+def test_what_exceeds_either_is_the_rate_less_the_larger_null():
+  corpus, predictions = made.study_input(num_seeds=4)
+  found = disagreement.answer(corpus, predictions).statistics
+  for view in ('text', 'audio'):
+    rate, own, full, beyond = (
+      found[f'disagreement.{view}_vs_full.{name}'].estimate
+      for name in ('rate', 'own_null', 'full_null', 'beyond_either')
+    )
+    assert beyond == pytest.approx(rate - max(own, full))
+
+
+def test_the_primary_is_the_single_view_that_exceeds_noise_by_most():
   corpus, predictions = made.study_input()
   found = disagreement.answer(corpus, predictions)
   excess = {
     name: estimate.estimate
     for name, estimate in found.statistics.items()
-    if name.endswith('.excess')
+    if name.endswith('.beyond_either')
   }
   assert found.primary == max(excess, key=excess.get)
   assert found.num_candidates == 2
@@ -183,7 +287,7 @@ def test_one_seed_leaves_the_noise_unknown():
   found = disagreement.answer(corpus, predictions)
   assert 'disagreement.text_vs_full.rate' in found.statistics
   assert 'one seed' in found.statistics['disagreement.text_vs_full.rate'].method
-  for figure in ('seed_null', 'excess'):
+  for figure in ('seed_null', 'excess', 'beyond_either'):
     assert 'two seeds' in found.skipped[f'disagreement.text_vs_full.{figure}']
   assert found.primary is None
   # The question is answered in part, so it is not skipped as a whole.
@@ -207,8 +311,8 @@ def test_a_question_without_a_single_view_or_a_common_clip_is_said():
   )
   found = disagreement.answer(three, pair)
   assert found.primary is None
-  assert 'disagreement.text+audio_vs_full.excess' in found.statistics
-  assert 'single' in found.skipped['disagreement.single_vs_full.excess']
+  assert 'disagreement.text+audio_vs_full.beyond_either' in found.statistics
+  assert 'single' in found.skipped['disagreement.single_vs_full.beyond_either']
   apart = {view: p.copy() for view, p in probabilities.items()}
   apart['text+audio'][:, :60] = np.nan
   apart['text'][:, 60:] = np.nan
@@ -233,7 +337,7 @@ def test_error_consistency_by_pairs():
     view: _labels(predictions, view) == corpus.labels
     for view in predictions.views
   }
-  pairs = itertools.product(right['audio'], right['text+audio'])
+  pairs = _pairs(right['audio'], right['text+audio'])
   assert found[
     'disagreement.audio_vs_full.error_consistency'
   ].estimate == pytest.approx(np.mean([_error_consistency(*p) for p in pairs]))
@@ -248,7 +352,7 @@ def test_error_consistency_by_pairs():
 def test_views_that_never_err_have_no_consistency_and_no_kappa():
   labels = np.zeros(12, int)
   sure = np.tile([0.8, 0.1, 0.1], (2, 12, 1))
-  corpus = made.corpus(np.arange(12) // 3, labels)
+  corpus = made.corpus(np.arange(12) // 2, labels)
   found = disagreement.answer(
     corpus, made.predictions({'text': sure, 'text+audio': sure})
   )

@@ -115,7 +115,7 @@ def test_worked_clips():
   labels = np.array([*(row[1] for row in _WORKED), 1])
   assert labels.mean() == 0.5
   corpus, predictions = _input(shown, labels)
-  columns = dominance.clip_columns(corpus, predictions)
+  columns = dominance.clip_columns(corpus, dominance.judge(corpus, predictions))
   assert columns['dominant'].tolist() == [*(row[2] for row in _WORKED), '']
   judged = [row[2] != '' for row in _WORKED]
   for name, place in (
@@ -146,13 +146,13 @@ def test_class_shares_are_those_of_other_folds():
   }
   labels = np.array([0, 0, 1, 0])
   corpus, predictions = _input(shown, labels, folds=np.array([0, 0, 1, 1]))
-  columns = dominance.clip_columns(corpus, predictions)
+  columns = dominance.clip_columns(corpus, dominance.judge(corpus, predictions))
   total = columns['text_shapley'] + columns['audio_shapley']
   np.testing.assert_allclose(total, 0.6 - np.array([0.5, 0.5, 1, 1]))
   corpus = dataclasses.replace(
     corpus, split=np.array(['train', 'test', 'test', 'train'])
   )
-  columns = dominance.clip_columns(corpus, predictions)
+  columns = dominance.clip_columns(corpus, dominance.judge(corpus, predictions))
   total = columns['text_shapley'] + columns['audio_shapley']
   np.testing.assert_allclose(total, -0.4)
 
@@ -201,6 +201,45 @@ def test_what_cannot_be_judged_is_said():
   assert 'label' in found.skipped['dominance.any.net_harm']
   assert 'dominance.any.unsupported' in found.statistics
   assert found.statistics['dominance.text.rate'].n == 20
+
+
+def test_equals_share_a_clip_and_nobody_leads_below_nothing():
+  # v(none) is one half. Clip 0: both modalities do the same, so either leads
+  # half of it; dropping either turns the label. Clip 1: neither helps.
+  first = np.array([[0.4, 0.4], [0.4, 0.4], [0.8, 0.4]])
+  first[2, 1] = 0.5
+  p = np.stack([first, 1 - first], axis=-1)[:, None]
+  shown = dict(zip(('text', 'audio', 'text+audio'), p, strict=True))
+  # The other clips even out the classes, and were shown in part only.
+  shown = {
+    given: np.concatenate([q, np.full((1, 2, 2), 0.5)], axis=1)
+    for given, q in shown.items()
+  }
+  shown['text'][:, 2:] = np.nan
+  corpus, predictions = _input(shown, np.array([1, 0, 1, 0]))
+  found = dominance.judge(corpus, predictions)
+  np.testing.assert_allclose(found.leads[0], [0.5, 0.5])
+  np.testing.assert_allclose(found.leads[1:], 0)
+  assert found.dominant.tolist() == [-1] * 4
+  misled, rescued = found.harm(corpus.labels)
+  np.testing.assert_allclose(misled[0], [0.5, 0.5])
+  assert not rescued.any()
+  columns = dominance.clip_columns(corpus, found)
+  assert columns['dominant'].tolist() == [''] * 4
+  assert columns['gold_misled'][0] == 1
+  statistics = dominance.answer(corpus, predictions).statistics
+  rates = [
+    statistics[f'dominance.{m}.rate'].estimate for m in ('text', 'audio')
+  ]
+  assert rates[0] == rates[1] <= 0.5
+
+
+def test_net_harm_is_judged_one_sided():
+  random = np.random.default_rng(7)
+  labels, likelihoods, _ = _cues(random, 2_000)
+  found = dominance.answer(*_input(_optimal(likelihoods, _CONFLICT), labels))
+  assert found.statistics['dominance.any.net_harm'].p > 0.99
+  assert 'one-sided' in found.statistics['dominance.any.net_harm'].method
 
 
 _NUM_CLASSES = 3
@@ -277,7 +316,7 @@ def test_a_planted_loud_modality_is_found_and_harms(culprit):
   corpus, predictions = _input(_added(likelihoods, culprit), labels)
   found = dominance.judge(corpus, predictions)
   misled, _ = found.harm(labels)
-  planted = misled & there
+  planted = (misled.sum(axis=1) > 0) & there
   assert planted.sum() > 200
   assert (found.dominant[planted] == culprit).mean() >= 0.95
   statistics = dominance.answer(corpus, predictions).statistics

@@ -31,7 +31,7 @@ def test_correlations_are_those_of_scipy():
     expected = stats.spearmanr(np.round(signal.astype(float), 12), gs)
     assert one.estimate == pytest.approx(expected.statistic)
     assert one.low < one.estimate < one.high
-    assert 'permutations' in one.method
+    assert (one.p <= 0.05) == (one.low > 0 or one.high < 0)
     assert one.n == 120
   rows = found.tables['humans_and_models']
   assert [row['signal'] for row in rows] == list(_NAMES)
@@ -107,3 +107,20 @@ def test_what_is_missing_is_said():
   )
   assert not found.statistics
   assert len(found.skipped) == 3
+
+
+def test_a_view_without_confidence_finds_no_clip_hard():
+  corpus, predictions = made.study_input()
+  constant = {
+    view: np.tile([0.5, 0.3, 0.2], (*p.shape[:-1], 1))
+    for view, p in predictions.probabilities.items()
+  }
+  found = hard_clips.answer(corpus, made.predictions(constant), None)
+  assert not found.statistics
+  assert 'one value only' in next(iter(found.skipped.values()))
+  hard = {
+    view: np.eye(3)[p.argmax(axis=-1)][:1]
+    for view, p in predictions.probabilities.items()
+  }
+  found = hard_clips.answer(corpus, made.predictions(hard), None)
+  assert list(found.statistics) == ['humans.models.error.spearman']

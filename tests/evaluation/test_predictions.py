@@ -674,6 +674,25 @@ def test_the_published_predictions_are_read():
     np.testing.assert_array_equal(found.folds[view][0], corpus.fold)
 
 
+@pytest.mark.parametrize(
+  ('tops', 'number', 'graded'),
+  [
+    ([1.0] * 40, 1, False),
+    ([0.6, 0.7, 0.8, 0.9, 1.0] * 8, 5, False),
+    ([0.6, 0.65, 0.7, 0.8, 0.9, 1.0] * 8, 6, True),
+    # Few clips take few values even of a graded confidence.
+    ([0.6, 0.7, 0.8, 0.9], 4, True),
+    # Rounding is no difference.
+    ([0.9, 0.3 + 0.6] * 20, 1, False),
+  ],
+)
+def test_what_counts_as_confidence(tops, number, graded):
+  tops = np.array([*tops, np.nan])
+  made_ = np.stack([tops, 1 - tops], axis=-1)
+  assert predictions_lib.num_confidences(made_) == number
+  assert predictions_lib.graded(made_) == graded
+
+
 def test_a_pass_over_batches_reads_the_same(tmp_path):
   corpus, predictions, table = _input()
   corpus_lib.write(dataclasses.replace(corpus, votes=None), tmp_path / 'corpus')

@@ -11,6 +11,7 @@ import pytest
 
 from empathy.evaluation import plots, report, sections, wording
 from empathy.evaluation.findings import Estimate
+from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
 _VIEWS = (
@@ -43,9 +44,12 @@ def full_study(**changes) -> Study:
     'views.full_minus_best_single.accuracy': _estimate(
       0.1, 0.03, 0.0001, 0.0004
     ),
-    'disagreement.text_vs_full.excess': _estimate(0.21, 0.03, 0.0001, 0.0004),
+    'disagreement.text_vs_full.beyond_either': _estimate(
+      0.21, 0.03, 0.0001, 0.0004
+    ),
     'ambiguity.any_disagreement.gs_difference': _estimate(0.08, 0.02, 0.001),
     'ambiguity.any_disagreement.adjusted': _estimate(0.02, 0.025, 0.11, 0.11),
+    'ambiguity.any_disagreement.beyond_seeds': _estimate(0.01, 0.025, 0.4, 0.4),
     'humans.full_minus_video.accuracy': _estimate(0.057, 0.02, 0.0001, 0.0004),
   }
   views, minus, disagreement = [], [], []
@@ -87,7 +91,7 @@ def full_study(**changes) -> Study:
     rate = 0.1 + gap
     statistics[f'disagreement.{view}_vs_full.rate'] = _estimate(rate)
     statistics.setdefault(
-      f'disagreement.{view}_vs_full.excess', _estimate(rate - 0.12, 0.03)
+      f'disagreement.{view}_vs_full.beyond_either', _estimate(rate - 0.12, 0.03)
     )
     disagreement.append(
       {
@@ -98,9 +102,14 @@ def full_study(**changes) -> Study:
         'rate_high': rate + 0.02,
         'kappa': 1 - rate,
         'seed_null': 0.12,
+        'own_null': 0.12,
+        'full_null': 0.12,
         'excess': rate - 0.12,
         'excess_low': rate - 0.15,
         'excess_high': rate - 0.09,
+        'beyond_either': rate - 0.12,
+        'beyond_either_low': rate - 0.15,
+        'beyond_either_high': rate - 0.09,
         'p': 0.0001,
         'p_adjusted': 0.0006,
         'error_consistency': 0.42,
@@ -274,8 +283,8 @@ def full_study(**changes) -> Study:
     'skipped': {},
     'primaries': {
       1: 'views.full_minus_best_single.accuracy',
-      2: 'disagreement.text_vs_full.excess',
-      3: 'ambiguity.any_disagreement.adjusted',
+      2: 'disagreement.text_vs_full.beyond_either',
+      3: 'ambiguity.any_disagreement.beyond_seeds',
       5: 'humans.full_minus_video.accuracy',
     },
     'tables': tables,
@@ -446,16 +455,23 @@ def test_study_without_one_question_renders(number):
 def test_missing_figures_are_dashes_with_a_reason():
   study = full_study()
   rows = [dict(row) for row in study.tables['disagreement']]
-  for key in ('seed_null', 'excess', 'excess_low', 'excess_high', 'p'):
+  for key in (
+    'own_null',
+    'full_null',
+    'beyond_either',
+    'beyond_either_low',
+    'beyond_either_high',
+    'p',
+  ):
     rows[0][key] = None
   rows[0]['p_adjusted'] = None
   study = dataclasses.replace(
     study,
     tables=study.tables | {'disagreement': rows},
-    skipped={'disagreement.text_vs_full.excess': 'There is one seed.'},
+    skipped={'disagreement.text_vs_full.beyond_either': 'There is one seed.'},
   )
   text = text_of(study)
-  assert 'Excess is missing. There is one seed.' in text
+  assert 'Beyond either is missing. There is one seed.' in text
   assert wording.MISSING in text
 
 
@@ -551,9 +567,15 @@ def test_no_word_that_the_data_do_not_carry():
 
 
 _ASSERTIONS = {
-  1: ('beats the best single view by', 'loses to the best single view by'),
-  2: ('more than seeds of one view do', 'less than seeds of one view do'),
-  3: ('more often where', 'less often where'),
+  1: (
+    'beats video, the best single view, by',
+    'loses to video, the best single view, by',
+  ),
+  2: ('more than two seeds of either', 'so no less: of the noisier one'),
+  3: (
+    'more of how often annotators differ than',
+    'less of how often annotators differ than',
+  ),
   5: ('more than of votes on', 'less than of votes on'),
 }
 
@@ -580,6 +602,12 @@ def test_wording_is_never_stronger_than_the_interval(
     study.primaries[question],
     Estimate(middle, low, high, 0.95, 0.01, 0.02, 1000, 'too few groups'),
   )
+  if question == 3:
+    # The sentence has both figures.
+    name = 'ambiguity.any_disagreement.adjusted'
+    study = with_estimate(
+      study, name, study.statistics[study.primaries[question]]
+    )
   made = {section(study).number: section(study) for section in sections.ALL}
   finding, answer = made[question].finding, made[question].answer[0]
   above, below = _ASSERTIONS[question]
@@ -603,6 +631,121 @@ def test_finding_that_correction_takes_away_is_a_hint():
     Estimate(0.05, 0.01, 0.09, 0.95, 0.02, 0.08, 1000),
   )
   assert 'p is .080, so take it as a hint' in text_of(study)
+
+
+def test_what_is_a_hint_is_grey():
+  study = full_study()
+  hint = Estimate(0.05, 0.01, 0.09, 0.95, 0.02, 0.08, 1000)
+  for question, name in study.primaries.items():
+    row = _sections(with_estimate(study, name, hint))[question].primary
+    assert row.marks[0].faint
+    found = dataclasses.replace(hint, p_adjusted=0.04)
+    row = _sections(with_estimate(study, name, found))[question].primary
+    assert not row.marks[0].faint
+  name = 'views.full_minus_text.accuracy'
+  (table,) = (
+    show
+    for show in _sections(with_estimate(study, name, hint))[1].shows
+    if 'gains over' in show.caption
+  )
+  faint = [row[1].faint for row in table.rows]
+  # The last one's interval includes zero.
+  assert faint == [True, False, False, False, False, True]
+
+
+def _sections(study):
+  return {made.number: made for made in (s(study) for s in sections.ALL)}
+
+
+@pytest.mark.parametrize('gone', range(7))
+def test_the_forest_plot_has_six_rows(gone):
+  study = full_study()
+  study = dataclasses.replace(
+    study,
+    primaries={q: name for q, name in study.primaries.items() if q != gone},
+    skipped={f'question {gone}': 'There is one seed.'},
+  )
+  drawn = []
+  made = [section(study) for section in sections.ALL]
+  forest = report._forest(made, study)
+  assert forest is not None
+  drawing = xml.etree.ElementTree.fromstring(forest.panels[0][0])
+  drawn = [''.join(text.itertext()) for text in drawing.iter('text')]
+  titles = [m.title for m in made if m.number in sections.QUESTIONS]
+  assert [text for text in drawn if text in titles] == titles
+  unanswered = {4, 6, gone} - {0}
+  said = ' '.join(drawn)
+  assert said.count('Not answered.') == len(unanswered)
+  assert ('There is one seed.' in said) == (gone > 0)
+
+
+@pytest.mark.parametrize(
+  ('given', 'named'),
+  [
+    (('text', 'audio', 'video'), 'video, the best single view, by'),
+    (
+      ('text', 'audio'),
+      'audio, the best single view given (video was not), by',
+    ),
+    (
+      ('text',),
+      'text, the only single view given (audio and video were not), by',
+    ),
+  ],
+)
+def test_the_best_single_view_is_named(given, named):
+  study = full_study()
+  study = dataclasses.replace(
+    study, info={**study.info, 'single_views': list(given)}
+  )
+  answer = _sections(study)[1].answer[0]
+  assert f'and beats {named} 10.0 points' in answer
+  some = parts.some_single(study)
+  assert (some == 'some single view') == (len(given) == 3)
+  assert all(view in some for view in given) or len(given) == 3
+
+
+def test_views_that_tie_are_both_named():
+  study = full_study()
+  for view in ('text', 'audio', 'video'):
+    study = with_estimate(
+      study, f'views.full_minus_{view}.accuracy', _estimate(0.1)
+    )
+  answer = _sections(study)[1].answer[0]
+  assert 'beats text, audio and video, single views that are equally' in answer
+
+
+def test_one_modality_is_no_full_view():
+  study = full_study()
+  info = {
+    **study.info,
+    'full_view': 'text',
+    'modalities': ('text',),
+    'views': ['text'],
+  }
+  study = dataclasses.replace(study, info=info, primaries={})
+  assert (
+    _sections(study)[1]
+    .answer[0]
+    .startswith('Text, the only modality, is right on 52.0 %')
+  )
+
+
+def test_checks_that_could_not_be_made_are_counted():
+  study = full_study()
+  rows = [row | {'verdict': 'ok'} for row in study.tables['data_checks']]
+  study = dataclasses.replace(
+    study, tables=study.tables | {'data_checks': rows}
+  )
+  assert 'All 3 checks pass.' in text_of(study)
+  less = dataclasses.replace(
+    study, skipped={'data.duplicates': 'The corpus has no features.'}
+  )
+  assert 'All 3 checks' not in text_of(less)
+  assert (
+    'The 3 checks that could be made pass; 1 check could not be made.'
+    in text_of(less)
+  )
 
 
 @pytest.mark.parametrize(
@@ -674,3 +817,53 @@ def test_phone_scrolls_tables_and_not_the_page(opened):
   page, path = opened
   page.open(path, width=390, height=800)
   assert page.run('document.documentElement.scrollWidth') <= 390
+
+
+def test_a_one_sided_p_says_nothing_of_the_other_side():
+  below = Estimate(-0.05, -0.09, -0.01, 0.95, 0.99, 1.0, 1000, one_sided=True)
+  told = wording.claim(
+    'Lead', below, above=' more {}', below=' less, by {}', whether='whether'
+  )
+  assert told == 'Lead less, by 5.0 points (95 % interval 1.0 to 9.0)'
+  assert not wording.settled(below)
+  above = dataclasses.replace(
+    below, estimate=0.05, low=0.01, high=0.09, p=0.01, p_adjusted=0.02
+  )
+  assert wording.settled(above)
+  assert not wording.settled(dataclasses.replace(above, p_adjusted=0.06))
+
+
+def test_what_would_settle_an_open_question_is_said():
+  study = full_study()
+  rows = [
+    {
+      'statistic': study.primaries[question],
+      'groups_share': 0.53,
+      'seeds_share': 0.47 if question == 3 else None,
+      'annotators_share': None,
+      'seeds_needed': 6 if question == 3 else None,
+      'groups_needed': None,
+      'sentence': f'Six seeds would settle question {question}.',
+    }
+    for question in (1, 3)
+  ]
+  study = dataclasses.replace(study, tables={**study.tables, 'planner': rows})
+  text = text_of(study)
+  # Question 1 is settled; question 3 is not.
+  assert 'Ambiguity: Six seeds would settle question 3.' in text
+  assert 'Six seeds would settle question 1.' not in text
+  said, table = report._plan([s(study) for s in sections.ALL], study)
+  assert len(said) == 1
+  # No column without a figure.
+  assert [cell.text for cell in table.header] == [
+    'question',
+    'groups’ share',
+    'seeds’ share',
+    'seeds needed',
+  ]
+  assert [cell.text for cell in table.rows[1]] == [
+    'Ambiguity',
+    '53 %',
+    '47 %',
+    '6',
+  ]

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats import multitest, proportion
 
-from empathy.evaluation import ambiguity, disagreement, resampling, views
+from empathy.evaluation import (
+  ambiguity,
+  disagreement,
+  ranking,
+  resampling,
+  views,
+)
+from empathy.evaluation.findings import Estimate, Kind, Scale, SeedNoise
 
 
 def _sample(groups, num_resamples=resampling.NUM_RESAMPLES):
@@ -131,7 +138,7 @@ def test_the_interval_is_that_of_a_plain_loop():
   reach *= error(everyone, range(8))
   ends = logit(figure(everyone)) + np.array([-reach, reach])
   expected = 1 / (1 + np.exp(-ends))
-  found = resampling.estimate(sample, _mean(sample, values), logit=True)
+  found = resampling.estimate(sample, _mean(sample, values), scale=Scale.LOGIT)
   np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-10)
   assert found.estimate == pytest.approx(values.mean(), abs=1e-15)
 
@@ -170,20 +177,20 @@ def test_the_p_value_says_what_the_interval_says(shift, seed):
   assert (found.p <= 0.05) == (found.low > 0 or found.high < 0)
 
 
-def test_unclustered_is_the_normal_interval():
+def test_unclustered_is_students_interval():
   random = np.random.default_rng(5)
   values = random.normal(0.2, 1, 60)
   sample = _sample(np.arange(60))
   found = resampling.estimate(sample, _mean(sample, values), null=True)
-  reach = 1.959963984540054 * values.std(ddof=1) / np.sqrt(60)
+  reach = stats.t.ppf(0.975, 59) * values.std(ddof=1) / np.sqrt(60)
   np.testing.assert_allclose(found.high - found.estimate, reach, rtol=1e-12)
   size = abs(values.mean()) / values.std(ddof=1) * np.sqrt(60)
-  expected = 2 * stats.norm.sf(size)
+  expected = 2 * stats.t.sf(size, 59)
   assert found.p == pytest.approx(expected, rel=1e-10)
   assert 'unclustered' in found.method
 
 
-def test_many_groups_are_normal_and_few_are_drawn():
+def test_many_groups_are_students_and_few_are_drawn():
   random = np.random.default_rng(6)
   methods = []
   for num_groups in (199, 200):
@@ -195,7 +202,7 @@ def test_many_groups_are_normal_and_few_are_drawn():
     reach = 1.96 * by_group.std(ddof=1) / np.sqrt(num_groups)
     assert found.high - found.estimate == pytest.approx(reach, rel=0.05)
     methods.append(found.method.split(',')[0])
-  assert methods == ['studentised', 'jackknife normal']
+  assert methods == ['studentised', 'jackknife']
 
 
 def test_seed_noise_widens_the_interval():
@@ -204,21 +211,100 @@ def test_seed_noise_widens_the_interval():
   statistic = _mean(sample, random.normal(0, 1, 108))
   plain = resampling.studentise(sample, statistic)
   seeds = np.array([0.1, 0.3, 0.5])
-  variance = resampling.seed_variance((seeds, None))
-  assert variance == pytest.approx(0.04 / 3)
-  wide = resampling.studentise(sample, statistic, seed_variance=variance)
-  assert wide.error**2 == pytest.approx(plain.error**2 + variance, rel=1e-12)
+  noise = resampling.seed_variance((seeds, None))
+  assert noise == SeedNoise(pytest.approx(0.04 / 3), 2, 3)
+  wide = resampling.studentise(sample, statistic, seeds=noise)
+  reach = (stats.t.ppf(0.975, 2) ** 2) * 0.04 / 3 + plain.reach() ** 2
+  assert wide.reach() == pytest.approx(np.sqrt(reach), rel=1e-12)
+  assert wide.own_variances() == pytest.approx(
+    {'groups': plain.error**2, 'seeds': 0.04 / 3}
+  )
   rates = _mean(sample, random.random(108))
-  plain = resampling.studentise(sample, rates, logit=True)
-  both = resampling.studentise(sample, rates, True, seed_variance=variance)
+  plain = resampling.studentise(sample, rates, Scale.LOGIT)
+  both = resampling.studentise(sample, rates, Scale.LOGIT, noise)
   slope = 1 / (plain.value * (1 - plain.value))
-  assert both.error**2 == pytest.approx(plain.error**2 + slope**2 * variance)
+  assert both.error**2 == pytest.approx(plain.error**2 + slope**2 * 0.04 / 3)
+  assert both.own_variances()['seeds'] == pytest.approx(0.04 / 3)
   twice = resampling.seed_variance((seeds, None), (seeds, None))
-  assert twice == pytest.approx(2 * variance)
+  assert twice == SeedNoise(pytest.approx(0.08 / 3), pytest.approx(4), 3)
   assert resampling.seed_variance((seeds, None), (seeds[:1], None)) is None
-  lone = resampling.estimate(sample, statistic, seed_variance=None)
+  lone = resampling.estimate(sample, statistic, seeds=None)
   assert 'one seed' in lone.method
   assert 'with seed noise' in wide.method
+  assert 'seed' not in resampling.estimate(sample, statistic).method
+
+
+def test_two_seeds_tell_nothing_of_others():
+  random = np.random.default_rng(7)
+  sample = _sample(np.repeat(np.arange(12), 9))
+  statistic = _mean(sample, random.normal(0, 1, 108))
+  noise = resampling.seed_variance((np.array([0.0, 2.0]), None))
+  found = resampling.estimate(sample, statistic, seeds=noise)
+  plain = resampling.estimate(sample, statistic)
+  assert (found.low, found.high) == (plain.low, plain.high)
+  assert 'two seeds, so new seeds are not covered' in found.method
+  assert list(found.variance) == ['groups']
+  assert found.sizes == {'groups': 12, 'seeds': 2}
+
+
+@pytest.mark.parametrize('num_groups', [12, 300])
+@pytest.mark.parametrize('share', [0.0, 0.01, 1.0, 100.0])
+def test_few_seeds_have_students_law_where_they_are_the_error(
+  num_groups, share
+):
+  random = np.random.default_rng(21)
+  sample = _sample(np.repeat(np.arange(num_groups), 4))
+  statistic = _mean(sample, random.normal(0, 1, 4 * num_groups))
+  plain = resampling.studentise(sample, statistic)
+  noise = SeedNoise(share * plain.error**2, 2, 3)
+  found = resampling.studentise(sample, statistic, seeds=noise)
+  wider = found.reach() / plain.reach()
+  # Student's quantile with two degrees of freedom is 4.303.
+  expected = np.sqrt(1 + share * (4.3026527 / plain.quantile()) ** 2)
+  assert wider == pytest.approx(expected, rel=1e-6)
+  assert wider < 1.03 or share > 0.01
+
+
+@pytest.mark.parametrize('num_groups', [30, 300])
+@pytest.mark.parametrize('freedom', [2, 5])
+def test_p_with_few_seeds_says_what_the_interval_says(num_groups, freedom):
+  random = np.random.default_rng(22)
+  sample = _sample(np.repeat(np.arange(num_groups), 4))
+  values = random.normal(0, 1, 4 * num_groups)
+  plain = resampling.studentise(sample, _mean(sample, values))
+  noise = SeedNoise(2 * plain.error**2, freedom, freedom + 1)
+  own = resampling.studentise(sample, _mean(sample, values), seeds=noise)
+  for size in (0.98, 1.02):
+    moved = _mean(sample, values - plain.value + size * own.reach())
+    found = resampling.estimate(sample, moved, seeds=noise, null=True)
+    assert (found.low > 0) == (size > 1) == (found.p <= 0.05)
+    assert found.p == pytest.approx(0.05, abs=0.005)
+  # Where seeds are nearly all of the error, p is that of Student's law.
+  noise = SeedNoise(1e6 * plain.error**2, freedom, freedom + 1)
+  error = np.sqrt(noise.variance)
+  moved = _mean(sample, values - plain.value + 8 * error)
+  found = resampling.estimate(sample, moved, seeds=noise, null=True)
+  expected = 2 * stats.t.sf(8, freedom)
+  assert found.p == pytest.approx(expected, rel=0.01, abs=1.1e-4)
+
+
+@pytest.mark.parametrize('num_groups', [30, 300])
+def test_one_sided_p_agrees_with_the_two_sided_interval(num_groups):
+  random = np.random.default_rng(23)
+  sample = _sample(np.repeat(np.arange(num_groups), 4))
+  values = random.normal(0, 1, 4 * num_groups)
+  values -= _mean(sample, values)(np.ones((1, num_groups)))[0]
+  reach = resampling.studentise(sample, _mean(sample, values)).reach()
+  for size in (-1.5, 0.98, 1.02):
+    statistic = _mean(sample, values + size * reach)
+    two = resampling.estimate(sample, statistic, null=True)
+    one = resampling.estimate(
+      sample, statistic, null=True, alternative='greater'
+    )
+    assert (one.low, one.high) == (two.low, two.high)
+    assert (one.p <= 0.025) == (one.low > 0)
+    assert one.p == pytest.approx(two.p / 2 if size > 0 else 1 - two.p / 2)
+    assert 'one-sided' in one.method
 
 
 def test_few_annotators_widen_the_interval():
@@ -227,11 +313,15 @@ def test_few_annotators_widen_the_interval():
   statistic = _mean(sample, random.normal(0, 1, 300))
   plain = resampling.studentise(sample, statistic)
   found = resampling.estimate(sample, statistic, annotators=(0.02, 5))
-  reach = stats.t.ppf(0.975, 4) * np.sqrt(plain.error**2 + 0.02)
-  assert found.high - found.estimate == pytest.approx(reach, rel=1e-9)
+  reach = plain.reach() ** 2 + stats.t.ppf(0.975, 4) ** 2 * 0.02
+  assert found.high - found.estimate == pytest.approx(np.sqrt(reach), rel=1e-9)
   assert '5 annotators' in found.method
+  assert found.variance['annotators'] == pytest.approx(0.02)
   unknown = resampling.estimate(sample, statistic, annotators=(0.0, 5))
   assert unknown == resampling.estimate(sample, statistic)
+  two = resampling.estimate(sample, statistic, annotators=(0.02, 2))
+  assert two.low == unknown.low
+  assert 'new ones are not covered' in two.method
 
 
 @pytest.mark.parametrize('main', [0.0, 0.3])
@@ -249,12 +339,13 @@ def test_what_seeds_and_groups_share_counts_once(main):
     figures = resampling.seed_means(sample, values)
     statistic = _mean(sample, values.mean(axis=0))
     for kept, slopes in ((squares, figures[1]), (counted_twice, None)):
-      variance = resampling.seed_variance((figures[0], slopes))
-      error = resampling.studentise(sample, statistic, seed_variance=variance)
+      noise = resampling.seed_variance((figures[0], slopes))
+      error = resampling.studentise(sample, statistic, seeds=noise)
       kept.append(error.error**2)
     means.append(values.mean())
   # The spread of 600 variances of means is 6 %, that of their mean is less.
-  assert 0.85 < np.mean(squares) / np.var(means) < 1.3
+  # A third of what they share counts twice still, see `seed_variance`.
+  assert 0.85 < np.mean(squares) / np.var(means) < 1.45
   assert np.mean(counted_twice) > 1.1 * np.mean(squares)
 
 
@@ -277,69 +368,39 @@ def test_a_relative_may_be_drawn_in_a_statistics_stead():
   assert other.low == pytest.approx(plain.low, abs=0.02)
 
 
-def _associated(random, slope, clustered):
-  group = np.repeat(np.arange(12), random.integers(2, 12, 12))
-  shared = random.normal(0, 1, 12)[group] * clustered
-  first = random.normal(shared, 1)
-  second = random.normal(shared + slope * first, 1)
-  return group, first, second
-
-
-def test_permutations_respect_groups():
-  # What a group's clips share is no association: it must not be found.
+def test_what_groups_share_is_no_association():
+  # Every clip of a group has the same part of both signals, which are
+  # independent: correlations of clips must not find it, nor their intervals.
   random = np.random.default_rng(13)
-  p_values, free = [], []
-  for _ in range(200):
-    group, first, second = _associated(random, 0.0, 1.0)
-    p_values.append(
-      resampling.permutation_p(_sample(group), first[None], second)[0]
-    )
-    free.append(
-      resampling.permutation_p(
-        _sample(np.arange(len(group))), first[None], second
-      )[0]
-    )
-  # Ten of two hundred are expected; 21 would be one in a thousand.
-  assert np.sum(np.array(p_values) <= 0.05) <= 20
-  assert np.mean(np.array(free) <= 0.05) > 0.3
-
-
-def test_permutations_find_an_association_and_are_those_of_scipy(monkeypatch):
-  random = np.random.default_rng(14)
-  group, first, second = _associated(random, 0.5, 1.0)
-  none = random.normal(0, 1, len(group))
-  found = resampling.permutation_p(
-    _sample(group), np.stack([first, none]), second
-  )
-  assert found[0] < 0.001 < found[1]
-  alone = _sample(np.arange(len(group)))
-  weak = 0.12 * first + random.normal(0, 1, len(group))
-  found = resampling.permutation_p(alone, weak[None], first)[0]
-  expected = stats.permutation_test(
-    (weak,),
-    lambda x: abs(x @ (first - first.mean())),
-    permutation_type='pairings',
-    alternative='greater',
-    n_resamples=20_000,
-    rng=1,
-  ).pvalue
-  assert 0.01 < expected < 0.9
-  assert found == pytest.approx(expected, abs=4 * np.sqrt(0.25 / 10_000))
-  many = random.normal(0, 1, (6, 3_000))
-  large = _sample(random.integers(0, 30, 3_000))
-  law = resampling.permutation_p(large, many[:5], many[5])
-  monkeypatch.setattr(resampling, '_MANY_CLIPS', 10_000)
-  drawn = resampling.permutation_p(large, many[:5], many[5])
-  np.testing.assert_allclose(law, drawn, atol=4 * np.sqrt(0.25 / 10_000))
-  constant = resampling.permutation_p(alone, np.ones((1, len(group))), first)
-  assert constant == 1
+  found, free = [], []
+  for _ in range(40):
+    group = np.repeat(np.arange(24), random.integers(5, 20, 24))
+    first, second = random.normal(random.normal(0, 1, (2, 24))[:, group], 1)
+    for sample, kept in (
+      (_sample(group, 299), found),
+      (_sample(np.arange(len(group))), free),
+    ):
+      one = resampling.estimate(
+        sample,
+        ranking.spearman(sample, first, second),
+        Scale.FISHER,
+        null=True,
+        drawn=ranking.spearman(
+          sample, ranking.coarse(first, 16), ranking.coarse(second, 16)
+        ),
+      )
+      kept.append(one.p <= 0.05)
+      assert kept[-1] == (one.low > 0 or one.high < 0)
+  # Two of forty are expected; eight would be one in a thousand.
+  assert np.sum(found) < 8
+  assert np.mean(free) > 0.3
 
 
 @pytest.mark.parametrize('hits', [0, 1])
 def test_the_boundary_is_clopper_and_pearson(hits):
   sample = _sample(np.repeat(np.arange(9), 4))
   found = resampling.estimate(
-    sample, _mean(sample, np.full(36, float(hits))), logit=True
+    sample, _mean(sample, np.full(36, float(hits))), scale=Scale.LOGIT
   )
   expected = proportion.proportion_confint(9 * hits, 9, method='beta')
   np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-12)
@@ -348,7 +409,7 @@ def test_the_boundary_is_clopper_and_pearson(hits):
   alone = resampling.estimate(
     _sample(np.arange(36)),
     _mean(_sample(np.arange(36)), np.full(36, float(hits))),
-    logit=True,
+    scale=Scale.LOGIT,
   )
   expected = proportion.proportion_confint(36 * hits, 36, method='beta')
   np.testing.assert_allclose([alone.low, alone.high], expected, rtol=1e-12)
@@ -357,15 +418,17 @@ def test_the_boundary_is_clopper_and_pearson(hits):
 @pytest.mark.parametrize(
   ('groups', 'values', 'says'),
   [
-    ([0] * 6, [0, 1, 0, 1, 1, 1], 'one group'),
-    ([0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1], 'same figure'),
-    ([0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 0, 1], 'too few'),
+    ([0] * 6, [0, 1, 0, 1, 1, 1], '1 group that counts'),
+    ([0, 1, 2, 3, 4], [0, 1, 1, 0, 1], 'too few, it needs 6'),
+    ([0, 0, 1, 1, 2, 2] * 2, [0, 1, 0, 1, 0, 1] * 2, '3 groups'),
+    (sorted([*range(6)] * 2), [0, 1] * 6, 'same figure'),
+    ([0, 0, 1, 2, 3, 4, 5], [0, 1, 1, 1, 1, 1, 1], 'too few'),
   ],
 )
 def test_degenerate_data_give_a_reason(groups, values, says):
   sample = _sample(groups)
   found = resampling.estimate(
-    sample, _mean(sample, np.array(values, float)), logit=True, null=True
+    sample, _mean(sample, np.array(values, float)), scale=Scale.LOGIT, null=True
   )
   assert found.estimate == pytest.approx(np.mean(values))
   assert (found.low, found.high, found.level, found.p) == (None,) * 4
@@ -375,7 +438,7 @@ def test_degenerate_data_give_a_reason(groups, values, says):
 def test_an_undefined_figure_is_none():
   sample = _sample(np.repeat(np.arange(6), 3))
   statistic = resampling.mean(np.zeros((6, 2)))
-  found = resampling.estimate(sample, statistic, logit=True, null=True)
+  found = resampling.estimate(sample, statistic, scale=Scale.LOGIT, null=True)
   assert found.estimate is None
   assert found.low is None
 
@@ -414,6 +477,190 @@ def test_the_minimum_of_several_is_simultaneous(num_groups):
   # the normal law 2.39 to 1.96.
   widest = 2.394 / 1.96 if num_groups == 250 else 1.6
   assert 1.02 < max(reaches) <= widest
+
+
+def test_losing_to_one_rival_is_told_as_the_interval_tells_it():
+  # 4 points worse than one of two, level with the other.
+  random = np.random.default_rng(1)
+  sample = _sample(np.repeat(np.arange(60), 20))
+  losses = [
+    random.choice([-1.0, 0, 1], 1200, p=[0.12, 0.84, 0.04]),
+    random.choice([-1.0, 0, 1], 1200, p=[0.05, 0.9, 0.05]),
+  ]
+  found = resampling.minimum(
+    sample,
+    [resampling.studentise(sample, _mean(sample, one)) for one in losses],
+    1200,
+  )
+  assert found.high < 0
+  assert found.p < 0.02
+
+
+@pytest.mark.parametrize('num_groups', [12, 250])
+@pytest.mark.parametrize('num_rivals', [1, 2, 4])
+def test_the_least_of_several_agrees_with_its_p(num_groups, num_rivals):
+  random = np.random.default_rng(num_groups + num_rivals)
+  sample = _sample(np.repeat(np.arange(num_groups), 3), 999)
+  noise = SeedNoise(0.1 / num_groups, 2, 3)
+  said = set()
+  for shift in np.linspace(-7, 7, 40):
+    values = random.normal(0, 1, (num_rivals, 3 * num_groups))
+    values += shift / np.sqrt(3 * num_groups)
+    found = resampling.minimum(
+      sample,
+      [
+        resampling.studentise(sample, _mean(sample, one), seeds=noise)
+        for one in values
+      ],
+      1,
+    )
+    outside = found.low > 0 or found.high < 0
+    assert (found.p <= 0.05) == outside
+    said.add((found.low > 0, found.high < 0))
+  assert said == {(True, False), (False, True), (False, False)}
+
+
+@pytest.mark.parametrize('num_rivals', [2, 6])
+def test_equal_rivals_are_seldom_told_apart(num_rivals):
+  random = np.random.default_rng(3)
+  sample = _sample(np.repeat(np.arange(30), 4), 500)
+  above = below = 0
+  for _ in range(150):
+    ours, *others = random.random((num_rivals + 1, 120)) < 0.6
+    found = resampling.minimum(
+      sample,
+      [
+        resampling.studentise(sample, _mean(sample, 1.0 * ours - other))
+        for other in others
+      ],
+      1,
+    )
+    above += found.low > 0
+    below += found.high < 0
+  # 3.75 are expected of either; nine would be one in a hundred.
+  assert above <= 9
+  assert below <= 9
+
+
+@pytest.mark.parametrize('clustered', [True, False])
+@pytest.mark.parametrize(
+  ('scale', 'values', 'ends'),
+  [
+    (Scale.LOGIT, [0.98, 0.99, 1.0, 0.995, 0.9, 1.0, 1.0, 0.97], (0, 1)),
+    (Scale.LOG, [1e-4, 2e-4, 3.0, 1e-5, 1e-4, 2e-2, 0.0, 1e-3], (0, np.inf)),
+    (Scale.FISHER, [0.99, 1.0, 0.2, 0.98, 1.0, 1.0, 0.95, 1.0], (-1, 1)),
+    (Scale.FISHER, [-0.99, -1.0, 0.2, -0.98, -1.0, -1.0, -0.9, -1], (-1, 1)),
+  ],
+)
+def test_no_interval_leaves_its_range(clustered, scale, values, ends):
+  values = np.repeat(values, 2) if clustered else np.array(values)
+  groups = np.arange(8).repeat(2) if clustered else np.arange(8)
+  sample = _sample(groups, 499)
+  found = resampling.estimate(sample, _mean(sample, values), scale)
+  plain = resampling.estimate(sample, _mean(sample, values))
+  assert plain.low < ends[0] or plain.high > ends[1]
+  assert ends[0] < found.low < found.estimate < found.high < ends[1]
+  assert found.scale == scale
+
+
+def test_no_p_is_zero():
+  values = 1 + 1e-3 * np.random.default_rng(0).normal(0, 1, 20_000)
+  sample = _sample(np.arange(20_000))
+  found = resampling.estimate(sample, _mean(sample, values), null=True)
+  assert found.p == resampling.LEAST_P > 0
+  noise = SeedNoise(1e-8, 9, 10)
+  found = resampling.estimate(
+    sample, _mean(sample, values), seeds=noise, null=True
+  )
+  assert 0 < found.p < 1e-30
+
+
+def test_rounding_is_no_spread_of_groups():
+  # Groups of the same clips: their figures differ by rounding alone.
+  for size in (1.0, 1e6):
+    random = np.random.default_rng(1)
+    clips = random.random((1, 30)) * size
+    noise = random.normal(0, 3e-12 * size, (12, 1))
+    values = (clips + noise).ravel()
+    sample = _sample(np.repeat(np.arange(12), 30))
+    found = resampling.estimate(sample, _mean(sample, values))
+    assert found.low is None
+    assert 'same figure' in found.method
+
+
+def test_only_groups_that_count_are_trials():
+  # 0 errors among 9 answered clips of 300: at most a third, not 1.2 %.
+  sample = _sample(np.arange(300))
+  answered = np.zeros(300)
+  answered[::34] = 1
+  totals = sample.totals(np.stack([0 * answered, answered], axis=1))
+  found = resampling.estimate(sample, resampling.mean(totals), Scale.LOGIT)
+  expected = proportion.proportion_confint(0, 9, method='beta')
+  np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-12)
+  assert found.high > 0.3
+  assert '9 clips' in found.method
+  assert found.kind == Kind.EXACT
+  assert found.sizes == {'groups': 9}
+
+
+@pytest.mark.parametrize('clustered', [True, False])
+def test_one_positive_tells_nothing(clustered):
+  sample = _sample(np.arange(400) // (10 if clustered else 1))
+  signal = np.random.default_rng(0).random(400)
+  positive = np.arange(400) == 7
+  signal[7] = 2
+  for figure in (ranking.auroc, ranking.found_at, ranking.average_precision):
+    found = resampling.estimate(
+      sample, figure(sample, signal, positive), Scale.LOGIT, null=True
+    )
+    assert found.estimate == 1
+    assert (found.low, found.p) == (None, None)
+    assert 'too few' in found.method
+
+
+def test_a_perfect_ranking_is_no_proportion_and_has_no_interval():
+  sample = _sample(np.arange(400))
+  positive = np.arange(400) < 50
+  auroc = ranking.auroc(sample, positive.astype(float), positive)
+  found = resampling.estimate(sample, auroc, Scale.LOGIT)
+  assert (found.estimate, found.low) == (1, None)
+  assert 'exactly 1' in found.method
+  # But all errors found is a share of the errors.
+  share = ranking.found_at(sample, positive.astype(float), positive, 0.2)
+  found = resampling.estimate(sample, share, Scale.LOGIT)
+  expected = proportion.proportion_confint(50, 50, method='beta')
+  np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-12)
+
+
+def test_few_groups_that_count_among_many():
+  # 8 of 250 groups have clips that count: Student's law has 7 degrees of
+  # freedom, whether the figure knows its groups or not.
+  random = np.random.default_rng(2)
+  sample = _sample(np.repeat(np.arange(250), 4))
+  chosen = (sample.group % 31 == 0) & (sample.group < 240)
+  values = random.normal(0, 1, 1000)
+  totals = sample.totals(np.stack([values * chosen, chosen], axis=1))
+  figure = resampling.mean(totals)
+  means = values[chosen].reshape(8, 4).mean(axis=1)
+  reach = stats.t.ppf(0.975, 7) * means.std(ddof=1) / np.sqrt(8)
+  for statistic in (figure, figure.statistic):
+    found = resampling.estimate(sample, statistic)
+    assert found.high - found.estimate == pytest.approx(reach)
+    assert '8 of 250 groups count' in found.method
+    assert found.sizes == {'groups': 8}
+  few = resampling.mean(totals * (np.arange(250) < 140)[:, None])
+  assert resampling.estimate(sample, few).low is None
+
+
+def test_a_difference_needs_groups_on_both_sides():
+  random = np.random.default_rng(4)
+  sample = _sample(np.arange(300))
+  rare = np.arange(300) % 75 == 0
+  found = resampling.estimate(
+    sample, ambiguity.difference(sample, rare, random.random(300))
+  )
+  assert found.low is None
+  assert '4 groups' in found.method
 
 
 @settings(max_examples=20)  # Each collects garbage in statsmodels.
@@ -465,7 +712,7 @@ def simulate(num_corpora, num_groups=24, num_resamples=999, seed=0):
     ]
     intervals = {
       'accuracy': resampling.estimate(
-        sample, _mean(sample, right[:, 0]), logit=True
+        sample, _mean(sample, right[:, 0]), scale=Scale.LOGIT
       ),
       'full_minus_view': resampling.estimate(sample, statistics[0]),
       'full_minus_best': resampling.minimum(
@@ -482,3 +729,12 @@ def test_intervals_hold_the_truth():
   # Three standard errors of a share of .95 in 300 corpora are .038.
   for name, share in coverage.items():
     assert 0.912 <= share <= 0.988, (name, share)
+
+
+def test_no_interval_is_finer_than_a_clip():
+  narrow = Estimate(0.1, 0.099, 0.101, 0.95, n=50)
+  found = resampling.no_finer(narrow, 1 / 50)
+  assert (found.low, found.high) == pytest.approx((0.08, 0.12))
+  wide = Estimate(0.1, 0.0, 0.2, 0.95, n=50)
+  assert resampling.no_finer(wide, 1 / 50) == wide
+  assert resampling.no_finer(Estimate(0.1, n=50), 1 / 50).low is None

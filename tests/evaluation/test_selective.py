@@ -51,14 +51,27 @@ def test_the_risk_is_the_wanted_one_where_the_truth_is_known(fold):
 def test_a_folds_own_labels_do_not_choose_its_threshold():
   # Fold 1 is always right, fold 0 always wrong, all equally confident: fold 0
   # is answered, since fold 1 is right, and fold 1 is not.
-  probabilities = np.tile([0.9, 0.1], (1, 8, 1))
-  labels = np.array([1, 1, 1, 1, 0, 0, 0, 0])
-  corpus = made.corpus(np.arange(8) // 2, labels, classes=('low', 'high'))
-  fold = np.repeat([0, 1], 4)
+  probabilities = np.tile([0.9, 0.1], (1, 40, 1))
+  labels = np.repeat([1, 0], 20)
+  corpus = made.corpus(np.arange(40) // 2, labels, classes=('low', 'high'))
+  fold = np.repeat([0, 1], 20)
   found = selective.answer(
     corpus, made.predictions({'text+audio': probabilities}, fold)
   )
   assert found.statistics['diagnosis.selective_10.risk'].estimate == 1.0
+  assert found.statistics['diagnosis.selective_10.coverage'].estimate == 0.5
+
+
+def test_an_error_rate_of_few_clips_is_not_told():
+  # As above, but for 19 clips of either fold.
+  probabilities = np.tile([0.9, 0.1], (1, 38, 1))
+  labels = np.repeat([1, 0], 19)
+  corpus = made.corpus(np.arange(38), labels, classes=('low', 'high'))
+  fold = np.repeat([0, 1], 19)
+  found = selective.answer(
+    corpus, made.predictions({'text+audio': probabilities}, fold)
+  )
+  assert '19 clips are answered' in found.skipped['diagnosis.selective_10.risk']
   assert found.statistics['diagnosis.selective_10.coverage'].estimate == 0.5
 
 

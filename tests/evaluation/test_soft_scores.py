@@ -45,6 +45,50 @@ def test_distances_are_those_of_other_tools(seed):
   )
 
 
+@pytest.mark.parametrize('num_votes', [3, 5, 10])
+@pytest.mark.parametrize('num_classes', [3, 6])
+def test_what_the_votes_were_drawn_from_scores_best(num_votes, num_classes):
+  random = np.random.default_rng(2)
+  people = random.dirichlet(np.full(num_classes, 0.6), 20_000)
+  humans = random.multinomial(num_votes, people) / num_votes
+  number = np.full(len(people), num_votes)
+  scores = {'cross_entropy': [], 'brier': [], 'excess': []}
+  for power in (1, 1.3, 1.6):
+    model = people**power
+    model /= model.sum(axis=1, keepdims=True)
+    scores['cross_entropy'].append(
+      soft_scores.cross_entropy(model, humans).mean()
+    )
+    scores['brier'].append(soft_scores.brier(model, humans, number).mean())
+    (null,) = soft_scores.drawn_from(
+      model[:4_000], number[:4_000], [soft_scores.jensen_shannon]
+    )
+    distance = soft_scores.jensen_shannon(model, humans)[:4_000].mean()
+    scores['excess'].append(distance - null)
+  for name, (true, *wrong) in scores.items():
+    assert true < min(wrong), name
+  # Neither score is above what it would be if the model were right.
+  assert scores['brier'][0] == pytest.approx(0, abs=0.008)
+  assert scores['excess'][0] == pytest.approx(0, abs=0.01)
+
+
+def test_brier_less_its_sampling_is_the_distance_to_all_people():
+  random = np.random.default_rng(3)
+  people = random.dirichlet([1, 1, 1])
+  model = random.dirichlet([1, 1, 1])
+  number = random.integers(2, 7, 200_000)
+  humans = random.multinomial(number, people) / number[:, None]
+  found = soft_scores.brier(model[None], humans, number)
+  error = found.std() / np.sqrt(len(found))
+  expected = ((model - people) ** 2).sum()
+  assert found.mean() == pytest.approx(expected, abs=4 * error)
+  # By hand: 2 of 3 votes on the first of two classes.
+  hand = soft_scores.brier(
+    np.array([[0.5, 0.5]]), np.array([[2 / 3, 1 / 3]]), np.array([3])
+  )
+  assert hand[0] == pytest.approx(2 / 36 - 2 * (2 / 9) / 2)
+
+
 def test_certain_and_wrong_is_far_but_finite():
   model, humans = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
   assert soft_scores.cross_entropy(model, humans)[0] == pytest.approx(
@@ -109,6 +153,20 @@ def test_every_view_has_its_row():
     one = found.statistics[f'views.text.{name}']
     assert one.estimate == pytest.approx(value, abs=1e-10)
     assert one.low < value < one.high
+  # What a sample of as many votes is from its own distribution.
+  random = np.random.default_rng(4)
+  drawn = [
+    np.abs(
+      model
+      - random.multinomial(votes.sum(axis=1), model)
+      / votes.sum(axis=1, keepdims=True)
+    )
+    .sum(axis=1)
+    .mean()
+    for _ in range(100)
+  ]
+  null = found.statistics['views.text.human_manhattan_null'].estimate
+  assert null == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / 20**0.5)
   rows = found.tables['soft_scores']
   assert [row['view'] for row in rows] == ['text', 'audio', 'text+audio']
   assert {row['num_clips'] for row in rows} == {120}

@@ -182,8 +182,6 @@ def test_the_adjusted_difference_is_that_of_confidence_on_the_grid(
   streamed, whole = studies
   for name in (
     'ambiguity.any_disagreement.adjusted',
-    'ambiguity.any_disagreement.adjusted_minus_seed_control',
-    'ambiguity.control.seed.adjusted',
     'diagnosis.any_disagreement.adjusted',
   ):
     found, expected = streamed.statistics[name], whole.statistics[name]

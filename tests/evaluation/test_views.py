@@ -333,3 +333,19 @@ def test_twice_the_clips_in_the_same_groups_give_the_same_interval():
       [one.estimate, one.low, one.high],
       rtol=1e-9,
     )
+
+
+def test_labels_have_no_calibration():
+  corpus, predictions = made.study_input()
+  hard = dict(predictions.probabilities)
+  hard['text'] = np.eye(3)[hard['text'].argmax(axis=-1)]
+  found = views.answer(corpus, made.predictions(hard))
+  for name in ('nll', 'brier', 'ece', 'ece_null'):
+    assert 'one value only' in found.skipped[f'views.text.{name}']
+    assert f'views.audio.{name}' in found.statistics
+  assert list(found.curves['reliability']) == ['audio', 'text+audio']
+  # What needs labels only is as before.
+  graded = views.answer(corpus, made.predictions(predictions.probabilities))
+  for name in ('accuracy', 'macro_f1', 'seed_sd'):
+    name = f'views.text.{name}'
+    assert found.statistics[name] == graded.statistics[name]

@@ -262,6 +262,18 @@ def test_views_by_name():
   modalities = ('text', 'audio', 'video')
   assert members.views((), modalities)[-1] == modalities
   assert len(members.views((), modalities)) == 7
+  assert members.views(('every',), modalities) == members.views((), modalities)
+  singles = tuple((modality,) for modality in modalities)
+  assert members.views(('single', 'full'), modalities) == (
+    *singles,
+    modalities,
+  )
+  # Words and names go together, and one modality is both.
+  assert members.views(('single,audio+text',), modalities) == (
+    *singles,
+    ('text', 'audio'),
+  )
+  assert members.views(('single', 'full'), ('text',)) == (('text',),)
   assert members.views(('video+text,audio',), modalities) == (
     ('audio',),
     ('text', 'video'),

@@ -3,9 +3,10 @@
   python tests/validity/endpoint.py --corpora=400
 
 Simulates corpora with groups of unequal size in worlds of which the truth is
-known, and prints for the adjusted difference of any disagreement, for its four
-controls and for what it exceeds the control of other seeds by: the mean over
-corpora, and how often the 95 % interval lies above and below zero.
+known, and prints for the adjusted difference of any disagreement, for its
+controls and for what is beyond other seeds: the mean over corpora, how often
+the 95 % interval lies above and below zero, and how often it holds that mean.
+Groups, clips and seeds are new in every corpus.
 
 The evidence of two modalities adds up to that of the fusion. Annotators vote by
 the same sum, on their own scale:
@@ -16,11 +17,13 @@ the same sum, on their own scale:
   unlinked     the cues conflict, and annotators do not mind
   no conflict  a real second view, of cues that never conflict
   noise view   the second view knows nothing
+  other seeds  three single views that are other seeds of the full view
 """
 
 import argparse
 import concurrent.futures
 import functools
+import itertools
 import os
 
 # A process for each core, and each is one thread.
@@ -30,9 +33,9 @@ import numpy as np
 from scipy import special
 
 from empathy.evaluation import ambiguity, controls, resampling
+from empathy.evaluation.findings import SeedNoise
 
 _NUM_CLASSES = 3
-_NUM_SEEDS = 5
 _NUM_VOTES = 6
 _NUM_GROUPS = 40
 # How much surer or less sure annotators are of clips in conflict: the factor of
@@ -43,10 +46,12 @@ WORLDS = {
   'unlinked': {'conflict': 0.3, 'scale': 1.0},
   'no conflict': {'conflict': 0.0, 'scale': 1.0},
   'noise view': {'conflict': 0.0, 'scale': 1.0, 'noise': True},
+  'other seeds': {'conflict': 0.3, 'scale': 0.3, 'others': 3},
 }
 FIGURES = (
   'raw',
   'adjusted',
+  'adjusted by seed',
   'control: seed',
   'control: constant',
   'control: noise',
@@ -60,6 +65,8 @@ def simulate(
   conflict: float,
   scale: float,
   noise: bool = False,
+  others: int = 0,
+  num_seeds: int = 6,
   num_clips: int = 1_000,
   seed_noise: float = 0.3,
 ) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
@@ -70,11 +77,14 @@ def simulate(
     conflict: the share of clips on which the second cue points elsewhere.
     scale: of the evidence by which annotators vote on those.
     noise: whether the second view knows nothing.
+    others: of how many seeds of the full view the single views are made, if
+      they are.
+    num_seeds: of each view.
     num_clips: about how many.
     seed_noise: standard deviation of the seeds' scores.
 
   Returns:
-    Groups (n,); scores (S, n, C) of the views first, second and full; votes
+    Groups (n,); scores (S, n, C) of the single views and the full one; votes
     (n, C).
   """
   share = random.lognormal(0, 0.7, _NUM_GROUPS)
@@ -97,10 +107,13 @@ def simulate(
   )
 
   def seeds(scores: np.ndarray) -> np.ndarray:
-    shape = (_NUM_SEEDS, *scores.shape)
-    return scores + random.normal(0, seed_noise, shape)
+    shape = (num_seeds, *scores.shape)
+    # A seed leans to a class on all clips, too.
+    lean = random.normal(0, seed_noise / 2, (num_seeds, 1, scores.shape[1]))
+    return scores + lean + random.normal(0, seed_noise, shape)
 
-  scores = {'first': seeds(evidence[0]), 'second': seeds(evidence[1])}
+  singles = [felt] * others or evidence
+  scores = {f'view {row}': seeds(e) for row, e in enumerate(singles)}
   return group, scores | {'full': seeds(felt)}, votes
 
 
@@ -109,25 +122,39 @@ def figures(
   scores: dict[str, np.ndarray],
   votes: np.ndarray,
   num_resamples: int,
-) -> tuple[resampling.Sample, dict[str, resampling.Statistic]]:
-  """The sample and the figures of question 3, as the study asks them."""
+) -> tuple[
+  resampling.Sample, dict[str, resampling.Statistic], SeedNoise | None
+]:
+  """The sample, the figures of question 3 as the study asks them, the noise."""
   p = {view: special.softmax(s, axis=-1) for view, s in scores.items()}
   mean = {view: values.mean(axis=0) for view, values in p.items()}
   said = {view: values.argmax(axis=-1) for view, values in mean.items()}
-  singles = np.stack([said['first'], said['second']])
+  views = [view for view in scores if view != 'full']
+  singles = np.stack([said[view] for view in views])
   differ = (singles != said['full']).any(axis=0)
   uncertainty = ambiguity.gs(votes)
   stratum = ambiguity.strata(mean['full'])
-  held_out, references = controls.seed(p['full'], len(singles))
-  seed_stratum = np.stack([ambiguity.strata(r) for r in references])
   sample = resampling.sample(group, num_resamples)
   adjusted = functools.partial(ambiguity.adjusted_difference, sample)
   own = adjusted(differ, uncertainty, stratum)
-  seed = adjusted(held_out, uncertainty, seed_stratum)
-  return sample, {
+  labelled = [
+    ambiguity.Labelled(
+      np.arange(len(p[view])) + 100 * place, p[view].argmax(axis=-1)
+    )
+    for place, view in enumerate(['full', *views])
+  ]
+  sides = ambiguity.matched(
+    sample,
+    uncertainty,
+    np.stack([ambiguity.strata(member) for member in p['full']]),
+    labelled[0],
+    labelled[1:],
+  )
+  found = {
     'raw': ambiguity.difference(sample, differ, uncertainty),
     'adjusted': own,
-    'control: seed': seed,
+    'adjusted by seed': sides.views,
+    'control: seed': sides.control,
     'control: constant': adjusted(
       controls.constant(said['full']), uncertainty, stratum
     ),
@@ -137,36 +164,62 @@ def figures(
     'control: permuted': adjusted(
       differ, controls.permuted(uncertainty, stratum, sample.group), stratum
     ),
-    'beyond seeds': resampling.minus(own, seed),
+    'beyond seeds': resampling.minus(sides.views, sides.control),
   }
+  return sample, found, sides.noise
 
 
-def judge(seed: int, world: str, num_resamples: int) -> np.ndarray:
-  """(figures, 3): the figure, whether it is above and below zero, of a corpus.
+def judge(
+  seed: int, world: str, num_resamples: int, num_seeds: int, names: list[str]
+) -> np.ndarray:
+  """(figures, 3): a corpus' figures and their intervals' ends.
 
   A figure that does not exist, as that of a constant view within a label, is
-  NaN, and one without an interval is neither.
+  NaN, and so are the ends of one without an interval.
   """
   random = np.random.default_rng((seed, list(WORLDS).index(world)))
-  corpus = simulate(random, **WORLDS[world])
-  sample, statistics = figures(*corpus, num_resamples)
+  corpus = simulate(random, num_seeds=num_seeds, **WORLDS[world])
+  sample, statistics, noise = figures(*corpus, num_resamples)
   found = []
-  for name in FIGURES:
-    one = resampling.estimate(sample, statistics[name])
-    value = np.nan if one.estimate is None else one.estimate
-    known = one.low is not None
-    found.append((value, known and one.low > 0, known and one.high < 0))
+  for name in names:
+    seeds = noise if name == 'beyond seeds' else resampling.THESE_SEEDS
+    one = resampling.estimate(sample, statistics[name], seeds=seeds)
+    found.append(
+      [
+        np.nan if value is None else value
+        for value in (one.estimate, one.low, one.high)
+      ]
+    )
   return np.array(found)
 
 
 def run(
-  num_corpora: int, world: str, num_resamples: int = 2_000, apply=map
+  num_corpora: int,
+  world: str,
+  num_resamples: int = 2_000,
+  num_seeds: int = 6,
+  names: tuple[str, ...] = FIGURES,
+  apply=map,
 ) -> dict[str, np.ndarray]:
-  """By figure: its mean, and the shares above and below zero."""
-  one = functools.partial(judge, world=world, num_resamples=num_resamples)
-  judged = apply(one, range(num_corpora))
+  """By figure: its mean, and shares of intervals above, below and right.
+
+  The last is of those that hold the figure's mean over the corpora.
+  """
+  one = functools.partial(
+    judge,
+    world=world,
+    num_resamples=num_resamples,
+    num_seeds=num_seeds,
+    names=names,
+  )
+  value, low, high = np.moveaxis(
+    np.array(list(apply(one, range(num_corpora)))), -1, 0
+  )
+  mean = value.mean(axis=0)
+  held = ((low <= mean) & (mean <= high)).mean(axis=0)
+  above, below = (low > 0).mean(axis=0), (high < 0).mean(axis=0)
   return dict(
-    zip(FIGURES, np.mean(np.array(list(judged)), axis=0), strict=True)
+    zip(names, np.stack([mean, above, below, held], axis=1), strict=True)
   )
 
 
@@ -175,15 +228,19 @@ def main() -> None:
   parser = argparse.ArgumentParser()
   parser.add_argument('--corpora', type=int, default=400)
   num_corpora = parser.parse_args().corpora
-  print(f'{num_corpora:,} corpora a world; points; % above and below zero\n')
+  print(
+    f'{num_corpora:,} corpora a world; points; % above and below zero, and of '
+    'intervals that hold the mean\n'
+  )
   with concurrent.futures.ProcessPoolExecutor() as pool:
     apply = functools.partial(pool.map, chunksize=10)
-    for world in WORLDS:
-      print(world)
-      found = run(num_corpora, world, apply=apply)
-      for name, (mean, above, below) in found.items():
+    for world, num_seeds in itertools.product(WORLDS, (4, 6)):
+      print(f'{world}, {num_seeds} seeds')
+      found = run(num_corpora, world, num_seeds=num_seeds, apply=apply)
+      for name, (mean, above, below, held) in found.items():
         print(
           f'  {name:20}{100 * mean:8.2f}{100 * above:8.1f}{100 * below:8.1f}'
+          f'{100 * held:8.1f}'
         )
 
 

@@ -19,6 +19,9 @@ from empathy.evaluation.sections import (
 from empathy.evaluation.sections.parts import Section
 from empathy.evaluation.study import Study
 
+# Those that have a primary figure.
+QUESTIONS = (1, 2, 3, 4, 5, 6)
+
 # In the report's order: first whether the data can bear it.
 ALL: tuple[Callable[[Study], Section], ...] = (
   data.section,

@@ -33,39 +33,40 @@ def section(study: Study) -> parts.Section:
   rows = study.tables.get('ambiguity') or []
   if not rows:
     return dataclasses.replace(base, skipped=parts.skipped(study, 3))
-  adjusted = parts.primary(study, 3)
-  finding, details = '', ()
-  if adjusted:
-    finding = wording.claim(
-      f'Among {_ALIKE}',
-      adjusted,
-      above=', two annotators differ {} more often where some single view '
-      'disagrees with the full one',
-      below=', two annotators differ {} less often where some single view '
-      'disagrees with the full one',
-      whether='whether annotators differ more often where some single view '
-      'disagrees with the full one',
-      joint=', ',
-    )
-    details = (*_raw(study), *_beyond_seeds(study))
-  answer = (finding + '.', *details) if finding else _raw(study)
+  beyond = parts.primary(study, 3)
+  adjusted = study.statistics.get(f'ambiguity.{_ANY}.adjusted')
+  finding = _finding(study, adjusted, beyond)
+  rest = _unknown(study) if beyond is None else ''
+  rest += _alone(study)
+  details = (*_by_seed(study), *_raw(study, adjusted))
+  answer = tuple(filter(None, (finding and f'{finding}.{rest}', *details)))
+  told = ''
+  if finding:
+    told = parts.with_p(finding, beyond or adjusted) + rest
+  elif answer:
+    told = answer[0]
   return dataclasses.replace(
     base,
     answer=answer,
-    finding=(
-      parts.with_p(finding, adjusted) if adjusted else ' '.join(_raw(study))
-    ),
+    finding=told,
     details=(
-      *details,
+      *(details if finding else answer[1:]),
       *_contested(study),
-      *parts.skip_notes(study, r'ambiguity\.any_disagreement\..*'),
+      *(
+        reason
+        for reason in parts.skip_notes(
+          study, r'ambiguity\.any_disagreement\..*'
+        )
+        if reason not in rest
+      ),
     ),
     primary=parts.primary_row(
-      adjusted, base.title, 'annotators differ, at like confidence'
+      beyond, base.title, 'annotators differ, beyond what other seeds tell'
     ),
     shows=(
       _differences(study, rows),
       _table(study, rows),
+      *_beyond_table(study),
       *_curves(study),
       *_rankings(study),
       *_soft_scores(study),
@@ -76,73 +77,146 @@ def section(study: Study) -> parts.Section:
       f'more. The adjusted difference is among {_ALIKE}.',
       'The adjusted difference alone does not show that it takes several '
       'modalities: models that differ by their seed disagree on uncertain '
-      'clips too. What counts is how far it lies above the control of other '
-      'seeds, which rather finds too much where seeds are few.',
+      'clips too. So single seeds of the single views are held against as many '
+      'other seeds of the full view: each seed of it in turn is the one that '
+      'they disagree with, in all combinations, and where single views were '
+      'nothing but other seeds, the difference would be zero.',
       'That disagreement and uncertain annotators go together does not say '
       'that one causes the other.',
     ),
   )
 
 
-def _raw(study: Study) -> tuple[str, ...]:
+def _finding(study: Study, adjusted, beyond) -> str:
+  """The adjusted difference, and what of it other seeds do not explain."""
+  where = f'where {parts.some_single(study)} disagrees with the full one'
+  sentence = ''
+  if adjusted is not None:
+    sentence = wording.claim(
+      f'Among {_ALIKE}',
+      adjusted,
+      above=f', two annotators differ {{}} more often {where}',
+      below=f', two annotators differ {{}} less often {where}',
+      whether=f'whether two annotators differ more often {where}',
+      joint=', ',
+    )
+  if beyond is None:
+    return sentence
+  many = 'as many other seeds of the full view do'
+  if wording.standing(beyond) in (wording.OPEN, wording.UNKNOWN):
+    lead = sentence or f'Among {_ALIKE}'
+  elif sentence:
+    lead = f'{sentence}; seed by seed, disagreement of single views'
+  else:
+    lead = f'Among {_ALIKE}, seed by seed, disagreement of single views'
+  return wording.claim(
+    lead,
+    beyond,
+    above=f' tells {{}} more of how often annotators differ than {many}',
+    below=f' tells {{}} less of how often annotators differ than {many}',
+    whether='whether disagreement of single views tells more, seed by seed, '
+    f'than {many}',
+  )
+
+
+def _unknown(study: Study) -> str:
+  """Why it is not known what other seeds tell, as a sentence; or nothing."""
+  why = study.skipped.get(f'ambiguity.{_ANY}.beyond_seeds', '')
+  if not why:
+    return ''
+  return f' Whether that is more than other seeds tell is not known. {why}'
+
+
+def _alone(study: Study) -> str:
+  """What one view tells beyond one other seed, as a sentence; or nothing."""
+  told = {
+    view: study.statistics.get(f'ambiguity.{view}_disagreement.beyond_seeds')
+    for view in study.info['single_views']
+  }
+  told = {view: found for view, found in told.items() if found is not None}
+  if not told or len(study.info['single_views']) < 2:
+    return ''
+  more = {
+    view: found
+    for view, found in told.items()
+    if wording.standing(found) == wording.ABOVE and wording.survives(found)
+  }
+  if more:
+    listed = wording.listing(
+      f'{view} by {wording.points_with_interval(found)}'
+      for view, found in more.items()
+    )
+    return f' By itself, a view tells more than one other seed does: {listed}.'
+  listed = wording.listing(
+    f'{view} {wording.points_with_interval(found, signed=True)}'
+    for view, found in told.items()
+  )
+  return (
+    ' No single view by itself is shown to tell more than one other seed of '
+    f'the full view: {listed}.'
+  )
+
+
+def _by_seed(study: Study) -> tuple[str, ...]:
+  """Both sides of the comparison with other seeds."""
+  views = study.statistics.get(f'ambiguity.{_ANY}.adjusted_by_seed')
+  seeds = study.statistics.get('ambiguity.control.seed.adjusted')
+  if views is None or seeds is None:
+    return ()
+  return (
+    'Seed by seed, at like confidence, annotators differ '
+    f'{wording.points(views.estimate, signed=True)} more often where some '
+    'single view disagrees with a seed of the full view, and '
+    f'{wording.points(seeds.estimate, signed=True)} where one of as many other '
+    'seeds of the full view does.',
+  )
+
+
+def _raw(study: Study, adjusted) -> tuple[str, ...]:
   raw = study.statistics.get(f'ambiguity.{_ANY}.gs_difference')
   if raw is None:
     return ()
+  where = f'where {parts.some_single(study)} disagrees'
   sentence = wording.claim(
     'Over all clips, confidence aside',
     raw,
-    above=', they differ {} more often',
-    below=', they differ {} less often',
-    whether='whether they differ more often',
+    above=f', they differ {{}} more often {where}',
+    below=f', they differ {{}} less often {where}',
+    whether=f'whether they differ more often {where}',
     joint=', ',
   )
-  if not parts.primary(study, 3):
+  if adjusted is None:
     sentence = sentence.replace('they', 'annotators', 1)
   return (sentence + '.',)
 
 
-def _beyond_seeds(study: Study) -> tuple[str, ...]:
-  """What the disagreement of views tells that that of seeds does not."""
-  beyond = study.statistics.get(f'ambiguity.{_ANY}.adjusted_minus_seed_control')
-  if beyond is None:
-    return ()
-  adjusted = parts.primary(study, 3)
-  if wording.standing(beyond) == wording.ABOVE and (
-    wording.standing(adjusted) != wording.ABOVE
-  ):
-    # More than what seeds tell is a finding only if it is more than nothing.
-    return (
-      'That is more than other seeds of the full view tell, by '
-      f'{wording.points_with_interval(beyond)}, though not clearly more than '
-      'nothing.',
-    )
-  return (
-    wording.claim(
-      'Other seeds of the full view would disagree on uncertain clips too',
-      beyond,
-      above='; single views tell more than those do, by {}',
-      below='; single views tell less than those do, by {}',
-      whether='whether single views tell more than those do',
-    )
-    + '.',
-  )
-
-
 def _contested(study: Study) -> tuple[str, ...]:
-  """How well disagreement and confidence find contested clips."""
+  """How well confidence finds contested clips, and what is added to it."""
   alone = study.statistics.get(f'ambiguity.{_CONFIDENCE}.auroc_contested')
-  gain = study.statistics.get(f'ambiguity.{_ANY}.auroc_minus_confidence')
-  if alone is None or gain is None:
+  gain = study.statistics.get(
+    'diagnosis.combined.auroc_contested_minus_confidence'
+  )
+  if alone is None:
     return ()
+  lead = (
+    'Low confidence ranks a clip on which no class has two thirds of the '
+    'votes above another rightly '
+    f'{wording.share_with_interval(alone)} of the time'
+  )
+  if gain is None:
+    return (lead + '.',)
+  if wording.standing(gain) == wording.BELOW:
+    # Its p-value is that of a gain.
+    gain = dataclasses.replace(gain, p_adjusted=None)
   return (
     wording.claim(
-      'Low confidence ranks a clip on which no class has two thirds of the '
-      'votes above another rightly '
-      f'{wording.share_with_interval(alone)} of the time',
+      lead,
       gain,
-      above='; whether some single view disagrees does so {} more often',
-      below='; whether some single view disagrees does so {} less often',
-      whether='whether disagreement ranks them better',
+      above='; fitted to other clips, confidence and disagreement together do '
+      'so {} more often than confidence alone',
+      below='; fitted to other clips, confidence and disagreement together do '
+      'so {} less often than confidence alone, the price of a weight for noise',
+      whether='whether disagreement adds to that',
     )
     + '.',
   )
@@ -175,7 +249,9 @@ def _differences(study: Study, rows) -> parts.Figure:
         row.get(f'{key}_high'),
         colour=_colour(row['signal'], full),
         shape=shape,
-        faint=parts.unsupported(row.get(f'{key}_low'), row.get(f'{key}_high')),
+        faint=parts.unsupported(
+          study, f'ambiguity.{row["signal"]}.{key}', row, key
+        ),
         label=label,
       )
       for key, shape, label in (
@@ -244,10 +320,44 @@ def _table(study, rows) -> parts.Table:
   )
   return parts.table(
     study,
-    'GS, how often two annotators of a clip differ, where views disagree and '
-    'elsewhere. The p-values are those of the adjusted difference.',
+    'GS (the Gini–Simpson index), how often two annotators of a clip differ, '
+    'where views disagree and elsewhere. The p-values are those of the '
+    'adjusted difference.',
     rows,
     columns,
+  )
+
+
+def _beyond_table(study: Study) -> tuple[parts.Table, ...]:
+  rows = study.tables.get('beyond_seeds') or []
+  if not rows:
+    return ()
+
+  def name(row):
+    return f'ambiguity.{row["signal"]}.beyond_seeds'
+
+  return (
+    parts.table(
+      study,
+      'How much more disagreement of single views, seed by seed, tells of how '
+      'often annotators differ than disagreement of as many other seeds of the '
+      'full view, among clips that a seed of it labels alike and with like '
+      'confidence: of any single view, and of one at a time.',
+      rows,
+      (
+        parts.Column(
+          'disagreeing',
+          lambda r: _words(r['signal']),
+          kind='text',
+          colour=lambda r: _dot(r['signal'], study.info['full_view']),
+        ),
+        parts.Column('clips', lambda r: wording.count(r['num_clips'])),
+        *parts.interval_columns(
+          study, 'beyond_seeds', 'beyond seeds, points', name, signed=True
+        ),
+        *parts.p_columns(name),
+      ),
+    ),
   )
 
 
@@ -339,21 +449,37 @@ def _soft_scores(study: Study) -> tuple[parts.Table, ...]:
       ),
     )
 
+  def null(key):
+    figure = f'{key}_null'
+    return parts.figure_column(
+      f'human_{figure}', 'if true', wording.number, name(figure)
+    )
+
   columns = (
     parts.view_column(study.info['full_view']),
     *column('cross_entropy', 'cross-entropy, nats'),
+    null('cross_entropy'),
+    *column('brier', 'Brier'),
     *column('jensen_shannon', 'Jensen–Shannon'),
+    null('jensen_shannon'),
     *column('manhattan', 'Manhattan'),
+    null('manhattan'),
     *column('wasserstein', 'Wasserstein, classes'),
+    null('wasserstein'),
     *column('entropy_correlation', 'correlation of entropies'),
   )
   return (
     parts.table(
       study,
       'How far the probabilities of each view, the mean over its seeds, lie '
-      'from the shares of the votes: four distances (lower is nearer), and '
-      'whether the clips of which the view is unsure are those on which '
-      'annotators differ (Pearson’s correlation of the entropies).',
+      'from the shares of the votes. By cross-entropy and by Brier’s score, '
+      'less what sampling of votes adds to it, views can be compared: lower is '
+      'nearer, and Brier’s is 0 for the shares of all people. The other '
+      'distances favour views that are too sure where votes are few; “if true” '
+      'is what they would be if the votes were drawn from the view’s own '
+      'probabilities. Last, whether the clips of which the view is unsure are '
+      'those on which annotators differ (Pearson’s correlation of the '
+      'entropies).',
       rows,
       columns,
     ),

@@ -15,6 +15,7 @@ _NAMES = {
   'largest_group_share': 'largest group',
   'duplicates': 'repeated clips',
   'labelled_share': 'labelled clips',
+  'smallest_effect': 'smallest gain to be seen',
   'largest_class_share': 'class balance',
   'votes_per_clip': 'votes a clip',
 }
@@ -45,7 +46,7 @@ def section(study: Study) -> parts.Section:
   return dataclasses.replace(
     base,
     answer=answer,
-    finding=_finding(checks, failing, warning),
+    finding=_finding(checks, failing, warning, _unmade(study)),
     alerts=tuple(failing),
     shows=(
       _checks_table(study, checks),
@@ -60,13 +61,27 @@ def section(study: Study) -> parts.Section:
   )
 
 
-def _finding(checks, failing, warning) -> str:
+def _finding(checks, failing, warning, unmade: int) -> str:
   if not failing and not warning:
-    return f'All {wording.plural(len(checks), "check")} pass.'
+    number = wording.plural(len(checks), 'check')
+    if not unmade:
+      return f'All {number} pass.'
+    return (
+      f'The {number} that could be made '
+      f'{"passes" if len(checks) == 1 else "pass"}; '
+      f'{wording.plural(unmade, "check")} could not be made.'
+    )
   found = _checks(failing, 'fails', 'fail') if failing else 'No check fails'
   if warning:
     found += f'; {_checks(warning, "asks", "ask")} for care'
+  if unmade:
+    found += f'; {wording.plural(unmade, "check")} could not be made'
   return found + '.'
+
+
+def _unmade(study: Study) -> int:
+  """How many checks there was no way to make."""
+  return sum(name.startswith('data.') for name in study.skipped)
 
 
 def _checks(sentences, one: str, many: str) -> str:
@@ -76,7 +91,7 @@ def _checks(sentences, one: str, many: str) -> str:
 
 def _checks_table(study, checks) -> parts.Table:
   # What fails comes first.
-  order = list(_VERDICTS)
+  order = list(_VERDICTS)  # From the mildest.
   checks = sorted(
     checks,
     key=lambda c: -order.index(c['verdict']) if c['verdict'] in order else 0,

@@ -8,6 +8,10 @@ from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
+# Beside the rate, a gap of so much between seeds of the same name and others is
+# worth a sentence.
+_MUCH = 0.25
+
 
 def section(study: Study) -> parts.Section:
   """Rates of disagreement with the full view, and what seeds explain of it."""
@@ -26,12 +30,12 @@ def section(study: Study) -> parts.Section:
   if not rates:
     return dataclasses.replace(base, skipped=parts.skipped(study, 2))
   full = study.info['full_view']
-  excess = parts.primary(study, 2)
+  beyond = parts.primary(study, 2)
   view = _view_of(study.primaries.get(2, ''))
   others = _rates_sentence({v: r for v, r in rates.items() if v != view})
-  if excess and view in rates:
-    finding = _finding(view, rates[view], excess, full)
-    told = parts.with_p(finding, excess)
+  if beyond and view in rates:
+    finding = _finding(view, rates[view], beyond, full)
+    told = parts.with_p(finding, beyond)
   else:
     finding, others = _rates_sentence(rates)[0].rstrip('.'), ()
     told = finding + '.'
@@ -41,23 +45,32 @@ def section(study: Study) -> parts.Section:
     finding=told,
     details=(
       *others,
-      *parts.skip_notes(study, r'disagreement\.[^.]*(\.excess)?'),
+      *_excess(study, view),
+      *_shared_seeds(study, rates),
+      *parts.skip_notes(study, r'disagreement\.[^.]*(\.beyond_either)?'),
     ),
     primary=parts.primary_row(
-      excess, base.title, f'{view} and full view, beyond seed noise'
+      beyond, base.title, f'{view} and full view, beyond seeds of either'
     ),
     shows=(_figure(study, rows, rates, full), _table(study, rows, full)),
     limits=(
-      'A view that is merely less accurate also differs from the full one: an '
-      'accuracy gap alone makes the excess positive. Error consistency takes '
-      'the accuracies out; it is zero where two views are right and wrong '
-      'together as often as chance would have it.',
+      'That seeds of one view differ among themselves is noise. A view that is '
+      'the full one with more noise differs from it, and is less accurate, but '
+      'not more often than its own seeds do; so only what exceeds the noisier '
+      'of the two is a finding. The excess over the mean of both is above zero '
+      'wherever they are not alike: an accuracy gap alone makes it so.',
+      'What exceeds the noise says that the view, seed after seed, gives some '
+      'clips another label than the full view does; not that this takes '
+      'another modality: a view that leans to one class does so, too. Error '
+      'consistency is zero where two views are right and wrong together as '
+      'often as chance would have it.',
       *(
         (
-          'The view singled out is the single one with the largest excess, so '
-          'its excess leans upward; its p-value allows for the choice.',
+          'The view singled out is the single one that exceeds the noise by '
+          'most, so that its figure leans upward; its p-value allows for the '
+          'choice.',
         )
-        if excess and excess.p is not None
+        if beyond and beyond.p is not None
         else ()
       ),
       'Disagreement tells that views differ, not which of them is right.',
@@ -70,19 +83,64 @@ def _pair(row: Mapping[str, object]) -> str:
 
 
 def _view_of(name: str) -> str:
-  """'audio' of 'disagreement.audio_vs_full.excess'."""
+  """'audio' of 'disagreement.audio_vs_full.beyond_either'."""
   return name.split('.')[1].removesuffix('_vs_full') if '.' in name else ''
 
 
-def _finding(view: str, rate: Estimate, excess: Estimate, full: str) -> str:
+def _finding(view: str, rate: Estimate, beyond: Estimate, full: str) -> str:
   return wording.claim(
     f'{wording.capital(view)} and the full view ({full}) give different labels '
     f'to {wording.share_with_interval(rate)} of '
     f'{wording.plural(rate.n, "clip")}',
-    excess,
-    above=', {} more than seeds of one view do among themselves',
-    below=', {} less than seeds of one view do among themselves',
-    whether='whether that is more than seeds of one view do among themselves',
+    beyond,
+    above=', {} more than two seeds of either of them do',
+    below=', but seeds of one and the same of them do so no less: of the '
+    'noisier one, {} more',
+    whether='whether that is more than two seeds of either of them do',
+  )
+
+
+def _excess(study: Study, view: str) -> tuple[str, ...]:
+  """The excess over the mean of both views' seeds."""
+  prefix = f'disagreement.{view}_vs_full'
+  excess = study.statistics.get(f'{prefix}.excess')
+  own = study.statistics.get(f'{prefix}.own_null')
+  full = study.statistics.get(f'{prefix}.full_null')
+  if None in (excess, own, full):
+    return ()
+  return (
+    f'Two seeds of {view} differ on {wording.percent(own.estimate)} of clips, '
+    f'two of the full view on {wording.percent(full.estimate)}; the excess '
+    'over the mean of both is '
+    f'{wording.points_with_interval(excess, signed=True)}.',
+  )
+
+
+def _shared_seeds(
+  study: Study, rates: Mapping[str, Estimate]
+) -> tuple[str, ...]:
+  """Says it where members of one seed name are more alike than others."""
+  alike = {
+    view: study.statistics.get(f'disagreement.{view}_vs_full.same_seed_gap')
+    for view in rates
+  }
+  alike = {
+    view: gap
+    for view, gap in alike.items()
+    if gap is not None
+    and gap.estimate > _MUCH * rates[view].estimate
+    and wording.standing(gap) != wording.OPEN
+  }
+  if not alike:
+    return ()
+  listed = wording.listing(
+    f'{view} by {wording.points_with_interval(gap)}'
+    for view, gap in alike.items()
+  )
+  return (
+    'Members whose seeds have the same name differ from the full view’s less '
+    f'often than others do, {listed}: they share more than their view, as the '
+    'parts of a fusion do. All figures here are of pairs of different seeds.',
   )
 
 
@@ -103,20 +161,19 @@ def _figure(study, rows, rates, full) -> parts.Figure:
     if row['view'] not in rates:
       continue
     rate = rates[row['view']]
-    excess = study.statistics.get(f'{_pair(row)}.excess')
+    beyond = study.statistics.get(f'{_pair(row)}.beyond_either')
     marks = [
       parts.mark(
         rate,
         plots.colour(row['view'], full),
         label='disagreement',
-        faint=excess is not None and wording.standing(excess) == wording.OPEN,
+        faint=beyond is not None and wording.standing(beyond) != wording.ABOVE,
       )
     ]
-    if wording.is_known(row.get('seed_null')):
+    nulls = [row.get('own_null'), row.get('full_null')]
+    if all(map(wording.is_known, nulls)):
       noise = True
-      marks.append(
-        plots.Mark(row['seed_null'], shape='tick', label='seed noise')
-      )
+      marks.append(plots.Mark(max(nulls), shape='tick', label='seed noise'))
     drawn.append(
       plots.Row(label=row['view'], marks=tuple(marks), note=parts.note(rate))
     )
@@ -126,8 +183,9 @@ def _figure(study, rows, rates, full) -> parts.Figure:
   )
   if noise:
     caption += (
-      ' The upright stroke is how often seeds of the same view differ among '
-      'themselves; grey where the excess over it is not settled.'
+      ' The upright stroke is how often two seeds of one and the same of the '
+      'two views differ, the noisier one; grey where the view is not shown to '
+      'differ more often than that.'
     )
   else:
     drawn = [parts.without_labels(row) for row in drawn]
@@ -152,8 +210,8 @@ def _table(study, rows, full) -> parts.Table:
       key, heading, show, lambda r: f'{_pair(r)}.{key}'
     )
 
-  def excess(row):
-    return f'{_pair(row)}.excess'
+  def beyond(row):
+    return f'{_pair(row)}.beyond_either'
 
   clips = parts.same(rows, 'num_clips')
   caption = f'Each view against the full one ({full})'
@@ -168,11 +226,19 @@ def _table(study, rows, full) -> parts.Table:
     *parts.interval_columns(
       study, 'rate', 'differ, %', lambda r: f'{_pair(r)}.rate'
     ),
-    figure('seed_null', 'seed noise, %', wording.hundredths),
+    figure('own_null', 'its seeds, %', wording.hundredths),
+    figure('full_null', 'full view’s seeds, %', wording.hundredths),
     *parts.interval_columns(
-      study, 'excess', 'excess, points', excess, signed=True
+      study, 'beyond_either', 'beyond either, points', beyond, signed=True
     ),
-    *parts.p_columns(excess),
+    *parts.p_columns(beyond),
+    *parts.interval_columns(
+      study,
+      'excess',
+      'excess, points',
+      lambda r: f'{_pair(r)}.excess',
+      signed=True,
+    ),
     figure('kappa', 'kappa', wording.number),
     figure('error_consistency', 'error cons.', wording.number),
   ]

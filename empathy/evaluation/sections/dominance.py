@@ -22,14 +22,7 @@ def section(study: Study) -> parts.Section:
     return dataclasses.replace(base, skipped=parts.skipped(study, 4))
   harm = parts.primary(study, 4)
   modalities = [row for row in rows if row['modality'] != _ANY]
-  leader = max(modalities, key=lambda row: row['rate'])['modality']
-  rate = study.statistics[f'dominance.{leader}.rate']
-  details = (
-    f'{wording.capital(leader)} has the largest part in the full view’s label '
-    f'on {wording.share_with_interval(rate)} of '
-    f'{wording.plural(rate.n, "clip")}.',
-    *_shares(study, leader),
-  )
+  details = _leader(study, modalities)
   finding = _finding(study, harm)
   return dataclasses.replace(
     base,
@@ -56,7 +49,7 @@ def section(study: Study) -> parts.Section:
       'deceives it, but it is rescued more often. So only misled minus rescued '
       'is judged.',
       'A gate or an attention weight says how much is let in, not how much it '
-      'decides: that is what the share of the cause, by Shapley’s value, says. '
+      'decides: that is what the share by Shapley’s value says. '
       'It tells what the model does with a part of a clip, of which it may '
       'have been shown little in training.',
       'The figures are of the seeds’ mean probabilities; the intervals speak '
@@ -71,22 +64,58 @@ def _finding(study: Study, harm) -> str:
   if None in (harm, misled, rescued):
     return ''
   lead = (
-    'The modality that alone speaks for the full view’s label misleads it, so '
-    'that it would be right without it, on '
-    f'{wording.share_with_interval(misled)} of '
-    f'{wording.plural(misled.n, "clip")}, and rescues it on '
+    'Where one modality alone speaks for the full view’s label, dropping it '
+    f'turns a wrong label right on {wording.share_with_interval(misled)} of '
+    f'{wording.plural(misled.n, "clip")}, and a right one wrong on '
     f'{wording.share_with_interval(rescued)}'
   )
+  if wording.standing(harm) == wording.BELOW:
+    # Its p-value is that of harm.
+    harm = dataclasses.replace(harm, p_adjusted=None)
   return (
     wording.claim(
       lead,
       harm,
-      above=': it misleads the fusion, by {} more often than it rescues it',
-      below=': it misleads the fusion less often than it rescues it, by {}',
-      whether='whether it misleads more often than it rescues',
+      above=', the former {} more often than the latter',
+      below=', the former {} less often than the latter, as it would be in a '
+      'model that weighs evidence well',
+      whether='whether the former is more frequent',
     )
     + '.'
   )
+
+
+def _leader(study: Study, rows) -> tuple[str, ...]:
+  """Who has the largest part, if anybody has, and its shares."""
+  most = max(row['rate'] for row in rows)
+  leaders = [row['modality'] for row in rows if row['rate'] > most - 1e-9]
+  rate = study.statistics[f'dominance.{leaders[0]}.rate']
+  clips = wording.plural(rate.n, 'clip')
+  if most == 0:
+    return (
+      f'On none of {clips} does a modality raise the probability of the full '
+      'view’s label.',
+    )
+  if len(leaders) > 1:
+    return (
+      f'{wording.capital(wording.listing(leaders))} have the largest part in '
+      'the full view’s label equally often, each on '
+      f'{wording.share_with_interval(rate)} of {clips}.',
+    )
+  return (
+    f'{wording.capital(leaders[0])} has the largest part in the full view’s '
+    f'label most often, on {wording.share_with_interval(rate)} of {clips}, '
+    f'before {_second(rows, most)}.',
+    *_shares(study, leaders[0]),
+  )
+
+
+def _second(rows, most: float) -> str:
+  """'audio with 31.0 %', or several that are equal."""
+  others = [row for row in rows if row['rate'] < most - 1e-9]
+  rate = max(row['rate'] for row in others)
+  names = [row['modality'] for row in others if row['rate'] > rate - 1e-9]
+  return f'{wording.listing(names)} with {wording.percent(rate)}'
 
 
 def _shares(study: Study, leader: str) -> tuple[str, ...]:
@@ -95,14 +124,14 @@ def _shares(study: Study, leader: str) -> tuple[str, ...]:
   gate = study.statistics.get(f'dominance.{leader}.gate_share')
   if cause is None:
     return ()
-  told = (
-    f'Its share of the cause is {wording.percent(cause.estimate)}'
-    f' ({wording.level(cause)} {wording.span(cause.low, cause.high)})'
-    if wording.is_known(cause.low)
-    else f'Its share of the cause is {wording.percent(cause.estimate)}'
-  )
+  if cause.estimate < 0:
+    told = 'On the mean over clips it speaks against that label'
+  else:
+    told = f'Its Shapley share is {wording.percent(cause.estimate)}'
+    if wording.is_known(cause.low):
+      told += f' ({wording.level(cause)} {wording.span(cause.low, cause.high)})'
   if gate is not None:
-    told += f', its share of the gates {wording.share_with_interval(gate)}'
+    told += f'; its share of the gates is {wording.share_with_interval(gate)}'
   return (told + '.',)
 
 
@@ -114,7 +143,7 @@ def _estimates(study: Study, rows, figure: str) -> list:
 def _share_figure(study: Study, rows) -> parts.Figure:
   full = study.info['full_view']
   kinds = [
-    ('causal_share', 'dot', 'cause'),
+    ('causal_share', 'dot', 'Shapley'),
     ('gate_share', 'ring', 'gate'),
     ('attention_share', 'tick', 'attention'),
   ]
@@ -156,7 +185,7 @@ def _share_figure(study: Study, rows) -> parts.Figure:
       parts.intervals(
         drawn,
         name='dominance-shares',
-        title='Share of the cause and of the gates by modality',
+        title='Shapley share and share of the gates by modality',
         axis='share, %',
         include=(0,),
       ),
@@ -180,7 +209,7 @@ def _harm_figure(study: Study, rows) -> tuple[parts.Figure, ...]:
           parts.mark(
             harm,
             'ink' if modality == _ANY else plots.colour(modality, full),
-            faint=parts.unsupported(harm.low, harm.high),
+            faint=not wording.settled(harm),
           ),
         ),
         note=parts.note(harm, signed=True),
@@ -194,8 +223,8 @@ def _harm_figure(study: Study, rows) -> tuple[parts.Figure, ...]:
         'Net harm: clips on which the dominant modality misleads the fusion '
         'minus those on which it rescues it, of all clips, by which modality '
         f'is dominant{parts.with_interval(estimates, ", ")}. A fusion that '
-        'weighs evidence as well as can be lies at zero or below. Grey where '
-        f'the interval includes zero. {parts.n_clips(estimates)}'
+        'weighs evidence as well as can be lies at zero or below. '
+        f'{wording.capital(parts.GREY)}. {parts.n_clips(estimates)}'
       ),
       panels=(
         parts.intervals(
@@ -230,7 +259,7 @@ def _share_table(study: Study, rows) -> parts.Table:
   columns = [_modality_column(study)]
   for key, heading in (
     ('rate', 'dominant, %'),
-    ('causal_share', 'cause, %'),
+    ('causal_share', 'Shapley, %'),
     ('gate_share', 'gate, %'),
     ('attention_share', 'attention, %'),
   ):

@@ -116,7 +116,8 @@ def _limits(study: Study, anew: bool) -> tuple[str, ...]:
   return (
     source,
     'The intervals speak of these annotators, except those of agreement where '
-    'it is known who voted: those cover other annotators like them.',
+    'it is known which three of them or more voted: those cover other '
+    'annotators like them.',
     'The differences are between conditions, averaged over all clips; they do '
     'not say that more modalities help on every clip.',
     *humans_by_clip.limits(study),
@@ -217,7 +218,7 @@ def _tables(study, rows, anew: bool) -> tuple[parts.Table, ...]:
   return (
     parts.table(
       study,
-      f'{caption}. Grey where the interval of a difference includes zero.',
+      f'{caption}. A difference is {parts.GREY}.',
       rows,
       columns,
     ),

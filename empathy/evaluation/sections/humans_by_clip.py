@@ -82,18 +82,25 @@ def _hurt(study: Study, full: str) -> tuple[str, ...]:
   again = study.statistics.get('humans.hurt_share')
   if naive is None or again is None:
     return ()
-  share = wording.share_with_interval(again)
-  told = (
-    'but whether this repeats in other votes of the clip more often than by '
-    f'chance is not settled: net of chance, it does on {share} of clips'
-  )
-  if wording.standing(again) == wording.ABOVE:
-    told = (
-      'and net of chance, this repeats in other votes of the clip on '
-      f'{share} of clips'
-    )
-  elif wording.standing(again) == wording.BELOW:
-    told = 'but this does not repeat in other votes of the clip'
+  told = {
+    wording.ABOVE: (
+      'and this repeats in other votes of the clip more often than by chance, '
+      f'by {wording.points_with_interval(again)}'
+    ),
+    wording.BELOW: (
+      'but in other votes of the clip this is not repeated more often than by '
+      'chance'
+    ),
+    wording.OPEN: (
+      'but whether this repeats in other votes of the clip more often than by '
+      'chance is not settled: the difference is '
+      f'{wording.points_with_interval(again, signed=True)}'
+    ),
+    wording.UNKNOWN: (
+      'but whether this repeats in other votes of the clip more often than by '
+      'chance cannot be judged without an interval'
+    ),
+  }[wording.standing(again)]
   return (
     f'On {wording.share_with_interval(naive)} of clips, votes on {full} equal '
     f'the label less often than those on the best other condition, {told}.',
@@ -121,8 +128,10 @@ def _conflict(study: Study, full: str) -> tuple[str, ...]:
       f'on {full}, annotators of {full} differ {side} often, by '
       f'{wording.points_with_interval(size)}',
       study.statistics[f'{prefix}.entropy_excess'],
-      above=f', {{}} more than {control}: that much is cross-modal',
-      below=f', {{}} less than {control}, so that modalities do not explain it',
+      above=f', {{}} more than {control}, which is consistent with a conflict '
+      'of modalities',
+      below=f', {{}} less than {control}, so that uncertain clips alone would '
+      'do',
       whether=f'whether that is more than {control}',
     )
     + '.',
@@ -142,13 +151,16 @@ def _models(study: Study) -> tuple[str, ...]:
     'Spearman’s correlation of how often annotators of a clip differ and '
     f'{_SIGNALS[signal]} is {_correlation(estimate)}'
   )
-  told = {
-    wording.ABOVE: 'Models find the same clips hard as humans',
-    wording.BELOW: 'Models find those clips easy that humans find hard',
-  }.get(
-    wording.standing(estimate),
-    'Whether models find the same clips hard as humans is not settled',
+  clips = 'clips on which annotators differ more are'
+  told = (
+    f'Whether {clips} harder for the full view, too, '
+    f'{wording.not_settled(estimate)}'
   )
+  if wording.settled(estimate):
+    told = {
+      wording.ABOVE: f'{wording.capital(clips)} harder for the full view, too',
+      wording.BELOW: f'{wording.capital(clips)} easier for the full view',
+    }[wording.standing(estimate)]
   return (parts.with_p(f'{told}: {figure}', estimate),)
 
 
@@ -346,8 +358,7 @@ def _models_table(study: Study, rows) -> parts.Table:
   return parts.table(
     study,
     'Spearman’s correlation over clips of GS, how often two annotators differ, '
-    'with what the full view makes of the clip. The p-values are of '
-    'permutations within groups.',
+    'with what the full view makes of the clip.',
     rows,
     (
       parts.Column('full view', lambda r: _words(r['signal']), kind='text'),

@@ -23,6 +23,24 @@ _SIGNALS = {
 }
 
 
+# When a difference is greyed: where `wording.settled` says no.
+GREY = (
+  'grey where the interval includes zero or is not there, or where correction '
+  'for the other tests takes the finding away'
+)
+# What a figure whose p-value is one-sided adds to that.
+OTHER_SIDE = ', or where it is below zero and only more than zero is asked for'
+# The figures, or questions, that a question's primary figure goes without.
+_PRIMARIES = {
+  1: r'views\.full_minus_best_single\..*',
+  2: r'disagreement\.[^.]*(\.beyond_either)?',
+  3: r'ambiguity\.any_disagreement\.beyond_seeds',
+  4: r'dominance\.any\..*',
+  5: r'humans\.full_minus_[^.]*\.accuracy',
+  6: r'diagnosis\.any_disagreement(\.adjusted)?',
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Cell:
   """A table's cell.
@@ -128,9 +146,21 @@ def primary_row(
   """The question's row of the forest plot."""
   if estimate is None or not wording.is_known(estimate.estimate):
     return None
-  faint = wording.standing(estimate) not in (wording.ABOVE, wording.BELOW)
-  mark = plots.Mark(estimate.estimate, estimate.low, estimate.high, faint=faint)
+  mark = plots.Mark(
+    estimate.estimate,
+    estimate.low,
+    estimate.high,
+    faint=not wording.settled(estimate),
+  )
   return plots.Row(label, (mark,), note(estimate, signed=True), detail)
+
+
+def unanswered(study: Study, question: int) -> str:
+  """Why a question has no primary figure, in a sentence."""
+  why = study.skipped.get(f'question {question}')
+  if why is None:
+    why = next(iter(skip_notes(study, _PRIMARIES[question])), '')
+  return why or 'The study holds no such figure.'
 
 
 def skipped(study: Study, question: int) -> str:
@@ -138,6 +168,30 @@ def skipped(study: Study, question: int) -> str:
   return study.skipped.get(
     f'question {question}', 'The study holds no figures for this question.'
   )
+
+
+def listed_singles(study: Study) -> tuple[list[str], list[str]]:
+  """The single views that the study has, and those that it lacks."""
+  given = [view for view in study.info['single_views']]
+  return given, [m for m in study.info['modalities'] if m not in given]
+
+
+def some_single(study: Study) -> str:
+  """'some single view', or those that were given where some were not."""
+  given, missing = listed_singles(study)
+  if not missing or not given:
+    return 'some single view'
+  if len(given) == 1:
+    return f'the only single view given, {given[0]},'
+  return f'one of the single views given, {wording.listing(given)},'
+
+
+def full_view(study: Study) -> str:
+  """'the full view (text+audio)', or 'text, the only modality,'."""
+  full = study.info['full_view']
+  if '+' not in full:
+    return f'{full}, the only modality,'
+  return f'the full view ({full})'
 
 
 def skip_notes(study: Study, pattern: str) -> tuple[str, ...]:
@@ -184,11 +238,23 @@ def row_note(row: Mapping[str, Any], key: str) -> str:
   return note(shown, signed=True)
 
 
-def unsupported(low: float | None, high: float | None) -> bool:
-  """Whether a difference's interval includes zero, or is not there."""
-  if not (wording.is_known(low) and wording.is_known(high)):
-    return True
-  return low <= 0 <= high
+def unsupported(
+  study: Study, name: str, row: Mapping[str, Any], key: str
+) -> bool:
+  """Whether a table's row shows a difference that is no finding.
+
+  Args:
+    study: which has the difference with its corrected p-value.
+    name: of the difference; '' if the study has it in the table only.
+    row: of the table.
+    key: where the row holds the difference, and `<key>_low` and `_high`.
+  """
+  found = study.statistics.get(name)
+  if found is None:
+    found = Estimate(
+      row.get(key), row.get(f'{key}_low'), row.get(f'{key}_high')
+    )
+  return not wording.settled(found)
 
 
 def n_clips(estimates: Iterable[Estimate]) -> str:
@@ -277,7 +343,7 @@ def interval_columns(
     heading: of the figure.
     name: a row to the statistic's name.
     ends: where the rows hold the interval; `<key>_low` and `<key>_high`.
-    signed: whether it is a difference, greyed where it is not supported.
+    signed: whether it is a difference, greyed where it is no finding.
     reason: why some rows cannot have the figure.
 
   Returns:
@@ -293,7 +359,7 @@ def interval_columns(
       lambda r: wording.hundredths(r.get(key), signed=signed),
       name,
       reason,
-      faint=lambda r: signed and unsupported(r.get(low), r.get(high)),
+      faint=lambda r: signed and unsupported(study, name(r), r, key),
     ),
     Column(
       level,

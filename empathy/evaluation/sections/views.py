@@ -8,6 +8,9 @@ from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
+# Gains that differ by less are equal but for rounding.
+_EQUAL = 1e-12
+
 
 def section(study: Study) -> parts.Section:
   """Accuracies, calibration, classes, and the full view against the others."""
@@ -27,7 +30,7 @@ def section(study: Study) -> parts.Section:
     return dataclasses.replace(base, skipped=parts.skipped(study, 1))
   full = study.info['full_view']
   difference = parts.primary(study, 1)
-  finding = _finding(accuracy, full, difference)
+  finding = _finding(study, accuracy, difference)
   singles = _singles_sentence(accuracy, full)
   return dataclasses.replace(
     base,
@@ -35,9 +38,13 @@ def section(study: Study) -> parts.Section:
     finding=(
       parts.with_p(finding, difference) if difference else finding + '.'
     ),
-    details=(*singles, *parts.skip_notes(study, r'views\.full_minus_.*')),
+    details=(
+      *singles,
+      *parts.skip_notes(study, r'views\.full_minus_.*'),
+      *_uncalibrated(study),
+    ),
     primary=parts.primary_row(
-      difference, base.title, 'full view − best single view'
+      difference, base.title, f'full view − {best_single(study)}'
     ),
     shows=(
       _accuracy_figure(study, accuracy, full),
@@ -54,34 +61,73 @@ def section(study: Study) -> parts.Section:
           'The best single view was picked on the same clips, which leans the '
           'comparison against the full view.',
         )
-        if difference
+        if difference and len(study.info['single_views']) > 1
         else ()
       ),
-      'ECE is above zero even for perfect calibration; compare it with the '
-      'ideal ECE, what a perfectly calibrated model would show.',
+      *(
+        (
+          'ECE is above zero even for perfect calibration; compare it with the '
+          'ideal ECE, what a perfectly calibrated model would show.',
+        )
+        if any(name.endswith('.ece') for name in study.statistics)
+        else ()
+      ),
     ),
   )
 
 
+def best_single(study: Study) -> str:
+  """The single view that the full one gains least over, and what it is best of.
+
+  'video, the best single view,' or 'text, the only single view given (audio
+  and video were not),'.
+  """
+  found = {
+    view: study.statistics[name].estimate
+    for view in study.info['single_views']
+    if (name := f'views.full_minus_{view}.accuracy') in study.statistics
+    and wording.is_known(study.statistics[name].estimate)
+  }
+  if not found:
+    return 'the best single view'
+  least = min(found.values())
+  best = wording.listing(
+    [view for view, gain in found.items() if gain <= least + _EQUAL]
+  )
+  given, missing = parts.listed_singles(study)
+  if len(given) == 1:
+    told = f'{best}, the only single view'
+  elif least + _EQUAL >= max(found.values()):
+    told = f'{best}, single views that are equally good'
+  else:
+    told = f'{best}, the best single view'
+  if missing:
+    verb = 'was' if len(missing) == 1 else 'were'
+    told += f' given ({wording.listing(missing)} {verb} not)'
+  return told
+
+
 def _finding(
-  accuracy: Mapping[str, Estimate], full: str, difference: Estimate | None
+  study: Study, accuracy: Mapping[str, Estimate], difference: Estimate | None
 ) -> str:
-  if full not in accuracy:
-    return f'The accuracy of the full view ({full}) is not known'
-  estimate = accuracy[full]
+  full = parts.full_view(study)
+  if study.info['full_view'] not in accuracy:
+    return f'The accuracy of {full} is not known'
+  estimate = accuracy[study.info['full_view']]
   lead = (
-    f'The full view ({full}) is right on '
+    f'{wording.capital(full)} is right on '
     f'{wording.share_with_interval(estimate)} of '
     f'{wording.plural(estimate.n, "clip")}'
   )
   if difference is None:
     return lead
+  best = best_single(study)
   return wording.claim(
     lead,
     difference,
-    above=' and beats the best single view by {}',
-    below=' and loses to the best single view by {}',
-    whether='whether it beats the best single view',
+    above=f' and beats {best}, by {{}}',
+    below=f' and loses to {best}, by {{}}',
+    whether=f'whether it beats {best},',
   )
 
 
@@ -94,6 +140,19 @@ def _singles_sentence(accuracy, full) -> tuple[str, ...]:
   if not told:
     return ()
   return (f'Alone, {wording.listing(told)}.',)
+
+
+def _uncalibrated(study: Study) -> tuple[str, ...]:
+  """Of which views calibration is not judged, by the reason."""
+  by_reason: dict[str, list[str]] = {}
+  for view in study.info['views']:
+    reason = study.skipped.get(f'views.{view}.ece')
+    if reason:
+      by_reason.setdefault(reason, []).append(view)
+  return tuple(
+    f'Calibration is not judged of {wording.listing(views)}. {reason}'
+    for reason, views in by_reason.items()
+  )
 
 
 def _accuracy_figure(study, accuracy, full) -> parts.Figure:
@@ -199,7 +258,7 @@ def _full_minus_table(study: Study) -> tuple[parts.Table, ...]:
     parts.table(
       study,
       f'What the full view ({full}) gains over each other one, on the clips '
-      'that both predict. Exploratory; grey where the interval includes zero.',
+      f'that both predict. Exploratory; {parts.GREY}.',
       rows,
       columns,
     ),
