@@ -14,12 +14,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from empathy.corpora import spelling
+
 # Rows in float64 at a time.
 _ROWS = 4096
 # Of a column's deviation: what rounding to float32 may cost.
 _ROUNDING = 1e-4
 # Members divide by the deviation + 1e-6.
 _SMALL = 1e-6
+# That a message names.
+_MAX_COLUMNS = 5
 # Of a column's deviation: less than that is left of the usual values.
 _ALIKE = 1e-2
 
@@ -145,6 +149,13 @@ def dead(values: np.ndarray) -> Dead:
     np.flatnonzero(varies & (found.deviation < _SMALL)),
     np.flatnonzero((rest > 0) & (rest < _ALIKE * found.deviation)),
   )
+
+
+def shown(numbers: np.ndarray) -> str:
+  """As in `7 columns (0, 2, 3, ...)`, counted from 0, for a message."""
+  more = ', ...' if len(numbers) > _MAX_COLUMNS else ''
+  first = ', '.join(map(str, numbers[:_MAX_COLUMNS].tolist()))
+  return f'{spelling.counted(len(numbers), "column")} ({first}{more})'
 
 
 def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:

@@ -27,16 +27,12 @@ from typing import Any
 import numpy as np
 
 from empathy import errors, files
-from empathy.corpora import archives, columns, spelling, tables
+from empathy.corpora import feature_files, spelling, tables
 
 # The order in which views and conditions name the modalities.
 MODALITIES = ('text', 'audio', 'video')
 SPLITS = ('train', 'val', 'test')
 UNLABELLED = -1
-# Of features that are checked at a time.
-_ROWS_AT_ONCE = 65_536
-# That a message names.
-_MAX_COLUMNS = 5
 # What programs write for a transcript that is not there, and nobody says.
 _GAPS = frozenset(('nan', 'NaN', '<NA>', '#N/A', 'NULL', 'None'))
 # Names of signals and statistics begin with these words or a view's.
@@ -321,11 +317,13 @@ def with_features(
         f'{corpus.path / "corpus.json"}: modalities: {modality!r} is not among '
         f'{", ".join(corpus.modalities)}'
       )
-    found[modality] = _read_features(
-      corpus.path / 'features' / f'{modality}.npz',
-      names,
-      mapped,
-      None if offsets is None else offsets.get(modality, ()),
+    found[modality] = Features(
+      **feature_files.read(
+        corpus.path / 'features' / f'{modality}.npz',
+        names,
+        mapped,
+        None if offsets is None else offsets.get(modality, ()),
+      )
     )
   return dataclasses.replace(corpus, features=found)
 
@@ -723,199 +721,6 @@ def read_votes(
     label=label[voted],
     count=np.array(list(itertools.compress(count, voted)), np.int64),
   )
-
-
-def _read_features(
-  path: pathlib.Path,
-  names: spelling.Names,
-  mapped: bool,
-  offset: Sequence[float] | None,
-) -> Features:
-  arrays = archives.load(path, mapped)
-  errors.raise_faults(
-    [
-      f'{path}: array {name!r} is missing'
-      for name in ('id', 'features')
-      if name not in arrays
-    ]
-  )
-  ids, length = _feature_ids(path, arrays['id']), arrays.get('length')
-  values, faults = arrays['features'], errors.Faults()
-  if values.ndim != 2 or values.dtype.kind not in 'fiu' or not values.shape[1]:
-    raise errors.InputError(
-      f"{path}: array 'features': expected numbers of shape (rows, width), got "
-      f'{values.dtype} of shape {values.shape}'
-    )
-  if length is not None:
-    if length.shape != ids.shape or length.dtype.kind not in 'iu':
-      raise errors.InputError(
-        f"{path}: array 'length': expected whole numbers of shape "
-        f'{ids.shape}, got {length.dtype} of shape {length.shape}'
-      )
-    for row in np.flatnonzero(length < 1):
-      faults.add(
-        f"{path}: array 'length': row {row} (clip {str(ids[row])!r}) is "
-        f'{length[row]}; expected 1 or more',
-        int(row),
-        'length',
-      )
-    faults.raise_all('rows')
-  num_rows = len(ids) if length is None else int(length.sum())
-  if len(values) != num_rows:
-    raise errors.InputError(
-      f"{path}: array 'features' has {len(values)} rows; "
-      f'{"id" if length is None else "the sum of length"} says {num_rows}'
-    )
-  fold, seen = (_entry_array(path, arrays, name) for name in ('fold', 'seen'))
-  clip = _feature_clips(path, ids, fold, names, faults)
-  if fold is not None and not faults:
-    _check_folds(path, ids, fold, length, faults)
-  if offset is None:
-    offset = columns.offset(values)
-    if offset is not None:
-      shifted = np.flatnonzero(offset)
-      _LOGGER.warning(
-        '%s: %s of %d, large beside what they vary by: kept less their mean, '
-        'in full precision',
-        path,
-        shown_columns(shifted),
-        len(offset),
-      )
-  elif len(offset) in (0, values.shape[1]):
-    offset = np.array(offset) if len(offset) else None
-  else:
-    offset = None  # Whoever wants it will tell that the width is another.
-  narrow = columns.narrowed(values, offset, copy=not mapped)
-  owner = ids if length is None else np.repeat(ids, length)
-  for start in range(0, len(narrow), _ROWS_AT_ONCE):
-    finite = np.isfinite(narrow[start : start + _ROWS_AT_ONCE])
-    for row in np.flatnonzero(~finite.all(axis=1)):
-      column, row = int(np.argmin(finite[row])), int(start + row)
-      faults.add(
-        f"{path}: array 'features': row {row} (clip {str(owner[row])!r}), "
-        f'column {column} is {values[row, column]}; expected a finite float32',
-        row,
-        'finite',
-      )
-  faults.raise_all('rows')
-  return Features(
-    clip=clip,
-    values=narrow,
-    length=None if length is None else length.astype(np.int64),
-    fold=fold,
-    seen=seen,
-    offset=offset,
-  )
-
-
-def shown_columns(numbers: np.ndarray) -> str:
-  """As in `7 columns (0, 2, 3, ...)`, counted from 0, for a message."""
-  more = ', ...' if len(numbers) > _MAX_COLUMNS else ''
-  shown = ', '.join(map(str, numbers[:_MAX_COLUMNS].tolist()))
-  return f'{spelling.counted(len(numbers), "column")} ({shown}{more})'
-
-
-def _feature_ids(path: pathlib.Path, ids: np.ndarray) -> np.ndarray:
-  """The array `id`, (F,) str, if that is what it is."""
-  if ids.ndim != 1 or ids.dtype.kind not in 'US':
-    hint = ' (numbers lose zeros at the front: save ids as texts)'
-    raise errors.InputError(
-      f"{path}: array 'id': expected texts of shape (N,), got {ids.dtype} of "
-      f'shape {ids.shape}{hint if ids.dtype.kind in "iuf" else ""}'
-    )
-  if ids.dtype.kind == 'S':
-    try:
-      ids = np.char.decode(ids, 'utf-8')
-    except UnicodeDecodeError as error:
-      raise errors.InputError(
-        f"{path}: array 'id': {error.object!r} is not UTF-8 text"
-      ) from None
-  if not len(ids):
-    raise errors.InputError(f"{path}: array 'id': is empty; expected clips")
-  return ids
-
-
-def _feature_clips(
-  path: pathlib.Path,
-  ids: np.ndarray,
-  fold: np.ndarray | None,
-  names: spelling.Names,
-  faults: errors.Faults,
-) -> np.ndarray:
-  """The clip of each entry, (F,) int32; each clip once in a fold."""
-  clip = np.zeros(len(ids), np.int32)
-  first_row: dict[tuple[int, int], int] = {}
-  numbers = np.zeros(len(ids), int) if fold is None else fold
-  for row, (name, number) in enumerate(
-    zip(ids.tolist(), numbers.tolist(), strict=True)
-  ):
-    place = f"{path}: array 'id': row {row}"
-    try:
-      clip[row] = names.find(name)
-    except KeyError:
-      faults.add(f'{place}: no clip {name!r}{names.hint(name)}', row, 'unknown')
-      continue
-    first = first_row.setdefault((int(clip[row]), number), row)
-    if first != row:
-      faults.add(
-        f'{place}: {name!r} is there already, in row {first}', row, 'twice'
-      )
-  return clip
-
-
-def _entry_array(
-  path: pathlib.Path, arrays: Mapping[str, np.ndarray], name: str
-) -> np.ndarray | None:
-  """One of the arrays `fold` and `seen`, where there is one."""
-  if name not in arrays:
-    return None
-  array, shape = arrays[name], arrays['id'].shape
-  kind, kinds, wanted = {
-    'fold': (np.int32, 'iu', 'folds 0, 1, 2, ...'),
-    'seen': (np.bool_, 'b', 'true or false'),
-  }[name]
-  if array.shape != shape or array.dtype.kind not in kinds or (array < 0).any():
-    raise errors.InputError(
-      f'{path}: array {name!r}: expected {wanted} of shape {shape}, got '
-      f'{array.dtype} of shape {array.shape}'
-    )
-  return array.astype(kind)
-
-
-def _check_folds(
-  path: pathlib.Path,
-  ids: np.ndarray,
-  fold: np.ndarray,
-  length: np.ndarray | None,
-  faults: errors.Faults,
-) -> None:
-  """Notes clips without an entry of every fold, all of one length."""
-  folds: dict[str, set] = {}
-  lengths: dict[str, set] = {}
-  first: dict[str, int] = {}
-  everyone = set(range(int(fold.max()) + 1))
-  size = np.ones(len(ids), np.int64) if length is None else length
-  for row, (clip, number, steps) in enumerate(
-    zip(ids.tolist(), fold.tolist(), size.tolist(), strict=True)
-  ):
-    first.setdefault(clip, row)
-    folds.setdefault(clip, set()).add(number)
-    lengths.setdefault(clip, set()).add(steps)
-  for clip, found in folds.items():
-    for number in sorted(everyone - found):
-      faults.add(
-        f"{path}: array 'fold': clip {clip!r} has no entry of fold {number}",
-        first[clip],
-        'fold',
-      )
-  for clip, found in lengths.items():
-    if len(found) > 1:
-      faults.add(
-        f"{path}: array 'length': clip {clip!r} has other lengths in other "
-        'folds',
-        first[clip],
-        'length',
-      )
 
 
 def _clip_columns(corpus: Corpus) -> dict[str, Iterable]:

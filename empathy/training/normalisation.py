@@ -91,7 +91,7 @@ def name_dead_columns(corpus: corpora.Corpus) -> None:
         _log.warning(
           '%s.npz: of no use to members: %s of %d: %s',
           corpus.path / 'features' / modality,
-          corpora.shown_columns(numbers),
+          columns.shown(numbers),
           feature.values.shape[1],
           why,
         )

@@ -1,0 +1,288 @@
+"""Features in `.npz` files: never pickled, and mapped into memory if wished."""
+
+import logging
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from empathy import errors
+from empathy.corpora import columns, spelling
+
+# Of features that are checked at a time.
+_ROWS_AT_ONCE = 65_536
+_LOGGER = logging.getLogger('empathy')
+
+
+def read(
+  path: pathlib.Path,
+  names: spelling.Names,
+  mapped: bool = False,
+  offset: Sequence[float] | None = None,
+) -> dict[str, np.ndarray | None]:
+  """Reads and checks the features of one modality.
+
+  Args:
+    path: the `.npz` file.
+    names: of the corpus' clips.
+    mapped: leave values that are float32 in the file, and map it into memory.
+    offset: (D,) or empty, what to take from the values; None has it chosen.
+
+  Returns:
+    The attributes of `corpus.Features`, by name.
+
+  Raises:
+    InputError: the file is missing, damaged or wrong.
+  """
+  arrays = load(path, mapped)
+  errors.raise_faults(
+    [
+      f'{path}: array {name!r} is missing'
+      for name in ('id', 'features')
+      if name not in arrays
+    ]
+  )
+  ids, length = _feature_ids(path, arrays['id']), arrays.get('length')
+  values, faults = arrays['features'], errors.Faults()
+  if values.ndim != 2 or values.dtype.kind not in 'fiu' or not values.shape[1]:
+    raise errors.InputError(
+      f"{path}: array 'features': expected numbers of shape (rows, width), got "
+      f'{values.dtype} of shape {values.shape}'
+    )
+  if length is not None:
+    if length.shape != ids.shape or length.dtype.kind not in 'iu':
+      raise errors.InputError(
+        f"{path}: array 'length': expected whole numbers of shape "
+        f'{ids.shape}, got {length.dtype} of shape {length.shape}'
+      )
+    for row in np.flatnonzero(length < 1):
+      faults.add(
+        f"{path}: array 'length': row {row} (clip {str(ids[row])!r}) is "
+        f'{length[row]}; expected 1 or more',
+        int(row),
+        'length',
+      )
+    faults.raise_all('rows')
+  num_rows = len(ids) if length is None else int(length.sum())
+  if len(values) != num_rows:
+    raise errors.InputError(
+      f"{path}: array 'features' has {len(values)} rows; "
+      f'{"id" if length is None else "the sum of length"} says {num_rows}'
+    )
+  fold, seen = (_entry_array(path, arrays, name) for name in ('fold', 'seen'))
+  clip = _feature_clips(path, ids, fold, names, faults)
+  if fold is not None and not faults:
+    _check_folds(path, ids, fold, length, faults)
+  if offset is None:
+    offset = columns.offset(values)
+    if offset is not None:
+      shifted = np.flatnonzero(offset)
+      _LOGGER.warning(
+        '%s: %s of %d, large beside what they vary by: kept less their mean, '
+        'in full precision',
+        path,
+        columns.shown(shifted),
+        len(offset),
+      )
+  elif len(offset) in (0, values.shape[1]):
+    offset = np.array(offset) if len(offset) else None
+  else:
+    offset = None  # Whoever wants it will tell that the width is another.
+  narrow = columns.narrowed(values, offset, copy=not mapped)
+  owner = ids if length is None else np.repeat(ids, length)
+  for start in range(0, len(narrow), _ROWS_AT_ONCE):
+    finite = np.isfinite(narrow[start : start + _ROWS_AT_ONCE])
+    for row in np.flatnonzero(~finite.all(axis=1)):
+      column, row = int(np.argmin(finite[row])), int(start + row)
+      faults.add(
+        f"{path}: array 'features': row {row} (clip {str(owner[row])!r}), "
+        f'column {column} is {values[row, column]}; expected a finite float32',
+        row,
+        'finite',
+      )
+  faults.raise_all('rows')
+  return {
+    'clip': clip,
+    'values': narrow,
+    'length': None if length is None else length.astype(np.int64),
+    'fold': fold,
+    'seen': seen,
+    'offset': offset,
+  }
+
+
+def _feature_ids(path: pathlib.Path, ids: np.ndarray) -> np.ndarray:
+  """The array `id`, (F,) str, if that is what it is."""
+  if ids.ndim != 1 or ids.dtype.kind not in 'US':
+    hint = ' (numbers lose zeros at the front: save ids as texts)'
+    raise errors.InputError(
+      f"{path}: array 'id': expected texts of shape (N,), got {ids.dtype} of "
+      f'shape {ids.shape}{hint if ids.dtype.kind in "iuf" else ""}'
+    )
+  if ids.dtype.kind == 'S':
+    try:
+      ids = np.char.decode(ids, 'utf-8')
+    except UnicodeDecodeError as error:
+      raise errors.InputError(
+        f"{path}: array 'id': {error.object!r} is not UTF-8 text"
+      ) from None
+  if not len(ids):
+    raise errors.InputError(f"{path}: array 'id': is empty; expected clips")
+  return ids
+
+
+def _feature_clips(
+  path: pathlib.Path,
+  ids: np.ndarray,
+  fold: np.ndarray | None,
+  names: spelling.Names,
+  faults: errors.Faults,
+) -> np.ndarray:
+  """The clip of each entry, (F,) int32; each clip once in a fold."""
+  clip = np.zeros(len(ids), np.int32)
+  first_row: dict[tuple[int, int], int] = {}
+  numbers = np.zeros(len(ids), int) if fold is None else fold
+  for row, (name, number) in enumerate(
+    zip(ids.tolist(), numbers.tolist(), strict=True)
+  ):
+    place = f"{path}: array 'id': row {row}"
+    try:
+      clip[row] = names.find(name)
+    except KeyError:
+      faults.add(f'{place}: no clip {name!r}{names.hint(name)}', row, 'unknown')
+      continue
+    first = first_row.setdefault((int(clip[row]), number), row)
+    if first != row:
+      faults.add(
+        f'{place}: {name!r} is there already, in row {first}', row, 'twice'
+      )
+  return clip
+
+
+def _entry_array(
+  path: pathlib.Path, arrays: Mapping[str, np.ndarray], name: str
+) -> np.ndarray | None:
+  """One of the arrays `fold` and `seen`, where there is one."""
+  if name not in arrays:
+    return None
+  array, shape = arrays[name], arrays['id'].shape
+  kind, kinds, wanted = {
+    'fold': (np.int32, 'iu', 'folds 0, 1, 2, ...'),
+    'seen': (np.bool_, 'b', 'true or false'),
+  }[name]
+  if array.shape != shape or array.dtype.kind not in kinds or (array < 0).any():
+    raise errors.InputError(
+      f'{path}: array {name!r}: expected {wanted} of shape {shape}, got '
+      f'{array.dtype} of shape {array.shape}'
+    )
+  return array.astype(kind)
+
+
+def _check_folds(
+  path: pathlib.Path,
+  ids: np.ndarray,
+  fold: np.ndarray,
+  length: np.ndarray | None,
+  faults: errors.Faults,
+) -> None:
+  """Notes clips without an entry of every fold, all of one length."""
+  folds: dict[str, set] = {}
+  lengths: dict[str, set] = {}
+  first: dict[str, int] = {}
+  everyone = set(range(int(fold.max()) + 1))
+  size = np.ones(len(ids), np.int64) if length is None else length
+  for row, (clip, number, steps) in enumerate(
+    zip(ids.tolist(), fold.tolist(), size.tolist(), strict=True)
+  ):
+    first.setdefault(clip, row)
+    folds.setdefault(clip, set()).add(number)
+    lengths.setdefault(clip, set()).add(steps)
+  for clip, found in folds.items():
+    for number in sorted(everyone - found):
+      faults.add(
+        f"{path}: array 'fold': clip {clip!r} has no entry of fold {number}",
+        first[clip],
+        'fold',
+      )
+  for clip, found in lengths.items():
+    if len(found) > 1:
+      faults.add(
+        f"{path}: array 'length': clip {clip!r} has other lengths in other "
+        'folds',
+        first[clip],
+        'length',
+      )
+
+
+def load(path: pathlib.Path, mapped: bool = False) -> dict[str, np.ndarray]:
+  """Reads a `.npz` file.
+
+  Args:
+    path: the file.
+    mapped: leave the array `features` in the file, and map it into memory.
+
+  Returns:
+    The arrays, by name.
+
+  Raises:
+    InputError: there is no such file, or it is damaged or holds objects.
+  """
+  array = ''
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      arrays = {}
+      for name in archive.files:
+        array = f'array {name!r}: '
+        is_mapped = mapped and name == 'features'
+        arrays[name] = _mapped(archive, name) if is_mapped else archive[name]
+      return arrays
+  except FileNotFoundError:
+    raise errors.InputError(
+      f'{path}: no such file; extract or copy the features there'
+    ) from None
+  except (
+    AttributeError,  # A bare .npy array has no `files`.
+    EOFError,
+    MemoryError,  # A shape that cannot be.
+    NotImplementedError,  # A damaged field of the archive's directory.
+    OSError,
+    RuntimeError,  # "Encrypted", says a damaged flag.
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+  ) as error:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    raise errors.InputError(
+      f'{path}: {array}is not part of a whole .npz file of plain arrays: '
+      f'{reason}'
+      if array
+      else f'{path}: is not a whole .npz file of plain arrays: {reason}'
+    ) from None
+
+
+def _mapped(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+  """An array of an archive, mapped into memory if it lies there plainly."""
+  info = archive.zip.getinfo(f'{name}.npy')
+  if info.compress_type != zipfile.ZIP_STORED:
+    return archive[name]
+  with archive.zip.open(info) as member:  # Which compares checksums.
+    while member.read(2**20):
+      pass
+  file = archive.zip.fp
+  # Of the entry's own header, which its name and some more follow.
+  file.seek(info.header_offset + 26)
+  lengths = np.frombuffer(file.read(4), '<u2')
+  file.seek(info.header_offset + 30 + int(lengths.sum()))
+  if np.lib.format.read_magic(file) != (1, 0):
+    return archive[name]
+  shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+  if dtype.hasobject:
+    raise ValueError('it holds objects')
+  order = 'F' if is_fortran else 'C'
+  return np.asarray(
+    np.memmap(archive.zip.filename, dtype, 'r', file.tell(), shape, order)
+  )
