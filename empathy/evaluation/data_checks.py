@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
@@ -16,8 +17,8 @@ OK, WARNING, FAIL = 'ok', 'warning', 'fail'
 # Below these, figures still come out, but with a warning.
 _FEW_GROUPS = 20
 _FEW_CLIPS_OF_A_CLASS = 10
-_FEW_VOTES = 3
-_LARGE_GROUP = 0.2
+FEW_VOTES = 3
+LARGE_GROUP = 0.2
 _LARGE_CLASS = 0.8
 _GAIN = 0.01
 # From so many clips on, one asks whether votes made the label.
@@ -333,7 +334,7 @@ def _check_groups(
     found,
     'largest_group_share',
     largest,
-    WARNING if largest > _LARGE_GROUP else OK,
+    WARNING if largest > LARGE_GROUP else OK,
     f'The largest group has {wording.percent(largest)} of the clips.',
     n,
   )
@@ -416,20 +417,25 @@ def _check_classes(found: Findings, corpus: corpus_lib.Corpus) -> None:
       'need one leave the others out.',
       len(labelled),
     )
+  note_classes(found, corpus.classes, count)
+
+
+def note_classes(
+  found: Findings, classes: Sequence[str], count: np.ndarray
+) -> None:
+  """Adds how even the classes are, from the labelled clips (C,) of each."""
   largest, rarest = int(count.argmax()), int(count.argmin())
-  share = count[largest] / total
-  sentence = (
-    f'The largest class, {corpus.classes[largest]}, has '
-    f'{wording.percent(share)} of the labelled clips; the smallest, '
-    f'{corpus.classes[rarest]}, has {wording.count(count[rarest])}.'
-  )
+  total = int(count.sum())
+  share = float(count[largest] / total)
   rare = count[rarest] < _FEW_CLIPS_OF_A_CLASS
   _note(
     found,
     'largest_class_share',
     share,
     WARNING if share > _LARGE_CLASS or rare else OK,
-    sentence,
+    f'The largest class, {classes[largest]}, has '
+    f'{wording.percent(share)} of the labelled clips; the smallest, '
+    f'{classes[rarest]}, has {wording.count(count[rarest])}.',
     total,
   )
 
@@ -464,7 +470,7 @@ def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
     found,
     'votes_per_clip',
     median,
-    OK if median >= _FEW_VOTES and not without else WARNING,
+    OK if median >= FEW_VOTES and not without else WARNING,
     f'The median clip has {wording.tally(median)} '
     f'{"vote" if median == 1 else "votes"} that '
     f'{"speaks" if median == 1 else "speak"} for it'

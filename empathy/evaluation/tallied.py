@@ -1109,7 +1109,9 @@ def _data(tally: Tally) -> Findings:
       found,
       'largest_group_share',
       share,
-      data_checks.WARNING if share > 0.2 else data_checks.OK,
+      data_checks.WARNING
+      if share > data_checks.LARGE_GROUP
+      else data_checks.OK,
       f'The largest group has {wording.percent(share)} of the clips.',
       n,
     )
@@ -1142,17 +1144,7 @@ def _labels(tally: Tally, found: Findings) -> None:
       'one leave the others out.',
       clips,
     )
-  largest = int(labels.argmax())
-  share = float(labels[largest] / total)
-  _note(
-    found,
-    'largest_class_share',
-    share,
-    data_checks.WARNING if share > 0.8 else data_checks.OK,
-    f'The largest class, {names[largest]}, has {wording.percent(share)} of the '
-    'labelled clips.',
-    int(total),
-  )
+  data_checks.note_classes(found, names, labels)
   by_fold = tally.sums['data/fold_labels'].sum(axis=0)
   if not by_fold.any() or tally.sums['data/held_out_by_some'].any():
     found.skipped['data.majority_accuracy'] = (
@@ -1213,7 +1205,9 @@ def _votes(tally: Tally, found: Findings) -> None:
     found,
     'votes_per_clip',
     median,
-    data_checks.OK if median >= 3 and not without else data_checks.WARNING,
+    data_checks.OK
+    if median >= data_checks.FEW_VOTES and not without
+    else data_checks.WARNING,
     f'The median clip has {wording.tally(median)} '
     f'{"vote" if median == 1 else "votes"} that speak for it'
     + (f'; {wording.plural(without, "clip")} without.' if without else '.'),
