@@ -204,13 +204,10 @@ def _contested(study: Study) -> tuple[str, ...]:
   )
   if gain is None:
     return (lead + '.',)
-  if wording.standing(gain) == wording.BELOW:
-    # Its p-value is that of a gain.
-    gain = dataclasses.replace(gain, p_adjusted=None)
   return (
     wording.claim(
       lead,
-      gain,
+      parts.one_sided(gain),
       above='; fitted out of fold, confidence and disagreement together do so '
       '{} more often than confidence alone',
       below='; fitted out of fold, confidence and disagreement together do so '

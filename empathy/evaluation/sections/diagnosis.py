@@ -59,7 +59,9 @@ def section(study: Study) -> parts.Section:
       ),
     ),
     primary=parts.primary_row(
-      more, base.title, 'errors where views disagree, at like confidence'
+      more and parts.one_sided(more),
+      base.title,
+      'errors where views disagree, at like confidence',
     ),
     shows=(
       _forest(study, rows),
@@ -73,12 +75,9 @@ def section(study: Study) -> parts.Section:
 
 
 def _adjusted(difference: Estimate) -> str:
-  if wording.standing(difference) == wording.BELOW:
-    # Its p-value is that of more errors.
-    difference = dataclasses.replace(difference, p_adjusted=None)
   return wording.claim(
     'Among clips that it labels alike and with like confidence',
-    difference,
+    parts.one_sided(difference),
     above=', the full view errs {} more often where some single view '
     'disagrees with it',
     below=', the full view errs {} less often where some single view '
@@ -101,13 +100,10 @@ def _gain(study: Study) -> str:
   )
   if gain is None:
     return lead + '.'
-  if wording.standing(gain) == wording.BELOW:
-    # Its p-value is that of a gain.
-    gain = dataclasses.replace(gain, p_adjusted=None)
   return (
     wording.claim(
       lead,
-      gain,
+      parts.one_sided(gain),
       above='; fitted out of fold, confidence and disagreement together do so '
       '{} more often than confidence alone',
       below='; whether some single view disagrees adds nothing that confidence '

@@ -35,7 +35,9 @@ def section(study: Study) -> parts.Section:
       *parts.skip_notes(study, r'dominance\.any\..*'),
     ),
     primary=parts.primary_row(
-      harm, base.title, 'misled − rescued by the dominant modality'
+      harm and parts.one_sided(harm),
+      base.title,
+      'misled − rescued by the dominant modality',
     ),
     shows=(
       _share_figure(study, modalities),
@@ -70,13 +72,10 @@ def _finding(study: Study, harm) -> str:
     f'{wording.plural(misled.n, "clip")}, and rescues it on '
     f'{wording.share_with_interval(rescued)}'
   )
-  if wording.standing(harm) == wording.BELOW:
-    # Its p-value is that of harm.
-    harm = dataclasses.replace(harm, p_adjusted=None)
   return (
     wording.claim(
       lead,
-      harm,
+      parts.one_sided(harm),
       above=': it misleads the fusion, by {} more often than it rescues it',
       below=': it misleads the fusion less often than it rescues it, by {}, as '
       'it does one that weighs evidence well',

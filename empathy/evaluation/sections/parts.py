@@ -155,6 +155,17 @@ def primary_row(
   return plots.Row(label, (mark,), note(estimate, signed=True), detail)
 
 
+def one_sided(estimate: Estimate) -> Estimate:
+  """A figure whose p-value is one-sided, as sentences and plots judge it.
+
+  That p-value says nothing of a figure below zero, so there its interval alone
+  does.
+  """
+  if wording.standing(estimate) == wording.BELOW:
+    return dataclasses.replace(estimate, p_adjusted=None)
+  return estimate
+
+
 def unanswered(study: Study, question: int) -> str:
   """Why a question has no primary figure, in a sentence."""
   why = study.skipped.get(f'question {question}')
