@@ -695,6 +695,11 @@ def minimum(
 
 def describe(sample: Sample) -> str:
   """One sentence on how intervals over this sample are made."""
+  if sample.num_groups < LEAST_GROUPS:
+    return (
+      f'There are no intervals: they take {LEAST_GROUPS} groups, and there '
+      f'{"is" if sample.num_groups == 1 else "are"} {sample.num_groups}.'
+    )
   if not sample.clustered:
     return (
       "Intervals are Student's with the standard error of the infinitesimal "

@@ -752,3 +752,10 @@ def test_no_interval_is_finer_than_a_clip():
   wide = Estimate(0.1, 0.0, 0.2, 0.95, n=50)
   assert resampling.no_finer(wide, 1 / 50) == wide
   assert resampling.no_finer(Estimate(0.1, n=50), 1 / 50).low is None
+
+
+@pytest.mark.parametrize('number', [1, 5, 6])
+def test_too_few_groups_are_said_to_have_no_intervals(number):
+  groups = np.repeat([f'g{i}' for i in range(number)], 3)
+  said = resampling.describe(resampling.sample(groups))
+  assert said.startswith('There are no intervals') == (number < 6)
