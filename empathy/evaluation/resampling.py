@@ -452,7 +452,8 @@ def studentise(
   """
   num_groups = sample.num_groups
   values, slopes = statistic(np.ones((1, num_groups)))
-  value, slope = float(values[0]), slopes[0]
+  # The number of groups is fixed: what all have in common moves nothing.
+  value, slope = float(values[0]), slopes[0] - slopes[0].mean()
   counted, least = _counted(sample, statistic)
   variances = {'groups': counted / max(counted - 1, 1) * float(slope @ slope)}
   freedoms = {'groups': max(counted - 1.0, 1.0)}
@@ -694,6 +695,11 @@ def minimum(
 
 def describe(sample: Sample) -> str:
   """One sentence on how intervals over this sample are made."""
+  if sample.num_groups < LEAST_GROUPS:
+    return (
+      f'There are no intervals: they take {LEAST_GROUPS} groups, and there '
+      f'{"is" if sample.num_groups == 1 else "are"} {sample.num_groups}.'
+    )
   if not sample.clustered:
     return (
       "Intervals are Student's with the standard error of the infinitesimal "
@@ -806,7 +812,9 @@ def _pivots(
     told = _inside(scale, value)
     value = np.where(told, value, 0.5)
     slope = slope * _slope(scale, value)[:, None]
-    variance = correction * np.einsum('rg,rg,rg->r', weights, slope, slope)
+    square = np.einsum('rg,rg,rg->r', weights, slope, slope)
+    common = np.einsum('rg,rg->r', weights, slope)
+    variance = correction * (square - common**2 / sample.num_groups)
     shift = np.abs(_forward(scale, value) - centre)
     still = variance < tiny**2
     pivot = shift / np.sqrt(np.where(still, 1, variance))

@@ -306,7 +306,7 @@ def _answers(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions | None,
   signals: Mapping[str, np.ndarray],
-  dominant: dominance.Dominance | None,
+  dominant: dominance.Dominance | None = None,
 ) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read."""
   answers = {7: data_checks.answer(corpus, predictions)}
@@ -520,7 +520,7 @@ def _ranked(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions | None,
   signals: Mapping[str, np.ndarray],
-  dominant: dominance.Dominance | None,
+  dominant: dominance.Dominance | None = None,
 ) -> dict[str, np.ndarray]:
   """The columns of `signals.csv`, one row a clip, most in doubt first.
 
@@ -539,7 +539,8 @@ def _ranked(
     columns['predicted'] = np.array([*corpus.classes, ''])[predicted]
     columns |= signals
     columns |= _gold(corpus, predictions, mean)
-    columns |= dominance.clip_columns(corpus, dominant)
+    if dominant is not None:
+      columns |= dominance.clip_columns(corpus, dominant)
     order = [signals['one_minus_confidence']]
     if 'any_disagreement' in signals:
       order.append(signals['any_disagreement'])

@@ -588,6 +588,21 @@ def test_rounding_is_no_spread_of_groups():
     assert 'same figure' in found.method
 
 
+def test_groups_of_the_same_clips_leave_no_doubt():
+  # The area under the risk-coverage curve moves with the number of clips, but
+  # not with which of the groups are drawn.
+  random = np.random.default_rng(5)
+  signal, error = random.random(20), random.random(20) < 0.4
+  for num_groups in (12, 250):
+    sample = _sample(np.repeat(np.arange(num_groups), 20), 99)
+    figure = ranking.aurc(
+      sample, np.tile(signal, num_groups), np.tile(error, num_groups)
+    )
+    found = resampling.estimate(sample, figure, Scale.LOGIT)
+    assert found.low is None
+    assert 'same figure' in found.method
+
+
 def test_only_groups_that_count_are_trials():
   # 0 errors among 9 answered clips of 300: at most a third, not 1.2 %.
   sample = _sample(np.arange(300))
@@ -738,3 +753,10 @@ def test_no_interval_is_finer_than_a_clip():
   wide = Estimate(0.1, 0.0, 0.2, 0.95, n=50)
   assert resampling.no_finer(wide, 1 / 50) == wide
   assert resampling.no_finer(Estimate(0.1, n=50), 1 / 50).low is None
+
+
+@pytest.mark.parametrize('number', [1, 5, 6])
+def test_too_few_groups_are_said_to_have_no_intervals(number):
+  groups = np.repeat([f'g{i}' for i in range(number)], 3)
+  said = resampling.describe(resampling.sample(groups))
+  assert said.startswith('There are no intervals') == (number < 6)

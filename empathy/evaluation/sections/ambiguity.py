@@ -205,9 +205,6 @@ def _contested(study: Study) -> tuple[str, ...]:
   )
   if gain is None:
     return (lead + '.',)
-  if wording.standing(gain) == wording.BELOW:
-    # Its p-value is that of a gain.
-    gain = dataclasses.replace(gain, p_adjusted=None)
   return (
     wording.claim(
       lead,

@@ -59,7 +59,9 @@ def section(study: Study) -> parts.Section:
       ),
     ),
     primary=parts.primary_row(
-      more, base.title, 'errors where views disagree, at like confidence'
+      more,
+      base.title,
+      'errors where views disagree, at like confidence',
     ),
     shows=(
       _forest(study, rows),
@@ -73,9 +75,6 @@ def section(study: Study) -> parts.Section:
 
 
 def _adjusted(study: Study, difference: Estimate) -> str:
-  if wording.standing(difference) == wording.BELOW:
-    # Its p-value is that of more errors.
-    difference = dataclasses.replace(difference, p_adjusted=None)
   where = f'where {parts.some_single(study)} disagrees with it'
   return wording.claim(
     'Among clips that the full view labels alike and with like confidence',
@@ -102,9 +101,6 @@ def _gain(study: Study) -> str:
   )
   if gain is None:
     return lead + '.'
-  if wording.standing(gain) == wording.BELOW:
-    # Its p-value is that of a gain.
-    gain = dataclasses.replace(gain, p_adjusted=None)
   return (
     wording.claim(
       lead,

@@ -35,7 +35,9 @@ def section(study: Study) -> parts.Section:
       *parts.skip_notes(study, r'dominance\.any\..*'),
     ),
     primary=parts.primary_row(
-      harm, base.title, 'misled − rescued by the dominant modality'
+      harm,
+      base.title,
+      'misled − rescued by the dominant modality',
     ),
     shows=(
       _share_figure(study, modalities),
@@ -69,9 +71,6 @@ def _finding(study: Study, harm) -> str:
     f'{wording.plural(misled.n, "clip")}, and a right one wrong on '
     f'{wording.share_with_interval(rescued)}'
   )
-  if wording.standing(harm) == wording.BELOW:
-    # Its p-value is that of harm.
-    harm = dataclasses.replace(harm, p_adjusted=None)
   return (
     wording.claim(
       lead,
