@@ -30,7 +30,7 @@ _LEAST_RATE, _MOST_RATE = 1_000, 768_000
 # out without a word, and how long a picture may stand in any film.
 _TOLERANCE = 0.25
 # Containers round times, some to a thousandth; no picture is this short.
-_ROUNDING = 0.002
+_ROUNDING = 0.001
 # Channels without anything in common have a mean of 1 / n of the loudest, or
 # more; where it is less than this share of that, they cancel each other out.
 _CANCELLED = 0.25

@@ -903,15 +903,19 @@ def _add_rankings(
         ranking.precision_gain(sample, differ, ranking.coarse(doubt), hit),
       )
     for figure, (statistic, scale, drawn) in figures.items():
+      estimate = resampling.estimate(
+        sample,
+        statistic,
+        scale=scale,
+        null=not figure.startswith('precision'),
+        drawn=drawn,
+      )
+      if figure.startswith('precision'):
+        one_clip = 1 / max(np.count_nonzero(signal > 0), 1)
+        estimate = resampling.no_finer(estimate, one_clip)
       found.add(
         f'{prefix}.{figure}',
-        resampling.estimate(
-          sample,
-          statistic,
-          scale=scale,
-          null=not figure.startswith('precision'),
-          drawn=drawn,
-        ),
+        estimate,
         'The signal is set on no clip.'
         if figure.startswith('precision')
         else 'The clips are all contested, or none is.',

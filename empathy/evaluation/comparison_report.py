@@ -11,11 +11,11 @@ from empathy.evaluation.sections import parts
 # By question: its title, and its primary figure in words.
 _PRIMARIES = {
   1: ('Views', 'the full view’s lead over the best single view'),
-  2: ('Disagreement', 'how much a single view differs beyond seed noise'),
-  3: ('Ambiguity', 'the adjusted difference of annotators’ disagreement'),
+  2: ('Disagreement', 'how much a single view differs beyond seeds of either'),
+  3: ('Ambiguity', 'what disagreement of views tells beyond other seeds'),
   4: ('Dominance', 'the net harm of the dominant modality'),
   5: ('Humans', 'what humans gain from the full condition'),
-  6: ('Diagnosis', 'what disagreement adds to confidence'),
+  6: ('Diagnosis', 'how much more the full view errs where views disagree'),
 }
 _TITLES = {
   'data': 'Data',

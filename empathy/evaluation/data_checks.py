@@ -34,8 +34,8 @@ _SPEAKERS = (
 # Below these, figures still come out, but with a warning.
 _FEW_GROUPS = 20
 _FEW_CLIPS_OF_A_CLASS = 10
-_FEW_VOTES = 3
-_LARGE_GROUP = 0.2
+FEW_VOTES = 3
+LARGE_GROUP = 0.2
 _LARGE_CLASS = 0.8
 _GAIN = 0.01
 # From so many clips on, one asks whether votes made the label.
@@ -425,7 +425,7 @@ def add_groups(found: Findings, sizes: np.ndarray, where: str = '') -> None:
     found,
     'largest_group_share',
     largest,
-    WARNING if largest > _LARGE_GROUP else OK,
+    WARNING if largest > LARGE_GROUP else OK,
     f'The largest group has {wording.percent(largest)} of the clips.',
     n,
   )
@@ -726,7 +726,7 @@ def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
     found,
     'votes_per_clip',
     median,
-    OK if median >= _FEW_VOTES and not without else WARNING,
+    OK if median >= FEW_VOTES and not without else WARNING,
     f'The median clip has {wording.tally(median)} '
     f'{"vote" if median == 1 else "votes"} that '
     f'{"speaks" if median == 1 else "speak"} for it'

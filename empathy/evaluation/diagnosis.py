@@ -367,12 +367,15 @@ def _ask(
     differ, doubt = signal > 0, signals[CONFIDENCE][chosen]
     found.add(
       f'{prefix}.precision_minus_confidence',
-      resampling.estimate(
-        sample,
-        ranking.precision_gain(sample, differ, doubt, wrong),
-        drawn=ranking.precision_gain(
-          sample, differ, ranking.coarse(doubt), wrong
+      resampling.no_finer(
+        resampling.estimate(
+          sample,
+          ranking.precision_gain(sample, differ, doubt, wrong),
+          drawn=ranking.precision_gain(
+            sample, differ, ranking.coarse(doubt), wrong
+          ),
         ),
+        1 / max(np.count_nonzero(differ), 1),
       ),
       'The signal is set on no clip.',
     )

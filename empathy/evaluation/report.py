@@ -140,7 +140,7 @@ _DEFINITIONS = (
     'where one class is rare.',
   ),
   (
-    'Share of the cause',
+    'Shapley share',
     r'dominance\..*\.causal_share',
     'Shapley’s value of a modality, from the probability that the full view '
     'gives its own label when shown every part of the modalities, over the sum '
@@ -345,7 +345,7 @@ def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:
     f'{titles[row["statistic"]]}: {row["sentence"]}'
     for row in rows
     if row['sentence']
-    and not wording.settled(study.statistics[row['statistic']])
+    and wording.standing(study.statistics[row['statistic']]) == wording.OPEN
   ]
 
   def share(key, heading):

@@ -452,7 +452,8 @@ def studentise(
   """
   num_groups = sample.num_groups
   values, slopes = statistic(np.ones((1, num_groups)))
-  value, slope = float(values[0]), slopes[0]
+  # The number of groups is fixed: what all have in common moves nothing.
+  value, slope = float(values[0]), slopes[0] - slopes[0].mean()
   counted, least = _counted(sample, statistic)
   variances = {'groups': counted / max(counted - 1, 1) * float(slope @ slope)}
   freedoms = {'groups': max(counted - 1.0, 1.0)}
@@ -806,7 +807,9 @@ def _pivots(
     told = _inside(scale, value)
     value = np.where(told, value, 0.5)
     slope = slope * _slope(scale, value)[:, None]
-    variance = correction * np.einsum('rg,rg,rg->r', weights, slope, slope)
+    square = np.einsum('rg,rg,rg->r', weights, slope, slope)
+    common = np.einsum('rg,rg->r', weights, slope)
+    variance = correction * (square - common**2 / sample.num_groups)
     shift = np.abs(_forward(scale, value) - centre)
     still = variance < tiny**2
     pivot = shift / np.sqrt(np.where(still, 1, variance))

@@ -6,6 +6,7 @@ a line in `_answers`.
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from empathy.evaluation import (
   dominance,
   explorer,
   humans,
+  planner,
   resampling,
   selective,
   soft_scores,
@@ -41,6 +43,11 @@ _FILES = (
 # A difference that would matter in practice, for the check of what these data
 # could show.
 _MATTERS = 0.05
+# Figures that mean nothing where confidence is no more than a label.
+_ON_CONFIDENCE = re.compile(
+  r'\.(one_minus_confidence|one_minus_margin|entropy|combined|selective_\d+)\.'
+  r'|minus_confidence$|\.adjusted'
+)
 # From so few seeds, or annotators, on, intervals cover others like them.
 _LEAST_KNOWN = 3
 
@@ -87,6 +94,8 @@ class Study:
         human_jensen_shannon, human_manhattan, human_wasserstein,
         human_entropy_correlation with their intervals; all but Brier's and the
         last with `_null`, what they would be if the view were right.
+      `planner`: statistic (the primaries), groups_share, seeds_share,
+        annotators_share of its variance, seeds_needed, groups_needed, sentence.
       `dominance`: modality (or any), num_clips, then rate, gate_share,
         attention_share, causal_share, unsupported, misled, rescued, net_harm
         with their intervals, p, p_adjusted.
@@ -203,6 +212,9 @@ def assemble(
   for family in reversed(families):
     # The primaries come last, for they leave the family they are also in.
     _adjust(statistics, family)
+  tables['planner'] = [
+    planner.row(name, statistics[name]) for name in primaries.values()
+  ]
   return Study(
     info=info,
     statistics=statistics,
@@ -310,8 +322,49 @@ def _answers(
     answers[6] = diagnosis.answer(corpus, predictions, signals)
     answers[6].include(selective.answer(corpus, predictions))
     answers[3].include(soft_scores.soft_scores(corpus, predictions))
+    full = corpus_lib.view_name(corpus.modalities)
+    if full in predictions.views:
+      mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
+      if not predictions_lib.graded(mean):
+        reason = predictions_lib.not_graded(mean)
+        for question in (3, 6):
+          answers[question] = without_confidence(answers[question], reason)
   answers[5] = humans.answer(corpus, predictions)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
+
+
+def without_confidence(found: Findings, reason: str) -> Findings:
+  """What is found without figures that rest on the full view's confidence.
+
+  Args:
+    found: of a question.
+    reason: why there is no confidence to speak of.
+  """
+  gone = [name for name in found.statistics if _ON_CONFIDENCE.search(name)]
+  return dataclasses.replace(
+    found,
+    statistics={
+      name: one for name, one in found.statistics.items() if name not in gone
+    },
+    skipped={
+      name: reason if _ON_CONFIDENCE.search(name) else why
+      for name, why in {**found.skipped, **dict.fromkeys(gone, reason)}.items()
+    },
+    tables={
+      name: [
+        row
+        for row in rows
+        if not _ON_CONFIDENCE.search(f'.{row.get("signal", "")}.')
+      ]
+      for name, rows in found.tables.items()
+      if name != 'selective'
+    },
+    curves={
+      name: curve
+      for name, curve in found.curves.items()
+      if name not in ('gs_by_confidence', 'review_budget', 'risk_coverage')
+    },
+  )
 
 
 def _adjust(

@@ -1088,7 +1088,9 @@ def _votes(tally: Tally, found: Findings) -> None:
     found,
     'votes_per_clip',
     median,
-    data_checks.OK if median >= 3 and not without else data_checks.WARNING,
+    data_checks.OK
+    if median >= data_checks.FEW_VOTES and not without
+    else data_checks.WARNING,
     f'The median clip has {wording.tally(median)} '
     f'{"vote" if median == 1 else "votes"} that speak for it'
     + (f'; {wording.plural(without, "clip")} without.' if without else '.'),

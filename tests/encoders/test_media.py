@@ -178,6 +178,18 @@ def test_frames_are_even_in_time(tmp_path, suffix):
   assert shown(9, 0.9, 2.1) == [27, 30, 30, 30, 30, 31, 31, 31, 32]
 
 
+@pytest.mark.parametrize('decimals', [3, 9])  # Some files keep thousandths.
+def test_at_a_constant_rate_even_in_time_is_even_in_number(decimals):
+  for rate in (10, 12.5, 24, 25, 30_000 / 1_001, 30, 50):
+    for count in range(2, 400, 7):
+      times = [round(i / rate, decimals) for i in range(count)]
+      chosen = media._evenly(times, 16, 0.0, count / rate)
+      expected = np.minimum(np.arange(16), count - 1)
+      if count >= 16:
+        expected = np.linspace(0, count - 1, 16).astype(int)
+      np.testing.assert_array_equal(chosen, expected, f'{rate}, {count}')
+
+
 def test_a_picture_that_stands_to_the_end_is_shown_so_long(tmp_path):
   times = [*(i / 10 for i in range(10)), 5.0]
   path = made_media.write_film(tmp_path / 'a.mkv', 11, 10, times=times)

@@ -37,6 +37,46 @@ def test_every_question_is_answered(study):
   assert study.info['folds'] == 3
 
 
+def test_each_primary_has_a_plan(study):
+  rows = study.tables['planner']
+  assert [row['statistic'] for row in rows] == list(study.primaries.values())
+  for row in rows:
+    variance = study.statistics[row['statistic']].variance
+    total = sum(variance.values())
+    for name in ('groups', 'seeds', 'annotators'):
+      expected = variance[name] / total if name in variance else None
+      assert row[f'{name}_share'] == pytest.approx(expected)
+    assert row['sentence']
+
+
+@pytest.mark.parametrize(
+  ('seeds', 'says'),
+  [
+    ({'text': 1, 'text+audio': 1}, 'alone: there is one seed of each'),
+    ({'text': 2, 'text+audio': 1}, 'alone: two seeds are too few'),
+    ({'text': 3, 'text+audio': 4}, 'means over seeds cover new seeds, too'),
+    ({'text': 3, 'text+audio': 2}, 'over three seeds or more cover new seeds'),
+  ],
+)
+def test_new_seeds_are_said_to_be_covered_where_they_are(seeds, says):
+  assert says in study_lib.covers(seeds, None)
+  assert 'votes' not in study_lib.covers(seeds, None)
+
+
+@pytest.mark.parametrize(
+  ('number', 'covered'), [(1, False), (2, False), (5, True)]
+)
+def test_other_annotators_are_covered_where_some_are_known(number, covered):
+  corpus, _ = made.study_input()
+  votes = corpus.votes
+  names = np.array([f'a{i % number}' for i in range(len(votes.clip))])
+  corpus = dataclasses.replace(
+    corpus, votes=dataclasses.replace(votes, annotator=names)
+  )
+  told = study_lib.build(corpus).info['covers']
+  assert ('but for agreement' in told) == covered
+
+
 def test_the_primaries_are_one_family_of_holms(study):
   p = {q: study.statistics[name].p for q, name in study.primaries.items()}
   # The second was chosen among two single views.
@@ -326,10 +366,49 @@ def test_the_same_input_gives_the_same_study(study):
 
 def test_assembling_leaves_the_answers_alone():
   corpus, predictions = made.study_input()
-  answers = study_lib._answers(corpus, predictions, {})
+  answers = study_lib._answers(corpus, predictions, {}, None)
   rows = len(answers[7].tables['data_checks'])
   info = study_lib._info(corpus, predictions)
   first, again = (study_lib.assemble(answers, info, {}) for _ in range(2))
   assert len(answers[7].tables['data_checks']) == rows
   assert len(first.tables['data_checks']) == rows + 1
   assert again.tables == first.tables
+
+
+def test_labels_as_predictions_leave_out_what_rests_on_confidence():
+  corpus, predictions = made.study_input(num_seeds=4)
+  hard = {
+    view: np.eye(3)[p.argmax(axis=-1)]
+    for view, p in predictions.probabilities.items()
+  }
+  found = study_lib.build(corpus, made.predictions(hard, corpus_folds(corpus)))
+  graded = study_lib.build(corpus, predictions)
+  gone = [
+    'ambiguity.one_minus_confidence.auroc_contested',
+    'ambiguity.any_disagreement.auroc_minus_confidence',
+    'ambiguity.any_disagreement.adjusted',
+    'diagnosis.combined.auroc_error',
+    'diagnosis.combined.auroc_minus_confidence',
+    'diagnosis.any_disagreement.adjusted',
+    'diagnosis.selective_20.risk',
+    'humans.models.one_minus_confidence.spearman',
+  ]
+  for name in gone:
+    assert name in graded.statistics
+    assert name not in found.statistics
+    assert 'confidence' in found.skipped[name]
+  # What needs labels only stays.
+  for name in (
+    'ambiguity.any_disagreement.gs_difference',
+    'diagnosis.any_disagreement.auroc_error',
+    'disagreement.text_vs_full.rate',
+  ):
+    assert name in found.statistics
+  assert 'selective' not in found.tables
+  signals = [row['signal'] for row in found.tables['diagnosis']]
+  assert 'one_minus_confidence' not in signals
+  report.render(found)
+
+
+def corpus_folds(corpus):
+  return np.unique(corpus.groups, return_inverse=True)[1] % 3

@@ -309,7 +309,7 @@ def _changed(table, column, row, value):
       lambda t: _changed(t, 'view', 7, 'smell'),
       'row 8: column .view.: .smell.',
     ),
-    (lambda t: t.drop_columns(['fold']), "column 'fold' is missing"),
+    (lambda t: t.drop_columns(['view']), "column 'view' is missing"),
   ],
 )
 def test_wrong_rows_are_named(inputs, tmp_path, change, says):

@@ -22,6 +22,7 @@ os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 import numpy as np
 import tqdm
+from scipy import special
 
 from empathy.evaluation import (
   agreement,
@@ -31,6 +32,7 @@ from empathy.evaluation import (
   resampling,
   views,
 )
+from empathy.evaluation.findings import Scale, SeedNoise
 
 _NUM_VOTES = 5
 _NUM_CLASSES = 3
@@ -118,8 +120,8 @@ def _mean(
 
 def figures(
   corpus: Corpus, sample: resampling.Sample
-) -> dict[str, tuple[resampling.Statistic, float | None, bool]]:
-  """By name: the statistic, its seeds' variance, whether it is a logit."""
+) -> dict[str, tuple[resampling.Statistic, SeedNoise | None, Scale]]:
+  """By name: the statistic, its seeds' noise and its scale."""
   contested = ambiguity.contested(corpus.votes)
   right = (corpus.said == corpus.gold).astype(np.float64)
   differ = corpus.said[0] != corpus.said[2]
@@ -128,24 +130,29 @@ def figures(
     sample, corpus.said[:1], corpus.said[2:], _NUM_CLASSES
   )
   curves = [ranking.auroc(sample, doubt, contested) for doubt in corpus.doubt]
-  seeds, seed_variance = views.mean_over_seeds(
+  seeds, noise = views.mean_over_seeds(
     sample, (corpus.seeds == corpus.gold).astype(np.float64)
   )
   f1, _ = views.f1_statistics(
     sample, corpus.said[:1], corpus.gold, _NUM_CLASSES
   )['macro_f1']
   gap = ambiguity.difference(sample, differ, ambiguity.gs(corpus.votes))
+  these = resampling.THESE_SEEDS
   return {
-    'accuracy': (_mean(sample, right[0]), 0.0, True),
-    f'accuracy, mean of {_NUM_SEEDS} seeds': (seeds, seed_variance, True),
-    'macro F1': (f1, 0.0, True),
-    'disagreement': (_mean(sample, differ), 0.0, True),
-    "Cohen's kappa": (kappa, 0.0, False),
-    'alpha': (alpha.statistic(sample, corpus.votes), 0.0, False),
-    'AUROC': (curves[0], 0.0, True),
-    'AUROC difference': (resampling.minus(*curves), 0.0, False),
-    'GS difference': (gap, 0.0, False),
-    'full minus view': (_mean(sample, right[2] - right[0]), 0.0, False),
+    'accuracy': (_mean(sample, right[0]), these, Scale.LOGIT),
+    f'accuracy, mean of {_NUM_SEEDS} seeds': (seeds, noise, Scale.LOGIT),
+    'macro F1': (f1, these, Scale.LOGIT),
+    'disagreement': (_mean(sample, differ), these, Scale.LOGIT),
+    "Cohen's kappa": (kappa, these, Scale.FISHER),
+    'alpha': (alpha.statistic(sample, corpus.votes), these, Scale.FISHER),
+    'AUROC': (curves[0], these, Scale.LOGIT),
+    'AUROC difference': (resampling.minus(*curves), these, Scale.IDENTITY),
+    'GS difference': (gap, these, Scale.IDENTITY),
+    'full minus view': (
+      _mean(sample, right[2] - right[0]),
+      these,
+      Scale.IDENTITY,
+    ),
   }
 
 
@@ -178,8 +185,8 @@ def judge(
   clips = resampling.sample(np.arange(len(corpus.group)))
   found = {}
   for arm, sample in (('by group', grouped), ('groups ignored', clips)):
-    for name, (statistic, variance, logit) in figures(corpus, sample).items():
-      estimate = resampling.estimate(sample, statistic, logit, variance)
+    for name, (statistic, noise, scale) in figures(corpus, sample).items():
+      estimate = resampling.estimate(sample, statistic, scale, noise)
       found[arm, name] = _holds(estimate, truth[name])
   right = (corpus.said == corpus.gold).astype(np.float64)
   differences = [
@@ -258,8 +265,60 @@ def retrain(
   group, gold, features = clips()
   right = (features @ weights).argmax(axis=1) == gold
   sample = resampling.sample(group, num_resamples)
-  found = resampling.estimate(sample, _mean(sample, right), logit=True)
+  found = resampling.estimate(sample, _mean(sample, right), scale=Scale.LOGIT)
   return float(right.sum()), float(len(right)), found.low, found.high
+
+
+def few_seeds(
+  num_corpora: int, num_seeds: int, num_groups: int = 300, num_clips: int = 100
+) -> float:
+  """How often the mean of few seeds, which differ by 1 point, is held.
+
+  Groups are alike, so that nearly all of the error is the seeds'.
+  """
+  random = np.random.default_rng((num_seeds, 5))
+  sample = resampling.sample(np.repeat(np.arange(num_groups), num_clips))
+  number = np.full((num_groups, num_seeds), float(num_clips))
+  held = 0
+  for _ in range(num_corpora):
+    right = random.normal(0.75, 0.01, num_seeds)
+    hits = random.binomial(num_clips, right, number.shape).astype(np.float64)
+    total = number.sum(axis=0)
+    means = hits.sum(axis=0) / total
+    noise = resampling.seed_variance(
+      (means, ((hits - means * number) / total).T)
+    )
+    found = resampling.estimate(
+      sample, resampling.mean_of_ratios(hits, number), Scale.LOGIT, noise
+    )
+    held += found.low <= 0.75 <= found.high
+  return held / num_corpora
+
+
+def few_events(
+  num_corpora: int, expected: float, num_clips: int = 300
+) -> tuple[float, float]:
+  """How often an AUROC of .80 of few positive clips is held.
+
+  Every clip is a group of its own.
+
+  Returns:
+    The share of intervals that hold it (1 if there is none), and how many
+    corpora have an interval.
+  """
+  random = np.random.default_rng((round(10 * expected), 6))
+  sample = resampling.sample(np.arange(num_clips))
+  apart = 2**0.5 * special.ndtri(0.8)
+  held = told = 0
+  for _ in range(num_corpora):
+    positive = random.random(num_clips) < expected / num_clips
+    signal = random.normal(0, 1, num_clips) + apart * positive
+    figure = ranking.auroc(sample, signal, positive)
+    found = resampling.estimate(sample, figure, Scale.LOGIT)
+    if found.low is not None:
+      told += 1
+      held += found.low <= 0.8 <= found.high
+  return held / told if told else 1.0, told / num_corpora
 
 
 def run(
@@ -320,6 +379,14 @@ def main() -> None:
   for arm, name in columns[24]:
     shares = [100 * columns[num_groups][arm, name] for num_groups in (24, 60)]
     print(f'{arm:16}{name:40}{shares[0]:10.1f}{shares[1]:10.1f}')
+  print('\n300 groups of 100 clips, seeds with a standard deviation of 1 point')
+  for num_seeds in (3, 5, 10):
+    share = few_seeds(arguments.corpora, num_seeds)
+    print(f'{num_seeds:16} seeds{100 * share:10.1f}')
+  print('\nAUROC .80, 300 clips; held, and how many corpora have an interval')
+  for expected in (3, 6, 15, 45):
+    share, told = few_events(arguments.corpora, expected)
+    print(f'{expected:16} errors{100 * share:10.1f}{100 * told:10.1f}')
 
 
 if __name__ == '__main__':

@@ -34,3 +34,16 @@ def test_tests_of_nothing_seldom_reject(shares):
 
 def test_a_training_set_of_its_own_is_not_covered(shares):
   assert shares['retrained', 'accuracy, of the recipe'] < 0.93
+
+
+@pytest.mark.parametrize('num_seeds', [3, 5, 10])
+def test_few_seeds_are_covered(num_seeds):
+  # Four standard errors of a share of .95 in 200 corpora are .06.
+  assert intervals.few_seeds(200, num_seeds, 300, 100) >= 0.89
+
+
+@pytest.mark.parametrize('expected', [3, 15, 45])
+def test_few_events_are_covered_or_have_no_interval(expected):
+  held, told = intervals.few_events(200, expected)
+  assert held >= 0.89
+  assert told < 0.05 if expected == 3 else told > 0.8

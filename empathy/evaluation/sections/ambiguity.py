@@ -35,7 +35,7 @@ def section(study: Study) -> parts.Section:
     return dataclasses.replace(base, skipped=parts.skipped(study, 3))
   beyond = parts.primary(study, 3)
   adjusted = study.statistics.get(f'ambiguity.{_ANY}.adjusted')
-  finding = _finding(adjusted, beyond)
+  finding = _finding(study, adjusted, beyond)
   rest = _unknown(study) if beyond is None else ''
   rest += _alone(study)
   details = (*_by_seed(study), *_raw(study, adjusted))
@@ -87,9 +87,9 @@ def section(study: Study) -> parts.Section:
   )
 
 
-def _finding(adjusted, beyond) -> str:
+def _finding(study: Study, adjusted, beyond) -> str:
   """The adjusted difference, and what of it other seeds do not explain."""
-  where = 'where some single view disagrees with the full one'
+  where = f'where {parts.some_single(study)} disagrees with the full one'
   sentence = ''
   if adjusted is not None:
     sentence = wording.claim(
@@ -176,12 +176,13 @@ def _raw(study: Study, adjusted) -> tuple[str, ...]:
   raw = study.statistics.get(f'ambiguity.{_ANY}.gs_difference')
   if raw is None:
     return ()
+  where = f'where {parts.some_single(study)} disagrees'
   sentence = wording.claim(
     'Over all clips, confidence aside',
     raw,
-    above=', they differ {} more often where some single view disagrees',
-    below=', they differ {} less often where some single view disagrees',
-    whether='whether they differ more often where some single view disagrees',
+    above=f', they differ {{}} more often {where}',
+    below=f', they differ {{}} less often {where}',
+    whether=f'whether they differ more often {where}',
     joint=', ',
   )
   if adjusted is None:
@@ -207,11 +208,11 @@ def _contested(study: Study) -> tuple[str, ...]:
   return (
     wording.claim(
       lead,
-      parts.one_sided(gain),
-      above='; fitted out of fold, confidence and disagreement together do so '
-      '{} more often than confidence alone',
-      below='; fitted out of fold, confidence and disagreement together do so '
-      '{} less often than confidence alone, the price of a weight for noise',
+      gain,
+      above='; fitted to other clips, confidence and disagreement together do '
+      'so {} more often than confidence alone',
+      below='; fitted to other clips, confidence and disagreement together do '
+      'so {} less often than confidence alone, the price of a weight for noise',
       whether='whether disagreement adds to that',
     )
     + '.',
@@ -316,8 +317,9 @@ def _table(study, rows) -> parts.Table:
   )
   return parts.table(
     study,
-    'GS, how often two annotators of a clip differ, where views disagree and '
-    'elsewhere. The p-values are those of the adjusted difference.',
+    'GS (the Gini–Simpson index), how often two annotators of a clip differ, '
+    'where views disagree and elsewhere. The p-values are those of the '
+    'adjusted difference.',
     rows,
     columns,
   )

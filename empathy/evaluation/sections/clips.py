@@ -65,7 +65,7 @@ def explorer(study: Study, folder: pathlib.Path) -> Explorer | None:
   if clips is None or not len(clips.ids):
     return None
   return Explorer(
-    order=_order(clips),
+    order=_order(study, clips),
     table=_table(study, clips),
     data=as_json(_data(study, clips, folder)),
   )
@@ -82,12 +82,12 @@ def as_json(value: Any) -> str:
   return text
 
 
-def _order(clips: Clips) -> str:
+def _order(study: Study, clips: Clips) -> str:
   first = 'those on which annotators differ most'
   if 'any_disagreement' in clips.signals:
     first = (
-      'those on which some single view disagrees with the full one, the least '
-      'confident ones first'
+      f'those on which {parts.some_single(study)} disagrees with the full one, '
+      'the least confident ones first'
     )
   elif _CONFIDENCE in clips.signals:
     first = 'those of which the full view is least confident'

@@ -42,7 +42,7 @@ def section(study: Study) -> parts.Section:
     return dataclasses.replace(base, skipped=parts.skipped(study, 6))
   more = parts.primary(study, 6)
   gain = _gain(study)
-  finding = _adjusted(more) if more else gain.rstrip('.')
+  finding = _adjusted(study, more) if more else gain.rstrip('.')
   details = (*((gain,) if more else ()), *_review(study))
   return dataclasses.replace(
     base,
@@ -59,7 +59,7 @@ def section(study: Study) -> parts.Section:
       ),
     ),
     primary=parts.primary_row(
-      more and parts.one_sided(more),
+      more,
       base.title,
       'errors where views disagree, at like confidence',
     ),
@@ -74,16 +74,14 @@ def section(study: Study) -> parts.Section:
   )
 
 
-def _adjusted(difference: Estimate) -> str:
+def _adjusted(study: Study, difference: Estimate) -> str:
+  where = f'where {parts.some_single(study)} disagrees with it'
   return wording.claim(
-    'Among clips that it labels alike and with like confidence',
-    parts.one_sided(difference),
-    above=', the full view errs {} more often where some single view '
-    'disagrees with it',
-    below=', the full view errs {} less often where some single view '
-    'disagrees with it',
-    whether='whether the full view errs more often where some single view '
-    'disagrees with it',
+    'Among clips that the full view labels alike and with like confidence',
+    difference,
+    above=f', the full view errs {{}} more often {where}',
+    below=f', the full view errs {{}} less often {where}',
+    whether=f'whether the full view errs more often {where}',
     joint=', ',
   )
 
@@ -93,7 +91,10 @@ def _gain(study: Study) -> str:
   alone = study.statistics.get(f'diagnosis.{_CONFIDENCE}.auroc_error')
   gain = study.statistics.get('diagnosis.combined.auroc_minus_confidence')
   if alone is None:
-    return 'How well confidence ranks errors is not known.'
+    return (
+      'What disagreement adds to confidence is not known. '
+      f'{parts.unanswered(study, 6)}'
+    )
   lead = (
     f'Low confidence {_HIT} rightly '
     f'{wording.share_with_interval(alone)} of the time'
@@ -103,11 +104,11 @@ def _gain(study: Study) -> str:
   return (
     wording.claim(
       lead,
-      parts.one_sided(gain),
-      above='; fitted out of fold, confidence and disagreement together do so '
-      '{} more often than confidence alone',
+      gain,
+      above='; fitted to other clips, confidence and disagreement together do '
+      'so {} more often than confidence alone',
       below='; whether some single view disagrees adds nothing that confidence '
-      'does not tell: fitted out of fold, both together do so {} less often '
+      'does not tell: fitted to other clips, both together do so {} less often '
       'than confidence alone',
       whether='whether disagreement adds to what confidence tells',
     )
@@ -183,7 +184,7 @@ def _selective(study: Study) -> tuple[str, ...]:
   if risk is None or coverage is None:
     return ()
   return (
-    f'A threshold on confidence, chosen on other folds for {_WANTED} % errors, '
+    f'A threshold on confidence, chosen on other clips for {_WANTED} % errors, '
     f'leaves {wording.share_with_interval(coverage)} of clips answered, with '
     f'{wording.share_with_interval(risk)} errors among them.',
   )
@@ -201,7 +202,7 @@ def _selective_table(study: Study) -> tuple[parts.Table, ...]:
     parts.table(
       study,
       'Selective prediction: the full view answers where its confidence '
-      'reaches a threshold that the other folds’ held-out clips chose for the '
+      'reaches a threshold that other clips chose for the '
       'wanted error rate.',
       rows,
       [
@@ -470,7 +471,7 @@ def _limits(study: Study) -> tuple[str, ...]:
     'An error is a clip on which the full view, its seeds averaged, differs '
     'from the label; where the label is wrong, a good signal finds that too. '
     'The intervals speak of these trained members.',
-    'Confidence with and without disagreement is fitted to other folds than it '
+    'Confidence with and without disagreement is fitted to other clips than it '
     'is judged on. Where disagreement tells nothing its weight is noise, which '
     'puts the gain a little below zero on average, so a small gain can be '
     'missed. The difference at like confidence is the keener test, so it is '

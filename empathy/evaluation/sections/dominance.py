@@ -35,7 +35,7 @@ def section(study: Study) -> parts.Section:
       *parts.skip_notes(study, r'dominance\.any\..*'),
     ),
     primary=parts.primary_row(
-      harm and parts.one_sided(harm),
+      harm,
       base.title,
       'misled − rescued by the dominant modality',
     ),
@@ -51,7 +51,7 @@ def section(study: Study) -> parts.Section:
       'deceives it, but it is rescued more often. So only misled minus rescued '
       'is judged.',
       'A gate or an attention weight says how much is let in, not how much it '
-      'decides: that is what the share of the cause, by Shapley’s value, says. '
+      'decides: that is what the share by Shapley’s value says. '
       'It tells what the model does with a part of a clip, of which it may '
       'have been shown little in training.',
       'The figures are of the seeds’ mean probabilities; the intervals speak '
@@ -66,20 +66,19 @@ def _finding(study: Study, harm) -> str:
   if None in (harm, misled, rescued):
     return ''
   lead = (
-    'The modality that alone speaks for the full view’s label misleads it, so '
-    'that it would be right without it, on '
-    f'{wording.share_with_interval(misled)} of '
-    f'{wording.plural(misled.n, "clip")}, and rescues it on '
+    'Where one modality alone speaks for the full view’s label, dropping it '
+    f'turns a wrong label right on {wording.share_with_interval(misled)} of '
+    f'{wording.plural(misled.n, "clip")}, and a right one wrong on '
     f'{wording.share_with_interval(rescued)}'
   )
   return (
     wording.claim(
       lead,
-      parts.one_sided(harm),
-      above=': it misleads the fusion, by {} more often than it rescues it',
-      below=': it misleads the fusion less often than it rescues it, by {}, as '
-      'it does one that weighs evidence well',
-      whether='whether it misleads more often than it rescues',
+      harm,
+      above=', the former {} more often than the latter',
+      below=', the former {} less often than the latter, as it would be in a '
+      'model that weighs evidence well',
+      whether='whether the former is more frequent',
     )
     + '.'
   )
@@ -127,7 +126,7 @@ def _shares(study: Study, leader: str) -> tuple[str, ...]:
   if cause.estimate < 0:
     told = 'On the mean over clips it speaks against that label'
   else:
-    told = f'Its share of the cause is {wording.percent(cause.estimate)}'
+    told = f'Its Shapley share is {wording.percent(cause.estimate)}'
     if wording.is_known(cause.low):
       told += f' ({wording.level(cause)} {wording.span(cause.low, cause.high)})'
   if gate is not None:
@@ -143,7 +142,7 @@ def _estimates(study: Study, rows, figure: str) -> list:
 def _share_figure(study: Study, rows) -> parts.Figure:
   full = study.info['full_view']
   kinds = [
-    ('causal_share', 'dot', 'cause'),
+    ('causal_share', 'dot', 'Shapley'),
     ('gate_share', 'ring', 'gate'),
     ('attention_share', 'tick', 'attention'),
   ]
@@ -185,7 +184,7 @@ def _share_figure(study: Study, rows) -> parts.Figure:
       parts.intervals(
         drawn,
         name='dominance-shares',
-        title='Share of the cause and of the gates by modality',
+        title='Shapley share and share of the gates by modality',
         axis='share, %',
         include=(0,),
       ),
@@ -259,7 +258,7 @@ def _share_table(study: Study, rows) -> parts.Table:
   columns = [_modality_column(study)]
   for key, heading in (
     ('rate', 'dominant, %'),
-    ('causal_share', 'cause, %'),
+    ('causal_share', 'Shapley, %'),
     ('gate_share', 'gate, %'),
     ('attention_share', 'attention, %'),
   ):

@@ -33,11 +33,11 @@ OTHER_SIDE = ', or where it is below zero and only more than zero is asked for'
 # The figures, or questions, that a question's primary figure goes without.
 _PRIMARIES = {
   1: r'views\.full_minus_best_single\..*',
-  2: r'disagreement\.[^.]*(\..*)?',
-  3: r'ambiguity\.any_disagreement\..*',
+  2: r'disagreement\.[^.]*(\.beyond_either)?',
+  3: r'ambiguity\.any_disagreement\.beyond_seeds',
   4: r'dominance\.any\..*',
   5: r'humans\.full_minus_[^.]*\.accuracy',
-  6: r'diagnosis\.[^.]*(\..*)?',
+  6: r'diagnosis\.any_disagreement(\.adjusted)?',
 }
 
 
@@ -153,17 +153,6 @@ def primary_row(
     faint=not wording.settled(estimate),
   )
   return plots.Row(label, (mark,), note(estimate, signed=True), detail)
-
-
-def one_sided(estimate: Estimate) -> Estimate:
-  """A figure whose p-value is one-sided, as sentences and plots judge it.
-
-  That p-value says nothing of a figure below zero, so there its interval alone
-  does.
-  """
-  if wording.standing(estimate) == wording.BELOW:
-    return dataclasses.replace(estimate, p_adjusted=None)
-  return estimate
 
 
 def unanswered(study: Study, question: int) -> str:

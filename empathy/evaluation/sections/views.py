@@ -100,7 +100,7 @@ def best_single(study: Study) -> str:
   elif least + _EQUAL >= max(found.values()):
     told = f'{best}, single views that are equally good'
   else:
-    told = f'{best}, the best single view'
+    told = f'{best}, the best single view{"s" * (" and " in best)}'
   if missing:
     verb = 'was' if len(missing) == 1 else 'were'
     told += f' given ({wording.listing(missing)} {verb} not)'

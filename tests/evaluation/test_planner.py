@@ -1,0 +1,129 @@
+"""What would settle a question, by hand and by drawing the larger study."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from empathy.evaluation import planner, resampling
+from empathy.evaluation.findings import Estimate, SeedNoise
+
+
+def _estimate(value, variance, sizes):
+  reach = np.sqrt(
+    sum(
+      stats.t.ppf(0.975, sizes[name] - 1) ** 2 * v
+      for name, v in variance.items()
+    )
+  )
+  return Estimate(
+    value,
+    value - reach,
+    value + reach,
+    0.95,
+    0.2,
+    method='made',
+    variance=variance,
+    sizes=sizes,
+  )
+
+
+def test_the_parts_are_told_and_what_each_would_need():
+  one = _estimate(
+    0.05, {'groups': 0.0003, 'seeds': 0.0009}, {'groups': 40, 'seeds': 4}
+  )
+  found = planner.plan(one)
+  assert found.shares == pytest.approx({'groups': 0.25, 'seeds': 0.75})
+  assert not found.settled
+  # The seeds alone reach beyond .05 with 4 seeds (t = 3.18), so that no number
+  # of groups is enough.
+  assert found.needed['groups'] is None
+  number = found.needed['seeds']
+
+  def reach(number):
+    seeds = stats.t.ppf(0.975, number - 1) ** 2 * 0.0009 * 4 / number
+    return np.sqrt(stats.t.ppf(0.975, 39) ** 2 * 0.0003 + seeds)
+
+  assert reach(number) <= 0.05 < reach(number - 1)
+  row = planner.row('some.primary', one)
+  assert row['seeds_needed'] == number
+  assert row['groups_share'] == pytest.approx(0.25)
+  assert row['annotators_share'] is None
+  assert row['sentence'] == (
+    'Of the variance 25 % is from the groups and 75 % is from the seeds. If '
+    'the figure stayed as it is, the interval would leave out zero with '
+    f'{number} seeds in place of 4.'
+  )
+
+
+def test_as_many_groups_as_are_planned_settle_it():
+  # An effect whose interval of 40 groups holds 0: the planned number of groups,
+  # drawn from the same population, leaves it out about half of the time.
+  random = np.random.default_rng(0)
+
+  def study(values):
+    num_groups = len(values)
+    sample = resampling.sample(np.arange(num_groups))
+    columns = np.stack([values, np.ones(num_groups)], axis=1)
+    return resampling.estimate(
+      sample, resampling.mean(sample.totals(columns)), null=True
+    )
+
+  values = stats.zscore(random.normal(0, 1, 40), ddof=1)
+  small = study(0.3 + 1.4 * values)
+  assert small.low < 0
+  number = planner.plan(small).needed['groups']
+  assert 40 < number < 200
+  settled = [study(random.normal(0.3, 1.4, number)).low > 0 for _ in range(200)]
+  assert 0.4 < np.mean(settled) < 0.6
+  assert planner.plan(study(0.3 + 1.4 * np.tile(values, 9))).settled
+
+
+def test_a_distance_may_be_asked_for():
+  sample = resampling.sample(np.arange(50))
+  values = np.random.default_rng(1).normal(0, 1, 50)
+  columns = np.stack([values, np.ones(50)], axis=1)
+  one = resampling.estimate(
+    sample,
+    resampling.mean(sample.totals(columns)),
+    seeds=SeedNoise(0.001, 2, 3),
+  )
+  half = one.high - one.estimate
+  found = planner.plan(one, half / 1.5)
+  # Groups' part falls as 1 / G; the seeds' stays.
+  seeds = stats.t.ppf(0.975, 2) ** 2 * 0.001
+  groups = half**2 - seeds
+  expected = 50 * groups / ((half / 1.5) ** 2 - seeds)
+  assert found.needed['groups'] == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize(
+  ('estimate', 'says'),
+  [
+    (Estimate(0.1, method='no interval: too few'), 'no plan without'),
+    (
+      _estimate(0.2, {'groups': 0.0001}, {'groups': 30}),
+      'leaves out zero',
+    ),
+    (
+      _estimate(0.0001, {'groups': 0.01}, {'groups': 30}),
+      'too near to zero',
+    ),
+    (
+      _estimate(0.0, {'groups': 0.01}, {'groups': 30}),
+      'too near to zero',
+    ),
+    (
+      Estimate(
+        0.1,
+        -0.1,
+        0.3,
+        0.95,
+        variance={'groups': 0.01},
+        sizes={'groups': 30, 'seeds': 2},
+      ),
+      'what new seeds would add is not known, for which 3 seeds are needed',
+    ),
+  ],
+)
+def test_what_there_is_to_say(estimate, says):
+  assert says in planner.row('name', estimate)['sentence']
