@@ -82,6 +82,12 @@ _DEFINITIONS = (
     'the excess is disagreement minus that.',
   ),
   (
+    'Beyond either',
+    r'disagreement\..*\.beyond_either',
+    'Disagreement minus how often two seeds of the noisier of the two views '
+    'differ.',
+  ),
+  (
     'Kappa',
     r'disagreement\..*\.kappa',
     'Cohen’s kappa: agreement beyond what the two views’ class frequencies '
@@ -105,6 +111,14 @@ _DEFINITIONS = (
     'Difference of GS between clips where views disagree and where they '
     'agree, within strata of the full view’s label and confidence '
     '(twentieths), weighted by n₁n₀/(n₁+n₀).',
+  ),
+  (
+    'Beyond seeds',
+    r'ambiguity\..*\.beyond_seeds',
+    'The adjusted difference where one of several single views, a seed of '
+    'each, disagrees with a seed of the full view, minus that where one of as '
+    'many other seeds of the full view does; over all choices of different '
+    'seeds.',
   ),
   (
     'Entropy',

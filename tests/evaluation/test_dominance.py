@@ -239,7 +239,7 @@ def test_net_harm_is_judged_one_sided():
   labels, likelihoods, _ = _cues(random, 2_000)
   found = dominance.answer(*_input(_optimal(likelihoods, _CONFLICT), labels))
   assert found.statistics['dominance.any.net_harm'].p > 0.99
-  assert 'one-sided' in found.statistics['dominance.any.net_harm'].method
+  assert found.statistics['dominance.any.net_harm'].one_sided
 
 
 _NUM_CLASSES = 3

@@ -164,9 +164,9 @@ def _by_seed(study: Study) -> tuple[str, ...]:
   if views is None or seeds is None:
     return ()
   return (
-    'Seed by seed, at like confidence, annotators differ '
-    f'{wording.points(views.estimate, signed=True)} more often where some '
-    'single view disagrees with a seed of the full view, and '
+    'Seed by seed, the adjusted difference is '
+    f'{wording.points(views.estimate, signed=True)} where some single view '
+    'disagrees with a seed of the full view, and '
     f'{wording.points(seeds.estimate, signed=True)} where one of as many other '
     'seeds of the full view does.',
   )
