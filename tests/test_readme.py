@@ -89,6 +89,8 @@ def test_every_command_runs(folder):
         arguments = arguments + SMALL[module]
       if module == 'empathy.train':
         arguments = arguments + SMALL[module]
+        if '--config=configs/mixed_signals.py' in arguments:
+          arguments = [*arguments, '--config.model.hidden=(8,)']
       result = _run([sys.executable, '-m', module, *arguments], folder)
     assert result.returncode == 0, (words, result.stderr[-2000:])
   assert seen == {
