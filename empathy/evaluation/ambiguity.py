@@ -471,8 +471,8 @@ def _by_stratum(
   Args: as of `adjusted_difference`.
 
   Returns:
-    (G, 2, K, 2) float64; (A, n) int64, the place of the stratum among the K that
-    have both sides, -1 for others, which weigh nothing in any draw.
+    (G, 2, K, 2) float64; (A, n) int64, the stratum's place among the K with
+    both sides, -1 for others, which weigh nothing in any draw.
   """
   differ, stratum = np.broadcast_arrays(
     np.atleast_2d(differ).astype(np.float64), np.atleast_2d(stratum)

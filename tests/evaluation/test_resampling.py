@@ -668,6 +668,22 @@ def test_few_groups_that_count_among_many():
   assert resampling.estimate(sample, few).low is None
 
 
+def test_draws_of_few_that_count_tell_no_less_than_student():
+  # Clips of 12 groups count, each with one of two values: draws of them are
+  # known to tell less than Student's law with 11 degrees of freedom does.
+  values = np.repeat([0.0, 1.0], 6)
+  sample = _sample(np.repeat(np.arange(12), 2))
+  found = resampling.studentise(sample, _mean(sample, np.repeat(values, 2)))
+  drawn = np.sort(found.pivots)
+  below = 0
+  for p in np.linspace(0.02, 0.5, 25):
+    student = stats.t.ppf(1 - p / 2, 11)
+    place = len(drawn) - int(p * (len(drawn) + 1) + 1e-9)
+    assert found.quantile(p) == pytest.approx(max(student, drawn[place]))
+    below += drawn[place] < student
+  assert below > 3
+
+
 def test_a_difference_needs_groups_on_both_sides():
   random = np.random.default_rng(4)
   sample = _sample(np.arange(300))
