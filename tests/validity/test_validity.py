@@ -52,7 +52,8 @@ def test_few_events_are_covered_or_have_no_interval(expected):
 
 @pytest.mark.parametrize('expected', [6, 15, 30])
 def test_few_events_in_few_groups_are_covered(expected):
-  # Three standard errors of a share of .95 in 200 corpora are .046.
+  # Three standard errors of a share of .95 in 200 corpora, as at least have an
+  # interval, are .046.
   held, told = intervals.few_events(500, expected, 320, 8)
   assert held >= 0.904
   assert told > (0.3 if expected == 6 else 0.9)
