@@ -270,14 +270,20 @@ def num_strata(num_clips: int) -> int:
   return int(_NUM_STRATA * finer)
 
 
-def adjusted_of_totals(totals: np.ndarray) -> resampling.Statistic:
+def adjusted_of_totals(totals: np.ndarray) -> resampling.Figure:
   """As `adjusted_difference`, of sums and counts (G, 2, K, 2).
 
-  Those of K strata, first where `differ` is not, then where it is.
+  Those of K strata, first where `differ` is not, then where it is. The groups
+  that count are those with clips of either side, in strata that have both.
   """
-  least = totals[:, 1].sum(axis=0).min(axis=-1)
-  totals = totals[:, :, least > 0]
-  return resampling.of_totals(totals.reshape(len(totals), -1), _adjusted)
+  counts = totals[:, 1]
+  both = counts.sum(axis=0).min(axis=-1) > 0
+  return resampling.Figure(
+    resampling.of_totals(
+      totals[:, :, both].reshape(len(totals), -1), _adjusted
+    ),
+    (counts[:, both] > 0).any(axis=1).T,
+  )
 
 
 def rank_bins(values: np.ndarray, num_bins: int) -> np.ndarray:
@@ -313,7 +319,7 @@ def adjusted_difference(
   differ: np.ndarray,
   values: np.ndarray,
   stratum: np.ndarray,
-) -> resampling.Statistic:
+) -> resampling.Figure:
   """The difference within strata, averaged with weights n1 n0 / (n1 + n0).
 
   These weights make it the coefficient of `differ` in a regression with a
@@ -330,7 +336,7 @@ def adjusted_difference(
     The statistic; undefined where no stratum has both sides.
   """
   totals, _ = _by_stratum(sample, differ, values, stratum)
-  return resampling.of_totals(totals, _adjusted)
+  return adjusted_of_totals(totals)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -359,8 +365,8 @@ class Matched:
     noise: what the choice of seeds adds to `views` minus `control`.
   """
 
-  views: resampling.Statistic
-  control: resampling.Statistic
+  views: resampling.Figure
+  control: resampling.Figure
   views_differ: np.ndarray
   control_differ: np.ndarray
   noise: SeedNoise | None
@@ -417,10 +423,9 @@ def matched(
       ]
     )
     totals, place = _by_stratum(sample, differ, values, stratum)
-    statistic = resampling.of_totals(totals, _adjusted)
-    sides.append((statistic, differ))
-    gradient = _adjusted(totals.sum(axis=0)[None])[1]
-    gradient = gradient.reshape(2, totals.shape[1] // 4, 2)
+    sides.append((adjusted_of_totals(totals), differ))
+    gradient = _adjusted(totals.sum(axis=0).reshape(1, -1))[1]
+    gradient = gradient.reshape(totals.shape[1:])
     # What a clip adds where all agree, and how it moves with the chance; place
     # -1 is the row of zeros at the end.
     by_value, by_count = np.pad(gradient, [(0, 0), (0, 1), (0, 0)])[:, place]
@@ -466,7 +471,7 @@ def _by_stratum(
   Args: as of `adjusted_difference`.
 
   Returns:
-    (G, 4 K) float64; (A, n) int64, the stratum's place among the K that have
+    (G, 2, K, 2) float64; (A, n) int64, the stratum's place among the K with
     both sides, -1 for others, which weigh nothing in any draw.
   """
   differ, stratum = np.broadcast_arrays(
@@ -486,7 +491,7 @@ def _by_stratum(
     2 * size,
     np.stack([shares * values, shares]),
   )
-  return totals, place
+  return totals.reshape(len(totals), 2, len(kept), 2), place
 
 
 def auroc_at_equal_number(
@@ -494,7 +499,7 @@ def auroc_at_equal_number(
   signal: np.ndarray,
   positive: np.ndarray,
   number: np.ndarray,
-) -> resampling.Statistic:
+) -> resampling.Figure:
   """AUROC over the pairs of clips with equally many votes.
 
   Which clips can be contested depends on how many votes they have, so a signal
@@ -508,7 +513,8 @@ def auroc_at_equal_number(
 
   Returns:
     The statistic; undefined where no such pair has a clip of either kind. The
-    cost is that of `ranking.auroc`.
+    groups that count are those with clips of either kind, of numbers of votes
+    that have both. The cost is that of `ranking.auroc`.
   """
   values, place = np.unique(np.round(signal, _DECIMALS), return_inverse=True)
   numbers, kind = np.unique(number, return_inverse=True)
@@ -521,6 +527,8 @@ def auroc_at_equal_number(
     ],
     axis=1,
   )
+  kinds = np.stack(np.split(totals, 2, axis=1))
+  both = kinds.any(axis=1).all(axis=0)
 
   def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     value, slope = ranked(weights)
@@ -540,7 +548,9 @@ def auroc_at_equal_number(
     slope = slope * all_pairs[:, None] + gradient @ totals.T
     return np.where(told, own, np.nan), slope / pairs[:, None]
 
-  return statistic
+  return resampling.Figure(
+    statistic, kinds[:, :, both].any(axis=2), least=ranked.least
+  )
 
 
 def _clips_of_signals(

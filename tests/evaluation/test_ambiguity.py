@@ -106,6 +106,38 @@ def test_the_adjusted_difference_is_that_of_least_squares(seed):
   assert found == pytest.approx(top / bottom, abs=1e-12)
 
 
+def test_groups_of_the_adjusted_difference_have_clips_of_their_side():
+  # By clip: its group, stratum and side. In stratum 2 all agree, so group 3
+  # tells nothing; group 2 has none that differ.
+  group = np.array([0, 0, 1, 1, 2, 3, 3])
+  stratum = np.array([0, 0, 1, 1, 1, 2, 2])
+  differ = np.array([0, 1, 1, 1, 0, 0, 0], bool)
+  figure = ambiguity.adjusted_difference(
+    resampling.sample(group), differ, np.arange(7.0), stratum
+  )
+  assert figure.counted.tolist() == [
+    [True, False, True, False],
+    [True, True, False, False],
+  ]
+
+
+@pytest.mark.parametrize('num_differ', [4, 8])
+def test_few_clips_that_differ_are_few_groups(num_differ):
+  random = np.random.default_rng(8)
+  sample = resampling.sample(np.arange(300))
+  differ = np.arange(300) % (300 // num_differ) == 0
+  figure = ambiguity.adjusted_difference(
+    sample, differ, random.random(300), np.arange(300) // 75
+  )
+  found = resampling.estimate(sample, figure, null=True)
+  number = int(differ.sum())
+  if number < 6:
+    assert (found.low, found.p) == (None, None)
+    assert f'{number} groups' in found.method
+  else:
+    assert found.sizes == {'groups': number}
+
+
 def test_no_stratum_with_both_sides_is_undefined():
   sample = resampling.sample(np.arange(8) // 2)
   differ = np.arange(8) < 4
@@ -268,6 +300,20 @@ def test_auroc_of_equal_numbers_has_its_slope():
   step = 1e-5 * np.eye(num_groups)
   up, down = statistic(weights + step)[0], statistic(weights - step)[0]
   np.testing.assert_allclose(slope, (up - down) / 2e-5, atol=1e-8)
+
+
+def test_groups_of_equal_numbers_have_clips_of_their_kind():
+  # No clip of 4 votes is positive, so group 2 is in no pair.
+  figure = ambiguity.auroc_at_equal_number(
+    resampling.sample(np.array([0, 0, 1, 2, 2])),
+    np.arange(5.0),
+    np.array([1, 0, 0, 0, 0], bool),
+    np.array([3, 3, 3, 4, 4]),
+  )
+  assert figure.counted.tolist() == [
+    [True, False, False],
+    [True, True, False],
+  ]
 
 
 def test_a_signal_that_knows_the_number_of_votes_tells_nothing():

@@ -135,7 +135,8 @@ def test_the_interval_is_that_of_a_plain_loop():
     shift = logit(figure(drawn)) - logit(figure(everyone))
     pivots.append(abs(shift) / error(drawn, names))
   reach = np.sort(pivots)[int(np.ceil(0.95 * 401)) - 1]
-  reach *= error(everyone, range(8))
+  # Student's quantile with 7 degrees of freedom, if the draws tell less.
+  reach = max(reach, 2.3646243) * error(everyone, range(8))
   ends = logit(figure(everyone)) + np.array([-reach, reach])
   expected = 1 / (1 + np.exp(-ends))
   found = resampling.estimate(sample, _mean(sample, values), scale=Scale.LOGIT)
@@ -665,6 +666,22 @@ def test_few_groups_that_count_among_many():
     assert found.sizes == {'groups': 8}
   few = resampling.mean(totals * (np.arange(250) < 140)[:, None])
   assert resampling.estimate(sample, few).low is None
+
+
+def test_draws_of_few_that_count_tell_no_less_than_student():
+  # Clips of 12 groups count, each with one of two values: draws of them are
+  # known to tell less than Student's law with 11 degrees of freedom does.
+  values = np.repeat([0.0, 1.0], 6)
+  sample = _sample(np.repeat(np.arange(12), 2))
+  found = resampling.studentise(sample, _mean(sample, np.repeat(values, 2)))
+  drawn = np.sort(found.pivots)
+  below = 0
+  for p in np.linspace(0.02, 0.5, 25):
+    student = stats.t.ppf(1 - p / 2, 11)
+    place = len(drawn) - int(p * (len(drawn) + 1) + 1e-9)
+    assert found.quantile(p) == pytest.approx(max(student, drawn[place]))
+    below += drawn[place] < student
+  assert below > 3
 
 
 def test_a_difference_needs_groups_on_both_sides():

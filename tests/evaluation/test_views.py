@@ -349,3 +349,33 @@ def test_labels_have_no_calibration():
   for name in ('accuracy', 'macro_f1', 'seed_sd'):
     name = f'views.text.{name}'
     assert found.statistics[name] == graded.statistics[name]
+
+
+def test_seeds_of_one_name_are_better_or_worse_together():
+  # Text errs where the full view does, and on ten more clips: its seeds lag by
+  # the same everywhere, so that new seeds of both would change nothing.
+  random = np.random.default_rng(3)
+  corpus, _ = made.study_input()
+  rates = np.array([0.1, 0.25, 0.4])[:, None]
+  right = np.where(np.arange(120) % 12 == 0, True, random.random(120) > rates)
+  behind = right & (np.arange(120) % 12 != 0)
+  views_right = {'text': behind, 'text+audio': right}
+  predictions = made.predictions(
+    {
+      view: np.eye(3)[(corpus.labels + ~said) % 3]
+      for view, said in views_right.items()
+    }
+  )
+  name = 'views.full_minus_text.accuracy'
+  shared = _answer(corpus, predictions).statistics[name]
+  assert shared.estimate == pytest.approx(10 / 120)
+  assert shared.variance['seeds'] == pytest.approx(0, abs=1e-15)
+  predictions.seeds['text'] = np.arange(10, 13)
+  apart = _answer(corpus, predictions).statistics[name]
+  assert apart.estimate == shared.estimate
+  own = _answer(corpus, predictions).statistics
+  expected = sum(
+    own[f'views.{view}.accuracy'].variance['seeds'] for view in views_right
+  )
+  assert apart.variance['seeds'] == pytest.approx(expected)
+  assert expected > 1e-3

@@ -296,22 +296,35 @@ def few_seeds(
 
 
 def few_events(
-  num_corpora: int, expected: float, num_clips: int = 300
+  num_corpora: int,
+  expected: float,
+  num_clips: int = 300,
+  by_group: int = 1,
+  num_resamples: int = 1_000,
 ) -> tuple[float, float]:
   """How often an AUROC of .80 of few positive clips is held.
 
-  Every clip is a group of its own.
+  Args:
+    num_corpora: how many to simulate.
+    expected: positive clips, on average.
+    num_clips: of each corpus.
+    by_group: clips of a group. If each is a group of its own, they are all
+      alike; else groups differ in how many are positive.
+    num_resamples: of each interval, if groups are drawn.
 
   Returns:
     The share of intervals that hold it (1 if there is none), and how many
     corpora have an interval.
   """
-  random = np.random.default_rng((round(10 * expected), 6))
-  sample = resampling.sample(np.arange(num_clips))
+  random = np.random.default_rng((round(10 * expected), by_group, 6))
+  sample = resampling.sample(np.arange(num_clips) // by_group, num_resamples)
   apart = 2**0.5 * special.ndtri(0.8)
   held = told = 0
   for _ in range(num_corpora):
-    positive = random.random(num_clips) < expected / num_clips
+    chance = np.full(sample.num_groups, expected / num_clips)
+    if by_group > 1:
+      chance *= random.gamma(2, 1 / 2, sample.num_groups)
+    positive = random.random(num_clips) < chance[sample.group]
     signal = random.normal(0, 1, num_clips) + apart * positive
     figure = ranking.auroc(sample, signal, positive)
     found = resampling.estimate(sample, figure, Scale.LOGIT)
@@ -383,10 +396,12 @@ def main() -> None:
   for num_seeds in (3, 5, 10):
     share = few_seeds(arguments.corpora, num_seeds)
     print(f'{num_seeds:16} seeds{100 * share:10.1f}')
-  print('\nAUROC .80, 300 clips; held, and how many corpora have an interval')
-  for expected in (3, 6, 15, 45):
-    share, told = few_events(arguments.corpora, expected)
-    print(f'{expected:16} errors{100 * share:10.1f}{100 * told:10.1f}')
+  print('\nAUROC .80; held, and how many corpora have an interval')
+  for num_clips, by_group in ((300, 1), (320, 8)):
+    print(f'{num_clips // by_group:16} groups, {num_clips} clips')
+    for expected in (3, 6, 10, 15, 30, 45):
+      share, told = few_events(arguments.corpora, expected, num_clips, by_group)
+      print(f'{expected:16} errors{100 * share:10.1f}{100 * told:10.1f}')
 
 
 if __name__ == '__main__':

@@ -48,3 +48,12 @@ def test_few_events_are_covered_or_have_no_interval(expected):
   held, told = intervals.few_events(200, expected)
   assert held >= 0.89
   assert told < 0.05 if expected == 3 else told > 0.8
+
+
+@pytest.mark.parametrize('expected', [6, 15, 30])
+def test_few_events_in_few_groups_are_covered(expected):
+  # Three standard errors of a share of .95 in 200 corpora, as at least have an
+  # interval, are .046.
+  held, told = intervals.few_events(500, expected, 320, 8)
+  assert held >= 0.904
+  assert told > (0.3 if expected == 6 else 0.9)
