@@ -178,6 +178,7 @@ def test_killed_ten_times_it_ends_as_undisturbed(corpus, tmp_path):
   _assert_same(killed, whole)
 
 
+@pytest.mark.long
 def test_stopped_filled_and_damaged_it_ends_as_undisturbed(corpus, tmp_path):
   """SIGTERM, a full disk and a damaged newest checkpoint, one after another."""
   whole, run = tmp_path / 'whole', tmp_path / 'run'

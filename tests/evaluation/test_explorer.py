@@ -110,7 +110,8 @@ def test_no_more_rows_than_a_page_can_hold():
   rows = explorer.rows(corpus, predictions, _signals(), most=3)
   assert rows.ids.tolist() == ['clip1', 'clip3', 'clip0']
   assert rows.num_ranked == 4
-  assert 'The 3 clips most in doubt of 4;' in clips_lib._order(rows)
+  study = study_lib.build(corpus, predictions)
+  assert 'The 3 clips most in doubt of 4;' in clips_lib._order(study, rows)
 
 
 def test_rows_of_humans_alone():

@@ -89,7 +89,7 @@ def _rich(tmp_path_factory):
   order = np.random.default_rng(1).permutation(len(full.ids))
   corpora.write(small.reordered(corpus, order), folder / 'corpus')
   corpus = corpora.read(folder / 'corpus', None)
-  return _train(corpus, folder / 'run')
+  return _train(corpus, folder / 'run', views=('every',))
 
 
 @pytest.fixture(scope='module', name='plain')
@@ -811,10 +811,10 @@ def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(plain, tmp_path):
   num_devices = len(jax.devices())
   assert first.startswith('18 members (3 views, 3 folds, 2 seeds) in ')
   assert f' on {num_devices} cpu devices, ' in first
-  # Two modalities, each 10 wide; two layers of 8, normalised; two classes.
+  # Two modalities, each 10 wide; one layer of 8, normalised; two classes.
   # Parameters, the best ones and two moments; statistics and the best ones.
-  weights = (20 * 8 + 8) + (8 * 8 + 8) + (8 * 2 + 2) + 2 * (8 + 8)
-  state = 4 * (4 * weights + 2 * 2 * (8 + 8) + 5)
+  weights = (20 * 8 + 8) + (8 * 2 + 2) + (8 + 8)
+  state = 4 * (4 * weights + 2 * (8 + 8) + 5)
   assert f' members of {state / 1000:.3g} KB, ' in memory
   assert checkpoint.startswith('checkpoint: ')
   assert checkpoint.endswith('; two are kept')

@@ -73,7 +73,6 @@ def _folder(tmp_path_factory):
   one.append(('members', 'grown-members', True, ''))
   _run(folder, 1, 4, *one)
   two = [(mode, f'two-{mode}', False, '') for mode in _MODES]
-  two += [(mode, f'shrunk-{mode}', True, '') for mode in _MODES]
   two.append(('members', 'grown-members', False, ''))
   two += [
     ('members', f'bad-{what}', False, what)
@@ -81,8 +80,32 @@ def _folder(tmp_path_factory):
   ]
   two.append(('members', 'two-members', False, 'workdir'))
   _run(folder, 2, 2, *two)
-  _run(folder, 1, 3, *((mode, f'shrunk-{mode}', False, '') for mode in _MODES))
   return folder
+
+
+@pytest.fixture(scope='module', name='shrunk')
+def _shrunk(folder):
+  runs = [(mode, f'shrunk-{mode}') for mode in _MODES]
+  _run(folder, 2, 2, *((*run, True, '') for run in runs))
+  _run(folder, 1, 3, *((*run, False, '') for run in runs))
+
+
+@pytest.fixture(name='name')
+def _name(request):
+  if request.param == 'shrunk':
+    request.getfixturevalue('shrunk')
+  return request.param
+
+
+_runs = pytest.mark.parametrize(
+  ('name', 'mode'),
+  [
+    *(('two', mode) for mode in _MODES),
+    *(pytest.param('shrunk', mode, marks=pytest.mark.long) for mode in _MODES),
+    ('grown', 'members'),
+  ],
+  indirect=['name'],
+)
 
 
 def _state(workdir):
@@ -95,14 +118,7 @@ def _lines(workdir):
   return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize(
-  ('name', 'mode'),
-  [
-    *(('two', mode) for mode in _MODES),
-    *(('shrunk', mode) for mode in _MODES),
-    ('grown', 'members'),
-  ],
-)
+@_runs
 def test_the_parameters_are_those_of_one_process(folder, name, mode):
   expected = _state(folder / f'one-{mode}')
   found = _state(folder / f'{name}-{mode}')
@@ -115,14 +131,7 @@ def test_the_parameters_are_those_of_one_process(folder, name, mode):
   )
 
 
-@pytest.mark.parametrize(
-  ('name', 'mode'),
-  [
-    *(('two', mode) for mode in _MODES),
-    *(('shrunk', mode) for mode in _MODES),
-    ('grown', 'members'),
-  ],
-)
+@_runs
 def test_the_losses_are_those_of_one_process(folder, name, mode):
   expected = _lines(folder / f'one-{mode}')
   found = _lines(folder / f'{name}-{mode}')
@@ -146,14 +155,7 @@ def test_process_0_alone_writes(folder):
   assert not any(name.startswith('.') for name in files['two'])
 
 
-@pytest.mark.parametrize(
-  ('name', 'mode'),
-  [
-    *(('two', mode) for mode in _MODES),
-    *(('shrunk', mode) for mode in _MODES),
-    ('grown', 'members'),
-  ],
-)
+@_runs
 def test_the_predictions_are_those_of_one_process(folder, name, mode):
   one, found = (
     small.read_table(folder / f'{which}-{mode}') for which in ('one', name)

@@ -197,13 +197,18 @@ def test_predictions_are_those_in_memory(
   )
 
 
+# In one chunk, as that which was not cut off, or in several.
+@pytest.mark.parametrize(
+  'members_per_device', [128, pytest.param(13, marks=pytest.mark.long)]
+)
 def test_cut_off_it_goes_on_to_the_same_bytes(
-  corpus, streamed, tmp_path, monkeypatch
+  corpus, streamed, tmp_path, monkeypatch, members_per_device
 ):
   write = metrics.MetricWriter.write
   keys = {
     'data': 'stream',
     'checkpoint_seconds': 0.0,
+    'members_per_device': members_per_device,
   }
 
   def failing(self, epoch, *args):
