@@ -31,9 +31,6 @@ from empathy.evaluation.findings import (
 
 _PRIMARY = 'dominance.any.net_harm'
 _ZERO = 1e-12
-# Values nearer to each other, parts of a probability, count as equal: where a
-# view is sure whatever it is shown, rounding alone would make a leader.
-_ALIKE = 1e-3
 _FLAGS = ('unsupported', 'misled', 'rescued', 'net_harm')
 _SHARES = ('gate_share', 'attention_share', 'causal_share')
 
@@ -48,8 +45,7 @@ class Dominance:
     shapley: (N, M) float64, Shapley's values; NaN where not judged, 0 for a
       modality that the clip lacks.
     leads: (N, M) float64, 1 for the dominant modality, the one of the largest
-      value; equals, to a thousandth, share it, and where no value is above 0
-      nobody leads.
+      value; equals share it, and where no value is above 0 nobody leads.
     unsupported: (N, M) bool, whether no modality but this one alone is given
       the class that the full view predicts.
     full: (N,) int64, the predicted class; -1 where there is none.
@@ -195,7 +191,7 @@ def judge(
     judged[clips] = np.abs(phi).max(axis=1, initial=0) > _ZERO
     shapley[clips], labels[clips] = phi, said
     largest = phi.max(axis=1, keepdims=True)
-    first = (phi > largest - _ALIKE) & (phi > _ZERO)
+    first = (phi > largest - _ZERO) & (phi > _ZERO)
     leads[clips] = first / np.maximum(first.sum(axis=1, keepdims=True), 1)
     alone = np.zeros((len(clips), num_modalities), bool)
     alone[:, bits] = np.stack([classes[1 << b] == said for b in bits], axis=1)

@@ -234,20 +234,6 @@ def test_equals_share_a_clip_and_nobody_leads_below_nothing():
   assert rates[0] == rates[1] <= 0.5
 
 
-@pytest.mark.parametrize(
-  ('apart', 'leads'), [(0.0008, [0.5, 0.5]), (0.0012, [1, 0])]
-)
-def test_values_are_equal_to_a_thousandth(apart, leads):
-  # Shapley's values of two are apart as their own parts are.
-  first = np.full((3, 4), 0.9)
-  first[1] -= apart
-  first[2] = 0.95
-  p = np.stack([first, 1 - first], axis=-1)[:, None]
-  shown = dict(zip(('text', 'audio', 'text+audio'), p, strict=True))
-  found = dominance.judge(*_input(shown, np.array([0, 1, 0, 1])))
-  np.testing.assert_allclose(found.leads, [leads] * 4)
-
-
 def test_net_harm_is_judged_one_sided():
   random = np.random.default_rng(7)
   labels, likelihoods, _ = _cues(random, 2_000)

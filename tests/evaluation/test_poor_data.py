@@ -17,7 +17,7 @@ from empathy.evaluation import (
 from empathy.evaluation import diagnosis as diagnosis_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import Estimate, Findings
-from empathy.evaluation.sections import diagnosis, humans
+from empathy.evaluation.sections import diagnosis, dominance, humans
 
 
 @pytest.mark.parametrize(
@@ -166,3 +166,26 @@ def test_an_auroc_without_an_interval_is_grey():
   assert 'includes chance or is not there' in shown[0].caption
   panels = str(shown[0].panels)
   assert panels.count(' faint"') == panels.count('<circle') > 0
+
+
+@pytest.mark.parametrize(
+  ('noise', 'says'),
+  [(0.001, 'have the same part in the full view’s label: the'), (1, 'before ')],
+)
+def test_nobody_leads_where_parts_are_the_same_as_written(noise, says):
+  random = np.random.default_rng(0)
+  labels = random.integers(0, 3, 120)
+  shown = {
+    given: made.softmax(
+      3.0 * np.eye(3)[labels] + noise * random.normal(size=(1, 120, 3))
+    )
+    for given in ('text', 'audio', 'text+audio')
+  }
+  corpus = made.corpus(np.arange(120) // 4, labels)
+  predictions = dataclasses.replace(
+    made.predictions(shown),
+    subsets={('text+audio', given): p for given, p in shown.items()},
+  )
+  section = dominance.section(study_lib.build(corpus, predictions))
+  (leader,) = [s for s in section.details if 'part in the full view' in s]
+  assert says in leader

@@ -95,6 +95,19 @@ def _leader(study: Study, rows) -> tuple[str, ...]:
       f'On none of {clips} does a modality raise the probability of the full '
       'view’s label.',
     )
+  shares = _estimates(study, rows, 'causal_share')
+  written = {
+    wording.percent(value)
+    for share in shares
+    for value in (share.estimate, share.low, share.high)
+  }
+  if len(shares) == len(rows) > 1 == len(written):
+    # Who leads where parts are so near to each other is of no meaning.
+    names = wording.listing(row['modality'] for row in rows)
+    return (
+      f'{wording.capital(names)} have the same part in the full view’s label: '
+      f'the Shapley share of each is {written.pop()}, to a tenth of a point.',
+    )
   if len(leaders) > 1:
     return (
       f'{wording.capital(wording.listing(leaders))} have the largest part in '
