@@ -189,3 +189,15 @@ def test_nobody_leads_where_parts_are_the_same_as_written(noise, says):
   section = dominance.section(study_lib.build(corpus, predictions))
   (leader,) = [s for s in section.details if 'part in the full view' in s]
   assert says in leader
+
+
+@pytest.mark.parametrize(('num_groups', 'told'), [(5, False), (12, True)])
+def test_one_sided_p_values_of_net_harm_are_called_so(num_groups, told):
+  corpus, predictions = made.study_input(120, num_groups)
+  study = study_lib.build(corpus, made.with_parts(predictions))
+  (harm,) = [
+    show.caption
+    for show in dominance.section(study).shows
+    if show.caption.startswith('What dominance does')
+  ]
+  assert ('one-sided' in harm) == told

@@ -289,11 +289,16 @@ def _harm_table(study: Study, rows) -> parts.Table:
   def figure(key, heading):
     return parts.figure_column(key, heading, wording.hundredths, _name(key))
 
-  return parts.table(
-    study,
+  told = (
     'What dominance does, in % of all clips: no other modality alone says the '
     'same (unsupported); of these, wrong but right without the dominant one '
-    '(misled), and right but wrong without it (rescued).',
+    '(misled), and right but wrong without it (rescued).'
+  )
+  if any(wording.is_known(row.get('p')) for row in rows):
+    told += ' The p-values are one-sided: they ask if net harm is above zero.'
+  return parts.table(
+    study,
+    told,
     rows,
     (
       _modality_column(study),
