@@ -328,7 +328,7 @@ def _answers(
     if full in predictions.views:
       mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
       if not predictions_lib.graded(mean):
-        reason = predictions_lib.not_graded(mean)
+        reason = predictions_lib.not_graded(mean, predictions_lib.MEAN)
         for question in (3, 6):
           answers[question] = without_confidence(answers[question], reason)
   answers[5] = humans.answer(corpus, predictions)

@@ -201,3 +201,15 @@ def test_one_sided_p_values_of_net_harm_are_called_so(num_groups, told):
     if show.caption.startswith('What dominance does')
   ]
   assert ('one-sided' in harm) == told
+
+
+def test_the_mean_of_seeds_takes_more_values_than_they_do():
+  corpus, predictions = made.study_input(60, 8)
+  hard = {
+    view: np.eye(3)[p.argmax(axis=-1)]
+    for view, p in predictions.probabilities.items()
+  }
+  skipped = study_lib.build(corpus, made.predictions(hard)).skipped
+  assert 'probability takes one value' in skipped['views.text+audio.ece']
+  mean = skipped['ambiguity.any_disagreement.adjusted']
+  assert 'probability of the seeds’ mean takes 2 values only' in mean
