@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import controls, ranking, resampling
+from empathy.evaluation import controls, ranking, resampling, wording
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation.findings import (
@@ -763,19 +763,6 @@ def _add_beyond_seeds(
     chosen = ~np.isnan(uncertainty)
     chosen &= predictions_lib.common(predictions, (full, *views))
     members = predictions.probabilities[full][:, chosen]
-    missing = why_unmatched(
-      predictions.seeds[full], [predictions.seeds[view] for view in views]
-    )
-    if not missing and not chosen.any():
-      missing = (
-        'No clip with two votes or more is predicted by every seed of the full '
-        f'view and of {" and ".join(views)}.'
-      )
-    missing = missing or next(filter(None, map(too_coarse, members)), '')
-    if missing:
-      found.skipped.update(dict.fromkeys(added, missing))
-      continue
-    sample, values = resampling.sample(groups[chosen]), uncertainty[chosen]
     of_full, *of_views = (
       Labelled(
         predictions.seeds[view],
@@ -785,6 +772,27 @@ def _add_beyond_seeds(
       )
       for view in (full, *views)
     )
+    # First what more seeds would not mend.
+    missing = next(filter(None, map(too_coarse, members)), '')
+    if not chosen.any():
+      missing = (
+        'No clip with two votes or more is predicted by every seed of the full '
+        f'view and of {" and ".join(views)}.'
+      )
+    elif all(
+      (one.labels == of_full.labels[0]).all() for one in (of_full, *of_views)
+    ):
+      missing = (
+        f'All seeds of {wording.listing([*views, "the full view"])} give each '
+        'clip the same label, so that there is no disagreement to compare.'
+      )
+    missing = missing or why_unmatched(
+      predictions.seeds[full], [predictions.seeds[view] for view in views]
+    )
+    if missing:
+      found.skipped.update(dict.fromkeys(added, missing))
+      continue
+    sample, values = resampling.sample(groups[chosen]), uncertainty[chosen]
     stratum = np.stack([strata(probabilities) for probabilities in members])
     sides = matched(sample, values, stratum, of_full, of_views)
     found.add(

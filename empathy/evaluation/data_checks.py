@@ -399,11 +399,16 @@ def add_groups(found: Findings, sizes: np.ndarray, where: str = '') -> None:
   elif len(sizes) > 1:
     clips += ' each'
   few, alone = len(sizes) < _FEW_GROUPS, sizes.max() == 1
+  none = len(sizes) < resampling.LEAST_GROUPS
   sentence = (
     f'There {"is" if len(sizes) == 1 else "are"} '
     f'{wording.plural(len(sizes), "group")} of {clips}{where}'
   )
-  if few:
+  if none:
+    sentence += (
+      f'; with fewer than {resampling.LEAST_GROUPS}, there are no intervals'
+    )
+  elif few:
     sentence += f'; with fewer than {_FEW_GROUPS}, intervals are rough'
   sentence += '.'
   if alone:
@@ -564,14 +569,14 @@ def _check_confidence(
     return
   most = max((number[view] for view in bare), default=0)
   where = 'every view' if len(bare) == len(views) else wording.listing(bare)
+  at_most = 'at most ' if min(map(number.get, bare), default=0) < most else ''
   note(
     found,
     'confidence',
     min(number.values()),
     WARNING if bare else OK,
-    f'The confidence of {where} takes {wording.plural(most, "value")} only'
-    f'{"" if len(bare) < 2 else " at most"}: what needs graded probabilities '
-    'is skipped.'
+    f'The confidence of {where} takes {at_most}{wording.plural(most, "value")} '
+    'only: what needs graded probabilities is skipped.'
     if bare
     else 'Probabilities are graded: the confidence of every view takes '
     f'{wording.plural(min(number.values()), "value")} or more.',

@@ -423,7 +423,9 @@ def _add_uncontested(
   name = f'{prefix}.auroc_error_uncontested'
   there = chosen & (votes.sum(axis=1) > 1) & ~ambiguity.contested(votes)
   if not there.any():
-    found.skipped[name] = 'No clip with a label and the signal is uncontested.'
+    found.skipped[name] = (
+      'No clip with a label, the signal and two votes or more is uncontested.'
+    )
     return
   sample = resampling.sample(corpus.groups[there])
   found.add(

@@ -70,7 +70,7 @@ def answer(
   # errors of a view that says one class are those of the other classes.
   unknown = {}
   if not predictions_lib.graded(mean):
-    reason = predictions_lib.not_graded(mean)
+    reason = predictions_lib.not_graded(mean, predictions_lib.MEAN)
     unknown = dict.fromkeys(set(signals) - {'error'}, reason)
   if len(np.unique(predicted[predicted >= 0])) < 2:
     unknown['error'] = 'The full view gives every clip the same label.'

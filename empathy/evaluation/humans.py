@@ -375,6 +375,13 @@ def _compare(
       f'{MADE_ANEW} of half of {where}, judging other votes only, {_HALVES}'
     )
     rest = ' left to be judged, beside those that make the label'
+  labelled = (corpus.labels != corpus_lib.UNLABELLED).any()
+
+  def missing(votes_in: str) -> str:
+    if not labelled:
+      return 'No clip has a label.'
+    return f'No labelled clip has {votes_in}{rest}.'
+
   add = functools.partial(_add_mean, found, corpus=corpus, how=made)
   gained = {}
   for condition, shares in gain.shares.items():
@@ -383,7 +390,7 @@ def _compare(
         f'humans.{condition}.accuracy_disjoint',
         shares,
         scale=Scale.LOGIT,
-        missing=f'No labelled clip has votes on {condition}{rest}.',
+        missing=missing(f'votes on {condition}'),
       )
     if condition != full:
       name = f'humans.full_minus_{condition}.accuracy'
@@ -392,16 +399,15 @@ def _compare(
         name,
         gained[name],
         null=True,
-        missing=f'No labelled clip has votes in both {full} and {condition}'
-        f'{rest}.',
+        missing=missing(f'votes in both {full} and {condition}'),
       )
   add = functools.partial(add, how=made or _HALVES)
   add(
     'humans.hurt_share',
     gain.hurt,
-    missing=f'No labelled clip has two votes in every condition{rest}.',
+    missing=missing('two votes in every condition'),
   )
-  each = f'No labelled clip has votes in every condition{rest}.'
+  each = missing('votes in every condition')
   add(
     'humans.hurt_share_naive',
     gain.hurt_naive,
@@ -430,8 +436,7 @@ def _compare(
     add(
       name,
       values,
-      missing=f'No labelled clip has a vote on {full} and two in every other '
-      f'condition{rest}.',
+      missing=missing(f'a vote on {full} and two in every other condition'),
     )
     if known.any():
       mean = float(num_votes[known].mean())

@@ -19,6 +19,8 @@ from empathy.evaluation.resampling import LEVEL
 
 # Beyond so many times as many, more of the same is no plan.
 MOST = 100
+# Groups without a clip that the figure is about are not among those it has.
+_COUNTED = {'groups': 'groups that count'}
 # So few seeds tell too little of others.
 _FEWEST_SEEDS = 3
 
@@ -109,7 +111,7 @@ def sentence(estimate: Estimate, found: Plan | None) -> str:
   if found.settled:
     return f'{told}. The interval leaves out zero.'
   ways = [
-    f'{wording.count(number)} {name} in place of '
+    f'{wording.count(number)} {_COUNTED.get(name, name)} in place of '
     f'{wording.count(estimate.sizes[name])}'
     for name, number in found.needed.items()
     if number is not None

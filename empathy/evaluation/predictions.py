@@ -32,6 +32,8 @@ from empathy.corpora import tables
 
 # Sums of probabilities may be off by this much; they are renormalised.
 TOLERANCE = 1e-3
+# Whose `not_graded` speaks of, where seeds are averaged.
+MEAN = ' of the seeds’ mean'
 # Confidence that takes so many values or fewer is none.
 _HANDFUL = 5
 # What is equal but for rounding is equal.
@@ -134,13 +136,19 @@ def graded(probabilities: np.ndarray) -> bool:
   return number > _HANDFUL or 4 * number > there
 
 
-def not_graded(probabilities: np.ndarray) -> str:
-  """The reason, in a sentence, to skip what rests on confidence."""
+def not_graded(probabilities: np.ndarray, whose: str = '') -> str:
+  """The reason, in a sentence, to skip what rests on confidence.
+
+  Args:
+    probabilities: (..., C), NaN where there is no row.
+    whose: they are, if not those of every seed: `MEAN`, which takes more
+      values than they do.
+  """
   number = num_confidences(probabilities)
   values = f'{number} values' if number > 1 else 'one value'
   return (
-    f'The top probability takes {values} only, so that there is no confidence '
-    'to speak of.'
+    f'The top probability{whose} takes {values} only, so that there is no '
+    'confidence to speak of.'
   )
 
 

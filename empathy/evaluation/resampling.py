@@ -496,7 +496,7 @@ def studentise(
   if math.isnan(value):
     fault = 'undefined here'
   elif counted < least:
-    fault = f'no interval: {_groups(counted)} are too few, it needs {least}'
+    fault = f'no interval: {_too_few(counted)}, it needs {least}'
   elif not _inside(scale, value):
     fault = f'no interval: the figure is exactly {round(value)}'
     if getattr(statistic, 'share', False):
@@ -533,8 +533,8 @@ def studentise(
   if not math.isfinite(quantile):
     return dataclasses.replace(
       found,
-      fault=f'no interval: {_groups(counted)} are too few, the figure or its '
-      'error is undefined in too many draws',
+      fault=f'no interval: {_too_few(counted)}, the figure or its error is '
+      'undefined in too many draws',
     )
   return dataclasses.replace(
     found, influence=dataclasses.replace(found.influence, quantile=quantile)
@@ -673,7 +673,7 @@ def minimum(
     return Estimate(
       value,
       n=n,
-      method=f'no interval: {_groups(least.sizes["groups"])} are too few',
+      method=f'no interval: {_too_few(least.sizes["groups"])}',
       influence=_loose(least),
     )
   if value >= 0 or among == 1:
@@ -890,10 +890,10 @@ def _largest(sample: Sample, differences: Sequence[Studentised]) -> np.ndarray:
   return np.abs(normal @ root.T).max(axis=1) / np.sqrt(spread)
 
 
-def _groups(number: int) -> str:
-  return (
-    f'{number:,} {"group that counts" if number == 1 else "groups that count"}'
-  )
+def _too_few(number: int) -> str:
+  if number == 1:
+    return '1 group that counts is too few'
+  return f'{number:,} groups that count are too few'
 
 
 def _loose(found: Studentised) -> Influence:

@@ -64,7 +64,8 @@ class Study:
       `views`, `single_views`, `full_view`, `full_condition`,
       `seeds` (by view, how many), `folds` (how many),
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
-      how intervals were made, and what they cover. No date: the same input
+      how intervals were made, and what they cover, '' where groups are too
+      few for any. No date: the same input
       gives the same report.
     statistics: by dotted name, as in `views.audio.accuracy`.
     skipped: the name of a statistic or of a comparison, or `question <n>`
@@ -327,7 +328,7 @@ def _answers(
     if full in predictions.views:
       mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
       if not predictions_lib.graded(mean):
-        reason = predictions_lib.not_graded(mean)
+        reason = predictions_lib.not_graded(mean, predictions_lib.MEAN)
         for question in (3, 6):
           answers[question] = without_confidence(answers[question], reason)
   answers[5] = humans.answer(corpus, predictions)
@@ -428,6 +429,7 @@ def _info(
         if fold >= 0
       }
     )
+  num_groups = len(np.unique(corpus.groups))
   judged = predictions_lib.judged(corpus, predictions)
   how = resampling.describe(resampling.sample(corpus.groups[judged]))
   if corpus.votes is not None and not judged.all():
@@ -447,7 +449,7 @@ def _info(
     'simulated': bool(corpus.info.get('simulated', False)),
     'content': corpus_lib.content(corpus),
     'num_clips': len(corpus.ids),
-    'num_groups': len(np.unique(corpus.groups)),
+    'num_groups': num_groups,
     'views': names,
     'single_views': [name for name in names if '+' not in name],
     'full_view': corpus_lib.view_name(corpus.modalities),
@@ -456,7 +458,9 @@ def _info(
     'folds': folds,
     'predictions': 0 if predictions is None else predictions.num_rows,
     'resampling': how,
-    'covers': covers(seeds, known),
+    'covers': covers(seeds, known)
+    if num_groups >= resampling.LEAST_GROUPS
+    else '',
   }
 
 

@@ -1144,5 +1144,7 @@ def _info(tally: Tally) -> dict[str, Any]:
     'folds': int(tally.sums['data/folds'].any(axis=0).sum()),
     'predictions': tally.num_rows,
     'resampling': how,
-    'covers': study_lib.covers(num_seeds, [] if tally.has_votes else None),
+    'covers': study_lib.covers(num_seeds, [] if tally.has_votes else None)
+    if len(tally.hashes) >= resampling.LEAST_GROUPS
+    else '',
   }

@@ -117,7 +117,8 @@ def p_values(estimate: Estimate) -> str:
   """'p = .012, adjusted .024', or what there is of it, or nothing."""
   if not is_known(estimate.p):
     return ''
-  text = f'p {_related(estimate.p)}'
+  side = 'one-sided ' * estimate.one_sided
+  text = f'{side}p {_related(estimate.p)}'
   if is_known(estimate.p_adjusted):
     text += f', adjusted {p_value(estimate.p_adjusted)}'
   return text

@@ -267,9 +267,9 @@ def _differences(study: Study, rows) -> parts.Figure:
     caption=(
       'How much more often two annotators differ on clips where a view '
       'disagrees with the full one: over all clips (ring), and among '
-      f'{_ALIKE} (dot, in figures at the right). Grey where the interval '
-      'includes zero, and for controls, which know nothing of modalities: '
-      'what they find, a method finds that is fooled. '
+      f'{_ALIKE} (dot, in figures at the right). '
+      f'{wording.capital(parts.GREY)}, and for controls, which know nothing of '
+      'modalities: what they find, a method finds that is fooled. '
       f'{parts.n_of(row["num_disagree"] + row["num_agree"] for row in rows)}'
     ),
     panels=(

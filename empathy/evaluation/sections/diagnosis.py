@@ -235,7 +235,8 @@ def _forest(study: Study, rows) -> parts.Figure:
         parts.mark(
           estimate,
           parts.signal_colour(signal, full),
-          faint=wording.standing(estimate, 0.5) == wording.OPEN,
+          faint=wording.standing(estimate, 0.5)
+          in (wording.OPEN, wording.UNKNOWN),
         ),
       ),
       note=parts.note(estimate),
@@ -252,7 +253,8 @@ def _forest(study: Study, rows) -> parts.Figure:
       'AUROC: the chance that a clip which the full view labels wrongly has a '
       'higher signal than one that it labels rightly'
       f'{parts.with_interval(estimates.values(), ", ")}. Grey where the '
-      f'interval includes chance. {parts.n_clips(estimates.values())}'
+      'interval includes chance or is not there. '
+      f'{parts.n_clips(estimates.values())}'
     ),
     panels=(
       parts.intervals(

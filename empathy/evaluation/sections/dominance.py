@@ -95,6 +95,19 @@ def _leader(study: Study, rows) -> tuple[str, ...]:
       f'On none of {clips} does a modality raise the probability of the full '
       'view’s label.',
     )
+  shares = _estimates(study, rows, 'causal_share')
+  written = {
+    wording.percent(value)
+    for share in shares
+    for value in (share.estimate, share.low, share.high)
+  }
+  if len(shares) == len(rows) > 1 == len(written):
+    # Who leads where parts are so near to each other is of no meaning.
+    names = wording.listing(row['modality'] for row in rows)
+    return (
+      f'{wording.capital(names)} have the same part in the full view’s label: '
+      f'the Shapley share of each is {written.pop()}, to a tenth of a point.',
+    )
   if len(leaders) > 1:
     return (
       f'{wording.capital(wording.listing(leaders))} have the largest part in '
@@ -276,11 +289,16 @@ def _harm_table(study: Study, rows) -> parts.Table:
   def figure(key, heading):
     return parts.figure_column(key, heading, wording.hundredths, _name(key))
 
-  return parts.table(
-    study,
+  told = (
     'What dominance does, in % of all clips: no other modality alone says the '
     'same (unsupported); of these, wrong but right without the dominant one '
-    '(misled), and right but wrong without it (rescued).',
+    '(misled), and right but wrong without it (rescued).'
+  )
+  if any(wording.is_known(row.get('p')) for row in rows):
+    told += ' The p-values are one-sided: they ask if net harm is above zero.'
+  return parts.table(
+    study,
+    told,
     rows,
     (
       _modality_column(study),

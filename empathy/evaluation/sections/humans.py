@@ -100,13 +100,13 @@ def _agreement(study: Study, full: str | None) -> tuple[str, ...]:
 def _limits(study: Study, anew: bool) -> tuple[str, ...]:
   label = study.info.get('label')
   meaning = f'The label is: {label}. ' if label else ''
-  meaning += 'A vote that differs from it need not be wrong'
+  meaning += 'A vote that differs from the label need not be wrong'
   if anew:
     source = (
-      f'{meaning}. As it was made from votes, it is made anew of half of them, '
-      'many times over, and judges the other votes. Fewer votes make a less '
-      'reliable label, so that shares and differences come out smaller than '
-      'against the label of all votes.'
+      f'{meaning}. As the label was made from votes, it is made anew of half '
+      'of them, many times over, and judges the other votes. Fewer votes make '
+      'a less reliable label, so that shares and differences come out smaller '
+      'than against the label of all votes.'
     )
   else:
     source = (

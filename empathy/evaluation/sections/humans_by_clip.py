@@ -68,6 +68,11 @@ def _gain(study: Study, full: str) -> tuple[str, ...]:
     told = f'annotators of {full} gain even over {best}'
   elif wording.standing(split) == wording.BELOW:
     told = f'annotators of {full} lose against {best}'
+  elif wording.UNKNOWN in (wording.standing(naive), wording.standing(split)):
+    told = (
+      f'whether annotators of {full} gain even over {best} cannot be judged '
+      'without an interval'
+    )
   return (
     f'{wording.capital(told)}: the difference lies between '
     f'{wording.points_with_interval(naive, signed=True)}, where the best is '
@@ -101,10 +106,12 @@ def _hurt(study: Study, full: str) -> tuple[str, ...]:
       'chance cannot be judged without an interval'
     ),
   }[wording.standing(again)]
-  return (
+  once = (
     f'On {wording.share_with_interval(naive)} of clips, votes on {full} equal '
-    f'the label less often than those on the best other condition, {told}.',
+    'the label less often than those on the best other condition'
   )
+  # What never happens has nothing to repeat.
+  return (f'{once}, {told}.' if naive.estimate > 0 else f'{once}.',)
 
 
 def _conflict(study: Study, full: str) -> tuple[str, ...]:
