@@ -10,10 +10,10 @@ recipe is the paper's: Adam with L2, one cycle of the learning rate, 15 epochs,
 the epoch with the best validation accuracy.
 
 Expected on the simulated corpus, in percent: accuracy of text 69.5, audio 72.3,
-video 76.1, all three 75.1 (the paper's gate does not beat its best modality);
-in points, `ambiguity.any_disagreement.adjusted` +15.8 (12.6 to 18.9), of which
-`.beyond_seeds` +3.0 (-0.0 to 6.0; with 12 seeds +3.8, 1.8 to 5.8), and where
-the corpus was made with `--nolinked` +0.2 (-4.0 to 4.5) and -0.4 (-3.1 to 2.3).
+video 76.1, all three 75.7 (the paper's gate does not beat its best modality);
+in points, `ambiguity.any_disagreement.adjusted` +15.3 (12.0 to 18.6), of which
+`.beyond_seeds` +4.3 (1.2 to 7.5), and where the corpus was made with
+`--nolinked` +2.1 (-2.2 to 6.4) and -1.0 (-3.6 to 1.5).
 On two CPU cores training takes some 80 seconds.
 """
 
