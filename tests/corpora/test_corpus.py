@@ -265,7 +265,7 @@ def test_clips_edited_by_hand_are_the_same(folder, said):
   groups = np.array(['X', 'X', 'y', 'z'])
   assert_same(found, dataclasses.replace(expected, groups=groups))
   assert said()[:2] == [
-    'left out: the header once more (1 time: lines 6)',
+    'left out: the header once more',
     'left out: 1 empty row',
   ]
   assert said()[2:] == [

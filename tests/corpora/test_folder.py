@@ -277,6 +277,33 @@ def test_without_a_column_of_groups_it_is_said(source, said):
   )
 
 
+@pytest.mark.parametrize(
+  ('column', 'places', 'parted'),
+  [
+    ('fold', '012012', 2),
+    ('fold', '010121', 3),
+    ('fold', '012211', 1),
+    ('fold', '012210', 0),
+    ('split', ['train', 'val', 'test', 'test', 'val', 'TRAIN '], 0),
+    ('split', ['train', 'val', 'test', 'test', 'val', 'test'], 1),
+  ],
+)
+def test_groups_that_folds_part_are_said(source, said, column, places, parted):
+  # The first and the last clip are of one group, and so inwards.
+  rows = [
+    f'c{i},w,{"abccba"[i]},{"xy"[i % 2]},{place}'
+    for i, place in enumerate(places)
+  ]
+  text = '\n'.join([f'id,transcript,group,label,{column}', *rows])
+  folder.read(write(source, text))
+  messages = said()
+  assert len(messages) == (parted > 0)
+  if parted:
+    assert messages[0].startswith(
+      f"column '{column}': parts {parted} of 3 groups, such as 'a'"
+    )
+
+
 def test_ids_that_differ_in_case_alone_are_refused(source):
   text = 'id,transcript,label\na1,x,p\nA1 ,y,q\nb,y,q\n'
   assert faults(write(source, text)) == [

@@ -78,6 +78,7 @@ def read(source: pathlib.Path) -> corpus_lib.Corpus:
   ids = _ids(table)
   groups = _groups(table, ids)
   split, fold = corpus_lib.read_places(table)
+  corpus_lib.note_straddling(table, groups, fold if split is None else split)
   columns |= corpus_lib.read_times(table)
   classes = _classes(table)
   labels = corpus_lib.label_codes(table, 'label', classes)
