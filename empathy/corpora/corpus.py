@@ -670,9 +670,12 @@ def find_clips(
 ) -> list[int | None]:
   """The number of the clip that each row names, None for a fault."""
   rows: list[int | None] = []
+  respelt: list[str] = []
   for row, text in enumerate(table.columns[column]):
     try:
       rows.append(names.find(text))
+      if not names.has(text):
+        respelt.append(text)
     except KeyError:
       rows.append(None)
       table.fault(
@@ -681,6 +684,12 @@ def find_clips(
         f'{text!r} is not a clip of clips.csv{names.hint(text)}',
         'unknown',
       )
+  if respelt:
+    table.note(
+      column,
+      f'{respelt[0]!r} and the like are clips in another spelling '
+      f'({spelling.counted(len(respelt), "row")})',
+    )
   return rows
 
 

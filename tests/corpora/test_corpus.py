@@ -349,6 +349,7 @@ def test_votes_edited_by_hand_are_the_same(folder, said):
   assert_same(corpus_lib.read(folder), expected)
   assert said() == [
     'left out: 1 empty column without a name',
+    "column 'id': 'A' and the like are clips in another spelling (1 row)",
     "column 'label': spellings taken as one: 'empathetic' (also 'Empathetic')",
     "column 'label': taken as missing: 'NaN' (1 row)",
     "column 'annotator': spellings taken as one: 'bob' (also 'Bob')",
