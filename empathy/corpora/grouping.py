@@ -11,7 +11,16 @@ from empathy.corpora import spelling
 
 # The first that is there, but for `best`.
 _WORDS = (
-  *('group', 'speaker', 'participant', 'subject', 'actor', 'person'),
+  *(
+    'group',
+    'speaker',
+    'spk',
+    'spkr',
+    'participant',
+    'subject',
+    'actor',
+    'person',
+  ),
   *('patient', 'client', 'user', 'respondent', 'interviewee', 'informant'),
   *('student', 'child', 'caller', 'dialogue', 'dialog', 'conversation'),
   *('interview', 'session', 'call', 'meeting', 'episode'),

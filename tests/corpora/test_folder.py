@@ -392,6 +392,19 @@ def test_votes_are_taken_with_the_clips(source, said, tmp_path):
   assert "column 'label': left out: 1 vote without a label" in said()
 
 
+def test_a_column_for_each_annotator_is_told_from_votes(source, said):
+  text = (
+    'id,transcript,group,label,Annotator 1,annotator_2,rate\n'
+    '1,w,g,a,a,b,3\n2,w,h,b,a,a,3\n'
+  )
+  corpus = folder.read(write(source, text))
+  assert corpus.votes is None
+  (message,) = said()
+  assert message.startswith(
+    "column 'Annotator 1': looks like votes (2 such columns)"
+  )
+
+
 def test_votes_without_a_condition_are_on_all(source, said):
   write(source, 'file,label,group\nc.wav,a,g\nd.mp3,b,h\n')
   (source / 'votes.csv').write_text('file,label\nc.wav,a\nc,b\nd,a\n')
