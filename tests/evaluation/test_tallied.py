@@ -394,11 +394,11 @@ def test_bundles_take_spellings_for_one_group():
   assert tallies._hash('Ann') != tallies._hash('Anne')
 
 
-@pytest.mark.parametrize('content', [b'', b'PK', b'{}'])
+@pytest.mark.parametrize('content', [b'', b'PK', b'{}', b'id,view\n'])
 def test_a_damaged_tally_is_one_error(tally, tmp_path, content):
   path = tmp_path / 'tally.npz'
   path.write_bytes(content)
-  with pytest.raises(errors.InputError, match='is not a whole tally'):
+  with pytest.raises(errors.InputError, match=r'tally: it is no \.npz file$'):
     tallies.read(path)
   tallies.write(tally, path)
   path.write_bytes(path.read_bytes()[:-200])
