@@ -220,9 +220,7 @@ def read(path: pathlib.Path) -> Tally:
     InputError: the file is missing, damaged or of another version.
   """
   try:
-    # Of what is no archive, NumPy advises to trust it.
-    if path.exists() and not zipfile.is_zipfile(path):
-      raise zipfile.BadZipFile('it is no .npz file')
+    files.check_archive(path)
     with np.load(path, allow_pickle=False) as archive:
       arrays = {name: archive[name] for name in archive.files}
     head = json.loads(str(arrays['tally']))
