@@ -22,6 +22,7 @@ os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 import dataclasses
 import json
+import logging
 import pathlib
 import time
 
@@ -32,6 +33,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   comparison,
   comparison_report,
+  data_checks,
   report,
   tallied,
   tallies,
@@ -74,6 +76,8 @@ _MERGE = flags.DEFINE_string(
   'A tally, followed by those of other clips of the corpus, if there are any: '
   'their study goes to --output.',
 )
+
+_LOGGER = logging.getLogger('empathy')
 
 
 def main(*words: str) -> None:
@@ -134,6 +138,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
       'at once.'
     )
     study = dataclasses.replace(study, info=study.info | {'covers': covers})
+  _warn(study)
   study_lib.write(study, output, report.render(study, output))
   print(
     f'report: {output / "report.html"}  '
@@ -189,8 +194,16 @@ def _merge(*paths: str) -> None:
   study_lib.check_output(output)
   found = tallies.merge([tallies.read(pathlib.Path(path)) for path in paths])
   study = tallied.build(found)
+  _warn(study)
   study_lib.write(study, output, report.render(study))
   print(f'report: {output / "report.html"}')
+
+
+def _warn(study: study_lib.Study) -> None:
+  """Says at once what makes a study worth little."""
+  for row in study.tables['data_checks']:
+    if row['verdict'] == data_checks.FAIL or row == data_checks.FOLDS_UNKNOWN:
+      _LOGGER.warning('data check %s: %s', row['check'], row['sentence'])
 
 
 def _refuse_flags(flag: flags.FlagHolder, *others: flags.FlagHolder) -> None:

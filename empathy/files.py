@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,3 +110,9 @@ def sha256(path: str | os.PathLike) -> str:
   """The SHA-256 of a file's bytes, in hexadecimal."""
   with open(path, 'rb') as file:
     return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def check_archive(path: str | os.PathLike) -> None:
+  """Raises `BadZipFile` for a file that is no .npz: NumPy says to trust it."""
+  if os.path.exists(path) and not zipfile.is_zipfile(path):
+    raise zipfile.BadZipFile('it is no .npz file')

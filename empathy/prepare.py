@@ -19,16 +19,18 @@ import importlib
 import logging
 import pathlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from absl import flags
 
 from empathy import cli, errors, files
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import importers, simulate, tables
+from empathy.corpora import importers, simulate, spelling, tables
 
 SIMULATED = 'simulated'
+# Of classes, which tell at a glance what was taken for one.
+_MOST_NAMES = 12
 
 
 def known_importers() -> list[str]:
@@ -141,19 +143,24 @@ def describe(corpus: corpus_lib.Corpus) -> str:
   """What is in a corpus, in one line."""
   parts = [
     f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups',
-    f'{len(corpus.classes)} classes',
+    f'{len(corpus.classes)} classes ({_shown(corpus.classes)})',
   ]
   unlabelled = int(np.sum(corpus.labels == corpus_lib.UNLABELLED))
   if unlabelled:
     parts.append(f'{unlabelled:,} clips without a label')
   if corpus.votes is not None:
     parts.append(
-      f'{int(corpus.votes.count.sum()):,} votes in {len(corpus.conditions)} '
-      'conditions'
+      f'{int(corpus.votes.count.sum()):,} votes in '
+      f'{spelling.counted(len(corpus.conditions), "condition")}'
     )
   if corpus.features:
     parts.append(f'features of {", ".join(corpus.features)}')
   return ', '.join(parts)
+
+
+def _shown(names: Sequence[str]) -> str:
+  shown = ', '.join(names[:_MOST_NAMES])
+  return shown + (', ...' if len(names) > _MOST_NAMES else '')
 
 
 def _refuse_existing(output: pathlib.Path) -> None:

@@ -7,6 +7,7 @@ import sys
 
 import binaries
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -183,6 +184,24 @@ def test_published_figures_of_the_other_video_model_come_out(tmp_path):
   found = _published(tmp_path, 'published_predictions_bilstm.csv')
   assert round(found['views.video.accuracy_fold_mean'], 4) == 0.6213
   assert round(found['disagreement.video_vs_full.rate'], 3) == 0.376
+
+
+def test_leaking_folds_are_said_at_once(workdir, tmp_path):
+  table = pq.read_table(workdir / 'predictions.parquet')
+  place = table.column_names.index('fold')
+  for name, folds, says in (
+    ('known', np.arange(len(table)) % 3, 'data check group_leakage: '),
+    ('unknown', np.zeros(len(table), int), 'data check folds: Folds unknown'),
+  ):
+    path = tmp_path / f'{name}.parquet'
+    pq.write_table(table.set_column(place, 'fold', pa.array(folds)), path)
+    done = _run(
+      f'--predictions={path}',
+      f'--corpus={workdir / "corpus"}',
+      f'--output={tmp_path / name}',
+    )
+    assert done.returncode == 0
+    assert says in done.stderr
 
 
 def test_humans_alone(tmp_path):

@@ -1,6 +1,7 @@
 """Files and folders appear whole or not at all."""
 
 import pathlib
+import zipfile
 
 import pytest
 
@@ -100,3 +101,11 @@ def test_what_a_killed_process_left_is_removed_or_put_back(folder, monkeypatch):
   files.sweep(folder)
   assert (folder / 'study' / 'file').read_text() == 'study'
   assert {path.name for path in folder.iterdir()} == {'study', 'old'}
+
+
+def test_what_is_no_archive_is_told_before_numpy_reads_it(tmp_path):
+  path = tmp_path / 'a.npz'
+  files.check_archive(path)  # Who reads it says that it is missing.
+  path.write_text('id,label')
+  with pytest.raises(zipfile.BadZipFile, match=r'it is no \.npz file'):
+    files.check_archive(path)

@@ -116,11 +116,13 @@ class Dead:
     constant: they have one value.
     small: they vary by so little that the 1e-6 beside the deviation counts.
     outlying: a few values are so large that all others come out alike.
+    coarse: they vary by less than two steps of float32 at their size.
   """
 
   constant: np.ndarray
   small: np.ndarray
   outlying: np.ndarray
+  coarse: np.ndarray
 
 
 def dead(values: np.ndarray) -> Dead:
@@ -148,6 +150,9 @@ def dead(values: np.ndarray) -> Dead:
     np.flatnonzero(~varies),
     np.flatnonzero(varies & (found.deviation < _SMALL)),
     np.flatnonzero((rest > 0) & (rest < _ALIKE * found.deviation)),
+    np.flatnonzero(
+      varies & (found.deviation < 2 * np.finfo(np.float32).eps * found.largest)
+    ),
   )
 
 

@@ -490,6 +490,7 @@ def _read_clips(path: pathlib.Path, info: Mapping[str, Any]) -> Corpus:
   groups = table.things('group', needed=True)
   labels = label_codes(table, 'label', info['classes'], ', or empty')
   split, fold = read_places(table)
+  note_straddling(table, groups, fold if split is None else split)
   metadata = table.columns | read_times(table) | read_sources(table)
   table.finish()
   return Corpus(
@@ -563,6 +564,32 @@ def read_places(
     fold = [-1 if n is None else min(n, len(used)) for n in fold]
     return None, np.array(fold, np.int32)
   return None, None
+
+
+def note_straddling(
+  table: tables.Table, groups: Sequence[str], places: np.ndarray | None
+) -> None:
+  """Notes groups that the table's own split or folds part.
+
+  Args:
+    table: with a column `split` or `fold`, if there are places.
+    groups: N names.
+    places: (N,) the split or fold of each clip; None if there is none.
+  """
+  if places is None:
+    return
+  first: dict[str, Any] = {}
+  parted = {
+    group
+    for group, place in zip(groups, places.tolist(), strict=True)
+    if first.setdefault(group, place) != place
+  }
+  if parted:
+    table.note(
+      'split' if 'split' in table.columns else 'fold',
+      f'parts {len(parted):,} of {len(first):,} groups, such as '
+      f'{min(parted)!r}: models are tested on groups that they were trained on',
+    )
 
 
 def read_times(table: tables.Table) -> dict[str, list[str]]:
@@ -643,9 +670,12 @@ def find_clips(
 ) -> list[int | None]:
   """The number of the clip that each row names, None for a fault."""
   rows: list[int | None] = []
+  respelt: list[str] = []
   for row, text in enumerate(table.columns[column]):
     try:
       rows.append(names.find(text))
+      if not names.has(text):
+        respelt.append(text)
     except KeyError:
       rows.append(None)
       table.fault(
@@ -654,6 +684,12 @@ def find_clips(
         f'{text!r} is not a clip of clips.csv{names.hint(text)}',
         'unknown',
       )
+  if respelt:
+    table.note(
+      column,
+      f'{respelt[0]!r} and the like are clips in another spelling '
+      f'({spelling.counted(len(respelt), "row")})',
+    )
   return rows
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from empathy import errors
+from empathy import errors, files
 from empathy.corpora import columns, spelling
 
 # Of features that are checked at a time.
@@ -231,6 +231,7 @@ def load(path: pathlib.Path, mapped: bool = False) -> dict[str, np.ndarray]:
   """
   array = ''
   try:
+    files.check_archive(path)
     with np.load(path, allow_pickle=False) as archive:
       arrays = {}
       for name in archive.files:

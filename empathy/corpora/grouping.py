@@ -11,7 +11,16 @@ from empathy.corpora import spelling
 
 # The first that is there, but for `best`.
 _WORDS = (
-  *('group', 'speaker', 'participant', 'subject', 'actor', 'person'),
+  *(
+    'group',
+    'speaker',
+    'spk',
+    'spkr',
+    'participant',
+    'subject',
+    'actor',
+    'person',
+  ),
   *('patient', 'client', 'user', 'respondent', 'interviewee', 'informant'),
   *('student', 'child', 'caller', 'dialogue', 'dialog', 'conversation'),
   *('interview', 'session', 'call', 'meeting', 'episode'),
@@ -27,12 +36,15 @@ def candidates(columns: Sequence[str]) -> list[str]:
   """
   found = {}
   for name in columns:
-    word = re.sub(r'[\W_]', '', spelling.clean(name)).casefold()
-    word = re.sub(r'(?<=.)(ids?|names?|no|nr|num|number|code)$', '', word)
-    for form in (word, word.removesuffix('s')):
-      if form in _WORDS:
-        found.setdefault(_WORDS.index(form), name)
+    place = _place(name)
+    if place is not None:
+      found.setdefault(place, name)
   return [found[index] for index in sorted(found)]
+
+
+def names_persons(column: str) -> bool:
+  """Whether the name of a column says that it tells who speaks, or where."""
+  return _place(column) is not None
 
 
 def best(columns: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
@@ -59,6 +71,15 @@ def best(columns: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
   return chosen, [
     name for name in names if _straddles(columns[name], columns[chosen])
   ]
+
+
+def _place(column: str) -> int | None:
+  word = re.sub(r'[\W_]', '', spelling.clean(column)).casefold()
+  word = re.sub(r'(?<=.)(ids?|names?|no|nr|num|number|code)$', '', word)
+  for form in (word, word.removesuffix('s')):
+    if form in _WORDS:
+      return _WORDS.index(form)
+  return None
 
 
 def _straddles(values: Sequence[str], groups: Sequence[str]) -> bool:

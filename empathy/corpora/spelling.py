@@ -191,6 +191,10 @@ class Names:
       raise KeyError(name)
     return row
 
+  def has(self, name: str) -> bool:
+    """Whether there is this name, but for white space and Unicode form."""
+    return name in self._exact or clean(name) in self._exact
+
   def hint(self, unknown: str) -> str:
     """What may have happened to a name that is not found; '' if no idea."""
     name = self._by_value.get(key(unknown))

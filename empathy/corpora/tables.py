@@ -263,11 +263,12 @@ class Table:
     if len(kept) == len(self.lines):
       return
     if headers:
-      shown = ', '.join(map(str, headers[:3]))
+      lines = ', '.join(map(str, headers[:3]))
+      lines = f' ({spelling.counted(len(headers), "time")}: lines {lines}'
+      lines += ', ...)' if len(headers) > 3 else ')'
       self.notes.append(
-        f'{self.path}:{headers[0]}: left out: the header once more '
-        f'({spelling.counted(len(headers), "time")}: lines {shown}'
-        f'{", ..." if len(headers) > 3 else ""})'
+        f'{self.path}:{headers[0]}: left out: the header once more'
+        + (lines if len(headers) > 1 else '')
       )
     if blank:
       self.notes.append(

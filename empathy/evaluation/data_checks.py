@@ -2,35 +2,19 @@
 
 import hashlib
 import itertools
-import re
 from collections.abc import Collection, Sequence
 
 import numpy as np
 from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import grouping
 from empathy.evaluation import ambiguity, humans, resampling, wording
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation.findings import Estimate, Findings
 
 OK, WARNING, FAIL = 'ok', 'warning', 'fail'
 
-# Columns of `clips.csv` that say who speaks, or where: what clips share that is
-# no other clips'.
-_SPEAKERS = (
-  'speaker',
-  'participant',
-  'subject',
-  'actor',
-  'person',
-  'patient',
-  'interviewee',
-  'dialogue',
-  'dialog',
-  'conversation',
-  'session',
-  'interview',
-)
 # Below these, figures still come out, but with a warning.
 _FEW_GROUPS = 20
 _FEW_CLIPS_OF_A_CLASS = 10
@@ -438,14 +422,7 @@ def add_groups(found: Findings, sizes: np.ndarray, where: str = '') -> None:
 
 def speaker_columns(corpus: corpus_lib.Corpus) -> list[str]:
   """The columns of `clips.csv` whose names say that they name a speaker."""
-  found = []
-  for name in corpus.metadata:
-    plain = re.sub(r'[^a-z]', '', name.lower())
-    for ending in ('id', 'name', 'number', 'no'):
-      plain = plain.removesuffix(ending)
-    if plain in _SPEAKERS:
-      found.append(name)
-  return found
+  return [name for name in corpus.metadata if grouping.names_persons(name)]
 
 
 def straddling(values: np.ndarray, sides: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import tables
+from empathy.corpora import spelling, tables
 
 # Sums of probabilities may be off by this much; they are renormalised.
 TOLERANCE = 1e-3
@@ -66,7 +66,7 @@ class Predictions:
       sum to 1.
     subsets: by view and what was shown, likewise.
     folds: by view, (S, N) int32, the fold that a clip was held out in, 0 where
-      the table does not say; -1 where there is no row. See `folds_are_known`.
+      the table does not say; -1 where there is no row.
     gates: by view and modality, (S, N) float64; only those in the table.
     attention: likewise.
     num_rows: rows of the table.
@@ -172,47 +172,6 @@ def judged(
   return there if there.any() else ~there
 
 
-def folds_are_known(
-  corpus: corpus_lib.Corpus, predictions: Predictions
-) -> bool:
-  """Whether something says which clips were held out together.
-
-  One fold for all says nothing: of folds, the others are trained on. It is
-  right where the corpus has a split.
-  """
-  if corpus.split is not None:
-    return True
-  return any(
-    len(np.unique(fold[fold >= 0])) > 1
-    for folds in predictions.folds.values()
-    for fold in folds
-  )
-
-
-def straddling_groups(
-  corpus: corpus_lib.Corpus, predictions: Predictions
-) -> list[str]:
-  """The groups of which some member held clips out in several folds.
-
-  Of such a group it was trained on some clips when it predicted others.
-
-  Args:
-    corpus: that the predictions are of.
-    predictions: of which one member in whose folds a group straddles is enough.
-
-  Returns:
-    The names, in order.
-  """
-  names, group = np.unique(corpus.groups, return_inverse=True)
-  found = np.zeros(len(names), bool)
-  for folds in predictions.folds.values():
-    for fold in folds:
-      there = fold >= 0
-      pairs = np.unique(np.stack([group[there], fold[there]]), axis=1)
-      found |= np.bincount(pairs[0], minlength=len(names)) > 1
-  return names[found].tolist()
-
-
 def canonical_view(name: str, modalities: Sequence[str]) -> str | None:
   """The name of a view, whatever the order and case of its modalities.
 
@@ -237,7 +196,7 @@ def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
   has; otherwise every clip is taken to have them all.
 
   Args:
-    path: a `.csv` file, or a Parquet file of any other name.
+    path: a `.csv` or `.tsv` file, or a Parquet file of any other name.
     corpus: the corpus that the ids, classes and modalities belong to.
 
   Returns:
@@ -374,6 +333,13 @@ class _Rows:
         cleaned[_key(name)] = -1 if _key(name) in cleaned else row
       for row in unknown:
         clip[row] = cleaned.get(_key(ids[row].as_py()), -1)
+      found = unknown[clip[unknown] >= 0]
+      if len(found):
+        self.notes.append(
+          f"column 'id': took {ids[found[0]].as_py()!r} as "
+          f'{names[clip[found[0]]]!r}, and the like '
+          f'({spelling.counted(len(found), "row")})'
+        )
       unknown = np.flatnonzero(clip < 0)
 
     def says(row: int) -> str:
@@ -574,7 +540,7 @@ class _Rows:
 
 
 def _is_csv(path: pathlib.Path) -> bool:
-  return path.suffix.lower() == '.csv'
+  return path.suffix.lower() in tables.SUFFIXES
 
 
 def _key(name: str) -> str:
@@ -660,6 +626,8 @@ def _hint(
   bare = [name for name in corpus.classes if name in names]
   if bare:
     return f'; is it {bare[0]!r}? Write prob_ before the name of each class'
+  if any(name.startswith('logit_') for name in names):
+    return '; they are the softmax of the logits'
   labels = [name for name in names if name.casefold() in _LABELS]
   if labels:
     return (
@@ -706,6 +674,7 @@ def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
       ),
     )
     if table.num_rows:
+      _refuse_header(path, table)
       return table
   except (UnicodeDecodeError, csv.Error, pa.ArrowException):
     pass
@@ -716,6 +685,19 @@ def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
   )
 
 
+def _refuse_header(path: pathlib.Path, table: pa.Table) -> None:
+  """Raises if rows are the header once more, as where files were joined."""
+  name = table.column_names[0]
+  same = pc.fill_null(pc.equal(table[name], name), False)
+  row = pc.index(same, True).as_py()
+  if row >= 0 and all(table[c][row].as_py() == c for c in table.column_names):
+    line = tables.read_csv(path, ())[1][row]
+    raise errors.InputError(
+      f'{path}:{line}: the header once more; remove it '
+      f'({spelling.counted(pc.sum(same).as_py(), "time")})'
+    )
+
+
 def _read_parquet(path: pathlib.Path) -> pa.Table:
   try:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -723,7 +705,8 @@ def _read_parquet(path: pathlib.Path) -> pa.Table:
   except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
     reason = (str(error) or type(error).__name__).splitlines()[0]
     raise errors.InputError(
-      f'{path}: is not a whole Parquet file: {reason}'
+      f'{path}: is not a whole Parquet file: {reason} (tables of text are '
+      f'named {" or ".join(tables.SUFFIXES)})'
     ) from None
 
 

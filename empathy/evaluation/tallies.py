@@ -22,6 +22,7 @@ import numpy as np
 
 from empathy import errors, files, progress
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import spelling
 from empathy.evaluation import (
   agreement,
   ambiguity,
@@ -33,7 +34,7 @@ from empathy.evaluation import (
 )
 from empathy.evaluation import predictions as predictions_lib
 
-SCHEMA = 1
+SCHEMA = 2
 MOST_GROUPS = 512
 # Places of a signal's grid, and of confidence's within a predicted class.
 NUM_PLACES = 1024
@@ -110,6 +111,7 @@ def of_batch(
 ) -> Tally:
   """The sums over some clips, with predictions by all members."""
   names, group = np.unique(corpus.groups, return_inverse=True)
+  _refuse_spellings(names.tolist())
   hashes = np.array([_hash(name) for name in names.tolist()], np.uint64)
   if len(names) > MOST_GROUPS:
     place = (hashes % np.uint64(MOST_GROUPS)).astype(np.int64)
@@ -218,6 +220,7 @@ def read(path: pathlib.Path) -> Tally:
     InputError: the file is missing, damaged or of another version.
   """
   try:
+    files.check_archive(path)
     with np.load(path, allow_pickle=False) as archive:
       arrays = {name: archive[name] for name in archive.files}
     head = json.loads(str(arrays['tally']))
@@ -603,7 +606,22 @@ def _sides(differ: np.ndarray, values: np.ndarray) -> np.ndarray:
   )
 
 
+def _refuse_spellings(groups: Sequence[str]) -> None:
+  """Raises an `InputError` if two names are one thing, spelt in two ways."""
+  first: dict[str, str] = {}
+  for name in groups:
+    other = first.setdefault(spelling.key(name), name)
+    if other != name:
+      raise errors.InputError(
+        f"column 'group' of clips.csv: {other!r} and {name!r} would be one "
+        'group: give them one spelling, since a tally does not put them '
+        'together'
+      )
+
+
 def _hash(name: str) -> int:
+  """Of a group: alike for all spellings, for bundles have no names."""
+  name = spelling.key(name)
   digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
   return int.from_bytes(digest, 'little')
 
@@ -630,6 +648,7 @@ def _added(first: Tally, second: Tally) -> Tally:
   if len(hashes) > MOST_GROUPS:
     first, second = _bundled(first), _bundled(second)
   groups = np.union1d(first.groups, second.groups)
+  _refuse_spellings(groups.tolist())
   sums = {}
   for name in {**first.sums, **second.sums}:
     parts = [

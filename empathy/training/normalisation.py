@@ -86,6 +86,11 @@ def name_dead_columns(corpus: corpora.Corpus) -> None:
         'a few values are so large that all others come out alike; are they '
         'right?',
       ),
+      (
+        dead.coarse,
+        'at their size float32 hardly tells them apart; save them as float64, '
+        'or less their mean',
+      ),
     ):
       if len(numbers):
         _log.warning(

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,14 @@ def test_dead_columns_are_found():
   assert found.constant.tolist() == [1, 2]
   assert found.small.tolist() == [3]
   assert found.outlying.tolist() == [4, 5, 6]
+  assert found.coarse.tolist() == []
+
+
+def test_columns_that_lost_their_values_before_are_found():
+  # At 1e8 the steps of float32 are 8 wide, at 1e6 a sixteenth.
+  values = (_normal(300, 3) * [3, 3, 3] + [1e8, 1e6, 0]).astype(np.float32)
+  assert set(np.unique(values[:, 0])) > {1e8, 1e8 + 8}
+  assert columns.dead(values).coarse.tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -82,5 +92,5 @@ def test_dead_columns_are_found():
 def test_columns_of_every_kind_are_alive(make):
   values = make(np.random.default_rng(0)).astype(np.float32)
   found = columns.dead(values)
-  for numbers in (found.constant, found.small, found.outlying):
+  for numbers in dataclasses.astuple(found):
     assert numbers.tolist() == []

@@ -265,7 +265,7 @@ def test_clips_edited_by_hand_are_the_same(folder, said):
   groups = np.array(['X', 'X', 'y', 'z'])
   assert_same(found, dataclasses.replace(expected, groups=groups))
   assert said()[:2] == [
-    'left out: the header once more (1 time: lines 6)',
+    'left out: the header once more',
     'left out: 1 empty row',
   ]
   assert said()[2:] == [
@@ -349,6 +349,7 @@ def test_votes_edited_by_hand_are_the_same(folder, said):
   assert_same(corpus_lib.read(folder), expected)
   assert said() == [
     'left out: 1 empty column without a name',
+    "column 'id': 'A' and the like are clips in another spelling (1 row)",
     "column 'label': spellings taken as one: 'empathetic' (also 'Empathetic')",
     "column 'label': taken as missing: 'NaN' (1 row)",
     "column 'annotator': spellings taken as one: 'bob' (also 'Bob')",

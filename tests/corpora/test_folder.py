@@ -277,6 +277,33 @@ def test_without_a_column_of_groups_it_is_said(source, said):
   )
 
 
+@pytest.mark.parametrize(
+  ('column', 'places', 'parted'),
+  [
+    ('fold', '012012', 2),
+    ('fold', '010121', 3),
+    ('fold', '012211', 1),
+    ('fold', '012210', 0),
+    ('split', ['train', 'val', 'test', 'test', 'val', 'TRAIN '], 0),
+    ('split', ['train', 'val', 'test', 'test', 'val', 'test'], 1),
+  ],
+)
+def test_groups_that_folds_part_are_said(source, said, column, places, parted):
+  # The first and the last clip are of one group, and so inwards.
+  rows = [
+    f'c{i},w,{"abccba"[i]},{"xy"[i % 2]},{place}'
+    for i, place in enumerate(places)
+  ]
+  text = '\n'.join([f'id,transcript,group,label,{column}', *rows])
+  folder.read(write(source, text))
+  messages = said()
+  assert len(messages) == (parted > 0)
+  if parted:
+    assert messages[0].startswith(
+      f"column '{column}': parts {parted} of 3 groups, such as 'a'"
+    )
+
+
 def test_ids_that_differ_in_case_alone_are_refused(source):
   text = 'id,transcript,label\na1,x,p\nA1 ,y,q\nb,y,q\n'
   assert faults(write(source, text)) == [
@@ -363,6 +390,19 @@ def test_votes_are_taken_with_the_clips(source, said, tmp_path):
   assert votes.label.tolist() == [1, 1, 0]
   assert votes.count.tolist() == [1, 1, 1]
   assert "column 'label': left out: 1 vote without a label" in said()
+
+
+def test_a_column_for_each_annotator_is_told_from_votes(source, said):
+  text = (
+    'id,transcript,group,label,Annotator 1,annotator_2,rate\n'
+    '1,w,g,a,a,b,3\n2,w,h,b,a,a,3\n'
+  )
+  corpus = folder.read(write(source, text))
+  assert corpus.votes is None
+  (message,) = said()
+  assert message.startswith(
+    "column 'Annotator 1': looks like votes (2 such columns)"
+  )
 
 
 def test_votes_without_a_condition_are_on_all(source, said):

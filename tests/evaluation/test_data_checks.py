@@ -286,6 +286,8 @@ def test_straddling_by_hand():
     ('participant_id', True),
     ('ActorName', True),
     ('Dialogue_ID', True),
+    ('speakers', True),
+    ('caller no.', True),
     ('transcript', False),
     ('subjective', False),
     ('id2', False),

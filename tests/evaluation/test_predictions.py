@@ -12,8 +12,8 @@ import pytest
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import data_checks, streaming
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import streaming
 
 
 def _write(table, path):
@@ -351,7 +351,7 @@ _SPELLINGS = {
   ),
   'case and white space of ids': (
     lambda t: _as_texts(t, ['id'], lambda v: f'{v.upper()} '),
-    '',
+    "column 'id': took 'CLIP0 ' as 'clip0', and the like (120 rows)",
   ),
   'seeds with a word': (
     lambda t: _as_texts(t, ['seed'], lambda v: f's{v}'),
@@ -385,6 +385,29 @@ _SPELLINGS = {
     '',
   ),
 }
+
+
+def test_a_table_between_tabs_is_read(tmp_path):
+  corpus, predictions, table = _input()
+  path = tmp_path / 'p.tsv'
+  pa_csv.write_csv(table, path, pa_csv.WriteOptions(delimiter='\t'))
+  found = predictions_lib.read(path, corpus)
+  assert found.num_rows == predictions.num_rows
+  path = path.rename(tmp_path / 'p.txt')
+  with pytest.raises(errors.InputError, match=r'named \.csv or \.tsv'):
+    predictions_lib.read(path, corpus)
+
+
+def test_the_header_once_more_is_one_fault(tmp_path):
+  corpus, _, table = _input()
+  path = _write(table, tmp_path / 'p.csv')
+  header, *rows = path.read_text().splitlines()
+  path.write_text('\n'.join([header, *rows[:6], header, *rows[6:], header]))
+  with pytest.raises(errors.InputError) as caught:
+    predictions_lib.read(path, corpus)
+  assert str(caught.value) == (
+    f'{path}:8: the header once more; remove it (2 times)'
+  )
 
 
 @pytest.mark.parametrize('suffix', ['.csv', '.parquet'])
@@ -465,28 +488,11 @@ def test_a_model_has_neither_seed_nor_fold(tmp_path, caplog):
         predictions.probabilities[view][:1],
         atol=1e-12,
       )
-    assert not predictions_lib.folds_are_known(corpus, found)
-  assert predictions_lib.folds_are_known(corpus, predictions)
-  split = dataclasses.replace(corpus, split=np.full(len(corpus.ids), 'test'))
-  assert predictions_lib.folds_are_known(split, found)
+    assert data_checks.held_out(corpus, found) == []
+  assert data_checks.held_out(corpus, predictions)
   twice = table.drop_columns(['seed', 'fold'])
   with pytest.raises(errors.InputError, match="there is no column 'seed'"):
     predictions_lib.read(_write(twice, tmp_path / 'q.csv'), corpus)
-
-
-def test_groups_in_several_folds_are_named():
-  corpus, predictions = made.study_input(20, 5, 2)
-  assert predictions_lib.straddling_groups(corpus, predictions) == []
-  text = predictions.folds['text'].copy()
-  # In the second seed alone, one clip of a group is held out elsewhere.
-  text[1, 7] = (text[1, 7] + 1) % 3
-  folds = {**predictions.folds, 'text': text}
-  leaking = dataclasses.replace(predictions, folds=folds)
-  assert predictions_lib.straddling_groups(corpus, leaking) == [
-    str(corpus.groups[7])
-  ]
-  text[1, 7] = -1  # Which has no row.
-  assert predictions_lib.straddling_groups(corpus, leaking) == []
 
 
 def test_faults_of_a_kind_come_once(tmp_path):
@@ -565,6 +571,12 @@ def test_lines_are_counted_over_blank_ones(tmp_path):
     (
       lambda t: t.append_column('gate_smell', t['prob_class0']),
       "'smell' is no modality of the corpus",
+    ),
+    (
+      lambda t: t.rename_columns(
+        [name.replace('prob_', 'logit_') for name in t.column_names]
+      ),
+      'are missing; they are the softmax of the logits',
     ),
     (
       lambda t: t.drop_columns(list(_PROBABILITIES)),

@@ -364,11 +364,41 @@ def test_wrong_files_are_named(inputs, tmp_path, name, change, says):
     tallies.tally(tmp_path, predictions)
 
 
-@pytest.mark.parametrize('content', [b'', b'PK', b'{}'])
+def test_a_group_that_is_spelt_in_two_ways_is_refused(inputs):
+  corpus, predictions, _ = inputs
+  half = np.arange(300) < 150
+  corpus = dataclasses.replace(
+    corpus, groups=np.where(half, corpus.groups, np.char.upper(corpus.groups))
+  )
+  says = r"'(\w+)' and '(?i:\1)' would be one group"
+  with pytest.raises(errors.InputError, match=says):
+    tallies.of_batch(corpus, predictions)
+  # Neither part has both.
+  parts = [
+    tallies.of_batch(
+      _part(corpus, own),
+      made.predictions(
+        {v: p[:, own] for v, p in predictions.probabilities.items()}
+      ),
+    )
+    for own in (half, ~half)
+  ]
+  parts[1].shards = [('x', 'y', 150)]
+  with pytest.raises(errors.InputError, match=says):
+    tallies.merge(parts)
+
+
+def test_bundles_take_spellings_for_one_group():
+  assert tallies._hash('Ann') == tallies._hash('ann')
+  assert tallies._hash('7') == tallies._hash('7.0')
+  assert tallies._hash('Ann') != tallies._hash('Anne')
+
+
+@pytest.mark.parametrize('content', [b'', b'PK', b'{}', b'id,view\n'])
 def test_a_damaged_tally_is_one_error(tally, tmp_path, content):
   path = tmp_path / 'tally.npz'
   path.write_bytes(content)
-  with pytest.raises(errors.InputError, match='is not a whole tally'):
+  with pytest.raises(errors.InputError, match=r'tally: it is no \.npz file$'):
     tallies.read(path)
   tallies.write(tally, path)
   path.write_bytes(path.read_bytes()[:-200])

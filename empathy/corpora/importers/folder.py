@@ -33,6 +33,7 @@ import logging
 import math
 import os
 import pathlib
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 
@@ -78,9 +79,11 @@ def read(source: pathlib.Path) -> corpus_lib.Corpus:
   ids = _ids(table)
   groups = _groups(table, ids)
   split, fold = corpus_lib.read_places(table)
+  corpus_lib.note_straddling(table, groups, fold if split is None else split)
   columns |= corpus_lib.read_times(table)
   classes = _classes(table)
   labels = corpus_lib.label_codes(table, 'label', classes)
+  _note_voters(table)
   table.finish()
   modalities = _modalities(table, media)
   info = {
@@ -271,6 +274,21 @@ def _classes(table: tables.Table) -> list[str]:
       f'{", ".join(classes) or "none"}'
     )
   return classes
+
+
+def _note_voters(table: tables.Table) -> None:
+  """Says that a column for each annotator is not taken for votes."""
+  voters = [
+    name
+    for name in table.columns
+    if re.match(r'(annotator|rater|coder|vote)s?[ _]?\w', name.casefold())
+  ]
+  if voters:
+    table.note(
+      voters[0],
+      f'looks like votes ({spelling.counted(len(voters), "such column")}), '
+      'which are read from votes.csv alone, a row a vote; it is kept as it is',
+    )
 
 
 def _modalities(table: tables.Table, media: dict[str, list[str]]) -> list[str]:
