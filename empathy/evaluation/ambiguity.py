@@ -773,7 +773,10 @@ def _add_beyond_seeds(
       for view in (full, *views)
     )
     # First what more seeds would not mend.
-    missing = next(filter(None, map(too_coarse, members)), '')
+    coarse = (
+      too_coarse(one, 'Seed by seed, the full view’s') for one in members
+    )
+    missing = next(filter(None, coarse), '')
     if not chosen.any():
       missing = (
         'No clip with two votes or more is predicted by every seed of the full '
@@ -858,7 +861,9 @@ def why_unmatched(full: np.ndarray, singles: Sequence[np.ndarray]) -> str:
   return ''
 
 
-def too_coarse(probabilities: np.ndarray) -> str:
+def too_coarse(
+  probabilities: np.ndarray, whose: str = 'The full view’s'
+) -> str:
   """Why clips of like confidence cannot be found; '' if they can.
 
   Predictions of 0 and 1 alone, say, are all of like confidence, so that strata
@@ -866,20 +871,21 @@ def too_coarse(probabilities: np.ndarray) -> str:
 
   Args:
     probabilities: (n, C) of the full view.
+    whose: they are, if not those of its seeds' mean.
 
   Returns:
     A sentence if confidence has fewer values than strata have bins of it.
   """
   confidence = np.round(probabilities.max(axis=-1), _DECIMALS)
-  return too_few(len(np.unique(confidence)), len(confidence))
+  return too_few(len(np.unique(confidence)), len(confidence), whose)
 
 
-def too_few(number: int, num_clips: int) -> str:
+def too_few(number: int, num_clips: int, whose: str = 'The full view’s') -> str:
   """The same of so many values of confidence on so many clips."""
   if number >= min(_NUM_STRATA, num_clips / 2):
     return ''
   return (
-    f'The full view’s confidence takes {number} '
+    f'{whose} confidence takes {number} '
     f'{"value" if number == 1 else "values"} only, so that clips of like '
     'confidence cannot be told from others.'
   )

@@ -148,7 +148,10 @@ def test_what_other_seeds_cannot_mend_is_told_before_their_number():
       dict.fromkeys(predictions.views, np.tile(graded, (2, 1, 1))),
       'same label',
     ),
-    (predictions.probabilities | {'text+audio': hard}, 'confidence takes'),
+    (
+      predictions.probabilities | {'text+audio': hard},
+      'Seed by seed, the full view’s confidence takes 1 value only',
+    ),
     (predictions.probabilities, 'train 1 more'),
   )
   for probabilities, says in cases:
