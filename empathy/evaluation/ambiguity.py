@@ -629,7 +629,9 @@ def _ask(
       continue
     found.add(
       f'{prefix}.{name}',
-      resampling.estimate(sample, statistic, null=not control),
+      resampling.estimate(
+        sample, statistic, Scale.DIFFERENCE, null=not control
+      ),
       undefined,
     )
   share = np.mean(np.atleast_2d(differ), axis=0)
@@ -803,6 +805,7 @@ def _add_beyond_seeds(
       resampling.estimate(
         sample,
         resampling.minus(sides.views, sides.control),
+        Scale.DIFFERENCE,
         seeds=sides.noise,
         null=True,
       ),
@@ -814,7 +817,7 @@ def _add_beyond_seeds(
       # Its seeds' noise is not known: that of the difference from the control.
       found.add(
         BY_SEED,
-        resampling.estimate(sample, sides.views, null=True),
+        resampling.estimate(sample, sides.views, Scale.DIFFERENCE, null=True),
         'In no stratum of label and confidence are there clips of both kinds.',
       )
       clips = _Clips(chosen, sample, values, np.array([]), np.array([]))
@@ -916,14 +919,14 @@ def _add_rankings(
     if name != CONFIDENCE:
       figures['auroc_minus_confidence'] = (
         resampling.minus(auroc, ranking.auroc(sample, doubt, hit)),
-        Scale.IDENTITY,
+        Scale.DIFFERENCE,
         None,
       )
     if name in binary:
       differ = signal > 0
       figures['precision_minus_confidence'] = (
         ranking.precision_gain(sample, differ, doubt, hit),
-        Scale.IDENTITY,
+        Scale.DIFFERENCE,
         ranking.precision_gain(sample, differ, ranking.coarse(doubt), hit),
       )
     for figure, (statistic, scale, drawn) in figures.items():

@@ -163,6 +163,7 @@ def gain(
       ranking.auroc(sample, both, outcome),
       ranking.auroc(sample, alone, outcome),
     ),
+    Scale.DIFFERENCE,
     null=True,
     alternative='greater',
   )
@@ -357,7 +358,7 @@ def _ask(
     found.add(
       against,
       resampling.estimate(
-        sample, resampling.minus(auroc, confidence), null=True
+        sample, resampling.minus(auroc, confidence), Scale.DIFFERENCE, null=True
       ),
       undefined,
     )
@@ -371,6 +372,7 @@ def _ask(
         resampling.estimate(
           sample,
           ranking.precision_gain(sample, differ, doubt, wrong),
+          Scale.DIFFERENCE,
           drawn=ranking.precision_gain(
             sample, differ, ranking.coarse(doubt), wrong
           ),
@@ -391,6 +393,7 @@ def _ask(
           ambiguity.adjusted_difference(
             sample, signal > 0, wrong, ambiguity.strata(mean[chosen])
           ),
+          Scale.DIFFERENCE,
           null=True,
           alternative='greater',
         ),

@@ -300,7 +300,7 @@ def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
       resampling.estimate(
         sample,
         statistic,
-        scale=Scale.IDENTITY if signed else Scale.LOGIT,
+        scale=Scale.DIFFERENCE if signed else Scale.LOGIT,
         null=signed,
         **seeds,
       ),
@@ -337,7 +337,7 @@ def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
       resampling.minimum(
         sample,
         [
-          resampling.studentise(sample, statistic, **seeds)
+          resampling.studentise(sample, statistic, Scale.DIFFERENCE, **seeds)
           for statistic, seeds in differences
         ],
         sample.num_clips,

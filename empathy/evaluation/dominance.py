@@ -327,7 +327,7 @@ def _add_shares(
     for name, shares in measured.items():
       chosen = found.judged & ~np.isnan(shares[:, place])
       if chosen.any():
-        scale = Scale.IDENTITY if name == 'causal_share' else Scale.LOGIT
+        scale = Scale.DIFFERENCE if name == 'causal_share' else Scale.LOGIT
         add(f'{modality}.{name}', shares[:, place], chosen, scale)
   most = np.max(found.share, axis=1, initial=-np.inf) > 0.5 + _ZERO
   add('any.rate', most, found.judged, Scale.LOGIT)
@@ -392,7 +392,7 @@ def _add_flags(
         resampling.estimate(
           sample,
           resampling.mean(totals),
-          Scale.IDENTITY if harm else Scale.LOGIT,
+          Scale.DIFFERENCE if harm else Scale.LOGIT,
           null=harm,
           alternative='greater',
         ),

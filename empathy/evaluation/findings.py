@@ -13,11 +13,14 @@ Scalar = str | int | float | bool | None
 class Scale(enum.StrEnum):
   """Where a figure's interval is symmetric, so that it stays in its range.
 
-  IDENTITY for differences, LOGIT for shares and AUROC (0 to 1), LOG for losses
-  and distances (above 0), FISHER for coefficients (-1 to 1).
+  IDENTITY for what has no bounds, DIFFERENCE for differences of shares, as they
+  are but cut at -1 and 1 (which takes nothing from what an interval holds),
+  LOGIT for shares and AUROC (0 to 1), LOG for losses and distances (above 0),
+  FISHER for coefficients (-1 to 1).
   """
 
   IDENTITY = 'identity'
+  DIFFERENCE = 'difference'
   LOGIT = 'logit'
   LOG = 'log'
   FISHER = 'fisher'

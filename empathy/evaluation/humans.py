@@ -138,7 +138,7 @@ def take_least(
     least = resampling.minimum(
       sample,
       [
-        resampling.studentise(sample, resampling.mean(both))
+        resampling.studentise(sample, resampling.mean(both), Scale.DIFFERENCE)
         for both in totals.values()
       ],
       alone.n,
@@ -505,7 +505,7 @@ def _differ(
     estimate = resampling.estimate(
       sample,
       statistic,
-      scale=Scale.LOGIT if name.endswith('rate') else Scale.IDENTITY,
+      scale=Scale.LOGIT if name.endswith('rate') else Scale.DIFFERENCE,
       null=name == 'entropy_excess',
     )
     found.add(
@@ -594,7 +594,7 @@ def _add_mean(
   *,
   missing: str,
   how: str = '',
-  scale: Scale = Scale.IDENTITY,
+  scale: Scale = Scale.DIFFERENCE,
   null: bool = False,
 ) -> None:
   """Adds the mean of values (N,) over the clips where they are known."""

@@ -687,10 +687,12 @@ def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
 
 def _refuse_header(path: pathlib.Path, table: pa.Table) -> None:
   """Raises if rows are the header once more, as where files were joined."""
-  name = table.column_names[0]
-  same = pc.fill_null(pc.equal(table[name], name), False)
+  # By place, since a name may be there twice.
+  columns = list(zip(table.column_names, table.columns, strict=True))
+  name, first = columns[0]
+  same = pc.fill_null(pc.equal(first, name), False)
   row = pc.index(same, True).as_py()
-  if row >= 0 and all(table[c][row].as_py() == c for c in table.column_names):
+  if row >= 0 and all(column[row].as_py() == name for name, column in columns):
     line = tables.read_csv(path, ())[1][row]
     raise errors.InputError(
       f'{path}:{line}: the header once more; remove it '

@@ -641,7 +641,8 @@ def minimum(
 
   Args:
     sample: the sample of all the differences.
-    differences: at least one; none but on the identity scale.
+    differences: at least one, all on one scale, of those that turn nothing:
+      IDENTITY or DIFFERENCE.
     n: the clips that the figure rests on.
 
   Returns:
@@ -683,7 +684,7 @@ def minimum(
   return Estimate(
     value,
     min(found.interval()[0] for found in differences),
-    high,
+    float(_inverse(least.scale, np.float64(high))),
     LEVEL,
     p,
     None,
@@ -691,7 +692,7 @@ def minimum(
     f'{least.method}, least of {among}',
     _loose(least),
     Kind.LEAST,
-    Scale.IDENTITY,
+    least.scale,
     least.own_variances(),
     least.sizes,
   )
@@ -763,7 +764,12 @@ def _forward(scale: Scale, value: np.ndarray) -> np.ndarray:
 
 
 def _inverse(scale: Scale, value: np.ndarray) -> np.ndarray:
-  turn = {Scale.LOGIT: special.expit, Scale.LOG: np.exp, Scale.FISHER: np.tanh}
+  turn = {
+    Scale.DIFFERENCE: lambda value: np.clip(value, -1, 1),
+    Scale.LOGIT: special.expit,
+    Scale.LOG: np.exp,
+    Scale.FISHER: np.tanh,
+  }
   return turn.get(scale, np.asarray)(value)
 
 

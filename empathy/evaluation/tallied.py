@@ -306,7 +306,9 @@ def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
     statistic, variance = _gain(tally, view, groups)
     found.add(
       name,
-      resampling.estimate(groups.sample, statistic, seeds=variance, null=True),
+      resampling.estimate(
+        groups.sample, statistic, Scale.DIFFERENCE, variance, null=True
+      ),
     )
     names[view] = name
     if '+' not in view:
@@ -325,7 +327,9 @@ def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
   for view in singles:
     statistic, variance = _gain(tally, view, groups)
     differences.append(
-      resampling.studentise(groups.sample, statistic, seeds=variance)
+      resampling.studentise(
+        groups.sample, statistic, Scale.DIFFERENCE, variance
+      )
     )
   found.add(
     _PRIMARY,
@@ -484,6 +488,7 @@ def _ask(
       resampling.minus(
         *(resampling.mean(groups.of(sides)[:, side]) for side in (0, 1))
       ),
+      Scale.DIFFERENCE,
       null=not control,
     ),
     'It has the same value for every clip with two votes or more.',
@@ -497,6 +502,7 @@ def _ask(
       resampling.estimate(
         groups.sample,
         ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
+        Scale.DIFFERENCE,
         null=not control,
       ),
       'In no stratum of label and confidence are there clips of both kinds.',
@@ -675,6 +681,7 @@ def _minus_confidence(
   estimate = resampling.estimate(
     groups.sample,
     resampling.minus(figures['auroc'][0], others['auroc'][0]),
+    Scale.DIFFERENCE,
     null=True,
   )
   found.add(
@@ -772,6 +779,7 @@ def _diagnosis(tally: Tally) -> Findings:
         resampling.estimate(
           groups.sample,
           ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
+          Scale.DIFFERENCE,
           null=True,
           alternative='greater',
         ),
@@ -837,7 +845,9 @@ def _humans(tally: Tally) -> Findings:
         f'No labelled clip has votes in both {full} and {name}.'
       )
     else:
-      found.add(statistic, _mean(tally, gain, count, null=True))
+      found.add(
+        statistic, _mean(tally, gain, count, scale=Scale.DIFFERENCE, null=True)
+      )
       compared[statistic] = tally.sums[f'humans/{name}/full_minus']
   if len(voted) < 2:
     found.skipped['humans.full_minus_other.accuracy'] = (

@@ -475,7 +475,9 @@ def _compare(
     )
     findings.add(
       f'views.full_minus_{view}.accuracy',
-      resampling.estimate(sample, statistic, seeds=variance, null=True),
+      resampling.estimate(
+        sample, statistic, Scale.DIFFERENCE, variance, null=True
+      ),
     )
   names = [f'views.full_minus_{view}.accuracy' for view in everything]
   findings.families.append(names)
@@ -502,7 +504,9 @@ def _compare(
     statistic, variance = _difference(
       sample, corpus, predictions, full, view, union, chosen
     )
-    differences.append(resampling.studentise(sample, statistic, seeds=variance))
+    differences.append(
+      resampling.studentise(sample, statistic, Scale.DIFFERENCE, variance)
+    )
   findings.add(
     _PRIMARY, resampling.minimum(sample, differences, int(union.sum()))
   )

@@ -564,6 +564,24 @@ def test_no_interval_leaves_its_range(clustered, scale, values, ends):
   assert found.scale == scale
 
 
+@pytest.mark.parametrize('sign', [1, -1])
+def test_a_difference_of_shares_is_cut_at_its_ends(sign):
+  values = sign * np.array([1.0, 1, 1, 1, -1, 1, 1, 1])
+  sample = _sample(np.arange(8))
+  plain, cut = (
+    resampling.estimate(sample, _mean(sample, values), scale, null=True)
+    for scale in (Scale.IDENTITY, Scale.DIFFERENCE)
+  )
+  # 0.75 +- 2.365 of a standard error of 0.25.
+  assert sorted(map(abs, (plain.low, plain.high))) == pytest.approx(
+    [0.159, 1.341], abs=1e-3
+  )
+  assert max(abs(cut.low), abs(cut.high)) == 1
+  inner = (plain.low, plain.high)[sign < 0]
+  assert inner in (cut.low, cut.high)
+  assert (cut.p, cut.estimate) == (plain.p, plain.estimate)
+
+
 def test_no_p_is_zero():
   values = 1 + 1e-3 * np.random.default_rng(0).normal(0, 1, 20_000)
   sample = _sample(np.arange(20_000))
