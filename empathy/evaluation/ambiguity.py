@@ -12,12 +12,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import controls, ranking, resampling, wording
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import seeds as seeds_lib
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import (
   Cell,
   Findings,
@@ -97,8 +97,8 @@ def answer(
     missing = 'The corpus has no votes.'
   if missing:
     return Findings(skipped={'question 3': missing})
-  votes = speaking_votes(corpus)[0]
-  uncertainty = gs(votes)
+  votes = votes_lib.speaking_votes(corpus)[0]
+  uncertainty = votes_lib.gs(votes)
   if not (~np.isnan(uncertainty + signals[ANY])).any():
     return Findings(
       skipped={'question 3': 'No predicted clip has two votes or more.'}
@@ -161,84 +161,6 @@ def answer(
     mean.max(axis=-1), signals[ANY], uncertainty
   )
   return found
-
-
-def speaking_votes(corpus: corpus_lib.Corpus) -> tuple[np.ndarray, str | None]:
-  """The votes of the condition that speaks for the clips.
-
-  Args:
-    corpus: with votes.
-
-  Returns:
-    (N, C) int64 votes in the full condition and its name; all votes together
-    and None where nobody voted in it.
-  """
-  condition = corpus_lib.full_condition(corpus.conditions)
-  votes = corpus.vote_counts(condition)
-  if condition is not None and votes.any():
-    return votes, condition
-  return corpus.vote_counts(), None
-
-
-def gs(votes: np.ndarray) -> np.ndarray:
-  """The chance that two of a clip's annotators differ, unbiased for every n.
-
-  1 - sum_c v_c (v_c - 1) / (n (n - 1)): the Gini-Simpson index without its bias
-  (Simpson 1949, Nature 163:688).
-
-  Args:
-    votes: (N, C) counts.
-
-  Returns:
-    (N,) float64; NaN where there are fewer than two votes.
-  """
-  total = votes.sum(axis=1)
-  pairs = (total * (total - 1)).astype(np.float64)
-  same = (votes * (votes - 1)).sum(axis=1)
-  return np.where(total > 1, 1 - same / np.where(total > 1, pairs, 1), np.nan)
-
-
-def contested(votes: np.ndarray) -> np.ndarray:
-  """Whether no class has two thirds of the votes (N, C): (N,) bool."""
-  return 3 * votes.max(axis=1) < 2 * votes.sum(axis=1)
-
-
-def margin(votes: np.ndarray) -> np.ndarray:
-  """The share of the votes for the first class minus that for the second.
-
-  Args:
-    votes: (N, C) counts.
-
-  Returns:
-    (N,) float64 from 0 to 1; NaN where there are no votes.
-  """
-  total = votes.sum(axis=1)
-  two = np.sort(votes, axis=1)[:, -2:]
-  lead = (two[:, 1] - two[:, 0]) / np.maximum(total, 1)
-  return np.where(total > 0, lead, np.nan)
-
-
-def entropy(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """The entropy of a clip's votes, plain and with Miller and Madow's term.
-
-  Not to be compared between clips of different n: the plain one is biased
-  downward, and the added (classes seen - 1) / (2 n) (Miller 1955) mends that
-  in part only.
-
-  Args:
-    votes: (N, C) counts.
-
-  Returns:
-    Two arrays (N,) float64 in nats; NaN where there are no votes.
-  """
-  total = votes.sum(axis=1)
-  count = np.maximum(total, 1)
-  plain = special.entr(votes / count[:, None]).sum(axis=1)
-  mended = plain + (np.count_nonzero(votes, axis=1) - 1) / (2 * count)
-  return (
-    np.where(total > 0, plain, np.nan),
-    np.where(total > 0, mended, np.nan),
-  )
 
 
 def strata(probabilities: np.ndarray) -> np.ndarray:
@@ -569,7 +491,11 @@ def _clips_of_signals(
     signals: by name, (N,).
     names: which signals.
   """
-  total, uncertainty, divided = votes.sum(axis=1), gs(votes), contested(votes)
+  total, uncertainty, divided = (
+    votes.sum(axis=1),
+    votes_lib.gs(votes),
+    votes_lib.contested(votes),
+  )
   made, clips = {}, {}
   for name in names:
     chosen = ~np.isnan(uncertainty + signals[name])

@@ -369,7 +369,7 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
     return value + moved - slope.sum(), by_group
 
   # The sample's clips do not matter to it, but whether they are clustered does.
-  sample = resampling.Sample(np.empty(0, np.int64), names, max(a.n, b.n))
+  sample = resampling.Groups(names, max(a.n, b.n))
   noises = [
     one.influence.seeds for one in (a, b) if one.influence.seeds is not None
   ]

@@ -9,8 +9,9 @@ from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import grouping
-from empathy.evaluation import ambiguity, humans, resampling, wording
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import resampling, wording
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Estimate, Findings
 
 OK, WARNING, FAIL = 'ok', 'warning', 'fail'
@@ -699,7 +700,7 @@ def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
       }
     )
   found.tables['votes_per_clip'] = rows
-  votes, _ = ambiguity.speaking_votes(corpus)
+  votes, _ = votes_lib.speaking_votes(corpus)
   number = votes.sum(axis=1)
   voted = number[number > 0]
   median = float(np.median(voted))
@@ -725,12 +726,12 @@ def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
 def _check_label(found: Findings, corpus: corpus_lib.Corpus) -> None:
   if corpus.votes is None:
     return
-  source = humans.source_of_label(corpus)
+  source = votes_lib.source_of_label(corpus)
   condition = source
   if source is None:
-    condition = ambiguity.speaking_votes(corpus)[1] or ''
+    condition = votes_lib.speaking_votes(corpus)[1] or ''
   votes = corpus.vote_counts(condition or None)
-  numbers = humans.plurality_and_label(votes, corpus.labels).sum(axis=0)
+  numbers = votes_lib.plurality_and_label(votes, corpus.labels).sum(axis=0)
   declared = corpus.info.get('label_source')
   note_label(found, condition, source, declared, numbers)
 
@@ -747,9 +748,9 @@ def note_label(
   Args:
     found: where it goes.
     condition: of the votes; '' for all together.
-    source: the condition that made the label, see `humans.source_of_label`.
+    source: the condition that made the label, see `votes.source_of_label`.
     declared: what `corpus.json` says of it, if it does.
-    numbers: (4,) sums of `humans.plurality_and_label`.
+    numbers: (4,) sums of `votes.plurality_and_label`.
   """
   number, same = int(numbers[0]), int(numbers[1])
   if not number:

@@ -14,6 +14,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import splits
 from empathy.evaluation import ambiguity, ranking, resampling
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -103,7 +104,7 @@ def answer(
   if corpus.votes is None:
     found.skipped['diagnosis.uncontested'] = 'The corpus has no votes.'
   else:
-    votes = ambiguity.speaking_votes(corpus)[0]
+    votes = votes_lib.speaking_votes(corpus)[0]
   score = _add_combined(
     found, corpus, predictions.folds[full], signals, known, error, votes
   )
@@ -285,7 +286,7 @@ def _add_combined(
   else:
     # A single vote cannot be contested.
     there = ~np.isnan(signals[ANY]) & (votes.sum(axis=1) > 1)
-    asked.append((_CONTESTED, there, ambiguity.contested(votes)))
+    asked.append((_CONTESTED, there, votes_lib.contested(votes)))
   for name, chosen, outcome in asked:
     sample = resampling.sample(corpus.groups[chosen])
     if sample.num_groups < 2:
@@ -424,7 +425,7 @@ def _add_uncontested(
 ) -> None:
   """Adds the AUROC for errors on clips on which annotators agree."""
   name = f'{prefix}.auroc_error_uncontested'
-  there = chosen & (votes.sum(axis=1) > 1) & ~ambiguity.contested(votes)
+  there = chosen & (votes.sum(axis=1) > 1) & ~votes_lib.contested(votes)
   if not there.any():
     found.skipped[name] = (
       'No clip with a label, the signal and two votes or more is uncontested.'

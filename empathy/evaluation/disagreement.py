@@ -25,12 +25,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import special
 
-from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import resampling
 from empathy.evaluation import seeds as seeds_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
   Findings,
@@ -38,6 +37,7 @@ from empathy.evaluation.findings import (
   SeedNoise,
   interval_cells,
 )
+from empathy.evaluation.plan import Plan
 
 _FIGURES = ('rate', 'kappa', 'seed_null', 'excess', 'error_consistency')
 _ZERO = 1e-12
@@ -48,7 +48,7 @@ class Pair:
   """Sums by group of the labels of a view's S seeds and the full one's Z.
 
   Attributes:
-    sample: G groups of the clips that all of them predict.
+    groups: the G groups of the clips that all of them predict.
     names: (S,), (Z,) int64, the seeds.
     clips: (G,) float64.
     apart: (G, S, Z), clips on which a seed of each differs.
@@ -58,7 +58,7 @@ class Pair:
     full_labels: (G, Z, C).
   """
 
-  sample: resampling.Sample
+  groups: resampling.Groups
   names: tuple[np.ndarray, np.ndarray]
   clips: np.ndarray
   apart: np.ndarray
@@ -73,7 +73,7 @@ class RightPair:
   """The same of where they are right, on clips with labels.
 
   Attributes:
-    sample: G groups.
+    groups: the G groups.
     names: (S,), (Z,) int64, the seeds.
     clips: (G,) float64.
     right: (G, S).
@@ -81,7 +81,7 @@ class RightPair:
     both_right: (G, S, Z).
   """
 
-  sample: resampling.Sample
+  groups: resampling.Groups
   names: tuple[np.ndarray, np.ndarray]
   clips: np.ndarray
   right: np.ndarray
@@ -89,18 +89,48 @@ class RightPair:
   both_right: np.ndarray
 
 
-def answer(
-  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
-) -> Findings:
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up how often labels of each view and the full one differ."""
+  if plan.full not in plan.members:
+    return
+  fulls, num_classes = batch.labels[plan.full], len(plan.classes)
+  for view in plan.others:
+    ours = batch.labels[view]
+    chosen = batch.common(plan.full, view)
+    adder.add(_key('clips', view), chosen)
+    for what, one, other in (
+      ('apart', ours, fulls),
+      ('own', ours, ours),
+      ('full', fulls, fulls),
+    ):
+      apart = mismatches(one, other) & chosen
+      adder.add(_key(what, view), np.moveaxis(apart, -1, 0))
+    for what, labels in (('own_labels', ours), ('full_labels', fulls)):
+      shape = (len(labels), num_classes)
+      place = np.where(chosen, labels, -1)
+      seed = np.arange(len(labels))[:, None]
+      adder.count(_key(what, view), totals_lib.index(shape, seed, place), shape)
+    chosen = chosen & batch.labelled
+    right, full_right = (
+      (labels == batch.corpus.labels) & chosen for labels in (ours, fulls)
+    )
+    adder.add(_key('labelled', view), chosen)
+    adder.add(_key('right', view), right.T)
+    adder.add(_key('full_right', view), full_right.T)
+    both = right[:, None] & full_right[None]
+    adder.add(_key('both_right', view), np.moveaxis(both, -1, 0))
+
+
+def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   """Compares every view with the full one, over pairs of distinct seeds.
 
   The primary is `beyond_either` of the single view whose is largest, see
   `conclude`.
 
   Args:
-    corpus: for the labels and groups; labels are needed for
-      `error_consistency` only.
-    predictions: of at least one view.
+    totals: what `tally` added up; labels are needed for `error_consistency`
+      only.
+    plan: names the views.
 
   Returns:
     Statistics `disagreement.<view>_vs_full.*`: `rate`, `kappa`,
@@ -108,51 +138,65 @@ def answer(
     `same_seed_gap`, by how much the rate exceeds that of members whose seeds
     have the same name. The table `disagreement`.
   """
-  full = corpus_lib.view_name(corpus.modalities)
-  others = [view for view in predictions.views if view != full]
-  if full not in predictions.views or not others:
+  if plan.full not in plan.members or not plan.others:
     reason = (
-      f'There are no predictions of the full view, {full}.'
-      if full not in predictions.views
-      else f'There is no view beside the full one, {full}.'
+      f'There are no predictions of the full view, {plan.full}.'
+      if plan.full not in plan.members
+      else f'There is no view beside the full one, {plan.full}.'
     )
     return Findings(skipped={'question 2': reason})
   found = Findings()
   rows = []
-  num_classes = len(corpus.classes)
-  for view in others:
+  for view in plan.others:
     prefix = f'disagreement.{view}_vs_full'
-    chosen = predictions_lib.common(predictions, (full, view))
-    if not chosen.any():
+    clips = totals[_key('clips', view)]
+    if not clips.any():
       found.skipped[prefix] = (
-        f'No clip is predicted by every seed of {full} and {view}.'
+        f'No clip is predicted by every seed of {plan.full} and {view}.'
       )
       continue
-    sample = resampling.sample(corpus.groups[chosen])
-    names = (predictions.seeds[view], predictions.seeds[full])
-    ours, fulls = (
-      predictions_lib.predicted_class(
-        predictions.probabilities[name][:, chosen]
-      )
-      for name in (view, full)
-    )
-    add_rates(found, prefix, pair(sample, names, ours, fulls, num_classes))
-    labels = corpus.labels[chosen]
-    there = labels != corpus_lib.UNLABELLED
+    names = tuple(np.array(plan.members[name]) for name in (view, plan.full))
+    add_rates(found, prefix, _pair(totals.over(clips), names, view))
+    labelled = totals[_key('labelled', view)]
     add_error_consistency(
       found,
       prefix,
-      right_pair(
-        resampling.sample(corpus.groups[chosen][there]),
-        names,
-        ours[:, there] == labels[there],
-        fulls[:, there] == labels[there],
-      )
-      if there.any()
+      _right_pair(totals.over(labelled), names, view)
+      if labelled.any()
       else None,
     )
-    rows.append(table_row(view, int(chosen.sum())))
-  return conclude(found, others, rows)
+    rows.append(table_row(view, round(float(clips.sum()))))
+  return conclude(found, plan.others, rows)
+
+
+def _key(what: str, view: str) -> totals_lib.Key:
+  return 'disagreement', what, view
+
+
+def _pair(
+  part: totals_lib.Part, names: tuple[np.ndarray, np.ndarray], view: str
+) -> Pair:
+  return Pair(
+    part.groups,
+    names,
+    *(
+      part[_key(what, view)]
+      for what in ('clips', 'apart', 'own', 'full', 'own_labels', 'full_labels')
+    ),
+  )
+
+
+def _right_pair(
+  part: totals_lib.Part, names: tuple[np.ndarray, np.ndarray], view: str
+) -> RightPair:
+  return RightPair(
+    part.groups,
+    names,
+    *(
+      part[_key(what, view)]
+      for what in ('labelled', 'right', 'full_right', 'both_right')
+    ),
+  )
 
 
 def conclude(
@@ -222,61 +266,9 @@ def table_row(view: str, num_clips: int) -> dict[str, object]:
   )
 
 
-def pair(
-  sample: resampling.Sample,
-  names: tuple[np.ndarray, np.ndarray],
-  ours: np.ndarray,
-  fulls: np.ndarray,
-  num_classes: int,
-) -> Pair:
-  """The sums of labels (S, n) and (Z, n) of n clips."""
-  clips = np.bincount(sample.group, minlength=sample.num_groups)
-
-  def totals(apart: np.ndarray) -> np.ndarray:
-    flat = sample.totals(apart.reshape(-1, apart.shape[-1]).T)
-    return flat.reshape(-1, *apart.shape[:-1])
-
-  def counts(labels: np.ndarray) -> np.ndarray:
-    first = num_classes * np.arange(len(labels))[:, None]
-    flat = sample.counts(labels + first, num_classes * len(labels))
-    return flat.reshape(-1, len(labels), num_classes)
-
-  return Pair(
-    sample,
-    names,
-    clips.astype(np.float64),
-    totals(mismatches(ours, fulls)),
-    totals(mismatches(ours, ours)),
-    totals(mismatches(fulls, fulls)),
-    counts(ours),
-    counts(fulls),
-  )
-
-
-def right_pair(
-  sample: resampling.Sample,
-  names: tuple[np.ndarray, np.ndarray],
-  right: np.ndarray,
-  full_right: np.ndarray,
-) -> RightPair:
-  """The sums of where seeds are right, (S, n) and (Z, n) bool."""
-  both = right[:, None] & full_right[None]
-  clips = np.bincount(sample.group, minlength=sample.num_groups)
-  return RightPair(
-    sample,
-    names,
-    clips.astype(np.float64),
-    sample.totals(right.T),
-    sample.totals(full_right.T),
-    sample.totals(both.reshape(-1, both.shape[-1]).T).reshape(
-      -1, *both.shape[:-1]
-    ),
-  )
-
-
 def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
   """Adds how often labels differ, what seeds have of it, and kappa."""
-  sample, clips = sums.sample, sums.clips
+  groups, clips = sums.groups, sums.clips
   num_own, num_full = sums.apart.shape[1:]
   mean = _over_pairs(sums.apart, seeds_lib.distinct(*sums.names))
 
@@ -298,7 +290,7 @@ def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
     found.add(
       f'{prefix}.{name}',
       resampling.estimate(
-        sample,
+        groups,
         statistic,
         scale=Scale.DIFFERENCE if signed else Scale.LOGIT,
         null=signed,
@@ -335,18 +327,18 @@ def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
     found.add(
       f'{prefix}.beyond_either',
       resampling.minimum(
-        sample,
+        groups,
         [
-          resampling.studentise(sample, statistic, Scale.DIFFERENCE, **seeds)
+          resampling.studentise(groups, statistic, Scale.DIFFERENCE, **seeds)
           for statistic, seeds in differences
         ],
-        sample.num_clips,
+        groups.num_clips,
       ),
     )
-  statistic, seeds = _kappa(sums)
+  statistic, seeds = kappa(sums)
   found.add(
     f'{prefix}.kappa',
-    resampling.estimate(sample, statistic, Scale.FISHER, seeds),
+    resampling.estimate(groups, statistic, Scale.FISHER, seeds),
     'Some pair of seeds gives every clip the same one class.',
   )
 
@@ -359,10 +351,10 @@ def add_error_consistency(
   if sums is None:
     found.skipped[name] = 'No clip that both views predict has a label.'
     return
-  statistic, seeds = _error_consistency(sums)
+  statistic, seeds = error_consistency(sums)
   found.add(
     name,
-    resampling.estimate(sums.sample, statistic, Scale.FISHER, seeds),
+    resampling.estimate(sums.groups, statistic, Scale.FISHER, seeds),
     'Some pair of seeds is right, or wrong, on every clip.',
   )
 
@@ -397,58 +389,14 @@ def mismatches(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   return first[:, None] != second[None]
 
 
-def kappa(
-  sample: resampling.Sample,
-  first: np.ndarray,
-  second: np.ndarray,
-  num_classes: int,
-) -> tuple[resampling.Statistic, SeedNoise | None]:
+def kappa(sums: Pair) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Cohen's kappa of two views, the mean over pairs of a seed of each.
 
   Cohen 1960, Educ. Psychol. Meas. 20:37.
 
-  Args:
-    sample: the n clips.
-    first: (S, n) int, labels of every seed of a view.
-    second: (Z, n) int, those of the other, whose seeds are others.
-    num_classes: C.
-
   Returns:
     The statistic and what the choice of seeds adds.
   """
-  names = _apart(first, second)
-  return _kappa(pair(sample, names, first, second, num_classes))
-
-
-def error_consistency(
-  sample: resampling.Sample, first: np.ndarray, second: np.ndarray
-) -> tuple[resampling.Statistic, SeedNoise | None]:
-  """Whether two views err on the same clips, beyond what accuracies imply.
-
-  (c - e) / (1 - e), with c the share of clips on which both are right or both
-  wrong and e what independent errors would give (Geirhos et al. 2020, arXiv
-  2006.16736, eq. 2); the mean over pairs of a seed of each.
-
-  Args:
-    sample: the n clips.
-    first: (S, n) bool, where each seed of a view is right.
-    second: (Z, n) bool, those of the other, whose seeds are others.
-
-  Returns:
-    The statistic and what the choice of seeds adds.
-  """
-  names = _apart(first, second)
-  return _error_consistency(right_pair(sample, names, first, second))
-
-
-def _apart(
-  first: np.ndarray, second: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Names of seeds of which no view has one of the other's."""
-  return np.arange(len(first)), len(first) + np.arange(len(second))
-
-
-def _kappa(sums: Pair) -> tuple[resampling.Statistic, SeedNoise | None]:
   num_groups = len(sums.clips)
   totals = [
     sums.clips[:, None, None] - sums.apart,
@@ -465,114 +413,24 @@ def _kappa(sums: Pair) -> tuple[resampling.Statistic, SeedNoise | None]:
   )
 
 
-def _error_consistency(
+def error_consistency(
   sums: RightPair,
 ) -> tuple[resampling.Statistic, SeedNoise | None]:
+  """Whether two views err on the same clips, beyond what accuracies imply.
+
+  (c - e) / (1 - e), with c the share of clips on which both are right or both
+  wrong and e what independent errors would give (Geirhos et al. 2020, arXiv
+  2006.16736, eq. 2); the mean over pairs of a seed of each.
+
+  Returns:
+    The statistic and what the choice of seeds adds.
+  """
   num_groups = len(sums.clips)
   totals = [sums.both_right, sums.right, sums.full_right, sums.clips]
   totals = [part.reshape(num_groups, -1) for part in totals]
   return _mean_over_pairs(
     np.concatenate(totals, axis=1), sums.names, 0, _consistencies
   )
-
-
-def signals(
-  predictions: predictions_lib.Predictions, full: str
-) -> dict[str, np.ndarray]:
-  """What the predictions alone, without labels and votes, say of each clip.
-
-  With p_m the mean over seeds of a single view, p_F that of the full one, and
-  predicted classes those of these means: `<view>_disagreement` (0 or 1, from
-  the full view), `any_disagreement` (of some single view),
-  `num_unimodal_labels`, `unimodal_jsd` (generalised Jensen-Shannon divergence
-  of the p_m; Lin 1991, IEEE Trans. Inf. Theory 37:145), `<view>_jsd` (of p_m
-  and p_F), `full_jsd` (their mean), `entropy`, `one_minus_confidence`,
-  `one_minus_margin` (of p_F) and `seed_mutual_information` (entropy of p_F less
-  the mean entropy of its seeds). Divergences and entropies are in nats.
-
-  Args:
-    predictions: with the full view.
-    full: the full view.
-
-  Returns:
-    By name, (N,) float64, NaN where a view that is needed does not predict the
-    clip. Signals that need a single view, or two seeds, are there only where
-    the predictions have such.
-  """
-  means = {
-    view: predictions_lib.mean_over_seeds(probabilities)
-    for view, probabilities in predictions.probabilities.items()
-  }
-  labels = {
-    view: predictions_lib.predicted_class(mean) for view, mean in means.items()
-  }
-  there = labels[full] >= 0
-  found = {}
-  for view in predictions.views:
-    if view != full:
-      found[f'{view}_disagreement'] = np.where(
-        there & (labels[view] >= 0), labels[view] != labels[full], np.nan
-      )
-  singles = [
-    view for view in predictions.views if view != full and '+' not in view
-  ]
-  if singles:
-    seen = np.stack([there & (labels[view] >= 0) for view in singles])
-    count = seen.sum(axis=0)
-    guesses = np.stack([labels[view] for view in singles])
-    differ = ((guesses != labels[full]) & seen).any(axis=0)
-    found['any_disagreement'] = np.where(count > 0, differ, np.nan)
-    num_classes = means[full].shape[-1]
-    said = (guesses[..., None] == np.arange(num_classes)) & seen[..., None]
-    found['num_unimodal_labels'] = np.where(
-      count > 0, said.any(axis=0).sum(axis=-1), np.nan
-    )
-    if len(singles) > 1:
-      found['unimodal_jsd'] = divergence(
-        np.stack([means[view] for view in singles])
-      )
-    divergences = [
-      divergence(np.stack([means[view], means[full]])) for view in singles
-    ]
-    for view, values in zip(singles, divergences, strict=True):
-      found[f'{view}_jsd'] = values
-    seen = ~np.isnan(divergences)
-    total = np.where(seen, divergences, 0).sum(axis=0)
-    found['full_jsd'] = np.where(
-      count > 0, total / np.maximum(seen.sum(axis=0), 1), np.nan
-    )
-  two = np.sort(means[full], axis=-1)[:, -2:]
-  found['entropy'] = entropy(means[full])
-  found['one_minus_confidence'] = 1 - two[:, 1]
-  found['one_minus_margin'] = 1 - (two[:, 1] - two[:, 0])
-  members = predictions.probabilities[full]
-  if len(members) > 1:
-    found['seed_mutual_information'] = divergence(members)
-  return found
-
-
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-  """Shannon's entropy in nats of (..., C); NaN stays."""
-  return special.entr(probabilities).sum(axis=-1)
-
-
-def divergence(distributions: np.ndarray) -> np.ndarray:
-  """Generalised Jensen-Shannon divergence, equal weights, in nats.
-
-  Args:
-    distributions: (V, N, C), NaN where one is not known.
-
-  Returns:
-    (N,) float64: the entropy of the mean of those that are known less their
-    mean entropy; NaN where fewer than two are.
-  """
-  there = ~np.isnan(distributions[..., 0])
-  count = there.sum(axis=0)
-  each = np.where(there, entropy(distributions), 0).sum(axis=0)
-  mixed = entropy(predictions_lib.mean_over_seeds(distributions))
-  # Rounding may leave a divergence of equals just below 0.
-  gap = np.maximum(mixed - each / np.maximum(count, 1), 0)
-  return np.where(count > 1, gap, np.nan)
 
 
 def _mean_over_pairs(

@@ -93,7 +93,7 @@ def plurality(counts: np.ndarray) -> np.ndarray:
 
 
 def gs(counts: np.ndarray) -> np.ndarray:
-  """The chance that two votes differ, as `ambiguity.gs`.
+  """The chance that two votes differ, as `votes.gs`.
 
   Args:
     counts: (..., C, n) float.

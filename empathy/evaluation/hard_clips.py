@@ -3,8 +3,9 @@
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import ambiguity, ranking, resampling
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import ranking, resampling
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Cell, Findings, Scale, interval_cells
 
 # Correlations are drawn with so many bins of either variable.
@@ -27,7 +28,7 @@ def answer(
   Args:
     corpus: with votes.
     predictions: None if there are none.
-    source: the votes that made the label, as `humans.source_of_label` says.
+    source: the votes that made the label, as `votes.source_of_label` says.
 
   Returns:
     Statistics `humans.models.<signal>.spearman`, one family, and the table
@@ -48,8 +49,8 @@ def answer(
     'one_minus_gold_probability': 1 - mean[np.arange(len(labels)), labels],
     'error': predicted != labels,
   }
-  votes, speaks = ambiguity.speaking_votes(corpus)
-  uncertainty = ambiguity.gs(votes)
+  votes, speaks = votes_lib.speaking_votes(corpus)
+  uncertainty = votes_lib.gs(votes)
   chosen = ~np.isnan(uncertainty + signals['one_minus_confidence'])
   known = labels != corpus_lib.UNLABELLED
   missing = ''

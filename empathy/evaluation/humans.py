@@ -9,14 +9,12 @@ certain: more so than where it differs from itself, in other votes?
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   agreement,
-  ambiguity,
   gains,
   halves,
   hard_clips,
@@ -24,6 +22,7 @@ from empathy.evaluation import (
   wording,
 )
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -32,11 +31,6 @@ from empathy.evaluation.findings import (
   interval_cells,
 )
 
-_CLOSE = 2
-_ENOUGH_CLOSE = 30
-# Of the clips without a tie, on so many a label that was made of votes is their
-# plurality: a few may have been mended by hand.
-NEARLY_ALL = 0.99
 _HALVES = f'mean over {halves.NUM_HALVES} random halves of the votes'
 MADE_ANEW = 'label made anew'
 _TWO_VOTES = 'No clip has two votes or more.'
@@ -63,7 +57,7 @@ def answer(
   """
   if corpus.votes is None:
     return Findings(skipped={'question 5': 'The corpus has no votes.'})
-  source = source_of_label(corpus)
+  source = votes_lib.source_of_label(corpus)
   models = hard_clips.answer(corpus, predictions, source)
   corpus = _by_id(corpus)
   votes = {
@@ -154,96 +148,6 @@ def ordered(corpus: corpus_lib.Corpus) -> bool:
   return bool(corpus.info.get('ordered', False))
 
 
-def source_of_label(corpus: corpus_lib.Corpus) -> str | None:
-  """The votes that the label is the plurality of.
-
-  Args:
-    corpus: with votes.
-
-  Returns:
-    A condition, the full one before others; '' for all votes together; None if
-    the label is from elsewhere.
-  """
-  full = corpus_lib.full_condition(corpus.conditions)
-  return source_of_counts(
-    {
-      condition or '': plurality_and_label(
-        corpus.vote_counts(condition), corpus.labels
-      ).sum(axis=0)
-      for condition in (full, *corpus.conditions, None)
-    },
-    corpus.info.get('label_source'),
-  )
-
-
-def source_of_counts(
-  counts: Mapping[str, np.ndarray], declared: str | None
-) -> str | None:
-  """As `source_of_label`, from sums of `plurality_and_label`.
-
-  Args:
-    counts: (4,) by condition, '' for all votes together, in order.
-    declared: what `corpus.json` says the label is from, which is believed: a
-      condition, `votes` for those it agrees with best, or something else.
-  """
-  if declared and declared in counts:
-    return declared
-  if declared == 'votes':
-    # The first of equals.
-    return max(
-      counts, key=lambda name: counts[name][1] / max(counts[name][0], 1)
-    )
-  if declared:
-    return None
-  for name, numbers in counts.items():
-    if votes_made_label(numbers):
-      return name
-  return None
-
-
-def plurality_and_label(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """On which clips a plurality can be the label, and on which it is.
-
-  A clip counts if it has a label and one class with most votes; for how a tie
-  was broken nobody knows.
-
-  Args:
-    votes: (N, C) counts.
-    labels: (N,) int, negative where unlabelled.
-
-  Returns:
-    (N, 4) bool: clips that count; of these, those whose plurality is the label;
-    those with a close vote, in which the plurality leads others by two at most;
-    and of the latter, those whose plurality is the label.
-  """
-  second, most = np.sort(np.pad(votes, ((0, 0), (1, 0))), axis=1)[:, -2:].T
-  counts = (labels >= 0) & (most > second)
-  same = counts & (votes.argmax(axis=1) == labels)
-  close = counts & (second > 0) & (most - second <= _CLOSE)
-  return np.stack([counts, same, close, same & close], axis=1)
-
-
-def votes_made_label(numbers: np.ndarray) -> bool:
-  """Whether the label is the plurality of the very votes that it would judge.
-
-  It is taken to be if they are the same on nearly all clips without a tie, also
-  on those with a close vote, and if these are enough to be no accident: where
-  annotators are sure, their plurality is equal to any label that they know.
-
-  Args:
-    numbers: (4,) sums of `plurality_and_label`.
-
-  Returns:
-    True or false.
-  """
-  counts, same, close, close_same = (float(n) for n in numbers)
-  return (
-    close >= _ENOUGH_CLOSE
-    and same >= NEARLY_ALL * counts
-    and close_same >= NEARLY_ALL * close
-  )
-
-
 def _by_id(corpus: corpus_lib.Corpus) -> corpus_lib.Corpus:
   """What of the corpus counts here, with clips in the order of their ids.
 
@@ -282,7 +186,7 @@ def _judge(
     )
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
-  plain, mended = ambiguity.entropy(votes)
+  plain, mended = votes_lib.entropy(votes)
   for name, values, how in (
     ('entropy', plain, ''),
     ('entropy_miller_madow', mended, ''),

@@ -37,23 +37,27 @@ _ZERO = 1e-12
 _FAR = 20.0
 
 
-def coarse(signal: np.ndarray, num_bins: int = NUM_BINS) -> np.ndarray:
+def coarse(
+  signal: np.ndarray,
+  num_bins: int = NUM_BINS,
+  number: np.ndarray | None = None,
+) -> np.ndarray:
   """The signal's bins of equal number, ties together, as a coarser signal.
 
   Args:
     signal: (n,) float64.
     num_bins: at most so many values are left.
+    number: (n,) how many clips have it; one each if None.
 
   Returns:
     (n,) float64, whole numbers from 0 on.
   """
-  _, place, count = np.unique(
-    np.round(signal, _DECIMALS), return_inverse=True, return_counts=True
-  )
+  _, place = np.unique(np.round(signal, _DECIMALS), return_inverse=True)
+  count = np.bincount(place, number)
   if len(count) <= num_bins:
     return place.astype(np.float64)
   middle = np.cumsum(count) - count / 2
-  return np.floor(num_bins * middle / len(place))[place]
+  return np.floor(num_bins * middle / count.sum())[place]
 
 
 def auroc(
@@ -78,6 +82,7 @@ def auroc(
     return _of_kinds(
       resampling.of_totals(totals, _auroc), *sample.totals(sides.T).T
     )
+  weighted = sample.weighted(sides)
   pairs = np.zeros((sample.num_groups, sample.num_groups))
   below = np.zeros(sample.num_groups)
   order = np.argsort(place, kind='stable')
@@ -92,7 +97,7 @@ def auroc(
     cell = (place[rows] - start) * sample.num_groups + sample.group[rows]
     above, under = (
       np.bincount(cell, side[rows], size * sample.num_groups).reshape(size, -1)
-      for side in sides
+      for side in weighted
     )
     passed = np.cumsum(under, axis=0) - under / 2 + below
     below = below + under.sum(axis=0)
@@ -338,7 +343,10 @@ def precision_gain(
 
 
 def errors_found(
-  signal: np.ndarray, error: np.ndarray, shares: np.ndarray
+  signal: np.ndarray,
+  error: np.ndarray,
+  shares: np.ndarray,
+  number: np.ndarray | None = None,
 ) -> np.ndarray:
   """The share of the errors among clips of the highest signal, by share.
 
@@ -347,16 +355,20 @@ def errors_found(
       itself the oracle's.
     error: (n,) bool, with at least one error.
     shares: (B,) of the clips, from 0 to 1.
+    number: (n,) how many clips are such; one each if None.
 
   Returns:
     (B,) float64, ties by expectation.
   """
-  seen, found = _passed(-np.asarray(signal, np.float64), error)
+  seen, found = _passed(-np.asarray(signal, np.float64), error, number)
   return np.interp(shares * seen[-1], seen, found) / found[-1]
 
 
 def risks(
-  signal: np.ndarray, error: np.ndarray, coverages: np.ndarray
+  signal: np.ndarray,
+  error: np.ndarray,
+  coverages: np.ndarray,
+  number: np.ndarray | None = None,
 ) -> np.ndarray:
   """The error rate among the clips of the lowest signal, by coverage.
 
@@ -364,22 +376,24 @@ def risks(
     signal: (n,) float64, as in `errors_found`.
     error: (n,) bool.
     coverages: (B,) of the clips, above 0, up to 1.
+    number: as of `errors_found`.
 
   Returns:
     (B,) float64, ties by expectation.
   """
-  seen, found = _passed(signal, error)
+  seen, found = _passed(signal, error, number)
   return np.interp(coverages * seen[-1], seen, found) / (coverages * seen[-1])
 
 
 def _passed(
-  signal: np.ndarray, error: np.ndarray
+  signal: np.ndarray, error: np.ndarray, number: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
   """Clips and errors up to each value of the signal, from none: (U + 1,)."""
   _, place = _values(signal)
+  number = np.ones(len(place)) if number is None else number
   return (
-    np.concatenate([[0.0], np.cumsum(np.bincount(place))]),
-    np.concatenate([[0.0], np.cumsum(np.bincount(place, error))]),
+    np.concatenate([[0.0], np.cumsum(np.bincount(place, number))]),
+    np.concatenate([[0.0], np.cumsum(np.bincount(place, error * number))]),
   )
 
 
@@ -413,7 +427,7 @@ def _totals(
   group = np.broadcast_to(sample.group, cell.shape)
   totals = sparse.csr_array(
     (
-      np.asarray(columns, np.float64).ravel(),
+      sample.weighted(columns).ravel(),
       (group.ravel(), cell.ravel()),
     ),
     shape=shape,

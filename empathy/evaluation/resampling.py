@@ -99,17 +99,15 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sample:
-  """The clips that a statistic rests on, by group.
+class Groups:
+  """The groups that a statistic rests on.
 
   Attributes:
-    group: (n,) int64, the group of each clip, from 0 to G - 1.
     names: (G,) the groups' names.
-    num_clips: n.
+    num_clips: how many clips they have.
     num_resamples: R.
   """
 
-  group: np.ndarray
   names: np.ndarray
   num_clips: int
   num_resamples: int = NUM_RESAMPLES
@@ -129,12 +127,31 @@ class Sample:
     """Whether groups are drawn; otherwise the interval is Student's."""
     return self.clustered and self.num_groups < MANY_GROUPS
 
+
+@dataclasses.dataclass(frozen=True)
+class Sample(Groups):
+  """The same, with the clips; one row may stand for several that are alike.
+
+  Attributes:
+    group: (n,) int64, the group of each row, from 0 to G - 1.
+    number: (n,) float64, for how many clips a row stands; for one each if None.
+  """
+
+  group: np.ndarray = dataclasses.field(kw_only=True)
+  number: np.ndarray | None = dataclasses.field(default=None, kw_only=True)
+
+  def weighted(self, values: np.ndarray) -> np.ndarray:
+    """Numbers (..., n) of each row times that of its clips, float64."""
+    values = np.asarray(values, np.float64)
+    return values if self.number is None else values * self.number
+
   def totals(self, columns: np.ndarray) -> np.ndarray:
-    """Sums by group: (n,) or (n, k) numbers to (G, k) float64."""
+    """Sums by group: (n,) or (n, k) numbers of a clip to (G, k) float64."""
     columns = np.asarray(columns, np.float64).reshape(len(self.group), -1)
     return np.stack(
       [
-        np.bincount(self.group, column, self.num_groups) for column in columns.T
+        np.bincount(self.group, self.weighted(column), self.num_groups)
+        for column in columns.T
       ],
       axis=1,
     )
@@ -159,15 +176,15 @@ class Sample:
     there = cell >= 0
     group = np.broadcast_to(self.group, cell.shape)
     index = group[there] * num_cells + cell[there]
-    amount = np.ones(len(index)) if amount is None else amount[there]
-    counts = np.bincount(index, amount, self.num_groups * num_cells)
+    amount = self.weighted(np.ones(cell.shape) if amount is None else amount)
+    counts = np.bincount(index, amount[there], self.num_groups * num_cells)
     return counts.reshape(self.num_groups, num_cells)
 
 
 def sample(groups: np.ndarray, num_resamples: int = NUM_RESAMPLES) -> Sample:
   """The sample of clips whose groups are `groups` (n,), of any dtype."""
   names, group = np.unique(groups, return_inverse=True)
-  return Sample(group.astype(np.int64), names, len(group), num_resamples)
+  return Sample(names, len(group), num_resamples, group=group.astype(np.int64))
 
 
 def of_totals(
@@ -428,7 +445,7 @@ class Studentised:
 
 
 def studentise(
-  sample: Sample,
+  sample: Groups,
   statistic: Statistic,
   scale: Scale = Scale.IDENTITY,
   seeds: SeedNoise | None = THESE_SEEDS,
@@ -542,7 +559,7 @@ def studentise(
 
 
 def estimate(
-  sample: Sample,
+  sample: Groups,
   statistic: Statistic,
   scale: Scale = Scale.IDENTITY,
   seeds: SeedNoise | None = THESE_SEEDS,
@@ -628,7 +645,7 @@ def no_finer(estimate: Estimate, weight: float) -> Estimate:
 
 
 def minimum(
-  sample: Sample, differences: Sequence[Studentised], n: int
+  sample: Groups, differences: Sequence[Studentised], n: int
 ) -> Estimate:
   """The smallest of several differences, as of the full view to each rival.
 
@@ -698,7 +715,7 @@ def minimum(
   )
 
 
-def describe(sample: Sample) -> str:
+def describe(sample: Groups) -> str:
   """One sentence on how intervals over this sample are made."""
   if sample.num_groups < LEAST_GROUPS:
     return (
@@ -784,7 +801,7 @@ def _slope(scale: Scale, value: np.ndarray) -> np.ndarray:
   return np.ones_like(value)
 
 
-def _counted(sample: Sample, statistic: Statistic) -> tuple[int, int]:
+def _counted(sample: Groups, statistic: Statistic) -> tuple[int, int]:
   """How many groups the statistic rests on, and how many it needs.
 
   Where it does not know, they are those that move it when all groups weigh
@@ -807,7 +824,7 @@ def _uneven(num_groups: int) -> np.ndarray:
 
 
 def _pivots(
-  sample: Sample, statistic: Statistic, scale: Scale, counted: int
+  sample: Groups, statistic: Statistic, scale: Scale, counted: int
 ) -> np.ndarray:
   """|T* - T| / se* of every draw; infinite where a draw tells nothing."""
   value = statistic(np.ones((1, sample.num_groups)))[0][0]
@@ -834,7 +851,7 @@ def _pivots(
   return pivots
 
 
-def _blocks(sample: Sample) -> Iterator[tuple[int, np.ndarray]]:
+def _blocks(sample: Groups) -> Iterator[tuple[int, np.ndarray]]:
   weights = draws(sample.num_groups, sample.num_resamples)
   for start in range(0, len(weights), _BLOCK):
     yield start, weights[start : start + _BLOCK]
@@ -880,7 +897,7 @@ def _least_p(
   return (1 + place) * step
 
 
-def _largest(sample: Sample, differences: Sequence[Studentised]) -> np.ndarray:
+def _largest(sample: Groups, differences: Sequence[Studentised]) -> np.ndarray:
   """Draws of max_m |t_m|: (R,)."""
   if differences[0].pivots is not None:
     return np.max([found.pivots for found in differences], axis=0)
@@ -912,7 +929,7 @@ def _bare(found: Studentised, n: int) -> Estimate:
   return Estimate(found.value, n=n, method=found.fault, influence=_loose(found))
 
 
-def _clopper_pearson(sample: Sample, found: Studentised, n: int) -> Estimate:
+def _clopper_pearson(sample: Groups, found: Studentised, n: int) -> Estimate:
   """The interval of 0 or of all among as many trials as groups that count."""
   at_zero = found.value < 0.5
   trials = found.sizes['groups']

@@ -16,8 +16,10 @@ import numpy as np
 from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import ambiguity, disagreement, resampling
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import resampling
+from empathy.evaluation import signals as signals_lib
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -66,7 +68,7 @@ def soft_scores(
   """
   if corpus.votes is None:
     return Findings(skipped={'soft_scores': 'The corpus has no votes.'})
-  votes = ambiguity.speaking_votes(corpus)[0]
+  votes = votes_lib.speaking_votes(corpus)[0]
   total = votes.sum(axis=1)
   found, rows = Findings(), []
   for view in predictions.views:
@@ -107,7 +109,7 @@ def soft_scores(
     order = np.argsort(corpus.ids[chosen])
     nulls = drawn_from(model[order], number[order], list(distances.values()))
     nulls = dict(zip(distances, nulls, strict=True))
-    nulls['human_cross_entropy'] = float(disagreement.entropy(model).mean())
+    nulls['human_cross_entropy'] = float(signals_lib.entropy(model).mean())
     for name, value in nulls.items():
       found.add(
         f'{prefix}.{name}_null',
@@ -124,7 +126,7 @@ def soft_scores(
       resampling.estimate(
         sample,
         correlation(
-          sample, disagreement.entropy(model), disagreement.entropy(humans)
+          sample, signals_lib.entropy(model), signals_lib.entropy(humans)
         ),
         Scale.FISHER,
       ),
@@ -201,7 +203,7 @@ def jensen_shannon(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   The root of the divergence in nats, which unlike the divergence is a metric
   (Endres and Schindelin 2003, IEEE Trans. Inf. Theory 49:1858).
   """
-  return np.sqrt(disagreement.divergence(np.stack([first, second])))
+  return np.sqrt(signals_lib.divergence(np.stack([first, second])))
 
 
 def manhattan(first: np.ndarray, second: np.ndarray) -> np.ndarray:

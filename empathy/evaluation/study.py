@@ -1,7 +1,8 @@
 """The study: every question asked of predictions, labels and votes.
 
-To add a question, write a module whose `answer` returns `Findings`, and give it
-a line in `_answers`.
+A question is a module with two functions: `tally` adds up what it rests on over
+some clips, and `answer` makes `Findings` of the totals of all. To add one, give
+it a line in `_QUESTIONS`.
 """
 
 import dataclasses
@@ -30,10 +31,16 @@ from empathy.evaluation import (
   views,
   wording,
 )
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation import votes as votes_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
+from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
+_QUESTIONS = (disagreement,)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -160,18 +167,27 @@ def build(
   Returns:
     The study; questions without input are skipped with a reason.
   """
-  signals, dominant = {}, None
-  full = corpus_lib.view_name(corpus.modalities)
-  if predictions is not None and full in predictions.views:
-    signals = disagreement.signals(predictions, full)
+  batch = Batch(corpus, predictions)
+  plan = Plan(plan_lib.survey(batch))
+  totals = add_up(batch, plan)
+  signals, dominant = batch.signals, None
+  if signals:
     dominant = dominance.judge(corpus, predictions)
   ranked = _ranked(corpus, predictions, signals, dominant)
   return assemble(
-    _answers(corpus, predictions, signals, dominant),
+    _answers(corpus, predictions, signals, totals, plan, dominant),
     _info(corpus, predictions),
     ranked,
     explorer.rows(corpus, predictions, ranked),
   )
+
+
+def add_up(batch: Batch, plan: Plan) -> totals_lib.Totals:
+  """The totals of a batch of clips, of every question."""
+  adder = totals_lib.Adder(batch.corpus.groups)
+  for question in _QUESTIONS:
+    question.tally(batch, plan, adder)
+  return adder.totals()
 
 
 def assemble(
@@ -307,6 +323,8 @@ def _answers(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions | None,
   signals: Mapping[str, np.ndarray],
+  totals: totals_lib.Totals,
+  plan: Plan,
   dominant: dominance.Dominance | None = None,
 ) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read."""
@@ -318,7 +336,7 @@ def _answers(
       )
   else:
     answers[1] = views.answer(corpus, predictions)
-    answers[2] = disagreement.answer(corpus, predictions)
+    answers[2] = disagreement.answer(totals, plan)
     answers[3] = ambiguity.answer(corpus, predictions, signals)
     answers[4] = dominance.answer(corpus, predictions, dominant)
     answers[6] = diagnosis.answer(corpus, predictions, signals)
@@ -549,17 +567,17 @@ def _ranked(
     if 'any_disagreement' in signals:
       order.append(signals['any_disagreement'])
   if corpus.votes is not None:
-    votes, _ = ambiguity.speaking_votes(corpus)
+    votes, _ = votes_lib.speaking_votes(corpus)
     total = votes.sum(axis=1)
     if not signals:
       known |= total > 0
     columns['votes'] = total
-    columns['votes_gs'] = ambiguity.gs(votes)
+    columns['votes_gs'] = votes_lib.gs(votes)
     columns['votes_entropy'], columns['votes_entropy_miller_madow'] = (
-      ambiguity.entropy(votes)
+      votes_lib.entropy(votes)
     )
     columns['votes_contested'] = np.where(
-      total > 0, ambiguity.contested(votes), np.nan
+      total > 0, votes_lib.contested(votes), np.nan
     )
     order = order or [columns['votes_gs']]
   keys = [-np.nan_to_num(values, nan=-1.0)[known] for values in order]

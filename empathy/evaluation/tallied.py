@@ -29,6 +29,7 @@ from empathy.evaluation import (
   wording,
 )
 from empathy.evaluation import study as study_lib
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -37,6 +38,7 @@ from empathy.evaluation.findings import (
   SeedNoise,
   interval_cells,
 )
+from empathy.evaluation.plan import Plan
 from empathy.evaluation.tallies import Tally
 
 _AT_ONCE = (
@@ -63,7 +65,7 @@ def build(tally: Tally) -> study_lib.Study:
     {
       7: _data(tally),
       1: _views(tally),
-      2: _disagreement(tally),
+      2: disagreement.answer(tally.totals, Plan(tally.survey)),
       3: _ambiguity(tally),
       4: Findings(skipped={'question 4': _AT_ONCE}),
       5: _humans(tally),
@@ -92,7 +94,7 @@ class _Groups:
   """
 
   kept: np.ndarray
-  sample: resampling.Sample
+  sample: resampling.Groups
 
   def of(self, totals: np.ndarray) -> np.ndarray:
     """Their rows of totals (G, ...)."""
@@ -105,7 +107,7 @@ def _groups(tally: Tally, clips: np.ndarray) -> _Groups:
   number = round(float(clips.sum()))
   return _Groups(
     kept,
-    resampling.Sample(np.empty(0, np.int64), tally.groups[kept], number),
+    resampling.Groups(tally.groups[kept], number),
   )
 
 
@@ -351,58 +353,6 @@ def _gain(
     [_by_seed(full, count), _by_seed(own, count)],
   )
   return resampling.mean(np.stack([gain, count[:, 0]], axis=1)), variance
-
-
-def _disagreement(tally: Tally) -> Findings:
-  """As `disagreement.answer`."""
-  full, others = _full(tally), _others(tally)
-  if full not in tally.members or not others:
-    return Findings(
-      skipped={
-        'question 2': f'There are no predictions of the full view, {full}.'
-        if full not in tally.members
-        else f'There is no view beside the full one, {full}.'
-      }
-    )
-  found = Findings()
-  rows = []
-  for view in others:
-    prefix = f'disagreement.{view}_vs_full'
-    clips = tally.sums[f'pairs/{view}/clips'][:, 0]
-    if not clips.any():
-      found.skipped[prefix] = (
-        f'No clip is predicted by every seed of {full} and {view}.'
-      )
-      continue
-    _differ(tally, found, prefix, view)
-    rows.append(disagreement.table_row(view, int(clips.sum())))
-  return disagreement.conclude(found, others, rows)
-
-
-def _differ(tally: Tally, found: Findings, prefix: str, view: str) -> None:
-  """Adds every figure of a view against the full one."""
-  names = tuple(np.array(tally.members[name]) for name in (view, _full(tally)))
-
-  def sums(groups: _Groups, *parts: str) -> list[np.ndarray]:
-    return [groups.of(tally.sums[f'pairs/{view}/{part}']) for part in parts]
-
-  groups = _groups(tally, tally.sums[f'pairs/{view}/clips'][:, 0])
-  clips, *others = sums(
-    groups, 'clips', 'apart', 'own', 'full', 'own_labels', 'full_labels'
-  )
-  disagreement.add_rates(
-    found,
-    prefix,
-    disagreement.Pair(groups.sample, names, clips[:, 0], *others),
-  )
-  labelled, right = tally.sums[f'pairs/{view}/labelled'][:, 0], None
-  if labelled.any():
-    groups = _groups(tally, labelled)
-    clips, *others = sums(
-      groups, 'labelled', 'right', 'full_right', 'both_right'
-    )
-    right = disagreement.RightPair(groups.sample, names, clips[:, 0], *others)
-  disagreement.add_error_consistency(found, prefix, right)
 
 
 def _signals(tally: Tally, prefix: str, suffix: str = '') -> list[str]:
@@ -800,17 +750,17 @@ def _diagnosis(tally: Tally) -> Findings:
 
 
 def _source(tally: Tally) -> str | None:
-  """The votes that made the label, as `humans.source_of_label`."""
+  """The votes that made the label, as `votes.source_of_label`."""
   conditions = tally.info['conditions']
   full = corpus_lib.full_condition(conditions)
-  return humans.source_of_counts(
+  return votes_lib.source_of_counts(
     {name: _pluralities(tally, name) for name in (full, *conditions, '')},
     tally.info.get('label_source'),
   )
 
 
 def _pluralities(tally: Tally, name: str) -> np.ndarray:
-  """Sums of `humans.plurality_and_label` of a condition, '' for all votes."""
+  """Sums of `votes.plurality_and_label` of a condition, '' for all votes."""
   prefix = f'humans/{name}' if name else 'all_votes'
   return tally.sums[f'{prefix}/plurality'].sum(axis=0)
 

@@ -26,15 +26,19 @@ from empathy.corpora import spelling
 from empathy.evaluation import (
   agreement,
   ambiguity,
-  disagreement,
   halves,
-  humans,
   streaming,
+  study,
   views,
 )
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import signals as signals_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation import votes as votes_lib
+from empathy.evaluation.batches import Batch
 
-SCHEMA = 2
+SCHEMA = 3
 MOST_GROUPS = 512
 # Places of a signal's grid, and of confidence's within a predicted class.
 NUM_PLACES = 1024
@@ -57,6 +61,8 @@ class Tally:
     groups: (G,) str, in order: the groups' names, or those of bundles.
     hashes: (H,) uint64, in order, one for each true group.
     sums: by name, (G, ...) float64.
+    survey: of the same clips.
+    totals: of the same clips.
   """
 
   info: dict[str, Any]
@@ -67,6 +73,8 @@ class Tally:
   groups: np.ndarray
   hashes: np.ndarray
   sums: dict[str, np.ndarray]
+  survey: plan_lib.Survey
+  totals: totals_lib.Totals
 
   @property
   def num_clips(self) -> int:
@@ -93,21 +101,29 @@ def tally(corpus: pathlib.Path, predictions: pathlib.Path) -> Tally:
   empty = np.empty(0, np.str_)
   bare = corpus_lib.Corpus(info, empty, empty, np.empty(0, np.int32))
   members, num_rows = streaming.members(predictions, bare)
+  with progress.Progress('surveying', num_rows, 'row') as bar:
+    survey = None
+    for clips, rows in streaming.batches(corpus, predictions, members):
+      part = plan_lib.survey(Batch(clips, rows))
+      survey = part if survey is None else survey + part
+      bar.advance(rows.num_rows)
+  if survey is None:
+    raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
   found, first, last = None, '', ''
   with progress.Progress('judging', num_rows, 'row') as bar:
     for clips, rows in streaming.batches(corpus, predictions, members):
-      part = of_batch(clips, rows)
+      part = of_batch(clips, rows, survey)
       first, last = first or str(clips.ids[0]), str(clips.ids[-1])
       found = part if found is None else _added(found, part)
       bar.advance(rows.num_rows)
-  if found is None:
-    raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
   found.shards = [(first, last, found.num_clips)]
-  return found
+  return dataclasses.replace(found, survey=survey)
 
 
 def of_batch(
-  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
+  corpus: corpus_lib.Corpus,
+  predictions: predictions_lib.Predictions,
+  survey: plan_lib.Survey,
 ) -> Tally:
   """The sums over some clips, with predictions by all members."""
   names, group = np.unique(corpus.groups, return_inverse=True)
@@ -136,7 +152,7 @@ def of_batch(
         axis=0,
       )
       sums.add('paired/union', union & labelled)
-    signals = disagreement.signals(predictions, full)
+    signals = signals_lib.signals(predictions, full)
     _add_diagnosis(sums, corpus, predictions, full, signals, labelled)
   if corpus.votes is not None:
     _add_humans(sums, corpus, labelled)
@@ -151,6 +167,8 @@ def of_batch(
     names,
     np.unique(hashes),
     sums.found,
+    survey,
+    study.add_up(Batch(corpus, predictions), plan_lib.Plan(survey)),
   )
 
 
@@ -189,7 +207,9 @@ def merge(tallies: Sequence[Tally]) -> Tally:
           f'{seen[shard]} already'
         )
       seen[shard] = number
-    found = _added(found, other)
+    found = dataclasses.replace(
+      _added(found, other), survey=found.survey + other.survey
+    )
   return dataclasses.replace(found, shards=sorted(seen))
 
 
@@ -203,6 +223,10 @@ def write(found: Tally, path: pathlib.Path) -> None:
     'num_rows': found.num_rows,
     'shards': found.shards,
   }
+  arrays = {}
+  for name, module in (('survey', plan_lib), ('totals', totals_lib)):
+    head[name], parts = module.to_arrays(getattr(found, name))
+    arrays |= {f'{name}/{part}': values for part, values in parts.items()}
   with files.replacing(path) as temporary, open(temporary, 'wb') as file:
     np.savez_compressed(
       file,
@@ -210,6 +234,7 @@ def write(found: Tally, path: pathlib.Path) -> None:
       groups=found.groups.astype(np.str_),
       hashes=found.hashes,
       **{f'sums/{name}': array for name, array in found.sums.items()},
+      **arrays,
     )
 
 
@@ -241,6 +266,17 @@ def read(path: pathlib.Path) -> Tally:
         for name, array in arrays.items()
         if name.startswith('sums/')
       },
+      *(
+        module.of_arrays(
+          head[part],
+          {
+            name.removeprefix(f'{part}/'): array
+            for name, array in arrays.items()
+            if name.startswith(f'{part}/')
+          },
+        )
+        for part, module in (('survey', plan_lib), ('totals', totals_lib))
+      ),
     )
   except FileNotFoundError:
     raise errors.InputError(f'{path}: no such file') from None
@@ -390,38 +426,20 @@ def _add_view(sums, corpus, predictions, view, labelled) -> None:
 
 
 def _add_pair(sums, corpus, predictions, full, view, labelled) -> None:
-  """Adds what `views` and `disagreement` say of a view and the full one."""
-  chosen = predictions_lib.common(predictions, (full, view))
-  ours, fulls = (
-    predictions_lib.predicted_class(predictions.probabilities[name])
+  """Adds what `views` says of a view and the full one."""
+  chosen = predictions_lib.common(predictions, (full, view)) & labelled
+  right, full_right = (
+    (
+      predictions_lib.predicted_class(predictions.probabilities[name])
+      == corpus.labels
+    )
+    & chosen
     for name in (view, full)
   )
   prefix = f'pairs/{view}'
-  sums.add(f'{prefix}/clips', chosen)
-  for name, one, other in (
-    ('apart', ours, fulls),
-    ('own', ours, ours),
-    ('full', fulls, fulls),
-  ):
-    apart = disagreement.mismatches(one, other) & chosen
-    sums.add(f'{prefix}/{name}', np.moveaxis(apart, -1, 0))
-  num_classes = len(corpus.classes)
-  for name, labels in (('own_labels', ours), ('full_labels', fulls)):
-    first = num_classes * np.arange(len(labels))[:, None]
-    sums.count(
-      f'{prefix}/{name}',
-      np.where(chosen, labels + first, -1),
-      (len(labels), num_classes),
-    )
-  chosen = chosen & labelled
-  right, full_right = (
-    (labels == corpus.labels) & chosen for labels in (ours, fulls)
-  )
   sums.add(f'{prefix}/labelled', chosen)
   sums.add(f'{prefix}/right', right.T)
   sums.add(f'{prefix}/full_right', full_right.T)
-  both = right[:, None] & full_right[None]
-  sums.add(f'{prefix}/both_right', np.moveaxis(both, -1, 0))
 
 
 def _strata(mean: np.ndarray) -> np.ndarray:
@@ -506,7 +524,9 @@ def _add_humans(sums, corpus, labelled) -> None:
     sums.add(f'{prefix}/votes', total)
     sums.add(
       f'{prefix}/plurality',
-      humans.plurality_and_label(counts, np.where(labelled, corpus.labels, -1)),
+      votes_lib.plurality_and_label(
+        counts, np.where(labelled, corpus.labels, -1)
+      ),
     )
     if not name:
       continue
@@ -516,7 +536,7 @@ def _add_humans(sums, corpus, labelled) -> None:
       np.stack([hits, np.where(chosen, total, 0), chosen], axis=1),
     )
     shares[name] = np.where(chosen, hits / np.maximum(total, 1), np.nan)
-    plain, mended = ambiguity.entropy(counts)
+    plain, mended = votes_lib.entropy(counts)
     sums.add(f'{prefix}/entropy', np.stack([plain, mended, voted], axis=1))
     ceiling = halves.one_vote_ceiling(counts)
     sums.add(
@@ -550,7 +570,7 @@ def _add_ambiguity(sums, corpus, predictions, full, signals) -> None:
 
 
 def _add_ambiguity_of(sums, prefix, votes, predictions, full, signals) -> None:
-  uncertainty, contested = ambiguity.gs(votes), ambiguity.contested(votes)
+  uncertainty, contested = votes_lib.gs(votes), votes_lib.contested(votes)
   mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
   num_classes, singles = mean.shape[1], _num_singles(predictions, full)
   stratum = _strata(mean)
@@ -676,6 +696,7 @@ def _added(first: Tally, second: Tally) -> Tally:
     groups=groups,
     hashes=hashes,
     sums=sums,
+    totals=first.totals + second.totals,
   )
 
 

@@ -6,7 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import disagreement, resampling
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import study as study_lib
+from empathy.evaluation.batches import Batch
 
 CLASSES = ('low', 'middle', 'high')
 
@@ -141,3 +145,110 @@ def table(corpus_, predictions_) -> pa.Table:
     columns
     | {f'prob_{name}': rows[:, i] for i, name in enumerate(corpus_.classes)}
   )
+
+
+def pair(
+  sample: resampling.Sample,
+  names: tuple[np.ndarray, np.ndarray],
+  ours: np.ndarray,
+  fulls: np.ndarray,
+  num_classes: int,
+) -> disagreement.Pair:
+  """The sums of labels (S, n) and (Z, n) of n clips."""
+  clips = np.bincount(sample.group, minlength=sample.num_groups)
+
+  def totals(apart: np.ndarray) -> np.ndarray:
+    flat = sample.totals(apart.reshape(-1, apart.shape[-1]).T)
+    return flat.reshape(-1, *apart.shape[:-1])
+
+  def counts(labels: np.ndarray) -> np.ndarray:
+    first = num_classes * np.arange(len(labels))[:, None]
+    flat = sample.counts(labels + first, num_classes * len(labels))
+    return flat.reshape(-1, len(labels), num_classes)
+
+  return disagreement.Pair(
+    sample,
+    names,
+    clips.astype(np.float64),
+    totals(disagreement.mismatches(ours, fulls)),
+    totals(disagreement.mismatches(ours, ours)),
+    totals(disagreement.mismatches(fulls, fulls)),
+    counts(ours),
+    counts(fulls),
+  )
+
+
+def right_pair(
+  sample: resampling.Sample,
+  names: tuple[np.ndarray, np.ndarray],
+  right: np.ndarray,
+  full_right: np.ndarray,
+) -> disagreement.RightPair:
+  """The sums of where seeds are right, (S, n) and (Z, n) bool."""
+  both = right[:, None] & full_right[None]
+  clips = np.bincount(sample.group, minlength=sample.num_groups)
+  return disagreement.RightPair(
+    sample,
+    names,
+    clips.astype(np.float64),
+    sample.totals(right.T),
+    sample.totals(full_right.T),
+    sample.totals(both.reshape(-1, both.shape[-1]).T).reshape(
+      -1, *both.shape[:-1]
+    ),
+  )
+
+
+def apart(first, second):
+  """Names of seeds of which no view has one of the other's."""
+  return np.arange(len(first)), len(first) + np.arange(len(second))
+
+
+def added_up(corpus_, predictions_=None):
+  """The totals of a corpus and its predictions, and their plan."""
+  batch = Batch(corpus_, predictions_)
+  plan = plan_lib.Plan(plan_lib.survey(batch))
+  return study_lib.add_up(batch, plan), plan
+
+
+def answer(question, corpus_, predictions_=None):
+  """What a module of one question finds in a corpus and its predictions."""
+  return question.answer(*added_up(corpus_, predictions_))
+
+
+def part(corpus_, predictions_, chosen):
+  """Some clips of a corpus, with their votes and predictions."""
+  votes = corpus_.votes
+  if votes is not None:
+    own = chosen[votes.clip]
+    place = (np.cumsum(chosen) - 1)[votes.clip[own]]
+    votes = corpus_lib.Votes(
+      place.astype(np.int32),
+      *(
+        getattr(votes, name)[own]
+        for name in ('condition', 'annotator', 'label', 'count')
+      ),
+    )
+  found = None
+  if predictions_ is not None:
+
+    def kept(arrays):
+      return {key: array[:, chosen] for key, array in arrays.items()}
+
+    found = dataclasses.replace(
+      predictions_,
+      probabilities=kept(predictions_.probabilities),
+      subsets=kept(predictions_.subsets),
+      folds=kept(predictions_.folds),
+      gates={view: kept(one) for view, one in predictions_.gates.items()},
+      attention={v: kept(one) for v, one in predictions_.attention.items()},
+    )
+  return dataclasses.replace(
+    corpus_,
+    ids=corpus_.ids[chosen],
+    groups=corpus_.groups[chosen],
+    labels=corpus_.labels[chosen],
+    votes=votes,
+    split=None if corpus_.split is None else corpus_.split[chosen],
+    fold=None if corpus_.fold is None else corpus_.fold[chosen],
+  ), found

@@ -11,13 +11,15 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 from sklearn import metrics
 
-from empathy.evaluation import ambiguity, disagreement, ranking, resampling
+from empathy.evaluation import ambiguity, ranking, resampling
+from empathy.evaluation import signals as signals_lib
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Scale
 
 
 @given(hnp.arrays(np.int64, (4, 3), elements=st.integers(0, 4)))
 def test_gs_is_the_share_of_pairs_that_differ(votes):
-  found = ambiguity.gs(votes)
+  found = votes_lib.gs(votes)
   for value, counts in zip(found, votes, strict=True):
     labels = np.repeat(np.arange(3), counts)
     pairs = [a != b for a, b in itertools.combinations(labels, 2)]
@@ -33,12 +35,12 @@ def test_gs_is_unbiased_for_every_number_of_votes(num_votes):
   random = np.random.default_rng(num_votes)
   votes = random.multinomial(num_votes, shares, 40_000)
   expected = 1 - (shares**2).sum()
-  values = ambiguity.gs(votes)
+  values = votes_lib.gs(votes)
   assert abs(values.mean() - expected) < 4 * values.std() / 200
 
 
 def test_entropy_by_hand():
-  plain, mended = ambiguity.entropy(np.array([[2, 1, 1], [3, 0, 0], [0, 0, 0]]))
+  plain, mended = votes_lib.entropy(np.array([[2, 1, 1], [3, 0, 0], [0, 0, 0]]))
   np.testing.assert_allclose(plain[:2], [1.5 * np.log(2), 0], atol=1e-15)
   np.testing.assert_allclose(mended[:2], [1.5 * np.log(2) + 2 / 8, 0])
   assert np.isnan([plain[2], mended[2]]).all()
@@ -46,14 +48,7 @@ def test_entropy_by_hand():
 
 def test_contested_is_less_than_two_thirds():
   votes = np.array([[2, 1], [3, 2], [4, 2], [1, 1]])
-  assert ambiguity.contested(votes).tolist() == [False, True, False, True]
-
-
-def test_margin_by_hand():
-  votes = np.array([[4, 1, 0], [2, 2, 1], [0, 3, 0], [0, 0, 0]])
-  found = ambiguity.margin(votes)
-  np.testing.assert_allclose(found[:3], [0.6, 0, 1])
-  assert np.isnan(found[3])
+  assert votes_lib.contested(votes).tolist() == [False, True, False, True]
 
 
 def test_strata_are_of_one_label_and_finer_for_many_clips():
@@ -173,14 +168,14 @@ def test_the_adjustment_takes_out_what_confidence_knows():
 def _answer(corpus, predictions):
   signals = {}
   if 'text+audio' in predictions.views:
-    signals = disagreement.signals(predictions, 'text+audio')
+    signals = signals_lib.signals(predictions, 'text+audio')
   return ambiguity.answer(corpus, predictions, signals), signals
 
 
 def test_the_answer_is_about_the_full_condition():
   corpus, predictions = made.study_input(num_seeds=3)
   found, signals = _answer(corpus, predictions)
-  gs = ambiguity.gs(corpus.vote_counts('text+audio'))
+  gs = votes_lib.gs(corpus.vote_counts('text+audio'))
   differ = signals['any_disagreement'] > 0
   one = found.statistics['ambiguity.any_disagreement.gs_difference']
   assert one.estimate == pytest.approx(gs[differ].mean() - gs[~differ].mean())
@@ -222,7 +217,7 @@ def test_every_signal_ranks_contested_clips():
   corpus, predictions = made.study_input()
   found, signals = _answer(corpus, predictions)
   votes = corpus.vote_counts('text+audio')
-  hit = ambiguity.contested(votes)
+  hit = votes_lib.contested(votes)
   doubt = metrics.roc_auc_score(hit, signals['one_minus_confidence'])
   assert {row['signal'] for row in found.tables['ambiguity_signals']} == set(
     signals
@@ -232,7 +227,7 @@ def test_every_signal_ranks_contested_clips():
     figures = {
       'auroc_contested': own,
       'spearman': stats.spearmanr(
-        np.round(signal, 12), np.round(ambiguity.gs(votes), 12)
+        np.round(signal, 12), np.round(votes_lib.gs(votes), 12)
       )[0],
     }
     if name != 'one_minus_confidence':
@@ -248,7 +243,7 @@ def test_every_signal_ranks_contested_clips():
 def test_precision_is_held_against_the_least_confident_clips():
   corpus, predictions = made.study_input()
   found, signals = _answer(corpus, predictions)
-  hit = ambiguity.contested(corpus.vote_counts('text+audio'))
+  hit = votes_lib.contested(corpus.vote_counts('text+audio'))
   differ = signals['any_disagreement'] > 0
   least = np.argsort(-signals['one_minus_confidence'])[: differ.sum()]
   one = found.statistics[
@@ -321,7 +316,7 @@ def test_a_signal_that_knows_the_number_of_votes_tells_nothing():
   random = np.random.default_rng(6)
   number = np.where(random.random(3000) < 0.5, 3, 5)
   votes = random.multinomial(number, [0.6, 0.4])
-  hit = ambiguity.contested(votes)
+  hit = votes_lib.contested(votes)
   sample = resampling.sample(np.arange(3000) % 300)
   signal = number + 0.1 * random.random(3000)
   plain = resampling.estimate(
@@ -561,7 +556,7 @@ def test_all_votes_speak_where_the_full_condition_has_none():
   }
   corpus = made.corpus([0, 1], [0, 1], votes=votes)
   corpus.info['conditions'].append('text+audio')
-  spoken, condition = ambiguity.speaking_votes(corpus)
+  spoken, condition = votes_lib.speaking_votes(corpus)
   assert condition is None
   assert spoken.tolist() == [[1, 1, 0], [0, 3, 0]]
 
@@ -569,7 +564,7 @@ def test_all_votes_speak_where_the_full_condition_has_none():
 def test_curves_hold_every_clip_once():
   corpus, predictions = made.study_input()
   found, signals = _answer(corpus, predictions)
-  gs = ambiguity.gs(corpus.vote_counts('text+audio'))
+  gs = votes_lib.gs(corpus.vote_counts('text+audio'))
   number = signals['text_disagreement'] + signals['audio_disagreement']
   curve = found.curves['gs_by_disagreement']
   assert sum(curve['count']) == 120

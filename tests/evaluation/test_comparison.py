@@ -23,6 +23,7 @@ from empathy.evaluation import (
 from empathy.evaluation import disagreement as disagreement_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation import votes as votes_lib
 
 FULL = 'text+audio'
 
@@ -58,7 +59,7 @@ def _statistics(corpus, predictions):
   sample = resampling.sample(corpus.groups)
   probabilities = predictions.probabilities[FULL]
   mean = predictions_lib.mean_over_seeds(probabilities)
-  votes = ambiguity.speaking_votes(corpus)[0]
+  votes = votes_lib.speaking_votes(corpus)[0]
   signals = disagreement_lib.signals(predictions, FULL)
   accuracy, variance = views.mean_over_seeds(
     sample, views.correctness(probabilities, corpus.labels)
@@ -80,7 +81,7 @@ def _statistics(corpus, predictions):
       ambiguity.adjusted_difference(
         sample,
         signals['any_disagreement'] > 0,
-        ambiguity.gs(votes),
+        votes_lib.gs(votes),
         ambiguity.strata(mean),
       ),
       resampling.THESE_SEEDS,

@@ -14,10 +14,11 @@ from sklearn import linear_model, metrics
 from empathy.evaluation import (
   ambiguity,
   diagnosis,
-  disagreement,
   resampling,
 )
+from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Estimate, filled
 from empathy.evaluation.sections import diagnosis as section_lib
 
@@ -36,7 +37,7 @@ def few_draws():
 
 
 def _answer(corpus, predictions):
-  signals = disagreement.signals(predictions, _FULL)
+  signals = signals_lib.signals(predictions, _FULL)
   return diagnosis.answer(corpus, predictions, signals), signals
 
 
@@ -50,7 +51,7 @@ def asked():
 
 def test_each_signal_is_judged_as_by_scikit_learn(asked):
   corpus, found, signals, wrong = asked
-  votes = ambiguity.speaking_votes(corpus)[0]
+  votes = votes_lib.speaking_votes(corpus)[0]
   calm = ~(3 * votes.max(axis=1) < 2 * votes.sum(axis=1))
   assert 0 < calm.sum() < len(calm)
   confidence = metrics.roc_auc_score(wrong, signals['one_minus_confidence'])
@@ -273,8 +274,8 @@ def test_the_combination_takes_the_folds_of_the_predictions():
   assert found.statistics[
     'diagnosis.combined.auroc_error'
   ].estimate == pytest.approx(figures[0], abs=1e-9)
-  votes = ambiguity.speaking_votes(corpus)[0]
-  divided = ambiguity.contested(votes)
+  votes = votes_lib.speaking_votes(corpus)[0]
+  divided = votes_lib.contested(votes)
   figures = [
     metrics.roc_auc_score(
       divided, diagnosis.out_of_fold(columns, divided, fold)

@@ -11,6 +11,7 @@ from scipy.spatial import distance
 from sklearn import metrics
 
 from empathy.evaluation import disagreement, findings, resampling, seeds
+from empathy.evaluation import signals as signals_lib
 
 
 def _labels(predictions, view):
@@ -26,7 +27,7 @@ def _pairs(first, second):
 
 def test_rate_and_kappa_are_means_over_pairs_of_distinct_seeds():
   corpus, predictions = made.study_input(num_seeds=3)
-  found = disagreement.answer(corpus, predictions).statistics
+  found = made.answer(disagreement, corpus, predictions).statistics
   fulls = _labels(predictions, 'text+audio')
   for view in ('text', 'audio'):
     pairs = _pairs(_labels(predictions, view), fulls)
@@ -42,7 +43,7 @@ def test_rate_and_kappa_are_means_over_pairs_of_distinct_seeds():
 
 def test_the_seed_null_takes_distinct_seeds_of_each_view():
   corpus, predictions = made.study_input(num_seeds=4)
-  found = disagreement.answer(corpus, predictions).statistics
+  found = made.answer(disagreement, corpus, predictions).statistics
   within = [
     np.mean(
       [
@@ -70,7 +71,7 @@ def test_the_excess_is_half_the_squared_distance_of_label_distributions():
     labels = np.stack([random.choice(3, 8, p=p) for p in share], axis=1)
     drawn[view] = np.eye(3)[labels] * 0.7 + 0.1
   corpus = made.corpus(np.arange(400) // 40, np.zeros(400, int))
-  found = disagreement.answer(corpus, made.predictions(drawn)).statistics
+  found = made.answer(disagreement, corpus, made.predictions(drawn)).statistics
   expected = ((shares[0] - shares[1]) ** 2).sum(axis=1).mean() / 2
   excess = found['disagreement.text_vs_full.excess'].estimate
   assert excess == pytest.approx(expected, abs=0.02)
@@ -87,7 +88,9 @@ def test_equal_views_have_no_excess():
       labels = np.stack([random.choice(3, 5, p=p) for p in shares], 1)
       drawn[view] = np.eye(3)[labels] * 0.7 + 0.1
     corpus = made.corpus(np.arange(60) // 5, np.zeros(60, int))
-    found = disagreement.answer(corpus, made.predictions(drawn)).statistics
+    found = made.answer(
+      disagreement, corpus, made.predictions(drawn)
+    ).statistics
     tail.append(found['disagreement.text_vs_full.excess'])
   values = [found.estimate for found in tail]
   assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(60)
@@ -145,7 +148,7 @@ def test_each_seeds_influence_is_the_derivative_by_its_weight(
   disagreement.add_rates(
     findings.Findings(),
     'x',
-    disagreement.pair(sample, names, first, second, 3),
+    made.pair(sample, names, first, second, 3),
   )
   distinct = names[0][:, None] != names[1][None]
 
@@ -189,9 +192,7 @@ def _found(first, second, groups, shared=True):
   found = findings.Findings()
   names = (np.arange(len(first)), np.arange(len(second)) + 100 * (not shared))
   sample = resampling.sample(groups, 500)
-  disagreement.add_rates(
-    found, 'x', disagreement.pair(sample, names, first, second, 3)
-  )
+  disagreement.add_rates(found, 'x', made.pair(sample, names, first, second, 3))
   return found.statistics
 
 
@@ -261,7 +262,7 @@ def test_a_view_with_evidence_of_its_own_is_one():
 
 def test_what_exceeds_either_is_the_rate_less_the_larger_null():
   corpus, predictions = made.study_input(num_seeds=4)
-  found = disagreement.answer(corpus, predictions).statistics
+  found = made.answer(disagreement, corpus, predictions).statistics
   for view in ('text', 'audio'):
     rate, own, full, beyond = (
       found[f'disagreement.{view}_vs_full.{name}'].estimate
@@ -272,7 +273,7 @@ def test_what_exceeds_either_is_the_rate_less_the_larger_null():
 
 def test_the_primary_is_the_single_view_that_exceeds_noise_by_most():
   corpus, predictions = made.study_input()
-  found = disagreement.answer(corpus, predictions)
+  found = made.answer(disagreement, corpus, predictions)
   excess = {
     name: estimate.estimate
     for name, estimate in found.statistics.items()
@@ -284,7 +285,7 @@ def test_the_primary_is_the_single_view_that_exceeds_noise_by_most():
 
 def test_one_seed_leaves_the_noise_unknown():
   corpus, predictions = made.study_input(num_seeds=1)
-  found = disagreement.answer(corpus, predictions)
+  found = made.answer(disagreement, corpus, predictions)
   assert 'disagreement.text_vs_full.rate' in found.statistics
   assert 'one seed' in found.statistics['disagreement.text_vs_full.rate'].method
   for figure in ('seed_null', 'excess', 'beyond_either'):
@@ -309,7 +310,7 @@ def test_a_question_without_a_single_view_or_a_common_clip_is_said():
       'text+audio+video': probabilities['text'],
     }
   )
-  found = disagreement.answer(three, pair)
+  found = made.answer(disagreement, three, pair)
   assert found.primary is None
   assert 'disagreement.text+audio_vs_full.beyond_either' in found.statistics
   assert 'single' in found.skipped['disagreement.single_vs_full.beyond_either']
@@ -317,7 +318,7 @@ def test_a_question_without_a_single_view_or_a_common_clip_is_said():
   apart['text+audio'][:, :60] = np.nan
   apart['text'][:, 60:] = np.nan
   apart['audio'][:, 60:] = np.nan
-  found = disagreement.answer(corpus, made.predictions(apart))
+  found = made.answer(disagreement, corpus, made.predictions(apart))
   assert not found.statistics
   assert 'every seed' in found.skipped['disagreement.text_vs_full']
   assert 'No clip' in found.skipped['question 2']
@@ -332,7 +333,7 @@ def _error_consistency(first, second):
 
 def test_error_consistency_by_pairs():
   corpus, predictions = made.study_input()
-  found = disagreement.answer(corpus, predictions).statistics
+  found = made.answer(disagreement, corpus, predictions).statistics
   right = {
     view: _labels(predictions, view) == corpus.labels
     for view in predictions.views
@@ -343,8 +344,9 @@ def test_error_consistency_by_pairs():
   ].estimate == pytest.approx(np.mean([_error_consistency(*p) for p in pairs]))
   # By hand: right on (1, 1, 1, 0) and (1, 1, 0, 0): c = 3/4, e = 1/2.
   sample = resampling.sample(np.arange(4))
+  right = np.array([[1, 1, 1, 0]]) > 0, np.array([[1, 1, 0, 0]]) > 0
   statistic, _ = disagreement.error_consistency(
-    sample, np.array([[1, 1, 1, 0]]) > 0, np.array([[1, 1, 0, 0]]) > 0
+    made.right_pair(sample, made.apart(*right), *right)
   )
   assert statistic(np.ones((1, 4)))[0][0] == pytest.approx(0.5)
 
@@ -353,8 +355,8 @@ def test_views_that_never_err_have_no_consistency_and_no_kappa():
   labels = np.zeros(12, int)
   sure = np.tile([0.8, 0.1, 0.1], (2, 12, 1))
   corpus = made.corpus(np.arange(12) // 2, labels)
-  found = disagreement.answer(
-    corpus, made.predictions({'text': sure, 'text+audio': sure})
+  found = made.answer(
+    disagreement, corpus, made.predictions({'text': sure, 'text+audio': sure})
   )
   for figure in ('kappa', 'error_consistency'):
     assert f'disagreement.text_vs_full.{figure}' in found.skipped
@@ -366,7 +368,7 @@ def test_views_that_never_err_have_no_consistency_and_no_kappa():
 def test_signals_are_those_of_a_loop():
   corpus, predictions = made.study_input(40, 4)
   del corpus
-  found = disagreement.signals(predictions, 'text+audio')
+  found = signals_lib.signals(predictions, 'text+audio')
   mean = {v: p.mean(axis=0) for v, p in predictions.probabilities.items()}
 
   def entropy(p):
@@ -405,7 +407,7 @@ def test_signals_of_clips_with_a_missing_view():
   cut['text'][:, 0] = np.nan
   cut['text'][:, 1] = cut['audio'][:, 1] = np.nan
   cut['text+audio'][:, 2] = np.nan
-  found = disagreement.signals(made.predictions(cut), 'text+audio')
+  found = signals_lib.signals(made.predictions(cut), 'text+audio')
   assert np.isnan(found['text_jsd'][[0, 1, 2]]).all()
   assert np.isnan(found['unimodal_jsd'][0])
   assert found['any_disagreement'][0] == found['audio_disagreement'][0]
@@ -427,8 +429,8 @@ def test_the_order_of_seeds_and_classes_does_not_matter(seed, order):
   }
   groups = np.unique(corpus.groups, return_inverse=True)[1]
   again = made.corpus(groups, np.argsort(order)[corpus.labels])
-  expected = disagreement.answer(corpus, predictions).statistics
-  found = disagreement.answer(again, made.predictions(moved)).statistics
+  expected = made.answer(disagreement, corpus, predictions).statistics
+  found = made.answer(disagreement, again, made.predictions(moved)).statistics
   assert found.keys() == expected.keys()
   for name, one in expected.items():
     for field in ('estimate', 'low', 'high', 'p'):

@@ -269,7 +269,7 @@ def _tab(tmp_path_factory):
   signals = study_lib._ranked(
     corpus,
     predictions,
-    study_lib.disagreement.signals(predictions, 'text+audio'),
+    study_lib.signals_lib.signals(predictions, 'text+audio'),
   )
   study = dataclasses.replace(
     study,

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from empathy.evaluation import ambiguity, halves
+from empathy.evaluation import halves
+from empathy.evaluation import votes as votes_lib
 
 
 def _votes(counts):
@@ -106,7 +107,7 @@ def test_pluralities_and_gs_are_the_usual_ones(seed, num_classes):
   np.testing.assert_array_equal(label[1], counts.argmax(axis=1)[::-1])
   hits = halves.of_label(found, label)
   np.testing.assert_array_equal(hits[0], counts.max(axis=1))
-  expected = ambiguity.gs(counts)
+  expected = votes_lib.gs(counts)
   there = ~np.isnan(expected)
   np.testing.assert_allclose(
     halves.gs(found)[0][there], expected[there], atol=1e-6

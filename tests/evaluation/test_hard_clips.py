@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from empathy.evaluation import ambiguity, hard_clips
+from empathy.evaluation import hard_clips
+from empathy.evaluation import votes as votes_lib
 
 _NAMES = ('one_minus_confidence', 'one_minus_gold_probability', 'error')
 
@@ -20,7 +21,7 @@ def test_correlations_are_those_of_scipy():
   corpus, predictions = made.study_input()
   found = hard_clips.answer(corpus, predictions, None)
   mean = predictions.probabilities['text+audio'].mean(axis=0)
-  gs = ambiguity.gs(corpus.vote_counts('text+audio')).round(12)
+  gs = votes_lib.gs(corpus.vote_counts('text+audio')).round(12)
   signals = (
     1 - mean.max(axis=1),
     1 - mean[np.arange(120), corpus.labels],

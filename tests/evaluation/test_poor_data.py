@@ -9,12 +9,12 @@ import pytest
 from empathy.evaluation import (
   ambiguity,
   data_checks,
-  disagreement,
   planner,
   report,
   wording,
 )
 from empathy.evaluation import diagnosis as diagnosis_lib
+from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import Estimate, Findings
 from empathy.evaluation.sections import diagnosis, dominance, humans
@@ -71,7 +71,7 @@ def test_where_no_clip_has_a_label_that_is_the_reason():
 def test_one_vote_neither_contests_a_clip_nor_leaves_it_uncontested():
   corpus, predictions = made.study_input(60, 8, votes=1)
   found = diagnosis_lib.answer(
-    corpus, predictions, disagreement.signals(predictions, 'text+audio')
+    corpus, predictions, signals_lib.signals(predictions, 'text+audio')
   )
   reason = found.skipped['diagnosis.entropy.auroc_error_uncontested']
   assert 'two votes or more' in reason
@@ -157,7 +157,7 @@ def test_what_other_seeds_cannot_mend_is_told_before_their_number():
   for probabilities, says in cases:
     shown = made.predictions(probabilities)
     found = ambiguity.answer(
-      corpus, shown, disagreement.signals(shown, 'text+audio')
+      corpus, shown, signals_lib.signals(shown, 'text+audio')
     )
     assert says in found.skipped[ambiguity.BEYOND_SEEDS]
 

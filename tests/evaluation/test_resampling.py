@@ -15,6 +15,7 @@ from empathy.evaluation import (
   resampling,
   views,
 )
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Estimate, Kind, Scale, SeedNoise
 
 
@@ -55,7 +56,7 @@ def _statistic(kind, copies=()):
   sample, labels = _sample(groups[clips]), corpus.labels[clips]
   correct = views.correctness(text, corpus.labels)
   correct[0, :30] = np.nan
-  uncertainty = ambiguity.gs(corpus.vote_counts('text+audio'))[clips]
+  uncertainty = votes_lib.gs(corpus.vote_counts('text+audio'))[clips]
   guesses = text.argmax(-1)[:, clips], audio.argmax(-1)[:2, clips]
   differ = guesses[0][0] != guesses[1][0]
   if kind == 'mean over seeds':
@@ -63,10 +64,14 @@ def _statistic(kind, copies=()):
   if kind.endswith('f1'):
     return sample, views.f1_statistics(sample, guesses[0], labels, 3)[kind][0]
   if kind == 'kappa':
-    return sample, disagreement.kappa(sample, *guesses, 3)[0]
+    return sample, disagreement.kappa(
+      made.pair(sample, made.apart(*guesses), *guesses, 3)
+    )[0]
   if kind == 'error consistency':
     right = [guess == labels for guess in guesses]
-    return sample, disagreement.error_consistency(sample, *right)[0]
+    return sample, disagreement.error_consistency(
+      made.right_pair(sample, made.apart(*right), *right)
+    )[0]
   if kind == 'difference':
     return sample, ambiguity.difference(sample, differ, uncertainty)
   return sample, ambiguity.adjusted_difference(

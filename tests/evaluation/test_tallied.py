@@ -13,12 +13,14 @@ import pytest
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
+  plan,
   report,
   streaming,
   tallied,
   tallies,
 )
 from empathy.evaluation import study as study_lib
+from empathy.evaluation.batches import Batch
 
 # What rests on a grid, or on the normal law in the stead of draws of labels.
 GRIDDED = re.compile(
@@ -372,7 +374,9 @@ def test_a_group_that_is_spelt_in_two_ways_is_refused(inputs):
   )
   says = r"'(\w+)' and '(?i:\1)' would be one group"
   with pytest.raises(errors.InputError, match=says):
-    tallies.of_batch(corpus, predictions)
+    tallies.of_batch(
+      corpus, predictions, plan.survey(Batch(corpus, predictions))
+    )
   # Neither part has both.
   parts = [
     tallies.of_batch(

@@ -33,6 +33,7 @@ import numpy as np
 from scipy import special
 
 from empathy.evaluation import ambiguity, controls, resampling
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import SeedNoise
 
 _NUM_CLASSES = 3
@@ -132,7 +133,7 @@ def figures(
   views = [view for view in scores if view != 'full']
   singles = np.stack([said[view] for view in views])
   differ = (singles != said['full']).any(axis=0)
-  uncertainty = ambiguity.gs(votes)
+  uncertainty = votes_lib.gs(votes)
   stratum = ambiguity.strata(mean['full'])
   sample = resampling.sample(group, num_resamples)
   adjusted = functools.partial(ambiguity.adjusted_difference, sample)

@@ -32,6 +32,7 @@ from empathy.evaluation import (
   resampling,
   views,
 )
+from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Scale, SeedNoise
 
 _NUM_VOTES = 5
@@ -118,17 +119,33 @@ def _mean(
   return resampling.mean(sample.totals(columns))
 
 
+def _pair(
+  sample: resampling.Sample, first: np.ndarray, second: np.ndarray
+) -> disagreement.Pair:
+  """The sums of two views of one seed each, whose labels are (n,)."""
+  none = np.zeros((sample.num_groups, 1, 1))
+  return disagreement.Pair(
+    sample,
+    (np.array([0]), np.array([1])),
+    sample.totals(np.ones(len(first)))[:, 0],
+    sample.totals(first != second)[:, :, None],
+    none,
+    none,
+    *(
+      sample.counts(labels, _NUM_CLASSES)[:, None] for labels in (first, second)
+    ),
+  )
+
+
 def figures(
   corpus: Corpus, sample: resampling.Sample
 ) -> dict[str, tuple[resampling.Statistic, SeedNoise | None, Scale]]:
   """By name: the statistic, its seeds' noise and its scale."""
-  contested = ambiguity.contested(corpus.votes)
+  contested = votes_lib.contested(corpus.votes)
   right = (corpus.said == corpus.gold).astype(np.float64)
   differ = corpus.said[0] != corpus.said[2]
   alpha = agreement.coefficients(_NUM_CLASSES)['alpha_nominal']
-  kappa, _ = disagreement.kappa(
-    sample, corpus.said[:1], corpus.said[2:], _NUM_CLASSES
-  )
+  kappa, _ = disagreement.kappa(_pair(sample, corpus.said[0], corpus.said[2]))
   curves = [ranking.auroc(sample, doubt, contested) for doubt in corpus.doubt]
   seeds, noise = views.mean_over_seeds(
     sample, (corpus.seeds == corpus.gold).astype(np.float64)
@@ -136,7 +153,7 @@ def figures(
   f1, _ = views.f1_statistics(
     sample, corpus.said[:1], corpus.gold, _NUM_CLASSES
   )['macro_f1']
-  gap = ambiguity.difference(sample, differ, ambiguity.gs(corpus.votes))
+  gap = ambiguity.difference(sample, differ, votes_lib.gs(corpus.votes))
   these = resampling.THESE_SEEDS
   return {
     'accuracy': (_mean(sample, right[0]), these, Scale.LOGIT),
@@ -210,8 +227,8 @@ def p_values(
 ) -> dict[str, float]:
   """Tests of effects that are not there, in groups that differ."""
   n = len(corpus.group)
-  gs = ambiguity.gs(corpus.votes)
-  contested = ambiguity.contested(corpus.votes)
+  gs = votes_lib.gs(corpus.votes)
+  contested = votes_lib.contested(corpus.votes)
   right = (corpus.said == corpus.gold).astype(np.float64)
   # The same chance in all groups: else its sides would differ by their groups,
   # and that would be an effect.

@@ -1,0 +1,72 @@
+"""Some clips with their votes and what every member predicts of them."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import signals as signals_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+  """A part of a corpus, all of it where it is judged in memory.
+
+  Attributes:
+    corpus: N clips.
+    predictions: of all members of the study, NaN where there is no row; None in
+      a study of the humans alone.
+  """
+
+  corpus: corpus_lib.Corpus
+  predictions: predictions_lib.Predictions | None = None
+
+  @property
+  def full(self) -> str:
+    """The full view, whether or not it has predictions."""
+    return corpus_lib.view_name(self.corpus.modalities)
+
+  @property
+  def views(self) -> tuple[str, ...]:
+    """Those with predictions."""
+    return () if self.predictions is None else self.predictions.views
+
+  @property
+  def singles(self) -> list[str]:
+    """The views of one modality, beside the full one."""
+    return [v for v in self.views if '+' not in v and v != self.full]
+
+  @functools.cached_property
+  def labelled(self) -> np.ndarray:
+    """(N,) bool."""
+    return self.corpus.labels != corpus_lib.UNLABELLED
+
+  @functools.cached_property
+  def means(self) -> Mapping[str, np.ndarray]:
+    """By view, (N, C) the mean over seeds, see `mean_over_seeds`."""
+    every = {} if self.predictions is None else self.predictions.probabilities
+    return {
+      view: predictions_lib.mean_over_seeds(p) for view, p in every.items()
+    }
+
+  @functools.cached_property
+  def labels(self) -> Mapping[str, np.ndarray]:
+    """By view, (S, N) int64, the class that each seed gives, -1 if none."""
+    every = {} if self.predictions is None else self.predictions.probabilities
+    return {
+      view: predictions_lib.predicted_class(p) for view, p in every.items()
+    }
+
+  @functools.cached_property
+  def signals(self) -> Mapping[str, np.ndarray]:
+    """By name, (N,); none without predictions of the full view."""
+    if self.full not in self.views:
+      return {}
+    return signals_lib.signals(self.predictions, self.full)
+
+  def common(self, *views: str) -> np.ndarray:
+    """(N,) bool, the clips that every seed of the views predicts."""
+    return predictions_lib.common(self.predictions, views)

@@ -1,0 +1,447 @@
+"""Totals by group: all that a study rests on, and they add up.
+
+A figure is a function of totals by group. Those of some clips take little room,
+however many the clips are, and the sum of two parts' totals is that of both, in
+whatever order; so clips can be added up in batches, and on many machines, and a
+study in memory is the total of one batch.
+
+There are three kinds. `add` sums numbers of each clip: a few columns, a row for
+each group. `count` counts in which cell of many a clip is; most are empty, so
+these are sparse. `rank` keeps clips that are alike as one row with their
+number: figures of ranks need the values themselves.
+
+Where there are more than `MANY_CLIPS` clips and `MOST_GROUPS` groups, groups
+are put together into so many bundles of whole groups, by a hash of their names.
+Figures stay as they are; standard errors over bundles are as unbiased as over
+groups, and their own error is some 3 %.
+"""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy import sparse
+
+from empathy import errors
+from empathy.corpora import spelling
+from empathy.evaluation import resampling
+
+MANY_CLIPS = 1 << 18
+MOST_GROUPS = 512
+# What is equal but for rounding is one value.
+DECIMALS = 12
+
+# The question, what is added up, and of which view, condition or signal.
+Key = tuple[str, ...]
+_T = TypeVar('_T')
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+  """Sums by group and cell, most of them 0.
+
+  Attributes:
+    matrix: (G, K) float64, with cells in C order of `shape`.
+    shape: of the cells, whose product is K.
+  """
+
+  matrix: sparse.csr_array
+  shape: tuple[int, ...]
+
+  def dense(self) -> np.ndarray:
+    """(G, ...) float64."""
+    return self.matrix.toarray().reshape(-1, *self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+  """Clips that are alike, once for each group, in order of group and values.
+
+  Attributes:
+    names: of the k columns.
+    group: (m,) int64, the place of the group.
+    values: (m, k) float64.
+    number: (m,) float64, how many clips.
+  """
+
+  names: tuple[str, ...]
+  group: np.ndarray
+  values: np.ndarray
+  number: np.ndarray
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    """A column (m,)."""
+    return self.values[:, self.names.index(name)]
+
+  def where(self, chosen: np.ndarray) -> 'Rows':
+    """The rows that are `chosen` (m,) bool."""
+    return dataclasses.replace(
+      self,
+      group=self.group[chosen],
+      values=self.values[chosen],
+      number=self.number[chosen],
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Totals:
+  """Totals of some clips.
+
+  Attributes:
+    num_clips: how many they are.
+    groups: (G,) str, ascending: the groups' names, or those of bundles.
+    hashes: (H,) uint64, ascending, one for each true group.
+    sums: by key, (G, ...) float64.
+    counts: by key.
+    rows: by key.
+  """
+
+  num_clips: int
+  groups: np.ndarray
+  hashes: np.ndarray
+  sums: Mapping[Key, np.ndarray]
+  counts: Mapping[Key, Counts]
+  rows: Mapping[Key, Rows]
+
+  @property
+  def bundled(self) -> bool:
+    """Whether groups were put together."""
+    return len(self.hashes) > len(self.groups)
+
+  def __contains__(self, key: Key) -> bool:
+    """Whether there is anything of that key."""
+    return key in self.sums or key in self.counts or key in self.rows
+
+  def __getitem__(self, key: Key) -> np.ndarray:
+    """The sums or counts of a key, (G, ...) float64."""
+    return self.sums[key] if key in self.sums else self.counts[key].dense()
+
+  def over(self, clips: np.ndarray) -> 'Part':
+    """What is known of the groups that have clips, by their number (G,)."""
+    return Part(self, clips > 0, round(float(clips.sum())))
+
+  def __add__(self, other: 'Totals') -> 'Totals':
+    """The totals of both, which are of different clips."""
+    num_clips = self.num_clips + other.num_clips
+    hashes = np.union1d(self.hashes, other.hashes)
+    bundled = num_clips > MANY_CLIPS and len(hashes) > MOST_GROUPS
+    parts = [part.bundles() if bundled else part for part in (self, other)]
+    groups = np.union1d(*(part.groups for part in parts))
+    refuse_spellings(groups.tolist())
+    first, second = (
+      part.moved(groups, np.searchsorted(groups, part.groups)) for part in parts
+    )
+    return Totals(
+      num_clips,
+      groups,
+      hashes,
+      _merged(first.sums, second.sums, np.add),
+      _merged(first.counts, second.counts, _added_counts),
+      _merged(first.rows, second.rows, _added_rows),
+    )
+
+  def moved(self, groups: np.ndarray, place: np.ndarray) -> 'Totals':
+    """The same by other groups, of which each of G is one or in one.
+
+    Args:
+      groups: the new ones.
+      place: (G,) int, where each is among them.
+    """
+    if np.array_equal(groups, self.groups):
+      return self
+    size = len(groups)
+    return dataclasses.replace(
+      self,
+      groups=groups,
+      sums={key: _moved_sums(v, place, size) for key, v in self.sums.items()},
+      counts={
+        key: _moved_counts(v, place, size) for key, v in self.counts.items()
+      },
+      rows={
+        key: _alike(dataclasses.replace(v, group=place[v.group]))
+        for key, v in self.rows.items()
+      },
+    )
+
+  def bundles(self) -> 'Totals':
+    """The same with groups put together into bundles."""
+    if self.bundled:
+      return self
+    place = [_hash(name) % MOST_GROUPS for name in self.groups.tolist()]
+    names = np.array([f'bundle {i:03d}' for i in range(MOST_GROUPS)])
+    return self.moved(names, np.array(place, np.int64))
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """The groups with clips of some kind.
+
+  Attributes:
+    totals: of all groups.
+    kept: (G,) bool, which have such clips.
+    num_clips: how many clips they are.
+  """
+
+  totals: Totals
+  kept: np.ndarray
+  num_clips: int
+
+  @functools.cached_property
+  def groups(self) -> resampling.Groups:
+    """Those that a statistic over these clips rests on."""
+    return resampling.Groups(self.totals.groups[self.kept], self.num_clips)
+
+  def __getitem__(self, key: Key) -> np.ndarray:
+    """Their rows of the sums or counts of a key."""
+    return self.totals[key][self.kept]
+
+
+def sample(found: Totals, rows: Rows) -> resampling.Sample:
+  """The sample whose clips are the rows, by the groups that have some."""
+  there, group = np.unique(rows.group, return_inverse=True)
+  return resampling.Sample(
+    found.groups[there],
+    round(float(rows.number.sum())),
+    group=group.astype(np.int64),
+    number=rows.number,
+  )
+
+
+class Adder:
+  """Adds up by group what it is given of each of the N clips of a batch."""
+
+  def __init__(self, groups: np.ndarray):
+    """Takes the groups of the clips, (N,) str.
+
+    Raises:
+      InputError: two names are one, spelt in two ways.
+    """
+    names, self._group = np.unique(groups, return_inverse=True)
+    refuse_spellings(names.tolist())
+    self._names, self._hashes = names, group_hashes(names)
+    self._sums, self._counts, self._rows = {}, {}, {}
+
+  def add(self, key: Key, columns: np.ndarray) -> None:
+    """Sums (N, ...) numbers of clips, a NaN as 0; (N,) gives (G,)."""
+    columns = np.nan_to_num(np.asarray(columns, np.float64))
+    flat = columns.reshape(len(columns), -1).T
+    sums = [np.bincount(self._group, one, len(self._names)) for one in flat]
+    self._sums[key] = np.stack(sums, axis=1).reshape(-1, *columns.shape[1:])
+
+  def count(
+    self,
+    key: Key,
+    cell: np.ndarray,
+    shape: int | tuple[int, ...],
+    amount: np.ndarray | None = None,
+  ) -> None:
+    """Sums by cell.
+
+    Args:
+      key: of the sums.
+      cell: (..., N) int, the cells that a clip is in, negative where there is
+        none.
+      shape: of the cells.
+      amount: what a clip counts there, like `cell`; 1 if None.
+    """
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    size = int(np.prod(shape))
+    there = cell >= 0
+    index = np.broadcast_to(self._group, cell.shape)[there] * size + cell[there]
+    if amount is not None:
+      amount = np.broadcast_to(amount, cell.shape)[there]
+    places, sums = _summed(index, amount, len(self._names) * size)
+    matrix = sparse.csr_array(
+      (sums, np.divmod(places, size)), shape=(len(self._names), size)
+    )
+    self._counts[key] = Counts(matrix, shape)
+
+  def rank(self, key: Key, chosen: np.ndarray, **columns: np.ndarray) -> None:
+    """Keeps values of the clips that are `chosen` (N,) bool.
+
+    Args:
+      key: of the rows.
+      chosen: which clips.
+      **columns: (N,) numbers each.
+    """
+    values = np.stack([column[chosen] for column in columns.values()], axis=1)
+    self._rows[key] = _alike(
+      Rows(
+        tuple(columns),
+        self._group[chosen].astype(np.int64),
+        np.round(values.astype(np.float64), DECIMALS),
+        np.ones(len(values)),
+      )
+    )
+
+  def totals(self) -> Totals:
+    """What was added up."""
+    return Totals(
+      len(self._group),
+      self._names,
+      self._hashes,
+      self._sums,
+      self._counts,
+      self._rows,
+    )
+
+
+def index(shape: Sequence[int], *places: np.ndarray) -> np.ndarray:
+  """The cell of places along each axis of `shape`, -1 where one is negative."""
+  places = np.broadcast_arrays(*places)
+  there = np.min(places, axis=0) >= 0
+  inside = [np.where(there, place, 0) for place in places]
+  return np.where(there, np.ravel_multi_index(inside, tuple(shape)), -1)
+
+
+def refuse_spellings(groups: Sequence[str]) -> None:
+  """Raises an `InputError` if two names are one thing, spelt in two ways."""
+  first: dict[str, str] = {}
+  for name in groups:
+    other = first.setdefault(spelling.key(name), name)
+    if other != name:
+      raise errors.InputError(
+        f"column 'group' of clips.csv: {other!r} and {name!r} would be one "
+        'group: give them one spelling, since totals do not put them together'
+      )
+
+
+def group_hashes(groups: np.ndarray) -> np.ndarray:
+  """One for each group of clips (N,), ascending: (H,) uint64."""
+  names = np.unique(groups).tolist()
+  return np.unique(np.array([_hash(name) for name in names], np.uint64))
+
+
+def _hash(name: str) -> int:
+  """Of a group: alike for all spellings, for bundles have no names."""
+  name = spelling.key(name)
+  digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+  return int.from_bytes(digest, 'little')
+
+
+def _summed(
+  index: np.ndarray, amount: np.ndarray | None, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """The places among `size` that occur, ascending, and the sums there."""
+  if size <= 4 * len(index):
+    number = np.bincount(index, minlength=size)
+    places = np.flatnonzero(number)
+    sums = number if amount is None else np.bincount(index, amount, size)
+    return places, sums[places].astype(np.float64)
+  places, place = np.unique(index, return_inverse=True)
+  return places, np.bincount(place, amount, len(places)).astype(np.float64)
+
+
+def _alike(rows: Rows) -> Rows:
+  """The rows in order, those that are alike as one."""
+  order = np.lexsort([*rows.values.T[::-1], rows.group])
+  group, values = rows.group[order], rows.values[order]
+  new = np.ones(len(order), bool)
+  new[1:] = (group[1:] != group[:-1]) | (values[1:] != values[:-1]).any(axis=1)
+  starts = np.flatnonzero(new)
+  number = rows.number[order]
+  number = np.add.reduceat(number, starts) if len(starts) else number
+  return Rows(rows.names, group[starts], values[starts], number)
+
+
+def _merged(
+  first: Mapping[Key, _T], second: Mapping[Key, _T], add: Callable[[_T, _T], _T]
+) -> dict[Key, _T]:
+  """What either has, added up where both have it."""
+  found = dict(first)
+  for key, value in second.items():
+    found[key] = add(found[key], value) if key in found else value
+  return found
+
+
+def _moved_sums(sums: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+  found = np.zeros((size, *sums.shape[1:]))
+  np.add.at(found, place, sums)
+  return found
+
+
+def _moved_counts(counts: Counts, place: np.ndarray, size: int) -> Counts:
+  matrix = counts.matrix.tocoo()
+  row, column = matrix.coords
+  matrix = sparse.csr_array(
+    (matrix.data, (place[row], column)), shape=(size, matrix.shape[1])
+  )
+  return dataclasses.replace(counts, matrix=matrix)
+
+
+def _added_counts(first: Counts, second: Counts) -> Counts:
+  return Counts(first.matrix + second.matrix, first.shape)
+
+
+def _added_rows(first: Rows, second: Rows) -> Rows:
+  parts = (first, second)
+  return _alike(
+    Rows(
+      first.names,
+      np.concatenate([part.group for part in parts]),
+      np.concatenate([part.values for part in parts]),
+      np.concatenate([part.number for part in parts]),
+    )
+  )
+
+
+def to_arrays(found: Totals) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+  """What JSON can hold of totals, and arrays by name: for a file."""
+  head = {
+    'num_clips': found.num_clips,
+    'sums': [list(key) for key in found.sums],
+    'counts': [
+      {'key': list(key), 'shape': list(value.shape)}
+      for key, value in found.counts.items()
+    ],
+    'rows': [
+      {'key': list(key), 'names': list(value.names)}
+      for key, value in found.rows.items()
+    ],
+  }
+  arrays = {'groups': found.groups.astype(np.str_), 'hashes': found.hashes}
+  for place, sums in enumerate(found.sums.values()):
+    arrays[f'sums_{place}'] = sums
+  for place, counts in enumerate(found.counts.values()):
+    matrix = counts.matrix
+    arrays[f'counts_{place}_data'] = matrix.data
+    arrays[f'counts_{place}_column'] = matrix.indices
+    arrays[f'counts_{place}_end'] = matrix.indptr
+  for place, rows in enumerate(found.rows.values()):
+    arrays[f'rows_{place}_group'] = rows.group
+    # Column by column: alike numbers lie together, which makes files small.
+    arrays[f'rows_{place}_values'] = rows.values.T
+    arrays[f'rows_{place}_number'] = rows.number
+  return head, arrays
+
+
+def of_arrays(
+  head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> Totals:
+  """The totals of `to_arrays`."""
+  sums = {
+    tuple(key): arrays[f'sums_{place}']
+    for place, key in enumerate(head['sums'])
+  }
+  counts, rows = {}, {}
+  for place, one in enumerate(head['counts']):
+    shape = tuple(one['shape'])
+    parts = (
+      arrays[f'counts_{place}_{name}'] for name in ('data', 'column', 'end')
+    )
+    size = (len(arrays['groups']), int(np.prod(shape)))
+    matrix = sparse.csr_array(tuple(parts), shape=size)
+    counts[tuple(one['key'])] = Counts(matrix, shape)
+  for place, one in enumerate(head['rows']):
+    rows[tuple(one['key'])] = Rows(
+      tuple(one['names']),
+      arrays[f'rows_{place}_group'],
+      arrays[f'rows_{place}_values'].T,
+      arrays[f'rows_{place}_number'],
+    )
+  return Totals(
+    head['num_clips'], arrays['groups'], arrays['hashes'], sums, counts, rows
+  )

@@ -1,0 +1,161 @@
+"""Totals add up: whatever the parts and their order, they are those of all."""
+
+import functools
+import operator
+
+import hypothesis
+import hypothesis.strategies as st
+import made
+import numpy as np
+import pytest
+
+from empathy import errors
+from empathy.evaluation import plan as plan_lib
+from empathy.evaluation import study, totals
+from empathy.evaluation.batches import Batch
+
+
+@functools.cache
+def _input():
+  corpus, predictions = made.study_input(60, 9, 3)
+  return corpus, made.with_parts(predictions)
+
+
+def _parts(places):
+  corpus, predictions = _input()
+  return [
+    Batch(*made.part(corpus, predictions, np.equal(places, place)))
+    for place in sorted(set(places))
+  ]
+
+
+def _assert_same(found, expected):
+  assert found.num_clips == expected.num_clips
+  np.testing.assert_array_equal(found.groups, expected.groups)
+  np.testing.assert_array_equal(found.hashes, expected.hashes)
+  assert found.sums.keys() == expected.sums.keys()
+  for key, values in expected.sums.items():
+    np.testing.assert_allclose(found.sums[key], values, 1e-12, 1e-12, str(key))
+  assert found.counts.keys() == expected.counts.keys()
+  for key in expected.counts:
+    exact = (expected[key] == np.round(expected[key])).all()
+    np.testing.assert_allclose(
+      found[key], expected[key], 0 if exact else 1e-12, 0 if exact else 1e-12
+    )
+  assert found.rows.keys() == expected.rows.keys()
+  for key, rows in expected.rows.items():
+    for name in ('group', 'values', 'number'):
+      np.testing.assert_array_equal(
+        getattr(found.rows[key], name), getattr(rows, name), str(key)
+      )
+
+
+_cuts = st.lists(st.integers(0, 3), min_size=60, max_size=60)
+
+
+@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.given(_cuts, st.randoms(use_true_random=False))
+def test_totals_of_parts_are_those_of_all(places, random):
+  plan = plan_lib.Plan(plan_lib.survey(Batch(*_input())))
+  parts = [study.add_up(part, plan) for part in _parts(places)]
+  random.shuffle(parts)
+  found = functools.reduce(operator.add, parts)
+  _assert_same(found, study.add_up(Batch(*_input()), plan))
+
+
+@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.given(_cuts, st.randoms(use_true_random=False))
+def test_surveys_of_parts_make_the_plan_of_all(places, random):
+  parts = [plan_lib.survey(part) for part in _parts(places)]
+  random.shuffle(parts)
+  found = functools.reduce(operator.add, parts)
+  expected = plan_lib.survey(Batch(*_input()))
+  assert found.num_clips == expected.num_clips
+  assert found.members == expected.members
+  for name in ('numbers', 'handfuls'):
+    assert getattr(found, name).keys() == getattr(expected, name).keys()
+    for key, values in getattr(expected, name).items():
+      np.testing.assert_allclose(getattr(found, name)[key], values)
+  for key, one in expected.confidences.items():
+    np.testing.assert_array_equal(found.confidences[key].values, one.values)
+    np.testing.assert_array_equal(found.confidences[key].number, one.number)
+
+
+def test_totals_and_surveys_come_back_from_their_arrays():
+  batch = Batch(*_input())
+  survey = plan_lib.survey(batch)
+  found = study.add_up(batch, plan_lib.Plan(survey))
+  _assert_same(totals.of_arrays(*totals.to_arrays(found)), found)
+  again = plan_lib.of_arrays(*plan_lib.to_arrays(survey))
+  assert again.members == survey.members
+  assert again.info == survey.info
+  for key, values in survey.numbers.items():
+    np.testing.assert_array_equal(again.numbers[key], values)
+
+
+def test_rows_that_are_alike_are_one():
+  adder = totals.Adder(np.array(['b', 'a', 'b', 'b', 'a']))
+  adder.rank(
+    ('x',),
+    np.array([True, True, True, True, False]),
+    signal=np.array([0.5, 0.5, 0.5 + 1e-14, 0.25, 9]),
+    hit=np.array([1, 1, 1, 0, 0]),
+  )
+  rows = adder.totals().rows['x',]
+  assert rows.group.tolist() == [0, 1, 1]
+  assert rows['signal'].tolist() == [0.5, 0.25, 0.5]
+  assert rows['hit'].tolist() == [1, 0, 1]
+  assert rows.number.tolist() == [1, 1, 2]
+  sample = totals.sample(adder.totals(), rows.where(rows.group > 0))
+  assert sample.names.tolist() == ['b']
+  assert sample.num_clips == 3
+  assert sample.totals(rows['hit'][1:]).tolist() == [[2]]
+
+
+def test_many_groups_of_many_clips_are_put_into_bundles(monkeypatch):
+  monkeypatch.setattr(totals, 'MANY_CLIPS', 1_000)
+  random = np.random.default_rng(0)
+  names = np.array([f'g{i}' for i in range(700)])
+  groups = [random.choice(names, 600) for _ in range(4)]
+  parts = []
+  for own in groups:
+    adder = totals.Adder(own)
+    adder.add(('n',), np.ones(len(own)))
+    adder.count(('c',), np.arange(len(own)) % 5, 5)
+    parts.append(adder.totals())
+  assert not parts[0].bundled
+  one = (parts[0] + parts[1]) + (parts[2] + parts[3])
+  other = parts[3] + (parts[1] + (parts[2] + parts[0]))
+  assert one.bundled
+  assert len(one.groups) == totals.MOST_GROUPS
+  assert len(one.hashes) == len(np.unique(np.concatenate(groups)))
+  _assert_same(one, other)
+  assert one['n',].sum() == 2_400
+  np.testing.assert_array_equal(one['c',].sum(axis=0), [480] * 5)
+
+
+def test_two_spellings_of_a_group_are_refused():
+  parts = [totals.Adder(np.array([name])).totals() for name in ('Anna', 'anna')]
+  with pytest.raises(errors.InputError, match="'Anna' and 'anna' would be one"):
+    parts[0] + parts[1]
+
+
+def test_strata_on_a_grid_are_nearly_those_of_the_values(monkeypatch):
+  random = np.random.default_rng(1)
+  p = random.dirichlet([1, 1, 1], 3_000)
+  exact = plan_lib.strata(plan_lib.histogram(p.max(axis=1)))
+  monkeypatch.setattr(plan_lib, 'MANY_CLIPS', 2_000)
+  halves = [
+    plan_lib.histogram(p[some].max(axis=1))
+    for some in (slice(1_500), slice(1_500, None))
+  ]
+  found = plan_lib.strata(halves[0] + halves[1])
+  assert found.coarse
+  assert not exact.coarse
+  assert (found.of(p) != exact.of(p)).mean() < 0.02
+  confidence = p.max(axis=1)
+  grid = plan_lib.on_grid(confidence)
+  np.testing.assert_array_equal(plan_lib.on_grid(grid), grid)
+  order = np.argsort(confidence)
+  assert (np.diff(grid[order]) >= 0).all()
+  assert np.abs(grid - confidence).max() < 1e-3
