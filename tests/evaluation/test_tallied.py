@@ -38,26 +38,6 @@ def _rows(corpus, predictions):
   return table.take(pa.array(order))
 
 
-def _part(corpus, chosen):
-  """Some clips of a corpus, with their votes."""
-  place = np.cumsum(chosen) - 1
-  votes = corpus.votes
-  own = chosen[votes.clip]
-  return dataclasses.replace(
-    corpus,
-    ids=corpus.ids[chosen],
-    groups=corpus.groups[chosen],
-    labels=corpus.labels[chosen],
-    votes=corpus_lib.Votes(
-      place[votes.clip[own]].astype(np.int32),
-      *(
-        getattr(votes, name)[own]
-        for name in ('condition', 'annotator', 'label', 'count')
-      ),
-    ),
-  )
-
-
 def _write(corpus, table, folder):
   votes = corpus.votes
   order = np.argsort(votes.clip, kind='stable')
@@ -205,7 +185,7 @@ def test_shards_in_any_order_are_the_whole(inputs, tally, tmp_path):
     folder = tmp_path / str(i)
     folder.mkdir()
     paths = _write(
-      _part(corpus, shard == i),
+      made.part(corpus, None, shard == i)[0],
       table.filter(pa.array(shard[clip] == i)),
       folder,
     )
@@ -373,19 +353,15 @@ def test_a_group_that_is_spelt_in_two_ways_is_refused(inputs):
     corpus, groups=np.where(half, corpus.groups, np.char.upper(corpus.groups))
   )
   says = r"'(\w+)' and '(?i:\1)' would be one group"
+
+  def judged(*some):
+    return tallies.of_batch(*some, plan.survey(Batch(*some)))
+
   with pytest.raises(errors.InputError, match=says):
-    tallies.of_batch(
-      corpus, predictions, plan.survey(Batch(corpus, predictions))
-    )
+    judged(corpus, predictions)
   # Neither part has both.
   parts = [
-    tallies.of_batch(
-      _part(corpus, own),
-      made.predictions(
-        {v: p[:, own] for v, p in predictions.probabilities.items()}
-      ),
-    )
-    for own in (half, ~half)
+    judged(*made.part(corpus, predictions, own)) for own in (half, ~half)
   ]
   parts[1].shards = [('x', 'y', 150)]
   with pytest.raises(errors.InputError, match=says):
