@@ -302,6 +302,18 @@ class Plan:
     number = len(self.survey.handfuls[key])
     return number >= _HANDFUL or 4 * number > self.survey.numbers[key]
 
+  def not_graded(self, *key: str) -> str:
+    """The reason, in a sentence, to skip what rests on such a confidence."""
+    whose = predictions_lib.MEAN if key[0] == 'mean' else ''
+    return predictions_lib.few_confidences(
+      len(self.survey.handfuls[key]), whose
+    )
+
+  @property
+  def num_folds(self) -> int:
+    """One more than the largest fold."""
+    return len(self.survey.numbers.get(('folds',), ()))
+
 
 def survey(batch: Batch) -> Survey:
   """What a batch tells of the plan."""
@@ -316,6 +328,8 @@ def survey(batch: Batch) -> Survey:
         votes, labels
       ).sum(axis=0)
   if predictions is not None:
+    folds = np.concatenate([predictions.folds[view] for view in batch.views])
+    numbers['folds',] = np.bincount(folds[folds >= 0])
     for view in batch.views:
       for key, values in (
         (('view', view), predictions.probabilities[view]),

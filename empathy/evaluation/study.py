@@ -40,7 +40,7 @@ from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
-_QUESTIONS = (disagreement,)
+_QUESTIONS = (views, disagreement)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -335,7 +335,7 @@ def _answers(
         skipped={f'question {question}': 'There are no predictions.'}
       )
   else:
-    answers[1] = views.answer(corpus, predictions)
+    answers[1] = views.answer(totals, plan)
     answers[2] = disagreement.answer(totals, plan)
     answers[3] = ambiguity.answer(corpus, predictions, signals)
     answers[4] = dominance.answer(corpus, predictions, dominant)

@@ -22,9 +22,9 @@ from empathy.evaluation import (
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.batches import Batch
 
-# What rests on a grid, or on the normal law in the stead of draws of labels.
+# What rests on a grid.
 GRIDDED = re.compile(
-  r'.*(auroc|average_precision|aurc|errors_found|adjusted|ece_null|precision_m)'
+  r'.*(auroc|average_precision|aurc|errors_found|adjusted|precision_m)'
 )
 
 
