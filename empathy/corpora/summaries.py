@@ -53,10 +53,10 @@ def read(
   table = _read(features)
   if table is not None:
     faults = errors.Faults()
-    ids = table['id'].to_numpy()
+    ids = np.array(table['id'].to_pylist())
     clip = feature_files.find_clips(features, ids, None, names, faults)
     if not faults:  # Otherwise clips.csv is another: reading tells all.
-      return clip, table['hash'].to_numpy()
+      return clip, _hashes(table)
   _, clip, hashes = feature_files.hashes(features, names)
   return clip, hashes
 
@@ -78,7 +78,7 @@ def leave(features: Iterable[pathlib.Path], ids: np.ndarray) -> None:
       continue
     names = names or spelling.Names(ids.tolist())
     own, _, hashes = feature_files.hashes(path, names)
-    table = pa.table([own.astype(object), hashes], schema=_SCHEMA)
+    table = pa.table([own.tolist(), hashes.tolist()], schema=_SCHEMA)
     metadata = {_FEATURES: _mark(path), _CONTENT: _digest(table)}
     with files.replacing(path_of(path)) as temporary:
       pq.write_table(
@@ -114,6 +114,14 @@ def _mark(features: pathlib.Path) -> bytes:
 def _digest(table: pa.Table) -> bytes:
   """Of the content of a summary: Parquet notices few flipped bits."""
   digest = hashlib.blake2b(digest_size=16)
-  digest.update(json.dumps(table['id'].to_pylist()).encode())
-  digest.update(table['hash'].to_numpy().tobytes())
+  for batch in table.to_batches(max_chunksize=2**16):
+    # However it is cut into batches, the ids are one list.
+    ids = json.dumps(batch['id'].to_pylist())[1:-1]
+    digest.update(f'{ids}, '.encode())
+  digest.update(_hashes(table).tobytes())
   return digest.hexdigest().encode()
+
+
+def _hashes(table: pa.Table) -> np.ndarray:
+  # Not by Arrow's own way to NumPy, which imports Pandas.
+  return np.array(table['hash'].to_pylist(), np.uint64)
