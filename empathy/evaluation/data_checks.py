@@ -1,7 +1,5 @@
 """Can the data bear the study? What is checked before any answer is read."""
 
-import hashlib
-import itertools
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -38,7 +36,7 @@ def answer(
   """Leakage, baselines, duplicates, balance, votes, coverage and groups.
 
   Args:
-    corpus: read with what features it has; those tell coverage and duplicates.
+    corpus: its `presence` and `hashes` tell coverage and duplicates.
     predictions: their folds tell what was held out from what; without them the
       corpus' own split or folds do.
 
@@ -156,34 +154,22 @@ def majority_accuracies(
   return hits / total, group_hits / total
 
 
-def duplicate_pairs(features: corpus_lib.Features) -> np.ndarray:
+def duplicate_pairs(present: np.ndarray, hashes: np.ndarray) -> np.ndarray:
   """Clips whose features are the same to the last bit.
 
   Args:
-    features: of one modality.
+    present: (N,) bool, which clips have the modality.
+    hashes: (N,) uint64, of what each of them has.
 
   Returns:
     (D, 2) int, rows of the corpus: a clip and the first one that is the same.
   """
-  values = np.ascontiguousarray(features.values)
-  ends = (
-    np.arange(len(values)) + 1
-    if features.length is None
-    else np.cumsum(features.length)
+  rows = np.flatnonzero(present)
+  _, first, which = np.unique(
+    hashes[rows], return_index=True, return_inverse=True
   )
-  first: dict[bytes, int] = {}
-  pairs = []
-  for clip, (start, end) in zip(
-    features.clip.tolist(),
-    itertools.pairwise([0, *ends.tolist()]),
-    strict=True,
-  ):
-    digest = hashlib.blake2b(values[start:end]).digest()
-    if digest in first:
-      pairs.append((clip, first[digest]))
-    else:
-      first[digest] = clip
-  return np.array(pairs, np.int64).reshape(-1, 2)
+  pairs = np.stack([rows, rows[first[which]]], axis=1)
+  return pairs[pairs[:, 0] != pairs[:, 1]]
 
 
 def smallest_effect(difference: Estimate) -> Estimate:
@@ -563,14 +549,14 @@ def _check_confidence(
 
 
 def _check_duplicates(found: Findings, corpus: corpus_lib.Corpus) -> None:
-  if not corpus.features:
+  if not corpus.presence:
     found.skipped['data.duplicates'] = (
       'The corpus has no features, so repeated clips cannot be told.'
     )
     return
   rows, repeated = [], set()
-  for modality, features in corpus.features.items():
-    pairs = duplicate_pairs(features.of_fold(0))
+  for modality, present in corpus.presence.items():
+    pairs = duplicate_pairs(present, corpus.hashes[modality])
     repeated.update(pairs[:, 0].tolist())
     for clip, first in pairs[: _MAX_PAIRS - len(rows)].tolist():
       rows.append(
@@ -600,13 +586,12 @@ def _check_duplicates(found: Findings, corpus: corpus_lib.Corpus) -> None:
 
 def _check_coverage(found: Findings, corpus: corpus_lib.Corpus) -> None:
   for modality in corpus.modalities:
-    if modality not in corpus.features:
+    if modality not in corpus.presence:
       found.skipped[f'data.{modality}.coverage'] = (
         f'The corpus has no {modality} features.'
       )
       continue
-    clips = corpus.features[modality].of_fold(0).clip
-    share = len(clips) / len(corpus.ids)
+    share = np.count_nonzero(corpus.presence[modality]) / len(corpus.ids)
     note(
       found,
       f'{modality}.coverage',

@@ -161,7 +161,7 @@ def build(
   family for each question and statistic.
 
   Args:
-    corpus: with votes or without, read with what features it has.
+    corpus: with votes or without; what features it has, its `presence` says.
     predictions: None for a study of the humans alone.
 
   Returns:

@@ -6,7 +6,6 @@ import made
 import numpy as np
 import pytest
 
-from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import data_checks
 from empathy.evaluation.findings import Estimate
 
@@ -94,26 +93,23 @@ def test_what_was_held_out():
 
 
 def test_features_that_are_the_same():
-  values = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
-  values[4] = values[1]
-  values[5] = values[1]
-  pooled = corpus_lib.Features(np.array([5, 4, 3, 2, 1, 0]), values)
-  assert data_checks.duplicate_pairs(pooled).tolist() == [[1, 4], [0, 4]]
-  # As sequences of lengths 1, 3 and 2, and then 1, 1, ...: rows 1, 4 and 5.
-  sequences = corpus_lib.Features(
-    np.arange(5), values, np.array([1, 1, 2, 1, 1])
-  )
-  assert data_checks.duplicate_pairs(sequences).tolist() == [[3, 1], [4, 1]]
+  # 0 is what clips without the modality have: they are no repeats.
+  hashes = np.array([7, 9, 0, 3, 9, 9, 0], np.uint64)
+  present = np.array([1, 1, 0, 1, 1, 1, 0], bool)
+  pairs = data_checks.duplicate_pairs(present, hashes)
+  assert pairs.tolist() == [[4, 1], [5, 1]]
   corpus = dataclasses.replace(
-    made.corpus(range(6), [0, 1, 2, 0, 1, 2]), features={'audio': pooled}
+    made.corpus(range(7), [0, 1, 2, 0, 1, 2, 0]),
+    presence={'audio': present},
+    hashes={'audio': hashes},
   )
   found, rows = _verdicts(corpus)
-  assert found.statistics['data.duplicates'].estimate == pytest.approx(2 / 6)
+  assert found.statistics['data.duplicates'].estimate == pytest.approx(2 / 7)
   assert rows['duplicates']['verdict'] == 'warning'
   assert found.tables['duplicates'][0] == {
     'modality': 'audio',
-    'id': 'clip1',
-    'same_as': 'clip4',
+    'id': 'clip4',
+    'same_as': 'clip1',
     'same_group': False,
   }
 
@@ -124,8 +120,11 @@ def test_coverage_balance_groups_and_votes():
   corpus = made.corpus(
     np.arange(40) // 8, [0] * 36 + [1] * 3 + [-1], votes=votes
   )
-  features = corpus_lib.Features(np.arange(30), np.eye(40)[:30])
-  corpus = dataclasses.replace(corpus, features={'text': features})
+  corpus = dataclasses.replace(
+    corpus,
+    presence={'text': np.arange(40) < 30},
+    hashes={'text': np.arange(40, dtype=np.uint64)},
+  )
   found, rows = _verdicts(corpus)
   value = {name: e.estimate for name, e in found.statistics.items()}
   assert value['data.text.coverage'] == 0.75
@@ -192,11 +191,14 @@ def test_numbers_of_groups_are_words(groups, says):
 def test_one_clip_is_not_clips():
   votes = np.zeros((1301, 3), int)
   votes[1:, 0] = 1
-  values = np.arange(1301.0)[:, None]
-  values[7] = values[3]
-  features = {'text': corpus_lib.Features(np.arange(1301), values)}
+  hashes = np.arange(1301, dtype=np.uint64)
+  hashes[7] = hashes[3]
   corpus = made.corpus(np.arange(1301) // 9, [0] * 1301, votes={'text': votes})
-  corpus = dataclasses.replace(corpus, features=features)
+  corpus = dataclasses.replace(
+    corpus,
+    presence={'text': np.ones(1301, bool)},
+    hashes={'text': hashes},
+  )
   _, rows = _verdicts(corpus)
   duplicates = rows['duplicates']['sentence']
   assert duplicates.startswith('1 clip (0.1 %) has exactly the features')
