@@ -132,7 +132,11 @@ def graded(probabilities: np.ndarray) -> bool:
     probabilities: (..., C), NaN where there is no row.
   """
   there = int((~np.isnan(probabilities[..., 0])).sum())
-  number = num_confidences(probabilities)
+  return enough_confidences(num_confidences(probabilities), there)
+
+
+def enough_confidences(number: int, there: int) -> bool:
+  """As `graded`, of so many values on so many clips."""
   return number > _HANDFUL or 4 * number > there
 
 

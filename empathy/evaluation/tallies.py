@@ -134,9 +134,6 @@ def of_batch(
   sums = _Sums(group, len(names))
   full = corpus_lib.view_name(corpus.modalities)
   labelled = corpus.labels != corpus_lib.UNLABELLED
-  sums.add('data/clips', np.ones(len(group)))
-  sums.count('data/labels', corpus.labels, len(corpus.classes))
-  _add_judged(sums, corpus, predictions)
   signals = {}
   if full in predictions.views:
     signals = signals_lib.signals(predictions, full)
@@ -346,22 +343,6 @@ class _Sums:
     ).astype(np.float64)
     shape = (shape,) if isinstance(shape, int) else shape
     self.found[name] = sums.reshape(self._num_groups, *shape)
-
-
-def _add_judged(sums, corpus, predictions) -> None:
-  """Adds what was held out, by fold and label, by one member for all."""
-  folds = np.concatenate([predictions.folds[v] for v in predictions.views])
-  own = folds.max(axis=0)
-  sums.add('data/judged', own >= 0)
-  apart = folds != own
-  sums.add('data/held_out_by_some', apart.any(axis=0))
-  sums.add('data/folds_differ', (apart & (folds >= 0)).any(axis=0))
-  num_folds = max(int(own.max()), 0) + 1
-  sums.count('data/folds', own, num_folds)
-  num_classes = len(corpus.classes)
-  cell = np.where(corpus.labels >= 0, own * num_classes + corpus.labels, -1)
-  cell = np.where(own >= 0, cell, -1)
-  sums.count('data/fold_labels', cell, (num_folds, num_classes))
 
 
 def _strata(mean: np.ndarray) -> np.ndarray:
