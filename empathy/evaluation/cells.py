@@ -7,10 +7,11 @@ known in the end from the counts, and its `method` says it.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from empathy.evaluation import resampling
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.findings import Estimate
 
@@ -234,4 +235,46 @@ def noted(estimate: Estimate, off: float, whose: str = 'signal') -> Estimate:
   return dataclasses.replace(
     estimate,
     method=f'{estimate.method}, {whose} on a grid (off {off:.1g} at most)',
+  )
+
+
+def order_off(
+  function: Callable[
+    [resampling.Sample, np.ndarray, np.ndarray], resampling.Statistic
+  ],
+  signal: np.ndarray,
+  positive: np.ndarray,
+  number: np.ndarray,
+) -> float:
+  """By how much a figure of ranks can be off, for ties that a grid makes.
+
+  In each place, all positive clips may in truth come first, or last.
+
+  Args:
+    function: of `ranking`, which makes a figure that grows, or falls, with
+      each positive clip that is put before a negative one.
+    signal: (n,) the values on the grid.
+    positive: (n,) bool.
+    number: (n,) how many clips are such.
+  """
+  sample = resampling.Sample(
+    np.zeros(1),
+    round(float(number.sum())),
+    group=np.zeros(len(number), np.int64),
+    number=number,
+  )
+  place = 2 * np.unique(signal, return_inverse=True)[1]
+  value, *ends = (
+    float(function(sample, one, positive)(np.ones((1, 1)))[0][0])
+    for one in (place, place + positive, place + ~positive)
+  )
+  return max(abs(end - value) for end in ends)
+
+
+def fitted(estimate: Estimate) -> Estimate:
+  """Says in `method` that what was fitted to confidence on a grid is judged."""
+  if estimate.estimate is None:
+    return estimate
+  return dataclasses.replace(
+    estimate, method=f'{estimate.method}, confidence on a grid'
   )

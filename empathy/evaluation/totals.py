@@ -85,6 +85,15 @@ class Rows:
       number=self.number[chosen],
     )
 
+  def of(self, columns: Mapping[str, np.ndarray]) -> 'Rows':
+    """The same clips by other columns (m,), those that are alike as one."""
+    values = np.stack(list(columns.values()), axis=1).astype(np.float64)
+    return _alike(Rows(tuple(columns), self.group, values, self.number))
+
+  def only(self, *names: str) -> 'Rows':
+    """The same clips by some of the columns."""
+    return self.of({name: self[name] for name in names})
+
 
 @dataclasses.dataclass(frozen=True)
 class Totals:
