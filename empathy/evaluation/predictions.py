@@ -144,7 +144,11 @@ def not_graded(probabilities: np.ndarray, whose: str = '') -> str:
     whose: they are, if not those of every seed: `MEAN`, which takes more
       values than they do.
   """
-  number = num_confidences(probabilities)
+  return few_values(num_confidences(probabilities), whose)
+
+
+def few_values(number: int, whose: str = '') -> str:
+  """The same of so many values of the top probability."""
   values = f'{number} values' if number > 1 else 'one value'
   return (
     f'The top probability{whose} takes {values} only, so that there is no '
