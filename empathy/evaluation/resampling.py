@@ -334,25 +334,6 @@ def add_noises(parts: Sequence[SeedNoise]) -> SeedNoise:
   return SeedNoise(variance, freedom, min(part.num_seeds for part in parts))
 
 
-def seed_means(
-  sample: Sample, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """The mean over clips of each seed, and its derivative by group.
-
-  Args:
-    sample: the n clips.
-    values: (S, n) float64, NaN where a clip does not count for a seed.
-
-  Returns:
-    (S,) and (S, G), as `seed_variance` takes them.
-  """
-  there = ~np.isnan(values)
-  number = there.sum(axis=1)
-  means = np.where(there, values, 0).sum(axis=1) / number
-  apart = np.where(there, values - means[:, None], 0) / number[:, None]
-  return means, sample.totals(apart.T).T
-
-
 @dataclasses.dataclass(frozen=True)
 class Studentised:
   """A statistic with its variances and its studentised draws.

@@ -40,7 +40,7 @@ from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
-_QUESTIONS = (disagreement, ambiguity, soft_scores)
+_QUESTIONS = (data_checks, views, disagreement, ambiguity, soft_scores)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -161,7 +161,7 @@ def build(
   family for each question and statistic.
 
   Args:
-    corpus: with votes or without, read with what features it has.
+    corpus: with votes or without; what features it has, its `presence` says.
     predictions: None for a study of the humans alone.
 
   Returns:
@@ -176,7 +176,12 @@ def build(
   ranked = _ranked(corpus, predictions, signals, dominant)
   return assemble(
     _answers(corpus, predictions, signals, totals, plan, dominant),
-    _info(corpus, predictions),
+    info(
+      totals,
+      plan,
+      corpus_lib.content(corpus),
+      () if corpus.votes is None else _known_annotators(corpus),
+    ),
     ranked,
     explorer.rows(corpus, predictions, ranked),
   )
@@ -328,14 +333,15 @@ def _answers(
   dominant: dominance.Dominance | None = None,
 ) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read."""
-  answers = {7: data_checks.answer(corpus, predictions)}
+  repeats = data_checks.duplicates(corpus)
+  answers = {7: data_checks.answer(totals, plan, repeats)}
   if predictions is None:
     for question in (1, 2, 3, 4, 6):
       answers[question] = Findings(
         skipped={f'question {question}': 'There are no predictions.'}
       )
   else:
-    answers[1] = views.answer(corpus, predictions)
+    answers[1] = views.answer(totals, plan)
     answers[2] = disagreement.answer(totals, plan)
     answers[3] = about_ambiguity(totals, plan)
     answers[4] = dominance.answer(corpus, predictions, dominant)
@@ -358,7 +364,7 @@ def _if_graded(found: Findings, plan: Plan) -> Findings:
   key = 'mean', plan.full
   if plan.full not in plan.members or plan.graded(*key):
     return found
-  reason = plan.not_graded(*key, whose=predictions_lib.MEAN)
+  reason = plan.not_graded(*key)
   return without_confidence(found, reason)
 
 
@@ -441,51 +447,59 @@ def _add_smallest_effect(
   )
 
 
-def _info(
-  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions | None
+def info(
+  totals: totals_lib.Totals,
+  plan: Plan,
+  content: str | None = None,
+  known_annotators: Sequence[str] = (),
 ) -> dict[str, Any]:
-  names, seeds, folds = [], {}, 0
-  if predictions is not None:
-    names = list(predictions.views)
-    seeds = {view: len(predictions.seeds[view]) for view in names}
-    folds = len(
-      {
-        int(fold)
-        for view in names
-        for fold in np.unique(predictions.folds[view])
-        if fold >= 0
-      }
-    )
-  num_groups = len(np.unique(corpus.groups))
-  judged = predictions_lib.judged(corpus, predictions)
-  how = resampling.describe(resampling.sample(corpus.groups[judged]))
-  if corpus.votes is not None and not judged.all():
+  """The facts of `Study.info`.
+
+  Args:
+    totals: of all clips.
+    plan: of all clips.
+    content: of the corpus, see `corpus.content`; None if nobody had it whole.
+    known_annotators: see `covers`.
+  """
+  clips, judged = (totals['data', what] for what in ('clips', 'judged'))
+  judged = judged if judged.any() else clips
+  num_groups = len(totals.hashes)
+  how = resampling.describe(totals.over(judged).groups)
+  if plan.survey.has_votes and (judged != clips).any():
     how += (
       ' That is so for figures of predictions; those of votes alone rest on '
       'other clips too, and study.json says of each how its interval was made.'
     )
-  known = None if corpus.votes is None else _known_annotators(corpus)
+  if totals.bundled:
+    how += (
+      f' Here these are {len(totals.groups)} bundles of whole groups, of which '
+      f'there are {num_groups:,}.'
+    )
+  if not plan.exact:
+    how += ' Signals that rank clips were put on a grid of their values.'
+  seeds = {view: len(own) for view, own in plan.members.items()}
+  corpus = plan.info
   return {
-    'corpus': corpus.info['name'],
-    'label': corpus.info.get('label', ''),
-    'classes': list(corpus.classes),
-    'modalities': list(corpus.modalities),
-    'conditions': list(corpus.conditions),
-    'license': corpus.info['license'],
-    'source': corpus.info['source'],
-    'simulated': bool(corpus.info.get('simulated', False)),
-    'content': corpus_lib.content(corpus),
-    'num_clips': len(corpus.ids),
+    'corpus': corpus['name'],
+    'label': corpus.get('label', ''),
+    'classes': list(plan.classes),
+    'modalities': list(plan.modalities),
+    'conditions': list(corpus['conditions']),
+    'license': corpus['license'],
+    'source': corpus['source'],
+    'simulated': bool(corpus.get('simulated', False)),
+    'content': content,
+    'num_clips': plan.survey.num_clips,
     'num_groups': num_groups,
-    'views': names,
-    'single_views': [name for name in names if '+' not in name],
-    'full_view': corpus_lib.view_name(corpus.modalities),
-    'full_condition': corpus_lib.full_condition(corpus.conditions),
+    'views': list(plan.members),
+    'single_views': [view for view in plan.members if '+' not in view],
+    'full_view': plan.full,
+    'full_condition': corpus_lib.full_condition(corpus['conditions']),
     'seeds': seeds,
-    'folds': folds,
-    'predictions': 0 if predictions is None else predictions.num_rows,
+    'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
+    'predictions': plan.survey.num_rows,
     'resampling': how,
-    'covers': covers(seeds, known)
+    'covers': covers(seeds, known_annotators if plan.survey.has_votes else None)
     if num_groups >= resampling.LEAST_GROUPS
     else '',
   }

@@ -23,9 +23,7 @@ from empathy.evaluation import (
   ranking,
   resampling,
   selective,
-  tallies,
   views,
-  wording,
 )
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import sides as sides_lib
@@ -36,7 +34,6 @@ from empathy.evaluation.findings import (
   Estimate,
   Findings,
   Scale,
-  SeedNoise,
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
@@ -47,7 +44,6 @@ _AT_ONCE = (
   '--tally.'
 )
 _ANY, _CONFIDENCE = plan_lib.ANY, 'one_minus_confidence'
-_PRIMARY = 'views.full_minus_best_single.accuracy'
 
 
 def build(tally: Tally) -> study_lib.Study:
@@ -56,20 +52,20 @@ def build(tally: Tally) -> study_lib.Study:
   Raises:
     InputError: there is no clip with predictions or votes.
   """
-  if not tally.sums['data/judged'].any() and not tally.has_votes:
+  if not tally.totals['data', 'judged'].any() and not tally.has_votes:
     raise errors.InputError('the tally has neither predictions nor votes')
   plan = Plan(tally.survey)
   return study_lib.assemble(
     {
-      7: _data(tally),
-      1: _views(tally),
+      7: data_checks.answer(tally.totals, plan),
+      1: views.answer(tally.totals, plan),
       2: disagreement.answer(tally.totals, plan),
       3: study_lib.about_ambiguity(tally.totals, plan),
       4: Findings(skipped={'question 4': _AT_ONCE}),
       5: _humans(tally),
       6: _diagnosis(tally),
     },
-    _info(tally),
+    study_lib.info(tally.totals, plan),
     {'id': np.array([], np.str_), 'rank': np.array([], np.int64)},
   )
 
@@ -116,241 +112,6 @@ def _mean(
   groups = _groups(tally, count)
   both = np.stack([groups.of(total), groups.of(count)], axis=1)
   return resampling.estimate(groups.sample, resampling.mean(both), **how)
-
-
-def _by_seed(
-  total: np.ndarray, count: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Each seed's mean and its derivative by group, of totals (G, S)."""
-  number = count.sum(axis=0)
-  means = total.sum(axis=0) / number
-  return means, ((total - means * count) / number).T
-
-
-def _views(tally: Tally) -> Findings:
-  """As `views.answer`."""
-  found = Findings(primary=_PRIMARY)
-  known = [
-    view
-    for view in tally.members
-    if tally.sums[f'views/{view}/ensemble'][:, 1].any()
-  ]
-  if not known:
-    found.skipped['question 1'] = (
-      'No clip with predictions has a label, so no view can be judged.'
-    )
-    return found
-  rows, class_rows, reliability = [], [], {}
-  for view in known:
-    rows.append(_judge(tally, found, view))
-    class_rows += _classes(tally, view)
-    reliability[view] = _reliability(tally, view)
-  found.tables['views'], found.tables['classes'] = rows, class_rows
-  found.curves['reliability'] = reliability
-  _compare(tally, found, known)
-  return found
-
-
-def _judge(tally: Tally, found: Findings, view: str) -> dict[str, Any]:
-  """Adds the figures of a view; returns its row."""
-  prefix = f'views.{view}'
-  sums = {
-    name.removeprefix(f'views/{view}/'): array
-    for name, array in tally.sums.items()
-    if name.startswith(f'views/{view}/')
-  }
-  groups = _groups(tally, sums['ensemble'][:, 1])
-  sample = groups.sample
-  sums = {name: groups.of(array) for name, array in sums.items()}
-  there = sums['members'][..., 0].sum(axis=0) > 0
-  sums = {
-    name: array if name in ('ensemble', 'support') else array[:, there]
-    for name, array in sums.items()
-  }
-  number, right, nll, brier = np.moveaxis(sums['members'], -1, 0)
-  num_seeds, n = number.shape[1], sample.num_clips
-
-  def over_seeds(total):
-    return (
-      resampling.mean_of_ratios(total, number),
-      resampling.seed_variance(_by_seed(total, number)),
-    )
-
-  flat = {
-    name: sums[name].reshape(len(number), -1)
-    for name in ('f1', 'folds', 'fold_hits')
-  }
-  figures = {
-    'accuracy': over_seeds(right),
-    'accuracy_fold_mean': views.fold_mean_of_totals(
-      flat['fold_hits'], flat['folds'], num_seeds
-    ),
-    'ensemble_accuracy': (
-      resampling.mean(sums['ensemble']),
-      resampling.THESE_SEEDS,
-    ),
-    **views.f1_of_totals(flat['f1'], sums['f1'].shape[1:]),
-  }
-  for name, (statistic, variance) in figures.items():
-    found.add(
-      f'{prefix}.{name}',
-      resampling.estimate(sample, statistic, scale=Scale.LOGIT, seeds=variance),
-    )
-  for name, total in (('nll', nll), ('brier', brier)):
-    statistic, variance = over_seeds(total)
-    found.add(
-      f'{prefix}.{name}',
-      resampling.estimate(sample, statistic, Scale.LOG, variance),
-    )
-  bins = {
-    name: sums[f'bins/{name}'].sum(axis=0)
-    for name in ('confidence', 'right', 'variance')
-  }
-  count = number.sum(axis=0)
-  gap = np.abs(bins['right'] - bins['confidence']).sum(axis=1)
-  found.add(
-    f'{prefix}.ece',
-    Estimate(
-      float((gap / count).mean()),
-      n=n,
-      method='biased upward: compare with ece_null; no interval',
-    ),
-  )
-  null = np.sqrt(2 / np.pi * bins['variance']).sum(axis=1)
-  found.add(
-    f'{prefix}.ece_null',
-    Estimate(
-      float((null / count).mean()),
-      n=n,
-      method='labels drawn from the probabilities, by the normal law',
-    ),
-  )
-  if num_seeds < 2:
-    found.skipped[f'{prefix}.seed_sd'] = (
-      'There is one seed only, so the spread over seeds is unknown.'
-    )
-  else:
-    spread = np.std(right.sum(axis=0) / count, ddof=1)
-    found.add(
-      f'{prefix}.seed_sd',
-      Estimate(
-        float(spread),
-        n=n,
-        method=f'standard deviation of the accuracies of {num_seeds} seeds',
-      ),
-    )
-  return (
-    {'view': view, 'num_clips': n, 'num_seeds': num_seeds}
-    | {figure: Cell(f'{prefix}.{figure}') for figure in views.FIGURES}
-    | interval_cells(f'{prefix}.accuracy', 'accuracy')
-  )
-
-
-def _classes(tally: Tally, view: str) -> list[dict[str, Any]]:
-  """As `views.class_figures`."""
-  sums = tally.sums[f'views/{view}/f1'].sum(axis=0)
-  hits, guessed, true = np.moveaxis(sums[sums.any(axis=(1, 2))], 1, 0)
-  support = tally.sums[f'views/{view}/support'].sum(axis=0)
-  figures = {
-    'precision': (hits / np.maximum(guessed, 1)).mean(axis=0),
-    'recall': (hits / np.maximum(true, 1)).mean(axis=0),
-    'f1': (2 * hits / np.maximum(guessed + true, 1)).mean(axis=0),
-  }
-  there = (guessed + true).any(axis=0)
-  return [
-    {'view': view, 'class': name}
-    | {
-      figure: float(values[i]) if there[i] else None
-      for figure, values in figures.items()
-    }
-    | {'support': int(support[i])}
-    for i, name in enumerate(tally.info['classes'])
-  ]
-
-
-def _reliability(tally: Tally, view: str) -> dict[str, list]:
-  """As `views.reliability_curve`."""
-  count, confidence, right = (
-    tally.sums[f'views/{view}/bins/{name}'].sum(axis=(0, 1))
-    for name in ('count', 'confidence', 'right')
-  )
-  used = count > 0
-  return {
-    'confidence': (confidence[used] / count[used]).tolist(),
-    'accuracy': (right[used] / count[used]).tolist(),
-    'count': count[used].astype(int).tolist(),
-  }
-
-
-def _compare(tally: Tally, found: Findings, known: list[str]) -> None:
-  """The full view minus each other one, and minus the best single one."""
-  full = _full(tally)
-  others = [view for view in known if view != full]
-  if full not in known or not others:
-    found.skipped[_PRIMARY] = (
-      f'There are no predictions of the full view, {full}.'
-      if full not in known
-      else f'There is no view beside the full one, {full}.'
-    )
-    return
-  names, singles = {}, {}
-  for view in others:
-    name = f'views.full_minus_{view}.accuracy'
-    count = tally.sums[f'pairs/{view}/labelled'][:, 0]
-    if not count.any():
-      found.skipped[name] = (
-        f'No labelled clip is predicted by every seed of {full} and {view}.'
-      )
-      continue
-    groups = _groups(tally, count)
-    statistic, variance = _gain(tally, view, groups)
-    found.add(
-      name,
-      resampling.estimate(
-        groups.sample, statistic, Scale.DIFFERENCE, variance, null=True
-      ),
-    )
-    names[view] = name
-    if '+' not in view:
-      singles[view] = name
-  found.families.append(list(names.values()))
-  fields = ('estimate', 'low', 'high', 'p', 'p_adjusted', 'n')
-  found.tables['full_minus_view'] = [
-    {'view': view} | {field: Cell(name, field) for field in fields}
-    for view, name in names.items()
-  ]
-  if not singles:
-    found.skipped[_PRIMARY] = 'There are no predictions of a single modality.'
-    return
-  groups = _groups(tally, tally.sums['paired/union'][:, 0])
-  differences = []
-  for view in singles:
-    statistic, variance = _gain(tally, view, groups)
-    differences.append(
-      resampling.studentise(
-        groups.sample, statistic, Scale.DIFFERENCE, variance
-      )
-    )
-  found.add(
-    _PRIMARY,
-    resampling.minimum(groups.sample, differences, groups.sample.num_clips),
-  )
-
-
-def _gain(
-  tally: Tally, view: str, groups: _Groups
-) -> tuple[resampling.Statistic, SeedNoise | None]:
-  """Accuracy of the full view minus that of another one, on the same clips."""
-  count, own, full = (
-    groups.of(tally.sums[f'pairs/{view}/{name}'])
-    for name in ('labelled', 'right', 'full_right')
-  )
-  gain = full.mean(axis=1) - own.mean(axis=1)
-  variance = views.noise_of_difference(
-    [np.array(tally.members[name]) for name in (_full(tally), view)],
-    [_by_seed(full, count), _by_seed(own, count)],
-  )
-  return resampling.mean(np.stack([gain, count[:, 0]], axis=1)), variance
 
 
 def _signals(tally: Tally, prefix: str) -> list[str]:
@@ -747,193 +508,3 @@ def _human_row(
     row |= interval_cells(f'{prefix}.{name}', name)
   row |= interval_cells(difference, 'full_minus')
   return row | {field: Cell(difference, field) for field in ('p', 'p_adjusted')}
-
-
-def _data(tally: Tally) -> Findings:
-  """As `data_checks.answer`, of what sums can tell."""
-  found = Findings()
-  found.tables['data_checks'] = []
-  sums = tally.sums
-  judged = sums['data/judged'][:, 0]
-  if not judged.any():
-    judged = sums['data/clips'][:, 0]
-  n = int(judged.sum())
-  if tally.bundled:
-    number = len(tally.hashes)
-    data_checks.note(
-      found,
-      'num_groups',
-      number,
-      data_checks.OK,
-      f'There are {wording.plural(number, "group")}, put together into '
-      f'{tallies.MOST_GROUPS} bundles of whole groups.',
-      n,
-    )
-  else:
-    data_checks.add_groups(found, judged[judged > 0].astype(np.int64))
-  data_checks.add_views(
-    found,
-    sorted(tally.info['modalities'], key=corpus_lib.modality_order),
-    list(tally.members),
-    tally.num_clips,
-  )
-  found.skipped['data.confidence'] = (
-    'How many values confidence takes is not kept in a tally.'
-  )
-  reason = ''
-  folds = sums['data/folds']
-  if tally.bundled:
-    reason = f'More than {tallies.MOST_GROUPS} groups are not told apart.'
-  elif sums['data/folds_differ'].any() or folds.any(axis=0).sum() < 2:
-    reason = 'Nothing says which clips were held out from which.'
-  if reason:
-    found.skipped['data.group_leakage'] = reason
-  else:
-    straddle = np.count_nonzero(folds, axis=1) > 1
-    leaked = float(folds[straddle].sum() / folds.sum())
-    data_checks.note(
-      found,
-      'group_leakage',
-      leaked,
-      data_checks.FAIL if leaked else data_checks.OK,
-      f'{wording.percent(leaked)} of the held-out clips belong to a group that '
-      'is in the training data too.'
-      if leaked
-      else 'No group is on both sides of a split.',
-      int(folds.sum()),
-    )
-  found.skipped['data.group_majority_accuracy'] = (
-    'What the group of a clip tells is not asked of a tally.'
-  )
-  found.skipped['data.duplicates'] = 'Features are not kept in a tally.'
-  _labels(tally, found)
-  _votes(tally, found)
-  return found
-
-
-def _labels(tally: Tally, found: Findings) -> None:
-  labels = tally.sums['data/labels'].sum(axis=0)
-  total, clips = labels.sum(), tally.num_clips
-  names = tally.info['classes']
-  data_checks.add_classes(found, names, labels.astype(np.int64), clips)
-  if not total:
-    return
-  by_fold = tally.sums['data/fold_labels'].sum(axis=0)
-  if not by_fold.any() or tally.sums['data/held_out_by_some'].any():
-    found.skipped['data.majority_accuracy'] = (
-      'No held-out clip has a label, or members hold out different clips.'
-    )
-    return
-  hits = 0.0
-  counted = by_fold.sum(axis=0) if len(by_fold) > 1 else labels
-  for own in by_fold:
-    rest = counted - own
-    hits += own[np.argmax(rest if rest.any() else own)]
-  majority = float(hits / by_fold.sum())
-  data_checks.note(
-    found,
-    'majority_accuracy',
-    majority,
-    data_checks.OK,
-    'Always saying the commonest label is right on '
-    f'{wording.percent(majority)} of the clips.',
-    int(by_fold.sum()),
-  )
-
-
-def _votes(tally: Tally, found: Findings) -> None:
-  if not tally.has_votes:
-    found.skipped['data.votes_per_clip'] = 'The corpus has no votes.'
-    return
-  rows = []
-  for name in tally.info['conditions']:
-    number = tally.sums[f'humans/{name}/num_votes'].sum(axis=0)[1:]
-    if not number.any():
-      continue
-    places = np.flatnonzero(number) + 1
-    # The middle of two, where they differ, as a median has it.
-    rank = np.cumsum(number) / number.sum()
-    low, high = np.searchsorted(rank, 0.5), np.searchsorted(rank, 0.5, 'right')
-    rows.append(
-      {
-        'condition': name,
-        'num_clips': int(number.sum()),
-        'num_votes': int(tally.sums[f'humans/{name}/votes'].sum()),
-        'min': int(places[0]),
-        'median': float((low + high) / 2 + 1),
-        'max': int(places[-1]),
-      }
-    )
-  found.tables['votes_per_clip'] = rows
-  condition = corpus_lib.full_condition([row['condition'] for row in rows])
-  if condition != corpus_lib.full_condition(tally.info['conditions']):
-    found.skipped['data.votes_per_clip'] = (
-      f'Nobody voted in the full condition. {_AT_ONCE}'
-    )
-    return
-  row = next(row for row in rows if row['condition'] == condition)
-  median, number = row['median'], row['num_clips']
-  without = tally.num_clips - number
-  data_checks.note(
-    found,
-    'votes_per_clip',
-    median,
-    data_checks.OK
-    if median >= data_checks.FEW_VOTES and not without
-    else data_checks.WARNING,
-    f'The median clip has {wording.tally(median)} '
-    f'{"vote" if median == 1 else "votes"} that speak for it'
-    + (f'; {wording.plural(without, "clip")} without.' if without else '.'),
-    number,
-  )
-  source = _source(tally)
-  name = condition if source is None else source
-  data_checks.note_label(
-    found,
-    name,
-    source,
-    tally.info.get('label_source'),
-    _pluralities(tally, name),
-  )
-
-
-def _info(tally: Tally) -> dict[str, Any]:
-  clips = tally.sums['data/judged'][:, 0]
-  if not clips.any():
-    clips = tally.sums['data/clips'][:, 0]
-  how = resampling.describe(_groups(tally, clips).sample)
-  if tally.bundled:
-    how += (
-      f' Here these are {tallies.MOST_GROUPS} bundles of whole groups, of '
-      f'which there are {len(tally.hashes):,}.'
-    )
-  how += (
-    ' Clips were added up in one pass, signals that rank them on a grid of '
-    f'{tallies.NUM_PLACES:,} values.'
-  )
-  info = tally.info
-  num_seeds = {view: len(seeds) for view, seeds in tally.members.items()}
-  return {
-    'corpus': info['name'],
-    'label': info.get('label', ''),
-    'classes': list(info['classes']),
-    'modalities': sorted(info['modalities'], key=corpus_lib.modality_order),
-    'conditions': list(info['conditions']),
-    'license': info['license'],
-    'source': info['source'],
-    'simulated': bool(info.get('simulated', False)),
-    'content': None,
-    'num_clips': tally.num_clips,
-    'num_groups': len(tally.hashes),
-    'views': list(tally.members),
-    'single_views': [view for view in tally.members if '+' not in view],
-    'full_view': _full(tally),
-    'full_condition': corpus_lib.full_condition(info['conditions']),
-    'seeds': num_seeds,
-    'folds': int(tally.sums['data/folds'].any(axis=0).sum()),
-    'predictions': tally.num_rows,
-    'resampling': how,
-    'covers': study_lib.covers(num_seeds, [] if tally.has_votes else None)
-    if len(tally.hashes) >= resampling.LEAST_GROUPS
-    else '',
-  }

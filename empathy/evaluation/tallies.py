@@ -28,7 +28,6 @@ from empathy.evaluation import (
   halves,
   streaming,
   study,
-  views,
 )
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
@@ -134,23 +133,8 @@ def of_batch(
   sums = _Sums(group, len(names))
   full = corpus_lib.view_name(corpus.modalities)
   labelled = corpus.labels != corpus_lib.UNLABELLED
-  sums.add('data/clips', np.ones(len(group)))
-  sums.count('data/labels', corpus.labels, len(corpus.classes))
-  _add_judged(sums, corpus, predictions)
-  for view in predictions.views:
-    _add_view(sums, corpus, predictions, view, labelled)
   signals = {}
   if full in predictions.views:
-    for view in predictions.views:
-      if view != full:
-        _add_pair(sums, corpus, predictions, full, view, labelled)
-    singles = [v for v in predictions.views if '+' not in v and v != full]
-    if singles:
-      union = np.any(
-        [predictions_lib.common(predictions, (full, v)) for v in singles],
-        axis=0,
-      )
-      sums.add('paired/union', union & labelled)
     signals = signals_lib.signals(predictions, full)
     _add_diagnosis(sums, corpus, predictions, full, signals, labelled)
   if corpus.votes is not None:
@@ -356,87 +340,6 @@ class _Sums:
     ).astype(np.float64)
     shape = (shape,) if isinstance(shape, int) else shape
     self.found[name] = sums.reshape(self._num_groups, *shape)
-
-
-def _add_judged(sums, corpus, predictions) -> None:
-  """Adds what was held out, by fold and label, by one member for all."""
-  folds = np.concatenate([predictions.folds[v] for v in predictions.views])
-  own = folds.max(axis=0)
-  sums.add('data/judged', own >= 0)
-  apart = folds != own
-  sums.add('data/held_out_by_some', apart.any(axis=0))
-  sums.add('data/folds_differ', (apart & (folds >= 0)).any(axis=0))
-  num_folds = max(int(own.max()), 0) + 1
-  sums.count('data/folds', own, num_folds)
-  num_classes = len(corpus.classes)
-  cell = np.where(corpus.labels >= 0, own * num_classes + corpus.labels, -1)
-  cell = np.where(own >= 0, cell, -1)
-  sums.count('data/fold_labels', cell, (num_folds, num_classes))
-
-
-def _add_view(sums, corpus, predictions, view, labelled) -> None:
-  """Adds what `views` says of one view."""
-  chosen = labelled & views.labelled(corpus, predictions, view)
-  labels = np.where(labelled, corpus.labels, 0)
-  probabilities = np.where(
-    chosen[:, None], predictions.probabilities[view], np.nan
-  )
-  correct = views.correctness(probabilities, labels)
-  nll, brier = views.losses(probabilities, labels)
-  there = ~np.isnan(correct)
-  prefix = f'views/{view}'
-  parts = np.stack([there, correct, nll, brier], axis=-1)
-  sums.add(f'{prefix}/members', parts.swapaxes(0, 1))
-  mean = predictions_lib.mean_over_seeds(probabilities)
-  right = views.correctness(mean[None], labels)[0]
-  sums.add(f'{prefix}/ensemble', np.stack([right, chosen], axis=1))
-  sums.count(
-    f'{prefix}/support', np.where(chosen, labels, -1), len(corpus.classes)
-  )
-  predicted = predictions_lib.predicted_class(probabilities)
-  true = np.where(there, labels, -1)
-  cell = np.stack(
-    [np.where(predicted == true, predicted, -1), predicted, true], axis=1
-  )
-  shape = (len(predicted), 3, len(corpus.classes))
-  first = shape[2] * np.arange(shape[0] * 3).reshape(-1, 3, 1)
-  sums.count(f'{prefix}/f1', np.where(cell >= 0, cell + first, -1), shape)
-  folds = np.where(there, predictions.folds[view], -1)
-  num_folds = max(int(folds.max()), 0) + 1
-  first = num_folds * np.arange(len(folds))[:, None]
-  cell = np.where(there, folds + first, -1)
-  shape = (len(folds), num_folds)
-  sums.count(f'{prefix}/folds', cell, shape)
-  sums.count(f'{prefix}/fold_hits', cell, shape, np.nan_to_num(correct))
-  confidence = np.nan_to_num(probabilities.max(axis=-1))
-  first = views.NUM_BINS * np.arange(len(folds))[:, None]
-  cell = np.where(there, views.bin_of(confidence) + first, -1)
-  for name, amount in (
-    ('count', None),
-    ('confidence', confidence),
-    ('right', np.nan_to_num(correct)),
-    ('variance', confidence * (1 - confidence)),
-  ):
-    sums.count(
-      f'{prefix}/bins/{name}', cell, (len(folds), views.NUM_BINS), amount
-    )
-
-
-def _add_pair(sums, corpus, predictions, full, view, labelled) -> None:
-  """Adds what `views` says of a view and the full one."""
-  chosen = predictions_lib.common(predictions, (full, view)) & labelled
-  right, full_right = (
-    (
-      predictions_lib.predicted_class(predictions.probabilities[name])
-      == corpus.labels
-    )
-    & chosen
-    for name in (view, full)
-  )
-  prefix = f'pairs/{view}'
-  sums.add(f'{prefix}/labelled', chosen)
-  sums.add(f'{prefix}/right', right.T)
-  sums.add(f'{prefix}/full_right', full_right.T)
 
 
 def _strata(mean: np.ndarray) -> np.ndarray:

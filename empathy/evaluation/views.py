@@ -8,11 +8,13 @@ first class.
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import special
 
-from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import resampling
 from empathy.evaluation import seeds as seeds_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -21,12 +23,11 @@ from empathy.evaluation.findings import (
   SeedNoise,
   interval_cells,
 )
+from empathy.evaluation.plan import Plan
+from empathy.evaluation.totals import Key, Part, Totals
 
 NUM_BINS = 15
 _LEAST_PROBABILITY = 1e-15
-_NULL_DRAWS = 100
-_DRAWN_AT_ONCE = 2_000_000
-_SEED = 20250513
 _PRIMARY = 'views.full_minus_best_single.accuracy'
 FIGURES = (
   'accuracy',
@@ -42,25 +43,91 @@ FIGURES = (
 )
 
 
-def answer(
-  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
-) -> Findings:
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up how right each view is, and each beside the full one."""
+  for view in plan.members:
+    _tally_view(batch, plan, adder, view)
+  if plan.full not in plan.members:
+    return
+  union = np.zeros(len(batch.labelled), bool)
+  for view in plan.others:
+    chosen = batch.labelled & batch.common(plan.full, view)
+    adder.add(_key('paired', view), chosen)
+    for what, name in (('right', view), ('full_right', plan.full)):
+      right = (batch.labels[name] == batch.corpus.labels) & chosen
+      adder.add(_key(what, view), right.T)
+    if view in plan.singles:
+      union |= chosen
+  adder.add(_key('paired', 'any'), union)
+
+
+def _tally_view(
+  batch: Batch, plan: Plan, adder: totals_lib.Adder, view: str
+) -> None:
+  num_classes = len(plan.classes)
+  chosen = batch.labelled & (batch.labels[view] >= 0).any(axis=0)
+  labels = np.where(chosen, batch.corpus.labels, 0)
+  probabilities = np.where(
+    chosen[:, None], batch.predictions.probabilities[view], np.nan
+  )
+  correct = correctness(probabilities, labels)
+  nll, brier = losses(probabilities, labels)
+  there = ~np.isnan(correct)
+  for what, values in (
+    ('number', there),
+    ('hits', correct),
+    ('nll', nll),
+    ('brier', brier),
+  ):
+    adder.add(_key(what, view), values.T)
+  mean = np.where(chosen[:, None], batch.means[view], np.nan)
+  right = correctness(mean[None], labels)[0]
+  adder.add(_key('ensemble', view), np.stack([right, chosen], axis=1))
+  support = np.where(chosen, labels, -1)
+  adder.count(_key('support', view), support, num_classes)
+  predicted = np.where(there, batch.labels[view], -1)
+  true = np.where(there, labels, -1)
+  cell = np.stack(
+    [np.where(predicted == true, predicted, -1), predicted, true], axis=1
+  )
+  shape = (len(predicted), 3, num_classes)
+  seed = np.arange(len(predicted))
+  adder.count(
+    _key('f1', view),
+    totals_lib.index(shape, seed[:, None, None], np.arange(3)[:, None], cell),
+    shape,
+  )
+  shape = (len(predicted), plan.num_folds)
+  folds = np.where(there, batch.predictions.folds[view], -1)
+  cell = totals_lib.index(shape, seed[:, None], folds)
+  adder.count(_key('folds', view), cell, shape)
+  adder.count(_key('fold_hits', view), cell, shape, np.nan_to_num(correct))
+  confidence = np.nan_to_num(probabilities.max(axis=-1))
+  shape = (len(predicted), NUM_BINS)
+  place = np.where(there, bin_of(confidence), -1)
+  cell = totals_lib.index(shape, seed[:, None], place)
+  for what, amount in (
+    ('bins', None),
+    ('bin_confidence', confidence),
+    ('bin_hits', np.nan_to_num(correct)),
+    ('bin_variance', confidence * (1 - confidence)),
+  ):
+    adder.count(_key(what, view), cell, shape, amount)
+
+
+def answer(totals: Totals, plan: Plan) -> Findings:
   """The figures of every view, and the full view minus each other one.
 
   Args:
-    corpus: for the labels and groups.
-    predictions: of at least one view.
+    totals: what `tally` added up.
+    plan: names the views.
 
   Returns:
     Statistics `views.*`, tables `views`, `classes` and `full_minus_view`, the
     curve `reliability`. The primary is the full view minus the best single one.
   """
   findings = Findings(primary=_PRIMARY)
-  views = [
-    view
-    for view in predictions.views
-    if labelled(corpus, predictions, view).any()
-  ]
+  views = [view for view in plan.members if totals[_key('number', view)].any()]
   if not views:
     findings.skipped['question 1'] = (
       'No clip with predictions has a label, so no view can be judged.'
@@ -68,50 +135,38 @@ def answer(
     return findings
   rows, class_rows, reliability = [], [], {}
   for view in views:
-    chosen = labelled(corpus, predictions, view)
-    probabilities = predictions.probabilities[view][:, chosen]
-    folds = predictions.folds[view][:, chosen]
-    seeds = (folds >= 0).any(axis=1)
-    probabilities, folds = probabilities[seeds], folds[seeds]
-    labels = corpus.labels[chosen]
-    sample = resampling.sample(corpus.groups[chosen])
-    _judge(
-      f'views.{view}',
-      findings,
-      probabilities,
-      labels,
-      folds,
-      sample,
+    part = totals.over(totals[_key('ensemble', view)][:, 1])
+    seeds = totals[_key('number', view)].any(axis=0)
+    _judge(findings, part, plan, view, seeds)
+    rows.append(
+      {'view': view, 'num_clips': part.num_clips, 'num_seeds': int(seeds.sum())}
+      | {figure: Cell(f'views.{view}.{figure}') for figure in FIGURES}
+      | interval_cells(f'views.{view}.accuracy', 'accuracy')
     )
-    row = {
-      'view': view,
-      'num_clips': int(chosen.sum()),
-      'num_seeds': len(probabilities),
-    }
-    for figure in FIGURES:
-      row[figure] = Cell(f'views.{view}.{figure}')
-    rows.append(row | interval_cells(f'views.{view}.accuracy', 'accuracy'))
     class_rows += [
       {'view': view} | row
-      for row in class_figures(probabilities, labels, corpus.classes)
+      for row in class_figures(
+        totals[_key('f1', view)].sum(axis=0)[seeds],
+        totals[_key('support', view)].sum(axis=0),
+        plan.classes,
+      )
     ]
-    if predictions_lib.graded(probabilities):
-      reliability[view] = reliability_curve(probabilities, labels)
+    if plan.graded('labelled', view):
+      reliability[view] = reliability_curve(
+        *(
+          totals[_key(what, view)].sum(axis=(0, 1))
+          for what in ('bins', 'bin_confidence', 'bin_hits')
+        )
+      )
   findings.tables['views'] = rows
   findings.tables['classes'] = class_rows
   findings.curves['reliability'] = reliability
-  _compare(findings, corpus, predictions, views)
+  _compare(findings, totals, plan, views)
   return findings
 
 
-def labelled(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions,
-  view: str,
-) -> np.ndarray:
-  """The clips with a label that some seed of `view` predicts: (N,) bool."""
-  there = ~np.isnan(predictions.probabilities[view][..., 0])
-  return there.any(axis=0) & (corpus.labels != corpus_lib.UNLABELLED)
+def _key(what: str, view: str) -> Key:
+  return 'views', what, view
 
 
 def correctness(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -121,25 +176,28 @@ def correctness(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def mean_over_seeds(
-  sample: resampling.Sample, values: np.ndarray
-) -> tuple[resampling.Statistic, SeedNoise | None]:
+  total: np.ndarray, number: np.ndarray
+) -> tuple[resampling.Figure, SeedNoise | None]:
   """The mean over seeds of the mean over clips.
 
   Args:
-    sample: the n clips.
-    values: (S, n) float64, NaN where a seed does not predict the clip.
+    total: (G, S) sums over the clips that a seed predicts.
+    number: (G, S) how many they are; a seed has some.
 
   Returns:
     The statistic and the variance that the choice of seeds adds.
   """
-  there = ~np.isnan(values)
-  filled = np.where(there, values, 0)
-  statistic = resampling.mean_of_ratios(
-    sample.totals(filled.T), sample.totals(there.T)
-  )
-  return statistic, resampling.seed_variance(
-    resampling.seed_means(sample, values)
-  )
+  statistic = resampling.mean_of_ratios(total, number)
+  return statistic, resampling.seed_variance(_by_seed(total, number))
+
+
+def _by_seed(
+  total: np.ndarray, number: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Each seed's mean (S,) and its derivative by group (S, G)."""
+  size = number.sum(axis=0)
+  means = total.sum(axis=0) / size
+  return means, ((total - means * number) / size).T
 
 
 def losses(
@@ -163,10 +221,7 @@ def losses(
 
 
 def f1_statistics(
-  sample: resampling.Sample,
-  predicted: np.ndarray,
-  labels: np.ndarray,
-  num_classes: int,
+  totals: np.ndarray,
 ) -> dict[str, tuple[resampling.Statistic, SeedNoise | None]]:
   """Macro and weighted F1, means over seeds.
 
@@ -174,130 +229,110 @@ def f1_statistics(
   the macro mean; one with support and without hits has F1 0.
 
   Args:
-    sample: the n clips.
-    predicted: (S, n) int, -1 where there is no row.
-    labels: (n,) int.
-    num_classes: C.
+    totals: (G, S, 3, C) hits, guesses and support of every class.
 
   Returns:
     By 'macro_f1' and 'weighted_f1', the statistic and the variance that the
     choice of seeds adds.
   """
-  shape = (len(predicted), 3, num_classes)
-  true = np.where(predicted >= 0, labels, -1)
-  hits = np.where(predicted == true, predicted, -1)
-  cell = np.stack([hits, predicted, true], axis=1)
-  first = num_classes * np.arange(shape[0] * shape[1]).reshape(-1, 3, 1)
-  totals = sample.counts(
-    np.where(cell >= 0, cell + first, -1), int(np.prod(shape))
-  )
-  return f1_of_totals(totals, shape)
-
-
-def f1_of_totals(
-  totals: np.ndarray, shape: tuple[int, int, int]
-) -> dict[str, tuple[resampling.Statistic, SeedNoise | None]]:
-  """As `f1_statistics`, of hits, guesses and support of every class.
-
-  Args:
-    totals: (G, S * 3 * C) float64.
-    shape: (S, 3, C).
-  """
-  sums = totals.sum(axis=0).reshape(1, *shape)
+  shape = totals.shape[1:]
+  flat = totals.reshape(len(totals), -1)
   statistics = {}
   for name, function in (
     ('macro_f1', _macro_f1),
     ('weighted_f1', _weighted_f1),
   ):
-    by_seed, gradient = function(sums)
+    by_seed, gradient = function(totals.sum(axis=0)[None])
     slopes = np.einsum(
       'sk,gsk->sg',
       gradient[0].reshape(shape[0], -1),
       totals.reshape(len(totals), shape[0], -1),
     )
     statistics[name] = (
-      resampling.of_totals(totals, _mean_of(function, shape)),
+      resampling.of_totals(flat, _mean_of(function, shape)),
       resampling.seed_variance((by_seed[0], slopes)),
     )
   return statistics
 
 
 def expected_calibration_error(
-  confidence: np.ndarray, correct: np.ndarray
+  count: np.ndarray, confidence: np.ndarray, hits: np.ndarray
 ) -> np.ndarray:
   """ECE over 15 equal bins of the top probability, open on the left.
 
   Guo et al. 2017 (arXiv 1706.04599), eq. 3.
 
   Args:
-    confidence: (n,) the top probability.
-    correct: (..., n) whether the top class is the label.
+    count: (..., 15) the clips of each bin.
+    confidence: (..., 15) sums of their top probability.
+    hits: (..., 15) those whose top class is the label.
 
   Returns:
     (...) float64.
   """
-  bins = np.eye(NUM_BINS)[bin_of(confidence)]
-  gap = correct @ bins - confidence @ bins
-  return np.abs(gap).sum(axis=-1) / len(confidence)
+  return np.abs(hits - confidence).sum(axis=-1) / count.sum(axis=-1)
 
 
-def calibration_null(confidence: np.ndarray) -> float:
+def calibration_null(
+  count: np.ndarray, confidence: np.ndarray, variance: np.ndarray
+) -> np.ndarray:
   """The mean ECE if labels were drawn from the predicted probabilities.
 
-  Whether the top class is the label is then a coin of probability
-  `confidence`, so only those coins are drawn.
+  Whether the top class is the label is then a coin of the clip's confidence.
+  By how much the hits of n equal coins differ from their mean is known exactly,
+  on average (de Moivre 1730; Diaconis and Zabell 1991, Statist. Sci. 6:284);
+  the coins of one bin are nearly equal, and what their variance is less than
+  that of equal ones is taken off.
 
   Args:
-    confidence: (n,) the top probability.
+    count: (..., 15) the clips n of each bin.
+    confidence: (..., 15) sums of their top probability p.
+    variance: (..., 15) sums of p (1 - p).
 
   Returns:
-    The mean over draws of a fixed seed.
+    (...) float64.
   """
-  random = np.random.default_rng(_SEED)
-  order = np.argsort(confidence)
-  ascending = confidence[order]
-  starts = np.flatnonzero(np.diff(bin_of(ascending), prepend=-1))
-  expected = np.add.reduceat(ascending, starts)
-  at_once = max(1, _DRAWN_AT_ONCE // len(ascending))
-  gaps = []
-  for num_draws in np.diff([*range(0, _NULL_DRAWS, at_once), _NULL_DRAWS]):
-    drawn = random.random((num_draws, len(ascending)), np.float32) < ascending
-    hits = np.add.reduceat(drawn, starts, axis=1, dtype=np.int64)
-    gaps.append(np.abs(hits - expected).sum(axis=1))
-  return float(np.concatenate(gaps).mean() / len(ascending))
+  n = np.maximum(count, 1)
+  p = np.clip(confidence / n, 0, 1)
+  place = np.minimum(np.floor(n * p) + 1, n)
+  # 2 v C(n, v) p^v (1 - p)^(n - v + 1), the binomial's mean deviation.
+  log = (
+    np.log(2 * place)
+    + special.gammaln(n + 1)
+    - special.gammaln(place + 1)
+    - special.gammaln(n - place + 1)
+    + special.xlogy(place, p)
+    + special.xlog1py(n - place + 1, -p)
+  )
+  equal = n * p * (1 - p)
+  apart = np.sqrt(variance / np.where(equal > 0, equal, 1))
+  gap = np.where((count > 0) & (equal > 0), np.exp(log) * apart, 0)
+  return gap.sum(axis=-1) / count.sum(axis=-1)
 
 
 def reliability_curve(
-  probabilities: np.ndarray, labels: np.ndarray
+  count: np.ndarray, confidence: np.ndarray, hits: np.ndarray
 ) -> dict[str, list]:
   """Confidence, accuracy and count of every bin that is not empty.
 
   Args:
-    probabilities: (S, n, C), NaN where there is no row; seeds are pooled.
-    labels: (n,) int.
+    count: (15,) the clips of each bin, seeds pooled.
+    confidence: (15,) sums of their top probability.
+    hits: (15,) those whose top class is the label.
 
   Returns:
     Lists by 'confidence', 'accuracy' and 'count'.
   """
-  correct = correctness(probabilities, labels)
-  there = ~np.isnan(correct)
-  confidence = probabilities.max(axis=-1)[there]
-  place = bin_of(confidence)
-  count = np.bincount(place, minlength=NUM_BINS)
   used = count > 0
   return {
-    'confidence': (
-      np.bincount(place, confidence, NUM_BINS)[used] / count[used]
-    ).tolist(),
-    'accuracy': (
-      np.bincount(place, correct[there], NUM_BINS)[used] / count[used]
-    ).tolist(),
-    'count': count[used].tolist(),
+    'confidence': (confidence[used] / count[used]).tolist(),
+    'accuracy': (hits[used] / count[used]).tolist(),
+    'count': count[used].astype(int).tolist(),
   }
 
 
 def class_figures(
-  probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+  sums: np.ndarray, support: np.ndarray, classes: Sequence[str]
 ) -> list[dict[str, object]]:
   """Precision, recall and F1 of each class, means over seeds; and support.
 
@@ -305,29 +340,20 @@ def class_figures(
   neither occurs nor is predicted has no figures.
 
   Args:
-    probabilities: (S, n, C), NaN where there is no row.
-    labels: (n,) int.
+    sums: (S, 3, C) hits, guesses and support of every class.
+    support: (C,) its clips, whoever predicts them.
     classes: the C names.
 
   Returns:
-    A row for each class; `support` counts its clips.
+    A row for each class.
   """
-  predicted = predictions_lib.predicted_class(probabilities)[..., None]
-  each = np.arange(len(classes))
-  guessed = predicted == each
-  true = (labels[:, None] == each) & (predicted >= 0)
-  hits = (guessed & true).sum(axis=1)
-  num_guessed, num_true = guessed.sum(axis=1), true.sum(axis=1)
-
-  def mean_ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return (top / np.maximum(bottom, 1)).mean(axis=0)
-
-  precision = mean_ratio(hits, num_guessed)
-  recall = mean_ratio(hits, num_true)
-  f1 = mean_ratio(2 * hits, num_guessed + num_true)
-  support = np.bincount(labels, minlength=len(classes))
-  there = (num_guessed + num_true).any(axis=0)
-  figures = {'precision': precision, 'recall': recall, 'f1': f1}
+  hits, guessed, true = np.moveaxis(sums, 1, 0)
+  figures = {
+    'precision': (hits / np.maximum(guessed, 1)).mean(axis=0),
+    'recall': (hits / np.maximum(true, 1)).mean(axis=0),
+    'f1': (2 * hits / np.maximum(guessed + true, 1)).mean(axis=0),
+  }
+  there = (guessed + true).any(axis=0)
   return [
     {'class': name}
     | {
@@ -340,155 +366,130 @@ def class_figures(
 
 
 def _judge(
-  prefix: str,
-  findings: Findings,
-  probabilities: np.ndarray,
-  labels: np.ndarray,
-  folds: np.ndarray,
-  sample: resampling.Sample,
+  findings: Findings, part: Part, plan: Plan, view: str, seeds: np.ndarray
 ) -> None:
-  """Adds every figure of one view.
-
-  Args:
-    prefix: of the statistics' names.
-    findings: where they go.
-    probabilities: (S, n, C), NaN where there is no row.
-    labels: (n,) int.
-    folds: (S, n) int, -1 where there is no row.
-    sample: the n clips.
-  """
-  correct = correctness(probabilities, labels)
+  """Adds every figure of one view, of its `seeds` (S,) bool with clips."""
+  prefix = f'views.{view}'
+  number, hits = (
+    part[_key(what, view)][:, seeds] for what in ('number', 'hits')
+  )
+  fold_hits, folds = (
+    part[_key(what, view)][:, seeds].reshape(len(number), -1)
+    for what in ('fold_hits', 'folds')
+  )
   figures = {
-    'accuracy': mean_over_seeds(sample, correct),
-    'accuracy_fold_mean': _fold_mean(sample, correct, folds),
-    'ensemble_accuracy': _ensemble_accuracy(sample, probabilities, labels),
-    **f1_statistics(
-      sample,
-      predictions_lib.predicted_class(probabilities),
-      labels,
-      probabilities.shape[-1],
+    'accuracy': mean_over_seeds(hits, number),
+    'accuracy_fold_mean': fold_mean_of_totals(
+      fold_hits, folds, number.shape[1]
     ),
+    'ensemble_accuracy': (
+      resampling.mean(part[_key('ensemble', view)]),
+      resampling.THESE_SEEDS,
+    ),
+    **f1_statistics(part[_key('f1', view)][:, seeds]),
   }
   for name, (statistic, variance) in figures.items():
     findings.add(
       f'{prefix}.{name}',
-      resampling.estimate(sample, statistic, scale=Scale.LOGIT, seeds=variance),
+      resampling.estimate(part.groups, statistic, Scale.LOGIT, variance),
     )
-  n = len(labels)
-  if predictions_lib.graded(probabilities):
-    _calibrate(prefix, findings, probabilities, labels, sample)
+  if plan.graded('labelled', view):
+    _calibrate(findings, part, view, seeds)
   else:
     for name in ('nll', 'brier', 'ece', 'ece_null'):
-      findings.skipped[f'{prefix}.{name}'] = predictions_lib.not_graded(
-        probabilities
-      )
-  if len(correct) < 2:
+      findings.skipped[f'{prefix}.{name}'] = plan.not_graded('labelled', view)
+  if number.shape[1] < 2:
     findings.skipped[f'{prefix}.seed_sd'] = (
       'There is one seed only, so the spread over seeds is unknown.'
     )
     return
-  spread = float(np.std(np.nanmean(correct, axis=1), ddof=1))
+  spread = np.std(hits.sum(axis=0) / number.sum(axis=0), ddof=1)
   findings.add(
     f'{prefix}.seed_sd',
     Estimate(
-      spread,
-      n=n,
-      method=f'standard deviation of the accuracies of {len(correct)} seeds',
+      float(spread),
+      n=part.num_clips,
+      method=f'standard deviation of the accuracies of {number.shape[1]} seeds',
     ),
   )
 
 
 def _calibrate(
-  prefix: str,
-  findings: Findings,
-  probabilities: np.ndarray,
-  labels: np.ndarray,
-  sample: resampling.Sample,
+  findings: Findings, part: Part, view: str, seeds: np.ndarray
 ) -> None:
   """Adds what judges the probabilities of one view, as `_judge`."""
-  n = len(labels)
-  correct = correctness(probabilities, labels)
-  nll, brier = losses(probabilities, labels)
-  for name, values in (('nll', nll), ('brier', brier)):
-    statistic, variance = mean_over_seeds(sample, values)
+  prefix = f'views.{view}'
+  number = part[_key('number', view)][:, seeds]
+  for name in ('nll', 'brier'):
+    statistic, variance = mean_over_seeds(
+      part[_key(name, view)][:, seeds], number
+    )
     findings.add(
       f'{prefix}.{name}',
-      resampling.estimate(sample, statistic, Scale.LOG, variance),
+      resampling.estimate(part.groups, statistic, Scale.LOG, variance),
     )
-  errors, nulls = [], []
-  for confidence, right in zip(
-    probabilities.max(axis=-1), correct, strict=True
+  count, confidence, hits, variance = (
+    part[_key(what, view)].sum(axis=0)[seeds]
+    for what in ('bins', 'bin_confidence', 'bin_hits', 'bin_variance')
+  )
+  for name, values, method in (
+    (
+      'ece',
+      expected_calibration_error(count, confidence, hits),
+      'biased upward: compare with ece_null; no interval',
+    ),
+    (
+      'ece_null',
+      calibration_null(count, confidence, variance),
+      'expected of labels drawn from the probabilities',
+    ),
   ):
-    there = ~np.isnan(right)
-    errors.append(expected_calibration_error(confidence[there], right[there]))
-    nulls.append(calibration_null(confidence[there]))
-  findings.add(
-    f'{prefix}.ece',
-    Estimate(
-      float(np.mean(errors)),
-      n=n,
-      method='biased upward: compare with ece_null; no interval',
-    ),
-  )
-  findings.add(
-    f'{prefix}.ece_null',
-    Estimate(
-      float(np.mean(nulls)),
-      n=n,
-      method=f'labels drawn {_NULL_DRAWS} times from the probabilities',
-    ),
-  )
+    findings.add(
+      f'{prefix}.{name}',
+      Estimate(float(values.mean()), n=part.num_clips, method=method),
+    )
 
 
 def _compare(
-  findings: Findings,
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions,
-  views: Sequence[str],
+  findings: Findings, totals: Totals, plan: Plan, views: Sequence[str]
 ) -> None:
   """Adds the full view minus every other one, and minus the best single one."""
-  full = corpus_lib.view_name(corpus.modalities)
+  full = plan.full
   others = [view for view in views if view != full]
   if full not in views or not others:
     findings.skipped[_PRIMARY] = (
       f'There are no predictions of the full view, {full}.'
-      if full not in predictions.views
+      if full not in plan.members
       else f'No clip that the full view, {full}, predicts has a label.'
       if full not in views
       else f'There is no view beside the full one, {full}.'
     )
     return
-  everything = {}
+  names = {}
   for view in others:
-    chosen = predictions_lib.common(predictions, (full, view))
-    chosen &= corpus.labels != corpus_lib.UNLABELLED
-    if chosen.any():
-      everything[view] = chosen
-    else:
-      findings.skipped[f'views.full_minus_{view}.accuracy'] = (
+    name = f'views.full_minus_{view}.accuracy'
+    chosen = totals[_key('paired', view)]
+    if not chosen.any():
+      findings.skipped[name] = (
         f'No labelled clip is predicted by every seed of {full} and {view}.'
       )
-  for view, chosen in everything.items():
-    sample = resampling.sample(corpus.groups[chosen])
-    statistic, variance = _difference(
-      sample, corpus, predictions, full, view, chosen, chosen
-    )
+      continue
+    names[view] = name
+    part = totals.over(chosen)
+    statistic, variance = _difference(part, plan, view)
     findings.add(
-      f'views.full_minus_{view}.accuracy',
+      name,
       resampling.estimate(
-        sample, statistic, Scale.DIFFERENCE, variance, null=True
+        part.groups, statistic, Scale.DIFFERENCE, variance, null=True
       ),
     )
-  names = [f'views.full_minus_{view}.accuracy' for view in everything]
-  findings.families.append(names)
+  findings.families.append(list(names.values()))
   fields = ('estimate', 'low', 'high', 'p', 'p_adjusted', 'n')
   findings.tables['full_minus_view'] = [
     {'view': view} | {field: Cell(name, field) for field in fields}
-    for view, name in zip(everything, names, strict=True)
+    for view, name in names.items()
   ]
-  singles = {
-    view: chosen for view, chosen in everything.items() if '+' not in view
-  }
+  singles = [view for view in names if '+' not in view]
   if not singles:
     findings.skipped[_PRIMARY] = (
       'There is no labelled clip that every seed of the full view and of a '
@@ -497,57 +498,32 @@ def _compare(
       else 'There are no predictions of a single modality.'
     )
     return
-  union = np.any(list(singles.values()), axis=0)
-  sample = resampling.sample(corpus.groups[union])
+  part = totals.over(totals[_key('paired', 'any')])
   differences = []
-  for view, chosen in singles.items():
-    statistic, variance = _difference(
-      sample, corpus, predictions, full, view, union, chosen
-    )
+  for view in singles:
+    statistic, variance = _difference(part, plan, view)
     differences.append(
-      resampling.studentise(sample, statistic, Scale.DIFFERENCE, variance)
+      resampling.studentise(part.groups, statistic, Scale.DIFFERENCE, variance)
     )
   findings.add(
-    _PRIMARY, resampling.minimum(sample, differences, int(union.sum()))
+    _PRIMARY, resampling.minimum(part.groups, differences, part.num_clips)
   )
 
 
 def _difference(
-  sample: resampling.Sample,
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions,
-  full: str,
-  view: str,
-  sampled: np.ndarray,
-  chosen: np.ndarray,
+  part: Part, plan: Plan, view: str
 ) -> tuple[resampling.Statistic, SeedNoise | None]:
   """Accuracy of the full view minus that of another one, on the same clips.
-
-  Args:
-    sample: the clips `sampled`.
-    corpus: for the labels.
-    predictions: of both views.
-    full: the full view.
-    view: the other one.
-    sampled: (N,) bool, the clips of the sample.
-    chosen: (N,) bool, those that count: predicted by both views.
 
   Returns:
     The statistic and the variance that the choice of seeds adds.
   """
-  counted = chosen[sampled]
-  by_seed, means = [], []
-  for name in (full, view):
-    correct = correctness(
-      predictions.probabilities[name][:, sampled], corpus.labels[sampled]
-    )
-    by_seed.append(
-      resampling.seed_means(sample, np.where(counted, correct, np.nan))
-    )
-    means.append(np.where(counted, correct, 0).mean(axis=0))
-  totals = sample.totals(np.stack([means[0] - means[1], counted], axis=1))
-  return resampling.mean(totals), noise_of_difference(
-    [predictions.seeds[name] for name in (full, view)], by_seed
+  number = part[_key('paired', view)]
+  full, own = (part[_key(what, view)] for what in ('full_right', 'right'))
+  gain = full.mean(axis=1) - own.mean(axis=1)
+  return resampling.mean(np.stack([gain, number], axis=1)), noise_of_difference(
+    [np.array(plan.members[name]) for name in (plan.full, view)],
+    [_by_seed(right, number[:, None]) for right in (full, own)],
   )
 
 
@@ -564,7 +540,8 @@ def noise_of_difference(
 
   Args:
     names: of the first view's seeds and of the other's.
-    by_seed: of each view, as of `resampling.seed_means`.
+    by_seed: of each view, its seeds' figures (S,) and their derivative by group
+      (S, G).
 
   Returns:
     The noise; None if a view has one seed only.
@@ -576,23 +553,6 @@ def noise_of_difference(
         (1, -1), names, by_seed, strict=True
       )
     )
-  )
-
-
-def _fold_mean(
-  sample: resampling.Sample, correct: np.ndarray, folds: np.ndarray
-) -> tuple[resampling.Statistic, SeedNoise | None]:
-  """The unweighted mean over folds of the accuracy, mean over seeds."""
-  # Each seed may have its own folds; a fold of a seed is one ratio.
-  num_folds = int(folds.max()) + 1
-  member = np.where(
-    folds >= 0, folds + num_folds * np.arange(len(folds))[:, None], -1
-  )
-  right = np.where(folds >= 0, correct, 0)
-  num_members = num_folds * len(folds)
-  hits = sample.counts(member, num_members, right)
-  return fold_mean_of_totals(
-    hits, sample.counts(member, num_members), len(folds)
   )
 
 
@@ -623,15 +583,6 @@ def fold_mean_of_totals(
     hits[:, used], count[:, used], weights[used]
   )
   return statistic, resampling.seed_variance((by_seed, slopes.T))
-
-
-def _ensemble_accuracy(
-  sample: resampling.Sample, probabilities: np.ndarray, labels: np.ndarray
-) -> tuple[resampling.Statistic, SeedNoise]:
-  """The accuracy of the seeds' mean probabilities; these seeds, no others."""
-  mean = predictions_lib.mean_over_seeds(probabilities)
-  statistic, _ = mean_over_seeds(sample, correctness(mean[None], labels))
-  return statistic, resampling.THESE_SEEDS
 
 
 def _macro_f1(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

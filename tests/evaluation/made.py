@@ -252,3 +252,19 @@ def part(corpus_, predictions_, chosen):
     split=None if corpus_.split is None else corpus_.split[chosen],
     fold=None if corpus_.fold is None else corpus_.fold[chosen],
   ), found
+
+
+def by_seed(sample, values):
+  """Sums and clips (G, S) of (S, n), NaN where a clip does not count."""
+  there = ~np.isnan(values)
+  return sample.totals(np.where(there, values, 0).T), sample.totals(there.T)
+
+
+def f1_totals(sample, predicted, labels, num_classes):
+  """Hits, guesses and support (G, S, 3, C) of labels (S, n), -1 if none."""
+  classes = np.arange(num_classes)
+  guessed = predicted[..., None] == classes
+  true = (labels[:, None] == classes) & (predicted[..., None] >= 0)
+  parts = np.stack([guessed & true, guessed, true], axis=2)
+  flat = np.moveaxis(parts, 1, 0).reshape(len(labels), -1)
+  return sample.totals(flat).reshape(-1, len(predicted), 3, num_classes)

@@ -20,8 +20,8 @@ from empathy.evaluation import (
   resampling,
   views,
 )
-from empathy.evaluation import disagreement as disagreement_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import votes as votes_lib
 
@@ -60,9 +60,9 @@ def _statistics(corpus, predictions):
   probabilities = predictions.probabilities[FULL]
   mean = predictions_lib.mean_over_seeds(probabilities)
   votes = votes_lib.speaking_votes(corpus)[0]
-  signals = disagreement_lib.signals(predictions, FULL)
+  signals = signals_lib.signals(predictions, FULL)
   accuracy, variance = views.mean_over_seeds(
-    sample, views.correctness(probabilities, corpus.labels)
+    *made.by_seed(sample, views.correctness(probabilities, corpus.labels))
   )
   error = predictions_lib.predicted_class(mean) != corpus.labels
   return sample, {

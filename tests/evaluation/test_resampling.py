@@ -60,9 +60,11 @@ def _statistic(kind, copies=()):
   guesses = text.argmax(-1)[:, clips], audio.argmax(-1)[:2, clips]
   differ = guesses[0][0] != guesses[1][0]
   if kind == 'mean over seeds':
-    return sample, views.mean_over_seeds(sample, correct[:, clips])[0]
+    sums = made.by_seed(sample, correct[:, clips])
+    return sample, views.mean_over_seeds(*sums)[0]
   if kind.endswith('f1'):
-    return sample, views.f1_statistics(sample, guesses[0], labels, 3)[kind][0]
+    totals = made.f1_totals(sample, guesses[0], labels, 3)
+    return sample, views.f1_statistics(totals)[kind][0]
   if kind == 'kappa':
     return sample, disagreement.kappa(
       made.pair(sample, made.apart(*guesses), *guesses, 3)
@@ -342,7 +344,9 @@ def test_what_seeds_and_groups_share_counts_once(main):
     values = random.normal(0, main, (4, 1)) + random.normal(0, 1, (4, 120))
     values += random.normal(0, 0.5, 30)[groups]
     values += random.normal(0, 0.7, (4, 30))[:, groups]
-    figures = resampling.seed_means(sample, values)
+    means_of_seeds = values.mean(axis=1)
+    apart = (values - means_of_seeds[:, None]) / values.shape[1]
+    figures = means_of_seeds, sample.totals(apart.T).T
     statistic = _mean(sample, values.mean(axis=0))
     for kept, slopes in ((squares, figures[1]), (counted_twice, None)):
       noise = resampling.seed_variance((figures[0], slopes))

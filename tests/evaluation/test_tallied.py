@@ -18,13 +18,14 @@ from empathy.evaluation import (
   streaming,
   tallied,
   tallies,
+  totals,
 )
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.batches import Batch
 
-# What rests on a grid, or on the normal law in the stead of draws of labels.
+# What rests on a grid.
 GRIDDED = re.compile(
-  r'.*(auroc|average_precision|aurc|errors_found|adjusted|ece_null|precision_m)'
+  r'.*(auroc|average_precision|aurc|errors_found|adjusted|precision_m)'
 )
 
 
@@ -36,26 +37,6 @@ def _rows(corpus, predictions):
     [place[clip] for clip in table['id'].to_pylist()], kind='stable'
   )
   return table.take(pa.array(order))
-
-
-def _part(corpus, chosen):
-  """Some clips of a corpus, with their votes."""
-  place = np.cumsum(chosen) - 1
-  votes = corpus.votes
-  own = chosen[votes.clip]
-  return dataclasses.replace(
-    corpus,
-    ids=corpus.ids[chosen],
-    groups=corpus.groups[chosen],
-    labels=corpus.labels[chosen],
-    votes=corpus_lib.Votes(
-      place[votes.clip[own]].astype(np.int32),
-      *(
-        getattr(votes, name)[own]
-        for name in ('condition', 'annotator', 'label', 'count')
-      ),
-    ),
-  )
 
 
 def _write(corpus, table, folder):
@@ -205,7 +186,7 @@ def test_shards_in_any_order_are_the_whole(inputs, tally, tmp_path):
     folder = tmp_path / str(i)
     folder.mkdir()
     paths = _write(
-      _part(corpus, shard == i),
+      made.part(corpus, None, shard == i)[0],
       table.filter(pa.array(shard[clip] == i)),
       folder,
     )
@@ -244,18 +225,15 @@ def test_batches_do_not_matter(inputs, tally, monkeypatch):
 
 
 def test_many_groups_are_bundled_whole(inputs, monkeypatch):
-  corpus, _, paths = inputs
+  _, _, paths = inputs
   whole = tallied.build(tallies.tally(*paths))
-  monkeypatch.setattr(tallies, 'MOST_GROUPS', 8)
+  for module in (tallies, totals):
+    monkeypatch.setattr(module, 'MOST_GROUPS', 8)
+  monkeypatch.setattr(totals, 'MANY_CLIPS', 200)
   monkeypatch.setattr(streaming, 'NUM_CLIPS', 60)
   found = tallies.tally(*paths)
-  assert found.bundled
-  assert (len(found.groups), len(found.hashes)) == (8, 12)
-  own = {
-    name: tallies._hash(name) % 8 for name in np.unique(corpus.groups).tolist()
-  }
-  clips = np.bincount([own[name] for name in corpus.groups], minlength=8)
-  np.testing.assert_array_equal(found.sums['data/clips'][:, 0], clips)
+  assert found.totals.bundled
+  assert (len(found.totals.groups), len(found.totals.hashes)) == (8, 12)
   study = tallied.build(found)
   assert study.info['num_groups'] == 12
   for name, estimate in study.statistics.items():
@@ -271,7 +249,7 @@ def test_the_report_opens(studies, tmp_path):
   study_lib.write(study, tmp_path / 'study', report.render(study))
   told = json.loads((tmp_path / 'study/study.json').read_text())
   assert told['info']['num_clips'] == 300
-  assert 'added up in one pass' in (tmp_path / 'study/report.html').read_text()
+  assert 'draws of whole groups' in (tmp_path / 'study/report.html').read_text()
 
 
 def _changed(table, column, row, value):
@@ -373,19 +351,15 @@ def test_a_group_that_is_spelt_in_two_ways_is_refused(inputs):
     corpus, groups=np.where(half, corpus.groups, np.char.upper(corpus.groups))
   )
   says = r"'(\w+)' and '(?i:\1)' would be one group"
+
+  def judged(*some):
+    return tallies.of_batch(*some, plan.survey(Batch(*some)))
+
   with pytest.raises(errors.InputError, match=says):
-    tallies.of_batch(
-      corpus, predictions, plan.survey(Batch(corpus, predictions))
-    )
+    judged(corpus, predictions)
   # Neither part has both.
   parts = [
-    tallies.of_batch(
-      _part(corpus, own),
-      made.predictions(
-        {v: p[:, own] for v, p in predictions.probabilities.items()}
-      ),
-    )
-    for own in (half, ~half)
+    judged(*made.part(corpus, predictions, own)) for own in (half, ~half)
   ]
   parts[1].shards = [('x', 'y', 150)]
   with pytest.raises(errors.InputError, match=says):

@@ -11,7 +11,7 @@ from empathy.evaluation import resampling, views
 
 
 def _answer(corpus, predictions):
-  return views.answer(corpus, predictions)
+  return made.answer(views, corpus, predictions)
 
 
 def _over_seeds(function, predictions, view='text'):
@@ -71,7 +71,7 @@ def test_a_class_that_nobody_says_or_is():
   labels = np.array([0, 0, 1, 1])
   predicted = np.zeros((1, 4), int)
   sample = resampling.sample(np.arange(4))
-  found = views.f1_statistics(sample, predicted, labels, 3)
+  found = views.f1_statistics(made.f1_totals(sample, predicted, labels, 3))
   for name, average in (('macro_f1', 'macro'), ('weighted_f1', 'weighted')):
     value, slope = found[name][0](np.ones((1, 4)))
     expected = metrics.f1_score(labels, predicted[0], average=average)
@@ -81,9 +81,7 @@ def test_a_class_that_nobody_says_or_is():
 
 def test_class_figures_are_those_of_scikit_learn():
   corpus, predictions = made.study_input(num_seeds=2)
-  rows = views.class_figures(
-    predictions.probabilities['text'], corpus.labels, corpus.classes
-  )
+  rows = _answer(corpus, predictions).tables['classes'][:3]
   expected = np.mean(
     [
       metrics.precision_recall_fscore_support(
@@ -101,9 +99,9 @@ def test_class_figures_are_those_of_scikit_learn():
 
 def test_a_class_that_is_not_there_has_no_figures():
   probabilities = np.tile([0.6, 0.4, 0.0], (2, 4, 1))
-  rows = views.class_figures(
-    probabilities, np.array([0, 0, 1, 1]), ('a', 'b', 'c')
-  )
+  corpus = made.corpus(range(4), [0, 0, 1, 1])
+  found = _answer(corpus, made.predictions({'text': probabilities}))
+  rows = found.tables['classes']
   assert [row['f1'] for row in rows] == [pytest.approx(2 / 3), 0, None]
   assert [row['precision'] for row in rows] == [0.5, 0, None]
   assert [row['support'] for row in rows] == [2, 2, 0]
@@ -115,7 +113,7 @@ def test_seeds_count_alike_where_a_member_is_missing():
   right, wrong, none = [0.9, 0.1, 0], [0.1, 0.9, 0], [np.nan] * 3
   p = np.array([[right, right, wrong, wrong], [right, right, none, none]])
   corpus = made.corpus([0, 1, 2, 3], labels)
-  found = views.answer(
+  found = _answer(
     corpus, made.predictions({'text': p}, folds=np.array([0, 0, 1, 1]))
   ).statistics
   # Seed 0: the mean of 1 and 0; seed 1: 1.
@@ -160,34 +158,49 @@ def _slow_ece(confidence, correct):
   return total
 
 
+def _bins(confidence, *amounts):
+  place = views.bin_of(confidence)
+  return [
+    np.bincount(place, amount, views.NUM_BINS)
+    for amount in (np.ones_like(confidence), confidence, *amounts)
+  ]
+
+
 def test_ece_is_that_of_a_loop():
   random = np.random.default_rng(1)
   confidence = random.uniform(0.34, 1, 200)
   correct = (random.random(200) < confidence**2).astype(float)
-  found = views.expected_calibration_error(confidence, correct)
+  found = views.expected_calibration_error(*_bins(confidence, correct))
   assert found == pytest.approx(_slow_ece(confidence, correct), rel=1e-12)
-  assert views.expected_calibration_error(np.ones(3), np.ones(3)) == 0
+  sure = views.expected_calibration_error(*_bins(np.ones(3), np.ones(3)))
+  assert sure == 0
 
 
-def test_the_null_of_ece_is_that_of_a_calibrated_model():
+@pytest.mark.parametrize('size', [9, 40, 150, 2_000])
+def test_the_null_of_ece_is_that_of_a_calibrated_model(size):
   random = np.random.default_rng(2)
-  confidence = random.uniform(0.4, 1, 150)
-  slow = [
-    _slow_ece(confidence, (random.random(150) < confidence).astype(float))
-    for _ in range(400)
-  ]
-  found = views.calibration_null(confidence)
-  # Its own 100 draws and the loop's 400 both have their noise.
-  noise = np.std(slow) * np.sqrt(1 / 100 + 1 / 400)
-  assert abs(found - np.mean(slow)) < 4 * noise
-  assert found > 0.05
+  confidence = random.uniform(0.4, 1, size)
+  confidence[0] = 1.0
+  place = views.bin_of(confidence)
+  drawn = random.random((8_000, size)) < confidence
+  gaps = (drawn - confidence) @ np.eye(views.NUM_BINS)[place]
+  slow = np.abs(gaps).sum(axis=1) / size
+  found = views.calibration_null(
+    *_bins(confidence, confidence * (1 - confidence))
+  )
+  # The draws' own noise, and clips of a bin that are not quite of one chance.
+  noise = np.std(slow) / np.sqrt(len(slow))
+  assert abs(found - slow.mean()) < 4 * noise + 0.005 * slow.mean()
 
 
-def test_the_null_is_the_same_however_many_draws_are_made_at_once(monkeypatch):
-  confidence = np.random.default_rng(3).uniform(0.4, 1, 50)
-  expected = views.calibration_null(confidence)
-  monkeypatch.setattr(views, '_DRAWN_AT_ONCE', 150)
-  assert views.calibration_null(confidence) == pytest.approx(expected)
+def test_the_null_is_exact_for_coins_of_one_chance():
+  # Three coins of .6: |hits - 1.8| is 1.8, .8, .2, 1.2 for 0 to 3 hits.
+  chances = np.array([0.064, 0.288, 0.432, 0.216])
+  expected = chances @ [1.8, 0.8, 0.2, 1.2] / 3
+  found = views.calibration_null(
+    *(np.array([total]) for total in (3.0, 1.8, 0.72))
+  )
+  assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_reliability_curve_holds_every_prediction_once():
@@ -339,13 +352,13 @@ def test_labels_have_no_calibration():
   corpus, predictions = made.study_input()
   hard = dict(predictions.probabilities)
   hard['text'] = np.eye(3)[hard['text'].argmax(axis=-1)]
-  found = views.answer(corpus, made.predictions(hard))
+  found = _answer(corpus, made.predictions(hard))
   for name in ('nll', 'brier', 'ece', 'ece_null'):
     assert 'one value only' in found.skipped[f'views.text.{name}']
     assert f'views.audio.{name}' in found.statistics
   assert list(found.curves['reliability']) == ['audio', 'text+audio']
   # What needs labels only is as before.
-  graded = views.answer(corpus, made.predictions(predictions.probabilities))
+  graded = _answer(corpus, made.predictions(predictions.probabilities))
   for name in ('accuracy', 'macro_f1', 'seed_sd'):
     name = f'views.text.{name}'
     assert found.statistics[name] == graded.statistics[name]

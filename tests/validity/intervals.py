@@ -148,11 +148,18 @@ def figures(
   kappa, _ = disagreement.kappa(_pair(sample, corpus.said[0], corpus.said[2]))
   curves = [ranking.auroc(sample, doubt, contested) for doubt in corpus.doubt]
   seeds, noise = views.mean_over_seeds(
-    sample, (corpus.seeds == corpus.gold).astype(np.float64)
+    sample.totals((corpus.seeds == corpus.gold).T),
+    sample.totals(np.ones_like(corpus.seeds).T),
   )
-  f1, _ = views.f1_statistics(
-    sample, corpus.said[:1], corpus.gold, _NUM_CLASSES
-  )['macro_f1']
+  said, gold = (
+    labels[:, None] == np.arange(_NUM_CLASSES)
+    for labels in (corpus.said[0], corpus.gold)
+  )
+  f1_parts = np.stack([said & gold, said, gold], axis=1)
+  f1_totals = sample.totals(f1_parts.reshape(len(gold), -1))
+  f1, _ = views.f1_statistics(f1_totals.reshape(-1, 1, 3, _NUM_CLASSES))[
+    'macro_f1'
+  ]
   gap = ambiguity.difference(sample, differ, votes_lib.gs(corpus.votes))
   these = resampling.THESE_SEEDS
   return {
