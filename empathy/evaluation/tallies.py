@@ -25,7 +25,6 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import spelling
 from empathy.evaluation import (
   agreement,
-  ambiguity,
   halves,
   streaming,
   study,
@@ -140,8 +139,6 @@ def of_batch(
     _add_diagnosis(sums, corpus, predictions, full, signals, labelled)
   if corpus.votes is not None:
     _add_humans(sums, corpus, labelled)
-    if ambiguity.ANY in signals:
-      _add_ambiguity(sums, corpus, predictions, full, signals)
   return Tally(
     dict(corpus.info),
     {view: predictions.seeds[view].tolist() for view in predictions.views},
@@ -391,8 +388,8 @@ def _add_diagnosis(sums, corpus, predictions, full, signals, labelled) -> None:
     chosen = known & ~np.isnan(signal)
     top = most(name, num_classes, singles)
     _add_grid(sums, f'diagnosis/{name}', signal, error, chosen, top)
-  if ambiguity.ANY in signals:
-    differ = signals[ambiguity.ANY]
+  if plan_lib.ANY in signals:
+    differ = signals[plan_lib.ANY]
     there = known & ~np.isnan(differ)
     _add_strata(
       sums,
@@ -458,75 +455,6 @@ def _add_humans(sums, corpus, labelled) -> None:
       sums.add(
         f'humans/{name}/full_minus', np.stack([gain, ~np.isnan(gain)], axis=1)
       )
-
-
-def _add_ambiguity(sums, corpus, predictions, full, signals) -> None:
-  """Adds what the signals say of how votes differ, and two controls.
-
-  Of the full condition, and of all votes together: which of them speaks for the
-  clips is known when all clips are.
-  """
-  condition = corpus_lib.full_condition(corpus.conditions)
-  _add_ambiguity_of(
-    sums, 'ambiguity', corpus.vote_counts(condition), predictions, full, signals
-  )
-
-
-def _add_ambiguity_of(sums, prefix, votes, predictions, full, signals) -> None:
-  uncertainty, contested = votes_lib.gs(votes), votes_lib.contested(votes)
-  mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
-  num_classes, singles = mean.shape[1], _num_singles(predictions, full)
-  stratum = _strata(mean)
-  for name, signal in signals.items():
-    known = ~np.isnan(uncertainty + signal)
-    top = most(name, num_classes, singles)
-    _add_grid(sums, f'{prefix}/{name}/grid', signal, contested, known, top)
-    if not name.endswith('_disagreement'):
-      continue
-    differ = (signal > 0) & known
-    values = np.where(known, uncertainty, np.nan)
-    sums.add(f'{prefix}/{name}/sides', _sides(differ, values))
-    _add_strata(
-      sums,
-      f'{prefix}/{name}/strata',
-      differ[None],
-      values,
-      stratum[None],
-      num_classes,
-    )
-  known = ~np.isnan(uncertainty + signals[ambiguity.ANY])
-  values = np.where(known, uncertainty, np.nan)
-  others = np.stack(
-    [
-      signals[f'{v}_disagreement']
-      for v in predictions.views
-      if '+' not in v and v != full
-    ]
-  )
-  number = np.nansum(others, axis=0).astype(np.int64)
-  shape = len(others) + 1
-  cell = np.where(known, number, -1)
-  sums.count(f'{prefix}/by_number', cell, shape)
-  sums.count(f'{prefix}/gs_by_number', cell, shape, np.nan_to_num(values))
-  predicted = np.where(known, predictions_lib.predicted_class(mean), -1)
-  sums.count(f'{prefix}/control/clips', predicted, num_classes)
-  sums.count(
-    f'{prefix}/control/gs', predicted, num_classes, np.nan_to_num(values)
-  )
-
-
-def _sides(differ: np.ndarray, values: np.ndarray) -> np.ndarray:
-  """Values and clips that differ, and that do not: (n, 2, 2)."""
-  there = ~np.isnan(values)
-  values = np.nan_to_num(values)
-  rest = there.astype(np.float64) - differ
-  return np.stack(
-    [
-      np.stack([values * differ, differ], axis=-1),
-      np.stack([values * rest, rest], axis=-1),
-    ],
-    axis=1,
-  )
 
 
 def _refuse_spellings(groups: Sequence[str]) -> None:

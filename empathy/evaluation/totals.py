@@ -5,10 +5,11 @@ however many the clips are, and the sum of two parts' totals is that of both, in
 whatever order; so clips can be added up in batches, and on many machines, and a
 study in memory is the total of one batch.
 
-There are three kinds. `add` sums numbers of each clip: a few columns, a row for
+There are four kinds. `add` sums numbers of each clip: a few columns, a row for
 each group. `count` counts in which cell of many a clip is; most are empty, so
 these are sparse. `rank` keeps clips that are alike as one row with their
-number: figures of ranks need the values themselves.
+number: figures of ranks need the values themselves. `whole` sums over all clips
+what no interval is made of.
 
 Where there are more than `MANY_CLIPS` clips and `MOST_GROUPS` groups, groups
 are put together into so many bundles of whole groups, by a hash of their names.
@@ -106,6 +107,7 @@ class Totals:
     sums: by key, (G, ...) float64.
     counts: by key.
     rows: by key.
+    wholes: by key, sums over all groups.
   """
 
   num_clips: int
@@ -114,6 +116,7 @@ class Totals:
   sums: Mapping[Key, np.ndarray]
   counts: Mapping[Key, Counts]
   rows: Mapping[Key, Rows]
+  wholes: Mapping[Key, np.ndarray]
 
   @property
   def bundled(self) -> bool:
@@ -122,7 +125,8 @@ class Totals:
 
   def __contains__(self, key: Key) -> bool:
     """Whether there is anything of that key."""
-    return key in self.sums or key in self.counts or key in self.rows
+    kinds = (self.sums, self.counts, self.rows, self.wholes)
+    return any(key in kind for kind in kinds)
 
   def __getitem__(self, key: Key) -> np.ndarray:
     """The sums or counts of a key, (G, ...) float64."""
@@ -150,6 +154,7 @@ class Totals:
       _merged(first.sums, second.sums, np.add),
       _merged(first.counts, second.counts, _added_counts),
       _merged(first.rows, second.rows, _added_rows),
+      _merged(first.wholes, second.wholes, np.add),
     )
 
   def moved(self, groups: np.ndarray, place: np.ndarray) -> 'Totals':
@@ -231,7 +236,7 @@ class Adder:
     names, self._group = np.unique(groups, return_inverse=True)
     refuse_spellings(names.tolist())
     self._names, self._hashes = names, group_hashes(names)
-    self._sums, self._counts, self._rows = {}, {}, {}
+    self._sums, self._counts, self._rows, self._wholes = {}, {}, {}, {}
 
   def add(self, key: Key, columns: np.ndarray) -> None:
     """Sums (N, ...) numbers of clips, a NaN as 0; (N,) gives (G,)."""
@@ -286,6 +291,10 @@ class Adder:
       )
     )
 
+  def whole(self, key: Key, sums: np.ndarray) -> None:
+    """Keeps sums (...) over all clips, without groups."""
+    self._wholes[key] = np.asarray(sums, np.float64)
+
   def totals(self) -> Totals:
     """What was added up."""
     return Totals(
@@ -295,6 +304,7 @@ class Adder:
       self._sums,
       self._counts,
       self._rows,
+      self._wholes,
     )
 
 
@@ -410,10 +420,13 @@ def to_arrays(found: Totals) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       {'key': list(key), 'names': list(value.names)}
       for key, value in found.rows.items()
     ],
+    'wholes': [list(key) for key in found.wholes],
   }
   arrays = {'groups': found.groups.astype(np.str_), 'hashes': found.hashes}
   for place, sums in enumerate(found.sums.values()):
     arrays[f'sums_{place}'] = sums
+  for place, sums in enumerate(found.wholes.values()):
+    arrays[f'wholes_{place}'] = sums
   for place, counts in enumerate(found.counts.values()):
     matrix = counts.matrix
     arrays[f'counts_{place}_data'] = matrix.data
@@ -431,10 +444,13 @@ def of_arrays(
   head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> Totals:
   """The totals of `to_arrays`."""
-  sums = {
-    tuple(key): arrays[f'sums_{place}']
-    for place, key in enumerate(head['sums'])
-  }
+  sums, wholes = (
+    {
+      tuple(key): arrays[f'{name}_{place}']
+      for place, key in enumerate(head[name])
+    }
+    for name in ('sums', 'wholes')
+  )
   counts, rows = {}, {}
   for place, one in enumerate(head['counts']):
     shape = tuple(one['shape'])
@@ -452,5 +468,11 @@ def of_arrays(
       arrays[f'rows_{place}_number'],
     )
   return Totals(
-    head['num_clips'], arrays['groups'], arrays['hashes'], sums, counts, rows
+    head['num_clips'],
+    arrays['groups'],
+    arrays['hashes'],
+    sums,
+    counts,
+    rows,
+    wholes,
   )
