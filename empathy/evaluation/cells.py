@@ -15,6 +15,10 @@ from empathy.evaluation import resampling
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.findings import Estimate
 
+# A function of `ranking`: of a sample, a signal and which clips are positive.
+Ranking = Callable[
+  [resampling.Sample, np.ndarray, np.ndarray], resampling.Figure
+]
 # Places of a signal where it is ranked against two kinds of clips, and where
 # there are many kinds.
 NUM_PLACES = 1_024
@@ -239,9 +243,7 @@ def noted(estimate: Estimate, off: float, whose: str = 'signal') -> Estimate:
 
 
 def order_off(
-  function: Callable[
-    [resampling.Sample, np.ndarray, np.ndarray], resampling.Statistic
-  ],
+  function: Ranking,
   signal: np.ndarray,
   positive: np.ndarray,
   number: np.ndarray,

@@ -16,7 +16,8 @@ from empathy.evaluation.findings import (
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
-from empathy.evaluation.signal_rows import CONFIDENCE, Signals
+from empathy.evaluation.signal_rows import Signals
+from empathy.evaluation.signals import CONFIDENCE
 from empathy.evaluation.totals import Totals
 
 WANTED = (0.05, 0.1, 0.2)

@@ -14,10 +14,9 @@ from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.plan import ANY, Plan
+from empathy.evaluation.signals import CONFIDENCE, SEEDS, binary
 from empathy.evaluation.totals import Rows, Totals
 
-CONFIDENCE = 'one_minus_confidence'
-SEEDS = 'seed_mutual_information'
 # Whether annotators agree on a clip, whether the curves are over it, and
 # whether the full view errs on it.
 _FLAGS = ('calm', 'common', 'error')
@@ -39,7 +38,9 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     enough = votes.sum(axis=1) > 1
     contested = np.where(enough, votes_lib.contested(votes), np.nan)
   if plan.exact:
-    adder.rank(_key('clips'), there, **signals, error=error, contested=contested)
+    adder.rank(
+      _key('clips'), there, **signals, error=error, contested=contested
+    )
     return
   columns = {
     'doubt': signals[CONFIDENCE],
@@ -52,7 +53,9 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   for name, signal in signals.items():
     own = columns | {'signal': signal}
     has = ~np.isnan(signal)
-    cells.count(adder, _key('clips', name), known & has, _grids(plan, name), own)
+    cells.count(
+      adder, _key('clips', name), known & has, _grids(plan, name), own
+    )
     if not _with_doubt(name):
       own = columns | {'signal': signals[CONFIDENCE]}
       grids = _grids(plan, CONFIDENCE)
@@ -76,11 +79,6 @@ def errors(batch: Batch) -> np.ndarray:
 
 def _key(what: str, name: str = '') -> totals_lib.Key:
   return 'signals', what, name
-
-
-def binary(name: str) -> bool:
-  """Whether a signal is 0 or 1."""
-  return name.endswith('_disagreement')
 
 
 def _with_doubt(name: str) -> bool:

@@ -26,7 +26,6 @@ from empathy.evaluation import (
   humans,
   planner,
   resampling,
-  selective,
   soft_scores,
   views,
   wording,
@@ -40,7 +39,14 @@ from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
-_QUESTIONS = (data_checks, views, disagreement, ambiguity, soft_scores)
+_QUESTIONS = (
+  data_checks,
+  views,
+  disagreement,
+  ambiguity,
+  soft_scores,
+  diagnosis,
+)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -345,9 +351,7 @@ def _answers(
     answers[2] = disagreement.answer(totals, plan)
     answers[3] = about_ambiguity(totals, plan)
     answers[4] = dominance.answer(corpus, predictions, dominant)
-    answers[6] = diagnosis.answer(corpus, predictions, signals)
-    answers[6].include(selective.answer(corpus, predictions))
-    answers[6] = _if_graded(answers[6], plan)
+    answers[6] = if_graded(diagnosis.answer(totals, plan), plan)
   answers[5] = humans.answer(corpus, predictions)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
 
@@ -356,10 +360,10 @@ def about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
   """The answer to question 3."""
   found = ambiguity.answer(totals, plan)
   found.include(soft_scores.answer(totals, plan))
-  return _if_graded(found, plan)
+  return if_graded(found, plan)
 
 
-def _if_graded(found: Findings, plan: Plan) -> Findings:
+def if_graded(found: Findings, plan: Plan) -> Findings:
   """The same, without what rests on confidence if there is none."""
   key = 'mean', plan.full
   if plan.full not in plan.members or plan.graded(*key):

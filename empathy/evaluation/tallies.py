@@ -31,16 +31,12 @@ from empathy.evaluation import (
 )
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 
 SCHEMA = 3
 MOST_GROUPS = 512
-# Places of a signal's grid, and of confidence's within a predicted class.
-NUM_PLACES = 1024
-NUM_STRATA = 512
 # Clips with more votes than this count as having so many.
 MOST_VOTES = 255
 _INFO = ('name', 'classes', 'modalities', 'conditions', 'license', 'source')
@@ -131,14 +127,8 @@ def of_batch(
     place = (hashes % np.uint64(MOST_GROUPS)).astype(np.int64)
     names, group = _bundles(), place[group]
   sums = _Sums(group, len(names))
-  full = corpus_lib.view_name(corpus.modalities)
-  labelled = corpus.labels != corpus_lib.UNLABELLED
-  signals = {}
-  if full in predictions.views:
-    signals = signals_lib.signals(predictions, full)
-    _add_diagnosis(sums, corpus, predictions, full, signals, labelled)
   if corpus.votes is not None:
-    _add_humans(sums, corpus, labelled)
+    _add_humans(sums, corpus, corpus.labels != corpus_lib.UNLABELLED)
   return Tally(
     dict(corpus.info),
     {view: predictions.seeds[view].tolist() for view in predictions.views},
@@ -276,33 +266,6 @@ def read(path: pathlib.Path) -> Tally:
     ) from None
 
 
-def grid(values: np.ndarray, most: float, num_places: int) -> np.ndarray:
-  """Places of values from 0 to `most`, finer where they are small.
-
-  Args:
-    values: (...) float64.
-    most: the largest that there can be.
-    num_places: of the grid.
-
-  Returns:
-    (...) int64, from 0; the fourth root of values is parted evenly, so that the
-    doubts of a sure model, which crowd near 0, stay apart.
-  """
-  root = np.maximum(np.nan_to_num(values) / most, 0) ** 0.25
-  return np.minimum((root * num_places).astype(np.int64), num_places - 1)
-
-
-def most(signal: str, num_classes: int, num_views: int) -> float:
-  """The largest value that a signal can have."""
-  if signal == 'num_unimodal_labels':
-    return float(min(num_classes, num_views) + 1)
-  if signal in ('entropy', 'unimodal_jsd', 'seed_mutual_information'):
-    return float(np.log(num_classes))
-  if signal.endswith('_jsd'):
-    return float(np.log(2))
-  return 1.0
-
-
 class _Sums:
   """Adds up by group what it is given for each clip."""
 
@@ -340,65 +303,6 @@ class _Sums:
     ).astype(np.float64)
     shape = (shape,) if isinstance(shape, int) else shape
     self.found[name] = sums.reshape(self._num_groups, *shape)
-
-
-def _strata(mean: np.ndarray) -> np.ndarray:
-  """Predicted class x place of doubt of (..., n, C): (..., n), -1 if none."""
-  predicted = predictions_lib.predicted_class(mean)
-  doubt = 1 - np.nan_to_num(mean.max(axis=-1))
-  place = predicted * NUM_STRATA + grid(doubt, 1.0, NUM_STRATA)
-  return np.where(predicted >= 0, place, -1)
-
-
-def _add_strata(sums, name, differ, values, stratum, num_classes) -> None:
-  """Adds values and clips by stratum and side, of variants (A, n).
-
-  (G, A, 2, C x NUM_STRATA, 2): sums and counts; differ not, and differ.
-  """
-  size = num_classes * NUM_STRATA
-  cell = stratum * 2 + differ
-  variant = 2 * size * np.arange(len(cell))[:, None]
-  there = (stratum >= 0) & ~np.isnan(values)
-  cell = np.where(there, cell + 2 * variant, -1)
-  shape = (len(cell), 2, size, 2)
-  sums.count(name, cell, shape, np.nan_to_num(values))
-  total = sums.found.pop(name)
-  sums.count(name, np.where(there, cell + 2 * size, -1), shape)
-  sums.found[name] += total
-
-
-def _add_grid(sums, name, signal, hit, chosen, top) -> None:
-  """Adds clips by place of the signal and kind: (G, NUM_PLACES, 2)."""
-  cell = grid(signal, top, NUM_PLACES) * 2 + hit
-  sums.count(name, np.where(chosen, cell, -1), (NUM_PLACES, 2))
-
-
-def _num_singles(predictions, full) -> int:
-  return len([v for v in predictions.views if '+' not in v and v != full])
-
-
-def _add_diagnosis(sums, corpus, predictions, full, signals, labelled) -> None:
-  mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
-  predicted = predictions_lib.predicted_class(mean)
-  known = (predicted >= 0) & labelled
-  error = known & (predicted != corpus.labels)
-  sums.add('diagnosis/error', np.stack([error, known], axis=1))
-  num_classes, singles = mean.shape[1], _num_singles(predictions, full)
-  for name, signal in signals.items():
-    chosen = known & ~np.isnan(signal)
-    top = most(name, num_classes, singles)
-    _add_grid(sums, f'diagnosis/{name}', signal, error, chosen, top)
-  if plan_lib.ANY in signals:
-    differ = signals[plan_lib.ANY]
-    there = known & ~np.isnan(differ)
-    _add_strata(
-      sums,
-      'diagnosis/strata',
-      (differ > 0)[None],
-      np.where(there, error, np.nan),
-      _strata(mean)[None],
-      num_classes,
-    )
 
 
 def _add_humans(sums, corpus, labelled) -> None:
