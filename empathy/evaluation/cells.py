@@ -236,6 +236,8 @@ def noted(estimate: Estimate, off: float, whose: str = 'signal') -> Estimate:
   """
   if estimate.estimate is None or not off:
     return estimate
+  step = 10.0 ** np.floor(np.log10(off))
+  off = np.ceil(off / step) * step
   return dataclasses.replace(
     estimate,
     method=f'{estimate.method}, {whose} on a grid (off {off:.1g} at most)',
@@ -273,8 +275,11 @@ def order_off(
   return max(abs(end - value) for end in ends)
 
 
-def fitted(estimate: Estimate) -> Estimate:
-  """Says in `method` that what was fitted to confidence on a grid is judged."""
+def unbounded(estimate: Estimate) -> Estimate:
+  """Says in `method` that confidence is on a grid, where no bound is known.
+
+  So it is where something is fitted to it, or cut by it, before it ranks.
+  """
   if estimate.estimate is None:
     return estimate
   return dataclasses.replace(

@@ -235,7 +235,7 @@ def _add_combined(found: Findings, signals: Signals) -> Rows | None:
     estimate, score = gain(sample, rows['doubt'], rows['signal'], hit, fold)
     found.add(
       name,
-      cells.fitted(estimate) if signals.coarse(CONFIDENCE) else estimate,
+      _noted(signals, COMBINED, estimate),
       'The clips with a disagreement that is known are all of one kind.',
     )
     if outcome == 'error':
@@ -304,8 +304,9 @@ def _ask(
   found.add(
     f'{prefix}.auroc_error',
     _noted(
-      resampling.estimate(own.sample, auroc, scale=Scale.LOGIT, null=True),
+      signals,
       name,
+      resampling.estimate(own.sample, auroc, scale=Scale.LOGIT, null=True),
       own.off(ranking.auroc),
     ),
     _ONE_KIND,
@@ -316,10 +317,9 @@ def _ask(
     )
     found.add(
       f'{prefix}.{figure}',
-      _noted(estimate, name, own.off(function)),
+      _noted(signals, name, estimate, own.off(function)),
       _RIGHT_ON_ALL,
     )
-  against = f'{prefix}.auroc_error_minus_confidence'
   if name != CONFIDENCE:
     doubts = rows if 'doubt' in rows.names else signals.doubts(name)
     other = _order(signals, CONFIDENCE, doubts, 'doubt')
@@ -330,7 +330,11 @@ def _ask(
       null=True,
     )
     off = own.off(ranking.auroc) + other.off(ranking.auroc)
-    found.add(against, _noted(estimate, name, off), _ONE_KIND)
+    found.add(
+      f'{prefix}.auroc_error_minus_confidence',
+      _noted(signals, name, estimate, off),
+      _ONE_KIND,
+    )
   if signals.plan.survey.has_votes:
     _add_uncontested(found, signals, name, rows)
   if binary(name):
@@ -341,8 +345,15 @@ def _ask(
     )
   if name == ANY:
     _add_adjusted(found, signals)
+  return _row(name, own.sample.num_clips)
+
+
+def _row(name: str, num_clips: int) -> dict[str, object]:
+  """The row of a signal in the table `diagnosis`."""
+  prefix = f'diagnosis.{name}'
+  against = f'{prefix}.auroc_error_minus_confidence'
   return (
-    {'signal': name, 'num_clips': own.sample.num_clips}
+    {'signal': name, 'num_clips': num_clips}
     | interval_cells(f'{prefix}.auroc_error', 'auroc_error')
     | interval_cells(against, 'minus_confidence')
     | {'p': Cell(against, 'p'), 'p_adjusted': Cell(against, 'p_adjusted')}
@@ -355,13 +366,13 @@ def _ask(
   )
 
 
-def _noted(estimate: Estimate, name: str, off: float) -> Estimate:
+def _noted(
+  signals: Signals, name: str, estimate: Estimate, off: float = 0.0
+) -> Estimate:
   """The figure of a signal, that says by how much a grid can have moved it."""
-  if not off:
-    return estimate
-  # A fit is moved by more than ties.
-  if name == COMBINED:
-    return cells.fitted(estimate)
+  if name == COMBINED and signals.coarse(CONFIDENCE):
+    # A fit is moved by more than ties.
+    return cells.unbounded(estimate)
   return cells.noted(estimate, off, 'confidence' if binary(name) else 'signal')
 
 
@@ -382,7 +393,7 @@ def _add_uncontested(
   )
   found.add(
     statistic,
-    _noted(estimate, name, own.off(ranking.auroc)),
+    _noted(signals, name, estimate, own.off(ranking.auroc)),
     'The full view is right, or wrong, on every uncontested clip.',
   )
 
@@ -408,20 +419,21 @@ def _precision(signals: Signals, rows: Rows) -> Estimate:
 
 def _add_adjusted(found: Findings, signals: Signals) -> None:
   """Adds the primary."""
-  coarse = signals.plan.strata(*_STRATA).too_coarse()
-  if coarse:
-    found.skipped[_PRIMARY] = coarse
+  strata = signals.plan.strata(*_STRATA)
+  if strata.too_coarse():
+    found.skipped[_PRIMARY] = strata.too_coarse()
     return
   sides = sides_lib.of_totals(signals.totals, _STRATA)
+  estimate = resampling.estimate(
+    sides.groups,
+    sides_lib.adjusted(sides),
+    Scale.DIFFERENCE,
+    null=True,
+    alternative='greater',
+  )
   found.add(
     _PRIMARY,
-    resampling.estimate(
-      sides.groups,
-      sides_lib.adjusted(sides),
-      Scale.DIFFERENCE,
-      null=True,
-      alternative='greater',
-    ),
+    cells.unbounded(estimate) if strata.coarse else estimate,
     'In no stratum of label and confidence are there clips of both kinds.',
   )
 

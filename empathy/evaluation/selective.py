@@ -52,13 +52,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   found = Findings()
   table = []
   for wanted in WANTED:
-    answered = np.zeros(len(error), bool)
-    for held_out in np.unique(fold):
-      there = fold == held_out
-      least = threshold(
-        confidence[~there], error[~there], wanted, rows.number[~there]
-      )
-      answered[there] = confidence[there] >= least
+    answered = _answered(confidence, error, wanted, rows.number, fold)
     name = f'diagnosis.selective_{round(100 * wanted)}'
     number = round(float(rows.number @ answered))
     every = np.ones(len(error))
@@ -80,7 +74,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
         n=n,
       )
       if signals.coarse(CONFIDENCE):
-        estimate = cells.fitted(estimate)
+        estimate = cells.unbounded(estimate)
       found.add(
         f'{name}.{figure}', estimate, 'No clip is answered at this error rate.'
       )
@@ -90,6 +84,22 @@ def answer(totals: Totals, plan: Plan) -> Findings:
     table.append(row)
   found.tables['selective'] = table
   return found
+
+
+def _answered(
+  confidence: np.ndarray,
+  error: np.ndarray,
+  wanted: float,
+  number: np.ndarray,
+  fold: np.ndarray,
+) -> np.ndarray:
+  """Which clips are answered (n,), by the threshold of the other folds."""
+  answered = np.zeros(len(error), bool)
+  for held_out in np.unique(fold):
+    there = fold == held_out
+    least = threshold(confidence[~there], error[~there], wanted, number[~there])
+    answered[there] = confidence[there] >= least
+  return answered
 
 
 def threshold(
