@@ -40,7 +40,7 @@ from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
-_QUESTIONS = (data_checks, views, disagreement)
+_QUESTIONS = (data_checks, views, disagreement, dominance)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -170,12 +170,10 @@ def build(
   batch = Batch(corpus, predictions)
   plan = Plan(plan_lib.survey(batch))
   totals = add_up(batch, plan)
-  signals, dominant = batch.signals, None
-  if signals:
-    dominant = dominance.judge(corpus, predictions)
-  ranked = _ranked(corpus, predictions, signals, dominant)
+  signals = batch.signals
+  ranked = _ranked(batch, plan)
   return assemble(
-    _answers(corpus, predictions, signals, totals, plan, dominant),
+    _answers(corpus, predictions, signals, totals, plan),
     info(
       totals,
       plan,
@@ -330,7 +328,6 @@ def _answers(
   signals: Mapping[str, np.ndarray],
   totals: totals_lib.Totals,
   plan: Plan,
-  dominant: dominance.Dominance | None = None,
 ) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read."""
   repeats = data_checks.duplicates(corpus)
@@ -344,7 +341,7 @@ def _answers(
     answers[1] = views.answer(totals, plan)
     answers[2] = disagreement.answer(totals, plan)
     answers[3] = ambiguity.answer(corpus, predictions, signals)
-    answers[4] = dominance.answer(corpus, predictions, dominant)
+    answers[4] = dominance.answer(totals, plan)
     answers[6] = diagnosis.answer(corpus, predictions, signals)
     answers[6].include(selective.answer(corpus, predictions))
     answers[3].include(soft_scores.soft_scores(corpus, predictions))
@@ -552,36 +549,29 @@ def _known_annotators(corpus: corpus_lib.Corpus) -> list[str]:
   return [''] if len(known) == len(voted) else known
 
 
-def _ranked(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
-  signals: Mapping[str, np.ndarray],
-  dominant: dominance.Dominance | None = None,
-) -> dict[str, np.ndarray]:
+def _ranked(batch: Batch, plan: Plan) -> dict[str, np.ndarray]:
   """The columns of `signals.csv`, one row a clip, most in doubt first.
 
   Clips on which views differ come first, then those of which the full view is
   least sure; without predictions, those on which annotators differ most. What
   needs the label is called `gold_`, what needs votes `votes_`.
   """
-  full = corpus_lib.view_name(corpus.modalities)
+  corpus, signals = batch.corpus, batch.signals
   columns = {'id': corpus.ids, 'group': corpus.groups}
   known = np.zeros(len(corpus.ids), bool)
   order = []
   if signals:
-    mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
-    predicted = predictions_lib.predicted_class(mean)
+    predicted = predictions_lib.predicted_class(batch.means[plan.full])
     known |= predicted >= 0
     columns['predicted'] = np.array([*corpus.classes, ''])[predicted]
     columns |= signals
-    columns |= _gold(corpus, predictions, mean)
-    if dominant is not None:
-      columns |= dominance.clip_columns(corpus, dominant)
+    columns |= _gold(batch, plan)
+    columns |= dominance.clip_columns(batch, plan, dominance.judge(batch, plan))
     order = [signals['one_minus_confidence']]
     if 'any_disagreement' in signals:
       order.append(signals['any_disagreement'])
   if corpus.votes is not None:
-    votes, _ = votes_lib.speaking_votes(corpus)
+    votes = plan.votes(corpus)
     total = votes.sum(axis=1)
     if not signals:
       known |= total > 0
@@ -602,40 +592,26 @@ def _ranked(
   return {'id': columns.pop('id')} | ranks | columns
 
 
-def _gold(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions,
-  mean: np.ndarray,
-) -> dict[str, np.ndarray]:
+def _gold(batch: Batch, plan: Plan) -> dict[str, np.ndarray]:
   """What of each clip is known only with its label.
-
-  Args:
-    corpus: for the labels.
-    predictions: of single views and the full one.
-    mean: (N, C) probabilities of the full view, NaN where it has none.
 
   Returns:
     By name, (N,): numbers are NaN and texts empty where unknown.
   """
-  labels = corpus.labels
-  labelled = labels != corpus_lib.UNLABELLED
+  labels, mean = batch.corpus.labels, batch.means[plan.full]
   predicted = predictions_lib.predicted_class(mean)
-  known = labelled & (predicted >= 0)
+  known = batch.labelled & (predicted >= 0)
   right = predicted == labels
   columns = {
-    'gold_label': np.array([*corpus.classes, ''])[labels],
+    'gold_label': np.array([*plan.classes, ''])[labels],
     'gold_correct': np.where(known, right, np.nan),
     'gold_probability': np.where(
       known, mean[np.arange(len(labels)), labels], np.nan
     ),
   }
   words = np.array(['wrong', 'right'])
-  for view in predictions.views:
-    if '+' in view or len(corpus.modalities) == 1:
-      continue
-    own = predictions_lib.predicted_class(
-      predictions_lib.mean_over_seeds(predictions.probabilities[view])
-    )
+  for view in plan.singles:
+    own = predictions_lib.predicted_class(batch.means[view])
     transition = np.char.add(
       np.char.add(words[(own == labels).astype(int)], ' to '),
       words[right.astype(int)],
