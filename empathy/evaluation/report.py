@@ -316,16 +316,12 @@ def _forest(parts: list[Section], study: Study) -> Figure | None:
       f'{parts_lib.n_clips(found)}'
     ),
     panels=(
-      tuple(
-        plots.intervals(
-          rows,
-          name=f'primaries-{size}',
-          title='The primary figures of the study',
-          axis='points',
-          lines=((0.0, 'no effect'),),
-          width=width,
-        )
-        for size, width in (('wide', plots.WIDE), ('narrow', plots.NARROW))
+      plots.intervals(
+        rows,
+        name='primaries',
+        title='The primary figures of the study',
+        axis='points',
+        lines=((0.0, 'no effect'),),
       ),
     ),
   )
