@@ -8,7 +8,6 @@ for light, for dark and for print, as it does everything that has no number.
 """
 
 import dataclasses
-import functools
 import html
 import itertools
 import math
@@ -16,9 +15,8 @@ from collections.abc import Callable, Sequence
 
 from empathy.evaluation import wording
 
-_MOST_TICKS = 6
 # Per cent of a plane's height that two names beside it stand apart.
-_APART = 10.0
+_APART = 8.0
 _SINGLE = ('text', 'audio', 'video')
 
 
@@ -129,9 +127,9 @@ def limits_of(
   return low, high
 
 
-def place(value: float, limits: tuple[float, float]) -> float:
-  """Where `value` is on an axis of these limits, in per cent of its length."""
-  return 100 * (value - limits[0]) / (limits[1] - limits[0])
+def _scale(limits: tuple[float, float]) -> Callable[[float], float]:
+  """From a value to its place, in per cent of an axis from `limits`."""
+  return lambda value: 100 * (value - limits[0]) / (limits[1] - limits[0])
 
 
 def intervals(
@@ -169,19 +167,17 @@ def intervals(
     + list(include),
     bounds,
   )
-  across = functools.partial(place, limits=limits)
-  verticals = ''.join(
-    _upright(across(v), 0, 100, 'reference') for v, _ in lines
-  )
-  first = next((row for row in rows if _named(row.marks)), None)
-  items = [
-    _row(row, across, verticals, _named(row.marks) if row is first else [])
+  across = _scale(limits)
+  behind = ''.join(_upright(across(v), 0, 100, 'reference') for v, _ in lines)
+  named = next((row for row in rows if _named(row)), None)
+  items = ''.join(
+    _row(row, across, behind, _named(row) if row is named else [])
     for row in rows
-  ]
+  )
   return (
     f'<ul class="forest" role="list" id="{_escape(name)}-plot" '
-    f'aria-label="{_escape(title)}">{_line_names(lines, across)}'
-    f'{"".join(items)}<li>{_x_axis(_round_ticks(limits), limits)}'
+    f'aria-label="{_escape(title)}">{_line_names(lines, across)}{items}'
+    f'<li>{_x_axis(_round_ticks(limits, 6), across)}'
     f'<div class="axis-name">{_escape(axis)}</div></li></ul>'
   )
 
@@ -189,7 +185,7 @@ def intervals(
 def _row(
   row: Row,
   across: Callable[[float], float],
-  verticals: str,
+  behind: str,
   named: Sequence[Mark],
 ) -> str:
   """An item of the list: what it is about, its drawing and its figures."""
@@ -200,16 +196,12 @@ def _row(
   apart = [mark for mark in row.marks if mark.shape != 'tick']
   shift = {id(m): 9 * i - 4.5 * (len(apart) - 1) for i, m in enumerate(apart)}
   drawn = ''.join(_mark(m, across, shift.get(id(m), 0)) for m in row.marks)
-  leaders = ''.join(_upright(across(m.value), 0, 50, 'grid') for m in named)
+  names = _names(named, across, behind)
+  behind += ''.join(_upright(across(m.value), 0, 50, 'grid') for m in named)
+  kind, height = ('marks', 19 + 9 * len(apart)) if drawn else ('marks bare', 0)
   return (
-    f'<li>{_names(named, across, verticals)}<div class="what">'
-    f'<{tag}>{_escape(row.label)}</{tag}>{detail}</div>'
-    + _cell(
-      verticals + leaders + drawn,
-      'marks' if drawn else 'marks bare',
-      height=19 + 9 * len(apart),
-    )
-    + f'{note}</li>'
+    f'<li>{names}<div class="what"><{tag}>{_escape(row.label)}</{tag}>{detail}'
+    f'</div>{_cell(behind + drawn, kind, height)}{note}</li>'
   )
 
 
@@ -218,53 +210,55 @@ def _mark(mark: Mark, across: Callable[[float], float], shift: float) -> str:
     return ''
   drawn = _dot(across(mark.value), 50, mark.shape)
   if wording.is_known(mark.low) and wording.is_known(mark.high):
-    low, high = across(mark.low), across(mark.high)
-    drawn = _line((low, 50), (high, 50), 'whisker') + drawn
+    ends = ((across(end), 50) for end in (mark.low, mark.high))
+    drawn = _line(*ends, 'whisker') + drawn
   grey = ' faint' if mark.faint else ''
   moved = f' transform="translate(0 {shift:g})"' if shift else ''
   return f'<g class="c-{mark.colour}{grey}"{moved}>{drawn}</g>'
 
 
-def _named(marks: Sequence[Mark]) -> list[Mark]:
-  """The marks that have a name, from left to right."""
-  found = [m for m in marks if wording.is_known(m.value) and m.label]
+def _named(row: Row) -> list[Mark]:
+  """The marks of a row that have a name, from left to right."""
+  found = [m for m in row.marks if wording.is_known(m.value) and m.label]
   return sorted(found, key=lambda mark: mark.value)
 
 
 def _names(
-  named: Sequence[Mark], across: Callable[[float], float], verticals: str
+  named: Sequence[Mark], across: Callable[[float], float], behind: str
 ) -> str:
-  """Names above the marks of a row, a line for each, so that none meet."""
+  """Names above the marks of a row, a line for each, so that none meet.
+
+  They go on where there is room, away from the strokes that lead down to the
+  marks from the names above them.
+  """
   if not named:
     return ''
-  drawn, words = verticals, ''
-  for i, mark in enumerate(named):
+  leftward = across(named[-1].value) > 60
+  words = ''
+  for i, mark in enumerate(reversed(named) if leftward else named):
     x, y = across(mark.value), 100 * (i + 0.5) / len(named)
-    drawn += _upright(x, y, 100, 'grid')
-    words += _text(x, y, mark.label, _anchor(x))
-  return _cell(drawn + words, 'tags', height=16 * len(named))
+    behind += _upright(x, y, 100, 'grid')
+    anchor = 'end' if leftward and x > 40 else 'start'
+    words += _text(x, y, mark.label, anchor)
+  return _cell(behind + words, 'tags', 16 * len(named))
 
 
 def _line_names(
   lines: Sequence[tuple[float, str]], across: Callable[[float], float]
 ) -> str:
   """What the vertical lines say, above them."""
-  drawn = ''.join(
-    _upright(across(value), 80, 100, 'reference')
-    + _text(across(value), 40, text, f'muted {_anchor(across(value))}')
-    for value, text in lines
-    if text
-  )
-  return f'<li>{_cell(drawn, "tags", height=20)}</li>' if drawn else ''
-
-
-def _anchor(x: float) -> str:
-  """Which part of a word stands at a place, so that it stays in the plot."""
-  return 'start' if x < 25 else 'end' if x > 75 else 'middle'
+  drawn = ''
+  for value, text in lines:
+    x = across(value)
+    anchor = 'start' if x < 25 else 'end' if x > 75 else 'middle'
+    if text:
+      drawn += _upright(x, 80, 100, 'reference')
+      drawn += _text(x, 40, text, f'muted {anchor}')
+  return f'<li>{_cell(drawn, "tags", 20)}</li>' if drawn else ''
 
 
 def _round_ticks(
-  limits: tuple[float, float], most: int = _MOST_TICKS
+  limits: tuple[float, float], most: int
 ) -> list[tuple[float, str]]:
   """Round numbers on an axis of shares, as hundredths."""
   values = ticks(100 * limits[0], 100 * limits[1], most)
@@ -272,15 +266,14 @@ def _round_ticks(
 
 
 def _x_axis(
-  named: Sequence[tuple[float, str]], limits: tuple[float, float]
+  named: Sequence[tuple[float, str]], across: Callable[[float], float]
 ) -> str:
   """A horizontal axis with its numbers."""
-  parts = [_line((0, 0), (100, 0), 'axis')]
+  drawn = _line((0, 0), (100, 0), 'axis')
   for value, text in named:
-    x = place(value, limits)
-    parts.append(_upright(x, 0, 16, 'axis'))
-    parts.append(_text(x, 60, text, 'tick middle'))
-  return _cell(''.join(parts), 'marks', height=25)
+    drawn += _upright(across(value), 0, 16, 'axis')
+    drawn += _text(across(value), 60, text, 'tick middle')
+  return _cell(drawn, 'marks', 25)
 
 
 def tick_text(value: float, values: Sequence[float]) -> str:
@@ -322,35 +315,25 @@ def plane(
   Returns:
     A `<div>` element.
   """
-  across = functools.partial(place, limits=x_limits)
-
-  def up(value):
-    return 100 - place(value, y_limits)
-
-  parts = []
+  across, up = _scale(x_limits), _scale(y_limits[::-1])
+  drawn = ''
   for value, text in _round_ticks(y_limits, 5):
-    parts.append(_line((0, up(value)), (100, up(value)), 'grid'))
-    # Left of the plot, which is moved to the right by as much as it takes.
     words = _text(0, up(value), text, 'tick end')
-    parts.append(f'<g transform="translate(-6 0)">{words}</g>')
+    drawn += _line((0, up(value)), (100, up(value)), 'grid')
+    drawn += f'<g transform="translate(-6 0)">{words}</g>'
   if diagonal:
-    low = max(x_limits[0], y_limits[0])
-    high = min(x_limits[1], y_limits[1])
-    ends = ((across(end), up(end)) for end in (low, high))
-    parts.append(_line(*ends, 'reference'))
-  parts += [_points(one, across, up) for one in series]
-  if x_ticks is None:
-    x_ticks = _round_ticks(x_limits, 5)
+    ends = (max(x_limits[0], y_limits[0]), min(x_limits[1], y_limits[1]))
+    drawn += _line(*((across(end), up(end)) for end in ends), 'reference')
+  drawn += ''.join(_points(one, across, up) for one in series)
+  x_ticks = _round_ticks(x_limits, 5) if x_ticks is None else x_ticks
+  headed = f'<b>{_escape(heading)}</b>' if heading else ''
   return (
     f'<div class="plane{" square" if diagonal else ""}" role="img" '
     f'id="{_escape(name)}-plot" '
-    f'aria-label="{_escape(title)}. {_escape(description)}">'
-    + (f'<b>{_escape(heading)}</b>' if heading else '')
-    + f'<div class="muted">{_escape(y_axis)}</div>'
-    + _cell(''.join(parts), 'area')
-    + _tags(series, up)
-    + _x_axis(x_ticks, x_limits)
-    + f'<div class="axis-name">{_escape(x_axis)}</div></div>'
+    f'aria-label="{_escape(title)}. {_escape(description)}">{headed}'
+    f'<div class="muted">{_escape(y_axis)}</div>{_cell(drawn, "area")}'
+    f'{_series_names(series, up)}{_x_axis(x_ticks, across)}'
+    f'<div class="axis-name">{_escape(x_axis)}</div></div>'
   )
 
 
@@ -360,45 +343,41 @@ def _points(
   up: Callable[[float], float],
 ) -> str:
   most = series.most or max(series.weights or (1,))
-  drawn = [
-    (across(x), up(y), i)
-    for i, (x, y) in enumerate(zip(series.xs, series.ys, strict=True))
-    if wording.is_known(y)
-  ]
-  joins = ''.join(
-    _line(one[:2], other[:2]) for one, other in itertools.pairwise(drawn)
-  )
-  parts = [f'<g class="join">{joins}</g>'] if joins else []
-  for x, y, i in drawn:
+  known = [i for i, y in enumerate(series.ys) if wording.is_known(y)]
+  places = [(across(series.xs[i]), up(series.ys[i])) for i in known]
+  joins = ''.join(_line(*ends) for ends in itertools.pairwise(places))
+  drawn = f'<g class="join">{joins}</g>' if joins else ''
+  for i, (x, y) in zip(known, places, strict=True):
     low = series.lows[i] if series.lows else None
     high = series.highs[i] if series.highs else None
     radius = 4.5
     if series.weights:
       radius = max(2.0, 6 * math.sqrt(series.weights[i] / most))
-    drawing = _dot(x, y, series.shape, radius)
+    point = _dot(x, y, series.shape, radius)
     if wording.is_known(low) and wording.is_known(high):
-      drawing = _upright(x, up(low), up(high), 'whisker') + drawing
+      point = _upright(x, up(low), up(high), 'whisker') + point
     elif series.lows:
       # Where the others have an interval, one without it supports nothing.
-      drawing = f'<g class="faint">{drawing}</g>'
-    parts.append(drawing)
-  return f'<g class="c-{series.colour}">{"".join(parts)}</g>'
+      point = f'<g class="faint">{point}</g>'
+    drawn += point
+  return f'<g class="c-{series.colour}">{drawn}</g>'
 
 
-def _tags(series: Sequence[Series], up: Callable[[float], float]) -> str:
+def _series_names(
+  series: Sequence[Series], up: Callable[[float], float]
+) -> str:
   """Each series' name beside its last point, pushed apart where they meet."""
   found = []
   for one in series:
     known = [y for y in one.ys if wording.is_known(y)]
     if known and one.label:
-      found.append([up(known[-1]), one.label])
+      found.append((up(known[-1]), one.label))
   found.sort(key=lambda entry: entry[0])
-  for above, below in itertools.pairwise(found):
-    below[0] = max(below[0], above[0] + _APART)
-  tags = ''.join(
-    f'<span style="top:{_n(y)}%">{_escape(label)}</span>' for y, label in found
-  )
-  return f'<div class="names">{tags}</div>' if tags else ''
+  names, last = '', -math.inf
+  for y, label in found:
+    last = max(y, last + _APART)
+    names += f'<span style="top:{_n(last)}%">{_escape(label)}</span>'
+  return f'<div class="names">{names}</div>' if names else ''
 
 
 def _dot(x: float, y: float, shape: str, radius: float = 4.5) -> str:
@@ -407,10 +386,8 @@ def _dot(x: float, y: float, shape: str, radius: float = 4.5) -> str:
       f'<rect class="stroke" x="{_n(x)}%" y="{_n(y)}%" width="2.5" '
       'height="14" transform="translate(-1.25 -7)"/>'
     )
-  kind = 'ring' if shape == 'ring' else 'dot'
-  return (
-    f'<circle class="{kind}" cx="{_n(x)}%" cy="{_n(y)}%" r="{_n(radius)}"/>'
-  )
+  place = f'cx="{_n(x)}%" cy="{_n(y)}%" r="{_n(radius)}"'
+  return f'<circle class="{"ring" if shape == "ring" else "dot"}" {place}/>'
 
 
 def _line(
@@ -433,9 +410,9 @@ def _text(x: float, y: float, text: str, kind: str) -> str:
   )
 
 
-def _cell(drawn: str, kind: str, height: float | None = None) -> str:
-  """A drawing that fills a part of the page, and is at least so high."""
-  least = f' style="min-height:{_n(height)}px"' if height else ''
+def _cell(drawn: str, kind: str, height: float = 0) -> str:
+  """A drawing that fills a part of the page, at least `height` pixels of it."""
+  least = f' style="min-height:{height}px"' if height else ''
   return (
     f'<div class="{kind}"{least}><svg aria-hidden="true">{drawn}</svg></div>'
   )
