@@ -290,6 +290,11 @@ def test_one_drawing_fits_any_width(shown, width, media):
   assert xs == pytest.approx([0, 10 * unit, 30 * unit, 40 * unit], abs=0.5)
   heights = [y for _, y in drawn[0]['dots']]
   assert heights == sorted(heights)
+  # A series' name stands right of its last point, at its height.
+  name = next(w for w in drawn[1]['words'] if w['text'] == 'agree')
+  x, y = drawn[1]['dots'][1]
+  assert x + 4 < name['left'] < x + 40
+  assert (name['top'] + name['bottom']) / 2 == pytest.approx(y, abs=2)
   # In the square: across from its foot's numbers, up from those at its side.
   ((x, y),) = drawn[2]['dots']
   up = {text: y for text, _, y in drawn[2]['ticks'][:5]}
