@@ -14,6 +14,7 @@ import jinja2
 import markupsafe
 
 import empathy
+from empathy.evaluation import explorer as explorer_lib
 from empathy.evaluation import plots, sections, wording
 from empathy.evaluation.sections import clips as clips_lib
 from empathy.evaluation.sections import parts as parts_lib
@@ -205,7 +206,7 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
   """
   parts = [section(study) for section in sections.ALL]
   template = environment().get_template('report.html')
-  script = (_TEMPLATES / 'explorer.js').read_text(encoding='utf-8')
+  script = explorer_lib.script()
   return template.render(
     explorer=clips_lib.explorer(study, folder),
     script=script,
