@@ -70,7 +70,6 @@ def build(tally: Tally) -> study_lib.Study:
       6: _diagnosis(tally),
     },
     study_lib.info(tally.totals, plan),
-    {'id': np.array([], np.str_), 'rank': np.array([], np.int64)},
   )
 
 
