@@ -21,6 +21,8 @@ os.environ['PYTHONPATH'] = os.pathsep.join(
   ]
 )
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# A process for each core, and each is one thread, as `evaluate` is.
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 # No test asks the Hub, or waits for it where there is no network.
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
 # Programs that tests compile are kept apart from the user's, and compiled once.
@@ -46,6 +48,9 @@ def pytest_configure(config):
 
 # The files that take longest, so that no process is left with one at the end.
 _FIRST = (
+  'test_optimised.py',
+  'test_kills.py',
+  'test_benchmarks.py',
   'test_readme.py',
   'test_loop.py',
   'test_sweep.py',
