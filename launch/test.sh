@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Installs the project with what the tests need, and runs them; with `--all`
-# also those that take long, which are marked so, and with programs compiled as
-# well as the binaries have them:
+# also those that take long, which are marked so:
 #
 #   bash launch/test.sh [--dry-run] [--all] [arguments of pytest]
 set -euo pipefail
@@ -17,10 +16,9 @@ while :; do
   shift
 done
 
-# To make good machine code takes longer than the small programs of tests run.
-if [ -n "$marks" ]; then
-  export XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}"
-fi
+# To make good machine code takes longer than the small programs of tests run;
+# test_optimised.py has some compiled as well as the binaries have them.
+export XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}"
 
 run() {
   if [ -n "$dry_run" ]; then printf '%q ' "$@"; echo; else "$@"; fi
