@@ -49,12 +49,8 @@ def test_a_layout_agrees_with_a_plain_loop(found, layout):
   assert found['moved'] >= 20
 
 
-def test_a_member_of_many_agrees_with_the_member_alone(found):
-  assert found['alone'] <= 1
-
-
 def test_members_of_unequal_shares_rest_when_they_are_done(found):
-  assert found['shares'] == [[0], [1, 2, 3, 4, 5, 6, 7]]
+  assert found['shares'] == [[0], [1, 2, 3]]
   assert found['rested']
 
 
@@ -244,6 +240,7 @@ def _main(folder: pathlib.Path) -> None:
     return updates | {'params': optax.apply_updates(params, changes)}, opt_state
 
   init = jax.jit(functools.partial(step.init, program))
+  shuffle = jax.jit(step._shuffle, static_argnums=2)
 
   def plain(data, index):
     """Each step by itself: no map, no scan, the loss of the real rows."""
@@ -256,7 +253,7 @@ def _main(folder: pathlib.Path) -> None:
     table = len(member.train_rows)
     for number in range(_NUM_STEPS):
       epoch, slot = divmod(number, per_epoch)
-      order = step._shuffle(member, jnp.int32(epoch), table)[:num_train]
+      order = shuffle(member, np.int32(epoch), table)[:num_train]
       rows = order[slot * size : (slot + 1) * size]
       padded = jnp.pad(rows, (0, size - len(rows)))
       variables, opt_state = change(
@@ -305,7 +302,7 @@ def _main(folder: pathlib.Path) -> None:
     variables = {'params': state.params, 'batch_stats': state.batch_stats}
     return variables, begun
 
-  indices = [0, 3, 11, 17, 20, 33, 40, 41]
+  indices = [0, 11, 20, 41]
   expected = [plain(data, index) for index in indices]
   bounds = [
     rounding.trained(functools.partial(plain, index=index), data, rate=4e-5)
@@ -322,8 +319,6 @@ def _main(folder: pathlib.Path) -> None:
     result[f'{mode} {num_devices}'] = max(
       excess(got, i, i) for i in range(len(indices))
     )
-  alone, _ = laid_out('members', 1, [17])
-  result['alone'] = excess(alone, 0, indices.index(17))
   start = init(data, setting.member(0)).params
   result['moved'] = rounding.excess(
     start, expected[0]['params'], bounds[0]['params']
@@ -331,7 +326,7 @@ def _main(folder: pathlib.Path) -> None:
 
   layout = parallel.Layout('members', jax.devices()[:2])
   # The first member takes as long as the others together.
-  (rows,) = layout.chunks(8, 8, np.array([7, 1, 1, 1, 1, 1, 1, 1]))
+  (rows,) = layout.chunks(4, 4, np.array([3, 1, 1, 1]))
   first, real = parallel.first_slots(rows)
   got, begun = laid_out('members', 2, np.array(indices)[rows], real)
   result['members 2'] = max(

@@ -127,6 +127,7 @@ _KEYS = {
   'keep': 'refit',
   'auxiliary': 1.0,
   'l2': (0.01, 0.1),
+  'num_seeds': 1,
 }
 
 
@@ -199,7 +200,7 @@ def test_predictions_are_those_in_memory(
 
 # In one chunk, as that which was not cut off, or in several.
 @pytest.mark.parametrize(
-  'members_per_device', [128, pytest.param(13, marks=pytest.mark.long)]
+  'members_per_device', [128, pytest.param(7, marks=pytest.mark.long)]
 )
 def test_cut_off_it_goes_on_to_the_same_bytes(
   corpus, streamed, tmp_path, monkeypatch, members_per_device
@@ -278,7 +279,8 @@ def test_damaged_files_are_told(corpus, tmp_path):
 def test_a_dry_run_says_that_the_corpus_stays_elsewhere(corpus, tmp_path):
   held, streamed = (
     loop.dry_run(
-      small.config(corpus.path, 'concat', data=data), tmp_path / 'run'
+      small.config(corpus.path, 'concat', data=data, views=('text',)),
+      tmp_path / 'run',
     )
     for data in ('memory', 'stream')
   )
