@@ -242,13 +242,21 @@ def test_what_a_run_tells_names_the_setting(swept):
   assert str(name) == 'view text, fold 1, seed 42, l2 0.1'
 
 
+# Little to compile.
+_CONCAT = {
+  'keep': 'best',
+  'auxiliary': 0.0,
+  'model': {'fusion': 'concat', 'hidden': (8,), 'dropout': 0.0},
+}
+
+
 @pytest.fixture(scope='module', name='short')
 def _short(corpus):
   """A sweep that is quick to train."""
   return _config(
     corpus.path,
     {'l2': (0.0, 0.01, 0.5)},
-    keep='best',
+    **_CONCAT,
     checkpoint_seconds=0.0,
     members_per_device=5,
   )
@@ -287,7 +295,7 @@ def test_a_sweep_goes_on_in_chunks_to_the_same_bytes(
 
 
 def test_a_dry_run_counts_the_settings(corpus, short, tmp_path):
-  one = _config(corpus.path, {}, keep='best', num_epochs=2)
+  one = _config(corpus.path, {}, **_CONCAT)
   runs = [loop.dry_run(config, tmp_path) for config in (one, short)]
   firsts = [lines[0] for lines in runs]
   assert firsts[0].startswith('12 members (2 views, 3 folds, 2 seeds) in ')
@@ -348,7 +356,7 @@ def test_held_out_labels_have_no_say(tmp_path):
     ('second', dataclasses.replace(first, labels=labels)),
   ):
     corpora.write(corpus, tmp_path / name)
-    config = _config(tmp_path / name, axes, keep='best')
+    config = _config(tmp_path / name, axes, **_CONCAT)
     loop.train(config, tmp_path / f'run_{name}')
     results.append(
       [
