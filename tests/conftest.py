@@ -48,13 +48,20 @@ def pytest_configure(config):
 
 # The files that take longest, so that no process is left with one at the end.
 _FIRST = (
-  'test_readme.py',
   'test_loop.py',
-  'test_sweep.py',
-  'test_processes.py',
-  'test_encoders.py',
   'test_step.py',
   'test_stream.py',
+  'test_processes.py',
+  'test_faults.py',
+  'test_sweep.py',
+  'test_encoders.py',
+  'test_finetuning.py',
+  'test_evaluate.py',
+  'test_readme.py',
+  'test_parallel.py',
+  'test_extractors.py',
+  'test_configuration.py',
+  'test_classifier.py',
 )
 
 
