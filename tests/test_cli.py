@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import binaries
 import mutations
 import pytest
 import small
@@ -17,9 +16,8 @@ _WHOLE = (_CONFIG, _WORKDIR, _CORPUS)
 
 
 @pytest.fixture(scope='module', name='run')
-def _run():
-  with binaries.Binaries() as server:
-    yield server.run
+def _run(server):
+  return server.run
 
 
 @pytest.fixture(scope='module', name='corpus')

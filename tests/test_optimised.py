@@ -12,7 +12,11 @@ import sys
 
 import pytest
 
-_HASTE = re.compile(r'--xla_backend_optimization_level=\d+')
+# What `launch/test.sh` adds.
+_HASTE = re.compile(
+  r'--xla_(backend_optimization_level|cpu_use_fusion_emitters|'
+  r'cpu_parallel_codegen_split_count)=\w+'
+)
 
 
 @pytest.mark.long

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import shutil
 
-import binaries
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -31,9 +30,8 @@ _PROBS = ('prob_neutral', 'prob_empathetic')
 
 
 @pytest.fixture(scope='module', name='run')
-def _run():
-  with binaries.Binaries() as server:
-    yield server.run
+def _run(server):
+  return server.run
 
 
 @pytest.fixture(scope='module', name='folder')

@@ -53,7 +53,11 @@ def _weights(workdir, fold):
 
 @pytest.mark.parametrize(
   ('modality', 'pooling'),
-  [('text', 'first'), ('audio', 'mean'), ('video', 'mean')],
+  [
+    ('text', 'first'),
+    pytest.param('audio', 'mean', marks=pytest.mark.long),
+    ('video', 'mean'),
+  ],
 )
 def test_fine_tuning_learns(modality, pooling, folder, monkeypatch, caplog):
   split = np.array(['train', 'train', 'train', 'val', 'test'])
