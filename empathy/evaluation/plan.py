@@ -31,7 +31,7 @@ _NUM_PLACES = 4_096
 # Bins of confidence in each predicted class; up to so many clips, twentieths.
 NUM_STRATA = 20
 _TWENTIETHS = 5_000
-_INFO = (
+SAME = (
   'name',
   'classes',
   'modalities',
@@ -178,7 +178,7 @@ class Survey:
     Raises:
       InputError: they are of different corpora or members.
     """
-    for key in _INFO:
+    for key in SAME:
       if self.info.get(key) != other.info.get(key):
         raise errors.InputError(
           f'parts of one study: a corpus has {key} {other.info.get(key)!r}, '
