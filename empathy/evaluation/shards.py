@@ -12,7 +12,6 @@ import hashlib
 import json
 import operator
 import pathlib
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -30,16 +29,6 @@ from empathy.evaluation.plan import Plan, Survey
 from empathy.evaluation.totals import Totals
 
 SCHEMA = 4
-_DAMAGE = (
-  AttributeError,
-  EOFError,
-  KeyError,
-  OSError,
-  RuntimeError,
-  TypeError,
-  ValueError,
-  zipfile.BadZipFile,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,10 +232,8 @@ def _write(
 
 def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
   """What `made` makes of the parts of a file and of its head."""
+  arrays = files.read_arrays(path, f'a whole {what}')
   try:
-    files.check_archive(path)
-    with np.load(path, allow_pickle=False) as archive:
-      arrays = {name: archive[name] for name in archive.files}
     head = json.loads(str(arrays.pop('head')))
     if head['schema'] != SCHEMA:
       raise errors.InputError(
@@ -261,9 +248,7 @@ def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
       }
 
     return made(part, head)
-  except FileNotFoundError:
-    raise errors.InputError(f'{path}: no such file') from None
-  except _DAMAGE as error:
+  except files.DAMAGED as error:
     raise errors.InputError(
       f'{path}: is not a whole {what}: {str(error).splitlines()[0]}'
     ) from None
