@@ -251,6 +251,9 @@ def part(corpus_, predictions_, chosen):
     votes=votes,
     split=None if corpus_.split is None else corpus_.split[chosen],
     fold=None if corpus_.fold is None else corpus_.fold[chosen],
+    presence={name: has[chosen] for name, has in corpus_.presence.items()},
+    hashes={name: own[chosen] for name, own in corpus_.hashes.items()},
+    metadata={name: own[chosen] for name, own in corpus_.metadata.items()},
   ), found
 
 

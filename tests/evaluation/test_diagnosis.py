@@ -372,7 +372,7 @@ def test_on_a_grid_the_same_is_found_within_bounds(on_a_grid):
       continue
     assert estimate.method == expected.method, name
     # How figures at the top move with its size is told by clips nearby.
-    near = 0.01 if re.search('precision_m|found_at', name) else 1e-12
+    near = 0.03 if re.search('precision_m|found_at', name) else 1e-12
     for end in ('low', 'high', 'p'):
       assert getattr(estimate, end) == pytest.approx(
         getattr(expected, end), abs=near
@@ -532,9 +532,8 @@ def test_the_section_shows_what_the_study_holds(study):
   for figure in (forest, curves):
     assert 'n = 150 clips' in figure.caption
     for panel in figure.panels:
-      for svg in panel:
-        xml.etree.ElementTree.fromstring(svg)
-        assert not re.search(r'\bnan\b|inf\b', svg)
+      xml.etree.ElementTree.fromstring(panel)
+      assert not re.search(r'\bnan\b|inf\b', panel)
   assert any('share votes' in sentence for sentence in section.limits)
   risk = study.statistics['diagnosis.selective_10.risk'].estimate
   coverage = study.statistics['diagnosis.selective_10.coverage'].estimate
