@@ -32,7 +32,7 @@ def _clips(predicted, labels, stratum_of=None):
 
 
 def _expected(values, chance, stratum, num_strata):
-  """(2, K, 2) sums of values and clips that are on the second side by chance."""
+  """(2, K, 2) sums of values and clips, on the second side by chance."""
   found = np.zeros((2, num_strata, 2))
   for value, share, place in zip(values, chance, stratum, strict=True):
     found[:, place, 1] += share * np.array([value, 1])
