@@ -19,6 +19,7 @@ from empathy.evaluation import (
   agreement,
   data_checks,
   disagreement,
+  dominance,
   humans,
   ranking,
   resampling,
@@ -61,12 +62,11 @@ def build(tally: Tally) -> study_lib.Study:
       1: views.answer(tally.totals, plan),
       2: disagreement.answer(tally.totals, plan),
       3: study_lib.about_ambiguity(tally.totals, plan),
-      4: Findings(skipped={'question 4': _AT_ONCE}),
+      4: dominance.answer(tally.totals, plan),
       5: _humans(tally),
       6: _diagnosis(tally),
     },
     study_lib.info(tally.totals, plan),
-    {'id': np.array([], np.str_), 'rank': np.array([], np.int64)},
   )
 
 

@@ -89,6 +89,7 @@ def _rich(tmp_path_factory):
   order = np.random.default_rng(1).permutation(len(full.ids))
   corpora.write(small.reordered(corpus, order), folder / 'corpus')
   corpus = corpora.read(folder / 'corpus', None)
+  small.forget_summaries(corpus)
   return _train(corpus, folder / 'run', views=('every',))
 
 
@@ -392,6 +393,19 @@ def _contents(path):
     for file in sorted(path.rglob('*'))
     if file.is_file()
   }
+
+
+def test_it_leaves_what_evaluate_asks_of_features(rich):
+  small.assert_has_summaries(rich.corpus)
+
+
+def test_a_corpus_that_cannot_be_written_to_is_trained_on(rich, monkeypatch):
+  def refuse(*args):
+    raise PermissionError('Permission denied')
+
+  monkeypatch.setattr(loop.summaries, 'leave', refuse)
+  summary = loop.train(rich.config, rich.path)  # It was finished.
+  assert summary.num_members
 
 
 def test_a_second_call_changes_nothing(rich):

@@ -154,6 +154,7 @@ def _streamed(corpus, tmp_path_factory):
       self.before = self.num_unforeseen
       self.num_expected = sum(len(rows) for rows in sequences)
 
+  small.forget_summaries(corpus)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(stream, 'Source', Spy)
     path = _train(
@@ -227,6 +228,11 @@ def test_cut_off_it_goes_on_to_the_same_bytes(
     names += ['metrics.jsonl', 'members.json']
   for name in names:
     assert (tmp_path / name).read_bytes() == (streamed / name).read_bytes()
+
+
+def test_it_leaves_what_evaluate_asks_of_features(corpus, streamed):
+  assert (streamed / 'predictions.parquet').exists()
+  small.assert_has_summaries(corpus)
 
 
 def test_batches_are_read_ahead_in_order(corpus, tmp_path):
