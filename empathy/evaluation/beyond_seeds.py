@@ -353,7 +353,7 @@ def answer(
     reason = _missing(totals, plan, signal, views)
     if reason:
       of_any = (BY_SEED, *_OF_CONTROL) if signal == plan_lib.ANY else ()
-      found.skipped |= dict.fromkeys((name, *of_any), reason)
+      found.skipped.update(dict.fromkeys((name, *of_any), reason))
       continue
     make = _of_labels if plan.exact else _of_sums
     sides = make(totals, plan, signal, views)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from scipy import special
 
 from empathy.evaluation import resampling
 from empathy.evaluation import totals as totals_lib
@@ -256,7 +257,8 @@ def order_off(
 
   Args:
     function: of `ranking`, which makes a figure that grows, or falls, with
-      each positive clip that is put before a negative one.
+      each positive clip that is put before a negative one, and to which ties
+      count by expectation.
     signal: (n,) the values on the grid.
     positive: (n,) bool.
     number: (n,) how many clips are such.
@@ -273,6 +275,34 @@ def order_off(
     for one in (place, place + positive, place + ~positive)
   )
   return max(abs(end - value) for end in ends)
+
+
+def precision_off(
+  signal: np.ndarray, positive: np.ndarray, number: np.ndarray
+) -> float:
+  """By how much an average precision can be off, for ties that a grid makes.
+
+  It is largest where the positive clips of a place come first and are tied, as
+  all count at the last one's precision; least where they come last, one by one.
+  Of E positive clips among N before k more, these have a sum of precisions of
+  k - (N - E) (H(N + k) - H(N)), with harmonic numbers H.
+
+  Args:
+    signal: (n,) the values on the grid.
+    positive: (n,) bool, of at least one row.
+    number: (n,) how many clips are such.
+  """
+  _, place = np.unique(-signal, return_inverse=True)
+  clips = np.bincount(place, number)
+  hits = np.bincount(place, number * positive)
+  seen, found = np.cumsum(clips), np.cumsum(hits)
+  first, last = seen - clips, seen - hits
+  most = hits * found / np.maximum(first + hits, 1)
+  steps = special.digamma(seen + 1) - special.digamma(last + 1)
+  least = hits - (last - (found - hits)) * steps
+  value = hits * found / seen
+  off = max((most - value).sum(), (value - least).sum())
+  return float(off / hits.sum())
 
 
 def unbounded(estimate: Estimate) -> Estimate:

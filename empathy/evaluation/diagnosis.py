@@ -271,11 +271,12 @@ class _Order:
 
   def off(self, function: cells.Ranking) -> float:
     """By how much it can be off."""
-    if not self.coarse:
+    if not self.coarse or not self.wrong.any():
       return 0.0
-    return cells.order_off(
-      function, self.signal, self.wrong, self.sample.number
-    )
+    rows = self.signal, self.wrong, self.sample.number
+    if function is ranking.average_precision:
+      return cells.precision_off(*rows)
+    return cells.order_off(function, *rows)
 
 
 def _order(

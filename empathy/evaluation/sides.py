@@ -110,9 +110,10 @@ def of_clips(
   values: np.ndarray,
   differ: np.ndarray,
   stratum: np.ndarray | int = 0,
+  num_strata: int | None = None,
 ) -> Sides:
   """Those of the n clips of a sample, with arguments as of `add`."""
-  num_strata = int(np.max(stratum)) + 1
+  num_strata = num_strata or int(np.max(stratum)) + 1
   cell, amount = cells(values, differ, stratum, num_strata)
   there = cell >= 0
   group = np.broadcast_to(sample.group, cell.shape)[there]

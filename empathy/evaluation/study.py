@@ -43,9 +43,9 @@ _QUESTIONS = (
   data_checks,
   views,
   disagreement,
-  dominance,
   ambiguity,
   soft_scores,
+  dominance,
   diagnosis,
 )
 _FILES = (

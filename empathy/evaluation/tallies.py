@@ -54,7 +54,7 @@ class Tally:
     groups: (G,) str, in order: the groups' names, or those of bundles.
     hashes: (H,) uint64, in order, one for each true group.
     sums: by name, (G, ...) float64.
-    survey: of the same clips.
+    survey: of all clips that the plan is of, these or more.
     totals: of the same clips.
   """
 
@@ -80,15 +80,42 @@ class Tally:
     return len(self.hashes) > len(self.groups)
 
 
-def tally(corpus: pathlib.Path, predictions: pathlib.Path) -> Tally:
-  """Reads a corpus and its predictions in one pass.
+def tally(
+  corpus: pathlib.Path,
+  predictions: pathlib.Path,
+  survey: plan_lib.Survey | None = None,
+) -> Tally:
+  """Reads a corpus and its predictions, and adds them up.
 
   Args:
     corpus: the corpus folder.
     predictions: a Parquet table, in the order of `clips.csv`.
+    survey: of all clips, where these are a part of them only: tallies add up to
+      the study of all clips if all were made by one plan. Of these if None.
 
   Raises:
     InputError: something is missing, wrong or out of order.
+  """
+  survey = survey or surveyed(corpus, predictions)
+  found, first, last = None, '', ''
+  plan = plan_lib.Plan(survey)
+  with progress.Progress('judging', survey.num_rows, 'row') as bar:
+    for clips, rows in streaming.batches(corpus, predictions, survey.members):
+      part = of_batch(clips, rows, plan)
+      first, last = first or str(clips.ids[0]), str(clips.ids[-1])
+      found = part if found is None else _added(found, part)
+      bar.advance(rows.num_rows)
+  found.shards = [(first, last, found.num_clips)]
+  return found
+
+
+def surveyed(
+  corpus: pathlib.Path, predictions: pathlib.Path
+) -> plan_lib.Survey:
+  """Reads them, and looks at what has to be known before they are added up.
+
+  Raises:
+    InputError: as of `tally`.
   """
   info = corpus_lib.read_info(corpus / 'corpus.json')
   empty = np.empty(0, np.str_)
@@ -102,21 +129,13 @@ def tally(corpus: pathlib.Path, predictions: pathlib.Path) -> Tally:
       bar.advance(rows.num_rows)
   if survey is None:
     raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
-  found, first, last = None, '', ''
-  with progress.Progress('judging', num_rows, 'row') as bar:
-    for clips, rows in streaming.batches(corpus, predictions, members):
-      part = of_batch(clips, rows, survey)
-      first, last = first or str(clips.ids[0]), str(clips.ids[-1])
-      found = part if found is None else _added(found, part)
-      bar.advance(rows.num_rows)
-  found.shards = [(first, last, found.num_clips)]
-  return dataclasses.replace(found, survey=survey)
+  return survey
 
 
 def of_batch(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions,
-  survey: plan_lib.Survey,
+  plan: plan_lib.Plan,
 ) -> Tally:
   """The sums over some clips, with predictions by all members."""
   names, group = np.unique(corpus.groups, return_inverse=True)
@@ -137,8 +156,8 @@ def of_batch(
     names,
     np.unique(hashes),
     sums.found,
-    survey,
-    study.add_up(Batch(corpus, predictions), plan_lib.Plan(survey)),
+    plan.survey,
+    study.add_up(Batch(corpus, predictions), plan),
   )
 
 
@@ -177,9 +196,10 @@ def merge(tallies: Sequence[Tally]) -> Tally:
           f'{seen[shard]} already'
         )
       seen[shard] = number
-    found = dataclasses.replace(
-      _added(found, other), survey=found.survey + other.survey
-    )
+    survey = found.survey
+    if survey.num_clips == found.num_clips:
+      survey = survey + other.survey
+    found = dataclasses.replace(_added(found, other), survey=survey)
   return dataclasses.replace(found, shards=sorted(seen))
 
 

@@ -159,8 +159,7 @@ def test_the_adjusted_difference_is_among_clips_alike(asked):
   corpus, found, signals, wrong = asked
   predictions = made.study_input(300, 12, 3, seed=3)[1]
   mean = predictions.probabilities[_FULL].mean(axis=0)
-  strata = plan_lib.strata(plan_lib.histogram(mean.max(axis=1)))
-  stratum = strata.of(mean)
+  stratum = made.strata(mean)
   design = np.column_stack(
     [signals['any_disagreement'], stratum[:, None] == np.unique(stratum)]
   ).astype(float)
