@@ -13,8 +13,9 @@ what no interval is made of.
 
 Where there are more than `MANY_CLIPS` clips and `MOST_GROUPS` groups, groups
 are put together into so many bundles of whole groups, by a hash of their names.
-Figures stay as they are; standard errors over bundles are as unbiased as over
-groups, and their own error is some 3 %.
+Figures stay as they are, but for fits, whose folds are then of bundles;
+standard errors over bundles are as unbiased as over groups, and their own error
+is some 3 %.
 """
 
 import dataclasses
