@@ -81,6 +81,7 @@ def compare(
   votes: Mapping[str, np.ndarray],
   labels: np.ndarray,
   full: str,
+  draws: halves.Draws,
   source: str | None = None,
 ) -> Gains:
   """Compares the full condition with the others, whatever made the label.
@@ -89,6 +90,7 @@ def compare(
     votes: by condition, (N, C) int; at least one beside `full`.
     labels: (N,) int, negative where unlabelled.
     full: one of the conditions.
+    draws: of the N clips.
     source: the votes whose plurality the label is: a condition, '' for all
       together; None if the label is from elsewhere. From votes, the label is
       made anew of half of them (the larger half, if their number is odd), which
@@ -114,14 +116,14 @@ def compare(
   known = labels != corpus_lib.UNLABELLED
   if makers:
     known = known & np.any([making[name] > 0 for name in makers], axis=0)
-  random = halves.generator()
   width = (len(choosing) + 2) * votes[full].shape[1]
   blocks = []
-  for clips in halves.blocks(len(labels), width):
+  for clips in draws.blocks(width):
     # What makes the label is first in the order, then what chooses.
     first = {
       name: halves.first_votes(
-        random,
+        draws[clips],
+        name,
         counts[clips],
         [
           (making[name] + size)[clips]
@@ -174,12 +176,15 @@ def compare(
   )
 
 
-def pluralities(full: np.ndarray, other: np.ndarray) -> Pluralities:
+def pluralities(
+  full: np.ndarray, other: np.ndarray, draws: halves.Draws
+) -> Pluralities:
   """Compares pluralities of the full condition and another, and with itself.
 
   Args:
     full: (N, C) int, the votes of the full condition.
     other: (N, C) int, those of the other one.
+    draws: of the N clips.
 
   Returns:
     The comparison. A plurality is of a third of the full condition's votes, or
@@ -188,13 +193,14 @@ def pluralities(full: np.ndarray, other: np.ndarray) -> Pluralities:
   total = full.sum(axis=1)
   size = np.min([total // 3, (total - 2) // 2, other.sum(axis=1)], axis=0)
   size = np.maximum(size, 0)
-  random = halves.generator()
   blocks = []
-  for clips in halves.blocks(len(full), 6 * full.shape[1]):
+  for clips in draws.blocks(6 * full.shape[1]):
     own, both = halves.first_votes(
-      random, full[clips], (size[clips], 2 * size[clips])
+      draws[clips], 'full', full[clips], (size[clips], 2 * size[clips])
     )
-    (others,) = halves.first_votes(random, other[clips], (size[clips],))
+    (others,) = halves.first_votes(
+      draws[clips], 'other', other[clips], (size[clips],)
+    )
     uncertainty = halves.gs(full[clips].T - both)
     label = halves.plurality(own)
     differ = halves.plurality(others) != label

@@ -40,7 +40,7 @@ from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
-_QUESTIONS = (views, disagreement)
+_QUESTIONS = (views, disagreement, humans)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -349,7 +349,7 @@ def _answers(
         reason = predictions_lib.not_graded(mean, predictions_lib.MEAN)
         for question in (3, 6):
           answers[question] = without_confidence(answers[question], reason)
-  answers[5] = humans.answer(corpus, predictions)
+  answers[5] = humans.answer(totals, plan)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
 
 
