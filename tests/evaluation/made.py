@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import disagreement, resampling
+from empathy.evaluation import agreement, disagreement, resampling
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
@@ -196,6 +196,39 @@ def right_pair(
     sample.totals(both.reshape(-1, both.shape[-1]).T).reshape(
       -1, *both.shape[:-1]
     ),
+  )
+
+
+def agreement_figure(figure, sample, counts):
+  """A figure of agreement of counts (n, C), by the weights of groups."""
+  return figure.of_totals(sample.totals(figure.parts(counts.astype(float))))
+
+
+def agreement_value(figure, counts):
+  """The same of all clips; None if it is undefined."""
+  totals = agreement.totals(figure.parts, counts)[None]
+  value = float(figure.function(totals, totals)[0][0])
+  return None if np.isnan(value) else value
+
+
+def annotator_variance(
+  figure, groups, clip, annotator, label, count, num_classes
+):
+  """What annotators add to a figure of entries of votes, as a study has it."""
+  num_clips = len(groups)
+  group = np.unique(groups, return_inverse=True)[1]
+  names, who = np.unique(annotator, return_inverse=True)
+  own = agreement.own_votes(clip, who, label, count, num_clips, num_classes)
+  counts = np.zeros((num_clips, num_classes))
+  np.add.at(counts, (clip, label), count)
+  totals = agreement.totals(figure.parts, counts)
+  change, effects = agreement.without(
+    figure.parts, counts, own, figure.slope(totals)[:, None], len(names)
+  )
+  table = np.zeros((len(names), num_clips))
+  np.add.at(table, (own.annotator, group[own.clip]), effects[:, 0])
+  return agreement.annotator_variance(
+    figure, totals + change, (table.sum(axis=1) ** 2).sum(), (table**2).sum()
   )
 
 
