@@ -118,7 +118,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   start = time.monotonic()
   corpus_path, predictions_path, output = _places(workdir)
   study_lib.check_output(output)
-  corpus = _read(corpus_path)
+  corpus = corpus_lib.with_presence(corpus_lib.read(corpus_path))
   predictions = None
   if predictions_path is not None:
     predictions = predictions_lib.read(predictions_path, corpus)
@@ -144,20 +144,6 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
     f'report: {output / "report.html"}  '
     f'({time.monotonic() - start:.1f} s to evaluate)'
   )
-
-
-def _read(path: pathlib.Path) -> corpus_lib.Corpus:
-  """The corpus, with what features there are left in their files.
-
-  They are only looked through for repeated clips and for what is missing.
-  """
-  corpus = corpus_lib.read(path)
-  there = [
-    name
-    for name in corpus.modalities
-    if (path / 'features' / f'{name}.npz').exists()
-  ]
-  return corpus_lib.with_features(corpus, there, mapped=True)
 
 
 def _tally(path: pathlib.Path) -> None:

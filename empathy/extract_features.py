@@ -4,9 +4,9 @@ r"""Turns the words, sounds and pictures of a corpus into frozen features.
       --config=configs/baseline_features.py
 
 Writes `features/<modality>.npz` of each modality that both the config and the
-corpus have, and `features/<modality>.json`, which says what they were made
-with and which clips were skipped, and why. Run again, it goes on where it was
-cut off; features that are there already stay.
+corpus have, `features/<modality>.json`, which says what they were made with and
+which clips were skipped, and why, and a summary for `evaluate`. Run again, it
+goes on where it was cut off; features that are there already stay.
 
 With `--finetuned=DIR` the encoders are those that `finetune` made there, one
 for each fold.
@@ -29,6 +29,7 @@ from ml_collections import config_flags
 
 from empathy import cli, errors, files
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import summaries
 from empathy.encoders import beam, extraction, extractors, fold_wise
 from empathy.training import configuration, parallel
 
@@ -77,6 +78,9 @@ def main() -> None:
           _extract_fold_wise(corpus, modality, settings)
       except extraction.NoFeaturesError as error:
         failed[modality] = error  # The others are of use all the same.
+        continue
+      path = corpus.path / 'features' / f'{modality}.npz'
+      summaries.leave([path], corpus.ids)
     _drop(corpus, [name for name, error in failed.items() if error.is_absent])
   errors.raise_faults(
     [str(error) for error in failed.values() if not error.is_absent]

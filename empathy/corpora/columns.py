@@ -10,14 +10,16 @@ Other columns stay as they are, to the bit.
 """
 
 import dataclasses
+import mmap
 from collections.abc import Iterator
 
 import numpy as np
 
 from empathy.corpora import spelling
 
-# Rows in float64 at a time.
+# At a time, so that it is 8 MB in float64.
 _ROWS = 4096
+_NUMBERS = 2**20
 # Of a column's deviation: what rounding to float32 may cost.
 _ROUNDING = 1e-4
 # Members divide by the deviation + 1e-6.
@@ -53,7 +55,8 @@ def moments(values: np.ndarray) -> Moments:
   low, high = np.full(width, np.inf), np.full(width, -np.inf)
   # Of infinity and NaN whoever reads them tells.
   with np.errstate(over='ignore', invalid='ignore'):
-    for block in _blocks(values):
+    for start, stop in spans(values):
+      block = values[start:stop].astype(np.float64)
       low = np.minimum(low, block.min(axis=0))
       high = np.maximum(high, block.max(axis=0))
       block = block - origin
@@ -137,7 +140,8 @@ def dead(values: np.ndarray) -> Dead:
   total, square = np.zeros_like(near), np.zeros_like(near)
   # An origin among the near values: theirs may be tiny beside the mean.
   origin = np.median(values[:_ROWS].astype(np.float64), axis=0)
-  for block in _blocks(values):
+  for start, stop in spans(values):
+    block = values[start:stop].astype(np.float64)
     is_near = np.abs(block - found.mean) <= found.farthest / 2
     block = np.where(is_near, block - origin, 0)
     near += is_near.sum(axis=0)
@@ -163,6 +167,39 @@ def shown(numbers: np.ndarray) -> str:
   return f'{spelling.counted(len(numbers), "column")} ({first}{more})'
 
 
-def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:
-  for start in range(0, len(values), _ROWS):
-    yield values[start : start + _ROWS].astype(np.float64)
+def spans(
+  values: np.ndarray, ends: np.ndarray | None = None
+) -> Iterator[tuple[int, int]]:
+  """Yields (first row, row after the last) of blocks of (rows, D) values.
+
+  What a block has read of a mapped file does not stay in this process' memory:
+  all of a file may be read in little memory. (Not where columns are contiguous
+  there: a block of rows is then all over the file.)
+
+  Args:
+    values: in memory, or mapped.
+    ends: (F,) int, where sequences end; blocks are then of whole ones.
+  """
+  size = min(_ROWS, max(1, _NUMBERS // values.shape[1]))
+  start = 0
+  while start < len(values):
+    stop = min(start + size, len(values))
+    if ends is not None:
+      whole = np.searchsorted(ends, stop, 'right') - 1
+      least = np.searchsorted(ends, start, 'right')
+      stop = int(ends[max(whole, least)])
+    yield start, stop
+    _release(values)
+    start = stop
+
+
+def _release(values: np.ndarray) -> None:
+  """Lets go of the memory that holds a mapped file, which stays mapped."""
+  # What is writable could be lost.
+  if values.flags.writeable or not hasattr(mmap, 'MADV_DONTNEED'):
+    return
+  base = values
+  while isinstance(base, np.ndarray):
+    base = base.base
+  if isinstance(base, mmap.mmap):
+    base.madvise(mmap.MADV_DONTNEED)

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors, files
-from empathy.corpora import feature_files, spelling, tables
+from empathy.corpora import feature_files, spelling, summaries, tables
 
 # The order in which views and conditions name the modalities.
 MODALITIES = ('text', 'audio', 'video')
@@ -129,6 +129,10 @@ class Corpus:
     metadata: the other columns of `clips.csv`, each (N,) str.
     votes: None where the corpus has no votes.
     features: by modality; only those that were read.
+    presence: by modality, of which there are features: (N,) bool, which clips
+      have it; only if `with_presence` has asked.
+    hashes: by modality, likewise: (N,) uint64, the same for two clips whose
+      features are the same to the last bit; 0 for clips without it.
     path: the folder it was read from; None if it is not from a folder.
   """
 
@@ -141,6 +145,8 @@ class Corpus:
   metadata: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   votes: Votes | None = None
   features: Mapping[str, Features] = dataclasses.field(default_factory=dict)
+  presence: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  hashes: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   path: pathlib.Path | None = None
 
   @property
@@ -328,6 +334,36 @@ def with_features(
   return dataclasses.replace(corpus, features=found)
 
 
+def with_presence(corpus: Corpus) -> Corpus:
+  """Says which clips have which modalities, and which have the same features.
+
+  Summaries say it without a look at the features; where one is missing, they
+  are read once. Nothing is written: a corpus may be read by many, and belong to
+  others than those who evaluate.
+
+  Args:
+    corpus: read from a folder.
+
+  Returns:
+    The corpus with `presence` and `hashes`.
+
+  Raises:
+    InputError: as for `read`.
+  """
+  names = spelling.Names(corpus.ids.tolist())
+  presence, hashes = {}, {}
+  for modality in corpus.modalities:
+    path = corpus.path / 'features' / f'{modality}.npz'
+    if not path.exists():
+      continue
+    clip, own = summaries.read(path, names)
+    presence[modality] = np.zeros(len(corpus.ids), np.bool_)
+    presence[modality][clip] = True
+    hashes[modality] = np.zeros(len(corpus.ids), np.uint64)
+    hashes[modality][clip] = own
+  return dataclasses.replace(corpus, presence=presence, hashes=hashes)
+
+
 def write(corpus: Corpus, path: str | os.PathLike) -> None:
   """Writes `corpus` as a new folder, whole or not at all.
 
@@ -365,6 +401,10 @@ def write(corpus: Corpus, path: str | os.PathLike) -> None:
         features.fold,
         features.seen,
       )
+    summaries.leave(
+      [folder / 'features' / f'{modality}.npz' for modality in corpus.features],
+      corpus.ids,
+    )
 
 
 def write_features(

@@ -1,5 +1,9 @@
 """Features in `.npz` files: never pickled, and mapped into memory if wished."""
 
+import dataclasses
+import functools
+import hashlib
+import itertools
 import logging
 import pathlib
 import zipfile
@@ -11,9 +15,53 @@ import numpy as np
 from empathy import errors, files
 from empathy.corpora import columns, spelling
 
-# Of features that are checked at a time.
-_ROWS_AT_ONCE = 65_536
 _LOGGER = logging.getLogger('empathy')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entries:
+  """What is in a file, checked but for the numbers themselves.
+
+  Attributes:
+    path: the file.
+    ids: (F,) str, as they are written there.
+    clip: (F,) int32, the clip of each.
+    values: (rows, D), of any kind of number.
+    length: (F,) int, or None.
+    fold: (F,) int32, or None.
+    seen: (F,) bool, or None.
+    faults: of ids and folds, which are to be told with those of the numbers.
+  """
+
+  path: pathlib.Path
+  ids: np.ndarray
+  clip: np.ndarray
+  values: np.ndarray
+  length: np.ndarray | None
+  fold: np.ndarray | None
+  seen: np.ndarray | None
+  faults: errors.Faults
+
+  @functools.cached_property
+  def ends(self) -> np.ndarray:
+    """(F,) int64, the row after the last one of each entry."""
+    if self.length is None:
+      return np.arange(1, len(self.ids) + 1)
+    return np.cumsum(self.length, dtype=np.int64)
+
+  def check_finite(self, rows: np.ndarray, start: int) -> None:
+    """Notes rows of float32, from row `start` on, that are not finite."""
+    finite = np.isfinite(rows)
+    for at in np.flatnonzero(~finite.all(axis=1)).tolist():
+      column, row = int(np.argmin(finite[at])), start + at
+      owner = self.ids[np.searchsorted(self.ends, row, 'right')]
+      self.faults.add(
+        f"{self.path}: array 'features': row {row} (clip {str(owner)!r}), "
+        f'column {column} is {self.values[row, column]}; expected a finite '
+        'float32',
+        row,
+        'finite',
+      )
 
 
 def read(
@@ -36,6 +84,81 @@ def read(
   Raises:
     InputError: the file is missing, damaged or wrong.
   """
+  entries = _entries(path, names, mapped)
+  values, length = entries.values, entries.length
+  if offset is None:
+    offset = columns.offset(values)
+    if offset is not None:
+      shifted = np.flatnonzero(offset)
+      _LOGGER.warning(
+        '%s: %s of %d, large beside what they vary by: kept less their mean, '
+        'in full precision',
+        path,
+        columns.shown(shifted),
+        len(offset),
+      )
+  elif len(offset) in (0, values.shape[1]):
+    offset = np.array(offset) if len(offset) else None
+  else:
+    offset = None  # Whoever wants it will tell that the width is another.
+  narrow = columns.narrowed(values, offset, copy=not mapped)
+  for start, stop in columns.spans(narrow):
+    entries.check_finite(narrow[start:stop], start)
+  entries.faults.raise_all('rows')
+  return {
+    'clip': entries.clip,
+    'values': narrow,
+    'length': None if length is None else length.astype(np.int64),
+    'fold': entries.fold,
+    'seen': entries.seen,
+    'offset': offset,
+  }
+
+
+def hashes(
+  path: pathlib.Path, names: spelling.Names
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """A hash of what each clip has of a modality, read in little memory.
+
+  A file that is compressed is in memory all the same.
+
+  Args:
+    path: the `.npz` file.
+    names: of the corpus' clips.
+
+  Returns:
+    Of the clips that have the modality their ids, as they are written there,
+    (F,) str; their rows in the corpus, (F,) int32; and BLAKE2b, in 8 bytes, of
+    their values in float32, (F,) uint64. Where features are fold-wise, those of
+    the first fold.
+
+  Raises:
+    InputError: as for `read`.
+  """
+  entries = _entries(path, names, mapped=True)
+  offset, ends = columns.offset(entries.values), entries.ends
+  found, last = np.empty(len(ends), np.uint64), 0
+  for start, stop in columns.spans(entries.values, ends):
+    rows = columns.narrowed(entries.values[start:stop], offset, copy=False)
+    entries.check_finite(rows, start)
+    rows = np.ascontiguousarray(rows)
+    first, last = last, int(np.searchsorted(ends, stop)) + 1
+    digests = [
+      hashlib.blake2b(rows[begin:end], digest_size=8).digest()
+      for begin, end in itertools.pairwise(
+        [0, *(ends[first:last] - start).tolist()]
+      )
+    ]
+    found[first:last] = np.frombuffer(b''.join(digests), '<u8')
+  entries.faults.raise_all('rows')
+  own = slice(None) if entries.fold is None else entries.fold == 0
+  return entries.ids[own], entries.clip[own], found[own]
+
+
+def _entries(
+  path: pathlib.Path, names: spelling.Names, mapped: bool
+) -> _Entries:
+  """Reads a file, its values perhaps mapped, and checks all but them."""
   arrays = load(path, mapped)
   errors.raise_faults(
     [
@@ -72,45 +195,10 @@ def read(
       f'{"id" if length is None else "the sum of length"} says {num_rows}'
     )
   fold, seen = (_entry_array(path, arrays, name) for name in ('fold', 'seen'))
-  clip = _feature_clips(path, ids, fold, names, faults)
+  clip = find_clips(path, ids, fold, names, faults)
   if fold is not None and not faults:
     _check_folds(path, ids, fold, length, faults)
-  if offset is None:
-    offset = columns.offset(values)
-    if offset is not None:
-      shifted = np.flatnonzero(offset)
-      _LOGGER.warning(
-        '%s: %s of %d, large beside what they vary by: kept less their mean, '
-        'in full precision',
-        path,
-        columns.shown(shifted),
-        len(offset),
-      )
-  elif len(offset) in (0, values.shape[1]):
-    offset = np.array(offset) if len(offset) else None
-  else:
-    offset = None  # Whoever wants it will tell that the width is another.
-  narrow = columns.narrowed(values, offset, copy=not mapped)
-  owner = ids if length is None else np.repeat(ids, length)
-  for start in range(0, len(narrow), _ROWS_AT_ONCE):
-    finite = np.isfinite(narrow[start : start + _ROWS_AT_ONCE])
-    for row in np.flatnonzero(~finite.all(axis=1)):
-      column, row = int(np.argmin(finite[row])), int(start + row)
-      faults.add(
-        f"{path}: array 'features': row {row} (clip {str(owner[row])!r}), "
-        f'column {column} is {values[row, column]}; expected a finite float32',
-        row,
-        'finite',
-      )
-  faults.raise_all('rows')
-  return {
-    'clip': clip,
-    'values': narrow,
-    'length': None if length is None else length.astype(np.int64),
-    'fold': fold,
-    'seen': seen,
-    'offset': offset,
-  }
+  return _Entries(path, ids, clip, values, length, fold, seen, faults)
 
 
 def _feature_ids(path: pathlib.Path, ids: np.ndarray) -> np.ndarray:
@@ -133,14 +221,22 @@ def _feature_ids(path: pathlib.Path, ids: np.ndarray) -> np.ndarray:
   return ids
 
 
-def _feature_clips(
+def find_clips(
   path: pathlib.Path,
   ids: np.ndarray,
   fold: np.ndarray | None,
   names: spelling.Names,
   faults: errors.Faults,
 ) -> np.ndarray:
-  """The clip of each entry, (F,) int32; each clip once in a fold."""
+  """The clip of each entry, (F,) int32; each clip once in a fold.
+
+  Args:
+    path: of the features.
+    ids: (F,) str.
+    fold: (F,) int, or None.
+    names: of the corpus' clips.
+    faults: that ids at fault are noted in.
+  """
   clip = np.zeros(len(ids), np.int32)
   first_row: dict[tuple[int, int], int] = {}
   numbers = np.zeros(len(ids), int) if fold is None else fold

@@ -1,18 +1,20 @@
 """Can the data bear the study? What is checked before any answer is read."""
 
 import hashlib
-import itertools
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import grouping
-from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import resampling, wording
-from empathy.evaluation import votes as votes_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Estimate, Findings
+from empathy.evaluation.plan import Plan
+from empathy.evaluation.totals import Totals
 
 OK, WARNING, FAIL = 'ok', 'warning', 'fail'
 
@@ -27,20 +29,72 @@ _GAIN = 0.01
 _MOSTLY_VOTES = 0.9
 _POWER = 0.8
 _MAX_PAIRS = 100
+_BUNDLED = 'Groups were put together into bundles, so that none is known.'
 # More classes than these are counted, not named.
 _MOST_NAMED = 4
 
 
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up what was held out from what, labels, votes and groups."""
+  corpus = batch.corpus
+  number = len(corpus.ids)
+  adder.add(_key('clips'), np.ones(number))
+  adder.add(
+    _key('judged'),
+    np.any(
+      [(labels >= 0).any(axis=0) for labels in batch.labels.values()], axis=0
+    )
+    if batch.views
+    else np.zeros(number),
+  )
+  labels = np.where(batch.labelled, corpus.labels, len(plan.classes))
+  adder.count(_key('labels'), corpus.labels, len(plan.classes))
+  ways = _ways(batch, plan)
+  shape = (len(ways), plan.num_places, len(plan.classes) + 1)
+  cell = totals_lib.index(shape, np.arange(len(ways))[:, None], ways, labels)
+  adder.count(_key('held_out'), cell, shape)
+  out = (ways > 0).any(axis=0)
+  adder.add(_key('out'), np.stack([out, out & batch.labelled], axis=1))
+  for column in speaker_columns(corpus):
+    values = np.char.strip(corpus.metadata[column].astype(str))
+    adder.rank(
+      _key('speakers', column),
+      values != '',
+      value=_hashes(values),
+      side=ways[0] if len(ways) else np.zeros(number),
+    )
+  for modality, present in corpus.presence.items():
+    adder.add(_key('present', modality), present)
+  if corpus.votes is not None:
+    for name in (*plan.voted, ''):
+      number = corpus.vote_counts(name or None).sum(axis=1)
+      adder.rank(_key('votes', name), number > 0, number=number)
+
+
+def _key(*parts: str) -> totals_lib.Key:
+  return 'data', *parts
+
+
+def _hashes(values: np.ndarray) -> np.ndarray:
+  """A whole number for each text, which tells it from others: (N,) float64."""
+  names, place = np.unique(values, return_inverse=True)
+  digests = [
+    hashlib.blake2b(name.encode(), digest_size=5).digest()
+    for name in names.tolist()
+  ]
+  numbers = [int.from_bytes(digest, 'little') for digest in digests]
+  return np.array(numbers, np.float64)[place]
+
+
 def answer(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
+  totals: Totals, plan: Plan, repeats: Findings | None = None
 ) -> Findings:
   """Leakage, baselines, duplicates, balance, votes, coverage and groups.
 
   Args:
-    corpus: read with what features it has; those tell coverage and duplicates.
-    predictions: their folds tell what was held out from what; without them the
-      corpus' own split or folds do.
+    totals: what `tally` added up.
+    plan: names the views.
+    repeats: what `duplicates` found; None where clips were never together.
 
   Returns:
     Statistics `data.*` without intervals, the tables `data_checks`,
@@ -48,87 +102,71 @@ def answer(
   """
   found = Findings()
   found.tables['data_checks'] = []
-  _check_leakage(found, corpus, predictions)
-  _check_groups(found, corpus, predictions)
-  _check_speakers(found, corpus, predictions)
-  if predictions is not None:
-    add_views(found, corpus.modalities, predictions.views, len(corpus.ids))
-    _check_confidence(found, predictions)
-  _check_duplicates(found, corpus)
-  _check_coverage(found, corpus)
-  _check_classes(found, corpus)
-  _check_votes(found, corpus)
-  _check_label(found, corpus)
+  _check_leakage(found, totals, plan)
+  _check_groups(found, totals, plan)
+  _check_speakers(found, totals, plan)
+  if plan.members:
+    _check_views(found, plan)
+    _check_confidence(found, plan)
+  if repeats is None:
+    found.skipped['data.duplicates'] = (
+      'Clips were added up in parts, so that repeated ones were not looked for.'
+    )
+  else:
+    rows = found.tables['data_checks'] + repeats.tables.get('data_checks', [])
+    found.include(repeats)
+    found.tables['data_checks'] = rows
+  _check_coverage(found, totals, plan)
+  _check_classes(found, totals, plan)
+  _check_votes(found, totals, plan)
+  _check_label(found, plan)
   return found
 
 
-def held_out(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
-) -> list[np.ndarray]:
-  """Which fold each clip was held out in, once for every way it was done.
+def _ways(batch: Batch, plan: Plan) -> np.ndarray:
+  """Where each clip was held out, once for every way it was done.
 
-  Args:
-    corpus: its split counts before all else: test clips against the others.
-    predictions: their members' folds count before the corpus' own.
+  A split counts before all else: test clips against the others. Else members'
+  folds count before the corpus' own.
 
   Returns:
-    Arrays (N,) int64: the fold; -1 for clips that are never held out, which
-    count as training clips only where the corpus has a split. Empty if nobody
-    says what was held out, as where all predictions are of one fold.
+    (W, N) int64: one more than the fold; 0 for training clips of a split; -1
+    for clips that do not count, as they are in no fold.
   """
-  if corpus.split is not None:
-    ways = [np.where(corpus.split == 'test', 0, -1)]
-  elif predictions is not None:
-    members = np.concatenate(
-      [predictions.folds[view] for view in predictions.views]
-      or [np.empty((0, len(corpus.ids)), np.int32)]
-    )
-    ways = list(np.unique(members, axis=0).astype(np.int64))
+  corpus = batch.corpus
+  if plan.has_split:
+    return np.where(corpus.split == 'test', 1, 0)[None]
+  if batch.predictions is not None:
+    members = np.concatenate(list(batch.predictions.folds.values()))
+    ways = members[list(plan.ways)].astype(np.int64)
   elif corpus.fold is not None:
-    ways = [corpus.fold.astype(np.int64)]
+    ways = corpus.fold.astype(np.int64)[None]
   else:
-    ways = []
-  # Without a split, a fold has been trained on what is in the others.
-  least = 1 if corpus.split is not None else 2
-  return [folds for folds in ways if len(np.unique(folds[folds >= 0])) >= least]
+    ways = np.empty((0, len(corpus.ids)), np.int64)
+  return np.where(ways >= 0, ways + 1, -1)
 
 
-def group_leakage(groups: np.ndarray, folds: np.ndarray, split: bool) -> float:
+def group_leakage(counts: np.ndarray) -> float:
   """The share of held-out clips whose group has clips in training, too.
 
   Args:
-    groups: (N,) int, from 0.
-    folds: (N,) int, the fold that a clip is held out in, -1 if in none.
-    split: whether clips that are in no fold are training clips.
+    counts: (G, 1 + K) clips of each group: training clips of a split, then
+      those that each of K folds holds out. Without a split, a fold is trained
+      on what is in the others.
 
   Returns:
     The share of the held-out clips.
   """
-  out = folds >= 0
-  counted = out | split
-  lowest = np.full(groups.max() + 1, np.iinfo(np.int64).max)
-  highest = np.full(groups.max() + 1, -1)
-  np.minimum.at(lowest, groups[counted], folds[counted])
-  np.maximum.at(highest, groups[counted], folds[counted])
-  return float((lowest != highest)[groups[out]].mean())
+  straddle = np.count_nonzero(counts, axis=1) > 1
+  out = counts[:, 1:].sum(axis=1)
+  return float(out[straddle].sum() / out.sum())
 
 
-def majority_accuracies(
-  groups: np.ndarray,
-  labels: np.ndarray,
-  folds: np.ndarray,
-  split: bool,
-  num_classes: int,
-) -> tuple[float, float]:
+def majority_accuracies(counts: np.ndarray) -> tuple[float, float]:
   """What the label frequencies of the training clips alone achieve.
 
   Args:
-    groups: (N,) int, from 0.
-    labels: (N,) int, negative where unlabelled.
-    folds: (N,) int, the fold that a clip is held out in, -1 if in none.
-    split: whether clips that are in no fold are training clips.
-    num_classes: C.
+    counts: (G, 1 + K, C) labelled clips, see `group_leakage`.
 
   Returns:
     The accuracy on held-out clips of always saying the training clips'
@@ -137,53 +175,38 @@ def majority_accuracies(
     Where nothing is left to train on, the held-out clips take its place in the
     former.
   """
-  labelled = labels >= 0
-  counted = labelled & ((folds >= 0) | split)
-  num_groups = int(groups.max()) + 1
-  cell = groups * num_classes + labels
-  by_group = _counts(cell[counted], num_groups, num_classes)
-  hits, group_hits, total = 0, 0, 0
-  for fold in np.unique(folds[labelled & (folds >= 0)]):
-    out = labelled & (folds == fold)
-    own = _counts(cell[out], num_groups, num_classes)
+  by_group = counts.sum(axis=1)
+  hits, group_hits, total = 0.0, 0.0, 0.0
+  for fold in range(1, counts.shape[1]):
+    own = counts[:, fold]
+    if not own.any():
+      continue
     training = by_group - own
     overall = training.sum(axis=0)
     common = np.argmax(overall if overall.any() else own.sum(axis=0))
     guess = np.where(training.any(axis=1), training.argmax(axis=1), common)
-    hits += np.count_nonzero(labels[out] == common)
-    group_hits += np.count_nonzero(labels[out] == guess[groups[out]])
-    total += np.count_nonzero(out)
-  return hits / total, group_hits / total
+    hits += own[:, common].sum()
+    group_hits += own[np.arange(len(own)), guess].sum()
+    total += own.sum()
+  return float(hits / total), float(group_hits / total)
 
 
-def duplicate_pairs(features: corpus_lib.Features) -> np.ndarray:
+def duplicate_pairs(present: np.ndarray, hashes: np.ndarray) -> np.ndarray:
   """Clips whose features are the same to the last bit.
 
   Args:
-    features: of one modality.
+    present: (N,) bool, which clips have the modality.
+    hashes: (N,) uint64, of what each of them has.
 
   Returns:
     (D, 2) int, rows of the corpus: a clip and the first one that is the same.
   """
-  values = np.ascontiguousarray(features.values)
-  ends = (
-    np.arange(len(values)) + 1
-    if features.length is None
-    else np.cumsum(features.length)
+  rows = np.flatnonzero(present)
+  _, first, which = np.unique(
+    hashes[rows], return_index=True, return_inverse=True
   )
-  first: dict[bytes, int] = {}
-  pairs = []
-  for clip, (start, end) in zip(
-    features.clip.tolist(),
-    itertools.pairwise([0, *ends.tolist()]),
-    strict=True,
-  ):
-    digest = hashlib.blake2b(values[start:end]).digest()
-    if digest in first:
-      pairs.append((clip, first[digest]))
-    else:
-      first[digest] = clip
-  return np.array(pairs, np.int64).reshape(-1, 2)
+  pairs = np.stack([rows, rows[first[which]]], axis=1)
+  return pairs[pairs[:, 0] != pairs[:, 1]]
 
 
 def smallest_effect(difference: Estimate) -> Estimate:
@@ -277,55 +300,41 @@ def note(
   )
 
 
-def _check_leakage(
-  found: Findings,
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
-) -> None:
-  ways = held_out(corpus, predictions)
+def _check_leakage(found: Findings, totals: Totals, plan: Plan) -> None:
+  """Says what was held out from what, and what groups give away of it."""
+  counts = totals[_key('held_out')]
+  # Of folds one at least is trained on what is in the others.
+  least = 1 if plan.has_split else 2
+  ways = [
+    one
+    for one in np.moveaxis(counts, 1, 0)
+    if np.count_nonzero(one[:, 1:].any(axis=(0, 2))) >= least
+  ]
   held = bool(ways)
   if not held:
     for name in ('group_leakage', 'group_majority_accuracy'):
       found.skipped[f'data.{name}'] = (
         'Nothing says which clips were held out from which.'
       )
-    if predictions is not None:
+    if plan.members:
       found.tables['data_checks'].append(FOLDS_UNKNOWN)
-    ways = [np.zeros(len(corpus.ids), np.int64)]
-  groups = np.unique(corpus.groups, return_inverse=True)[1]
-  split = corpus.split is not None
-  if held:
-    num_out = int((np.stack(ways) >= 0).any(axis=0).sum())
-    leaked = np.mean([group_leakage(groups, folds, split) for folds in ways])
-    note(
-      found,
-      'group_leakage',
-      leaked,
-      FAIL if leaked else OK,
-      f'{wording.percent(leaked)} of the held-out clips belong to a group '
-      'that is in the training data too.'
-      if leaked
-      else 'No group is on both sides of a split.'
-      if len(np.unique(groups)) < len(groups)
-      else 'No group is on both sides of a split, as each has one clip only.',
-      num_out,
-    )
-  labelled = corpus.labels != corpus_lib.UNLABELLED
-  ways = [folds for folds in ways if (labelled & (folds >= 0)).any()]
+    labels = totals[_key('labels')]
+    ways = [np.stack([0 * labels, labels], axis=1)]
+  elif totals.bundled:
+    found.skipped['data.group_leakage'] = _BUNDLED
+  else:
+    _note_leakage(found, totals, ways)
+  ways = [one[..., : len(plan.classes)] for one in ways]
+  ways = [one for one in ways if one[:, 1:].any()]
   if not ways:
     for name in ('majority_accuracy', 'group_majority_accuracy'):
       found.skipped[f'data.{name}'] = 'No held-out clip has a label.'
     return
   majority, by_group = np.mean(
-    [
-      majority_accuracies(
-        groups, corpus.labels, folds, split, len(corpus.classes)
-      )
-      for folds in ways
-    ],
-    axis=0,
+    [majority_accuracies(one) for one in ways], axis=0
   )
-  n = int((labelled & (np.stack(ways) >= 0).any(axis=0)).sum())
+  n = totals[_key('out')][:, 1] if held else totals[_key('labels')]
+  n = round(float(n.sum()))
   note(
     found,
     'majority_accuracy',
@@ -335,35 +344,72 @@ def _check_leakage(
     f'{wording.percent(majority)} of the clips.',
     n,
   )
-  if held:
-    gain = by_group - majority
+  if held and totals.bundled:
+    found.skipped['data.group_majority_accuracy'] = _BUNDLED
+  elif held:
+    _note_majority(found, majority, by_group, n)
+
+
+def _note_leakage(
+  found: Findings, totals: Totals, ways: Sequence[np.ndarray]
+) -> None:
+  leaked = np.mean([group_leakage(one.sum(axis=2)) for one in ways])
+  alone = (totals[_key('clips')] <= 1).all()
+  note(
+    found,
+    'group_leakage',
+    leaked,
+    FAIL if leaked else OK,
+    f'{wording.percent(leaked)} of the held-out clips belong to a group '
+    'that is in the training data too.'
+    if leaked
+    else 'No group is on both sides of a split, as each has one clip only.'
+    if alone
+    else 'No group is on both sides of a split.',
+    round(float(totals[_key('out')][:, 0].sum())),
+  )
+
+
+def _note_majority(
+  found: Findings, majority: float, by_group: float, n: int
+) -> None:
+  gain = by_group - majority
+  note(
+    found,
+    'group_majority_accuracy',
+    by_group,
+    FAIL if gain > _GAIN else OK,
+    'Saying the commonest label that the training data have in the group of '
+    f'the clip is right on {wording.percent(by_group)} of the clips, '
+    + (
+      'no better than the commonest label of all.'
+      if round(gain, 3) <= 0
+      else f'{wording.points(gain)} above the commonest label of all'
+      + (': a model can win by knowing the group.' if gain > _GAIN else '.')
+    ),
+    n,
+  )
+
+
+def _check_groups(found: Findings, totals: Totals, plan: Plan) -> None:
+  """Counts the groups that intervals rest on: those of the judged clips."""
+  clips, judged = (totals[_key(what)] for what in ('clips', 'judged'))
+  if not judged.any():
+    judged = clips
+  if totals.bundled:
+    number = len(totals.hashes)
     note(
       found,
-      'group_majority_accuracy',
-      by_group,
-      FAIL if gain > _GAIN else OK,
-      'Saying the commonest label that the training data have in the group of '
-      f'the clip is right on {wording.percent(by_group)} of the clips, '
-      + (
-        'no better than the commonest label of all.'
-        if round(gain, 3) <= 0
-        else f'{wording.points(gain)} above the commonest label of all'
-        + (': a model can win by knowing the group.' if gain > _GAIN else '.')
-      ),
-      n,
+      'num_groups',
+      number,
+      OK,
+      f'There are {wording.plural(number, "group")}, put together into '
+      f'{len(totals.groups)} bundles of whole groups.',
+      round(float(judged.sum())),
     )
-
-
-def _check_groups(
-  found: Findings,
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
-) -> None:
-  """Counts the groups that intervals rest on: those of the judged clips."""
-  judged = predictions_lib.judged(corpus, predictions)
-  sizes = np.unique(corpus.groups[judged], return_counts=True)[1]
-  where = '' if judged.all() else ' among the clips with predictions'
-  add_groups(found, sizes, where)
+    return
+  where = '' if (judged == clips).all() else ' among the clips with predictions'
+  add_groups(found, judged[judged > 0].astype(np.int64), where)
 
 
 def add_groups(found: Findings, sizes: np.ndarray, where: str = '') -> None:
@@ -426,53 +472,58 @@ def speaker_columns(corpus: corpus_lib.Corpus) -> list[str]:
   return [name for name in corpus.metadata if grouping.names_persons(name)]
 
 
-def straddling(values: np.ndarray, sides: np.ndarray) -> np.ndarray:
-  """Which clips share their value with a clip on another side.
+def straddling(
+  values: np.ndarray, sides: np.ndarray, number: np.ndarray
+) -> tuple[int, float]:
+  """What is on more than one side.
 
   Args:
-    values: (N,) str, '' where unknown.
-    sides: (N,) of any kind.
+    values: (m,) what clips have, once for each side that it is on.
+    sides: (m,).
+    number: (m,) how many clips have it there.
 
   Returns:
-    (N,) bool, false where the value is unknown.
+    How many values are on several sides, and how many clips have these.
   """
-  value = np.unique(values, return_inverse=True)[1]
-  side = np.unique(sides, return_inverse=True)[1]
-  pairs = np.unique(np.stack([value, side], axis=1), axis=0)
-  many = np.bincount(pairs[:, 0], minlength=value.max() + 1) > 1
-  return many[value] & (values != '')
+  names, value = np.unique(values, return_inverse=True)
+  pairs = np.unique(
+    np.stack([value, np.unique(sides, return_inverse=True)[1]]), axis=1
+  )
+  many = np.bincount(pairs[0], minlength=len(names)) > 1
+  return int(many.sum()), float(number[many[value]].sum())
 
 
-def _check_speakers(
-  found: Findings,
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
-) -> None:
+def _check_speakers(found: Findings, totals: Totals, plan: Plan) -> None:
   """Says where what clips share is on both sides of groups or of a split."""
-  columns = speaker_columns(corpus)
-  if not columns:
+  tables = {
+    key[2]: rows
+    for key, rows in totals.rows.items()
+    if key[:2] == _key('speakers')
+  }
+  if not tables:
     return
-  sides = [('group', corpus.groups)]
-  if corpus.split is not None:
-    sides.append(('split', corpus.split))
-  else:
-    ways = held_out(corpus, predictions)
-    if ways:
-      sides.append(('fold', ways[0]))
+  sides = [] if totals.bundled else ['group']
+  if plan.has_split:
+    sides.append('split')
+  elif totals[_key('held_out')].any(axis=(0, 3)).any(axis=0)[1:].sum() > 1:
+    sides.append('fold')
+  clips = float(totals[_key('clips')].sum())
   told, shares = [], []
-  for column in columns:
-    values = np.char.strip(corpus.metadata[column].astype(str))
-    number = len(np.unique(values[values != '']))
-    for what, side in sides:
-      both = straddling(values, side)
-      if not both.any():
+  for column, rows in tables.items():
+    number = len(np.unique(rows['value']))
+    for what in sides:
+      several, both = straddling(
+        rows['value'],
+        rows.group if what == 'group' else rows['side'],
+        rows.number,
+      )
+      if not several:
         continue
-      shares.append(both.mean())
-      several = len(np.unique(values[both]))
+      shares.append(both / clips)
       told.append(
         f'{wording.count(several)} of {wording.plural(number, "value")} of the '
         f'column {column} {"is" if several == 1 else "are"} in more than one '
-        f'{what}, with {wording.percent(both.mean())} of the clips'
+        f'{what}, with {wording.percent(both / clips)} of the clips'
       )
   note(
     found,
@@ -481,25 +532,15 @@ def _check_speakers(
     WARNING if told else OK,
     f'{"; ".join(told)}: models may know them, and groups are not independent.'
     if told
-    else f'No value of the column {wording.listing(columns, "or")} is in more '
-    'than one '
-    f'{wording.listing((what for what, _ in sides), "or")}.',
-    len(corpus.ids),
+    else f'No value of the column {wording.listing(list(tables), "or")} is in '
+    f'more than one {wording.listing(sides, "or")}.',
+    round(clips),
   )
 
 
-def add_views(
-  found: Findings, modalities: Sequence[str], views: Collection[str], n: int
-) -> None:
-  """Says which modalities were not judged by themselves, or all together.
-
-  Args:
-    found: what the check is added to.
-    modalities: of the corpus, in their order.
-    views: that have predictions.
-    n: how many clips there are.
-  """
-  full = corpus_lib.view_name(modalities)
+def _check_views(found: Findings, plan: Plan) -> None:
+  """Says which modalities were not judged by themselves, or all together."""
+  modalities, views, full = plan.modalities, plan.members, plan.full
   missing = [m for m in modalities if m not in views]
   told = []
   if missing:
@@ -525,26 +566,15 @@ def add_views(
       if len(modalities) > 1
       else f'There are predictions of the only modality, {full}.'
     ),
-    n,
+    plan.survey.num_clips,
   )
 
 
-def _check_confidence(
-  found: Findings, predictions: predictions_lib.Predictions
-) -> None:
+def _check_confidence(found: Findings, plan: Plan) -> None:
   """Says where probabilities are labels in disguise."""
-  views = list(predictions.views)
-  number = {
-    view: predictions_lib.num_confidences(predictions.probabilities[view])
-    for view in views
-  }
-  bare = [
-    view
-    for view in views
-    if not predictions_lib.graded(predictions.probabilities[view])
-  ]
-  if not views:
-    return
+  views = list(plan.members)
+  number = {view: plan.num_confidences('view', view) for view in views}
+  bare = [view for view in views if not plan.graded('view', view)]
   most = max((number[view] for view in bare), default=0)
   where = 'every view' if len(bare) == len(views) else wording.listing(bare)
   at_most = 'at most ' if min(map(number.get, bare), default=0) < most else ''
@@ -558,19 +588,22 @@ def _check_confidence(
     if bare
     else 'Probabilities are graded: the confidence of every view takes '
     f'{wording.plural(min(number.values()), "value")} or more.',
-    predictions.num_rows,
+    plan.survey.num_rows,
   )
 
 
-def _check_duplicates(found: Findings, corpus: corpus_lib.Corpus) -> None:
-  if not corpus.features:
+def duplicates(corpus: corpus_lib.Corpus) -> Findings:
+  """Which clips have the features of others, by the corpus' hashes."""
+  found = Findings()
+  found.tables['data_checks'] = []
+  if not corpus.presence:
     found.skipped['data.duplicates'] = (
       'The corpus has no features, so repeated clips cannot be told.'
     )
-    return
+    return found
   rows, repeated = [], set()
-  for modality, features in corpus.features.items():
-    pairs = duplicate_pairs(features.of_fold(0))
+  for modality, present in corpus.presence.items():
+    pairs = duplicate_pairs(present, corpus.hashes[modality])
     repeated.update(pairs[:, 0].tolist())
     for clip, first in pairs[: _MAX_PAIRS - len(rows)].tolist():
       rows.append(
@@ -596,48 +629,33 @@ def _check_duplicates(found: Findings, corpus: corpus_lib.Corpus) -> None:
     else 'No two clips have the same features.',
     len(corpus.ids),
   )
+  return found
 
 
-def _check_coverage(found: Findings, corpus: corpus_lib.Corpus) -> None:
-  for modality in corpus.modalities:
-    if modality not in corpus.features:
+def _check_coverage(found: Findings, totals: Totals, plan: Plan) -> None:
+  clips = float(totals[_key('clips')].sum())
+  for modality in plan.modalities:
+    key = _key('present', modality)
+    if key not in totals:
       found.skipped[f'data.{modality}.coverage'] = (
         f'The corpus has no {modality} features.'
       )
       continue
-    clips = corpus.features[modality].of_fold(0).clip
-    share = len(clips) / len(corpus.ids)
+    share = float(totals[key].sum()) / clips
     note(
       found,
       f'{modality}.coverage',
       share,
       OK if share == 1 else WARNING,
       f'{wording.percent(share)} of the clips have {modality} features.',
-      len(corpus.ids),
+      round(clips),
     )
 
 
-def _check_classes(found: Findings, corpus: corpus_lib.Corpus) -> None:
-  labels = corpus.labels[corpus.labels != corpus_lib.UNLABELLED]
-  add_classes(
-    found,
-    corpus.classes,
-    np.bincount(labels, minlength=len(corpus.classes)),
-    len(corpus.ids),
-  )
-
-
-def add_classes(
-  found: Findings, classes: Sequence[str], count: np.ndarray, num_clips: int
-) -> None:
-  """Adds the table `class_balance`, and judges it.
-
-  Args:
-    found: what the checks are added to.
-    classes: C names.
-    count: (C,) int, the labelled clips of each.
-    num_clips: with label or without.
-  """
+def _check_classes(found: Findings, totals: Totals, plan: Plan) -> None:
+  """Adds the table `class_balance`, and judges it."""
+  count = totals[_key('labels')].sum(axis=0).astype(np.int64)
+  classes, num_clips = plan.classes, plan.survey.num_clips
   total = int(count.sum())
   if not total:
     reason = 'No clip has a label.'
@@ -679,32 +697,27 @@ def add_classes(
   )
 
 
-def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
-  if corpus.votes is None:
+def _check_votes(found: Findings, totals: Totals, plan: Plan) -> None:
+  if not plan.survey.has_votes:
     found.skipped['data.votes_per_clip'] = 'The corpus has no votes.'
     return
   rows = []
-  for condition in corpus.conditions:
-    number = corpus.vote_counts(condition).sum(axis=1)
-    voted = number[number > 0]
-    if not len(voted):
-      continue
+  for name in plan.voted:
+    votes = totals.rows[_key('votes', name)]
     rows.append(
       {
-        'condition': condition,
-        'num_clips': len(voted),
-        'num_votes': int(voted.sum()),
-        'min': int(voted.min()),
-        'median': float(np.median(voted)),
-        'max': int(voted.max()),
+        'condition': name,
+        'num_clips': round(float(votes.number.sum())),
+        'num_votes': round(float(votes.number @ votes['number'])),
+        'min': int(votes['number'].min()),
+        'median': _median(votes),
+        'max': int(votes['number'].max()),
       }
     )
   found.tables['votes_per_clip'] = rows
-  votes, _ = votes_lib.speaking_votes(corpus)
-  number = votes.sum(axis=1)
-  voted = number[number > 0]
-  median = float(np.median(voted))
-  without = int((number == 0).sum())
+  votes = totals.rows[_key('votes', plan.speaking or '')]
+  median, voted = _median(votes), round(float(votes.number.sum()))
+  without = plan.survey.num_clips - voted
   note(
     found,
     'votes_per_clip',
@@ -719,21 +732,32 @@ def _check_votes(found: Findings, corpus: corpus_lib.Corpus) -> None:
       if without
       else '.'
     ),
-    len(voted),
+    voted,
   )
 
 
-def _check_label(found: Findings, corpus: corpus_lib.Corpus) -> None:
-  if corpus.votes is None:
+def _median(votes: totals_lib.Rows) -> float:
+  """The median number of votes of clips that have some."""
+  order = np.argsort(votes['number'])
+  values, seen = votes['number'][order], np.cumsum(votes.number[order])
+  # The middle of two, where their number is even.
+  middle = [math.floor((seen[-1] - 1) / 2), math.floor(seen[-1] / 2)]
+  return float(values[np.searchsorted(seen, middle, side='right')].mean())
+
+
+def _check_label(found: Findings, plan: Plan) -> None:
+  if not plan.survey.has_votes:
     return
-  source = votes_lib.source_of_label(corpus)
-  condition = source
-  if source is None:
-    condition = votes_lib.speaking_votes(corpus)[1] or ''
-  votes = corpus.vote_counts(condition or None)
-  numbers = votes_lib.plurality_and_label(votes, corpus.labels).sum(axis=0)
-  declared = corpus.info.get('label_source')
-  note_label(found, condition, source, declared, numbers)
+  condition = plan.source
+  if condition is None:
+    condition = plan.speaking or ''
+  note_label(
+    found,
+    condition,
+    plan.source,
+    plan.info.get('label_source'),
+    plan.survey.numbers['plurality', condition],
+  )
 
 
 def note_label(
@@ -782,8 +806,3 @@ def note_label(
     verdict = OK
     sentence += '.'
   note(found, 'label_is_plurality', same / number, verdict, sentence, number)
-
-
-def _counts(cell: np.ndarray, num_rows: int, num_columns: int) -> np.ndarray:
-  counts = np.bincount(cell, minlength=num_rows * num_columns)
-  return counts.reshape(num_rows, num_columns)

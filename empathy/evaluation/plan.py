@@ -8,6 +8,7 @@ their sum, and what `totals` adds up then follows it.
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ from empathy.evaluation.totals import group_hashes as _hashes
 # Keys of signals of which there is always one.
 ANY = 'any_disagreement'
 # Values that are more than these are many; no more than these are kept.
-_HANDFUL = 6
+_HANDFUL = 100
 # Places of the grid that confidence is put on where it has too many values.
 _NUM_PLACES = 4_096
 # Bins of confidence in each predicted class; up to so many clips, twentieths.
@@ -357,20 +358,42 @@ class Plan:
 
   def graded(self, *key: str) -> bool:
     """As `predictions.graded`, of the confidences of a key of `handfuls`."""
-    number = len(self.survey.handfuls[key])
-    return number >= _HANDFUL or 4 * number > self.survey.numbers[key]
+    return predictions_lib.enough_confidences(
+      self.num_confidences(*key), float(self.survey.numbers[key])
+    )
+
+  def num_confidences(self, *key: str) -> int:
+    """How many values confidence takes, or a hundred."""
+    return len(self.survey.handfuls[key])
 
   def not_graded(self, *key: str) -> str:
     """The reason, in a sentence, to skip what rests on such a confidence."""
     whose = predictions_lib.MEAN if key[0] == 'mean' else ''
-    return predictions_lib.few_confidences(
-      len(self.survey.handfuls[key]), whose
-    )
+    return predictions_lib.few_confidences(self.num_confidences(*key), whose)
 
   @property
   def num_folds(self) -> int:
-    """One more than the largest fold."""
+    """One more than the largest fold of a prediction."""
     return len(self.survey.numbers.get(('folds',), ()))
+
+  @property
+  def has_split(self) -> bool:
+    """Whether the corpus has a split."""
+    return bool(self.survey.numbers['split',] > 0)
+
+  @functools.cached_property
+  def ways(self) -> tuple[int, ...]:
+    """Of members that held out the same clips, one each."""
+    hashes = self.survey.numbers['ways',]
+    _, first = np.unique(hashes, return_index=True)
+    return tuple(sorted(first.tolist()))
+
+  @property
+  def num_places(self) -> int:
+    """Where a clip may be: in training, or held out by some fold."""
+    if self.has_split:
+      return 2
+    return 1 + max(self.num_folds, len(self.survey.numbers['own_folds',]))
 
 
 def survey(batch: Batch) -> Survey:
@@ -379,6 +402,10 @@ def survey(batch: Batch) -> Survey:
   numbers, handfuls, confidences, annotators = {}, {}, {}, {}
   numbers['labels',] = np.bincount(
     corpus.labels[batch.labelled], minlength=len(corpus.classes)
+  )
+  numbers['split',] = np.array(float(corpus.split is not None))
+  numbers['own_folds',] = np.bincount(
+    [] if corpus.fold is None else corpus.fold
   )
   if corpus.votes is not None:
     labels = np.where(batch.labelled, corpus.labels, -1)
@@ -392,6 +419,7 @@ def survey(batch: Batch) -> Survey:
   if predictions is not None:
     folds = np.concatenate([predictions.folds[view] for view in batch.views])
     numbers['folds',] = np.bincount(folds[folds >= 0])
+    numbers['ways',] = _hashed(corpus.ids, folds)
     for view in batch.views:
       for key, values in (
         (('view', view), predictions.probabilities[view]),
@@ -444,6 +472,23 @@ def _annotators(
     for sums, part in parts.items():
       numbers['agreement', sums, name] = agreement.totals(part, counts)
   return found
+
+
+def _hashed(ids: np.ndarray, folds: np.ndarray) -> np.ndarray:
+  """A number for each member (M,) uint64, alike for like folds (M, N).
+
+  It is a sum over clips, so that numbers of parts add up; what they have in
+  excess of 64 bits is lost.
+  """
+  digests = [
+    hashlib.blake2b(name.encode(), digest_size=8).digest()
+    for name in ids.tolist()
+  ]
+  keys = np.array([int.from_bytes(d, 'little') for d in digests], np.uint64)
+  # Odd factors, so that each of two folds is told from the other.
+  return ((folds + 1).astype(np.uint64) * (keys | np.uint64(1))).sum(
+    axis=1, dtype=np.uint64
+  )
 
 
 def _confidences(batch: Batch) -> dict[Key, Histogram]:
@@ -499,7 +544,7 @@ def _merged(first: Mapping, second: Mapping, add) -> dict:
 def _padded_sum(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   """The sum, where one may be longer than the other along any axis."""
   shape = np.maximum(first.shape, second.shape).astype(int)
-  found = np.zeros(tuple(shape))
+  found = np.zeros(tuple(shape), np.result_type(first, second))
   for part in (first, second):
     found[tuple(slice(size) for size in part.shape)] += part
   return found

@@ -132,7 +132,11 @@ def graded(probabilities: np.ndarray) -> bool:
     probabilities: (..., C), NaN where there is no row.
   """
   there = int((~np.isnan(probabilities[..., 0])).sum())
-  number = num_confidences(probabilities)
+  return enough_confidences(num_confidences(probabilities), there)
+
+
+def enough_confidences(number: int, there: int) -> bool:
+  """As `graded`, of so many values on so many clips."""
   return number > _HANDFUL or 4 * number > there
 
 
@@ -196,8 +200,8 @@ def canonical_view(name: str, modalities: Sequence[str]) -> str | None:
 def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
   """Reads and checks a predictions table against its corpus.
 
-  Where the corpus was read with features, they tell which modalities a clip
-  has; otherwise every clip is taken to have them all.
+  A clip has the modalities that `presence` of the corpus says; every clip has
+  one that is not there.
 
   Args:
     path: a `.csv` or `.tsv` file, or a Parquet file of any other name.
@@ -732,10 +736,8 @@ def _present(corpus: corpus_lib.Corpus) -> np.ndarray:
   """The modalities that each clip has: (N,) int64 masks."""
   present = np.zeros(len(corpus.ids), np.int64)
   for bit, modality in enumerate(corpus.modalities):
-    if modality in corpus.features:
-      present[corpus.features[modality].clip] |= 1 << bit
-    else:
-      present |= 1 << bit
+    has = corpus.presence.get(modality, np.ones(len(present), np.bool_))
+    present[has] |= 1 << bit
   return present
 
 

@@ -40,7 +40,7 @@ from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
-_QUESTIONS = (views, disagreement, humans)
+_QUESTIONS = (data_checks, views, disagreement, humans)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -161,7 +161,7 @@ def build(
   family for each question and statistic.
 
   Args:
-    corpus: with votes or without, read with what features it has.
+    corpus: with votes or without; what features it has, its `presence` says.
     predictions: None for a study of the humans alone.
 
   Returns:
@@ -176,7 +176,7 @@ def build(
   ranked = _ranked(corpus, predictions, signals, dominant)
   return assemble(
     _answers(corpus, predictions, signals, totals, plan, dominant),
-    _info(corpus, predictions),
+    info(totals, plan, corpus_lib.content(corpus)),
     ranked,
     explorer.rows(corpus, predictions, ranked),
   )
@@ -328,7 +328,8 @@ def _answers(
   dominant: dominance.Dominance | None = None,
 ) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read."""
-  answers = {7: data_checks.answer(corpus, predictions)}
+  repeats = data_checks.duplicates(corpus)
+  answers = {7: data_checks.answer(totals, plan, repeats)}
   if predictions is None:
     for question in (1, 2, 3, 4, 6):
       answers[question] = Findings(
@@ -432,51 +433,59 @@ def _add_smallest_effect(
   )
 
 
-def _info(
-  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions | None
+def info(
+  totals: totals_lib.Totals,
+  plan: Plan,
+  content: str | None = None,
 ) -> dict[str, Any]:
-  names, seeds, folds = [], {}, 0
-  if predictions is not None:
-    names = list(predictions.views)
-    seeds = {view: len(predictions.seeds[view]) for view in names}
-    folds = len(
-      {
-        int(fold)
-        for view in names
-        for fold in np.unique(predictions.folds[view])
-        if fold >= 0
-      }
-    )
-  num_groups = len(np.unique(corpus.groups))
-  judged = predictions_lib.judged(corpus, predictions)
-  how = resampling.describe(resampling.sample(corpus.groups[judged]))
-  if corpus.votes is not None and not judged.all():
+  """The facts of `Study.info`.
+
+  Args:
+    totals: of all clips.
+    plan: of all clips.
+    content: of the corpus, see `corpus.content`; None if nobody had it whole.
+  """
+  clips, judged = (totals['data', what] for what in ('clips', 'judged'))
+  judged = judged if judged.any() else clips
+  num_groups = len(totals.hashes)
+  how = resampling.describe(totals.over(judged).groups)
+  if plan.survey.has_votes and (judged != clips).any():
     how += (
       ' That is so for figures of predictions; those of votes alone rest on '
       'other clips too, and study.json says of each how its interval was made.'
     )
-  known = None if corpus.votes is None else _known_annotators(corpus)
+  if totals.bundled:
+    how += (
+      f' Here these are {len(totals.groups)} bundles of whole groups, of which '
+      f'there are {num_groups:,}.'
+    )
+  if not plan.exact:
+    how += ' Signals that rank clips were put on a grid of their values.'
+  seeds = {view: len(own) for view, own in plan.members.items()}
+  corpus = plan.info
   return {
-    'corpus': corpus.info['name'],
-    'label': corpus.info.get('label', ''),
-    'classes': list(corpus.classes),
-    'modalities': list(corpus.modalities),
-    'conditions': list(corpus.conditions),
-    'license': corpus.info['license'],
-    'source': corpus.info['source'],
-    'simulated': bool(corpus.info.get('simulated', False)),
-    'content': corpus_lib.content(corpus),
-    'num_clips': len(corpus.ids),
+    'corpus': corpus['name'],
+    'label': corpus.get('label', ''),
+    'classes': list(plan.classes),
+    'modalities': list(plan.modalities),
+    'conditions': list(corpus['conditions']),
+    'license': corpus['license'],
+    'source': corpus['source'],
+    'simulated': bool(corpus.get('simulated', False)),
+    'content': content,
+    'num_clips': plan.survey.num_clips,
     'num_groups': num_groups,
-    'views': names,
-    'single_views': [name for name in names if '+' not in name],
-    'full_view': corpus_lib.view_name(corpus.modalities),
-    'full_condition': corpus_lib.full_condition(corpus.conditions),
+    'views': list(plan.members),
+    'single_views': [view for view in plan.members if '+' not in view],
+    'full_view': plan.full,
+    'full_condition': corpus_lib.full_condition(corpus['conditions']),
     'seeds': seeds,
-    'folds': folds,
-    'predictions': 0 if predictions is None else predictions.num_rows,
+    'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
+    'predictions': plan.survey.num_rows,
     'resampling': how,
-    'covers': covers(seeds, known)
+    'covers': covers(
+      seeds, _known_annotators(plan) if plan.survey.has_votes else None
+    )
     if num_groups >= resampling.LEAST_GROUPS
     else '',
   }
@@ -527,15 +536,10 @@ def covers(
   return ' '.join(told)
 
 
-def _known_annotators(corpus: corpus_lib.Corpus) -> list[str]:
+def _known_annotators(plan: Plan) -> list[str]:
   """The conditions of `covers`: [''] for all of them."""
-  votes, known = corpus.votes, []
-  voted = np.unique(votes.condition)
-  for condition in voted:
-    names = votes.annotator[votes.condition == condition]
-    if (names != '').all() and len(np.unique(names)) >= _LEAST_KNOWN:
-      known.append(corpus.conditions[condition])
-  return [''] if len(known) == len(voted) else known
+  known = [c for c in plan.voted if plan.annotators(c) >= _LEAST_KNOWN]
+  return [''] if len(known) == len(plan.voted) else known
 
 
 def _ranked(

@@ -23,9 +23,7 @@ from empathy.evaluation import (
   resampling,
   selective,
   soft_scores,
-  tallies,
   views,
-  wording,
 )
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import (
@@ -55,12 +53,12 @@ def build(tally: Tally) -> study_lib.Study:
   Raises:
     InputError: there is no clip with predictions or votes.
   """
-  if not tally.sums['data/judged'].any() and not tally.has_votes:
+  if not tally.totals['data', 'judged'].any() and not tally.has_votes:
     raise errors.InputError('the tally has neither predictions nor votes')
   plan = Plan(tally.survey)
   return study_lib.assemble(
     {
-      7: _data(tally),
+      7: data_checks.answer(tally.totals, plan),
       1: views.answer(tally.totals, plan),
       2: disagreement.answer(tally.totals, plan),
       3: _ambiguity(tally),
@@ -68,7 +66,7 @@ def build(tally: Tally) -> study_lib.Study:
       5: humans.answer(tally.totals, plan),
       6: _diagnosis(tally),
     },
-    _info(tally),
+    study_lib.info(tally.totals, plan),
     {'id': np.array([], np.str_), 'rank': np.array([], np.int64)},
   )
 
@@ -509,193 +507,3 @@ def _diagnosis(tally: Tally) -> Findings:
     for figure in figures:
       found.skipped[f'diagnosis.{name}.{figure}'] = _AT_ONCE
   return found
-
-
-def _data(tally: Tally) -> Findings:
-  """As `data_checks.answer`, of what sums can tell."""
-  found = Findings()
-  found.tables['data_checks'] = []
-  sums = tally.sums
-  judged = sums['data/judged'][:, 0]
-  if not judged.any():
-    judged = sums['data/clips'][:, 0]
-  n = int(judged.sum())
-  if tally.bundled:
-    number = len(tally.hashes)
-    data_checks.note(
-      found,
-      'num_groups',
-      number,
-      data_checks.OK,
-      f'There are {wording.plural(number, "group")}, put together into '
-      f'{tallies.MOST_GROUPS} bundles of whole groups.',
-      n,
-    )
-  else:
-    data_checks.add_groups(found, judged[judged > 0].astype(np.int64))
-  data_checks.add_views(
-    found,
-    sorted(tally.info['modalities'], key=corpus_lib.modality_order),
-    list(tally.members),
-    tally.num_clips,
-  )
-  found.skipped['data.confidence'] = (
-    'How many values confidence takes is not kept in a tally.'
-  )
-  reason = ''
-  folds = sums['data/folds']
-  if tally.bundled:
-    reason = f'More than {tallies.MOST_GROUPS} groups are not told apart.'
-  elif sums['data/folds_differ'].any() or folds.any(axis=0).sum() < 2:
-    reason = 'Nothing says which clips were held out from which.'
-  if reason:
-    found.skipped['data.group_leakage'] = reason
-  else:
-    straddle = np.count_nonzero(folds, axis=1) > 1
-    leaked = float(folds[straddle].sum() / folds.sum())
-    data_checks.note(
-      found,
-      'group_leakage',
-      leaked,
-      data_checks.FAIL if leaked else data_checks.OK,
-      f'{wording.percent(leaked)} of the held-out clips belong to a group that '
-      'is in the training data too.'
-      if leaked
-      else 'No group is on both sides of a split.',
-      int(folds.sum()),
-    )
-  found.skipped['data.group_majority_accuracy'] = (
-    'What the group of a clip tells is not asked of a tally.'
-  )
-  found.skipped['data.duplicates'] = 'Features are not kept in a tally.'
-  _labels(tally, found)
-  _votes(tally, found)
-  return found
-
-
-def _labels(tally: Tally, found: Findings) -> None:
-  labels = tally.sums['data/labels'].sum(axis=0)
-  total, clips = labels.sum(), tally.num_clips
-  names = tally.info['classes']
-  data_checks.add_classes(found, names, labels.astype(np.int64), clips)
-  if not total:
-    return
-  by_fold = tally.sums['data/fold_labels'].sum(axis=0)
-  if not by_fold.any() or tally.sums['data/held_out_by_some'].any():
-    found.skipped['data.majority_accuracy'] = (
-      'No held-out clip has a label, or members hold out different clips.'
-    )
-    return
-  hits = 0.0
-  counted = by_fold.sum(axis=0) if len(by_fold) > 1 else labels
-  for own in by_fold:
-    rest = counted - own
-    hits += own[np.argmax(rest if rest.any() else own)]
-  majority = float(hits / by_fold.sum())
-  data_checks.note(
-    found,
-    'majority_accuracy',
-    majority,
-    data_checks.OK,
-    'Always saying the commonest label is right on '
-    f'{wording.percent(majority)} of the clips.',
-    int(by_fold.sum()),
-  )
-
-
-def _votes(tally: Tally, found: Findings) -> None:
-  if not tally.has_votes:
-    found.skipped['data.votes_per_clip'] = 'The corpus has no votes.'
-    return
-  rows = []
-  for name in tally.info['conditions']:
-    number = tally.sums[f'humans/{name}/num_votes'].sum(axis=0)[1:]
-    if not number.any():
-      continue
-    places = np.flatnonzero(number) + 1
-    # The middle of two, where they differ, as a median has it.
-    rank = np.cumsum(number) / number.sum()
-    low, high = np.searchsorted(rank, 0.5), np.searchsorted(rank, 0.5, 'right')
-    rows.append(
-      {
-        'condition': name,
-        'num_clips': int(number.sum()),
-        'num_votes': int(tally.sums[f'humans/{name}/votes'].sum()),
-        'min': int(places[0]),
-        'median': float((low + high) / 2 + 1),
-        'max': int(places[-1]),
-      }
-    )
-  found.tables['votes_per_clip'] = rows
-  condition = corpus_lib.full_condition([row['condition'] for row in rows])
-  if condition != corpus_lib.full_condition(tally.info['conditions']):
-    found.skipped['data.votes_per_clip'] = (
-      f'Nobody voted in the full condition. {_AT_ONCE}'
-    )
-    return
-  row = next(row for row in rows if row['condition'] == condition)
-  median, number = row['median'], row['num_clips']
-  without = tally.num_clips - number
-  data_checks.note(
-    found,
-    'votes_per_clip',
-    median,
-    data_checks.OK
-    if median >= data_checks.FEW_VOTES and not without
-    else data_checks.WARNING,
-    f'The median clip has {wording.tally(median)} '
-    f'{"vote" if median == 1 else "votes"} that speak for it'
-    + (f'; {wording.plural(without, "clip")} without.' if without else '.'),
-    number,
-  )
-  source = Plan(tally.survey).source
-  name = condition if source is None else source
-  data_checks.note_label(
-    found,
-    name,
-    source,
-    tally.info.get('label_source'),
-    tally.survey.numbers['plurality', name],
-  )
-
-
-def _info(tally: Tally) -> dict[str, Any]:
-  clips = tally.sums['data/judged'][:, 0]
-  if not clips.any():
-    clips = tally.sums['data/clips'][:, 0]
-  how = resampling.describe(_groups(tally, clips).sample)
-  if tally.bundled:
-    how += (
-      f' Here these are {tallies.MOST_GROUPS} bundles of whole groups, of '
-      f'which there are {len(tally.hashes):,}.'
-    )
-  how += (
-    ' Clips were added up in one pass, signals that rank them on a grid of '
-    f'{tallies.NUM_PLACES:,} values.'
-  )
-  info = tally.info
-  num_seeds = {view: len(seeds) for view, seeds in tally.members.items()}
-  return {
-    'corpus': info['name'],
-    'label': info.get('label', ''),
-    'classes': list(info['classes']),
-    'modalities': sorted(info['modalities'], key=corpus_lib.modality_order),
-    'conditions': list(info['conditions']),
-    'license': info['license'],
-    'source': info['source'],
-    'simulated': bool(info.get('simulated', False)),
-    'content': None,
-    'num_clips': tally.num_clips,
-    'num_groups': len(tally.hashes),
-    'views': list(tally.members),
-    'single_views': [view for view in tally.members if '+' not in view],
-    'full_view': _full(tally),
-    'full_condition': corpus_lib.full_condition(info['conditions']),
-    'seeds': num_seeds,
-    'folds': int(tally.sums['data/folds'].any(axis=0).sum()),
-    'predictions': tally.num_rows,
-    'resampling': how,
-    'covers': study_lib.covers(num_seeds, [] if tally.has_votes else None)
-    if len(tally.hashes) >= resampling.LEAST_GROUPS
-    else '',
-  }

@@ -40,8 +40,6 @@ MOST_GROUPS = 512
 # Places of a signal's grid, and of confidence's within a predicted class.
 NUM_PLACES = 1024
 NUM_STRATA = 512
-# Clips with more votes than this count as having so many.
-MOST_VOTES = 255
 _INFO = ('name', 'classes', 'modalities', 'conditions', 'license', 'source')
 
 
@@ -132,15 +130,11 @@ def of_batch(
   sums = _Sums(group, len(names))
   full = corpus_lib.view_name(corpus.modalities)
   labelled = corpus.labels != corpus_lib.UNLABELLED
-  sums.add('data/clips', np.ones(len(group)))
-  sums.count('data/labels', corpus.labels, len(corpus.classes))
-  _add_judged(sums, corpus, predictions)
   signals = {}
   if full in predictions.views:
     signals = signals_lib.signals(predictions, full)
     _add_diagnosis(sums, corpus, predictions, full, signals, labelled)
   if corpus.votes is not None:
-    _add_num_votes(sums, corpus)
     if ambiguity.ANY in signals:
       _add_ambiguity(sums, corpus, predictions, full, signals)
   return Tally(
@@ -346,22 +340,6 @@ class _Sums:
     self.found[name] = sums.reshape(self._num_groups, *shape)
 
 
-def _add_judged(sums, corpus, predictions) -> None:
-  """Adds what was held out, by fold and label, by one member for all."""
-  folds = np.concatenate([predictions.folds[v] for v in predictions.views])
-  own = folds.max(axis=0)
-  sums.add('data/judged', own >= 0)
-  apart = folds != own
-  sums.add('data/held_out_by_some', apart.any(axis=0))
-  sums.add('data/folds_differ', (apart & (folds >= 0)).any(axis=0))
-  num_folds = max(int(own.max()), 0) + 1
-  sums.count('data/folds', own, num_folds)
-  num_classes = len(corpus.classes)
-  cell = np.where(corpus.labels >= 0, own * num_classes + corpus.labels, -1)
-  cell = np.where(own >= 0, cell, -1)
-  sums.count('data/fold_labels', cell, (num_folds, num_classes))
-
-
 def _strata(mean: np.ndarray) -> np.ndarray:
   """Predicted class x place of doubt of (..., n, C): (..., n), -1 if none."""
   predicted = predictions_lib.predicted_class(mean)
@@ -419,16 +397,6 @@ def _add_diagnosis(sums, corpus, predictions, full, signals, labelled) -> None:
       _strata(mean)[None],
       num_classes,
     )
-
-
-def _add_num_votes(sums, corpus) -> None:
-  """Adds how many votes clips have."""
-  for name in corpus.conditions:
-    total = corpus.vote_counts(name).sum(axis=1)
-    sums.count(
-      f'humans/{name}/num_votes', np.minimum(total, MOST_VOTES), MOST_VOTES + 1
-    )
-    sums.add(f'humans/{name}/votes', total)
 
 
 def _add_ambiguity(sums, corpus, predictions, full, signals) -> None:

@@ -54,7 +54,7 @@ class Counts:
 
   def dense(self) -> np.ndarray:
     """(G, ...) float64."""
-    return self.matrix.toarray().reshape(-1, *self.shape)
+    return self.matrix.toarray().reshape(self.matrix.shape[0], *self.shape)
 
 
 @dataclasses.dataclass(frozen=True)

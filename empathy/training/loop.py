@@ -24,6 +24,7 @@ from etils import epath
 from empathy import errors, files, preemption, progress, remote
 from empathy.corpora import corpus as corpora
 from empathy.corpora import dataset as datasets
+from empathy.corpora import summaries
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
@@ -160,6 +161,7 @@ def train(
           plan.hashes,
           plan.chunk_size,
         )
+        _leave_summaries(plan)
         outside.push()
     with _full_memory_told():
       summary = _run(config, place.folder, plan, outside, began)
@@ -171,6 +173,21 @@ def train(
     predictions = epath.Path(path) / 'predictions.parquet'
     return dataclasses.replace(summary, predictions=predictions)
   return summary
+
+
+def _leave_summaries(plan: _Plan) -> None:
+  """Leaves beside the features what `evaluate` asks of them.
+
+  A corpus may be somebody else's: without a summary `evaluate` reads features.
+  """
+  features = [
+    plan.corpus_path / 'features' / f'{modality}.npz'
+    for modality in plan.dataset.features
+  ]
+  try:
+    summaries.leave(features, plan.dataset.ids)
+  except (OSError, errors.InputError) as error:
+    _log.info('no summary is left beside the features: %s', error)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,13 +6,37 @@ import made
 import numpy as np
 import pytest
 
-from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import data_checks
 from empathy.evaluation.findings import Estimate
 
 
+def _answer(corpus, predictions=None):
+  totals, plan = made.added_up(corpus, predictions)
+  return data_checks.answer(totals, plan, data_checks.duplicates(corpus))
+
+
+def _counts(groups, folds, split, labels=None, num_classes=1):
+  """Clips by group, place and label, one by one."""
+  labels = np.zeros(len(groups), int) if labels is None else labels
+  counts = np.zeros((max(groups) + 1, max(folds) + 2, num_classes))
+  for group, fold, label in zip(groups, folds, labels, strict=True):
+    if label >= 0 and (fold >= 0 or split):
+      counts[group, fold + 1, label] += 1
+  return counts
+
+
+def _leakage(groups, folds, split):
+  return data_checks.group_leakage(_counts(groups, folds, split).sum(axis=2))
+
+
+def _majorities(groups, labels, folds, num_classes):
+  return data_checks.majority_accuracies(
+    _counts(groups, folds, False, labels, num_classes)
+  )
+
+
 def _verdicts(corpus, predictions=None):
-  found = data_checks.answer(corpus, predictions)
+  found = _answer(corpus, predictions)
   rows = {row['check']: row for row in found.tables['data_checks']}
   return found, rows
 
@@ -20,11 +44,11 @@ def _verdicts(corpus, predictions=None):
 def test_leakage_by_hand():
   groups = np.array([0, 0, 1, 1, 2, 2])
   folds = np.array([0, 1, 0, 0, 1, 1])
-  assert data_checks.group_leakage(groups, folds, False) == pytest.approx(1 / 3)
+  assert _leakage(groups, folds, False) == pytest.approx(1 / 3)
   split = np.array([-1, 0, -1, -1, 0, 0])
   # Of the three test clips, one has its group in training.
-  assert data_checks.group_leakage(groups, split, True) == pytest.approx(1 / 3)
-  assert data_checks.group_leakage(groups, split, False) == 0
+  assert _leakage(groups, split, True) == pytest.approx(1 / 3)
+  assert _leakage(groups, split, False) == 0
 
 
 def test_majorities_by_hand():
@@ -32,16 +56,14 @@ def test_majorities_by_hand():
   labels = np.array([0, 0, 0, 1, 1, 0])
   folds = np.array([0, 1, 1, 0, 1, 1])
   # Held out 0: training labels 0, 0, 1, 0, by group 0 and 1 or 0 (first).
-  majority, by_group = data_checks.majority_accuracies(
-    groups, labels, folds, False, 2
-  )
+  majority, by_group = _majorities(groups, labels, folds, 2)
   # Fold 0 holds out clips 0 and 3, and is told 0, 0, 1, 0: says 0; by group 0,
   # and 0 for the tie. Fold 1 is told 0 of group 0 and 1 of group 1.
   assert majority == pytest.approx((1 + 3) / 6)
   assert by_group == pytest.approx((1 + 3) / 6)
   leaky = np.array([0, 1, 1, 0, 1, 2])
-  _, by_group = data_checks.majority_accuracies(groups, labels, leaky, False, 2)
-  majority, _ = data_checks.majority_accuracies(groups, labels, leaky, False, 2)
+  _, by_group = _majorities(groups, labels, leaky, 2)
+  majority, _ = _majorities(groups, labels, leaky, 2)
   assert by_group != majority
 
 
@@ -49,9 +71,7 @@ def test_without_a_leak_both_majorities_are_the_same():
   corpus, predictions = made.study_input()
   groups = np.unique(corpus.groups, return_inverse=True)[1]
   folds = predictions.folds['text'][0]
-  majority, by_group = data_checks.majority_accuracies(
-    groups, corpus.labels, folds, False, 3
-  )
+  majority, by_group = _majorities(groups, corpus.labels, folds, 3)
   assert majority == by_group
   found, rows = _verdicts(corpus, predictions)
   assert found.statistics['data.group_leakage'].estimate == 0
@@ -71,49 +91,58 @@ def test_a_leak_is_loud():
   assert '100.0 %' in rows['group_leakage']['sentence']
 
 
+def _held_out(corpus, predictions=None):
+  """By way, the clips in training and in each fold: None if nobody says."""
+  totals, plan = made.added_up(corpus, predictions)
+  counts = totals['data', 'held_out'].sum(axis=(0, 3))
+  told = data_checks.answer(totals, plan)
+  said = 'data.group_leakage' in told.statistics
+  return counts.tolist() if said else None
+
+
 def test_what_was_held_out():
   corpus, predictions = made.study_input(30, 5)
   plain = made.corpus(np.arange(30) // 3, corpus.labels)
-  assert data_checks.held_out(plain, None) == []
-  folds = np.arange(30) % 4
-  (found,) = data_checks.held_out(dataclasses.replace(plain, fold=folds), None)
-  np.testing.assert_array_equal(found, folds)
-  (found,) = data_checks.held_out(plain, predictions)
-  np.testing.assert_array_equal(found, predictions.folds['text'][0])
+  assert _held_out(plain) is None
+  own = dataclasses.replace(plain, fold=np.arange(30) % 4)
+  assert _held_out(own) == [[0, 8, 8, 7, 7]]
+  folds = np.bincount(predictions.folds['text'][0]).tolist()
+  # All members held out the same clips, which is one way.
+  assert _held_out(own, predictions) == [[0, *folds, 0]]
   split = np.array(['train', 'val', 'test'] * 10)
-  (found,) = data_checks.held_out(
-    dataclasses.replace(plain, split=split), predictions
-  )
-  np.testing.assert_array_equal(found >= 0, split == 'test')
+  splitted = dataclasses.replace(plain, split=split)
+  assert _held_out(splitted, predictions) == [[20, 10]]
   answer, _ = _verdicts(plain)
   assert 'held out' in answer.skipped['data.group_leakage']
   assert 'data.majority_accuracy' in answer.statistics
   # One fold for all does not say what the models were trained on.
   one = made.predictions(dict(predictions.probabilities))
-  assert data_checks.held_out(plain, one) == []
+  assert _held_out(plain, one) is None
+  # A seed with folds of its own is a second way.
+  folds = {view: own.copy() for view, own in predictions.folds.items()}
+  folds['audio'][1] = np.roll(folds['audio'][1], 1)
+  other = dataclasses.replace(predictions, folds=folds)
+  assert len(_held_out(plain, other)) == 2
 
 
 def test_features_that_are_the_same():
-  values = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
-  values[4] = values[1]
-  values[5] = values[1]
-  pooled = corpus_lib.Features(np.array([5, 4, 3, 2, 1, 0]), values)
-  assert data_checks.duplicate_pairs(pooled).tolist() == [[1, 4], [0, 4]]
-  # As sequences of lengths 1, 3 and 2, and then 1, 1, ...: rows 1, 4 and 5.
-  sequences = corpus_lib.Features(
-    np.arange(5), values, np.array([1, 1, 2, 1, 1])
-  )
-  assert data_checks.duplicate_pairs(sequences).tolist() == [[3, 1], [4, 1]]
+  # 0 is what clips without the modality have: they are no repeats.
+  hashes = np.array([7, 9, 0, 3, 9, 9, 0], np.uint64)
+  present = np.array([1, 1, 0, 1, 1, 1, 0], bool)
+  pairs = data_checks.duplicate_pairs(present, hashes)
+  assert pairs.tolist() == [[4, 1], [5, 1]]
   corpus = dataclasses.replace(
-    made.corpus(range(6), [0, 1, 2, 0, 1, 2]), features={'audio': pooled}
+    made.corpus(range(7), [0, 1, 2, 0, 1, 2, 0]),
+    presence={'audio': present},
+    hashes={'audio': hashes},
   )
   found, rows = _verdicts(corpus)
-  assert found.statistics['data.duplicates'].estimate == pytest.approx(2 / 6)
+  assert found.statistics['data.duplicates'].estimate == pytest.approx(2 / 7)
   assert rows['duplicates']['verdict'] == 'warning'
   assert found.tables['duplicates'][0] == {
     'modality': 'audio',
-    'id': 'clip1',
-    'same_as': 'clip4',
+    'id': 'clip4',
+    'same_as': 'clip1',
     'same_group': False,
   }
 
@@ -124,8 +153,11 @@ def test_coverage_balance_groups_and_votes():
   corpus = made.corpus(
     np.arange(40) // 8, [0] * 36 + [1] * 3 + [-1], votes=votes
   )
-  features = corpus_lib.Features(np.arange(30), np.eye(40)[:30])
-  corpus = dataclasses.replace(corpus, features={'text': features})
+  corpus = dataclasses.replace(
+    corpus,
+    presence={'text': np.arange(40) < 30},
+    hashes={'text': np.arange(40, dtype=np.uint64)},
+  )
   found, rows = _verdicts(corpus)
   value = {name: e.estimate for name, e in found.statistics.items()}
   assert value['data.text.coverage'] == 0.75
@@ -168,7 +200,7 @@ def test_groups_are_those_that_intervals_rest_on():
     view: np.where(tested[:, None], p, np.nan)
     for view, p in predictions.probabilities.items()
   }
-  found = data_checks.answer(
+  found = _answer(
     dataclasses.replace(corpus, split=split), made.predictions(shown)
   )
   number = found.statistics['data.num_groups']
@@ -192,11 +224,14 @@ def test_numbers_of_groups_are_words(groups, says):
 def test_one_clip_is_not_clips():
   votes = np.zeros((1301, 3), int)
   votes[1:, 0] = 1
-  values = np.arange(1301.0)[:, None]
-  values[7] = values[3]
-  features = {'text': corpus_lib.Features(np.arange(1301), values)}
+  hashes = np.arange(1301, dtype=np.uint64)
+  hashes[7] = hashes[3]
   corpus = made.corpus(np.arange(1301) // 9, [0] * 1301, votes={'text': votes})
-  corpus = dataclasses.replace(corpus, features=features)
+  corpus = dataclasses.replace(
+    corpus,
+    presence={'text': np.ones(1301, bool)},
+    hashes={'text': hashes},
+  )
   _, rows = _verdicts(corpus)
   duplicates = rows['duplicates']['sentence']
   assert duplicates.startswith('1 clip (0.1 %) has exactly the features')
@@ -271,11 +306,10 @@ def test_groups_of_one_clip_ask_for_care():
 
 
 def test_straddling_by_hand():
-  values = np.array(['a', 'a', 'b', 'b', 'c', '', ''])
-  sides = np.array([0, 1, 0, 0, 1, 0, 1])
-  np.testing.assert_array_equal(
-    data_checks.straddling(values, sides), [True, True] + 5 * [False]
-  )
+  # a is on both sides, b on one with two clips, c on the other.
+  values, sides = np.array([7, 7, 8, 9]), np.array([0, 1, 0, 1])
+  number = np.array([1, 3, 2, 1])
+  assert data_checks.straddling(values, sides, number) == (1, 4)
 
 
 @pytest.mark.parametrize(

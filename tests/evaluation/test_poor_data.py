@@ -103,7 +103,7 @@ def test_values_of_confidence_are_counted(decimals, says):
     rest = np.repeat((1 - confidence)[..., None] / 2, 3, axis=-1)
     np.put_along_axis(rest, top[..., None], confidence[..., None], axis=-1)
     shown[view] = rest
-  found = data_checks.answer(corpus, made.predictions(shown))
+  found = made.answer(data_checks, corpus, made.predictions(shown))
   rows = {row['check']: row for row in found.tables['data_checks']}
   assert says in rows['confidence']['sentence']
 

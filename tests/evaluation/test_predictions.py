@@ -142,15 +142,10 @@ def test_what_was_shown_tells_rows_apart(tmp_path):
 
 
 def _without_audio(corpus, clips):
-  """The corpus with features of which `clips` lack the audio ones."""
-  everyone = np.arange(len(corpus.ids), dtype=np.int32)
-  some = np.setdiff1d(everyone, clips).astype(np.int32)
+  """The corpus, with features of which `clips` lack the audio ones."""
+  rows = np.arange(len(corpus.ids))
   return dataclasses.replace(
-    corpus,
-    features={
-      'text': corpus_lib.Features(everyone, np.ones((len(everyone), 2))),
-      'audio': corpus_lib.Features(some, np.ones((len(some), 2))),
-    },
+    corpus, presence={'text': rows >= 0, 'audio': ~np.isin(rows, clips)}
   )
 
 
@@ -488,8 +483,10 @@ def test_a_model_has_neither_seed_nor_fold(tmp_path, caplog):
         predictions.probabilities[view][:1],
         atol=1e-12,
       )
-    assert data_checks.held_out(corpus, found) == []
-  assert data_checks.held_out(corpus, predictions)
+    told = made.answer(data_checks, corpus, found)
+    assert 'data.group_leakage' in told.skipped
+  told = made.answer(data_checks, corpus, predictions)
+  assert 'data.group_leakage' in told.statistics
   twice = table.drop_columns(['seed', 'fold'])
   with pytest.raises(errors.InputError, match="there is no column 'seed'"):
     predictions_lib.read(_write(twice, tmp_path / 'q.csv'), corpus)
@@ -677,7 +674,7 @@ def test_the_published_predictions_are_read():
   shared = pathlib.Path(__file__).parents[3] / 'shared/corpora/ravdess'
   if not shared.exists():
     pytest.skip(f'{shared} is not there')
-  corpus = corpus_lib.read(shared, features=None)
+  corpus = corpus_lib.with_presence(corpus_lib.read(shared))
   found = predictions_lib.read(shared / 'published_predictions.csv', corpus)
   assert found.views == ('audio', 'video', 'audio+video')
   for view in found.views:
