@@ -134,9 +134,8 @@ def of_batch(
   if full in predictions.views:
     signals = signals_lib.signals(predictions, full)
     _add_diagnosis(sums, corpus, predictions, full, signals, labelled)
-  if corpus.votes is not None:
-    if ambiguity.ANY in signals:
-      _add_ambiguity(sums, corpus, predictions, full, signals)
+  if corpus.votes is not None and ambiguity.ANY in signals:
+    _add_ambiguity(sums, corpus, predictions, full, signals)
   return Tally(
     dict(corpus.info),
     {view: predictions.seeds[view].tolist() for view in predictions.views},

@@ -117,6 +117,32 @@ def study_input(
   )
 
 
+def with_annotators(corpus_, num_annotators=9, seed=0):
+  """The same votes, of annotators some of whom lean to the first class."""
+  random = np.random.default_rng(seed)
+  votes = corpus_.votes
+  row = np.repeat(np.arange(len(votes.count)), votes.count)
+  clip, condition = votes.clip[row], votes.condition[row]
+  annotator = np.zeros(len(row), np.int64)
+  for one in np.unique(np.stack([clip, condition], axis=1), axis=0):
+    own = np.flatnonzero((clip == one[0]) & (condition == one[1]))
+    # Those who come first here vote for the first class more often.
+    lean = random.normal(0.3 * np.arange(num_annotators), 1)
+    some = random.permutation(num_annotators)[: len(own)]
+    some = some[np.argsort(lean[some])]
+    annotator[own[np.argsort(votes.label[row][own], kind='stable')]] = some
+  return dataclasses.replace(
+    corpus_,
+    votes=corpus_lib.Votes(
+      clip,
+      condition,
+      np.array([f'annotator{i}' for i in annotator]),
+      votes.label[row],
+      np.ones(len(row), np.int64),
+    ),
+  )
+
+
 def with_parts(found):
   """The same predictions, with what the full view says shown less."""
   full = max(found.views, key=len)

@@ -395,20 +395,7 @@ def test_ceiling_and_reliability_are_means_over_clips():
 
 def test_annotators_widen_the_intervals_of_agreement():
   corpus, _ = made.study_input()
-  votes = corpus.votes
-  single = np.repeat(np.arange(len(votes.count)), votes.count)
-  annotators = np.array([f'a{i}' for i in range(9)])
-  # The same votes, of annotators who are known, one of whom always votes alike.
-  known = dataclasses.replace(
-    corpus,
-    votes=corpus_lib.Votes(
-      votes.clip[single],
-      votes.condition[single],
-      annotators[np.arange(len(single)) % 8 + (votes.label[single] == 0)],
-      votes.label[single],
-      np.ones(len(single), np.int64),
-    ),
-  )
+  known = made.with_annotators(corpus)
   plain, found = (made.answer(humans, c).statistics for c in (corpus, known))
   assert plain.keys() == found.keys()
   widened = 0
