@@ -22,7 +22,7 @@ setuptools.setup(
   license='Apache-2.0',
   python_requires='>=3.11',
   packages=setuptools.find_packages(include=['empathy', 'empathy.*']),
-  package_data={'empathy.evaluation': ['templates/*']},
+  package_data={'empathy.evaluation': ['templates/*', 'templates/explorer/*']},
   install_requires=[
     'absl-py>=2.1',
     'array-record>=0.8',
@@ -54,7 +54,7 @@ setuptools.setup(
       'pandas>=2.2',
       'pillow>=10.4',
       'pytest>=8.2',
-      'pytest-xdist>=3.6',
+      'pytest-xdist>=3.8',
       'ruff>=0.12',
       'scikit-learn>=1.5',
       'sentencepiece>=0.2',

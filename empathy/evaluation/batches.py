@@ -12,7 +12,7 @@ from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import signals as signals_lib
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Batch:
   """A part of a corpus, all of it where it is judged in memory.
 

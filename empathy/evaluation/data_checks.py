@@ -588,7 +588,7 @@ def _check_confidence(found: Findings, plan: Plan) -> None:
     if bare
     else 'Probabilities are graded: the confidence of every view takes '
     f'{wording.plural(min(number.values()), "value")} or more.',
-    plan.survey.num_rows,
+    plan.survey.num_clips,
   )
 
 

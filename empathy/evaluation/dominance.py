@@ -14,20 +14,26 @@ is net harm, misled minus rescued, which is at most 0 for such a fusion.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import resampling
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
   Findings,
   Scale,
   interval_cells,
 )
+from empathy.evaluation.plan import Plan
+from empathy.evaluation.totals import Key, Totals
 
 _PRIMARY = 'dominance.any.net_harm'
 _ZERO = 1e-12
@@ -83,11 +89,40 @@ class Dominance:
     return told * (~right & after), told * (right & ~after)
 
 
-def answer(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions,
-  found: Dominance | None = None,
-) -> Findings:
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up who dominates, and what that does."""
+  if _missing(plan):
+    return
+  found = judge(batch, plan)
+  adder.add(_key('judged'), found.judged)
+  adder.add(_key('rate'), found.leads)
+  most = np.max(found.share, axis=1, initial=-np.inf) > 0.5 + _ZERO
+  adder.add(_key('most'), most & found.judged)
+  measured = {'causal_share': found.share}
+  for name, by_view in (
+    ('gate_share', batch.predictions.gates),
+    ('attention_share', batch.predictions.attention),
+  ):
+    own = by_view.get(plan.full, {})
+    known = [
+      ~np.isnan(own[m]).all(axis=0) if m in own else np.zeros(len(most))
+      for m in plan.modalities
+    ]
+    adder.add(_key(name, 'known'), np.stack(known, axis=1))
+    if own:
+      measured[name] = _mean_shares(own, plan.modalities, found.judged)
+  for name, shares in measured.items():
+    chosen = found.judged[:, None] & ~np.isnan(shares)
+    adder.add(_key(name), np.where(chosen, shares, 0))
+    adder.add(_key(name, 'number'), chosen)
+  adder.add(_key('unsupported'), found.leads * found.unsupported)
+  adder.add(_key('labelled'), found.judged & batch.labelled)
+  misled, rescued = found.harm(batch.corpus.labels)
+  adder.add(_key('misled'), misled)
+  adder.add(_key('rescued'), rescued)
+
+
+def answer(totals: Totals, plan: Plan) -> Findings:
   """Gates, attention and causes by modality, and what dominance does.
 
   Figures are of the mean over seeds of the probabilities. All are shares of, or
@@ -95,9 +130,8 @@ def answer(
   they add up to those of `any`.
 
   Args:
-    corpus: for the labels and groups; without labels nothing is said of harm.
-    predictions: of the full view, for every part of its modalities.
-    found: what `judge` found, if it was asked already.
+    totals: what `tally` added up; without labels nothing is said of harm.
+    plan: names the modalities.
 
   Returns:
     Statistics `dominance.<modality>.*`: `rate`, how often it is dominant,
@@ -109,53 +143,54 @@ def answer(
     fusion that weighs all evidence as well as can be has 0 or less, so less is
     no finding.
   """
-  full = corpus_lib.view_name(corpus.modalities)
-  missing = ''
-  if len(corpus.modalities) < 2:
-    missing = 'There is one modality only.'
-  elif full not in predictions.views:
-    missing = f'There are no predictions of the full view, {full}.'
+  missing = _missing(plan)
+  if not missing and not totals[_key('judged')].any():
+    missing = (
+      'On no clip was the full view shown every part of its modalities (the '
+      'column given), or what it is shown changes nothing.'
+    )
   if missing:
     return Findings(skipped={'question 4': missing})
-  found = found or judge(corpus, predictions)
-  if not found.judged.any():
-    return Findings(
-      skipped={
-        'question 4': 'On no clip was the full view shown every part of its '
-        'modalities (the column given), or what it is shown changes nothing.'
-      }
-    )
   findings = Findings(primary=_PRIMARY)
-  _add_shares(findings, corpus, predictions, full, found)
-  _add_flags(findings, corpus, found)
-  names = (*corpus.modalities, 'any')
+  _add_shares(findings, totals, plan)
+  _add_flags(findings, totals, plan)
   findings.families.append(
-    [f'dominance.{name}.net_harm' for name in corpus.modalities]
+    [f'dominance.{name}.net_harm' for name in plan.modalities]
   )
-  findings.tables['dominance'] = [_row(name, found) for name in names]
+  number = round(float(totals[_key('judged')].sum()))
+  findings.tables['dominance'] = [
+    _row(name, number) for name in (*plan.modalities, 'any')
+  ]
   return findings
 
 
-def judge(
-  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
-) -> Dominance:
-  """Who dominates each clip.
+def _missing(plan: Plan) -> str:
+  """Why there is no answer; '' if there may be one."""
+  if len(plan.modalities) < 2:
+    return 'There is one modality only.'
+  if plan.full not in plan.members:
+    return f'There are no predictions of the full view, {plan.full}.'
+  return ''
 
-  What a clip has is all that the full view was ever shown of it.
 
-  Args:
-    corpus: for the modalities, and the labels that v(none) is made of.
-    predictions: with the full view.
+def _key(*parts: str) -> Key:
+  return 'dominance', *parts
 
-  Returns:
-    The dominance.
+
+# Its figures and the columns of its clips are asked for one after the other.
+@functools.lru_cache(maxsize=1)
+def judge(batch: Batch, plan: Plan) -> Dominance:
+  """Who dominates each clip of a batch that has the full view.
+
+  What a clip has is all that the full view was ever shown of it; v(none) are
+  the shares of the classes that members were trained with.
   """
-  full = corpus_lib.view_name(corpus.modalities)
-  num_clips, num_modalities = len(corpus.ids), len(corpus.modalities)
+  full, predictions = plan.full, batch.predictions
+  num_clips, num_modalities = len(batch.labelled), len(plan.modalities)
   masks = range(1, 2**num_modalities)
   shown = {}
   for mask in masks:
-    given = corpus_lib.view_name(_members(mask, corpus.modalities))
+    given = corpus_lib.view_name(_members(mask, plan.modalities))
     if (full, given) in predictions.subsets:
       shown[mask] = predictions_lib.mean_over_seeds(
         predictions.subsets[full, given]
@@ -163,7 +198,7 @@ def judge(
   present = np.zeros(num_clips, np.int64)
   for mask, probabilities in shown.items():
     present |= np.where(np.isnan(probabilities[:, 0]), 0, mask)
-  prior = _class_shares(corpus, predictions.folds[full])
+  prior = plan.class_shares[plan.trained_without(batch)]
   judged = np.zeros(num_clips, bool)
   shapley = np.full((num_clips, num_modalities), np.nan)
   leads = np.zeros((num_clips, num_modalities))
@@ -229,12 +264,13 @@ def shapley_values(
 
 
 def clip_columns(
-  corpus: corpus_lib.Corpus, found: Dominance
+  batch: Batch, plan: Plan, found: Dominance
 ) -> dict[str, np.ndarray]:
   """What `signals.csv` says of dominance; names as in `Dominance`.
 
   Args:
-    corpus: for the labels.
+    batch: for the labels.
+    plan: names the modalities.
     found: what `judge` found.
 
   Returns:
@@ -243,16 +279,16 @@ def clip_columns(
   """
   if not found.judged.any():
     return {}
-  names = np.array([*corpus.modalities, ''])
+  names = np.array([*plan.modalities, ''])
   columns = {'dominant': names[found.dominant]}
-  for place, modality in enumerate(corpus.modalities):
+  for place, modality in enumerate(plan.modalities):
     columns[f'{modality}_shapley'] = found.shapley[:, place]
   led = found.judged & (found.leads.sum(axis=1) > 0)
   alone = (found.leads * found.unsupported).sum(axis=1)
   columns['unsupported'] = np.where(led, alone, np.nan)
-  labelled = led & (corpus.labels != corpus_lib.UNLABELLED)
+  labelled = led & batch.labelled
   for name, flag in zip(
-    ('misled', 'rescued'), found.harm(corpus.labels), strict=True
+    ('misled', 'rescued'), found.harm(batch.corpus.labels), strict=True
   ):
     columns[f'gold_{name}'] = np.where(labelled, flag.sum(axis=1), np.nan)
   return columns
@@ -262,96 +298,62 @@ def _members(mask: int, modalities: tuple[str, ...]) -> list[str]:
   return [name for bit, name in enumerate(modalities) if mask >> bit & 1]
 
 
-def _class_shares(corpus: corpus_lib.Corpus, folds: np.ndarray) -> np.ndarray:
-  """The shares of the classes that the members of each clip were trained with.
-
-  Args:
-    corpus: for the labels, and the split where there is one.
-    folds: (S, N), the fold that each clip was held out in; -1 where in none.
-
-  Returns:
-    (N, C) float64: of the train clips; else of the clips of other folds; of all
-    labelled ones where there is one fold; equal shares without labels.
-  """
-  num_classes = len(corpus.classes)
-  labelled = corpus.labels != corpus_lib.UNLABELLED
-  if corpus.split is not None and (corpus.split[labelled] == 'train').any():
-    labelled = labelled & (corpus.split == 'train')
-    fold = np.zeros(len(corpus.ids), np.int64)
-  else:
-    fold = folds.max(axis=0)
-  counts = np.zeros((int(fold.max()) + 2, num_classes))
-  np.add.at(counts, (fold[labelled], corpus.labels[labelled]), 1)
-  others = counts.sum(axis=0) - counts
-  alone = others.sum(axis=1, keepdims=True) == 0
-  others = np.where(alone, counts.sum(axis=0), others)
-  if not labelled.any():
-    others = np.ones_like(counts)
-  return (others / others.sum(axis=1, keepdims=True))[fold]
-
-
-def _add_shares(
-  findings: Findings,
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions,
-  full: str,
-  found: Dominance,
-) -> None:
+def _add_shares(findings: Findings, totals: Totals, plan: Plan) -> None:
   """Adds how often each modality dominates, and its shares."""
-  measured = {'causal_share': found.share}
-  for name, by_view in (
-    ('gate_share', predictions.gates),
-    ('attention_share', predictions.attention),
-  ):
-    shares = _mean_shares(by_view.get(full, {}), corpus.modalities)
-    if shares is None:
+  judged = totals[_key('judged')]
+
+  def add(name: str, total: np.ndarray, number: np.ndarray, scale: Scale):
+    if not number.any():
+      return
+    part = totals.over(number)
+    both = np.stack([total, number], axis=1)[part.kept]
+    findings.add(
+      f'dominance.{name}',
+      resampling.estimate(part.groups, resampling.mean(both), scale),
+    )
+
+  measured = ['causal_share']
+  for name in ('gate_share', 'attention_share'):
+    if totals[_key(name, 'known')].any(axis=0).all():
+      measured.append(name)
+    else:
       findings.skipped[f'dominance.{name}'] = (
         f'The predictions hold no {name.removesuffix("_share")} of the full '
         'view.'
       )
-    else:
-      measured[name] = shares
-
-  def add(name: str, values: np.ndarray, chosen: np.ndarray, scale: Scale):
-    sample = resampling.sample(corpus.groups[chosen])
-    columns = np.stack([values[chosen], np.ones(chosen.sum())], axis=1)
-    findings.add(
-      f'dominance.{name}',
-      resampling.estimate(
-        sample, resampling.mean(sample.totals(columns)), scale
-      ),
-    )
-
-  for place, modality in enumerate(corpus.modalities):
-    add(f'{modality}.rate', found.leads[:, place], found.judged, Scale.LOGIT)
-    for name, shares in measured.items():
-      chosen = found.judged & ~np.isnan(shares[:, place])
-      if chosen.any():
-        scale = Scale.DIFFERENCE if name == 'causal_share' else Scale.LOGIT
-        add(f'{modality}.{name}', shares[:, place], chosen, scale)
-  most = np.max(found.share, axis=1, initial=-np.inf) > 0.5 + _ZERO
-  add('any.rate', most, found.judged, Scale.LOGIT)
+  for place, modality in enumerate(plan.modalities):
+    rate = totals[_key('rate')][:, place]
+    add(f'{modality}.rate', rate, judged, Scale.LOGIT)
+    for name in measured:
+      add(
+        f'{modality}.{name}',
+        totals[_key(name)][:, place],
+        totals[_key(name, 'number')][:, place],
+        Scale.DIFFERENCE if name == 'causal_share' else Scale.LOGIT,
+      )
+  add('any.rate', totals[_key('most')], judged, Scale.LOGIT)
 
 
 def _mean_shares(
-  by_modality: dict[str, np.ndarray], modalities: tuple[str, ...]
-) -> np.ndarray | None:
+  by_modality: Mapping[str, np.ndarray],
+  modalities: Sequence[str],
+  judged: np.ndarray,
+) -> np.ndarray:
   """Each modality's share of gates or attention, mean over seeds.
 
   Args:
     by_modality: (S, N) each, not negative, NaN where there is none.
     modalities: M.
+    judged: (N,) bool, clips that count.
 
   Returns:
-    (N, M), NaN where no seed has any; None if a modality has none at all.
+    (N, M), NaN where no seed has any.
   """
-  if any(
-    name not in by_modality or np.isnan(by_modality[name]).all()
-    for name in modalities
-  ):
-    return None
-  values = np.stack([by_modality[name] for name in modalities], axis=-1)
-  there = ~np.isnan(values).all(axis=-1)
+  none = np.full(next(iter(by_modality.values())).shape, np.nan)
+  values = np.stack(
+    [by_modality.get(name, none) for name in modalities], axis=-1
+  )
+  there = ~np.isnan(values).all(axis=-1) & judged
   # A modality that the clip lacks has no gate: nothing of it is let in.
   values = np.nan_to_num(values)
   total = values.sum(axis=-1, keepdims=True)
@@ -363,35 +365,30 @@ def _mean_shares(
   )
 
 
-def _add_flags(
-  findings: Findings, corpus: corpus_lib.Corpus, found: Dominance
-) -> None:
+def _add_flags(findings: Findings, totals: Totals, plan: Plan) -> None:
   """Adds what dominance does, by modality and in all."""
-  labelled = found.judged & (corpus.labels != corpus_lib.UNLABELLED)
-  misled, rescued = found.harm(corpus.labels)
+  judged, labelled = (totals[_key(what)] for what in ('judged', 'labelled'))
+  misled, rescued = (totals[_key(what)] for what in ('misled', 'rescued'))
   values = {
-    'unsupported': (found.leads * found.unsupported, found.judged),
+    'unsupported': (totals[_key('unsupported')], judged),
     'misled': (misled, labelled),
     'rescued': (rescued, labelled),
     'net_harm': (misled - rescued, labelled),
   }
-  for place, modality in enumerate((*corpus.modalities, 'any')):
-    for name, (column, chosen) in values.items():
+  for place, modality in enumerate((*plan.modalities, 'any')):
+    for name, (sums, number) in values.items():
       key = f'dominance.{modality}.{name}'
-      if not chosen.any():
+      if not number.any():
         findings.skipped[key] = 'No clip that was judged has a label.'
         continue
-      sample = resampling.sample(corpus.groups[chosen])
-      own = column.sum(axis=1) if modality == 'any' else column[:, place]
-      totals = sample.totals(
-        np.stack([own[chosen], np.ones(chosen.sum())], axis=1)
-      )
+      part = totals.over(number)
+      own = sums.sum(axis=1) if modality == 'any' else sums[:, place]
       harm = name == 'net_harm'
       findings.add(
         key,
         resampling.estimate(
-          sample,
-          resampling.mean(totals),
+          part.groups,
+          resampling.mean(np.stack([own, number], axis=1)[part.kept]),
           Scale.DIFFERENCE if harm else Scale.LOGIT,
           null=harm,
           alternative='greater',
@@ -399,8 +396,8 @@ def _add_flags(
       )
 
 
-def _row(name: str, found: Dominance) -> dict[str, object]:
-  row = {'modality': name, 'num_clips': int(found.judged.sum())}
+def _row(name: str, num_clips: int) -> dict[str, object]:
+  row = {'modality': name, 'num_clips': num_clips}
   for figure in ('rate', *_SHARES, *_FLAGS):
     row |= interval_cells(f'dominance.{name}.{figure}', figure)
   for field in ('p', 'p_adjusted'):

@@ -38,7 +38,7 @@ _NUM_PLACES = 4_096
 # Bins of confidence in each predicted class; up to so many clips, twentieths.
 NUM_STRATA = 20
 _TWENTIETHS = 5_000
-_INFO = (
+SAME = (
   'name',
   'classes',
   'modalities',
@@ -187,7 +187,7 @@ class Survey:
     Raises:
       InputError: they are of different corpora or members.
     """
-    for key in _INFO:
+    for key in SAME:
       if self.info.get(key) != other.info.get(key):
         raise errors.InputError(
           f'parts of one study: a corpus has {key} {other.info.get(key)!r}, '
@@ -212,7 +212,7 @@ class Survey:
     )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
   """What all clips together say of how each of them is added up.
 
@@ -376,6 +376,33 @@ class Plan:
     """One more than the largest fold of a prediction."""
     return len(self.survey.numbers.get(('folds',), ()))
 
+  @functools.cached_property
+  def class_shares(self) -> np.ndarray:
+    """What members were trained with, by what they were trained without.
+
+    Returns:
+      (K + 1, C) float64, in the places of `trained_without`: of the train
+      clips; else of the clips of other folds; of all labelled ones where there
+      is one fold; equal shares without labels.
+    """
+    counts = self.survey.numbers['train_labels',][None]
+    if counts.any():
+      others = counts
+    else:
+      counts = self.survey.numbers['fold_labels',]
+      others = counts.sum(axis=0) - counts
+      alone = others.sum(axis=1, keepdims=True) == 0
+      others = np.where(alone, counts.sum(axis=0), others)
+    if not counts.any():
+      others = np.ones_like(counts)
+    return others / others.sum(axis=1, keepdims=True)
+
+  def trained_without(self, batch: Batch) -> np.ndarray:
+    """The place in `class_shares` of each clip: (N,) int64."""
+    if self.survey.numbers['train_labels',].any():
+      return np.zeros(len(batch.labelled), np.int64)
+    return batch.predictions.folds[self.full].max(axis=0).astype(np.int64) + 1
+
   @property
   def has_split(self) -> bool:
     """Whether the corpus has a split."""
@@ -420,6 +447,8 @@ def survey(batch: Batch) -> Survey:
     folds = np.concatenate([predictions.folds[view] for view in batch.views])
     numbers['folds',] = np.bincount(folds[folds >= 0])
     numbers['ways',] = _hashed(corpus.ids, folds)
+    if batch.full in batch.views:
+      numbers |= _labels_by_fold(batch)
     for view in batch.views:
       for key, values in (
         (('view', view), predictions.probabilities[view]),
@@ -472,6 +501,25 @@ def _annotators(
     for sums, part in parts.items():
       numbers['agreement', sums, name] = agreement.totals(part, counts)
   return found
+
+
+def _labels_by_fold(batch: Batch) -> dict[Key, np.ndarray]:
+  """Labels of train clips, and of those that the full view had in no fold."""
+  labels, num_classes = batch.corpus.labels, len(batch.corpus.classes)
+  train = batch.labelled
+  if batch.corpus.split is None:
+    train = np.zeros_like(train)
+  else:
+    train = train & (batch.corpus.split == 'train')
+  folds = batch.predictions.folds[batch.full].max(axis=0) + 1
+  cell = (folds * num_classes + labels)[batch.labelled]
+  number = (folds.max(initial=0) + 1) * num_classes
+  return {
+    ('train_labels',): np.bincount(labels[train], minlength=num_classes),
+    ('fold_labels',): np.bincount(cell, minlength=number).reshape(
+      -1, num_classes
+    ),
+  }
 
 
 def _hashed(ids: np.ndarray, folds: np.ndarray) -> np.ndarray:

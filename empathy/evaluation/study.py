@@ -24,6 +24,7 @@ from empathy.evaluation import (
   dominance,
   explorer,
   humans,
+  listing,
   planner,
   resampling,
   selective,
@@ -34,13 +35,12 @@ from empathy.evaluation import (
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import totals as totals_lib
-from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
-_QUESTIONS = (data_checks, views, disagreement, humans)
+_QUESTIONS = (data_checks, views, disagreement, dominance, humans)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -51,6 +51,7 @@ _FILES = (
 # A difference that would matter in practice, for the check of what these data
 # could show.
 _MATTERS = 0.05
+_NO_CLIPS = {'id': np.array([], np.str_), 'rank': np.array([], np.int64)}
 # Figures that mean nothing where confidence is no more than a label.
 _ON_CONFIDENCE = re.compile(
   r'\.(one_minus_confidence|one_minus_margin|entropy|combined|selective_\d+)\.'
@@ -170,15 +171,12 @@ def build(
   batch = Batch(corpus, predictions)
   plan = Plan(plan_lib.survey(batch))
   totals = add_up(batch, plan)
-  signals, dominant = batch.signals, None
-  if signals:
-    dominant = dominance.judge(corpus, predictions)
-  ranked = _ranked(corpus, predictions, signals, dominant)
+  signals = batch.signals
+  clips = listing.of_batch(batch, plan)
   return assemble(
-    _answers(corpus, predictions, signals, totals, plan, dominant),
+    _answers(corpus, predictions, signals, totals, plan),
     info(totals, plan, corpus_lib.content(corpus)),
-    ranked,
-    explorer.rows(corpus, predictions, ranked),
+    clips,
   )
 
 
@@ -193,16 +191,14 @@ def add_up(batch: Batch, plan: Plan) -> totals_lib.Totals:
 def assemble(
   answers: Mapping[int, Findings],
   info: Mapping[str, Any],
-  signals: Mapping[str, np.ndarray],
-  clips: explorer.Clips | None = None,
+  clips: listing.Listing | None = None,
 ) -> Study:
   """The study that consists of answers, with corrected p-values.
 
   Args:
     answers: by question, in the order in which they are read.
     info: see `Study`.
-    signals: see `Study`.
-    clips: see `Study`.
+    clips: those to show one by one; none if None.
   """
   statistics, skipped, tables, curves = {}, {}, {}, {}
   for findings in answers.values():
@@ -240,8 +236,8 @@ def assemble(
     primaries=primaries,
     tables={name: filled(rows, statistics) for name, rows in tables.items()},
     curves=curves,
-    signals=signals,
-    clips=clips,
+    signals=_NO_CLIPS if clips is None else clips.columns(),
+    clips=None if clips is None else clips.clips,
   )
 
 
@@ -325,7 +321,6 @@ def _answers(
   signals: Mapping[str, np.ndarray],
   totals: totals_lib.Totals,
   plan: Plan,
-  dominant: dominance.Dominance | None = None,
 ) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read."""
   repeats = data_checks.duplicates(corpus)
@@ -339,7 +334,7 @@ def _answers(
     answers[1] = views.answer(totals, plan)
     answers[2] = disagreement.answer(totals, plan)
     answers[3] = ambiguity.answer(corpus, predictions, signals)
-    answers[4] = dominance.answer(corpus, predictions, dominant)
+    answers[4] = dominance.answer(totals, plan)
     answers[6] = diagnosis.answer(corpus, predictions, signals)
     answers[6].include(selective.answer(corpus, predictions))
     answers[3].include(soft_scores.soft_scores(corpus, predictions))
@@ -540,100 +535,6 @@ def _known_annotators(plan: Plan) -> list[str]:
   """The conditions of `covers`: [''] for all of them."""
   known = [c for c in plan.voted if plan.annotators(c) >= _LEAST_KNOWN]
   return [''] if len(known) == len(plan.voted) else known
-
-
-def _ranked(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
-  signals: Mapping[str, np.ndarray],
-  dominant: dominance.Dominance | None = None,
-) -> dict[str, np.ndarray]:
-  """The columns of `signals.csv`, one row a clip, most in doubt first.
-
-  Clips on which views differ come first, then those of which the full view is
-  least sure; without predictions, those on which annotators differ most. What
-  needs the label is called `gold_`, what needs votes `votes_`.
-  """
-  full = corpus_lib.view_name(corpus.modalities)
-  columns = {'id': corpus.ids, 'group': corpus.groups}
-  known = np.zeros(len(corpus.ids), bool)
-  order = []
-  if signals:
-    mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
-    predicted = predictions_lib.predicted_class(mean)
-    known |= predicted >= 0
-    columns['predicted'] = np.array([*corpus.classes, ''])[predicted]
-    columns |= signals
-    columns |= _gold(corpus, predictions, mean)
-    if dominant is not None:
-      columns |= dominance.clip_columns(corpus, dominant)
-    order = [signals['one_minus_confidence']]
-    if 'any_disagreement' in signals:
-      order.append(signals['any_disagreement'])
-  if corpus.votes is not None:
-    votes, _ = votes_lib.speaking_votes(corpus)
-    total = votes.sum(axis=1)
-    if not signals:
-      known |= total > 0
-    columns['votes'] = total
-    columns['votes_gs'] = votes_lib.gs(votes)
-    columns['votes_entropy'], columns['votes_entropy_miller_madow'] = (
-      votes_lib.entropy(votes)
-    )
-    columns['votes_contested'] = np.where(
-      total > 0, votes_lib.contested(votes), np.nan
-    )
-    order = order or [columns['votes_gs']]
-  keys = [-np.nan_to_num(values, nan=-1.0)[known] for values in order]
-  rows = np.flatnonzero(known)
-  rows = rows[np.lexsort(keys)] if keys else rows
-  columns = {name: values[rows] for name, values in columns.items()}
-  ranks = {'rank': np.arange(1, len(rows) + 1)}
-  return {'id': columns.pop('id')} | ranks | columns
-
-
-def _gold(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions,
-  mean: np.ndarray,
-) -> dict[str, np.ndarray]:
-  """What of each clip is known only with its label.
-
-  Args:
-    corpus: for the labels.
-    predictions: of single views and the full one.
-    mean: (N, C) probabilities of the full view, NaN where it has none.
-
-  Returns:
-    By name, (N,): numbers are NaN and texts empty where unknown.
-  """
-  labels = corpus.labels
-  labelled = labels != corpus_lib.UNLABELLED
-  predicted = predictions_lib.predicted_class(mean)
-  known = labelled & (predicted >= 0)
-  right = predicted == labels
-  columns = {
-    'gold_label': np.array([*corpus.classes, ''])[labels],
-    'gold_correct': np.where(known, right, np.nan),
-    'gold_probability': np.where(
-      known, mean[np.arange(len(labels)), labels], np.nan
-    ),
-  }
-  words = np.array(['wrong', 'right'])
-  for view in predictions.views:
-    if '+' in view or len(corpus.modalities) == 1:
-      continue
-    own = predictions_lib.predicted_class(
-      predictions_lib.mean_over_seeds(predictions.probabilities[view])
-    )
-    transition = np.char.add(
-      np.char.add(words[(own == labels).astype(int)], ' to '),
-      words[right.astype(int)],
-    )
-    columns[f'gold_{view}_transition'] = np.where(
-      known & (own >= 0), transition, ''
-    )
-  return columns
 
 
 def _write_influences(

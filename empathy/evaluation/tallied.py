@@ -18,6 +18,7 @@ from empathy.evaluation import (
   ambiguity,
   data_checks,
   disagreement,
+  dominance,
   humans,
   ranking,
   resampling,
@@ -62,12 +63,11 @@ def build(tally: Tally) -> study_lib.Study:
       1: views.answer(tally.totals, plan),
       2: disagreement.answer(tally.totals, plan),
       3: _ambiguity(tally),
-      4: Findings(skipped={'question 4': _AT_ONCE}),
+      4: dominance.answer(tally.totals, plan),
       5: humans.answer(tally.totals, plan),
       6: _diagnosis(tally),
     },
     study_lib.info(tally.totals, plan),
-    {'id': np.array([], np.str_), 'rank': np.array([], np.int64)},
   )
 
 

@@ -12,9 +12,26 @@ from hypothesis import strategies as st
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import dominance
+from empathy.evaluation import plan as plan_lib
+from empathy.evaluation.batches import Batch
 
 _MODALITIES = ('text', 'audio', 'video')
 _FULL = 'text+audio+video'
+
+
+def _answer(corpus, predictions):
+  return made.answer(dominance, corpus, predictions)
+
+
+def _judged(corpus, predictions):
+  batch = Batch(corpus, predictions)
+  return dominance.judge(batch, plan_lib.Plan(plan_lib.survey(batch)))
+
+
+def _columns(corpus, predictions):
+  batch = Batch(corpus, predictions)
+  plan = plan_lib.Plan(plan_lib.survey(batch))
+  return dominance.clip_columns(batch, plan, dominance.judge(batch, plan))
 
 
 def _parts(modalities=_MODALITIES):
@@ -115,7 +132,7 @@ def test_worked_clips():
   labels = np.array([*(row[1] for row in _WORKED), 1])
   assert labels.mean() == 0.5
   corpus, predictions = _input(shown, labels)
-  columns = dominance.clip_columns(corpus, dominance.judge(corpus, predictions))
+  columns = _columns(corpus, predictions)
   assert columns['dominant'].tolist() == [*(row[2] for row in _WORKED), '']
   judged = [row[2] != '' for row in _WORKED]
   for name, place in (
@@ -131,7 +148,7 @@ def test_worked_clips():
   # v: 0 -> .5, text .9, audio .4, both .8.
   np.testing.assert_allclose(columns['text_shapley'][0], (0.4 + 0.4) / 2)
   np.testing.assert_allclose(columns['audio_shapley'][0], (-0.1 - 0.1) / 2)
-  found = dominance.answer(corpus, predictions).statistics
+  found = _answer(corpus, predictions).statistics
   assert found['dominance.any.misled'].estimate == pytest.approx(2 / 6)
   assert found['dominance.any.net_harm'].estimate == 0
   assert found['dominance.text.rate'].estimate == pytest.approx(0.5)
@@ -146,13 +163,13 @@ def test_class_shares_are_those_of_other_folds():
   }
   labels = np.array([0, 0, 1, 0])
   corpus, predictions = _input(shown, labels, folds=np.array([0, 0, 1, 1]))
-  columns = dominance.clip_columns(corpus, dominance.judge(corpus, predictions))
+  columns = _columns(corpus, predictions)
   total = columns['text_shapley'] + columns['audio_shapley']
   np.testing.assert_allclose(total, 0.6 - np.array([0.5, 0.5, 1, 1]))
   corpus = dataclasses.replace(
     corpus, split=np.array(['train', 'test', 'test', 'train'])
   )
-  columns = dominance.clip_columns(corpus, dominance.judge(corpus, predictions))
+  columns = _columns(corpus, predictions)
   total = columns['text_shapley'] + columns['audio_shapley']
   np.testing.assert_allclose(total, -0.4)
 
@@ -171,7 +188,7 @@ def test_gates_are_shares_of_what_is_let_in():
   corpus, predictions = _input(
     shown, random.integers(0, 3, 30), gates={_FULL: gates}
   )
-  found = dominance.answer(corpus, predictions)
+  found = _answer(corpus, predictions)
   total = np.nansum(list(gates.values()), axis=0)
   for modality in _MODALITIES:
     let_in = np.nan_to_num(gates[modality])
@@ -185,19 +202,19 @@ def test_gates_are_shares_of_what_is_let_in():
 
 def test_what_cannot_be_judged_is_said():
   corpus, predictions = made.study_input()
-  found = dominance.answer(corpus, predictions)
+  found = _answer(corpus, predictions)
   assert 'given' in found.skipped['question 4']
   one = made.predictions({'text': predictions.probabilities['text']})
-  assert 'full view' in dominance.answer(corpus, one).skipped['question 4']
+  assert 'full view' in _answer(corpus, one).skipped['question 4']
   lone = made.corpus(np.arange(120), corpus.labels, modalities=('text',))
-  assert 'one modality' in dominance.answer(lone, one).skipped['question 4']
+  assert 'one modality' in _answer(lone, one).skipped['question 4']
   random = np.random.default_rng(2)
   shown = {
     given: made.softmax(random.normal(0, 1, (1, 20, 3)))
     for given in ('text', 'audio', 'text+audio')
   }
   corpus, predictions = _input(shown, np.full(20, -1))
-  found = dominance.answer(corpus, predictions)
+  found = _answer(corpus, predictions)
   assert 'label' in found.skipped['dominance.any.net_harm']
   assert 'dominance.any.unsupported' in found.statistics
   assert found.statistics['dominance.text.rate'].n == 20
@@ -217,17 +234,17 @@ def test_equals_share_a_clip_and_nobody_leads_below_nothing():
   }
   shown['text'][:, 2:] = np.nan
   corpus, predictions = _input(shown, np.array([1, 0, 1, 0]))
-  found = dominance.judge(corpus, predictions)
+  found = _judged(corpus, predictions)
   np.testing.assert_allclose(found.leads[0], [0.5, 0.5])
   np.testing.assert_allclose(found.leads[1:], 0)
   assert found.dominant.tolist() == [-1] * 4
   misled, rescued = found.harm(corpus.labels)
   np.testing.assert_allclose(misled[0], [0.5, 0.5])
   assert not rescued.any()
-  columns = dominance.clip_columns(corpus, found)
+  columns = _columns(corpus, predictions)
   assert columns['dominant'].tolist() == [''] * 4
   assert columns['gold_misled'][0] == 1
-  statistics = dominance.answer(corpus, predictions).statistics
+  statistics = _answer(corpus, predictions).statistics
   rates = [
     statistics[f'dominance.{m}.rate'].estimate for m in ('text', 'audio')
   ]
@@ -237,7 +254,9 @@ def test_equals_share_a_clip_and_nobody_leads_below_nothing():
 def test_net_harm_is_judged_one_sided():
   random = np.random.default_rng(7)
   labels, likelihoods, _ = _cues(random, 2_000)
-  found = dominance.answer(*_input(_optimal(likelihoods, _CONFLICT), labels))
+  found = made.answer(
+    dominance, *_input(_optimal(likelihoods, _CONFLICT), labels)
+  )
   assert found.statistics['dominance.any.net_harm'].p > 0.99
   assert found.statistics['dominance.any.net_harm'].one_sided
 
@@ -300,7 +319,9 @@ def _added(likelihoods, loud):
 def test_an_optimal_fusion_does_no_net_harm(conflict):
   random = np.random.default_rng(3)
   labels, likelihoods, _ = _cues(random, 4_000, conflict=conflict)
-  found = dominance.answer(*_input(_optimal(likelihoods, conflict), labels))
+  found = made.answer(
+    dominance, *_input(_optimal(likelihoods, conflict), labels)
+  )
   harm = found.statistics['dominance.any.net_harm']
   assert harm.high < 0
   # It is misled all the same, which is why misled alone says nothing.
@@ -314,12 +335,12 @@ def test_a_planted_loud_modality_is_found_and_harms(culprit):
   random = np.random.default_rng(4)
   labels, likelihoods, there = _cues(random, 4_000, culprit, 0.4)
   corpus, predictions = _input(_added(likelihoods, culprit), labels)
-  found = dominance.judge(corpus, predictions)
+  found = _judged(corpus, predictions)
   misled, _ = found.harm(labels)
   planted = (misled.sum(axis=1) > 0) & there
   assert planted.sum() > 200
   assert (found.dominant[planted] == culprit).mean() >= 0.95
-  statistics = dominance.answer(corpus, predictions).statistics
+  statistics = _answer(corpus, predictions).statistics
   assert statistics['dominance.any.net_harm'].low > 0
   name = _MODALITIES[culprit]
   assert statistics[f'dominance.{name}.net_harm'].low > 0
@@ -330,7 +351,9 @@ def test_a_planted_loud_modality_is_found_and_harms(culprit):
 def test_by_modality_adds_up_to_all():
   random = np.random.default_rng(5)
   labels, likelihoods, _ = _cues(random, 500)
-  found = dominance.answer(*_input(_added(likelihoods, 1), labels)).statistics
+  found = made.answer(
+    dominance, *_input(_added(likelihoods, 1), labels)
+  ).statistics
   for figure in ('unsupported', 'misled', 'rescued', 'net_harm'):
     parts = [found[f'dominance.{m}.{figure}'].estimate for m in _MODALITIES]
     total = found[f'dominance.any.{figure}'].estimate

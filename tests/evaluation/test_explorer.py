@@ -3,15 +3,20 @@
 import dataclasses
 import functools
 import json
+import pathlib
 import re
+import shutil
+import subprocess
 
 import browser
 import made
 import numpy as np
 import pytest
 
-from empathy.evaluation import explorer, report
+from empathy.evaluation import explorer, listing, report
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.sections import clips as clips_lib
 
 _EVIL = (
@@ -231,11 +236,52 @@ def _scripts(page):
 
 
 def test_script_writes_no_html():
-  script = (report._TEMPLATES / 'explorer.js').read_text()
+  script = explorer.script()
   for word in ('innerHTML', 'outerHTML', 'AdjacentHTML', 'write(', 'eval'):
     assert word not in script
   for word in ('fetch', 'XMLHttp', 'import(', 'WebSocket', 'http'):
     assert word not in script
+
+
+@pytest.fixture(name='node')
+def _node(tmp_path):
+  """Runs node on files in a folder that holds the explorer's modules."""
+  if shutil.which('node') is None:
+    pytest.skip('node is not installed')
+  shutil.copytree(explorer.MODULES, tmp_path, dirs_exist_ok=True)
+  (tmp_path / 'package.json').write_text('{"type": "module"}')
+
+  def run(*arguments):
+    found = subprocess.run(
+      ['node', *arguments],
+      cwd=tmp_path,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
+
+  return run
+
+
+def test_filters_and_orders_by_themselves(node, tmp_path):
+  name = 'explorer.test.js'
+  shutil.copy(pathlib.Path(__file__).parent / name, tmp_path)
+  assert re.search(
+    '^# pass 13$', node('--test', '--test-reporter=tap', name), re.M
+  )
+
+
+def test_modules_are_one_script(node, tmp_path):
+  script = explorer.script()
+  assert not re.search('^(im|ex)port', script, re.M)
+  for module in explorer.MODULES.glob('*.js'):
+    # What each says of itself, in its first line: none is left out.
+    assert script.count(module.read_text().splitlines()[0]) == 1
+  # A name that is declared twice is an error here.
+  (tmp_path / 'one.js').write_text(script)
+  node('--check', 'one.js')
 
 
 # How many clips there are in the browser, and which of them has what.
@@ -266,16 +312,9 @@ def _tab(tmp_path_factory):
   )
   # As a study is built, without what takes long and is not looked at here.
   study = _built()
-  signals = study_lib._ranked(
-    corpus,
-    predictions,
-    study_lib.signals_lib.signals(predictions, 'text+audio'),
-  )
-  study = dataclasses.replace(
-    study,
-    signals=signals,
-    clips=explorer.rows(corpus, predictions, signals),
-  )
+  batch = Batch(corpus, predictions)
+  clips = listing.of_batch(batch, plan_lib.Plan(plan_lib.survey(batch)))
+  study = dataclasses.replace(study, signals=clips.columns(), clips=clips.clips)
   path = folder / 'study/report.html'
   path.parent.mkdir()
   path.write_text(report.render(study, path.parent), encoding='utf-8')

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+from unittest import mock
 
 import hypothesis
 import hypothesis.strategies as st
@@ -10,8 +11,8 @@ import numpy as np
 import pytest
 
 from empathy import errors
+from empathy.evaluation import explorer, listing, study, totals
 from empathy.evaluation import plan as plan_lib
-from empathy.evaluation import study, totals
 from empathy.evaluation.batches import Batch
 
 
@@ -85,6 +86,26 @@ def test_surveys_of_parts_make_the_plan_of_all(places, random):
   for key, one in expected.confidences.items():
     np.testing.assert_array_equal(found.confidences[key].values, one.values)
     np.testing.assert_array_equal(found.confidences[key].number, one.number)
+
+
+@hypothesis.settings(max_examples=10, deadline=None)
+@hypothesis.given(_cuts, st.randoms(use_true_random=False))
+def test_the_first_clips_of_parts_are_those_of_all(places, random):
+  plan = plan_lib.Plan(plan_lib.survey(Batch(*_input())))
+  with mock.patch.object(explorer, 'MOST', 7):
+    parts = [listing.of_batch(part, plan, 7) for part in _parts(places)]
+    random.shuffle(parts)
+    found = functools.reduce(operator.add, parts)
+    expected = listing.of_batch(Batch(*_input()), plan, 7)
+  again = listing.of_arrays(*listing.to_arrays(found))
+  for one in (found, again):
+    assert one.clips.num_ranked == expected.num_ranked == 60
+    assert one.columns().keys() == expected.columns().keys()
+    for name, values in expected.columns().items():
+      np.testing.assert_array_equal(one.columns()[name], values, name)
+    np.testing.assert_array_equal(one.clips.ids, expected.clips.ids)
+    for view, values in expected.clips.probabilities.items():
+      np.testing.assert_array_equal(one.clips.probabilities[view], values)
 
 
 def test_totals_and_surveys_come_back_from_their_arrays():

@@ -47,6 +47,24 @@ def write_corpus(path: pathlib.Path, **changes) -> corpora.Corpus:
   return corpora.read(path, features=None)
 
 
+def forget_summaries(corpus: corpora.Corpus) -> None:
+  """Removes what is beside the features of a corpus folder for `evaluate`."""
+  for path in (corpus.path / 'features').glob('*.summary.parquet'):
+    path.unlink()
+
+
+def assert_has_summaries(corpus: corpora.Corpus) -> None:
+  """Makes sure that `evaluate` need not read the features of a corpus."""
+  features = corpus.path / 'features'
+  names = {path.name.split('.')[0] for path in features.glob('*.npz')}
+  summed = {path.name for path in features.glob('*.summary.parquet')}
+  assert names
+  assert summed == {f'{name}.summary.parquet' for name in names}
+  presence = corpora.with_presence(corpus).presence
+  for name, found in corpora.read(corpus.path, None).features.items():
+    assert np.flatnonzero(presence[name]).tolist() == sorted(set(found.clip))
+
+
 def reordered(corpus: corpora.Corpus, order: np.ndarray) -> corpora.Corpus:
   """The same clips with the `order[i]`-th in place i; entries stay."""
   place = np.argsort(order)

@@ -1,0 +1,197 @@
+"""Clips in the order in which they ask for a look, most in doubt first.
+
+Those on which views differ come first, then those of which the full view is
+least sure; without predictions, those on which annotators differ most. Lists of
+different clips add up, and each may be cut to its first ones before.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from empathy.evaluation import dominance, explorer
+from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import votes as votes_lib
+from empathy.evaluation.batches import Batch
+from empathy.evaluation.plan import Plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+  """Some clips, and how many there are.
+
+  Attributes:
+    num_ranked: clips that have a rank, of which these are the first.
+    signals: the columns of `signals.csv` but the rank, (n,) each, `id` first.
+      What needs the label is called `gold_`, what needs votes `votes_`.
+    shown: what the page shows of the first of them.
+  """
+
+  num_ranked: int
+  signals: Mapping[str, np.ndarray]
+  shown: explorer.Clips
+
+  def columns(self) -> dict[str, np.ndarray]:
+    """The columns of `signals.csv`."""
+    ranks = {'rank': np.arange(1, len(self.signals['id']) + 1)}
+    return {'id': self.signals['id']} | ranks | self.signals
+
+  @property
+  def clips(self) -> explorer.Clips:
+    """The clips of the page, which says of how many they are the first."""
+    return dataclasses.replace(self.shown, num_ranked=self.num_ranked)
+
+  def __add__(self, other: 'Listing') -> 'Listing':
+    """The first of both, as many as the page shows."""
+    sizes = len(self.shown.ids), len(other.shown.ids)
+    signals = _joined(self.signals, other.signals, sizes)
+    order = _order(signals)[: explorer.MOST]
+    shown = {}
+    for field in dataclasses.fields(explorer.Clips):
+      one, two = (getattr(part.shown, field.name) for part in (self, other))
+      if isinstance(one, Mapping):
+        both = _joined(one, two, sizes)
+        shown[field.name] = {name: v[order] for name, v in both.items()}
+      elif isinstance(one, np.ndarray):
+        shown[field.name] = np.concatenate([one, two])[order]
+    return Listing(
+      self.num_ranked + other.num_ranked,
+      {name: values[order] for name, values in signals.items()},
+      explorer.Clips(num_ranked=0, **shown),
+    )
+
+
+def of_batch(batch: Batch, plan: Plan, most: int | None = None) -> Listing:
+  """The clips of a batch.
+
+  Args:
+    batch: the clips.
+    plan: says whose votes speak for a clip.
+    most: how many are listed at most, the first ones; all if None.
+  """
+  columns = {'id': batch.corpus.ids, 'group': batch.corpus.groups}
+  known = np.zeros(len(batch.labelled), bool)
+  if batch.signals:
+    predicted = predictions_lib.predicted_class(batch.means[plan.full])
+    known |= predicted >= 0
+    columns['predicted'] = np.array([*plan.classes, ''])[predicted]
+    columns |= batch.signals
+    columns |= _gold(batch, plan)
+    columns |= dominance.clip_columns(batch, plan, dominance.judge(batch, plan))
+  if batch.corpus.votes is not None:
+    votes = plan.votes(batch.corpus)
+    total = votes.sum(axis=1)
+    if not batch.signals:
+      known |= total > 0
+    columns['votes'] = total
+    columns['votes_gs'] = votes_lib.gs(votes)
+    columns['votes_entropy'], columns['votes_entropy_miller_madow'] = (
+      votes_lib.entropy(votes)
+    )
+    columns['votes_contested'] = np.where(
+      total > 0, votes_lib.contested(votes), np.nan
+    )
+  columns = {name: values[known] for name, values in columns.items()}
+  order = _order(columns)[:most]
+  columns = {name: values[order] for name, values in columns.items()}
+  shown = explorer.rows(batch.corpus, batch.predictions, columns)
+  return Listing(int(known.sum()), columns, shown)
+
+
+def to_arrays(found: Listing) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+  """What JSON can hold of a listing, and arrays by name: for a file."""
+  arrays = {f'signals/{name}': v for name, v in found.signals.items()}
+  for field in dataclasses.fields(explorer.Clips):
+    value = getattr(found.shown, field.name)
+    if isinstance(value, Mapping):
+      arrays |= {f'{field.name}/{name}': v for name, v in value.items()}
+    elif isinstance(value, np.ndarray):
+      arrays[field.name] = value
+  return {'num_ranked': found.num_ranked}, arrays
+
+
+def of_arrays(
+  head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> Listing:
+  """The listing of `to_arrays`."""
+
+  def under(name: str) -> dict[str, np.ndarray]:
+    return {
+      key.removeprefix(f'{name}/'): values
+      for key, values in arrays.items()
+      if key.startswith(f'{name}/')
+    }
+
+  shown = {
+    field.name: arrays[field.name]
+    if field.name in arrays
+    else under(field.name)
+    for field in dataclasses.fields(explorer.Clips)
+    if field.name != 'num_ranked'
+  }
+  number = head['num_ranked']
+  return Listing(number, under('signals'), explorer.Clips(number, **shown))
+
+
+def _order(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+  """The places of the rows, most in doubt first; equals by their ids."""
+  names = [
+    name
+    for name in ('one_minus_confidence', 'any_disagreement')
+    if name in columns
+  ]
+  if not names:
+    names = ['votes_gs'] if 'votes_gs' in columns else []
+  keys = [-np.nan_to_num(columns[name], nan=-1.0) for name in names]
+  return np.lexsort([columns['id'], *keys])
+
+
+def _joined(
+  first: Mapping[str, np.ndarray],
+  second: Mapping[str, np.ndarray],
+  sizes: tuple[int, int],
+) -> dict[str, np.ndarray]:
+  """Columns of both, one after the other; what one lacks is not known there."""
+  found = {}
+  for name in dict.fromkeys([*first, *second]):
+    like = first[name] if name in first else second[name]
+    empty = '' if like.dtype.kind == 'U' else np.nan
+    found[name] = np.concatenate(
+      [
+        part[name] if name in part else np.full((size, *like.shape[1:]), empty)
+        for part, size in zip((first, second), sizes, strict=True)
+      ]
+    )
+  return found
+
+
+def _gold(batch: Batch, plan: Plan) -> dict[str, np.ndarray]:
+  """What of each clip is known only with its label.
+
+  Returns:
+    By name, (N,): numbers are NaN and texts empty where unknown.
+  """
+  labels, mean = batch.corpus.labels, batch.means[plan.full]
+  predicted = predictions_lib.predicted_class(mean)
+  known = batch.labelled & (predicted >= 0)
+  right = predicted == labels
+  columns = {
+    'gold_label': np.array([*plan.classes, ''])[labels],
+    'gold_correct': np.where(known, right, np.nan),
+    'gold_probability': np.where(
+      known, mean[np.arange(len(labels)), labels], np.nan
+    ),
+  }
+  words = np.array(['wrong', 'right'])
+  for view in plan.singles:
+    own = predictions_lib.predicted_class(batch.means[view])
+    transition = np.char.add(
+      np.char.add(words[(own == labels).astype(int)], ' to '),
+      words[right.astype(int)],
+    )
+    columns[f'gold_{view}_transition'] = np.where(
+      known & (own >= 0), transition, ''
+    )
+  return columns
