@@ -47,7 +47,7 @@ class Draws:
     """Slices of clips for which `number` times `width` numbers fit."""
     num_clips = len(self.keys)
     size = max(1, _BLOCK // (self.number * width))
-    for start in range(0, num_clips, size):
+    for start in range(0, max(num_clips, 1), size):
       yield slice(start, min(start + size, num_clips))
 
 

@@ -263,6 +263,11 @@ def apart(first, second):
   return np.arange(len(first)), len(first) + np.arange(len(second))
 
 
+def source(corpus_):
+  """The votes that made the label."""
+  return plan_lib.Plan(plan_lib.survey(Batch(corpus_))).source
+
+
 def added_up(corpus_, predictions_=None):
   """The totals of a corpus and its predictions, and their plan."""
   batch = Batch(corpus_, predictions_)

@@ -17,7 +17,6 @@ from empathy.evaluation import (
   resampling,
   study,
 )
-from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Kind, filled
 from empathy.evaluation.sections import humans as section
 
@@ -150,12 +149,12 @@ def test_a_label_from_elsewhere_judges_all_votes():
     for name in ('text', 'text+audio')
   }
   label = votes['text'].argmax(axis=1)
-  assert votes_lib.source_of_label(_corpus(votes, label)) == 'text'
+  assert made.source(_corpus(votes, label)) == 'text'
   # Labels from elsewhere on one clip in twenty, or too few clips to tell.
   few = _corpus({c: v[:20] for c, v in votes.items()}, label[:20])
-  assert votes_lib.source_of_label(few) is None
+  assert made.source(few) is None
   label[::20] = (label[::20] + 1) % 3
-  assert votes_lib.source_of_label(_corpus(votes, label)) is None
+  assert made.source(_corpus(votes, label)) is None
   found = made.answer(humans, _corpus(votes, label))
   assert found.primary == 'humans.full_minus_text.accuracy'
   assert 'halves' not in found.statistics[found.primary].method
@@ -173,11 +172,11 @@ def test_how_ties_were_broken_does_not_hide_what_made_the_label():
   # So many that a bound on all clips would not forgive them.
   assert (first != last).mean() > 0.1
   for label in (first, last):
-    assert votes_lib.source_of_label(_corpus(votes, label)) == 'text'
+    assert made.source(_corpus(votes, label)) == 'text'
   # A few labels were mended by hand.
   label = first.copy()
   label[:2] = (label[:2] + 1) % 3
-  assert votes_lib.source_of_label(_corpus(votes, label)) == 'text'
+  assert made.source(_corpus(votes, label)) == 'text'
 
 
 def test_easy_clips_do_not_make_a_label_of_votes():
@@ -188,7 +187,7 @@ def test_easy_clips_do_not_make_a_label_of_votes():
   votes[:40] = [3, 2]
   label = np.zeros(5_040, int)
   label[:20] = 1
-  assert votes_lib.source_of_label(_corpus({'text': votes}, label)) is None
+  assert made.source(_corpus({'text': votes}, label)) is None
   assert (label == 0).mean() > 0.99
 
 
@@ -211,7 +210,7 @@ def test_what_the_corpus_says_of_its_label_is_believed(declared, expected):
   corpus = _corpus(votes, label)
   if declared:
     corpus.info['label_source'] = declared
-  assert votes_lib.source_of_label(corpus) == expected
+  assert made.source(corpus) == expected
   found = made.answer(humans, corpus)
   name = 'humans.text+audio.accuracy_disjoint'
   assert (name in found.statistics) == (expected is not None)
