@@ -772,7 +772,7 @@ def note_label(
   Args:
     found: where it goes.
     condition: of the votes; '' for all together.
-    source: the condition that made the label, see `votes.source_of_label`.
+    source: the condition that made the label, see `votes.source_of_counts`.
     declared: what `corpus.json` says of it, if it does.
     numbers: (4,) sums of `votes.plurality_and_label`.
   """

@@ -46,6 +46,7 @@ _QUESTIONS = (
   ambiguity,
   soft_scores,
   dominance,
+  humans,
   diagnosis,
 )
 _FILES = (
@@ -178,16 +179,10 @@ def build(
   batch = Batch(corpus, predictions)
   plan = Plan(plan_lib.survey(batch))
   totals = add_up(batch, plan)
-  signals = batch.signals
   clips = listing.of_batch(batch, plan)
   return assemble(
-    _answers(corpus, predictions, signals, totals, plan),
-    info(
-      totals,
-      plan,
-      corpus_lib.content(corpus),
-      () if corpus.votes is None else _known_annotators(corpus),
-    ),
+    answers(totals, plan, data_checks.duplicates(corpus)),
+    info(totals, plan, corpus_lib.content(corpus)),
     clips,
   )
 
@@ -327,39 +322,36 @@ def check_output(
     )
 
 
-def _answers(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
-  signals: Mapping[str, np.ndarray],
-  totals: totals_lib.Totals,
-  plan: Plan,
+def answers(
+  totals: totals_lib.Totals, plan: Plan, repeats: Findings | None = None
 ) -> dict[int, Findings]:
-  """The findings by question, in the order in which they are read."""
-  repeats = data_checks.duplicates(corpus)
-  answers = {7: data_checks.answer(totals, plan, repeats)}
-  if predictions is None:
+  """The findings by question, in the order in which they are read.
+
+  Args:
+    totals: of all clips.
+    plan: of all clips.
+    repeats: see `data_checks.answer`.
+  """
+  found = {7: data_checks.answer(totals, plan, repeats)}
+  if plan.members:
+    found[1] = views.answer(totals, plan)
+    found[2] = disagreement.answer(totals, plan)
+    found[3] = ambiguity.answer(totals, plan)
+    found[3].include(soft_scores.answer(totals, plan))
+    found[4] = dominance.answer(totals, plan)
+    found[6] = diagnosis.answer(totals, plan)
+    for question in (3, 6):
+      found[question] = _if_graded(found[question], plan)
+  else:
     for question in (1, 2, 3, 4, 6):
-      answers[question] = Findings(
+      found[question] = Findings(
         skipped={f'question {question}': 'There are no predictions.'}
       )
-  else:
-    answers[1] = views.answer(totals, plan)
-    answers[2] = disagreement.answer(totals, plan)
-    answers[3] = about_ambiguity(totals, plan)
-    answers[4] = dominance.answer(totals, plan)
-    answers[6] = if_graded(diagnosis.answer(totals, plan), plan)
-  answers[5] = humans.answer(corpus, predictions)
-  return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
+  found[5] = humans.answer(totals, plan)
+  return dict(sorted(found.items(), key=lambda answer: answer[0] % 7))
 
 
-def about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
-  """The answer to question 3."""
-  found = ambiguity.answer(totals, plan)
-  found.include(soft_scores.answer(totals, plan))
-  return if_graded(found, plan)
-
-
-def if_graded(found: Findings, plan: Plan) -> Findings:
+def _if_graded(found: Findings, plan: Plan) -> Findings:
   """The same, without what rests on confidence if there is none."""
   key = 'mean', plan.full
   if plan.full not in plan.members or plan.graded(*key):
@@ -451,7 +443,6 @@ def info(
   totals: totals_lib.Totals,
   plan: Plan,
   content: str | None = None,
-  known_annotators: Sequence[str] = (),
 ) -> dict[str, Any]:
   """The facts of `Study.info`.
 
@@ -459,7 +450,6 @@ def info(
     totals: of all clips.
     plan: of all clips.
     content: of the corpus, see `corpus.content`; None if nobody had it whole.
-    known_annotators: see `covers`.
   """
   clips, judged = (totals['data', what] for what in ('clips', 'judged'))
   judged = judged if judged.any() else clips
@@ -499,7 +489,9 @@ def info(
     'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
     'predictions': plan.survey.num_rows,
     'resampling': how,
-    'covers': covers(seeds, known_annotators if plan.survey.has_votes else None)
+    'covers': covers(
+      seeds, _known_annotators(plan) if plan.survey.has_votes else None
+    )
     if num_groups >= resampling.LEAST_GROUPS
     else '',
   }
@@ -550,15 +542,10 @@ def covers(
   return ' '.join(told)
 
 
-def _known_annotators(corpus: corpus_lib.Corpus) -> list[str]:
+def _known_annotators(plan: Plan) -> list[str]:
   """The conditions of `covers`: [''] for all of them."""
-  votes, known = corpus.votes, []
-  voted = np.unique(votes.condition)
-  for condition in voted:
-    names = votes.annotator[votes.condition == condition]
-    if (names != '').all() and len(np.unique(names)) >= _LEAST_KNOWN:
-      known.append(corpus.conditions[condition])
-  return [''] if len(known) == len(voted) else known
+  known = [c for c in plan.voted if plan.annotators(c) >= _LEAST_KNOWN]
+  return [''] if len(known) == len(plan.voted) else known
 
 
 def _write_influences(

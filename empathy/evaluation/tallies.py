@@ -1,17 +1,10 @@
-"""Sums by group of what a study rests on: they add up over parts of a corpus.
+"""Totals of a part of a corpus in a file: parts may be judged on many machines.
 
-Almost every figure is a function of totals by group. Those of a part of the
-clips take some megabytes, whatever the number of clips, and the sum of the
-parts' is that of all clips; so shards can be judged on many machines. Signals
-that rank clips are kept on a grid.
-
-Beyond `MOST_GROUPS` groups, whole groups are put together into so many bundles,
-by a hash of their names. Figures stay as they are; standard errors over bundles
-are as unbiased as over groups, and their own error is some 3 %.
+They take some megabytes, whatever the number of clips, and the sum of the parts
+is that of all clips, see `totals`.
 """
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 from collections.abc import Sequence
@@ -21,29 +14,18 @@ import numpy as np
 
 from empathy import errors, files, progress
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import spelling
-from empathy.evaluation import (
-  agreement,
-  halves,
-  streaming,
-  study,
-)
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import streaming, study
 from empathy.evaluation import totals as totals_lib
-from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 
-SCHEMA = 3
-MOST_GROUPS = 512
-# Clips with more votes than this count as having so many.
-MOST_VOTES = 255
-_INFO = ('name', 'classes', 'modalities', 'conditions', 'license', 'source')
+SCHEMA = 4
 
 
 @dataclasses.dataclass
 class Tally:
-  """Sums over the clips of a part of a corpus.
+  """What is known of the clips of a part of a corpus.
 
   Attributes:
     info: the content of `corpus.json`.
@@ -51,9 +33,6 @@ class Tally:
     has_votes: whether the corpus has votes.
     num_rows: of the predictions.
     shards: the first and last id and the number of clips of each part.
-    groups: (G,) str, in order: the groups' names, or those of bundles.
-    hashes: (H,) uint64, in order, one for each true group.
-    sums: by name, (G, ...) float64.
     survey: of all clips that the plan is of, these or more.
     totals: of the same clips.
   """
@@ -63,9 +42,6 @@ class Tally:
   has_votes: bool
   num_rows: int
   shards: list[tuple[str, str, int]]
-  groups: np.ndarray
-  hashes: np.ndarray
-  sums: dict[str, np.ndarray]
   survey: plan_lib.Survey
   totals: totals_lib.Totals
 
@@ -73,11 +49,6 @@ class Tally:
   def num_clips(self) -> int:
     """Clips of all parts."""
     return sum(number for *_, number in self.shards)
-
-  @property
-  def bundled(self) -> bool:
-    """Whether groups were put together."""
-    return len(self.hashes) > len(self.groups)
 
 
 def tally(
@@ -137,25 +108,13 @@ def of_batch(
   predictions: predictions_lib.Predictions,
   plan: plan_lib.Plan,
 ) -> Tally:
-  """The sums over some clips, with predictions by all members."""
-  names, group = np.unique(corpus.groups, return_inverse=True)
-  _refuse_spellings(names.tolist())
-  hashes = np.array([_hash(name) for name in names.tolist()], np.uint64)
-  if len(names) > MOST_GROUPS:
-    place = (hashes % np.uint64(MOST_GROUPS)).astype(np.int64)
-    names, group = _bundles(), place[group]
-  sums = _Sums(group, len(names))
-  if corpus.votes is not None:
-    _add_humans(sums, corpus, corpus.labels != corpus_lib.UNLABELLED)
+  """That of some clips, with predictions by all members."""
   return Tally(
     dict(corpus.info),
     {view: predictions.seeds[view].tolist() for view in predictions.views},
     corpus.votes is not None,
     predictions.num_rows,
-    [('', '', len(group))],
-    names,
-    np.unique(hashes),
-    sums.found,
+    [('', '', len(corpus.ids))],
     plan.survey,
     study.add_up(Batch(corpus, predictions), plan),
   )
@@ -203,6 +162,20 @@ def merge(tallies: Sequence[Tally]) -> Tally:
   return dataclasses.replace(found, shards=sorted(seen))
 
 
+def build(found: Tally) -> study.Study:
+  """The study of the clips of a tally.
+
+  Raises:
+    InputError: there is no clip with predictions or votes.
+  """
+  if not found.totals['data', 'judged'].any() and not found.has_votes:
+    raise errors.InputError('the tally has neither predictions nor votes')
+  plan = plan_lib.Plan(found.survey)
+  return study.assemble(
+    study.answers(found.totals, plan), study.info(found.totals, plan)
+  )
+
+
 def write(found: Tally, path: pathlib.Path) -> None:
   """Writes a tally as an `.npz` file of plain arrays, whole or not at all."""
   head = {
@@ -221,9 +194,6 @@ def write(found: Tally, path: pathlib.Path) -> None:
     np.savez_compressed(
       file,
       tally=np.array(json.dumps(head, ensure_ascii=False)),
-      groups=found.groups.astype(np.str_),
-      hashes=found.hashes,
-      **{f'sums/{name}': array for name, array in found.sums.items()},
       **arrays,
     )
 
@@ -247,13 +217,6 @@ def read(path: pathlib.Path) -> Tally:
       head['has_votes'],
       head['num_rows'],
       [tuple(shard) for shard in head['shards']],
-      arrays['groups'],
-      arrays['hashes'],
-      {
-        name.removeprefix('sums/'): array
-        for name, array in arrays.items()
-        if name.startswith('sums/')
-      },
       *(
         module.of_arrays(
           head[part],
@@ -276,171 +239,12 @@ def read(path: pathlib.Path) -> Tally:
     ) from None
 
 
-class _Sums:
-  """Adds up by group what it is given for each clip."""
-
-  def __init__(self, group: np.ndarray, num_groups: int):
-    self._group, self._num_groups = group, num_groups
-    self.found: dict[str, np.ndarray] = {}
-
-  def add(self, name: str, columns: np.ndarray) -> None:
-    """Sums (G, ...) of (n, ...) numbers, (G, 1) of (n,); NaN counts as 0."""
-    columns = np.nan_to_num(np.asarray(columns, np.float64))
-    if columns.ndim == 1:
-      columns = columns[:, None]
-    flat = columns.reshape(len(columns), -1)
-    sums = [
-      np.bincount(self._group, column, self._num_groups) for column in flat.T
-    ]
-    self.found[name] = np.stack(sums, axis=1).reshape(-1, *columns.shape[1:])
-
-  def count(
-    self,
-    name: str,
-    cell: np.ndarray,
-    shape: int | tuple[int, ...],
-    amount: np.ndarray | None = None,
-  ) -> None:
-    """Sums by cell of (..., n), negative where there is none."""
-    size = int(np.prod(shape))
-    there = cell >= 0
-    index = np.broadcast_to(self._group, cell.shape)[there] * size + cell[there]
-    amount = None if amount is None else np.broadcast_to(amount, cell.shape)
-    sums = np.bincount(
-      index,
-      None if amount is None else amount[there],
-      self._num_groups * size,
-    ).astype(np.float64)
-    shape = (shape,) if isinstance(shape, int) else shape
-    self.found[name] = sums.reshape(self._num_groups, *shape)
-
-
-def _add_humans(sums, corpus, labelled) -> None:
-  """Adds what the votes say by themselves."""
-  votes = {name: corpus.vote_counts(name) for name in corpus.conditions}
-  num_classes = len(corpus.classes)
-  labels = np.where(labelled, corpus.labels, 0)
-  rows = np.arange(len(labels))
-  full = corpus_lib.full_condition(corpus.conditions)
-  shares = {}
-  figures = {'observed_agreement': agreement.observed()}
-  figures |= agreement.coefficients(
-    num_classes, bool(corpus.info.get('ordered', False))
-  )
-  for name, counts in (*votes.items(), ('', corpus.vote_counts())):
-    prefix = f'humans/{name}' if name else 'all_votes'
-    total = counts.sum(axis=1)
-    voted = total > 0
-    chosen = voted & labelled
-    sums.count(
-      f'{prefix}/num_votes', np.minimum(total, MOST_VOTES), MOST_VOTES + 1
-    )
-    sums.add(f'{prefix}/votes', total)
-    sums.add(
-      f'{prefix}/plurality',
-      votes_lib.plurality_and_label(
-        counts, np.where(labelled, corpus.labels, -1)
-      ),
-    )
-    if not name:
-      continue
-    hits = np.where(chosen, counts[rows, labels], 0)
-    sums.add(
-      f'{prefix}/accuracy',
-      np.stack([hits, np.where(chosen, total, 0), chosen], axis=1),
-    )
-    shares[name] = np.where(chosen, hits / np.maximum(total, 1), np.nan)
-    plain, mended = votes_lib.entropy(counts)
-    sums.add(f'{prefix}/entropy', np.stack([plain, mended, voted], axis=1))
-    ceiling = halves.one_vote_ceiling(counts)
-    sums.add(
-      f'{prefix}/ceiling', np.stack([ceiling, ~np.isnan(ceiling)], axis=1)
-    )
-    for figure, coefficient in figures.items():
-      enough = total >= coefficient.least
-      parts = coefficient.parts(counts.astype(np.float64))
-      sums.add(
-        f'{prefix}/{figure}',
-        np.column_stack([np.where(enough[:, None], parts, 0), enough]),
-      )
-  for name in votes:
-    if name != full:
-      gain = shares[full] - shares[name]
-      sums.add(
-        f'humans/{name}/full_minus', np.stack([gain, ~np.isnan(gain)], axis=1)
-      )
-
-
-def _refuse_spellings(groups: Sequence[str]) -> None:
-  """Raises an `InputError` if two names are one thing, spelt in two ways."""
-  first: dict[str, str] = {}
-  for name in groups:
-    other = first.setdefault(spelling.key(name), name)
-    if other != name:
-      raise errors.InputError(
-        f"column 'group' of clips.csv: {other!r} and {name!r} would be one "
-        'group: give them one spelling, since a tally does not put them '
-        'together'
-      )
-
-
-def _hash(name: str) -> int:
-  """Of a group: alike for all spellings, for bundles have no names."""
-  name = spelling.key(name)
-  digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-  return int.from_bytes(digest, 'little')
-
-
-def _bundles() -> np.ndarray:
-  return np.array([f'bundle {i:03d}' for i in range(MOST_GROUPS)])
-
-
-def _bundled(found: Tally) -> Tally:
-  """The tally with its groups put together."""
-  if found.bundled:
-    return found
-  place = [_hash(name) % MOST_GROUPS for name in found.groups.tolist()]
-  sums = {}
-  for name, array in found.sums.items():
-    sums[name] = np.zeros((MOST_GROUPS, *array.shape[1:]))
-    np.add.at(sums[name], place, array)
-  return dataclasses.replace(found, groups=_bundles(), sums=sums)
-
-
 def _added(first: Tally, second: Tally) -> Tally:
   """The sum of two tallies of different clips."""
-  hashes = np.union1d(first.hashes, second.hashes)
-  if len(hashes) > MOST_GROUPS:
-    first, second = _bundled(first), _bundled(second)
-  groups = np.union1d(first.groups, second.groups)
-  _refuse_spellings(groups.tolist())
-  sums = {}
-  for name in {**first.sums, **second.sums}:
-    parts = [
-      (one.groups, one.sums[name])
-      for one in (first, second)
-      if name in one.sums
-    ]
-    # Folds may be more in one part than in the other.
-    shape = np.max([array.shape[1:] for _, array in parts], axis=0)
-    total = np.zeros((len(groups), *shape))
-    for names, array in parts:
-      inside = tuple(slice(0, size) for size in array.shape[1:])
-      rows = np.searchsorted(groups, names)
-      if len(rows) == len(groups):
-        total[(slice(None), *inside)] += array
-      else:
-        total[(rows, *inside)] += array
-    sums[name] = total
   return dataclasses.replace(
     first,
     num_rows=first.num_rows + second.num_rows,
-    shards=[
-      ('', '', first.num_clips + second.num_clips),
-    ],
-    groups=groups,
-    hashes=hashes,
-    sums=sums,
+    shards=[('', '', first.num_clips + second.num_clips)],
     totals=first.totals + second.totals,
   )
 

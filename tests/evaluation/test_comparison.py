@@ -68,8 +68,10 @@ def _statistics(corpus, predictions):
   return sample, {
     f'views.{FULL}.accuracy': (accuracy, variance),
     'humans.text.alpha_nominal': (
-      agreement.coefficients(3)['alpha_nominal'].statistic(
-        sample, corpus.vote_counts('text')
+      made.agreement_figure(
+        agreement.coefficients(3)['alpha_nominal'],
+        sample,
+        corpus.vote_counts('text'),
       ),
       resampling.THESE_SEEDS,
     ),

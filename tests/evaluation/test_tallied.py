@@ -13,10 +13,10 @@ import pytest
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
+  humans,
   plan,
   report,
   streaming,
-  tallied,
   tallies,
   totals,
 )
@@ -81,7 +81,7 @@ def _tally(inputs):
 @pytest.fixture(scope='module', name='studies')
 def _studies(inputs, tally):
   corpus, predictions, _ = inputs
-  return tallied.build(tally), study_lib.build(corpus, predictions)
+  return tallies.build(tally), study_lib.build(corpus, predictions)
 
 
 def test_exact_figures_are_those_of_the_clips(studies):
@@ -122,6 +122,51 @@ def test_exact_figures_are_those_of_the_clips(studies):
         assert one[key] == pytest.approx(other[key], abs=1e-9), (name, key)
 
 
+def _three_conditions():
+  """Votes on either modality and both, of annotators, and predictions."""
+  corpus, predictions = made.study_input(150, 12, 2)
+  random = np.random.default_rng(3)
+  votes = {
+    'text': corpus.vote_counts('text'),
+    'audio': random.multinomial(5, [0.5, 0.3, 0.2], 150),
+    'text+audio': corpus.vote_counts('text+audio'),
+  }
+  votes['audio'][:20] = 0
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  labels = np.where(random.random(150) < 0.9, corpus.labels, -1)
+  corpus = made.corpus(groups, labels, corpus.classes, votes=votes)
+  return made.with_annotators(corpus), predictions
+
+
+@pytest.mark.parametrize('source', ['intended', 'text+audio'])
+def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
+  corpus, predictions = _three_conditions()
+  corpus = dataclasses.replace(
+    corpus, info={**corpus.info, 'label_source': source, 'ordered': True}
+  )
+  expected = made.answer(humans, corpus, predictions)
+  paths = _write(corpus, _rows(corpus, predictions), tmp_path)
+  monkeypatch.setattr(streaming, 'NUM_CLIPS', 41)
+  tally = tallies.tally(*paths)
+  found = humans.answer(tally.totals, plan.Plan(tally.survey))
+  assert found.statistics.keys() == expected.statistics.keys()
+  assert len(found.statistics) > 50
+  for name, one in found.statistics.items():
+    other = expected.statistics[name]
+    assert (one.method, one.n) == (other.method, other.n)
+    for field in ('estimate', 'low', 'high', 'p'):
+      value = getattr(other, field)
+      assert getattr(one, field) == pytest.approx(value, abs=1e-10), name
+  assert found.skipped == expected.skipped
+  assert found.primary == expected.primary
+  assert found.families == expected.families
+  assert found.tables.keys() == expected.tables.keys()
+  told = study_lib.info(tally.totals, plan.Plan(tally.survey))['covers']
+  assert 'but for agreement, whose intervals cover others' in told
+  alpha = found.statistics['humans.text+audio.alpha_nominal']
+  assert 'with the noise of 9 annotators' in alpha.method
+
+
 def test_every_figure_is_there_or_skipped_with_a_reason(studies):
   streamed, whole = studies
   skipped = [
@@ -135,6 +180,16 @@ def test_every_figure_is_there_or_skipped_with_a_reason(studies):
   ]
   assert not lost
   assert all(text.endswith('.') for text in streamed.skipped.values())
+
+
+def _assert_same(found, expected):
+  (head, arrays), (other_head, others) = map(
+    totals.to_arrays, (found, expected)
+  )
+  assert head == other_head
+  assert arrays.keys() == others.keys()
+  for name in arrays.keys() - {'groups'}:
+    np.testing.assert_allclose(arrays[name], others[name], 1e-12, 1e-12)
 
 
 def test_shards_in_any_order_are_the_whole(inputs, tally, tmp_path):
@@ -158,10 +213,8 @@ def test_shards_in_any_order_are_the_whole(inputs, tally, tmp_path):
     parts.append(tallies.read(folder / 'tally.npz'))
   merged = tallies.merge(parts)
   assert merged.num_clips == 300
-  assert merged.sums.keys() == tally.sums.keys()
-  for name, array in tally.sums.items():
-    np.testing.assert_allclose(merged.sums[name], array, atol=1e-12, rtol=1e-12)
-  one, other = tallied.build(merged), tallied.build(tally)
+  _assert_same(merged.totals, tally.totals)
+  one, other = tallies.build(merged), tallies.build(tally)
   assert one.info == other.info
   assert one.skipped == other.skipped
   assert one.primaries == other.primaries
@@ -184,21 +237,19 @@ def test_batches_do_not_matter(inputs, tally, monkeypatch):
   monkeypatch.setattr(streaming, 'NUM_CLIPS', 17)
   monkeypatch.setattr(streaming, '_NUM_ROWS', 41)
   found = tallies.tally(*inputs[2])
-  for name, array in tally.sums.items():
-    np.testing.assert_allclose(found.sums[name], array, atol=1e-12, rtol=1e-12)
+  _assert_same(found.totals, tally.totals)
 
 
 def test_many_groups_are_bundled_whole(inputs, monkeypatch):
   _, _, paths = inputs
-  whole = tallied.build(tallies.tally(*paths))
-  for module in (tallies, totals):
-    monkeypatch.setattr(module, 'MOST_GROUPS', 8)
+  whole = tallies.build(tallies.tally(*paths))
+  monkeypatch.setattr(totals, 'MOST_GROUPS', 8)
   monkeypatch.setattr(totals, 'MANY_CLIPS', 200)
   monkeypatch.setattr(streaming, 'NUM_CLIPS', 60)
   found = tallies.tally(*paths)
   assert found.totals.bundled
   assert (len(found.totals.groups), len(found.totals.hashes)) == (8, 12)
-  study = tallied.build(found)
+  study = tallies.build(found)
   assert study.info['num_groups'] == 12
   for name, estimate in study.statistics.items():
     # Bundles are in several folds, so that those of a fit are made anew.
@@ -279,6 +330,16 @@ def test_wrong_rows_are_named(inputs, tmp_path, change, says):
     ('votes.csv', lambda x: [*x, 'z,text,,class0,1'], "'z' is not a clip"),
     (
       'votes.csv',
+      lambda x: [
+        x[0],
+        *(
+          re.sub(r'^(.*),(.*),,(.*),\d+$', r'\1,\2,Ann,\3,1', y) for y in x[1:]
+        ),
+      ],
+      "row .*: column 'annotator': 'Ann' has more than one vote",
+    ),
+    (
+      'votes.csv',
       lambda x: [*x[:3], x[3].replace('class', 'klass'), *x[4:]],
       "row 3: column 'label'",
     ),
@@ -329,12 +390,6 @@ def test_a_group_that_is_spelt_in_two_ways_is_refused(inputs):
   parts[1].shards = [('x', 'y', 150)]
   with pytest.raises(errors.InputError, match=says):
     tallies.merge(parts)
-
-
-def test_bundles_take_spellings_for_one_group():
-  assert tallies._hash('Ann') == tallies._hash('ann')
-  assert tallies._hash('7') == tallies._hash('7.0')
-  assert tallies._hash('Ann') != tallies._hash('Anne')
 
 
 @pytest.mark.parametrize('content', [b'', b'PK', b'{}', b'id,view\n'])

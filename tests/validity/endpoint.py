@@ -31,7 +31,7 @@ from collections.abc import Callable
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
 import numpy as np
-from scipy import sparse, special
+from scipy import special
 
 from empathy.evaluation import (
   beyond_seeds,
@@ -152,11 +152,13 @@ def figures(
   own = sides.of_clips(sample, uncertainty, differ, stratum)
   # All views predict every clip, which is the last pattern.
   size = 1 << len(views)
-  counts = totals.Counts(
-    sides.of_clips(
-      sample, uncertainty, differ, size * (stratum + 1) - 1, size * num_strata
-    ).matrix,
-    (2, num_strata, size, 2),
+  counts = functools.cache(
+    lambda: totals.Counts(
+      sides.of_clips(
+        sample, uncertainty, differ, size * (stratum + 1) - 1, size * num_strata
+      ).matrix,
+      (2, num_strata, size, 2),
+    )
   )
   numbers = (singles[..., None] == np.arange(_NUM_CLASSES)).sum(axis=1)
   labelled = [
@@ -173,24 +175,23 @@ def figures(
     labelled[1:],
   )
   by_seed, control = map(sides.adjusted, (both.views, both.control))
-
-  def adjusted(matrix: sparse.csr_array) -> resampling.Figure:
-    return sides.adjusted(sides.Sides(sample, matrix))
-
   found = {
     'raw': lambda: sides.difference(own),
     'adjusted': lambda: sides.adjusted(own),
     'adjusted by seed': lambda: by_seed,
     'control: seed': lambda: control,
-    'control: constant': lambda: adjusted(
-      controls.constant(counts, _NUM_CLASSES)
-    ),
-    'control: noise': lambda: adjusted(controls.noise(counts, numbers)),
-    'control: permuted': lambda: adjusted(
-      controls.permuted(controls.merged(counts), True)
-    ),
     'beyond seeds': lambda: resampling.minus(by_seed, control),
   }
+
+  def of_control(matrix: Callable[[], np.ndarray]) -> resampling.Figure:
+    return sides.adjusted(sides.Sides(sample, matrix()))
+
+  for name, matrix in (
+    ('constant', lambda: controls.constant(counts(), _NUM_CLASSES)),
+    ('noise', lambda: controls.noise(counts(), numbers)),
+    ('permuted', lambda: controls.permuted(controls.merged(counts()), True)),
+  ):
+    found[f'control: {name}'] = functools.partial(of_control, matrix)
   return sample, found, both.noise
 
 
