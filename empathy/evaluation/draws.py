@@ -25,6 +25,11 @@ def keys(ids: np.ndarray, purpose: str) -> np.ndarray:
   return np.frombuffer(b''.join(found), '<u8').astype(np.uint64)
 
 
+def anew(found: np.ndarray, purpose: str) -> np.ndarray:
+  """Keys (N,) for another purpose, without hashing the ids again."""
+  return bits(found ^ keys(np.array(['']), purpose), 0)
+
+
 def uniform(keys: np.ndarray, counter: np.ndarray) -> np.ndarray:
   """Numbers from 0 to 1, the latter excluded.
 
@@ -35,10 +40,15 @@ def uniform(keys: np.ndarray, counter: np.ndarray) -> np.ndarray:
   Returns:
     (..., N) float64.
   """
+  return (bits(keys, counter) >> np.uint64(11)) * 2.0**-53
+
+
+def bits(keys: np.ndarray, counter: np.ndarray) -> np.ndarray:
+  """The same as 64 random bits each: (..., N) uint64."""
   counter = np.asarray(counter).astype(np.uint64)[..., None]
   mixed = keys + (counter + np.uint64(1)) * _STEP
   for shift, factor in zip((30, 27), _FACTORS, strict=True):
     mixed ^= mixed >> np.uint64(shift)
     mixed *= factor
   mixed ^= mixed >> np.uint64(31)
-  return (mixed >> np.uint64(11)) * 2.0**-53
+  return mixed

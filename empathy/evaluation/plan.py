@@ -16,12 +16,18 @@ import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import cells
+from empathy.evaluation import agreement, cells
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Estimate
-from empathy.evaluation.totals import DECIMALS, MANY_CLIPS, MOST_GROUPS, Key
+from empathy.evaluation.totals import (
+  DECIMALS,
+  MANY_CLIPS,
+  MOST_GROUPS,
+  Key,
+  hash_name,
+)
 from empathy.evaluation.totals import group_hashes as _hashes
 
 # Keys of signals of which there is always one.
@@ -33,7 +39,7 @@ _DOUBT = cells.near_zero(1.0, 4_096)
 # Bins of confidence in each predicted class; up to so many clips, twentieths.
 NUM_STRATA = 20
 _TWENTIETHS = 5_000
-_INFO = (
+SAME = (
   'name',
   'classes',
   'modalities',
@@ -194,6 +200,7 @@ class Survey:
     numbers: by key, arrays that add up; one may be longer than the other.
     handfuls: by key, the least of some values, a few at most.
     confidences: by key.
+    annotators: by condition, (A,) uint64, ascending, one for each who voted.
   """
 
   info: Mapping[str, Any]
@@ -205,6 +212,7 @@ class Survey:
   numbers: Mapping[Key, np.ndarray]
   handfuls: Mapping[Key, np.ndarray]
   confidences: Mapping[Key, Histogram]
+  annotators: Mapping[str, np.ndarray]
 
   def __add__(self, other: 'Survey') -> 'Survey':
     """That of the clips of both.
@@ -212,7 +220,7 @@ class Survey:
     Raises:
       InputError: they are of different corpora or members.
     """
-    for key in _INFO:
+    for key in SAME:
       if self.info.get(key) != other.info.get(key):
         raise errors.InputError(
           f'parts of one study: a corpus has {key} {other.info.get(key)!r}, '
@@ -233,6 +241,7 @@ class Survey:
       _merged(self.numbers, other.numbers, _padded_sum),
       _merged(self.handfuls, other.handfuls, _handful),
       _merged(self.confidences, other.confidences, Histogram.__add__),
+      _merged(self.annotators, other.annotators, np.union1d),
     )
 
 
@@ -322,6 +331,54 @@ class Plan:
       },
       self.info.get('label_source'),
     )
+
+  @property
+  def labelled(self) -> bool:
+    """Whether some clip has a label."""
+    return bool(self.survey.numbers['labels',].any())
+
+  @functools.cached_property
+  def full_condition(self) -> str | None:
+    """Of those in which somebody voted."""
+    return corpus_lib.full_condition(self.voted)
+
+  @functools.cached_property
+  def agreements(self) -> dict[str, agreement.Coefficient]:
+    """The figures of agreement that votes are asked for."""
+    return agreement.figures(len(self.classes), self.ordered)
+
+  def annotators(self, condition: str) -> int:
+    """How many voted in a condition; 0 where it is not known who did."""
+    if self.survey.numbers['anonymous', condition]:
+      return 0
+    return len(self.survey.annotators.get(condition, ()))
+
+  def crowd(self, condition: str) -> int:
+    """As how many annotators they count: they are put together, as groups."""
+    number = self.annotators(condition)
+    many = not self.exact and number > MOST_GROUPS
+    return MOST_GROUPS if many else number
+
+  def annotator_codes(self, condition: str, names: np.ndarray) -> np.ndarray:
+    """Which of the crowd each is: (n,) names of annotators to (n,) int64."""
+    distinct, place = np.unique(names, return_inverse=True)
+    hashes = np.array(
+      [hash_name(name) for name in distinct.tolist()], np.uint64
+    )
+    if self.crowd(condition) < self.annotators(condition):
+      codes = hashes % np.uint64(MOST_GROUPS)
+    else:
+      codes = np.searchsorted(self.survey.annotators[condition], hashes)
+    return codes.astype(np.int64)[place]
+
+  def slopes(self, condition: str, sums: str) -> dict[str, np.ndarray]:
+    """By figure of agreement of such sums, its gradient (k,) at all clips."""
+    totals = self.survey.numbers['agreement', sums, condition]
+    return {
+      name: figure.slope(totals)
+      for name, figure in self.agreements.items()
+      if figure.sums == sums
+    }
 
   def votes(self, corpus: corpus_lib.Corpus) -> np.ndarray:
     """The votes that speak for each clip: (N, C) int64."""
@@ -418,7 +475,10 @@ class Plan:
 def survey(batch: Batch) -> Survey:
   """What a batch tells of the plan."""
   corpus, predictions = batch.corpus, batch.predictions
-  numbers, handfuls, confidences = {}, {}, {}
+  numbers, handfuls, confidences, annotators = {}, {}, {}, {}
+  numbers['labels',] = np.bincount(
+    corpus.labels[batch.labelled], minlength=len(corpus.classes)
+  )
   numbers['split',] = np.array(float(corpus.split is not None))
   numbers['own_folds',] = np.bincount(
     [] if corpus.fold is None else corpus.fold
@@ -431,6 +491,7 @@ def survey(batch: Batch) -> Survey:
       numbers['plurality', name] = votes_lib.plurality_and_label(
         votes, labels
       ).sum(axis=0)
+    annotators = _annotators(corpus, numbers)
   if predictions is not None:
     folds = np.concatenate([predictions.folds[view] for view in batch.views])
     numbers['folds',] = np.bincount(folds[folds >= 0])
@@ -462,7 +523,33 @@ def survey(batch: Batch) -> Survey:
     numbers,
     handfuls,
     confidences,
+    annotators,
   )
+
+
+def _annotators(
+  corpus: corpus_lib.Corpus, numbers: dict[Key, np.ndarray]
+) -> dict[str, np.ndarray]:
+  """Who voted in each condition; their agreement is added to `numbers`.
+
+  How far leaving out an annotator moves a figure depends on all votes.
+  """
+  votes, found = corpus.votes, {}
+  figures = agreement.figures(
+    len(corpus.classes), bool(corpus.info.get('ordered', False))
+  )
+  parts = {figure.sums: figure.parts for figure in figures.values()}
+  for place, name in enumerate(corpus.conditions):
+    own = votes.annotator[votes.condition == place]
+    nameless = np.count_nonzero(own == '')
+    numbers['anonymous', name] = np.array(float(nameless))
+    if not len(own) or nameless:
+      continue
+    found[name] = _hashes(own)
+    counts = corpus.vote_counts(name)
+    for sums, part in parts.items():
+      numbers['agreement', sums, name] = agreement.totals(part, counts)
+  return found
 
 
 def _labels_by_fold(batch: Batch) -> dict[Key, np.ndarray]:
@@ -585,8 +672,11 @@ def to_arrays(found: Survey) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       {'key': list(key), 'coarse': one.coarse}
       for key, one in found.confidences.items()
     ],
+    'annotators': list(found.annotators),
   }
   arrays = {'hashes': found.hashes}
+  for place, hashes in enumerate(found.annotators.values()):
+    arrays[f'annotators_{place}'] = hashes
   for name in ('numbers', 'handfuls'):
     for place, values in enumerate(getattr(found, name).values()):
       arrays[f'{name}_{place}'] = values
@@ -621,5 +711,9 @@ def of_arrays(
         one['coarse'],
       )
       for place, one in enumerate(head['confidences'])
+    },
+    {
+      name: arrays[f'annotators_{place}']
+      for place, name in enumerate(head['annotators'])
     },
   )

@@ -2,8 +2,7 @@
 
 All three are in the order of `clips.csv`, so that no more than a batch is in
 memory. What is out of order, or of no clip, ends with one clear error. Modality
-features are not read: every clip is taken to have all modalities. Nor are the
-names of annotators, and whether one voted twice is not checked; an id that is
+features are not read: every clip is taken to have all modalities. An id that is
 there twice is found within a batch of clips.
 """
 
@@ -166,7 +165,10 @@ def batches(
     votes = None
     if (corpus / 'votes.csv').exists():
       path = corpus / 'votes.csv'
-      votes = _Rows(path, _csv(path, ('id', 'condition', 'label'), ('count',)))
+      votes = _Rows(
+        path,
+        _csv(path, ('id', 'condition', 'label'), ('annotator', 'count')),
+      )
     row = 0
     for batch in _csv(
       corpus / 'clips.csv', ('id', 'group', 'label'), ('split', 'fold')
@@ -340,7 +342,7 @@ def _of_votes(
   corpus: corpus_lib.Corpus,
   first: int,
 ) -> corpus_lib.Votes:
-  """The votes on the clips of a batch; who voted is not kept."""
+  """The votes on the clips of a batch."""
   if table is None:
     none = np.empty(0, np.int32)
     return corpus_lib.Votes(none, none, np.empty(0, np.str_), none, none)
@@ -348,13 +350,49 @@ def _of_votes(
   count = np.ones(len(place), np.int64)
   if 'count' in columns:
     count = _numbers(path, 'count', columns['count'], 1, first)
+  condition = _codes(
+    path, 'condition', columns['condition'], corpus.conditions, first
+  )
+  annotator = np.full(len(place), '')
+  if 'annotator' in columns:
+    names, who = _annotators(columns['annotator'])
+    annotator = names[who]
+    cell = place * len(corpus.conditions) + condition
+    again = _second_votes(cell * len(names) + who, count) & (annotator != '')
+    if again.any():
+      row = int(np.argmax(again))
+      raise errors.InputError(
+        f"{path}: row {first + row + 1}: column 'annotator': "
+        f'{str(annotator[row])!r} has more than one vote on the clip in this '
+        'condition'
+      )
   return corpus_lib.Votes(
     place.astype(np.int32),
-    _codes(path, 'condition', columns['condition'], corpus.conditions, first),
-    np.full(len(place), ''),
+    condition,
+    annotator,
     _codes(path, 'label', columns['label'], corpus.classes, first),
     count,
   )
+
+
+def _annotators(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+  """Names (A,) str, '' where missing, and whose each vote is (n,) int64."""
+  values = values.dictionary_encode()
+  names, place = np.unique(
+    [
+      '' if spelling.is_missing(name) else spelling.clean(name)
+      for name in values.dictionary.to_pylist()
+    ],
+    return_inverse=True,
+  )
+  return names, place[values.indices.to_numpy()]
+
+
+def _second_votes(voter: np.ndarray, count: np.ndarray) -> np.ndarray:
+  """Which entries (n,) of voters (n,) int are not the only vote of theirs."""
+  again = np.ones(len(voter), bool)
+  again[np.unique(voter, return_index=True)[1]] = False
+  return again | (count != 1)
 
 
 def _of_predictions(

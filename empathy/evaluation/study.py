@@ -47,6 +47,7 @@ _QUESTIONS = (
   ambiguity,
   soft_scores,
   dominance,
+  humans,
 )
 _FILES = (
   'study.json',
@@ -182,12 +183,7 @@ def build(
   clips = listing.of_batch(batch, plan)
   return assemble(
     _answers(corpus, predictions, signals, totals, plan),
-    info(
-      totals,
-      plan,
-      corpus_lib.content(corpus),
-      () if corpus.votes is None else _known_annotators(corpus),
-    ),
+    info(totals, plan, corpus_lib.content(corpus)),
     clips,
   )
 
@@ -350,7 +346,7 @@ def _answers(
     answers[6] = diagnosis.answer(corpus, predictions, signals)
     answers[6].include(selective.answer(corpus, predictions))
     answers[6] = _if_graded(answers[6], plan)
-  answers[5] = humans.answer(corpus, predictions)
+  answers[5] = humans.answer(totals, plan)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
 
 
@@ -453,7 +449,6 @@ def info(
   totals: totals_lib.Totals,
   plan: Plan,
   content: str | None = None,
-  known_annotators: Sequence[str] = (),
 ) -> dict[str, Any]:
   """The facts of `Study.info`.
 
@@ -461,7 +456,6 @@ def info(
     totals: of all clips.
     plan: of all clips.
     content: of the corpus, see `corpus.content`; None if nobody had it whole.
-    known_annotators: see `covers`.
   """
   clips, judged = (totals['data', what] for what in ('clips', 'judged'))
   judged = judged if judged.any() else clips
@@ -501,7 +495,9 @@ def info(
     'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
     'predictions': plan.survey.num_rows,
     'resampling': how,
-    'covers': covers(seeds, known_annotators if plan.survey.has_votes else None)
+    'covers': covers(
+      seeds, _known_annotators(plan) if plan.survey.has_votes else None
+    )
     if num_groups >= resampling.LEAST_GROUPS
     else '',
   }
@@ -552,15 +548,10 @@ def covers(
   return ' '.join(told)
 
 
-def _known_annotators(corpus: corpus_lib.Corpus) -> list[str]:
+def _known_annotators(plan: Plan) -> list[str]:
   """The conditions of `covers`: [''] for all of them."""
-  votes, known = corpus.votes, []
-  voted = np.unique(votes.condition)
-  for condition in voted:
-    names = votes.annotator[votes.condition == condition]
-    if (names != '').all() and len(np.unique(names)) >= _LEAST_KNOWN:
-      known.append(corpus.conditions[condition])
-  return [''] if len(known) == len(voted) else known
+  known = [c for c in plan.voted if plan.annotators(c) >= _LEAST_KNOWN]
+  return [''] if len(known) == len(plan.voted) else known
 
 
 def _write_influences(

@@ -14,7 +14,6 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,17 +22,14 @@ import numpy as np
 from empathy import errors, files, progress
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import spelling
-from empathy.evaluation import (
-  agreement,
-  halves,
-  streaming,
-  study,
-)
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import signals as signals_lib
+from empathy.evaluation import (
+  streaming,
+  study,
+)
 from empathy.evaluation import totals as totals_lib
-from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 
 SCHEMA = 3
@@ -41,8 +37,6 @@ MOST_GROUPS = 512
 # Places of a signal's grid, and of confidence's within a predicted class.
 NUM_PLACES = 1024
 NUM_STRATA = 512
-# Clips with more votes than this count as having so many.
-MOST_VOTES = 255
 _INFO = ('name', 'classes', 'modalities', 'conditions', 'license', 'source')
 
 
@@ -156,8 +150,6 @@ def of_batch(
   if full in predictions.views:
     signals = signals_lib.signals(predictions, full)
     _add_diagnosis(sums, corpus, predictions, full, signals, labelled)
-  if corpus.votes is not None:
-    _add_humans(sums, corpus, labelled)
   return Tally(
     dict(corpus.info),
     {view: predictions.seeds[view].tolist() for view in predictions.views},
@@ -246,9 +238,7 @@ def read(path: pathlib.Path) -> Tally:
     InputError: the file is missing, damaged or of another version.
   """
   try:
-    files.check_archive(path)
-    with np.load(path, allow_pickle=False) as archive:
-      arrays = {name: archive[name] for name in archive.files}
+    arrays = files.read_arrays(path, 'a whole tally')
     head = json.loads(str(arrays['tally']))
     if head['schema'] != SCHEMA:
       raise errors.InputError(
@@ -281,18 +271,11 @@ def read(path: pathlib.Path) -> Tally:
     )
   except FileNotFoundError:
     raise errors.InputError(f'{path}: no such file') from None
-  except (
-    AttributeError,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-  ) as error:
+  except errors.InputError:
+    raise
+  except (KeyError, TypeError, ValueError) as error:
     raise errors.InputError(
-      f'{path}: is not a whole tally: {str(error).splitlines()[0]}'
+      f'{path}: is not a whole tally: {files.reason(error)}'
     ) from None
 
 
@@ -419,62 +402,6 @@ def _add_diagnosis(sums, corpus, predictions, full, signals, labelled) -> None:
       _strata(mean)[None],
       num_classes,
     )
-
-
-def _add_humans(sums, corpus, labelled) -> None:
-  """Adds what the votes say by themselves."""
-  votes = {name: corpus.vote_counts(name) for name in corpus.conditions}
-  num_classes = len(corpus.classes)
-  labels = np.where(labelled, corpus.labels, 0)
-  rows = np.arange(len(labels))
-  full = corpus_lib.full_condition(corpus.conditions)
-  shares = {}
-  figures = {'observed_agreement': agreement.observed()}
-  figures |= agreement.coefficients(
-    num_classes, bool(corpus.info.get('ordered', False))
-  )
-  for name, counts in (*votes.items(), ('', corpus.vote_counts())):
-    prefix = f'humans/{name}' if name else 'all_votes'
-    total = counts.sum(axis=1)
-    voted = total > 0
-    chosen = voted & labelled
-    sums.count(
-      f'{prefix}/num_votes', np.minimum(total, MOST_VOTES), MOST_VOTES + 1
-    )
-    sums.add(f'{prefix}/votes', total)
-    sums.add(
-      f'{prefix}/plurality',
-      votes_lib.plurality_and_label(
-        counts, np.where(labelled, corpus.labels, -1)
-      ),
-    )
-    if not name:
-      continue
-    hits = np.where(chosen, counts[rows, labels], 0)
-    sums.add(
-      f'{prefix}/accuracy',
-      np.stack([hits, np.where(chosen, total, 0), chosen], axis=1),
-    )
-    shares[name] = np.where(chosen, hits / np.maximum(total, 1), np.nan)
-    plain, mended = votes_lib.entropy(counts)
-    sums.add(f'{prefix}/entropy', np.stack([plain, mended, voted], axis=1))
-    ceiling = halves.one_vote_ceiling(counts)
-    sums.add(
-      f'{prefix}/ceiling', np.stack([ceiling, ~np.isnan(ceiling)], axis=1)
-    )
-    for figure, coefficient in figures.items():
-      enough = total >= coefficient.least
-      parts = coefficient.parts(counts.astype(np.float64))
-      sums.add(
-        f'{prefix}/{figure}',
-        np.column_stack([np.where(enough[:, None], parts, 0), enough]),
-      )
-  for name in votes:
-    if name != full:
-      gain = shares[full] - shares[name]
-      sums.add(
-        f'humans/{name}/full_minus', np.stack([gain, ~np.isnan(gain)], axis=1)
-      )
 
 
 def _refuse_spellings(groups: Sequence[str]) -> None:

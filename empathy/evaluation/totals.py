@@ -228,6 +228,10 @@ class Adder:
     self._names, self._hashes = names, group_hashes(names)
     self._sums, self._counts, self._rows, self._wholes = {}, {}, {}, {}
 
+  def __contains__(self, key: Key) -> bool:
+    """Whether there are sums or counts of that key."""
+    return key in self._sums or key in self._counts
+
   def add(self, key: Key, columns: np.ndarray) -> None:
     """Sums (N, ...) numbers of clips, a NaN as 0; (N,) gives (G,)."""
     columns = np.nan_to_num(np.asarray(columns, np.float64))
@@ -241,6 +245,7 @@ class Adder:
     cell: np.ndarray,
     shape: int | tuple[int, ...],
     amount: np.ndarray | None = None,
+    clip: np.ndarray | None = None,
   ) -> None:
     """Sums by cell.
 
@@ -250,11 +255,13 @@ class Adder:
         none.
       shape: of the cells.
       amount: what a clip counts there, like `cell`; 1 if None.
+      clip: whose cell each is, like `cell`; if None, the clips in order.
     """
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     size = int(np.prod(shape))
     there = cell >= 0
-    index = np.broadcast_to(self._group, cell.shape)[there] * size + cell[there]
+    group = self._group if clip is None else self._group[clip]
+    index = np.broadcast_to(group, cell.shape)[there] * size + cell[there]
     if amount is not None:
       amount = np.broadcast_to(amount, cell.shape)[there]
     places, sums = _summed(index, amount, len(self._names) * size)
@@ -321,18 +328,18 @@ def refuse_spellings(groups: Sequence[str]) -> None:
 def group_hashes(groups: np.ndarray) -> np.ndarray:
   """One for each group of clips (N,), ascending: (H,) uint64."""
   names = np.unique(groups).tolist()
-  return np.unique(np.array([_hash(name) for name in names], np.uint64))
+  return np.unique(np.array([hash_name(name) for name in names], np.uint64))
 
 
 def bundle_of(groups: np.ndarray, number: int) -> np.ndarray:
   """Which of `number` bundles of whole groups each clip is in: (N,) int64."""
   names, place = np.unique(groups, return_inverse=True)
-  own = [_hash(name) % number for name in names.tolist()]
+  own = [hash_name(name) % number for name in names.tolist()]
   return np.array(own, np.int64)[place]
 
 
-def _hash(name: str) -> int:
-  """Of a group: alike for all spellings, for bundles have no names."""
+def hash_name(name: str) -> int:
+  """Of a group or an annotator: alike for all spellings of a name."""
   name = spelling.key(name)
   digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
   return int.from_bytes(digest, 'little')

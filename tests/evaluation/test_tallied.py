@@ -13,6 +13,7 @@ import pytest
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
+  humans,
   plan,
   report,
   streaming,
@@ -122,6 +123,51 @@ def test_exact_figures_are_those_of_the_clips(studies):
       assert set(one) == set(other)
       for key in set(one) - {'ece_null', 'p_adjusted'}:
         assert one[key] == pytest.approx(other[key], abs=1e-9), (name, key)
+
+
+def _three_conditions():
+  """Votes on either modality and both, of annotators, and predictions."""
+  corpus, predictions = made.study_input(150, 12, 2)
+  random = np.random.default_rng(3)
+  votes = {
+    'text': corpus.vote_counts('text'),
+    'audio': random.multinomial(5, [0.5, 0.3, 0.2], 150),
+    'text+audio': corpus.vote_counts('text+audio'),
+  }
+  votes['audio'][:20] = 0
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  labels = np.where(random.random(150) < 0.9, corpus.labels, -1)
+  corpus = made.corpus(groups, labels, corpus.classes, votes=votes)
+  return made.with_annotators(corpus), predictions
+
+
+@pytest.mark.parametrize('source', ['intended', 'text+audio'])
+def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
+  corpus, predictions = _three_conditions()
+  corpus = dataclasses.replace(
+    corpus, info={**corpus.info, 'label_source': source, 'ordered': True}
+  )
+  expected = made.answer(humans, corpus, predictions)
+  paths = _write(corpus, _rows(corpus, predictions), tmp_path)
+  monkeypatch.setattr(streaming, 'NUM_CLIPS', 41)
+  tally = tallies.tally(*paths)
+  found = humans.answer(tally.totals, plan.Plan(tally.survey))
+  assert found.statistics.keys() == expected.statistics.keys()
+  assert len(found.statistics) > 50
+  for name, one in found.statistics.items():
+    other = expected.statistics[name]
+    assert (one.method, one.n) == (other.method, other.n)
+    for field in ('estimate', 'low', 'high', 'p'):
+      value = getattr(other, field)
+      assert getattr(one, field) == pytest.approx(value, abs=1e-10), name
+  assert found.skipped == expected.skipped
+  assert found.primary == expected.primary
+  assert found.families == expected.families
+  assert found.tables.keys() == expected.tables.keys()
+  told = study_lib.info(tally.totals, plan.Plan(tally.survey))['covers']
+  assert 'but for agreement, whose intervals cover others' in told
+  alpha = found.statistics['humans.text+audio.alpha_nominal']
+  assert 'with the noise of 9 annotators' in alpha.method
 
 
 def test_every_figure_is_there_or_skipped_with_a_reason(studies):
@@ -321,6 +367,16 @@ def test_wrong_rows_are_named(inputs, tmp_path, change, says):
       'row 2: .*not in its place',
     ),
     ('votes.csv', lambda x: [*x, 'z,text,,class0,1'], "'z' is not a clip"),
+    (
+      'votes.csv',
+      lambda x: [
+        x[0],
+        *(
+          re.sub(r'^(.*),(.*),,(.*),\d+$', r'\1,\2,Ann,\3,1', y) for y in x[1:]
+        ),
+      ],
+      "row .*: column 'annotator': 'Ann' has more than one vote",
+    ),
     (
       'votes.csv',
       lambda x: [*x[:3], x[3].replace('class', 'klass'), *x[4:]],

@@ -25,6 +25,7 @@ import concurrent.futures
 import functools
 import itertools
 import os
+from collections.abc import Callable
 
 # A process for each core, and each is one thread.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
@@ -131,9 +132,14 @@ def figures(
   votes: np.ndarray,
   num_resamples: int,
 ) -> tuple[
-  resampling.Sample, dict[str, resampling.Statistic], SeedNoise | None
+  resampling.Sample,
+  dict[str, Callable[[], resampling.Statistic]],
+  SeedNoise | None,
 ]:
-  """The sample, the figures of question 3 as the study asks them, the noise."""
+  """The sample, the figures of question 3 as the study asks them, the noise.
+
+  Each figure is made when it is called for.
+  """
   p = {view: special.softmax(s, axis=-1) for view, s in scores.items()}
   mean = {view: values.mean(axis=0) for view, values in p.items()}
   said = {view: values.argmax(axis=-1) for view, values in mean.items()}
@@ -146,11 +152,13 @@ def figures(
   own = sides.of_clips(sample, uncertainty, differ, stratum)
   # All views predict every clip, which is the last pattern.
   size = 1 << len(views)
-  counts = totals.Counts(
-    sides.of_clips(
-      sample, uncertainty, differ, size * (stratum + 1) - 1, size * num_strata
-    ).matrix,
-    (2, num_strata, size, 2),
+  counts = functools.cache(
+    lambda: totals.Counts(
+      sides.of_clips(
+        sample, uncertainty, differ, size * (stratum + 1) - 1, size * num_strata
+      ).matrix,
+      (2, num_strata, size, 2),
+    )
   )
   numbers = (singles[..., None] == np.arange(_NUM_CLASSES)).sum(axis=1)
   labelled = [
@@ -168,18 +176,22 @@ def figures(
   )
   by_seed, control = map(sides.adjusted, (both.views, both.control))
   found = {
-    'raw': sides.difference(own),
-    'adjusted': sides.adjusted(own),
-    'adjusted by seed': by_seed,
-    'control: seed': control,
-    'beyond seeds': resampling.minus(by_seed, control),
+    'raw': lambda: sides.difference(own),
+    'adjusted': lambda: sides.adjusted(own),
+    'adjusted by seed': lambda: by_seed,
+    'control: seed': lambda: control,
+    'beyond seeds': lambda: resampling.minus(by_seed, control),
   }
+
+  def of_control(matrix: Callable[[], np.ndarray]) -> resampling.Figure:
+    return sides.adjusted(sides.Sides(sample, matrix()))
+
   for name, matrix in (
-    ('constant', controls.constant(counts, _NUM_CLASSES)),
-    ('noise', controls.noise(counts, numbers)),
-    ('permuted', controls.permuted(controls.merged(counts), True)),
+    ('constant', lambda: controls.constant(counts(), _NUM_CLASSES)),
+    ('noise', lambda: controls.noise(counts(), numbers)),
+    ('permuted', lambda: controls.permuted(controls.merged(counts()), True)),
   ):
-    found[f'control: {name}'] = sides.adjusted(sides.Sides(sample, matrix))
+    found[f'control: {name}'] = functools.partial(of_control, matrix)
   return sample, found, both.noise
 
 
@@ -203,7 +215,7 @@ def judge(
   found = []
   for name in names:
     seeds = noise if name == 'beyond seeds' else resampling.THESE_SEEDS
-    one = resampling.estimate(sample, statistics[name], seeds=seeds)
+    one = resampling.estimate(sample, statistics[name](), seeds=seeds)
     found.append(
       [
         np.nan if value is None else value

@@ -146,6 +146,7 @@ def figures(
   right = (corpus.said == corpus.gold).astype(np.float64)
   differ = corpus.said[0] != corpus.said[2]
   alpha = agreement.coefficients(_NUM_CLASSES)['alpha_nominal']
+  alpha_sums = sample.totals(alpha.parts(corpus.votes.astype(np.float64)))
   kappa, _ = disagreement.kappa(_pair(sample, corpus.said[0], corpus.said[2]))
   curves = [ranking.auroc(sample, doubt, contested) for doubt in corpus.doubt]
   seeds, noise = views.mean_over_seeds(
@@ -171,7 +172,7 @@ def figures(
     'macro F1': (f1, these, Scale.LOGIT),
     'disagreement': (_mean(sample, differ), these, Scale.LOGIT),
     "Cohen's kappa": (kappa, these, Scale.FISHER),
-    'alpha': (alpha.statistic(sample, corpus.votes), these, Scale.FISHER),
+    'alpha': (alpha.of_totals(alpha_sums), these, Scale.FISHER),
     'AUROC': (curves[0], these, Scale.LOGIT),
     'AUROC difference': (resampling.minus(*curves), these, Scale.IDENTITY),
     'GS difference': (gap, these, Scale.IDENTITY),
