@@ -235,7 +235,7 @@ def _add_combined(found: Findings, signals: Signals) -> Rows | None:
     estimate, score = gain(sample, rows['doubt'], rows['signal'], hit, fold)
     found.add(
       name,
-      _noted(signals, COMBINED, estimate),
+      signals.noted(estimate),
       'The clips with a disagreement that is known are all of one kind.',
     )
     if outcome == 'error':
@@ -371,9 +371,8 @@ def _noted(
   signals: Signals, name: str, estimate: Estimate, off: float = 0.0
 ) -> Estimate:
   """The figure of a signal, that says by how much a grid can have moved it."""
-  if name == COMBINED and signals.coarse(CONFIDENCE):
-    # A fit is moved by more than ties.
-    return cells.unbounded(estimate)
+  if name == COMBINED:
+    return signals.noted(estimate)
   return cells.noted(estimate, off, 'confidence' if binary(name) else 'signal')
 
 
@@ -434,7 +433,7 @@ def _add_adjusted(found: Findings, signals: Signals) -> None:
   )
   found.add(
     _PRIMARY,
-    cells.unbounded(estimate) if strata.coarse else estimate,
+    cells.noted(estimate, None if strata.coarse else 0, 'confidence'),
     'In no stratum of label and confidence are there clips of both kinds.',
   )
 

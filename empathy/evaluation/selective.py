@@ -9,7 +9,7 @@ the rate that was wanted.
 
 import numpy as np
 
-from empathy.evaluation import cells, fits, resampling
+from empathy.evaluation import fits, resampling
 from empathy.evaluation.findings import (
   Findings,
   Scale,
@@ -73,10 +73,10 @@ def answer(totals: Totals, plan: Plan) -> Findings:
         scale=Scale.LOGIT,
         n=n,
       )
-      if signals.coarse(CONFIDENCE):
-        estimate = cells.unbounded(estimate)
       found.add(
-        f'{name}.{figure}', estimate, 'No clip is answered at this error rate.'
+        f'{name}.{figure}',
+        signals.noted(estimate),
+        'No clip is answered at this error rate.',
       )
     row = {'wanted': wanted, 'num_answered': number}
     for figure in ('risk', 'coverage'):

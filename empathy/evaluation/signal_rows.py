@@ -13,6 +13,7 @@ from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.findings import Estimate
 from empathy.evaluation.plan import ANY, Plan
 from empathy.evaluation.signals import CONFIDENCE, SEEDS, binary
 from empathy.evaluation.totals import Rows, Totals
@@ -199,3 +200,14 @@ class Signals:
   def coarse(self, name: str) -> bool:
     """Whether a signal is on a grid that ties what differs."""
     return not self.plan.exact and _grid(self.plan, name).coarse
+
+  def noted(self, estimate: Estimate) -> Estimate:
+    """Says in `method` what moves a figure of what is fitted to confidence."""
+    if self.coarse(CONFIDENCE):
+      # A fit is moved by more than ties, and no bound is known.
+      estimate = cells.noted(estimate, None, 'confidence')
+    if self.totals.bundled:
+      estimate = dataclasses.replace(
+        estimate, method=f'{estimate.method}, folds of bundles of groups'
+      )
+    return estimate

@@ -348,3 +348,31 @@ def least_squares(differ, values, stratum):
   names = np.unique(stratum)
   design = np.column_stack([differ, stratum[:, None] == names]).astype(float)
   return np.linalg.lstsq(design, values, rcond=None)[0][0]
+
+
+def assert_same(found, expected):
+  """Whether totals are the same, to rounding."""
+  assert found.num_clips == expected.num_clips
+  np.testing.assert_array_equal(found.groups, expected.groups)
+  np.testing.assert_array_equal(found.hashes, expected.hashes)
+  assert found.sums.keys() == expected.sums.keys()
+  for key, values in expected.sums.items():
+    np.testing.assert_allclose(found.sums[key], values, 1e-12, 1e-12, str(key))
+  assert found.wholes.keys() == expected.wholes.keys()
+  for key, values in expected.wholes.items():
+    np.testing.assert_allclose(found.wholes[key], values, 1e-12, 1e-12)
+  assert found.counts.keys() == expected.counts.keys()
+  for key in expected.counts:
+    exact = (expected[key] == np.round(expected[key])).all()
+    np.testing.assert_allclose(
+      found[key], expected[key], 0 if exact else 1e-12, 0 if exact else 1e-12
+    )
+  assert found.rows.keys() == expected.rows.keys()
+  for key, rows in expected.rows.items():
+    for name in ('group', 'values', 'number'):
+      np.testing.assert_array_equal(
+        getattr(found.rows[key], name), getattr(rows, name), str(key)
+      )
+  assert found.wholes.keys() == expected.wholes.keys()
+  for key, sums in expected.wholes.items():
+    np.testing.assert_allclose(found.wholes[key], sums, 1e-12, 1e-12, str(key))

@@ -5,8 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from empathy.evaluation import cells, ranking, resampling, totals
-from empathy.evaluation.findings import Estimate
+from empathy.evaluation import cells, findings, ranking, resampling, totals
 
 
 def _clips(seed=0, n=4_000):
@@ -120,12 +119,18 @@ def test_the_precision_of_ties_is_off_by_hand():
   assert off == pytest.approx(1 / 12)
 
 
-def test_bounds_are_rounded_up():
-  estimate = Estimate(0.5, method='made')
-  for off, said in ((0.00014, '0.0002'), (0.0002, '0.0002'), (0.096, '0.1')):
-    assert cells.noted(estimate, off).method == (
-      f'made, signal on a grid (off {said} at most)'
-    )
+@pytest.mark.parametrize(
+  ('off', 'says'),
+  [
+    (0, 'drawn'),
+    (None, 'drawn, signal on a grid'),
+    (0.00144, 'drawn, signal on a grid (off 0.002 at most)'),
+    (0.097, 'drawn, signal on a grid (off 0.1 at most)'),
+  ],
+)
+def test_bounds_are_rounded_up(off, says):
+  one = findings.Estimate(0.5, method='drawn')
+  assert cells.noted(one, off).method == says
 
 
 def test_pairs_of_one_kind_are_tied_by_hand():
