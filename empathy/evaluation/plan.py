@@ -16,7 +16,7 @@ import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import agreement
+from empathy.evaluation import agreement, cells
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
@@ -33,8 +33,8 @@ from empathy.evaluation.totals import group_hashes as _hashes
 ANY = 'any_disagreement'
 # Values that are more than these are many; no more than these are kept.
 _HANDFUL = 100
-# Places of the grid that confidence is put on where it has too many values.
-_NUM_PLACES = 4_096
+# The grid that confidence is put on where it has too many values.
+_DOUBT = cells.near_zero(1.0, 4_096)
 # Bins of confidence in each predicted class; up to so many clips, twentieths.
 NUM_STRATA = 20
 _TWENTIETHS = 5_000
@@ -86,18 +86,36 @@ def histogram(values: np.ndarray) -> Histogram:
 
 
 def on_grid(confidence: np.ndarray) -> np.ndarray:
-  """The place on the grid of (n,) float64 from 0 to 1, as a confidence.
-
-  The fourth root of doubt is parted evenly, so that the doubts of a sure model,
-  which crowd near 0, stay apart. Places are kept: what is on the grid stays.
-  """
-  root = np.maximum(1 - confidence, 0) ** 0.25 * _NUM_PLACES
-  # The middle of a place, which rounding does not move to another one.
-  return 1 - ((np.floor(root) + 0.5) / _NUM_PLACES) ** 4
+  """What stands for (n,) float64 from 0 to 1 on the grid of doubt."""
+  return 1 - _DOUBT.on(1 - confidence)
 
 
 @dataclasses.dataclass(frozen=True)
-class Strata:
+class Bins:
+  """Bins of confidence of equal number, by rank, ties together.
+
+  Attributes:
+    starts: (B,) float64, ascending, the least confidence of each bin.
+    bins: (B,) int64, which they are; some may be empty.
+    num_bins: how many there are with the empty ones.
+    coarse: whether confidence is on a grid.
+  """
+
+  starts: np.ndarray
+  bins: np.ndarray
+  num_bins: int
+  coarse: bool
+
+  def bin_of(self, confidence: np.ndarray) -> np.ndarray:
+    """The bin of (...) float64: (...) int64, without meaning for NaN."""
+    if self.coarse:
+      confidence = on_grid(confidence)
+    place = np.searchsorted(self.starts, confidence, side='right') - 1
+    return self.bins[np.clip(place, 0, len(self.bins) - 1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Strata(Bins):
   """Predicted class x bin of confidence, by rank.
 
   Within a twentieth, less confidence still goes with more disagreement and more
@@ -109,47 +127,57 @@ class Strata:
   equal confidence share a bin.
 
   Attributes:
-    starts: (B,) float64, ascending, the least confidence of each bin.
     num_values: how many values confidence takes, but for rounding.
     num_clips: how many clips there are.
-    num_bins: for each class; some may be empty.
-    bins: (B,) int64, which they are.
-    coarse: whether confidence is on a grid.
   """
 
-  starts: np.ndarray
-  bins: np.ndarray
-  num_bins: int
   num_values: int
   num_clips: int
-  coarse: bool
+
+  def too_coarse(self, whose: str = 'The full view’s') -> str:
+    """Why clips of like confidence cannot be found; '' if they can.
+
+    Predictions of 0 and 1 alone, say, are all of like confidence, so that
+    strata of confidence adjust for nothing.
+
+    Args:
+      whose: confidence it is, if not that of the seeds' mean.
+
+    Returns:
+      A sentence if confidence has fewer values than there are bins of it.
+    """
+    number = self.num_values
+    if number >= min(NUM_STRATA, self.num_clips / 2):
+      return ''
+    return (
+      f'{whose} confidence takes {number} '
+      f'{"value" if number == 1 else "values"} only, so that clips of like '
+      'confidence cannot be told from others.'
+    )
 
   def of(self, probabilities: np.ndarray) -> np.ndarray:
     """The stratum of (..., C) probabilities: (...) int64, -1 where NaN."""
-    confidence = probabilities.max(axis=-1)
-    if self.coarse:
-      confidence = on_grid(confidence)
     predicted = predictions_lib.predicted_class(probabilities)
-    place = np.searchsorted(self.starts, confidence, side='right') - 1
-    own = self.bins[np.clip(place, 0, len(self.bins) - 1)]
+    own = self.bin_of(probabilities.max(axis=-1))
     return np.where(predicted >= 0, predicted * self.num_bins + own, -1)
+
+
+def bins(found: Histogram, num_bins: int) -> Bins:
+  """So many bins of clips whose confidence is so distributed."""
+  below = np.cumsum(found.number) - found.number
+  place = (num_bins * below // found.number.sum()).astype(np.int64)
+  first = np.flatnonzero(np.diff(place, prepend=-1))
+  return Bins(found.values[first], place[first], num_bins, found.coarse)
 
 
 def strata(found: Histogram) -> Strata:
   """The strata of clips whose confidence is so distributed; of one at least."""
   number = round(float(found.number.sum()))
   finer = max(1.0, number / _TWENTIETHS) ** 0.25
-  num_bins = int(NUM_STRATA * finer)
-  below = np.cumsum(found.number) - found.number
-  place = (num_bins * below // number).astype(np.int64)
-  first = np.flatnonzero(np.diff(place, prepend=-1))
   return Strata(
-    found.values[first],
-    place[first],
-    num_bins,
-    len(np.unique(np.round(found.values, DECIMALS))),
-    number,
-    found.coarse,
+    **vars(bins(found, int(NUM_STRATA * finer))),
+    num_values=len(np.unique(np.round(found.values, DECIMALS))),
+    num_clips=number,
   )
 
 
@@ -351,10 +379,26 @@ class Plan:
     """The votes that speak for each clip: (N, C) int64."""
     return corpus.vote_counts(self.speaking)
 
+  @property
+  def which(self) -> str:
+    """Whose votes speak, as keys of `confidences` name it."""
+    return 'all' if self.speaking is None else 'full'
+
   def strata(self, *key: str) -> Strata | None:
     """Those of the clips of a key of `confidences`; None if there are none."""
-    found = self.survey.confidences.get(key)
-    return strata(found) if found is not None and len(found.values) else None
+    if key not in self._strata:
+      found = self.survey.confidences.get(key)
+      there = found is not None and len(found.values)
+      self._strata[key] = strata(found) if there else None
+    return self._strata[key]
+
+  @functools.cached_property
+  def _strata(self) -> dict[Key, Strata | None]:
+    return {}
+
+  def fifths(self, *key: str) -> Bins:
+    """Fifths of confidence of the clips of a key of `confidences`."""
+    return bins(self.survey.confidences[key], 5)
 
   def graded(self, *key: str) -> bool:
     """As `predictions.graded`, of the confidences of a key of `handfuls`."""

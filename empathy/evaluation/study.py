@@ -40,7 +40,15 @@ from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
-_QUESTIONS = (data_checks, views, disagreement, dominance, humans)
+_QUESTIONS = (
+  data_checks,
+  views,
+  disagreement,
+  ambiguity,
+  soft_scores,
+  dominance,
+  humans,
+)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -333,20 +341,29 @@ def _answers(
   else:
     answers[1] = views.answer(totals, plan)
     answers[2] = disagreement.answer(totals, plan)
-    answers[3] = ambiguity.answer(corpus, predictions, signals)
+    answers[3] = about_ambiguity(totals, plan)
     answers[4] = dominance.answer(totals, plan)
     answers[6] = diagnosis.answer(corpus, predictions, signals)
     answers[6].include(selective.answer(corpus, predictions))
-    answers[3].include(soft_scores.soft_scores(corpus, predictions))
-    full = corpus_lib.view_name(corpus.modalities)
-    if full in predictions.views:
-      mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
-      if not predictions_lib.graded(mean):
-        reason = predictions_lib.not_graded(mean, predictions_lib.MEAN)
-        for question in (3, 6):
-          answers[question] = without_confidence(answers[question], reason)
+    answers[6] = _if_graded(answers[6], plan)
   answers[5] = humans.answer(totals, plan)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
+
+
+def about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  """The answer to question 3."""
+  found = ambiguity.answer(totals, plan)
+  found.include(soft_scores.answer(totals, plan))
+  return _if_graded(found, plan)
+
+
+def _if_graded(found: Findings, plan: Plan) -> Findings:
+  """The same, without what rests on confidence if there is none."""
+  key = 'mean', plan.full
+  if plan.full not in plan.members or plan.graded(*key):
+    return found
+  reason = plan.not_graded(*key)
+  return without_confidence(found, reason)
 
 
 def without_confidence(found: Findings, reason: str) -> Findings:

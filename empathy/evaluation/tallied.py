@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
-  ambiguity,
   data_checks,
   disagreement,
   dominance,
@@ -23,9 +23,10 @@ from empathy.evaluation import (
   ranking,
   resampling,
   selective,
-  soft_scores,
   views,
 )
+from empathy.evaluation import plan as plan_lib
+from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import (
   Cell,
@@ -41,11 +42,7 @@ _AT_ONCE = (
   'This is not kept in a tally; judge the clips, or a sample of them, without '
   '--tally.'
 )
-_NOT_KEPT = (
-  'What single seeds tell of each clip is not kept in a tally; judge a sample '
-  'of the clips without --tally.'
-)
-_ANY, _CONFIDENCE = ambiguity.ANY, ambiguity.CONFIDENCE
+_ANY, _CONFIDENCE = plan_lib.ANY, 'one_minus_confidence'
 
 
 def build(tally: Tally) -> study_lib.Study:
@@ -62,7 +59,7 @@ def build(tally: Tally) -> study_lib.Study:
       7: data_checks.answer(tally.totals, plan),
       1: views.answer(tally.totals, plan),
       2: disagreement.answer(tally.totals, plan),
-      3: _ambiguity(tally),
+      3: study_lib.about_ambiguity(tally.totals, plan),
       4: dominance.answer(tally.totals, plan),
       5: humans.answer(tally.totals, plan),
       6: _diagnosis(tally),
@@ -115,123 +112,24 @@ def _mean(
   return resampling.estimate(groups.sample, resampling.mean(both), **how)
 
 
-def _signals(tally: Tally, prefix: str, suffix: str = '') -> list[str]:
+def _signals(tally: Tally, prefix: str) -> list[str]:
   """The signals that there is a grid of, `any_disagreement` first."""
   names = [
-    name.removeprefix(f'{prefix}/').removesuffix(suffix)
+    name.removeprefix(f'{prefix}/')
     for name in tally.sums
-    if name.startswith(f'{prefix}/') and name.endswith(suffix)
+    if name.startswith(f'{prefix}/')
   ]
   first = [name for name in (_ANY, _CONFIDENCE) if name in names]
   return first + [name for name in names if name not in first]
 
 
-def _ambiguity(tally: Tally) -> Findings:
-  """As `ambiguity.answer`, of what is not of single clips."""
-  missing = ''
-  if _full(tally) not in tally.members:
-    missing = f'There are no predictions of the full view, {_full(tally)}.'
-  elif not tally.has_votes:
-    missing = 'The corpus has no votes.'
-  elif f'ambiguity/{_ANY}/sides' not in tally.sums:
-    missing = 'There are no predictions of a single modality.'
-  elif not tally.sums[f'ambiguity/{_ANY}/grid'].any():
-    missing = 'No predicted clip has two votes or more in the full condition.'
-  if missing:
-    return Findings(skipped={'question 3': missing})
-  found = Findings()
-  names = _signals(tally, 'ambiguity', '/grid')
-  binary = [name for name in names if name.endswith('_disagreement')]
-  rows = []
-  for name in binary:
-    if tally.sums[f'ambiguity/{name}/grid'].any():
-      rows.append(
-        {'signal': name}
-        | _ask(
-          tally,
-          found,
-          f'ambiguity.{name}',
-          tally.sums[f'ambiguity/{name}/sides'],
-          tally.sums[f'ambiguity/{name}/strata'],
-        )
-      )
-  rows += _controls(tally, found)
-  found.tables['ambiguity'] = rows
-  found.tables['ambiguity_signals'] = [
-    row
-    for row in (_contested(tally, found, name) for name in names)
-    if row is not None
-  ]
-  for figure in ('gs_difference', 'adjusted'):
-    found.families.append([f'ambiguity.{name}.{figure}' for name in binary])
-  for figure in ('auroc_contested', 'auroc_minus_confidence'):
-    found.families.append([f'ambiguity.{name}.{figure}' for name in names])
-  found.curves['gs_by_disagreement'] = _by_number(tally)
-  found.skipped[ambiguity.BY_SEED] = _NOT_KEPT
-  for view in tally.members:
-    for figure in soft_scores.FIGURES:
-      found.skipped[f'views.{view}.{figure}'] = _AT_ONCE
-  for name in names:
-    figures = ['auroc_contested_equal_n', 'spearman']
-    if name in binary:
-      figures.append('precision_minus_confidence')
-      found.skipped[f'ambiguity.{name}.beyond_seeds'] = _NOT_KEPT
-    for figure in figures:
-      found.skipped[f'ambiguity.{name}.{figure}'] = _AT_ONCE
-  return found
-
-
-def _ask(
-  tally: Tally,
-  found: Findings,
-  prefix: str,
-  sides: np.ndarray,
-  strata: np.ndarray | None,
-) -> dict[str, Any]:
-  """Adds both differences of a signal or control; returns its row."""
-  groups = _groups(tally, sides[:, :, 1].sum(axis=1))
-  control = prefix.startswith('ambiguity.control.')
-  found.add(
-    f'{prefix}.gs_difference',
-    resampling.estimate(
-      groups.sample,
-      resampling.minus(
-        *(resampling.mean(groups.of(sides)[:, side]) for side in (0, 1))
-      ),
-      Scale.DIFFERENCE,
-      null=not control,
-    ),
-    'It has the same value for every clip with two votes or more.',
-  )
-  coarse = '' if strata is None else _coarse(tally, strata)
-  if coarse:
-    found.skipped[f'{prefix}.adjusted'] = coarse
-  elif strata is not None:
-    found.add(
-      f'{prefix}.adjusted',
-      resampling.estimate(
-        groups.sample,
-        ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
-        Scale.DIFFERENCE,
-        null=not control,
-      ),
-      'In no stratum of label and confidence are there clips of both kinds.',
-    )
-  (gs_differ, differ), (gs_agree, agree) = sides.sum(axis=0)
-  return ambiguity.table_row(
-    prefix,
-    round(float(differ)),
-    round(float(agree)),
-    float(gs_differ / differ) if differ else None,
-    float(gs_agree / agree) if agree else None,
-  )
-
-
 def _coarse(tally: Tally, strata: np.ndarray) -> str:
-  """As `ambiguity.too_coarse`, of the places of the grid that have clips."""
+  """As `plan.Strata.too_coarse`, of places of the grid that have clips."""
   clips = strata[:, :, 1].sum(axis=(0, 1, -1))
   places = clips.reshape(len(tally.info['classes']), -1).sum(axis=0)
-  return ambiguity.too_few(np.count_nonzero(places), round(clips.sum()))
+  number, none = np.count_nonzero(places), np.empty(0)
+  found = plan_lib.Strata(none, none, 0, True, number, round(clips.sum()))
+  return found.too_coarse()
 
 
 def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
@@ -251,7 +149,7 @@ def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
   total = 0
   for variant, count in enumerate(by_place):
     number = count.sum()
-    num_bins = ambiguity.num_strata(round(number))
+    num_bins = int(plan_lib.NUM_STRATA * max(1.0, number / 5_000) ** 0.25)
     less_sure = np.cumsum(count[::-1])[::-1] - count
     place = np.minimum(num_bins * less_sure // number, num_bins - 1).astype(int)
     # Places of little doubt have the high bins, so that bins fall.
@@ -262,68 +160,6 @@ def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
     binned[:, :, :, place[starts]] = summed
     total = total + binned / num_variants
   return total.reshape(len(strata), 2, -1, 2)
-
-
-def _controls(tally: Tally, found: Findings) -> list[dict[str, Any]]:
-  """Adds the control of a constant view."""
-  rows = []
-  prefix = 'ambiguity.control'
-  clips = tally.sums['ambiguity/control/clips']
-  gs = tally.sums['ambiguity/control/gs']
-  common = np.argmax(clips.sum(axis=0))
-  sides = np.stack([gs, clips], axis=-1)
-  constant = np.stack(
-    [np.delete(sides, common, axis=1).sum(axis=1), sides[:, common]], axis=1
-  )
-  if constant[:, :, 1].sum(axis=0).all():
-    rows.append(
-      {'signal': 'control.constant'}
-      | _ask(tally, found, f'{prefix}.constant', constant, None)
-    )
-  found.skipped[f'{prefix}.constant.adjusted'] = (
-    'A constant view differs by the label of the full view alone, and clips '
-    'are compared within that label.'
-  )
-  found.skipped[f'{prefix}.seed'] = _NOT_KEPT
-  for name in ('noise', 'permuted'):
-    found.skipped[f'{prefix}.{name}'] = _AT_ONCE
-  return rows
-
-
-def _contested(
-  tally: Tally, found: Findings, name: str
-) -> dict[str, Any] | None:
-  """Adds how well a signal finds contested clips; returns its row."""
-  prefix = f'ambiguity.{name}'
-  grids = {
-    one: tally.sums[f'ambiguity/{one}/grid'] for one in (name, _CONFIDENCE)
-  }
-  own = grids[name]
-  if not own.any():
-    found.skipped[prefix] = 'No clip with two votes or more has the signal.'
-    return None
-  _rank(tally, found, own, f'{prefix}.auroc_contested', True)
-  if name != _CONFIDENCE:
-    _minus_confidence(
-      tally, found, grids, name, f'{prefix}.auroc_minus_confidence'
-    )
-  against = f'{prefix}.auroc_minus_confidence'
-  total = own.sum(axis=(0, 1))
-  return (
-    {
-      'signal': name,
-      'num_clips': int(total.sum()),
-      'num_contested': int(total[1]),
-    }
-    | interval_cells(f'{prefix}.auroc_contested', 'auroc_contested')
-    | interval_cells(f'{prefix}.auroc_contested_equal_n', 'equal_n')
-    | interval_cells(against, 'minus_confidence')
-    | interval_cells(
-      f'{prefix}.precision_minus_confidence', 'precision_minus_confidence'
-    )
-    | interval_cells(f'{prefix}.spearman', 'spearman')
-    | {'p': Cell(against, 'p'), 'p_adjusted': Cell(against, 'p_adjusted')}
-  )
 
 
 def _ranked(tally: Tally, cells: np.ndarray) -> tuple[_Groups, dict[str, Any]]:
@@ -401,21 +237,6 @@ def _minus_confidence(
   )
 
 
-def _by_number(tally: Tally) -> dict[str, list]:
-  """GS by how many single views differ from the full one."""
-  clips = tally.sums['ambiguity/by_number']
-  gs = tally.sums['ambiguity/gs_by_number']
-  curve = {'num_disagreeing': [], 'gs': [], 'low': [], 'high': [], 'count': []}
-  for number in np.flatnonzero(clips.any(axis=0)):
-    found = _mean(tally, gs[:, number], clips[:, number], scale=Scale.LOGIT)
-    curve['num_disagreeing'].append(int(number))
-    curve['gs'].append(found.estimate)
-    curve['low'].append(found.low)
-    curve['high'].append(found.high)
-    curve['count'].append(found.n)
-  return curve
-
-
 def _diagnosis(tally: Tally) -> Findings:
   """As `diagnosis.answer`, but for what is fitted to clips."""
   if _full(tally) not in tally.members:
@@ -488,7 +309,14 @@ def _diagnosis(tally: Tally) -> Findings:
         f'diagnosis.{_ANY}.adjusted',
         resampling.estimate(
           groups.sample,
-          ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
+          sides_lib.adjusted(
+            sides_lib.Sides(
+              groups.sample,
+              sparse.csr_array(
+                groups.of(_binned(tally, strata)).reshape(groups.kept.sum(), -1)
+              ),
+            )
+          ),
           Scale.DIFFERENCE,
           null=True,
           alternative='greater',

@@ -315,6 +315,9 @@ def part(corpus_, predictions_, chosen):
     votes=votes,
     split=None if corpus_.split is None else corpus_.split[chosen],
     fold=None if corpus_.fold is None else corpus_.fold[chosen],
+    presence={name: has[chosen] for name, has in corpus_.presence.items()},
+    hashes={name: own[chosen] for name, own in corpus_.hashes.items()},
+    metadata={name: own[chosen] for name, own in corpus_.metadata.items()},
   ), found
 
 
@@ -332,3 +335,16 @@ def f1_totals(sample, predicted, labels, num_classes):
   parts = np.stack([guessed & true, guessed, true], axis=2)
   flat = np.moveaxis(parts, 1, 0).reshape(len(labels), -1)
   return sample.totals(flat).reshape(-1, len(predicted), 3, num_classes)
+
+
+def strata(probabilities):
+  """The strata of (n, C) probabilities, as the study has them."""
+  found = plan_lib.histogram(probabilities.max(axis=1))
+  return plan_lib.strata(found).of(probabilities)
+
+
+def least_squares(differ, values, stratum):
+  """The coefficient of `differ` beside a constant for every stratum."""
+  names = np.unique(stratum)
+  design = np.column_stack([differ, stratum[:, None] == names]).astype(float)
+  return np.linalg.lstsq(design, values, rcond=None)[0][0]

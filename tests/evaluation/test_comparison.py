@@ -12,12 +12,12 @@ import pytest
 from empathy import errors
 from empathy.evaluation import (
   agreement,
-  ambiguity,
   comparison,
   comparison_report,
   ranking,
   report,
   resampling,
+  sides,
   views,
 )
 from empathy.evaluation import predictions as predictions_lib
@@ -80,11 +80,13 @@ def _statistics(corpus, predictions):
       resampling.THESE_SEEDS,
     ),
     'ambiguity.any_disagreement.adjusted': (
-      ambiguity.adjusted_difference(
-        sample,
-        signals['any_disagreement'] > 0,
-        votes_lib.gs(votes),
-        ambiguity.strata(mean),
+      sides.adjusted(
+        sides.of_clips(
+          sample,
+          votes_lib.gs(votes),
+          signals['any_disagreement'] > 0,
+          made.strata(mean),
+        )
       ),
       resampling.THESE_SEEDS,
     ),

@@ -33,7 +33,14 @@ os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 import numpy as np
 from scipy import special
 
-from empathy.evaluation import ambiguity, controls, resampling
+from empathy.evaluation import (
+  beyond_seeds,
+  controls,
+  resampling,
+  sides,
+  totals,
+)
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import SeedNoise
 
@@ -140,39 +147,58 @@ def figures(
   singles = np.stack([said[view] for view in views])
   differ = (singles != said['full']).any(axis=0)
   uncertainty = votes_lib.gs(votes)
-  stratum = ambiguity.strata(mean['full'])
+  stratum, num_strata = _strata(mean['full'])
   sample = resampling.sample(group, num_resamples)
-  adjusted = functools.partial(ambiguity.adjusted_difference, sample)
+  own = sides.of_clips(sample, uncertainty, differ, stratum)
+  # All views predict every clip, which is the last pattern.
+  size = 1 << len(views)
+  counts = functools.cache(
+    lambda: totals.Counts(
+      sides.of_clips(
+        sample, uncertainty, differ, size * (stratum + 1) - 1, size * num_strata
+      ).matrix,
+      (2, num_strata, size, 2),
+    )
+  )
+  numbers = (singles[..., None] == np.arange(_NUM_CLASSES)).sum(axis=1)
   labelled = [
-    ambiguity.Labelled(
+    beyond_seeds.Labelled(
       np.arange(len(p[view])) + 100 * place, p[view].argmax(axis=-1)
     )
     for place, view in enumerate(['full', *views])
   ]
-  sides = ambiguity.matched(
+  both = beyond_seeds.matched(
     sample,
     uncertainty,
-    np.stack([ambiguity.strata(member) for member in p['full']]),
+    np.stack([_strata(member)[0] for member in p['full']]),
     labelled[0],
     labelled[1:],
   )
+  by_seed, control = map(sides.adjusted, (both.views, both.control))
   found = {
-    'raw': lambda: ambiguity.difference(sample, differ, uncertainty),
-    'adjusted': lambda: adjusted(differ, uncertainty, stratum),
-    'adjusted by seed': lambda: sides.views,
-    'control: seed': lambda: sides.control,
-    'control: constant': lambda: adjusted(
-      controls.constant(said['full']), uncertainty, stratum
-    ),
-    'control: noise': lambda: adjusted(
-      controls.noise(said['full'], singles, _NUM_CLASSES), uncertainty, stratum
-    ),
-    'control: permuted': lambda: adjusted(
-      differ, controls.permuted(uncertainty, stratum, sample.group), stratum
-    ),
-    'beyond seeds': lambda: resampling.minus(sides.views, sides.control),
+    'raw': lambda: sides.difference(own),
+    'adjusted': lambda: sides.adjusted(own),
+    'adjusted by seed': lambda: by_seed,
+    'control: seed': lambda: control,
+    'beyond seeds': lambda: resampling.minus(by_seed, control),
   }
-  return sample, found, sides.noise
+
+  def of_control(matrix: Callable[[], np.ndarray]) -> resampling.Figure:
+    return sides.adjusted(sides.Sides(sample, matrix()))
+
+  for name, matrix in (
+    ('constant', lambda: controls.constant(counts(), _NUM_CLASSES)),
+    ('noise', lambda: controls.noise(counts(), numbers)),
+    ('permuted', lambda: controls.permuted(controls.merged(counts()), True)),
+  ):
+    found[f'control: {name}'] = functools.partial(of_control, matrix)
+  return sample, found, both.noise
+
+
+def _strata(probabilities: np.ndarray) -> tuple[np.ndarray, int]:
+  """The strata of clips, and how many there are."""
+  found = plan_lib.strata(plan_lib.histogram(probabilities.max(axis=1)))
+  return found.of(probabilities), _NUM_CLASSES * found.num_bins
 
 
 def judge(
