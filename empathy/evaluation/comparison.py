@@ -17,7 +17,7 @@ import numpy as np
 
 from empathy import errors, files
 from empathy.corpora import tables
-from empathy.evaluation import resampling
+from empathy.evaluation import catalogue, resampling
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import (
   FIELDS,
@@ -102,6 +102,12 @@ def read(folder: pathlib.Path) -> Finished:
     )
   influences = _read_influences(folder / 'influence.npz')
   try:
+    strange = [n for n in found['statistics'] if catalogue.find(n) is None]
+    if strange:
+      raise errors.InputError(
+        f'{path}: has figures of another version, for example {strange[0]!r}; '
+        'evaluate again'
+      )
     return Finished(
       folder,
       found['info'],
@@ -122,7 +128,7 @@ def compare(a: Finished, b: Finished) -> Comparison:
   """Takes the figures of `a` from those of `b`, name by name.
 
   The primaries' p-values are one family of Holm's; the others are a family for
-  each question and figure, over views, signals or conditions.
+  each figure, over views, signals or conditions.
 
   Raises:
     InputError: the studies are not of the same corpus.
@@ -150,13 +156,11 @@ def compare(a: Finished, b: Finished) -> Comparison:
       )
     else:
       skipped[f'question {question}'] = 'One study has no primary figure.'
-  families: dict[tuple[str, str], list[str]] = {}
+  families: dict[str, list[str]] = {}
   for name in statistics:
-    if name in primaries.values():
-      families.setdefault(('', ''), []).append(name)
-    else:
-      parts = name.split('.')
-      families.setdefault((parts[0], parts[-1]), []).append(name)
+    primary = name in primaries.values()
+    family = 'primaries' if primary else catalogue.family(name)
+    families.setdefault(family, []).append(name)
   for family in families.values():
     told = [n for n in family if statistics[n].difference.p is not None]
     adjusted = resampling.holm([statistics[n].difference.p for n in told])
@@ -232,10 +236,10 @@ def check_output(output: pathlib.Path) -> None:
 
 
 def by_question(comparison: Comparison) -> dict[str, list[str]]:
-  """The names that both studies have, by their first part, in their order."""
+  """The names that both studies have, by their topic, in their order."""
   found: dict[str, list[str]] = {}
   for name in comparison.statistics:
-    found.setdefault(name.split('.')[0], []).append(name)
+    found.setdefault(catalogue.find(name).entry.topic, []).append(name)
   return found
 
 
@@ -322,11 +326,7 @@ def _refuse_others(a: Finished, b: Finished) -> None:
 
 def _only(having: Finished, lacking: Finished, name: str) -> str:
   """Why a figure that one study has is not compared."""
-  reason = lacking.skipped.get(name, '')
-  if not reason:
-    for known in lacking.skipped:
-      if name.startswith(f'{known}.'):
-        reason = lacking.skipped[known]
+  reason = catalogue.reason(name, lacking.skipped)
   return f'Only {having.folder} has it.' + (f' {reason}' if reason else '')
 
 

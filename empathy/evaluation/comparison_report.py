@@ -3,28 +3,19 @@
 from collections.abc import Sequence
 
 import empathy
+from empathy.evaluation import catalogue, report, wording
 from empathy.evaluation import comparison as comparison_lib
-from empathy.evaluation import report, wording
 from empathy.evaluation.comparison import Comparison, Pair
 from empathy.evaluation.sections import parts
 
-# By question: its title, and its primary figure in words.
+# By question: its primary figure in words.
 _PRIMARIES = {
-  1: ('Views', 'the full view’s lead over the best single view'),
-  2: ('Disagreement', 'how much a single view differs beyond seeds of either'),
-  3: ('Ambiguity', 'what disagreement of views tells beyond other seeds'),
-  4: ('Dominance', 'the net harm of the dominant modality'),
-  5: ('Humans', 'what humans gain from the full condition'),
-  6: ('Diagnosis', 'how much more the full view errs where views disagree'),
-}
-_TITLES = {
-  'data': 'Data',
-  'views': 'Views',
-  'disagreement': 'Disagreement',
-  'ambiguity': 'Ambiguity',
-  'dominance': 'Dominance',
-  'humans': 'Humans',
-  'diagnosis': 'Diagnosis',
+  1: 'the full view’s lead over the best single view',
+  2: 'how much a single view differs beyond seeds of either',
+  3: 'what disagreement of views tells beyond other seeds',
+  4: 'the net harm of the dominant modality',
+  5: 'what humans gain from the full condition',
+  6: 'how much more the full view errs where views disagree',
 }
 
 
@@ -39,8 +30,8 @@ def render(comparison: Comparison) -> str:
     answer=_answer(comparison),
     forest=_forest(comparison),
     tables=[
-      (question, _TITLES.get(question, parts.words(question)), table)
-      for question, table in _tables(comparison)
+      (topic, catalogue.TITLES[topic], table)
+      for topic, table in _tables(comparison)
     ],
     skipped=_skipped(comparison),
     version=empathy.__version__,
@@ -61,14 +52,15 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
 def _rows(comparison: Comparison) -> list[tuple[str, str, str, Pair]]:
   """Title, what it is, words for a sentence, pair: the figures to lead with."""
   full = comparison.a.info['full_view']
-  name = f'views.{full}.accuracy'
+  name = catalogue.name('views.{view}.accuracy', {'view': full})
   rows = []
   if name in comparison.statistics:
     pair = comparison.statistics[name]
     words = f'the accuracy of the full view ({full})'
     rows.append(('Accuracy', f'full view, {full}', words, pair))
   for question, name in comparison.primaries.items():
-    title, words = _PRIMARIES[question]
+    title = catalogue.TITLES[catalogue.find(name).entry.topic]
+    words = _PRIMARIES[question]
     rows.append((title, words, words, comparison.statistics[name]))
   return rows
 
@@ -155,7 +147,7 @@ def _row(name: str, pair: Pair) -> Sequence[parts.Cell]:
     span = ' to '.join(ends)
   faint = not wording.settled(found)
   return (
-    parts.Cell(name.split('.', 1)[1].replace('_', ' ')),
+    parts.Cell(catalogue.find(name).words),
     parts.Cell(wording.number(pair.a.estimate), 'number'),
     parts.Cell(wording.number(pair.b.estimate), 'number'),
     parts.Cell(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import ambiguity, ranking, resampling
+from empathy.evaluation import ambiguity, catalogue, ranking, resampling
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation.findings import Cell, Findings, Scale, interval_cells
 
@@ -104,7 +104,7 @@ def answer(
     )
     found.add(name, estimate, 'One of the two is the same for every clip.')
     rows.append(
-      {'signal': name.split('.')[2], 'num_clips': sample.num_clips}
+      {**catalogue.find(name).parts, 'num_clips': sample.num_clips}
       | interval_cells(name, 'spearman')
       | {field: Cell(name, field) for field in ('p', 'p_adjusted')}
     )

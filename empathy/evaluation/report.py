@@ -14,7 +14,7 @@ import jinja2
 import markupsafe
 
 import empathy
-from empathy.evaluation import plots, sections, wording
+from empathy.evaluation import catalogue, plots, sections, wording
 from empathy.evaluation.sections import clips as clips_lib
 from empathy.evaluation.sections import parts as parts_lib
 from empathy.evaluation.sections.parts import Figure, Section, Table
@@ -28,169 +28,6 @@ _UNBROKEN = re.compile(
 )
 # As many sentences as the answer has at least, where the study holds so many.
 _FEWEST = 3
-
-# What the report's words and columns mean, shown where the study has a
-# statistic of a name that matches.
-_DEFINITIONS = (
-  (
-    'Accuracy',
-    r'views\.[^.]*\.accuracy',
-    'Share of clips whose most probable class is the label; the mean over '
-    'seeds of each seed’s held-out predictions, pooled over folds. Ties go to '
-    'the class named first.',
-  ),
-  (
-    'Mean over folds',
-    r'views\..*\.accuracy_fold_mean',
-    'The unweighted mean of the folds’ accuracies, as papers often give it.',
-  ),
-  (
-    'Seeds averaged',
-    r'views\..*\.ensemble_accuracy',
-    'Accuracy after averaging the probabilities of all seeds.',
-  ),
-  (
-    'Macro and weighted F1',
-    r'views\..*\.macro_f1',
-    'Harmonic mean of precision and recall by class; the mean over classes, '
-    'plain or weighted by the number of clips.',
-  ),
-  (
-    'NLL, Brier',
-    r'views\..*\.nll',
-    'Mean negative logarithm of the label’s probability, in nats; squared '
-    'error of the probabilities, summed over classes, mean over clips. Lower '
-    'is better.',
-  ),
-  (
-    'ECE',
-    r'views\..*\.ece',
-    'Expected calibration error over 15 bins of equal width of the top '
-    'probability. The ideal ECE is the same figure when labels are drawn '
-    'from the probabilities themselves.',
-  ),
-  (
-    'Disagreement',
-    r'disagreement\..*\.rate',
-    'Share of clips on which a view and the full view give different labels, '
-    'over all pairs of a seed of each.',
-  ),
-  (
-    'Seed noise, excess',
-    r'disagreement\..*\.excess',
-    'How often two seeds of the same view differ, the mean of the two views; '
-    'the excess is disagreement minus that.',
-  ),
-  (
-    'Beyond either',
-    r'disagreement\..*\.beyond_either',
-    'Disagreement minus how often two seeds of the noisier of the two views '
-    'differ.',
-  ),
-  (
-    'Kappa',
-    r'disagreement\..*\.kappa',
-    'Cohen’s kappa: agreement beyond what the two views’ class frequencies '
-    'give by chance.',
-  ),
-  (
-    'Error consistency',
-    r'disagreement\..*\.error_consistency',
-    'How much more often two views are right or wrong together than their '
-    'accuracies alone would have it; 1 at most.',
-  ),
-  (
-    'GS',
-    r'.*\.gs(_difference)?',
-    'The Gini–Simpson index: the chance that two annotators of the same clip '
-    'give different labels; unbiased for any number of votes from two on.',
-  ),
-  (
-    'Adjusted difference',
-    r'ambiguity\..*\.adjusted',
-    'Difference of GS between clips where views disagree and where they '
-    'agree, within strata of the full view’s label and confidence '
-    '(twentieths), weighted by n₁n₀/(n₁+n₀).',
-  ),
-  (
-    'Beyond seeds',
-    r'ambiguity\..*\.beyond_seeds',
-    'The adjusted difference where one of several single views, a seed of '
-    'each, disagrees with a seed of the full view, minus that where one of as '
-    'many other seeds of the full view does; over all choices of different '
-    'seeds.',
-  ),
-  (
-    'Entropy',
-    r'humans\..*\.entropy',
-    'Of a clip’s votes, in nats; not compared between clips of different '
-    'numbers of votes, because it grows with them.',
-  ),
-  (
-    'Alpha',
-    r'humans\..*\.alpha_(nominal|ordinal)',
-    'Krippendorff’s alpha: one minus the disagreement among annotators over '
-    'that of votes dealt out at random; 1 is agreement, 0 is chance.',
-  ),
-  (
-    'Fleiss’ kappa, AC1',
-    r'humans\..*\.(fleiss_kappa|gwet_ac1)',
-    'Agreement beyond chance, too; Fleiss’ kappa takes chance from the shares '
-    'of the classes, Gwet’s AC1 from how even they are, which keeps it steady '
-    'where one class is rare.',
-  ),
-  (
-    'Shapley share',
-    r'dominance\..*\.causal_share',
-    'Shapley’s value of a modality, from the probability that the full view '
-    'gives its own label when shown every part of the modalities, over the sum '
-    'of the sizes of all values; the largest value is the dominant one’s.',
-  ),
-  (
-    'Misled, rescued, net harm',
-    r'dominance\..*\.net_harm',
-    'Where no other modality alone says the same: wrong, but right once the '
-    'dominant one is dropped; right, but wrong once it is dropped; the '
-    'difference of both, as shares of all clips.',
-  ),
-  (
-    'One vote, halves',
-    r'humans\..*\.one_vote_ceiling',
-    'How often a vote equals the plurality of the other votes on its clip; how '
-    'often the pluralities of two halves of the votes are the same.',
-  ),
-  (
-    'Excess of uncertainty',
-    r'humans\..*\.entropy_excess',
-    'How much more often annotators of the full condition differ where another '
-    'condition’s plurality differs from theirs, minus the same for two '
-    'pluralities of their own; all from disjoint votes.',
-  ),
-  (
-    'AUROC',
-    r'diagnosis\..*\.auroc_error',
-    'The chance that a clip which the full view labels wrongly has a higher '
-    'signal than one that it labels rightly; ties count half, 50 % is chance.',
-  ),
-  (
-    'Average precision',
-    r'diagnosis\..*\.average_precision',
-    'The mean, over errors, of the share of errors among clips with at least '
-    'as high a signal; the error rate where a signal tells nothing.',
-  ),
-  (
-    'AURC, E-AURC',
-    r'diagnosis\..*\.aurc',
-    'The error rate among the clips with the lowest signal, mean over all '
-    'coverages; E-AURC is what it exceeds that of an oracle by.',
-  ),
-  (
-    'Confidence and disagreement',
-    r'diagnosis\.combined\.auroc_error',
-    'A logistic regression of errors on the log odds of doubt and on whether '
-    'some single view disagrees, fitted to the other folds.',
-  ),
-)
 
 
 def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
@@ -219,7 +56,7 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     covers=study.info.get('covers', ''),
     resampling=study.info.get('resampling', ''),
     families=_families(parts, study),
-    definitions=_definitions(study),
+    definitions=catalogue.definitions(study.statistics),
     version=empathy.__version__,
   )
 
@@ -400,11 +237,3 @@ def _families(parts: list[Section], study: Study) -> str:
     'family of its own over the views or signals it is computed for, corrected '
     'after Holm. There is no p-value where no value is a natural null.'
   )
-
-
-def _definitions(study: Study) -> list[tuple[str, str]]:
-  return [
-    (term, meaning)
-    for term, pattern, meaning in _DEFINITIONS
-    if any(re.fullmatch(pattern, name) for name in study.statistics)
-  ]

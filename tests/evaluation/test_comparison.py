@@ -13,6 +13,7 @@ from empathy import errors
 from empathy.evaluation import (
   agreement,
   ambiguity,
+  catalogue,
   comparison,
   comparison_report,
   ranking,
@@ -198,11 +199,28 @@ def test_what_one_study_lacks_is_named(inputs, found, tmp_path):
   name = 'views.full_minus_text.accuracy'
   assert name not in lacking.statistics
   assert lacking.skipped[name].startswith(f'Only {found.a.folder} has it.')
-  assert (
-    'no view beside' in lacking.skipped['disagreement.text_vs_full.rate']
-    or lacking.skipped['disagreement.text_vs_full.rate']
+  assert lacking.skipped['disagreement.text_vs_full.rate'].endswith(
+    f'There is no view beside the full one, {FULL}.'
   )
   assert 'question 2' in lacking.skipped
+
+
+def test_other_p_values_are_a_family_for_each_figure(found):
+  for pattern in (
+    'views.{view}.accuracy',
+    'views.full_minus_{view}.accuracy',
+    'disagreement.{view}_vs_full.rate',
+  ):
+    names = [
+      name
+      for name in found.statistics
+      if catalogue.find(name).entry.pattern == pattern
+    ]
+    told = [found.statistics[name].difference for name in names]
+    assert len(told) > 1
+    assert [one.p_adjusted for one in told] == resampling.holm(
+      [one.p for one in told]
+    )
 
 
 def test_studies_of_other_corpora_are_refused(found, tmp_path):
@@ -223,6 +241,11 @@ def test_studies_of_other_corpora_are_refused(found, tmp_path):
     ('study.json', '{', 'is not JSON'),
     ('study.json', '{"schema": 1}', 'is not a whole study'),
     ('study.json', '{"schema": 7}', 'expected a study of schema 1'),
+    (
+      'study.json',
+      '{"schema": 1, "statistics": {"views.audio.charm": {}}}',
+      "figures of another version, for example 'views.audio.charm'",
+    ),
     ('study.json', None, 'expected the folder of a study'),
     ('influence.npz', 'x', 'is not a whole file of influences'),
     ('influence.npz', None, 'evaluate again'),

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
@@ -12,13 +12,6 @@ _SCALED = {
   'gs_by_disagreement': ('gs', 'low', 'high'),
 }
 _ALIKE = 'clips that the full view labels alike and with like confidence'
-_CONTROL = 'control.'
-_CONTROLS = {
-  'seed': 'other seeds of the full view',
-  'constant': 'a view that always says one class',
-  'noise': 'views that say classes at random',
-  'permuted': 'some single view; votes permuted',
-}
 _CONFIDENCE = 'one_minus_confidence'
 
 
@@ -55,7 +48,7 @@ def section(study: Study) -> parts.Section:
       *(
         reason
         for reason in parts.skip_notes(
-          study, r'ambiguity\.any_disagreement\..*'
+          study, *catalogue.under('ambiguity.{signal}'), signal=_ANY
         )
         if reason not in rest
       ),
@@ -220,19 +213,17 @@ def _contested(study: Study) -> tuple[str, ...]:
 
 
 def _words(signal: str) -> str:
-  if signal.startswith(_CONTROL):
-    return f'control: {_CONTROLS[signal.removeprefix(_CONTROL)]}'
+  """Who disagrees, or a control."""
   if signal == _ANY:
     return 'some single view'
-  return parts.words(signal.removesuffix('_disagreement'))
+  found = catalogue.signal(signal)
+  return found.parts.get('view', found.words)
 
 
 def _colour(signal: str, full: str) -> str:
-  if signal.startswith(_CONTROL):
+  if catalogue.signal(signal).entry.control:
     return 'quiet'
-  if signal == _ANY:
-    return 'ink'
-  return plots.colour(signal.removesuffix('_disagreement'), full)
+  return parts.signal_colour(signal, full)
 
 
 def _differences(study: Study, rows) -> parts.Figure:
@@ -360,9 +351,9 @@ def _beyond_table(study: Study) -> tuple[parts.Table, ...]:
 
 def _dot(signal: str, full: str) -> str:
   """The colour of the dot before a signal's name; none if it is no view."""
-  if signal == _ANY or signal.startswith(_CONTROL):
-    return ''
-  return _colour(signal, full)
+  return (
+    _colour(signal, full) if 'view' in catalogue.signal(signal).parts else ''
+  )
 
 
 def _rankings(study: Study) -> tuple[parts.Table, ...]:

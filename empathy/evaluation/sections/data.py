@@ -2,23 +2,12 @@
 
 import dataclasses
 
-from empathy.evaluation import wording
+from empathy.evaluation import catalogue, wording
 from empathy.evaluation.plots import Mark, Row
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
 _VERDICTS = {'ok': 'passes', 'warning': 'take care', 'fail': 'fails'}
-_NAMES = {
-  'majority_accuracy': 'commonest label',
-  'group_majority_accuracy': 'knowing the group',
-  'num_groups': 'groups',
-  'largest_group_share': 'largest group',
-  'duplicates': 'repeated clips',
-  'labelled_share': 'labelled clips',
-  'smallest_effect': 'smallest gain to be seen',
-  'largest_class_share': 'class balance',
-  'votes_per_clip': 'votes a clip',
-}
 
 
 def section(study: Study) -> parts.Section:
@@ -81,7 +70,7 @@ def _finding(checks, failing, warning, unmade: int) -> str:
 
 def _unmade(study: Study) -> int:
   """How many checks there was no way to make."""
-  return sum(name.startswith('data.') for name in study.skipped)
+  return len(_skipped(study))
 
 
 def _checks(sentences, one: str, many: str) -> str:
@@ -111,9 +100,7 @@ def _checks_table(study, checks) -> parts.Table:
       parts.Column('what was found', lambda r: r['sentence'], kind='text'),
     ),
   )
-  reasons = dict.fromkeys(
-    reason for name, reason in study.skipped.items() if name.startswith('data.')
-  )
+  reasons = dict.fromkeys(_skipped(study).values())
   if not reasons:
     return table
   return dataclasses.replace(
@@ -121,8 +108,21 @@ def _checks_table(study, checks) -> parts.Table:
   )
 
 
+def _skipped(study: Study) -> dict[str, str]:
+  """The checks there was no way to make, and why."""
+  return {
+    name: reason
+    for name, reason in study.skipped.items()
+    if (found := catalogue.find(name)) and found.entry.topic == 'data'
+  }
+
+
 def _name(check: str) -> str:
-  return _NAMES.get(check, parts.words(check))
+  """A check in words; of some there is no figure."""
+  found = catalogue.find(f'data.{check}')
+  if found is None:
+    return parts.words(check)
+  return catalogue.name(found.entry.heading, found.parts)
 
 
 def _class_balance(study: Study) -> tuple[parts.Figure, ...]:

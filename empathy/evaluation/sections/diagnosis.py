@@ -55,7 +55,15 @@ def section(study: Study) -> parts.Section:
       *_selective(study),
       *parts.skip_notes(
         study,
-        r'diagnosis\.[^.]*(\.auroc_minus_confidence|\.adjusted|\.risk)?',
+        'diagnosis.{signal}',
+        'diagnosis.uncontested',
+        'diagnosis.selective',
+        'diagnosis.selective_{wanted}',
+        'diagnosis.selective_{wanted}.risk',
+        'diagnosis.error_rate',
+        'diagnosis.combined',
+        'diagnosis.combined.auroc_minus_confidence',
+        'diagnosis.{signal}.adjusted',
       ),
     ),
     primary=parts.primary_row(

@@ -31,7 +31,7 @@ def section(study: Study) -> parts.Section:
     return dataclasses.replace(base, skipped=parts.skipped(study, 2))
   full = study.info['full_view']
   beyond = parts.primary(study, 2)
-  view = _view_of(study.primaries.get(2, ''))
+  view = parts.primary_part(study, 2, 'view')
   others = _rates_sentence({v: r for v, r in rates.items() if v != view})
   if beyond and view in rates:
     finding = _finding(view, rates[view], beyond, full)
@@ -47,7 +47,11 @@ def section(study: Study) -> parts.Section:
       *others,
       *_excess(study, view),
       *_shared_seeds(study, rates),
-      *parts.skip_notes(study, r'disagreement\.[^.]*(\.beyond_either)?'),
+      *parts.skip_notes(
+        study,
+        'disagreement.{view}_vs_full',
+        'disagreement.{view}_vs_full.beyond_either',
+      ),
     ),
     primary=parts.primary_row(
       beyond, base.title, f'{view} and full view, beyond seeds of either'
@@ -80,11 +84,6 @@ def section(study: Study) -> parts.Section:
 
 def _pair(row: Mapping[str, object]) -> str:
   return f'disagreement.{row["view"]}_vs_full'
-
-
-def _view_of(name: str) -> str:
-  """'audio' of 'disagreement.audio_vs_full.beyond_either'."""
-  return name.split('.')[1].removesuffix('_vs_full') if '.' in name else ''
 
 
 def _finding(view: str, rate: Estimate, beyond: Estimate, full: str) -> str:

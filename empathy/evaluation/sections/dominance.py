@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
@@ -32,7 +32,9 @@ def section(study: Study) -> parts.Section:
     ),
     details=(
       *(details if finding else details[1:]),
-      *parts.skip_notes(study, r'dominance\.any\..*'),
+      *parts.skip_notes(
+        study, *catalogue.under('dominance.{modality}'), modality=_ANY
+      ),
     ),
     primary=parts.primary_row(
       harm,

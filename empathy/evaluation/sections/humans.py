@@ -27,9 +27,9 @@ def section(study: Study) -> parts.Section:
   }
   equal = 'equal a label made of other votes' if anew else 'equal the label'
   gain = parts.primary(study, 5)
-  other = _condition_of(study.primaries.get(5, ''))
+  other = parts.primary_part(study, 5, 'condition')
   others = [condition for condition in accuracy if condition != full]
-  notes = parts.skip_notes(study, r'humans\.full_minus_[^.]*\.accuracy')
+  notes = parts.skip_notes(study, 'humans.full_minus_{condition}.accuracy')
   finding, details = '', ()
   if full in accuracy:
     finding = f'{wording.capital(_of_votes(full, accuracy))} {equal}'
@@ -75,11 +75,6 @@ def section(study: Study) -> parts.Section:
 def _accuracy(condition: str, anew: bool) -> str:
   """The share of votes equal to the label, or to one made of other votes."""
   return f'humans.{condition}.accuracy{"_disjoint" if anew else ""}'
-
-
-def _condition_of(name: str) -> str:
-  """'video' of 'humans.full_minus_video.accuracy'."""
-  return name.split('.')[1].removeprefix('full_minus_') if '.' in name else ''
 
 
 def _of_votes(condition: str, accuracy) -> str:

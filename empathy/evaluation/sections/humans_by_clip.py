@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
@@ -25,7 +25,9 @@ def sentences(study: Study, full: str) -> tuple[str, ...]:
     *_models(study),
     *parts.skip_notes(
       study,
-      r'humans\.(full_minus_best_per_clip|hurt_share|.*_vs_full|models)\..*',
+      *catalogue.under('humans.full_minus_best_per_clip'),
+      *catalogue.under('humans.{condition}_vs_full'),
+      'humans.models.{signal}.spearman',
     ),
   )
 
@@ -368,7 +370,9 @@ def _models_table(study: Study, rows) -> parts.Table:
     'with what the full view makes of the clip.',
     rows,
     (
-      parts.Column('full view', lambda r: _words(r['signal']), kind='text'),
+      parts.Column(
+        'full view', lambda r: parts.signal(r['signal']), kind='text'
+      ),
       parts.Column('clips', lambda r: wording.count(r['num_clips'])),
       parts.figure_column(
         'spearman',
@@ -389,11 +393,6 @@ def _models_table(study: Study, rows) -> parts.Table:
       *parts.p_columns(name),
     ),
   )
-
-
-def _words(signal: str) -> str:
-  """'one_minus_confidence' as '1 − confidence'."""
-  return parts.words(signal).replace('one minus', '1 −')
 
 
 def _n(rows: list[Mapping[str, Any]]) -> str:

@@ -1,27 +1,12 @@
 """What sections are made of, and how they show what a study holds."""
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.study import Study
-
-# Signals whose names are no words.
-_SIGNALS = {
-  'combined': 'confidence and disagreement',
-  'any_disagreement': 'some single view disagrees',
-  'num_unimodal_labels': 'labels of the single views',
-  'unimodal_jsd': 'distance among single views',
-  'full_jsd': 'distance from the full view',
-  'entropy': 'entropy',
-  'one_minus_confidence': 'low confidence',
-  'one_minus_margin': 'small margin',
-  'seed_mutual_information': 'seeds disagree',
-}
-
 
 # When a difference is greyed: where `wording.settled` says no.
 GREY = (
@@ -32,13 +17,17 @@ GREY = (
 OTHER_SIDE = ', or where it is below zero and only more than zero is asked for'
 # The figures, or questions, that a question's primary figure goes without.
 _PRIMARIES = {
-  1: r'views\.full_minus_best_single\..*',
-  2: r'disagreement\.[^.]*(\.beyond_either)?',
-  3: r'ambiguity\.any_disagreement\.beyond_seeds',
-  4: r'dominance\.any\..*',
-  5: r'humans\.full_minus_[^.]*\.accuracy',
-  6: r'diagnosis\.any_disagreement(\.adjusted)?',
+  1: ('views.full_minus_best_single.accuracy',),
+  2: (
+    'disagreement.{view}_vs_full',
+    'disagreement.{view}_vs_full.beyond_either',
+  ),
+  3: ('ambiguity.{signal}.beyond_seeds',),
+  4: catalogue.under('dominance.{modality}'),
+  5: ('humans.full_minus_{condition}.accuracy',),
+  6: ('diagnosis.{signal}', 'diagnosis.{signal}.adjusted'),
 }
+_OF = {'signal': catalogue.ANY, 'modality': 'any'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +129,12 @@ def primary(study: Study, question: int) -> Estimate | None:
   return study.statistics.get(study.primaries.get(question, ''))
 
 
+def primary_part(study: Study, question: int, part: str) -> str:
+  """Which view, or condition, the primary figure is of; '' if there is none."""
+  found = catalogue.find(study.primaries.get(question, ''))
+  return found.parts[part] if found else ''
+
+
 def primary_row(
   estimate: Estimate | None, label: str, detail: str
 ) -> plots.Row | None:
@@ -159,7 +154,7 @@ def unanswered(study: Study, question: int) -> str:
   """Why a question has no primary figure, in a sentence."""
   why = study.skipped.get(f'question {question}')
   if why is None:
-    why = next(iter(skip_notes(study, _PRIMARIES[question])), '')
+    why = next(iter(skip_notes(study, *_PRIMARIES[question], **_OF)), '')
   return why or 'The study holds no such figure.'
 
 
@@ -194,13 +189,21 @@ def full_view(study: Study) -> str:
   return f'the full view ({full})'
 
 
-def skip_notes(study: Study, pattern: str) -> tuple[str, ...]:
-  """Why statistics whose whole name matches `pattern` are not there."""
+def skip_notes(study: Study, *patterns: str, **of: str) -> tuple[str, ...]:
+  """Why statistics are not there.
+
+  Args:
+    study: which says so.
+    *patterns: of the catalogue.
+    **of: what parts of the names have to be, where they have them.
+  """
   return tuple(
     dict.fromkeys(
       reason
       for name, reason in study.skipped.items()
-      if re.fullmatch(pattern, name)
+      if (found := catalogue.find(name))
+      and found.entry.pattern in patterns
+      and of.items() <= {**of, **found.parts}.items()
     )
   )
 
@@ -287,21 +290,14 @@ def words(name: str) -> str:
 
 def signal(name: str) -> str:
   """A signal in words: 'audio_jsd' as 'audio, distance'."""
-  if name in _SIGNALS:
-    return _SIGNALS[name]
-  if name.endswith('_jsd'):
-    return f'{name.removesuffix("_jsd")}, distance'
-  if name.endswith('_disagreement'):
-    return f'{name.removesuffix("_disagreement")} disagrees'
-  return words(name)
+  found = catalogue.signal(name)
+  return found.words if found else words(name)
 
 
 def signal_colour(name: str, full: str) -> str:
   """The name of the colour of a signal: its view's, if it is of one."""
-  if name in _SIGNALS:
-    return 'ink'
-  view = name.removesuffix('_jsd').removesuffix('_disagreement')
-  return plots.colour(view, full)
+  view = catalogue.signal(name).parts.get('view')
+  return plots.colour(view, full) if view else 'ink'
 
 
 def view_column(full: str, heading: str = 'view') -> Column:

@@ -40,7 +40,11 @@ def section(study: Study) -> parts.Section:
     ),
     details=(
       *singles,
-      *parts.skip_notes(study, r'views\.full_minus_.*'),
+      *parts.skip_notes(
+        study,
+        'views.full_minus_best_single.accuracy',
+        'views.full_minus_{view}.accuracy',
+      ),
       *_uncalibrated(study),
     ),
     primary=parts.primary_row(
@@ -69,7 +73,7 @@ def section(study: Study) -> parts.Section:
           'ECE is above zero even for perfect calibration; compare it with the '
           'ideal ECE, what a perfectly calibrated model would show.',
         )
-        if any(name.endswith('.ece') for name in study.statistics)
+        if any(f'views.{view}.ece' in study.statistics for view in accuracy)
         else ()
       ),
     ),
