@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import pathlib
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +14,8 @@ from empathy.evaluation import predictions as predictions_lib
 # A page that holds more clips would be slow to load and to search.
 MOST = 20_000
 MEDIA = ('audio', 'video')
+MODULES = pathlib.Path(__file__).parent / 'templates/explorer'
+_IMPORT = re.compile(r"^import \{[^}]*\} from '\./(\w+\.js)';\n", re.MULTILINE)
 # What signals.csv says that the page shows in another way.
 _SHOWN_OTHERWISE = ('id', 'rank', 'votes', 'votes_contested', 'gold_correct')
 
@@ -135,3 +139,24 @@ def _files(corpus: corpus_lib.Corpus, paths: np.ndarray) -> np.ndarray:
   found = [os.path.join(folder, name) for name in names.tolist()]
   found = [path if os.path.isfile(path) else '' for path in found]
   return np.array(found)[place]
+
+
+def script() -> str:
+  """The program of the page: its modules as one, as a page of its own needs.
+
+  A module stands behind those that it imports from; what they export it finds
+  in the scope that all share, so that no name is declared twice.
+  """
+  texts: dict[str, str] = {}
+
+  def add(name: str) -> None:
+    if name in texts:
+      return
+    text = (MODULES / name).read_text(encoding='utf-8')
+    for needed in _IMPORT.findall(text):
+      add(needed)
+    text = _IMPORT.sub('', text)
+    texts[name] = re.sub(r'^export ', '', text, flags=re.MULTILINE)
+
+  add('main.js')
+  return '\n'.join(texts.values())

@@ -1,26 +1,22 @@
-"""Plots as SVG text: dots with interval lines, labelled where they stand.
+"""Plots as HTML: dots with interval lines, labelled where they stand.
 
-Pure functions from numbers to text. Colours are CSS classes, `c-<name>`, which
-the page's style sheet gives a value for light, for dark and for print; text
-keeps its size, so a plot is drawn anew for a narrow screen instead of shrunk.
+Pure functions from numbers to text. Words are HTML, which wraps; dots and lines
+are small SVGs whose places are per cent of the room that they get. So the
+browser lays a plot out, at any width, and text and dots keep their size.
+Colours are CSS classes, `c-<name>`, which the page's style sheet gives a value
+for light, for dark and for print, as it does everything that has no number.
 """
 
 import dataclasses
 import html
 import itertools
 import math
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from empathy.evaluation import wording
 
-WIDE = 760
-NARROW = 340
-
-_SIZE = 13
-# System fonts differ; this is a wide one's mean advance, so labels fit in all.
-_ADVANCE = 0.56 * _SIZE
-_LINE = 16
+# Per cent of a plane's height that two names beside it stand apart.
+_APART = 8.0
 _SINGLE = ('text', 'audio', 'video')
 
 
@@ -114,14 +110,6 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
   return [round(step * i, 12) for i in range(first, last + 1)]
 
 
-def place(
-  value: float, limits: tuple[float, float], ends: tuple[float, float]
-) -> float:
-  """The pixel of `value` on an axis from `limits` drawn between `ends`."""
-  share = (value - limits[0]) / (limits[1] - limits[0])
-  return ends[0] + share * (ends[1] - ends[0])
-
-
 def limits_of(
   values: Sequence[float | None],
   bounds: tuple[float | None, float | None] = (None, None),
@@ -139,34 +127,39 @@ def limits_of(
   return low, high
 
 
+def _scale(limits: tuple[float, float]) -> Callable[[float], float]:
+  """From a value to its place, in per cent of an axis from `limits`."""
+  return lambda value: 100 * (value - limits[0]) / (limits[1] - limits[0])
+
+
 def intervals(
   rows: Sequence[Row],
   *,
   name: str,
   title: str,
   axis: str,
-  width: int = WIDE,
   lines: Sequence[tuple[float, str]] = (),
   bounds: tuple[float | None, float | None] = (None, None),
   include: Sequence[float] = (),
 ) -> str:
   """Estimates as dots with interval lines, one row under the other.
 
+  It is a list. A row's label and figures are text as any other, which is what
+  those hear who do not see its drawing.
+
   Args:
     rows: what to draw, from top to bottom; values are shares, drawn as
       hundredths.
-    name: makes the ids of this drawing differ from the others' on the page.
+    name: names the plot on its page, as `#<name>-plot`.
     title: what the plot shows, for those who cannot see it.
     axis: what the horizontal axis measures.
-    width: in pixels; below 480, labels stand above their rows.
     lines: values to draw a vertical line at, and what it says.
     bounds: what the axis must not go beyond.
     include: values that the axis must reach.
 
   Returns:
-    An `<svg>` element.
+    A `<ul>` element.
   """
-  narrow = width < 480
   marks = [mark for row in rows for mark in row.marks]
   limits = limits_of(
     [value for m in marks for value in (m.value, m.low, m.high)]
@@ -174,138 +167,113 @@ def intervals(
     + list(include),
     bounds,
   )
-  longest_note = max((len(row.note) for row in rows), default=0) * _ADVANCE
-  if narrow:
-    ends, room = (10.0, width - 10.0), width
-  else:
-    widest = max(
-      (max(len(row.label), len(row.detail)) for row in rows), default=0
-    )
-    room = min(widest * _ADVANCE, 0.42 * width)
-    ends = (
-      room + 22.0,
-      width - (longest_note + 20.0 if longest_note else 12.0),
-    )
-
-  top = 22.0 if any(text for _, text in lines) else 6.0
-  body, y, labelled = [], top, False
-  for row in rows:
-    texts, height, middle = _row_text(row, narrow, room, width, y)
-    says = bool(row.marks) and any(mark.label for mark in row.marks)
-    if says and not labelled:
-      shift = 18.0
-      texts, height, middle = _row_text(row, narrow, room, width, y, shift)
-      body.append(_mark_labels(row.marks, limits, ends, middle - 17, width))
-      labelled = True
-    body.append(texts)
-    body.append(_marks(row.marks, limits, ends, middle))
-    y += height
-
-  foot = y + 4
-  frame = [_vertical(limits, ends, lines, top, foot, width)]
-  frame.append(_x_axis(limits, ends, foot, axis, 4 if narrow else 6))
-  described = '; '.join(f'{r.label}: {r.note}' for r in rows if r.note)
-  return _svg(width, foot + 40, name, title, described, ''.join(frame + body))
-
-
-def _row_text(row, narrow, room, width, y, shift=0.0):
-  """The row's words, its height and the height at which marks stand."""
-  kind = 'head' if row.detail or not row.marks else 'label'
-  if not narrow:
-    lines = textwrap.wrap(row.label, max(8, int(room / _ADVANCE) + 1)) or ['']
-    details = textwrap.wrap(row.detail, max(8, int(room / _ADVANCE) + 1))
-    height = _LINE * (len(lines) + len(details)) + 14 + shift
-    start = y + shift + 7 + 12
-    middle = start + _LINE * (len(lines) + len(details) - 1) / 2 - 4.5
-    parts = _stack(0, start, lines, kind)
-    parts += _stack(0, start + _LINE * len(lines), details, 'muted')
-    if row.note:
-      parts += _text(width, middle + 4.5, row.note, 'value end')
-    return parts, height, middle
-  beside = len(row.label) + len(row.note) + 2 <= room / _ADVANCE
-  lines = textwrap.wrap(row.label, int(room / _ADVANCE)) or ['']
-  start = y + 18
-  parts = _stack(0, start, lines, kind)
-  bottom = start + _LINE * (len(lines) - 1)
-  for detail in textwrap.wrap(row.detail, int(room / _ADVANCE)):
-    bottom += _LINE
-    parts += _text(0, bottom, detail, 'muted')
-  if row.note:
-    if not beside or len(lines) > 1:
-      bottom += _LINE
-    note_y = start if beside and len(lines) == 1 else bottom
-    parts += _text(width, note_y, row.note, 'value end')
-  if not row.marks:
-    return parts, bottom - y + 6, bottom
-  spread = 4.5 * (sum(mark.shape != 'tick' for mark in row.marks) - 1)
-  middle = bottom + 14 + shift + spread
-  return parts, middle - y + 14 + spread, middle
-
-
-def _marks(marks, limits, ends, middle):
-  parts = []
-  # Estimates of one row stand a little apart, so that no line hides another.
-  apart = [mark for mark in marks if mark.shape != 'tick']
-  offset = {id(m): 9 * i - 4.5 * (len(apart) - 1) for i, m in enumerate(apart)}
-  for mark in marks:
-    if not wording.is_known(mark.value):
-      continue
-    y = middle + offset.get(id(mark), 0)
-    x = place(mark.value, limits, ends)
-    grey = ' faint' if mark.faint else ''
-    parts.append(f'<g class="c-{mark.colour}{grey}">')
-    if wording.is_known(mark.low) and wording.is_known(mark.high):
-      low, high = (place(v, limits, ends) for v in (mark.low, mark.high))
-      parts.append(_line(low, y, high, y, 'whisker'))
-    parts.append(_dot(x, y, mark.shape))
-    parts.append('</g>')
-  return ''.join(parts)
-
-
-def _mark_labels(marks, limits, ends, y, width):
-  """The words above the marks of the first row, pushed apart if they meet."""
-  known = sorted(
-    (m for m in marks if wording.is_known(m.value) and m.label),
-    key=lambda mark: mark.value,
+  across = _scale(limits)
+  behind = ''.join(_upright(across(v), 0, 100, 'reference') for v, _ in lines)
+  named = next((row for row in rows if _named(row)), None)
+  items = ''.join(
+    _row(row, across, behind, _named(row) if row is named else [])
+    for row in rows
   )
-  centres = [place(mark.value, limits, ends) for mark in known]
-  halves = [len(mark.label) * _ADVANCE / 2 for mark in known]
-  for i in range(len(known) - 1):
-    gap = centres[i + 1] - centres[i] - halves[i] - halves[i + 1] - 10
-    if gap < 0:
-      centres[i] += gap / 2
-      centres[i + 1] -= gap / 2
-  edge = width
-  for i in reversed(range(len(known))):
-    centres[i] = max(min(centres[i], edge - halves[i]), halves[i])
-    edge = centres[i] - halves[i] - 10
-  parts = []
-  for mark, centre in zip(known, centres, strict=True):
-    parts.append(_text(centre, y, mark.label, 'tag middle'))
-  return ''.join(parts)
+  return (
+    f'<ul class="forest" role="list" id="{_escape(name)}-plot" '
+    f'aria-label="{_escape(title)}">{_line_names(lines, across)}{items}'
+    f'<li>{_x_axis(_round_ticks(limits, 6), across)}'
+    f'<div class="axis-name">{_escape(axis)}</div></li></ul>'
+  )
 
 
-def _vertical(limits, ends, lines, top, foot, width):
-  parts = []
-  for value, label in lines:
-    x = place(value, limits, ends)
-    parts.append(_line(x, top - 4, x, foot, 'reference'))
-    if label:
-      half = len(label) * _ADVANCE / 2
-      x = min(max(x, half), width - half)
-      parts.append(_text(x, top - 9, label, 'muted middle'))
-  return ''.join(parts)
+def _row(
+  row: Row,
+  across: Callable[[float], float],
+  behind: str,
+  named: Sequence[Mark],
+) -> str:
+  """An item of the list: what it is about, its drawing and its figures."""
+  tag = 'b' if row.detail or not row.marks else 'span'
+  detail = f'<small>{_escape(row.detail)}</small>' if row.detail else ''
+  note = f'<div class="value">{_escape(row.note)}</div>' if row.note else ''
+  # Estimates of one row stand a little apart, so that no line hides another.
+  apart = [mark for mark in row.marks if mark.shape != 'tick']
+  shift = {id(m): 9 * i - 4.5 * (len(apart) - 1) for i, m in enumerate(apart)}
+  drawn = ''.join(_mark(m, across, shift.get(id(m), 0)) for m in row.marks)
+  names = _names(named, across, behind)
+  behind += ''.join(_upright(across(m.value), 0, 50, 'grid') for m in named)
+  kind, height = ('marks', 19 + 9 * len(apart)) if drawn else ('marks bare', 0)
+  return (
+    f'<li>{names}<div class="what"><{tag}>{_escape(row.label)}</{tag}>{detail}'
+    f'</div>{_cell(behind + drawn, kind, height)}{note}</li>'
+  )
 
 
-def _x_axis(limits, ends, foot, label, most):
+def _mark(mark: Mark, across: Callable[[float], float], shift: float) -> str:
+  if not wording.is_known(mark.value):
+    return ''
+  drawn = _dot(across(mark.value), 50, mark.shape)
+  if wording.is_known(mark.low) and wording.is_known(mark.high):
+    ends = ((across(end), 50) for end in (mark.low, mark.high))
+    drawn = _line(*ends, 'whisker') + drawn
+  grey = ' faint' if mark.faint else ''
+  moved = f' transform="translate(0 {shift:g})"' if shift else ''
+  return f'<g class="c-{mark.colour}{grey}"{moved}>{drawn}</g>'
+
+
+def _named(row: Row) -> list[Mark]:
+  """The marks of a row that have a name, from left to right."""
+  found = [m for m in row.marks if wording.is_known(m.value) and m.label]
+  return sorted(found, key=lambda mark: mark.value)
+
+
+def _names(
+  named: Sequence[Mark], across: Callable[[float], float], behind: str
+) -> str:
+  """Names above the marks of a row, a line for each, so that none meet.
+
+  They go on where there is room, away from the strokes that lead down to the
+  marks from the names above them.
+  """
+  if not named:
+    return ''
+  leftward = across(named[-1].value) > 60
+  words = ''
+  for i, mark in enumerate(reversed(named) if leftward else named):
+    x, y = across(mark.value), 100 * (i + 0.5) / len(named)
+    behind += _upright(x, y, 100, 'grid')
+    anchor = 'end' if leftward and x > 40 else 'start'
+    words += _text(x, y, mark.label, anchor)
+  return _cell(behind + words, 'tags', 16 * len(named))
+
+
+def _line_names(
+  lines: Sequence[tuple[float, str]], across: Callable[[float], float]
+) -> str:
+  """What the vertical lines say, above them."""
+  drawn = ''
+  for value, text in lines:
+    x = across(value)
+    anchor = 'start' if x < 25 else 'end' if x > 75 else 'middle'
+    if text:
+      drawn += _upright(x, 80, 100, 'reference')
+      drawn += _text(x, 40, text, f'muted {anchor}')
+  return f'<li>{_cell(drawn, "tags", 20)}</li>' if drawn else ''
+
+
+def _round_ticks(
+  limits: tuple[float, float], most: int
+) -> list[tuple[float, str]]:
+  """Round numbers on an axis of shares, as hundredths."""
   values = ticks(100 * limits[0], 100 * limits[1], most)
-  parts = [_line(ends[0], foot, ends[1], foot, 'axis')]
-  for value in values:
-    x = place(value / 100, limits, ends)
-    parts.append(_line(x, foot, x, foot + 4, 'axis'))
-    parts.append(_text(x, foot + 18, tick_text(value, values), 'tick middle'))
-  parts.append(_text(sum(ends) / 2, foot + 35, label, 'muted middle'))
-  return ''.join(parts)
+  return [(value / 100, tick_text(value, values)) for value in values]
+
+
+def _x_axis(
+  named: Sequence[tuple[float, str]], across: Callable[[float], float]
+) -> str:
+  """A horizontal axis with its numbers."""
+  drawn = _line((0, 0), (100, 0), 'axis')
+  for value, text in named:
+    drawn += _upright(across(value), 0, 16, 'axis')
+    drawn += _text(across(value), 60, text, 'tick middle')
+  return _cell(drawn, 'marks', 25)
 
 
 def tick_text(value: float, values: Sequence[float]) -> str:
@@ -328,14 +296,12 @@ def plane(
   heading: str = '',
   x_ticks: Sequence[tuple[float, str]] | None = None,
   diagonal: bool = False,
-  width: int = NARROW,
-  height: int = 250,
 ) -> str:
   """Points on two axes, joined in their order.
 
   Args:
     series: what to draw; values are shares, drawn as hundredths.
-    name: makes the ids of this drawing differ from the others' on the page.
+    name: names the plot on its page, as `#<name>-plot`.
     title: what the plot shows, for those who cannot see it.
     description: what there is to see in it.
     x_axis: what the horizontal axis measures.
@@ -344,126 +310,111 @@ def plane(
     y_limits: the ends of the vertical axis.
     heading: written above the plot.
     x_ticks: places and words, where the horizontal axis is not in hundredths.
-    diagonal: whether to draw the line on which both axes agree.
-    width: in pixels.
-    height: in pixels.
+    diagonal: whether to draw the line on which both axes agree, in a square.
 
   Returns:
-    An `<svg>` element.
+    A `<div>` element.
   """
-  tags = [s.label for s in series if s.label and any(map(_drawn, s.ys))]
-  tag_room = max((len(tag) for tag in tags), default=0) * _ADVANCE
-  left = 34.0
-  across = (left, width - (tag_room + 12.0 if tags else 10.0))
-  upper = (22.0 if heading else 0.0) + 24.0
-  up = (height - 42.0, upper)
-
-  parts = []
-  if heading:
-    first = series[0].colour if len(series) == 1 else 'ink'
-    parts.append(
-      f'<g class="c-{first}">' + _text(0, 13, heading, 'tag head') + '</g>'
-    )
-  parts.append(_text(0, upper - 11, y_axis, 'muted'))
-  y_values = ticks(100 * y_limits[0], 100 * y_limits[1], 5)
-  for value in y_values:
-    y = place(value / 100, y_limits, up)
-    parts.append(_line(left, y, across[1], y, 'grid'))
-    parts.append(
-      _text(left - 6, y + 4.5, tick_text(value, y_values), 'tick end')
-    )
-  if x_ticks is None:
-    values = ticks(100 * x_limits[0], 100 * x_limits[1], 5)
-    x_ticks = [(v / 100, tick_text(v, values)) for v in values]
-  for value, text in x_ticks:
-    x = place(value, x_limits, across)
-    parts.append(_line(x, up[0], x, up[0] + 4, 'axis'))
-    parts.append(_text(x, up[0] + 18, text, 'tick middle'))
-  parts.append(_line(left, up[0], across[1], up[0], 'axis'))
-  parts.append(_text(sum(across) / 2, up[0] + 36, x_axis, 'muted middle'))
+  across, up = _scale(x_limits), _scale(y_limits[::-1])
+  drawn = ''
+  for value, text in _round_ticks(y_limits, 5):
+    words = _text(0, up(value), text, 'tick end')
+    drawn += _line((0, up(value)), (100, up(value)), 'grid')
+    drawn += f'<g transform="translate(-6 0)">{words}</g>'
   if diagonal:
-    ends = [max(x_limits[0], y_limits[0]), min(x_limits[1], y_limits[1])]
-    x1, x2 = (place(v, x_limits, across) for v in ends)
-    y1, y2 = (place(v, y_limits, up) for v in ends)
-    parts.append(_line(x1, y1, x2, y2, 'reference'))
-  parts += [_points(s, x_limits, y_limits, across, up) for s in series]
-  parts.append(_tags(series, x_limits, y_limits, across, up))
-  return _svg(width, height, name, title, description, ''.join(parts))
+    ends = (max(x_limits[0], y_limits[0]), min(x_limits[1], y_limits[1]))
+    drawn += _line(*((across(end), up(end)) for end in ends), 'reference')
+  drawn += ''.join(_points(one, across, up) for one in series)
+  x_ticks = _round_ticks(x_limits, 5) if x_ticks is None else x_ticks
+  headed = f'<b>{_escape(heading)}</b>' if heading else ''
+  return (
+    f'<div class="plane{" square" if diagonal else ""}" role="img" '
+    f'id="{_escape(name)}-plot" '
+    f'aria-label="{_escape(title)}. {_escape(description)}">{headed}'
+    f'<div class="muted">{_escape(y_axis)}</div>{_cell(drawn, "area")}'
+    f'{_series_names(series, up)}{_x_axis(x_ticks, across)}'
+    f'<div class="axis-name">{_escape(x_axis)}</div></div>'
+  )
 
 
-def _points(series, x_limits, y_limits, across, up):
+def _points(
+  series: Series,
+  across: Callable[[float], float],
+  up: Callable[[float], float],
+) -> str:
   most = series.most or max(series.weights or (1,))
-  drawn = [
-    (place(x, x_limits, across), place(y, y_limits, up), i)
-    for i, (x, y) in enumerate(zip(series.xs, series.ys, strict=True))
-    if _drawn(y)
-  ]
-  path = ' '.join(f'{_n(x)},{_n(y)}' for x, y, _ in drawn)
-  parts = [f'<g class="c-{series.colour}">']
-  if len(drawn) > 1:
-    parts.append(f'<polyline class="join" points="{path}"/>')
-  for x, y, i in drawn:
+  known = [i for i, y in enumerate(series.ys) if wording.is_known(y)]
+  places = [(across(series.xs[i]), up(series.ys[i])) for i in known]
+  joins = ''.join(_line(*ends) for ends in itertools.pairwise(places))
+  drawn = f'<g class="join">{joins}</g>' if joins else ''
+  for i, (x, y) in zip(known, places, strict=True):
     low = series.lows[i] if series.lows else None
     high = series.highs[i] if series.highs else None
     radius = 4.5
     if series.weights:
       radius = max(2.0, 6 * math.sqrt(series.weights[i] / most))
-    drawing = _dot(x, y, series.shape, radius)
-    if _drawn(low) and _drawn(high):
-      low, high = (place(v, y_limits, up) for v in (low, high))
-      drawing = _line(x, low, x, high, 'whisker') + drawing
+    point = _dot(x, y, series.shape, radius)
+    if wording.is_known(low) and wording.is_known(high):
+      point = _upright(x, up(low), up(high), 'whisker') + point
     elif series.lows:
       # Where the others have an interval, one without it supports nothing.
-      drawing = f'<g class="faint">{drawing}</g>'
-    parts.append(drawing)
-  parts.append('</g>')
-  return ''.join(parts)
+      point = f'<g class="faint">{point}</g>'
+    drawn += point
+  return f'<g class="c-{series.colour}">{drawn}</g>'
 
 
-def _tags(series, x_limits, y_limits, across, up):
+def _series_names(
+  series: Sequence[Series], up: Callable[[float], float]
+) -> str:
   """Each series' name beside its last point, pushed apart where they meet."""
   found = []
   for one in series:
-    places = [(x, y) for x, y in zip(one.xs, one.ys, strict=True) if _drawn(y)]
-    if places and one.label:
-      x, y = places[-1]
-      found.append([place(y, y_limits, up), place(x, x_limits, across), one])
+    known = [y for y in one.ys if wording.is_known(y)]
+    if known and one.label:
+      found.append((up(known[-1]), one.label))
   found.sort(key=lambda entry: entry[0])
-  for above, below in itertools.pairwise(found):
-    below[0] = max(below[0], above[0] + 15)
-  return ''.join(
-    f'<g class="c-{one.colour}">'
-    + _text(x + 10, y + 4.5, one.label, 'tag')
-    + '</g>'
-    for y, x, one in found
-  )
+  names, last = '', -math.inf
+  for y, label in found:
+    last = max(y, last + _APART)
+    names += f'<span style="top:{_n(last)}%">{_escape(label)}</span>'
+  return f'<div class="names">{names}</div>' if names else ''
 
 
-def _drawn(value: float | None) -> bool:
-  return wording.is_known(value)
-
-
-def _dot(x, y, shape, radius=4.5):
+def _dot(x: float, y: float, shape: str, radius: float = 4.5) -> str:
   if shape == 'tick':
-    return _line(x, y - 7, x, y + 7, 'stroke')
-  kind = 'ring' if shape == 'ring' else 'dot'
-  return f'<circle class="{kind}" cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"/>'
+    return (
+      f'<rect class="stroke" x="{_n(x)}%" y="{_n(y)}%" width="2.5" '
+      'height="14" transform="translate(-1.25 -7)"/>'
+    )
+  place = f'cx="{_n(x)}%" cy="{_n(y)}%" r="{_n(radius)}"'
+  return f'<circle class="{"ring" if shape == "ring" else "dot"}" {place}/>'
 
 
-def _line(x1, y1, x2, y2, kind):
+def _line(
+  start: tuple[float, float], end: tuple[float, float], kind: str = ''
+) -> str:
+  called = f' class="{kind}"' if kind else ''
   return (
-    f'<line class="{kind}" x1="{_n(x1)}" y1="{_n(y1)}" '
-    f'x2="{_n(x2)}" y2="{_n(y2)}"/>'
+    f'<line{called} x1="{_n(start[0])}%" y1="{_n(start[1])}%" '
+    f'x2="{_n(end[0])}%" y2="{_n(end[1])}%"/>'
   )
 
 
-def _text(x, y, text, kind):
-  return f'<text class="{kind}" x="{_n(x)}" y="{_n(y)}">{_escape(text)}</text>'
+def _upright(x: float, top: float, foot: float, kind: str) -> str:
+  return _line((x, top), (x, foot), kind)
 
 
-def _stack(x, y, lines, kind):
-  return ''.join(
-    _text(x, y + i * _LINE, line, kind) for i, line in enumerate(lines)
+def _text(x: float, y: float, text: str, kind: str) -> str:
+  return (
+    f'<text class="{kind}" x="{_n(x)}%" y="{_n(y)}%">{_escape(text)}</text>'
+  )
+
+
+def _cell(drawn: str, kind: str, height: float = 0) -> str:
+  """A drawing that fills a part of the page, at least `height` pixels of it."""
+  least = f' style="min-height:{height}px"' if height else ''
+  return (
+    f'<div class="{kind}"{least}><svg aria-hidden="true">{drawn}</svg></div>'
   )
 
 
@@ -473,17 +424,5 @@ def _escape(text: str) -> str:
 
 
 def _n(value: float) -> str:
-  """A coordinate, to a hundredth of a pixel."""
+  """A place, to a hundredth."""
   return f'{value:.2f}'.rstrip('0').rstrip('.')
-
-
-def _svg(width, height, name, title, description, content):
-  name = _escape(name)
-  return (
-    f'<svg role="img" aria-labelledby="{name}-title {name}-desc" '
-    f'viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" '
-    f'height="{_n(height)}">'
-    f'<title id="{name}-title">{_escape(title)}</title>'
-    f'<desc id="{name}-desc">{_escape(description)}</desc>'
-    f'{content}</svg>'
-  )

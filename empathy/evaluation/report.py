@@ -15,6 +15,7 @@ import markupsafe
 
 import empathy
 from empathy.evaluation import catalogue, plots, sections, wording
+from empathy.evaluation import explorer as explorer_lib
 from empathy.evaluation.sections import clips as clips_lib
 from empathy.evaluation.sections import parts as parts_lib
 from empathy.evaluation.sections.parts import Figure, Section, Table
@@ -42,7 +43,7 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
   """
   parts = [section(study) for section in sections.ALL]
   template = environment().get_template('report.html')
-  script = (_TEMPLATES / 'explorer.js').read_text(encoding='utf-8')
+  script = explorer_lib.script()
   return template.render(
     explorer=clips_lib.explorer(study, folder),
     script=script,
@@ -153,16 +154,12 @@ def _forest(parts: list[Section], study: Study) -> Figure | None:
       f'{parts_lib.n_clips(found)}'
     ),
     panels=(
-      tuple(
-        plots.intervals(
-          rows,
-          name=f'primaries-{size}',
-          title='The primary figures of the study',
-          axis='points',
-          lines=((0.0, 'no effect'),),
-          width=width,
-        )
-        for size, width in (('wide', plots.WIDE), ('narrow', plots.NARROW))
+      plots.intervals(
+        rows,
+        name='primaries',
+        title='The primary figures of the study',
+        axis='points',
+        lines=((0.0, 'no effect'),),
       ),
     ),
   )

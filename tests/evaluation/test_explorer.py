@@ -3,7 +3,10 @@
 import dataclasses
 import functools
 import json
+import pathlib
 import re
+import shutil
+import subprocess
 
 import browser
 import made
@@ -231,11 +234,52 @@ def _scripts(page):
 
 
 def test_script_writes_no_html():
-  script = (report._TEMPLATES / 'explorer.js').read_text()
+  script = explorer.script()
   for word in ('innerHTML', 'outerHTML', 'AdjacentHTML', 'write(', 'eval'):
     assert word not in script
   for word in ('fetch', 'XMLHttp', 'import(', 'WebSocket', 'http'):
     assert word not in script
+
+
+@pytest.fixture(name='node')
+def _node(tmp_path):
+  """Runs node on files in a folder that holds the explorer's modules."""
+  if shutil.which('node') is None:
+    pytest.skip('node is not installed')
+  shutil.copytree(explorer.MODULES, tmp_path, dirs_exist_ok=True)
+  (tmp_path / 'package.json').write_text('{"type": "module"}')
+
+  def run(*arguments):
+    found = subprocess.run(
+      ['node', *arguments],
+      cwd=tmp_path,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
+
+  return run
+
+
+def test_filters_and_orders_by_themselves(node, tmp_path):
+  name = 'explorer.test.js'
+  shutil.copy(pathlib.Path(__file__).parent / name, tmp_path)
+  assert re.search(
+    '^# pass 13$', node('--test', '--test-reporter=tap', name), re.M
+  )
+
+
+def test_modules_are_one_script(node, tmp_path):
+  script = explorer.script()
+  assert not re.search('^(im|ex)port', script, re.M)
+  for module in explorer.MODULES.glob('*.js'):
+    # What each says of itself, in its first line: none is left out.
+    assert script.count(module.read_text().splitlines()[0]) == 1
+  # A name that is declared twice is an error here.
+  (tmp_path / 'one.js').write_text(script)
+  node('--check', 'one.js')
 
 
 # How many clips there are in the browser, and which of them has what.

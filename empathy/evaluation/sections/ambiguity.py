@@ -521,7 +521,7 @@ def _curve_sizes(study: Study) -> str:
   return f'n = {wording.listing(map(wording.count, counts))} clips.'
 
 
-def _by_confidence(study: Study, limits) -> tuple[tuple[str, str], ...]:
+def _by_confidence(study: Study, limits) -> tuple[str, ...]:
   curve = study.curves.get('gs_by_confidence')
   if not curve:
     return ()
@@ -554,11 +554,12 @@ def _by_confidence(study: Study, limits) -> tuple[tuple[str, str], ...]:
       confidences, curve['gs_disagree'], curve['gs_agree'], strict=True
     )
   )
-  return _planes(
+  drawn = plots.plane(
     series,
     name='gs-confidence',
     title='How often annotators differ, by confidence of the full view',
     description=described,
+    y_axis='two annotators differ, %',
     x_axis='confidence in fifths, mean, %',
     x_limits=(-0.3, len(places) - 0.7),
     y_limits=limits,
@@ -567,9 +568,10 @@ def _by_confidence(study: Study, limits) -> tuple[tuple[str, str], ...]:
       for i, confidence in enumerate(confidences)
     ],
   )
+  return (drawn,)
 
 
-def _by_disagreement(study: Study, limits) -> tuple[tuple[str, str], ...]:
+def _by_disagreement(study: Study, limits) -> tuple[str, ...]:
   curve = study.curves.get('gs_by_disagreement')
   if not curve or not curve['num_disagreeing']:
     return ()
@@ -589,30 +591,15 @@ def _by_disagreement(study: Study, limits) -> tuple[tuple[str, str], ...]:
       numbers, curve['gs'], curve['count'], strict=True
     )
   )
-  return _planes(
+  drawn = plots.plane(
     [series],
     name='gs-disagreement',
     title='How often annotators differ, by number of disagreeing views',
     description=described,
+    y_axis='two annotators differ, %',
     x_axis='single views that disagree',
     x_limits=(min(numbers) - 0.4, max(numbers) + 0.4),
     y_limits=limits,
     x_ticks=[(number, wording.count(number)) for number in numbers],
   )
-
-
-def _planes(series, *, name, **arguments) -> tuple[tuple[str, str], ...]:
-  """One panel, for a wide and for a narrow screen."""
-  return (
-    tuple(
-      plots.plane(
-        series,
-        name=f'{name}-{size}',
-        y_axis='two annotators differ, %',
-        width=width,
-        height=270,
-        **arguments,
-      )
-      for size, width in (('wide', 372), ('narrow', plots.NARROW))
-    ),
-  )
+  return (drawn,)

@@ -2,7 +2,7 @@
 
 The page holds the clips as JSON, columns rather than rows, rounded, with small
 numbers for names: 10,000 clips of seven views are a few megabytes. The table
-that scripts make of it stands in templates/explorer.js; without scripts, and on
+that scripts make of it stands in templates/explorer/; without scripts, and on
 paper, the first clips stand in a plain one.
 """
 

@@ -331,7 +331,7 @@ def _plane(
   name: str,
   title: str,
   axis: str,
-) -> tuple[str, str]:
+) -> str:
   series = [
     plots.Series(
       label,
@@ -354,20 +354,15 @@ def _plane(
     for one in series
   )
   limits = plots.limits_of([0.0, *(y for s in series for y in s.ys)], (0, 1))
-  return tuple(
-    plots.plane(
-      series,
-      name=f'diagnosis-{name}-{size}',
-      title=title,
-      description=described,
-      x_axis='clips looked at, %',
-      y_axis=axis,
-      x_limits=(0.0, _MOST_REVIEWED),
-      y_limits=limits,
-      width=width,
-      height=270,
-    )
-    for size, width in (('wide', 372), ('narrow', plots.NARROW))
+  return plots.plane(
+    series,
+    name=f'diagnosis-{name}',
+    title=title,
+    description=described,
+    x_axis='clips looked at, %',
+    y_axis=axis,
+    x_limits=(0.0, _MOST_REVIEWED),
+    y_limits=limits,
   )
 
 

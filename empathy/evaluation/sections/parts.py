@@ -59,10 +59,10 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-  """A figure: panels, each drawn for a wide and for a narrow screen."""
+  """A figure: panels, each a plot as HTML."""
 
   caption: str
-  panels: tuple[tuple[str, str], ...]
+  panels: tuple[str, ...]
   columns: int = 1
 
 
@@ -444,11 +444,4 @@ def same(rows: Sequence[Mapping[str, Any]], key: str) -> Any:
   return found.pop() if len(found) == 1 else None
 
 
-def intervals(rows, *, name: str, **arguments) -> tuple[str, str]:
-  """An interval plot for a wide and for a narrow screen."""
-  return (
-    plots.intervals(rows, name=f'{name}-wide', **arguments),
-    plots.intervals(
-      rows, name=f'{name}-narrow', width=plots.NARROW, **arguments
-    ),
-  )
+intervals = plots.intervals

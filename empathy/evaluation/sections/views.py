@@ -284,7 +284,7 @@ def _reliability_figure(study, accuracy, full) -> tuple[parts.Figure, ...]:
         f'{parts.n_clips(accuracy[view] for view in shown)}'
       ),
       panels=tuple(
-        _reliability(view, curves[view], full, f'reliability-{i}', columns)
+        _reliability(view, curves[view], full, f'reliability-{i}')
         for i, view in enumerate(shown)
       ),
       columns=columns,
@@ -292,7 +292,7 @@ def _reliability_figure(study, accuracy, full) -> tuple[parts.Figure, ...]:
   )
 
 
-def _reliability(view, curve, full, name, columns) -> tuple[str, str]:
+def _reliability(view, curve, full, name) -> str:
   series = plots.Series(
     label='',
     xs=curve['confidence'],
@@ -304,25 +304,18 @@ def _reliability(view, curve, full, name, columns) -> tuple[str, str]:
     f'confidence {wording.percent(x, 0)}, right {wording.percent(y, 0)}'
     for x, y in zip(curve['confidence'], curve['accuracy'], strict=True)
   )
-
-  def draw(size, width, height):
-    return plots.plane(
-      [series],
-      name=f'{name}-{size}',
-      title=f'Reliability of the view {view}',
-      description=described,
-      heading=view,
-      x_axis='confidence, %',
-      y_axis='right, %',
-      x_limits=(0, 1),
-      y_limits=(0, 1),
-      diagonal=True,
-      width=width,
-      height=height,
-    )
-
-  wide = (181, 216) if columns == 4 else (242, 270)
-  return draw('wide', *wide), draw('narrow', 164, 200)
+  return plots.plane(
+    [series],
+    name=name,
+    title=f'Reliability of the view {view}',
+    description=described,
+    heading=view,
+    x_axis='confidence, %',
+    y_axis='right, %',
+    x_limits=(0, 1),
+    y_limits=(0, 1),
+    diagonal=True,
+  )
 
 
 def _class_table(study: Study) -> tuple[parts.Table, ...]:
