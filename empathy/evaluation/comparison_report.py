@@ -1,8 +1,7 @@
 """The report on a comparison of two studies, as one page."""
 
-from collections.abc import Sequence
+import dataclasses
 
-import empathy
 from empathy.evaluation import catalogue, report, wording
 from empathy.evaluation import comparison as comparison_lib
 from empathy.evaluation.comparison import Comparison, Pair
@@ -17,24 +16,31 @@ _PRIMARIES = {
   5: 'what humans gain from the full condition',
   6: 'how much more the full view errs where views disagree',
 }
+_HEADER = (
+  ('figure', 'text'),
+  ('A', 'number'),
+  ('B', 'number'),
+  ('B − A', 'number'),
+  ('95 % interval', 'interval'),
+  ('p', 'interval'),
+  ('adj. p', 'interval'),
+  ('clips', 'number'),
+)
 
 
 def render(comparison: Comparison) -> str:
   """The report on a comparison, as HTML."""
-  template = report.environment().get_template('comparison.html')
-  return template.render(
-    info=comparison.a.info,
-    a=str(comparison.a.folder),
-    b=str(comparison.b.folder),
+  return report.page(
+    'comparison.html',
+    comparison.a.info,
     facts=_facts(comparison),
-    answer=_answer(comparison),
+    answer=[_sentence(words, pair) for *_, words, pair in _rows(comparison)],
     forest=_forest(comparison),
     tables=[
-      (topic, catalogue.TITLES[topic], table)
-      for topic, table in _tables(comparison)
+      (topic, catalogue.TITLES[topic], _table(comparison, names))
+      for topic, names in comparison_lib.by_question(comparison).items()
     ],
     skipped=_skipped(comparison),
-    version=empathy.__version__,
   )
 
 
@@ -65,12 +71,8 @@ def _rows(comparison: Comparison) -> list[tuple[str, str, str, Pair]]:
   return rows
 
 
-def _answer(comparison: Comparison) -> list[str]:
-  """A sentence for each figure to lead with, no stronger than its interval."""
-  return [_sentence(words, pair) for *_, words, pair in _rows(comparison)]
-
-
 def _sentence(words: str, pair: Pair) -> str:
+  """Of a figure to lead with, no stronger than its interval."""
   if pair.difference.estimate == 0 and pair.difference.low is None:
     return (
       f'{wording.capital(words)} is {wording.hundredths(pair.a.estimate)} '
@@ -91,72 +93,44 @@ def _sentence(words: str, pair: Pair) -> str:
 
 
 def _forest(comparison: Comparison) -> parts.Figure | None:
-  rows = [
-    parts.primary_row(pair.difference, title, detail)
-    for title, detail, _, pair in _rows(comparison)
-  ]
-  rows = [row for row in rows if row is not None]
-  if not rows:
-    return None
-  found = [pair.difference for *_, pair in _rows(comparison)]
-  return parts.Figure(
-    caption=(
-      f'B minus A{parts.with_interval(found)}, in points, paired by group. '
-      f'Zero means no difference; {parts.GREY}. {parts.n_clips(found)}'
-    ),
-    panels=(
-      parts.intervals(
-        rows,
-        name='comparison',
-        title='Differences of the two studies',
-        axis='points, B minus A',
-        lines=((0.0, 'no difference'),),
-      ),
-    ),
+  shown = _rows(comparison)
+  return parts.forest(
+    [
+      parts.primary_row(pair.difference, title, detail)
+      for title, detail, _, pair in shown
+    ],
+    [pair.difference for *_, pair in shown],
+    name='comparison',
+    title='Differences of the two studies',
+    axis='points, B minus A',
+    lines=((0.0, 'no difference'),),
   )
 
 
-def _tables(comparison: Comparison) -> list[tuple[str, parts.Table]]:
-  header = (
-    parts.Cell('figure'),
-    *(parts.Cell(heading, 'number') for heading in ('A', 'B', 'B − A')),
-    *(
-      parts.Cell(heading, 'interval')
-      for heading in ('95 % interval', 'p', 'adj. p')
-    ),
-    parts.Cell('clips', 'number'),
+def _table(comparison: Comparison, names: list[str]) -> parts.Table:
+  return parts.Table(
+    tuple(parts.Cell(heading, kind) for heading, kind in _HEADER),
+    tuple(_row(name, comparison.statistics[name]) for name in names),
   )
-  return [
-    (
-      question,
-      parts.Table(
-        f'Figures that both studies have; {parts.GREY}.',
-        header,
-        tuple(_row(name, comparison.statistics[name]) for name in names),
-      ),
-    )
-    for question, names in comparison_lib.by_question(comparison).items()
-  ]
 
 
-def _row(name: str, pair: Pair) -> Sequence[parts.Cell]:
+def _row(name: str, pair: Pair) -> tuple[parts.Cell, ...]:
+  signed = dataclasses.replace(catalogue.NUMBER, signed=True)
   found = pair.difference
-  span = wording.MISSING
-  if wording.is_known(found.low):
-    ends = (wording.number(end, signed=True) for end in (found.low, found.high))
-    span = ' to '.join(ends)
+  texts = (
+    catalogue.find(name).words,
+    wording.number(pair.a.estimate),
+    wording.number(pair.b.estimate),
+    wording.figure(found.estimate, signed),
+    wording.ends(found, signed),
+    wording.p_value(found.p),
+    wording.p_value(found.p_adjusted),
+    wording.count(found.n),
+  )
   faint = not wording.settled(found)
-  return (
-    parts.Cell(catalogue.find(name).words),
-    parts.Cell(wording.number(pair.a.estimate), 'number'),
-    parts.Cell(wording.number(pair.b.estimate), 'number'),
-    parts.Cell(
-      wording.number(found.estimate, signed=True), 'number', faint=faint
-    ),
-    parts.Cell(span, 'interval'),
-    parts.Cell(wording.p_value(found.p), 'interval'),
-    parts.Cell(wording.p_value(found.p_adjusted), 'interval'),
-    parts.Cell(wording.count(found.n), 'number'),
+  return tuple(
+    parts.Cell(text, kind, faint=faint and heading == 'B − A')
+    for text, (heading, kind) in zip(texts, _HEADER, strict=True)
   )
 
 

@@ -1,14 +1,17 @@
 """The report: a study as one page that reads like a short paper.
 
 `render` only puts together what the sections say; it is given every number and
-computes none. The page needs nothing but itself: no network, and no script but
-to sort and search clips. Media are not copied into it; it links to their files.
+computes none. What is always said stands in the templates; which sentence the
+numbers allow is chosen by the sections. The page needs nothing but itself: no
+network, and no script but to sort and search clips. Media are not copied into
+it; it links to their files.
 """
 
 import base64
 import hashlib
 import pathlib
 import re
+from collections.abc import Mapping
 
 import jinja2
 import markupsafe
@@ -42,30 +45,55 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     A whole page.
   """
   parts = [section(study) for section in sections.ALL]
-  template = environment().get_template('report.html')
-  script = explorer_lib.script()
-  return template.render(
+  primaries = {
+    part.title: study.statistics[study.primaries[part.number]]
+    for part in parts
+    if part.primary
+  }
+  plan, planner = _plan(parts, study)
+  return page(
+    'report.html',
+    study.info,
+    script=explorer_lib.script(),
     explorer=clips_lib.explorer(study, folder),
-    script=script,
-    script_hash=_hash(script),
-    info=study.info,
     facts=_facts(study),
     answer=_answer(parts),
     forest=_forest(parts, study),
-    plan=_plan(parts, study),
+    one_sided=any(one.one_sided for one in primaries.values()),
+    tested=[title for title, one in primaries.items() if one.p is not None],
+    plan=plan,
+    planner=planner,
     sections=parts,
-    covers=study.info.get('covers', ''),
-    resampling=study.info.get('resampling', ''),
-    families=_families(parts, study),
     definitions=catalogue.definitions(study.statistics),
-    version=empathy.__version__,
   )
 
 
-def _hash(script: str) -> str:
-  """How a content security policy names the one script that may run."""
-  digest = hashlib.sha256(script.encode()).digest()
-  return f'sha256-{base64.b64encode(digest).decode()}'
+def page(
+  template: str, info: Mapping[str, object], script: str = '', **shown
+) -> str:
+  """A page from a template.
+
+  Args:
+    template: its name.
+    info: see `Study.info`.
+    script: the one script that may run there.
+    **shown: what else the template asks for.
+  """
+  digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+  return (
+    environment()
+    .get_template(template)
+    .render(
+      info=info,
+      script=script,
+      # How a content security policy names it.
+      script_source=markupsafe.Markup(
+        f"'sha256-{digest}'" if script else "'none'"
+      ),
+      version=empathy.__version__,
+      **shown,
+    )
+  )
 
 
 def environment() -> jinja2.Environment:
@@ -77,10 +105,16 @@ def environment() -> jinja2.Environment:
     trim_blocks=True,
     lstrip_blocks=True,
   )
-  environment.filters['prose'] = _prose
-  environment.filters['breakable'] = _breakable
-  environment.tests['table'] = lambda it: isinstance(it, Table)
-  environment.filters['raw'] = markupsafe.Markup
+  environment.filters |= {
+    'prose': _prose,
+    'breakable': _breakable,
+    'raw': markupsafe.Markup,
+    'after': lambda text, joint: joint + text if text else '',
+    'capital': wording.capital,
+    'count': wording.count,
+    'listing': wording.listing,
+    'plural': wording.plural,
+  }
   return environment
 
 
@@ -92,6 +126,12 @@ def _prose(text: str) -> markupsafe.Markup:
   )
 
 
+def _breakable(text: str) -> markupsafe.Markup:
+  """Escaped text in which a line may end after a plus."""
+  plus = markupsafe.Markup('+<wbr>')
+  return plus.join(markupsafe.escape(piece) for piece in str(text).split('+'))
+
+
 def _answer(parts: list[Section]) -> list[str]:
   """The first sentence of each section; more of each where those are few."""
   depth = max((len(part.answer) for part in parts), default=0)
@@ -100,12 +140,6 @@ def _answer(parts: list[Section]) -> list[str]:
     if len(told) >= _FEWEST:
       return told
   return [sentence for part in parts for sentence in part.answer]
-
-
-def _breakable(text: str) -> markupsafe.Markup:
-  """Escaped text in which a line may end after a plus."""
-  plus = markupsafe.Markup('+<wbr>')
-  return plus.join(markupsafe.escape(piece) for piece in str(text).split('+'))
 
 
 def _facts(study: Study) -> list[tuple[str, str]]:
@@ -138,31 +172,23 @@ def _seeds(seeds) -> str:
 def _forest(parts: list[Section], study: Study) -> Figure | None:
   """The primary figures under each other, all in points."""
   asked = [part for part in parts if part.number in sections.QUESTIONS]
-  found = [
-    study.statistics[study.primaries[part.number]]
-    for part in asked
-    if part.primary
-  ]
+  found = [parts_lib.primary(study, p.number) for p in asked if p.primary]
   if not found:
     return None
-  rows = [part.primary or _unanswered(part, study) for part in asked]
-  return Figure(
-    caption=(
-      f'The primary figure of each question{parts_lib.with_interval(found)}, '
-      f'as a difference in points. Zero means no effect; {parts_lib.GREY}'
-      f'{parts_lib.OTHER_SIDE * any(one.one_sided for one in found)}. '
-      f'{parts_lib.n_clips(found)}'
-    ),
-    panels=(
-      plots.intervals(
-        rows,
-        name='primaries',
-        title='The primary figures of the study',
-        axis='points',
-        lines=((0.0, 'no effect'),),
-      ),
-    ),
+  return parts_lib.forest(
+    [part.primary or _unanswered(part, study) for part in asked],
+    found,
+    name='primaries',
+    title='The primary figures of the study',
+    axis='points',
+    lines=((0.0, 'no effect'),),
   )
+
+
+def _unanswered(part: Section, study: Study) -> plots.Row:
+  """The row of a question that has no figure, with the reason."""
+  why = parts_lib.unanswered(study, part.number)
+  return plots.Row(part.title, detail=f'Not answered. {why}')
 
 
 def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:
@@ -173,64 +199,24 @@ def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:
     for row in study.tables.get('planner') or []
     if row['statistic'] in titles
   ]
-  if not rows:
-    return [], None
   told = [
     f'{titles[row["statistic"]]}: {row["sentence"]}'
     for row in rows
     if row['sentence']
     and wording.standing(study.statistics[row['statistic']]) == wording.OPEN
   ]
-
-  def share(key, heading):
-    return parts_lib.Column(heading, lambda r: wording.percent(r.get(key), 0))
-
-  def needed(key, heading):
-    return parts_lib.Column(heading, lambda r: wording.count(r.get(key)))
-
-  table = parts_lib.table(
-    study,
-    'What the variance of each primary figure is made of, and how many seeds, '
-    'or groups, would settle a difference of the size that was found.',
-    rows,
-    (
-      parts_lib.Column(
-        'question', lambda r: titles[r['statistic']], kind='text'
-      ),
-      share('groups_share', 'groups’ share'),
-      share('seeds_share', 'seeds’ share'),
-      share('annotators_share', 'annotators’ share'),
-      needed('seeds_needed', 'seeds needed'),
-      needed('groups_needed', 'groups needed'),
-    ),
-  )
-  return told, table
-
-
-def _unanswered(part: Section, study: Study) -> plots.Row:
-  """The row of a question that has no figure, with the reason."""
-  why = parts_lib.unanswered(study, part.number)
-  return plots.Row(part.title, detail=f'Not answered. {why}')
-
-
-def _families(parts: list[Section], study: Study) -> str:
-  told = [
-    part.title
-    for part in parts
-    if part.number in study.primaries
-    and study.statistics[study.primaries[part.number]].p is not None
+  shares = [
+    parts_lib.Column(heading, lambda r, key=key: wording.percent(r.get(key), 0))
+    for key, heading in (
+      ('groups_share', 'groups’ share'),
+      ('seeds_share', 'seeds’ share'),
+      ('annotators_share', 'annotators’ share'),
+    )
   ]
-  if not told:
-    return ''
-  together = (
-    f'The p-values of the primary figures ({wording.listing(told)}) are '
-    'corrected together, after Holm'
-    if len(told) > 1
-    else f'The p-value of the only primary figure ({told[0]}) needs no '
-    'correction'
+  columns = (
+    parts_lib.text_column('statistic', 'question', titles.get),
+    *shares,
+    parts_lib.count_column('seeds_needed', 'seeds needed'),
+    parts_lib.count_column('groups_needed', 'groups needed'),
   )
-  return (
-    f'{together}. All other p-values are exploratory: each statistic is a '
-    'family of its own over the views or signals it is computed for, corrected '
-    'after Holm. There is no p-value where no value is a natural null.'
-  )
+  return told, parts_lib.table(study, rows, columns)
