@@ -12,7 +12,22 @@ import re
 import string
 from collections.abc import Mapping
 
+from empathy.evaluation import glossary
 from empathy.evaluation.findings import Scale
+from empathy.evaluation.units import (
+  CLASSES,
+  COEFFICIENT,
+  CORRELATION,
+  COUNT,
+  INDEX,
+  LOSS,
+  NATS,
+  NUMBER,
+  POINTS,
+  SHARE,
+  SIGNED_SHARE,
+  Unit,
+)
 
 # What the statistics are about whose names begin with a word.
 TITLES = {
@@ -27,39 +42,6 @@ TITLES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Unit:
-  """How a figure is written.
-
-  Attributes:
-    word: what stands behind it, or in the heading of its column.
-    factor: what it is multiplied by.
-    decimals: how many.
-    signed: whether a plus is written; so it is of differences.
-  """
-
-  word: str = ''
-  factor: float = 1.0
-  decimals: int = 3
-  signed: bool = False
-
-
-SHARE = Unit('%', 100.0, 1)
-POINTS = Unit('points', 100.0, 1, signed=True)
-NUMBER = Unit()
-NATS = Unit('nats')
-CORRELATION = Unit(decimals=2, signed=True)
-COUNT = Unit(decimals=0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Definition:
-  """What one term of the report, or several of a kind, means."""
-
-  term: str
-  meaning: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Entry:
   """A statistic.
 
@@ -67,34 +49,29 @@ class Entry:
     pattern: its name, with named parts: `views.{view}.accuracy`.
     heading: of a column of it, without its unit.
     unit: how it is written.
-    scale: on which its interval is symmetric.
     definition: what it means; None where its heading says it all.
     null: what it is without an effect, which its p-value is against; None where
       no value is a natural one.
     one_sided: whether the p-value asks only if it is above that.
     undefined: why there may be no such figure, if that is always the same.
     confidence: whether it rests on the confidence of the full view.
-    family: which entries' p-values are corrected together; by itself, over its
-      parts, where empty.
     within: patterns of the topics whose reasons are its own.
   """
 
   pattern: str
   heading: str
   unit: Unit
-  scale: Scale = Scale.IDENTITY
-  definition: Definition | None = None
+  definition: glossary.Definition | None = None
   null: float | None = None
   one_sided: bool = False
   undefined: str = ''
   confidence: bool = False
-  family: str = ''
   within: tuple[str, ...] = ()
 
   @property
-  def title(self) -> str:
-    """Its heading with its unit."""
-    return ', '.join(filter(None, (self.heading, self.unit.word)))
+  def scale(self) -> Scale:
+    """On which its interval is symmetric."""
+    return self.unit.scale
 
   @property
   def topic(self) -> str:
@@ -133,7 +110,7 @@ class Signal:
   binary: bool = False
   confidence: bool = False
   control: bool = False
-  definition: Definition | None = None
+  definition: glossary.Definition | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,11 +139,7 @@ SIGNALS = (
     COMBINED,
     'confidence and disagreement',
     confidence=True,
-    definition=Definition(
-      'Confidence and disagreement',
-      'A logistic regression of errors on the log odds of doubt and on whether '
-      'some single view disagrees, fitted to the other folds.',
-    ),
+    definition=glossary.COMBINED,
   ),
   Signal(ANY, 'some single view disagrees', binary=True),
   Signal('num_unimodal_labels', 'labels of the single views'),
@@ -192,482 +165,345 @@ SIGNALS = (
   ),
 )
 
-_ACCURACY = Definition(
-  'Accuracy',
-  'Share of clips whose most probable class is the label; the mean over '
-  'seeds of each seed’s held-out predictions, pooled over folds. Ties go to '
-  'the class named first.',
-)
-_FOLD_MEAN = Definition(
-  'Mean over folds',
-  'The unweighted mean of the folds’ accuracies, as papers often give it.',
-)
-_ENSEMBLE = Definition(
-  'Seeds averaged',
-  'Accuracy after averaging the probabilities of all seeds.',
-)
-_F1 = Definition(
-  'Macro and weighted F1',
-  'Harmonic mean of precision and recall by class; the mean over classes, '
-  'plain or weighted by the number of clips.',
-)
-_LOSSES = Definition(
-  'NLL, Brier',
-  'Mean negative logarithm of the label’s probability, in nats; squared '
-  'error of the probabilities, summed over classes, mean over clips. Lower '
-  'is better.',
-)
-_ECE = Definition(
-  'ECE',
-  'Expected calibration error over 15 bins of equal width of the top '
-  'probability. The ideal ECE is the same figure when labels are drawn '
-  'from the probabilities themselves.',
-)
-_DISAGREEMENT = Definition(
-  'Disagreement',
-  'Share of clips on which a view and the full view give different labels, '
-  'over all pairs of a seed of each.',
-)
-_EXCESS = Definition(
-  'Seed noise, excess',
-  'How often two seeds of the same view differ, the mean of the two views; '
-  'the excess is disagreement minus that.',
-)
-_BEYOND_EITHER = Definition(
-  'Beyond either',
-  'Disagreement minus how often two seeds of the noisier of the two views '
-  'differ.',
-)
-_KAPPA = Definition(
-  'Kappa',
-  'Cohen’s kappa: agreement beyond what the two views’ class frequencies '
-  'give by chance.',
-)
-_CONSISTENCY = Definition(
-  'Error consistency',
-  'How much more often two views are right or wrong together than their '
-  'accuracies alone would have it; 1 at most.',
-)
-_GS = Definition(
-  'GS',
-  'The Gini–Simpson index: the chance that two annotators of the same clip '
-  'give different labels; unbiased for any number of votes from two on.',
-)
-_ADJUSTED = Definition(
-  'Adjusted difference',
-  'Difference of GS between clips where views disagree and where they '
-  'agree, within strata of the full view’s label and confidence '
-  '(twentieths), weighted by n₁n₀/(n₁+n₀).',
-)
-_BEYOND_SEEDS = Definition(
-  'Beyond seeds',
-  'The adjusted difference where one of several single views, a seed of '
-  'each, disagrees with a seed of the full view, minus that where one of as '
-  'many other seeds of the full view does; over all choices of different '
-  'seeds.',
-)
-_ENTROPY = Definition(
-  'Entropy',
-  'Of a clip’s votes, in nats; not compared between clips of different '
-  'numbers of votes, because it grows with them.',
-)
-_ALPHA = Definition(
-  'Alpha',
-  'Krippendorff’s alpha: one minus the disagreement among annotators over '
-  'that of votes dealt out at random; 1 is agreement, 0 is chance.',
-)
-_FLEISS = Definition(
-  'Fleiss’ kappa, AC1',
-  'Agreement beyond chance, too; Fleiss’ kappa takes chance from the shares '
-  'of the classes, Gwet’s AC1 from how even they are, which keeps it steady '
-  'where one class is rare.',
-)
-_SHAPLEY = Definition(
-  'Shapley share',
-  'Shapley’s value of a modality, from the probability that the full view '
-  'gives its own label when shown every part of the modalities, over the sum '
-  'of the sizes of all values; the largest value is the dominant one’s.',
-)
-_HARM = Definition(
-  'Misled, rescued, net harm',
-  'Where no other modality alone says the same: wrong, but right once the '
-  'dominant one is dropped; right, but wrong once it is dropped; the '
-  'difference of both, as shares of all clips.',
-)
-_HALVES = Definition(
-  'One vote, halves',
-  'How often a vote equals the plurality of the other votes on its clip; how '
-  'often the pluralities of two halves of the votes are the same.',
-)
-_VOTE_EXCESS = Definition(
-  'Excess of uncertainty',
-  'How much more often annotators of the full condition differ where another '
-  'condition’s plurality differs from theirs, minus the same for two '
-  'pluralities of their own; all from disjoint votes.',
-)
-_AUROC = Definition(
-  'AUROC',
-  'The chance that a clip which the full view labels wrongly has a higher '
-  'signal than one that it labels rightly; ties count half, 50 % is chance.',
-)
-_AP = Definition(
-  'Average precision',
-  'The mean, over errors, of the share of errors among clips with at least '
-  'as high a signal; the error rate where a signal tells nothing.',
-)
-_AURC = Definition(
-  'AURC, E-AURC',
-  'The error rate among the clips with the lowest signal, mean over all '
-  'coverages; E-AURC is what it exceeds that of an oracle by.',
-)
-
 _BOTH_KINDS = (
   'In no stratum of label and confidence are there clips of both kinds.'
 )
+_SAME = 'The {} has the same value for every clip with two votes or more.'
 _ALL_CONTESTED = 'The clips are all contested, or none is.'
 _SET_NOWHERE = 'The signal is set on no clip.'
-_SIGNAL = ('ambiguity.{signal}', 'question 3')
-_DIAGNOSED = ('diagnosis.{signal}', 'question 6')
-_VIEW = ('question 1',)
-_PAIR = ('disagreement.{view}_vs_full', 'question 2')
-_SOFT = ('soft_scores',)
-_MODALITY = ('question 4',)
-_VOTES = ('question 5',)
-_BY_CLIP = ('humans.full_minus_best_per_clip', 'question 5')
-_CONFLICT = ('humans.{condition}_vs_full', 'question 5')
+_ALL_RIGHT = 'The full view is right on every clip with the signal.'
+_NONE_ANSWERED = 'No clip is answered at this error rate.'
+_NEVER_DIFFER = 'The pluralities differ on no clip, or on every one.'
 
 
-def _data() -> tuple[Entry, ...]:
-  return (
-    Entry('data.group_leakage', 'group leakage', SHARE),
-    Entry('data.majority_accuracy', 'commonest label', SHARE),
-    Entry('data.group_majority_accuracy', 'knowing the group', SHARE),
-    Entry('data.num_groups', 'groups', COUNT),
-    Entry('data.largest_group_share', 'largest group', SHARE),
-    Entry('data.views', 'views', SHARE),
-    Entry('data.confidence', 'confidence', COUNT),
-    Entry('data.largest_class_share', 'class balance', SHARE),
-    Entry('data.votes_per_clip', 'votes a clip', NUMBER),
-    Entry('data.label_is_plurality', 'label is plurality', SHARE),
-    Entry('data.labelled_share', 'labelled clips', SHARE),
-    Entry('data.duplicates', 'repeated clips', COUNT),
-    Entry('data.{modality}.coverage', '{modality} coverage', SHARE),
-    Entry(
-      'data.smallest_effect',
-      'smallest gain to be seen',
-      POINTS,
-      undefined='There is no paired difference with an interval.',
-    ),
+def _of(stem: str, *entries: Entry, within: tuple[str, ...] = ()):
+  """Entries whose names begin with `stem`, with the topics that they are of."""
+  return tuple(
+    dataclasses.replace(
+      one,
+      pattern=f'{stem}.{one.pattern}',
+      within=(*one.within, *within),
+    )
+    for one in entries
   )
 
 
-def _views() -> tuple[Entry, ...]:
-  def of(figure, *rest, **more):
-    return Entry(f'views.{{view}}.{figure}', *rest, within=_VIEW, **more)
-
-  def human(figure, *rest, **more):
-    return Entry(f'views.{{view}}.human_{figure}', *rest, within=_SOFT, **more)
-
-  logit, log = Scale.LOGIT, Scale.LOG
-  difference = {'scale': Scale.DIFFERENCE, 'null': 0.0, 'within': _VIEW}
-  gain = ('accuracy', POINTS)
-  return (
-    of('accuracy', 'accuracy', SHARE, logit, _ACCURACY),
-    of('seed_sd', 'seed SD', Unit('points', 100.0, 1)),
-    of('accuracy_fold_mean', 'fold mean', SHARE, logit, _FOLD_MEAN),
-    of('ensemble_accuracy', 'seeds averaged', SHARE, logit, _ENSEMBLE),
-    of('macro_f1', 'macro F1', NUMBER, logit, _F1),
-    of('weighted_f1', 'weighted F1', NUMBER, logit, _F1),
-    of('nll', 'NLL', NATS, log, _LOSSES),
-    of('brier', 'Brier', NUMBER, log, _LOSSES),
-    of('ece', 'ECE', NUMBER, definition=_ECE),
-    of('ece_null', 'ideal ECE', NUMBER, definition=_ECE),
-    Entry('views.full_minus_{view}.accuracy', *gain, **difference),
-    Entry('views.full_minus_best_single.accuracy', *gain, **difference),
-    human('cross_entropy', 'cross-entropy', NATS, log),
-    human('cross_entropy_null', 'if true', NUMBER),
-    human('brier', 'Brier', NUMBER),
-    human('jensen_shannon', 'Jensen–Shannon', NUMBER, log),
-    human('jensen_shannon_null', 'if true', NUMBER),
-    human('manhattan', 'Manhattan', NUMBER, log),
-    human('manhattan_null', 'if true', NUMBER),
-    human('wasserstein', 'Wasserstein', Unit('classes'), log),
-    human('wasserstein_null', 'if true', NUMBER),
-    human(
-      'entropy_correlation',
+_DATA = _of(
+  'data',
+  Entry('group_leakage', 'group leakage', SHARE),
+  Entry('majority_accuracy', 'commonest label', SHARE),
+  Entry('group_majority_accuracy', 'knowing the group', SHARE),
+  Entry('num_groups', 'groups', COUNT),
+  Entry('largest_group_share', 'largest group', SHARE),
+  Entry('views', 'views', COUNT),
+  Entry('confidence', 'confidence', COUNT),
+  Entry('largest_class_share', 'class balance', SHARE),
+  Entry('votes_per_clip', 'votes a clip', NUMBER),
+  Entry('label_is_plurality', 'label is plurality', SHARE),
+  Entry('labelled_share', 'labelled clips', SHARE),
+  Entry('duplicates', 'repeated clips', COUNT),
+  Entry('{modality}.coverage', '{modality} coverage', SHARE),
+  Entry(
+    'smallest_effect',
+    'smallest gain to be seen',
+    POINTS,
+    undefined='There is no paired difference with an interval.',
+  ),
+)
+_VIEWS = (
+  *_of(
+    'views.{view}',
+    Entry('accuracy', 'accuracy', SHARE, glossary.ACCURACY),
+    Entry('seed_sd', 'seed SD', Unit('points', 100.0, 1)),
+    Entry('accuracy_fold_mean', 'fold mean', SHARE, glossary.FOLD_MEAN),
+    Entry('ensemble_accuracy', 'seeds averaged', SHARE, glossary.ENSEMBLE),
+    Entry('macro_f1', 'macro F1', INDEX, glossary.F1),
+    Entry('weighted_f1', 'weighted F1', INDEX, glossary.F1),
+    Entry('nll', 'NLL', NATS, glossary.LOSSES),
+    Entry('brier', 'Brier', LOSS, glossary.LOSSES),
+    Entry('ece', 'ECE', NUMBER, glossary.ECE),
+    Entry('ece_null', 'ideal ECE', NUMBER, glossary.ECE),
+    within=('question 1',),
+  ),
+  *_of(
+    'views',
+    Entry('full_minus_{view}.accuracy', 'accuracy', POINTS, null=0.0),
+    Entry('full_minus_best_single.accuracy', 'accuracy', POINTS, null=0.0),
+    within=('question 1',),
+  ),
+  *_of(
+    'views.{view}',
+    Entry('human_cross_entropy', 'cross-entropy', NATS),
+    Entry('human_cross_entropy_null', 'if true', NUMBER),
+    # Less its sampling term, it may be below 0 by chance.
+    Entry('human_brier', 'Brier', NUMBER),
+    Entry('human_jensen_shannon', 'Jensen–Shannon', LOSS),
+    Entry('human_jensen_shannon_null', 'if true', NUMBER),
+    Entry('human_manhattan', 'Manhattan', LOSS),
+    Entry('human_manhattan_null', 'if true', NUMBER),
+    Entry('human_wasserstein', 'Wasserstein', CLASSES),
+    Entry('human_wasserstein_null', 'if true', NUMBER),
+    Entry(
+      'human_entropy_correlation',
       'correlation of entropies',
       CORRELATION,
-      Scale.FISHER,
       undefined='The votes of all clips, or the probabilities, are equally '
       'uncertain.',
     ),
-  )
-
-
-def _disagreement() -> tuple[Entry, ...]:
-  def of(figure, *rest, **more):
-    pattern = f'disagreement.{{view}}_vs_full.{figure}'
-    return Entry(pattern, *rest, within=_PAIR, **more)
-
-  logit, difference = Scale.LOGIT, Scale.DIFFERENCE
-  return (
-    of('rate', 'differ', SHARE, logit, _DISAGREEMENT),
-    of('own_null', 'its seeds', SHARE, logit, _EXCESS),
-    of('full_null', 'full view’s seeds', SHARE, logit, _EXCESS),
-    of('seed_null', 'seed noise', SHARE, logit, _EXCESS),
-    of('excess', 'excess', POINTS, difference, _EXCESS, 0.0),
-    of('beyond_either', 'beyond either', POINTS, difference, _BEYOND_EITHER, 0),
-    of('same_seed_gap', 'other seeds minus same', POINTS, difference, null=0.0),
-    of(
-      'kappa',
-      'kappa',
-      NUMBER,
-      Scale.FISHER,
-      _KAPPA,
-      undefined='Some pair of seeds gives every clip the same one class.',
-    ),
-    of(
-      'error_consistency',
-      'error cons.',
-      NUMBER,
-      Scale.FISHER,
-      _CONSISTENCY,
-      undefined='Some pair of seeds is right, or wrong, on every clip.',
-    ),
-  )
-
-
-def _ambiguity() -> tuple[Entry, ...]:
-  def of(figure, *rest, **more):
-    pattern = f'ambiguity.{{signal}}.{figure}'
-    return Entry(pattern, *rest, within=_SIGNAL, **more)
-
-  difference = Scale.DIFFERENCE
-  same = 'The {} has the same value for every clip with two votes or more.'
-  raw, adjusted = ('raw', POINTS, difference), ('adjusted', POINTS, difference)
-  ranked = {'null': 0.5, 'undefined': _ALL_CONTESTED}
-  of_control = ('ambiguity.control.{control}', 'question 3')
-  return (
-    of('gs_difference', *raw, _GS, 0.0, undefined=same.format('signal')),
-    of('adjusted', *adjusted, _ADJUSTED, 0.0, False, _BOTH_KINDS, True),
-    of('adjusted_by_seed', *adjusted, _ADJUSTED, 0, False, _BOTH_KINDS, True),
-    of('beyond_seeds', 'beyond seeds', POINTS, difference, _BEYOND_SEEDS, 0.0),
+    within=('soft_scores',),
+  ),
+)
+_DISAGREEMENT = _of(
+  'disagreement.{view}_vs_full',
+  Entry('rate', 'differ', SHARE, glossary.DISAGREEMENT),
+  Entry('own_null', 'its seeds', SHARE, glossary.EXCESS),
+  Entry('full_null', 'full view’s seeds', SHARE, glossary.EXCESS),
+  Entry('seed_null', 'seed noise', SHARE, glossary.EXCESS),
+  Entry('excess', 'excess', POINTS, glossary.EXCESS, null=0.0),
+  Entry(
+    'beyond_either', 'beyond either', POINTS, glossary.BEYOND_EITHER, null=0.0
+  ),
+  Entry('same_seed_gap', 'other seeds minus same', POINTS, null=0.0),
+  Entry(
+    'kappa',
+    'kappa',
+    COEFFICIENT,
+    glossary.KAPPA,
+    undefined='Some pair of seeds gives every clip the same one class.',
+  ),
+  Entry(
+    'error_consistency',
+    'error cons.',
+    COEFFICIENT,
+    glossary.CONSISTENCY,
+    undefined='Some pair of seeds is right, or wrong, on every clip.',
+  ),
+  within=('disagreement.{view}_vs_full', 'question 2'),
+)
+_RAW = Entry('gs_difference', 'raw', POINTS, glossary.GS)
+_ADJUSTED = Entry(
+  'adjusted',
+  'adjusted',
+  POINTS,
+  glossary.ADJUSTED,
+  undefined=_BOTH_KINDS,
+  confidence=True,
+)
+_AUROC_CONTESTED = Entry(
+  'auroc_contested', 'AUROC', SHARE, null=0.5, undefined=_ALL_CONTESTED
+)
+_AMBIGUITY = (
+  *_of(
+    'ambiguity.{signal}',
+    dataclasses.replace(_RAW, null=0.0, undefined=_SAME.format('signal')),
+    dataclasses.replace(_ADJUSTED, null=0.0),
+    dataclasses.replace(_ADJUSTED, pattern='adjusted_by_seed', null=0.0),
     Entry(
-      'ambiguity.control.{control}.gs_difference',
-      *raw,
-      _GS,
-      undefined=same.format('control'),
-      within=of_control,
+      'beyond_seeds', 'beyond seeds', POINTS, glossary.BEYOND_SEEDS, null=0.0
+    ),
+    _AUROC_CONTESTED,
+    dataclasses.replace(
+      _AUROC_CONTESTED,
+      pattern='auroc_contested_equal_n',
+      heading='equally many votes',
     ),
     Entry(
-      'ambiguity.control.{control}.adjusted',
-      *adjusted,
-      _ADJUSTED,
-      undefined=_BOTH_KINDS,
-      confidence=True,
-      within=of_control,
-    ),
-    of('auroc_contested', 'AUROC', SHARE, Scale.LOGIT, **ranked),
-    of(
-      'auroc_contested_equal_n',
-      'equally many votes',
-      SHARE,
-      Scale.LOGIT,
-      **ranked,
-    ),
-    of(
       'auroc_minus_confidence',
       'minus confidence',
       POINTS,
-      difference,
       null=0.0,
       undefined=_ALL_CONTESTED,
       confidence=True,
     ),
-    of(
+    Entry(
       'precision_minus_confidence',
       'precision minus confidence’s',
       POINTS,
-      difference,
       undefined=_SET_NOWHERE,
       confidence=True,
     ),
-    of(
+    Entry(
       'spearman',
       'Spearman with GS',
       CORRELATION,
-      Scale.FISHER,
       null=0.0,
       undefined='The signal, or how often annotators differ, is the same on '
       'all clips.',
     ),
-  )
-
-
-def _dominance() -> tuple[Entry, ...]:
-  def of(figure, heading, unit, scale=Scale.LOGIT, *rest, **more):
-    pattern = f'dominance.{{modality}}.{figure}'
-    within = (f'dominance.{figure}', *_MODALITY)
-    return Entry(pattern, heading, unit, scale, *rest, within=within, **more)
-
-  difference = Scale.DIFFERENCE
-  return (
-    of('rate', 'dominant', SHARE),
-    of('causal_share', 'Shapley', SHARE, difference, _SHAPLEY),
-    of('gate_share', 'gate', SHARE),
-    of('attention_share', 'attention', SHARE),
-    of('unsupported', 'unsupported', SHARE),
-    of('misled', 'misled', SHARE, definition=_HARM),
-    of('rescued', 'rescued', SHARE, definition=_HARM),
-    of('net_harm', 'net harm', POINTS, difference, _HARM, 0.0, one_sided=True),
-  )
-
-
-def _humans() -> tuple[Entry, ...]:
-  def of(figure, *rest, **more):
-    return Entry(f'humans.{{condition}}.{figure}', *rest, within=_VOTES, **more)
-
-  def against(figure, *rest, **more):
-    pattern = f'humans.{{condition}}_vs_full.{figure}'
-    differ = 'The pluralities differ on no clip, or on every one.'
-    more |= {'undefined': differ, 'within': _CONFLICT}
-    return Entry(pattern, *rest, **more)
-
-  def best(figure, heading):
-    pattern = f'humans.full_minus_best_per_clip.{figure}'
-    return Entry(pattern, heading, POINTS, Scale.DIFFERENCE, within=_BY_CLIP)
-
-  logit, log, difference = Scale.LOGIT, Scale.LOG, Scale.DIFFERENCE
-  fisher = Scale.FISHER
-  return (
-    of('gs', 'GS', NUMBER, logit, _GS),
-    of('accuracy', 'equal label', SHARE, logit),
-    of('accuracy_disjoint', 'of other votes', SHARE, logit),
-    of('entropy', 'entropy', NATS, log, _ENTROPY),
-    of('entropy_miller_madow', 'entropy, corrected', NATS, log, _ENTROPY),
-    of('observed_agreement', 'observed', SHARE, logit),
-    of('alpha_nominal', 'Krippendorff’s alpha', NUMBER, fisher, _ALPHA),
-    of('alpha_ordinal', 'ordinal alpha', NUMBER, fisher, _ALPHA),
-    of('fleiss_kappa', 'Fleiss’ kappa', NUMBER, fisher, _FLEISS),
-    of('gwet_ac1', 'Gwet’s AC1', NUMBER, fisher, _FLEISS),
-    of('one_vote_ceiling', 'one vote', SHARE, logit, _HALVES),
-    of('split_half_reliability', 'halves', SHARE, logit, _HALVES),
+    within=('ambiguity.{signal}', 'question 3'),
+  ),
+  *_of(
+    'ambiguity.control.{control}',
+    dataclasses.replace(_RAW, undefined=_SAME.format('control')),
+    _ADJUSTED,
+    within=('ambiguity.control.{control}', 'question 3'),
+  ),
+)
+_DOMINANCE = _of(
+  'dominance.{modality}',
+  Entry('rate', 'dominant', SHARE),
+  Entry('causal_share', 'Shapley', SIGNED_SHARE, glossary.SHAPLEY),
+  Entry('gate_share', 'gate', SHARE, within=('dominance.gate_share',)),
+  Entry(
+    'attention_share',
+    'attention',
+    SHARE,
+    within=('dominance.attention_share',),
+  ),
+  Entry('unsupported', 'unsupported', SHARE),
+  Entry('misled', 'misled', SHARE, glossary.HARM),
+  Entry('rescued', 'rescued', SHARE, glossary.HARM),
+  Entry(
+    'net_harm', 'net harm', POINTS, glossary.HARM, null=0.0, one_sided=True
+  ),
+  within=('question 4',),
+)
+_HUMANS = (
+  *_of(
+    'humans.{condition}',
+    Entry('gs', 'GS', INDEX, glossary.GS),
+    Entry('accuracy', 'equal label', SHARE),
+    Entry('accuracy_disjoint', 'of other votes', SHARE),
+    Entry('entropy', 'entropy', NATS, glossary.ENTROPY),
+    Entry('entropy_miller_madow', 'entropy, corrected', NATS, glossary.ENTROPY),
+    Entry('observed_agreement', 'observed', SHARE),
+    Entry('alpha_nominal', 'Krippendorff’s alpha', COEFFICIENT, glossary.ALPHA),
+    Entry('alpha_ordinal', 'ordinal alpha', COEFFICIENT, glossary.ALPHA),
+    Entry('fleiss_kappa', 'Fleiss’ kappa', COEFFICIENT, glossary.FLEISS),
+    Entry('gwet_ac1', 'Gwet’s AC1', COEFFICIENT, glossary.FLEISS),
+    Entry('one_vote_ceiling', 'one vote', SHARE, glossary.HALVES),
+    Entry('split_half_reliability', 'halves', SHARE, glossary.HALVES),
+    within=('question 5',),
+  ),
+  *_of(
+    'humans',
+    Entry('full_minus_{condition}.accuracy', 'gain of full', POINTS, null=0.0),
+    Entry('hurt_share', 'hurt beyond chance', POINTS),
+    Entry('hurt_share_naive', 'hurt', SHARE),
+    within=('question 5',),
+  ),
+  *_of(
+    'humans.full_minus_best_per_clip',
+    Entry('naive', 'gain, all votes choose', POINTS),
+    Entry('split_half', 'gain, half of the votes choose', POINTS),
+    Entry('split_{number}', 'gain, {number} votes choose', POINTS),
+    within=('humans.full_minus_best_per_clip', 'question 5'),
+  ),
+  *_of(
+    'humans.{condition}_vs_full',
+    Entry('rate', 'differ', SHARE, undefined=_NEVER_DIFFER),
+    Entry('control_rate', 'from itself', SHARE, undefined=_NEVER_DIFFER),
     Entry(
-      'humans.full_minus_{condition}.accuracy',
-      'gain of full',
-      POINTS,
-      difference,
-      null=0.0,
-      within=_VOTES,
+      'gs_difference', 'GS there', POINTS, glossary.GS, undefined=_NEVER_DIFFER
     ),
-    best('naive', 'gain, all votes choose'),
-    best('split_half', 'gain, half of the votes choose'),
-    best('split_{number}', 'gain, {number} votes choose'),
-    Entry('humans.hurt_share', 'hurt beyond chance', POINTS, difference, None),
-    Entry('humans.hurt_share_naive', 'hurt', SHARE, logit),
-    against('rate', 'differ', SHARE, logit),
-    against('control_rate', 'from itself', SHARE, logit),
-    against('gs_difference', 'GS there', POINTS, difference, _GS),
-    against('control_gs_difference', 'by itself', POINTS, difference, _GS),
-    against('entropy_excess', 'excess', POINTS, difference, _VOTE_EXCESS, 0.0),
     Entry(
-      'humans.models.{signal}.spearman',
+      'control_gs_difference',
+      'by itself',
+      POINTS,
+      glossary.GS,
+      undefined=_NEVER_DIFFER,
+    ),
+    Entry(
+      'entropy_excess',
+      'excess',
+      POINTS,
+      glossary.VOTE_EXCESS,
+      null=0.0,
+      undefined=_NEVER_DIFFER,
+    ),
+    within=('humans.{condition}_vs_full', 'question 5'),
+  ),
+  *_of(
+    'humans.models.{signal}',
+    Entry(
+      'spearman',
       'correlation',
       CORRELATION,
-      fisher,
       null=0.0,
       undefined='One of the two is the same for every clip.',
-      within=('humans.models', 'question 5'),
     ),
-  )
-
-
-def _diagnosis() -> tuple[Entry, ...]:
-  def of(figure, *rest, **more):
-    pattern = f'diagnosis.{{signal}}.{figure}'
-    return Entry(pattern, *rest, **({'within': _DIAGNOSED} | more))
-
-  logit, difference = Scale.LOGIT, Scale.DIFFERENCE
-  right = {'undefined': 'The full view is right on every clip with the signal.'}
-  selective = {
-    'scale': logit,
-    'undefined': 'No clip is answered at this error rate.',
-    'confidence': True,
-    'within': (
+    within=('humans.models', 'question 5'),
+  ),
+)
+_GAIN = Entry('', '', POINTS, null=0.0, one_sided=True, confidence=True)
+_DIAGNOSIS = (
+  Entry('diagnosis.error_rate', 'error rate', SHARE, within=('question 6',)),
+  *_of(
+    'diagnosis.{signal}',
+    Entry('auroc_error', 'AUROC', SHARE, glossary.AUROC, null=0.5),
+    Entry(
+      'auroc_error_minus_confidence',
+      'minus confidence',
+      POINTS,
+      null=0.0,
+      confidence=True,
+    ),
+    Entry('average_precision', 'AP', INDEX, glossary.AP, undefined=_ALL_RIGHT),
+    Entry('aurc', 'AURC', INDEX, glossary.AURC, undefined=_ALL_RIGHT),
+    Entry('e_aurc', 'E-AURC', LOSS, glossary.AURC, undefined=_ALL_RIGHT),
+    Entry('errors_found_at_10', 'found', SHARE, undefined=_ALL_RIGHT),
+    Entry(
+      'auroc_error_uncontested',
+      'uncontested',
+      SHARE,
+      null=0.5,
+      undefined='The full view is right, or wrong, on every uncontested clip.',
+      within=('diagnosis.uncontested',),
+    ),
+    Entry(
+      'precision_minus_confidence',
+      'precision minus confidence’s',
+      POINTS,
+      undefined=_SET_NOWHERE,
+      confidence=True,
+    ),
+    dataclasses.replace(_ADJUSTED, definition=None, null=0.0, one_sided=True),
+    within=('diagnosis.{signal}', 'question 6'),
+  ),
+  *_of(
+    'diagnosis.combined',
+    dataclasses.replace(
+      _GAIN, pattern='auroc_minus_confidence', heading='minus confidence'
+    ),
+    dataclasses.replace(
+      _GAIN,
+      pattern='auroc_contested_minus_confidence',
+      heading='contested, minus confidence',
+    ),
+    within=('diagnosis.combined', 'question 6'),
+  ),
+  *_of(
+    'diagnosis.selective_{wanted}',
+    Entry(
+      'risk',
+      'errors among answered',
+      SHARE,
+      undefined=_NONE_ANSWERED,
+      confidence=True,
+    ),
+    Entry(
+      'coverage',
+      'answered',
+      SHARE,
+      undefined=_NONE_ANSWERED,
+      confidence=True,
+    ),
+    within=(
       'diagnosis.selective_{wanted}',
       'diagnosis.selective',
       'question 6',
     ),
-  }
-  gain = (POINTS, difference, None, 0.0, True)
-  combined = ('diagnosis.combined', 'question 6')
-  return (
-    Entry('diagnosis.error_rate', 'error rate', SHARE, logit),
-    of('auroc_error', 'AUROC', SHARE, logit, _AUROC, 0.5),
-    of(
-      'auroc_error_minus_confidence',
-      'minus confidence',
-      POINTS,
-      difference,
-      null=0.0,
-      confidence=True,
-    ),
-    of('average_precision', 'AP', NUMBER, logit, _AP, **right),
-    of('aurc', 'AURC', NUMBER, logit, _AURC, **right),
-    of('e_aurc', 'E-AURC', NUMBER, Scale.LOG, _AURC, **right),
-    of('errors_found_at_10', 'found', SHARE, logit, **right),
-    of(
-      'auroc_error_uncontested',
-      'uncontested',
-      SHARE,
-      logit,
-      null=0.5,
-      undefined='The full view is right, or wrong, on every uncontested clip.',
-      within=('diagnosis.uncontested', *_DIAGNOSED),
-    ),
-    of(
-      'precision_minus_confidence',
-      'precision minus confidence’s',
-      POINTS,
-      difference,
-      undefined=_SET_NOWHERE,
-      confidence=True,
-    ),
-    of('adjusted', 'adjusted', *gain, confidence=True, undefined=_BOTH_KINDS),
-    Entry(
-      'diagnosis.combined.auroc_minus_confidence',
-      'combined minus confidence',
-      *gain,
-      confidence=True,
-      within=combined,
-    ),
-    Entry(
-      'diagnosis.combined.auroc_contested_minus_confidence',
-      'combined minus confidence, contested',
-      *gain,
-      confidence=True,
-      within=combined,
-    ),
-    Entry(
-      'diagnosis.selective_{wanted}.risk',
-      'errors among answered',
-      SHARE,
-      **selective,
-    ),
-    Entry(
-      'diagnosis.selective_{wanted}.coverage', 'answered', SHARE, **selective
-    ),
-  )
-
+  ),
+)
 
 ENTRIES = (
-  *_data(),
-  *_views(),
-  *_disagreement(),
-  *_ambiguity(),
-  *_dominance(),
-  *_humans(),
-  *_diagnosis(),
+  *_DATA,
+  *_VIEWS,
+  *_DISAGREEMENT,
+  *_AMBIGUITY,
+  *_DOMINANCE,
+  *_HUMANS,
+  *_DIAGNOSIS,
 )
 TOPICS = tuple(
   Topic(pattern)
@@ -745,11 +581,8 @@ def on_confidence(full_name: str) -> bool:
 
 
 def family(full_name: str) -> str:
-  """What of a question's p-values is corrected together, by name."""
-  found = find(full_name)
-  if found is None:
-    return full_name
-  return getattr(found.entry, 'family', '') or found.entry.pattern
+  """What is the same of names whose p-values are corrected together."""
+  return find(full_name).entry.pattern
 
 
 def reason(full_name: str, skipped: Mapping[str, str]) -> str:
@@ -764,7 +597,7 @@ def reason(full_name: str, skipped: Mapping[str, str]) -> str:
   return ''
 
 
-def definitions(names: Mapping[str, object]) -> list[Definition]:
+def definitions(names: Mapping[str, object]) -> list[glossary.Definition]:
   """What the terms mean that statistics of these names use, each once."""
   there = [found for full in names if (found := find(full))]
   entries = {found.entry.pattern for found in there}

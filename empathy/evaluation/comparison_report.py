@@ -115,14 +115,14 @@ def _table(comparison: Comparison, names: list[str]) -> parts.Table:
 
 
 def _row(name: str, pair: Pair) -> tuple[parts.Cell, ...]:
-  signed = dataclasses.replace(catalogue.NUMBER, signed=True)
-  found = pair.difference
+  of, found = catalogue.find(name), pair.difference
+  unit = of.entry.unit
   texts = (
-    catalogue.find(name).words,
-    wording.number(pair.a.estimate),
-    wording.number(pair.b.estimate),
-    wording.figure(found.estimate, signed),
-    wording.ends(found, signed),
+    ', '.join(filter(None, (of.words, unit.word))),
+    wording.figure(pair.a.estimate, unit),
+    wording.figure(pair.b.estimate, unit),
+    wording.figure(found.estimate, dataclasses.replace(unit, signed=True)),
+    wording.ends(found, unit),
     wording.p_value(found.p),
     wording.p_value(found.p_adjusted),
     wording.count(found.n),

@@ -4,8 +4,8 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from empathy.evaluation.catalogue import CORRELATION, Unit
 from empathy.evaluation.findings import Estimate
+from empathy.evaluation.units import CORRELATION, Unit
 
 MISSING = '–'
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from empathy.evaluation import catalogue, plots, wording
+from empathy.evaluation import catalogue, plots, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
@@ -213,13 +213,13 @@ def _best_table(study: Study, rows) -> parts.Table | None:
       parts.count_column(),
       parts.Column(
         'gain',
-        lambda r: wording.figure(r['estimate'], catalogue.POINTS),
+        lambda r: wording.figure(r['estimate'], units.POINTS),
         'points',
         faint=lambda r: not wording.settled(gain(r)),
       ),
       parts.Column(
         wording.level(Estimate(None)),
-        lambda r: wording.ends(gain(r), catalogue.POINTS),
+        lambda r: wording.ends(gain(r), units.POINTS),
         kind='interval',
       ),
       parts.text_column('biased'),

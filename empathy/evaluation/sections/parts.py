@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from empathy.evaluation import catalogue, plots, wording
+from empathy.evaluation import catalogue, plots, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.study import Study
 
@@ -395,7 +395,7 @@ def _columns(study: Study, of: Of) -> Iterable[Column]:
     of.reason,
     faint=lambda r: (
       of.interval
-      and entry.unit == catalogue.POINTS
+      and entry.unit == units.POINTS
       and not wording.settled(found(r))
     ),
   )
