@@ -18,6 +18,77 @@ _SCALED = {
 _ALIKE = 'clips that the full view labels alike and with like confidence'
 
 
+def _words(signal: str) -> str:
+  """Who disagrees, or a control."""
+  if signal == catalogue.ANY:
+    return 'some single view'
+  found = catalogue.signal(signal)
+  return found.parts.get('view', found.words)
+
+
+def _there(key: str, heading: str) -> parts.Column:
+  """How often annotators differ on one kind of clips."""
+  return parts.Column(
+    heading,
+    lambda r: wording.hundredths(r.get(key)),
+    '%',
+    lambda r: catalogue.name(_RAW, r),
+  )
+
+
+_WHO = dataclasses.replace(
+  parts.SIGNAL, heading='disagreeing', show=lambda r: _words(r['signal'])
+)
+_SCORE = 'views.{view}.human'
+_TABLES = {
+  'table': (
+    'ambiguity',
+    (
+      _WHO,
+      parts.count_column('num_disagree'),
+      _there('gs_disagree', 'GS there'),
+      parts.count_column('num_agree', 'other clips'),
+      _there('gs_agree', 'GS there'),
+      parts.Of(_RAW),
+      parts.Of(_ADJUSTED, p=True),
+    ),
+  ),
+  'beyond': ('beyond_seeds', (_WHO, parts.CLIPS, parts.Of(_BEYOND, p=True))),
+  'rankings': (
+    'ambiguity_signals',
+    (
+      parts.SIGNAL,
+      parts.Of(_AUROC),
+      parts.Of(
+        f'{_AUROC}_equal_n', reason='All clips have equally many votes.'
+      ),
+      parts.Of(
+        'ambiguity.{signal}.auroc_minus_confidence',
+        p=True,
+        reason='Confidence is not compared with itself.',
+      ),
+      parts.Of('ambiguity.{signal}.spearman'),
+    ),
+  ),
+  'scores': (
+    'soft_scores',
+    (
+      parts.VIEW,
+      parts.Of(f'{_SCORE}_cross_entropy'),
+      *parts.plain(f'{_SCORE}_cross_entropy_null'),
+      parts.Of(f'{_SCORE}_brier'),
+      parts.Of(f'{_SCORE}_jensen_shannon'),
+      *parts.plain(f'{_SCORE}_jensen_shannon_null'),
+      parts.Of(f'{_SCORE}_manhattan'),
+      *parts.plain(f'{_SCORE}_manhattan_null'),
+      parts.Of(f'{_SCORE}_wasserstein'),
+      *parts.plain(f'{_SCORE}_wasserstein_null'),
+      parts.Of(f'{_SCORE}_entropy_correlation'),
+    ),
+  ),
+}
+
+
 def section(study: Study) -> parts.Section:
   """How often annotators differ where views disagree, and where they agree."""
   base = parts.Section('ambiguity', 'Ambiguity', 3)
@@ -53,11 +124,8 @@ def section(study: Study) -> parts.Section:
     ),
     shows={
       'differences': _differences(study, rows),
-      'table': _table(study, rows),
-      'beyond': _beyond_table(study),
       'curves': _curves(study),
-      'rankings': _rankings(study),
-      'scores': _soft_scores(study),
+      **parts.tables(study, _TABLES),
     },
     facts={
       'ranked': next(iter(study.tables.get('ambiguity_signals') or ()), None)
@@ -203,14 +271,6 @@ def _contested(study: Study) -> tuple[str, ...]:
   )
 
 
-def _words(signal: str) -> str:
-  """Who disagrees, or a control."""
-  if signal == catalogue.ANY:
-    return 'some single view'
-  found = catalogue.signal(signal)
-  return found.parts.get('view', found.words)
-
-
 def _differences(study: Study, rows) -> parts.Figure | None:
   full = study.info['full_view']
   drawn = []
@@ -247,83 +307,6 @@ def _differences(study: Study, rows) -> parts.Figure | None:
   )
   clips = parts.n_of(row['num_disagree'] + row['num_agree'] for row in rows)
   return dataclasses.replace(figure, clips=clips)
-
-
-def _table(study: Study, rows) -> parts.Table | None:
-  def there(key, heading):
-    return parts.Column(
-      heading,
-      lambda r: wording.hundredths(r.get(key)),
-      '%',
-      lambda r: catalogue.name(_RAW, r),
-    )
-
-  return parts.table(
-    study,
-    rows,
-    (
-      parts.signal_column(study.info['full_view'], _words, 'disagreeing'),
-      parts.count_column('num_disagree'),
-      there('gs_disagree', 'GS there'),
-      parts.count_column('num_agree', 'other clips'),
-      there('gs_agree', 'GS there'),
-      parts.Of(_RAW),
-      parts.Of(_ADJUSTED, p=True),
-    ),
-  )
-
-
-def _beyond_table(study: Study) -> parts.Table | None:
-  return parts.table(
-    study,
-    study.tables.get('beyond_seeds'),
-    (
-      parts.signal_column(study.info['full_view'], _words, 'disagreeing'),
-      parts.count_column(),
-      parts.Of(_BEYOND, p=True),
-    ),
-  )
-
-
-def _rankings(study: Study) -> parts.Table | None:
-  return parts.table(
-    study,
-    study.tables.get('ambiguity_signals'),
-    (
-      parts.text_column('signal', show=parts.signal),
-      parts.Of(_AUROC),
-      parts.Of(
-        f'{_AUROC}_equal_n', reason='All clips have equally many votes.'
-      ),
-      parts.Of(
-        'ambiguity.{signal}.auroc_minus_confidence',
-        p=True,
-        reason='Confidence is not compared with itself.',
-      ),
-      parts.Of('ambiguity.{signal}.spearman'),
-    ),
-  )
-
-
-def _soft_scores(study: Study) -> parts.Table | None:
-  columns = []
-  for figure in (
-    'cross_entropy',
-    'brier',
-    'jensen_shannon',
-    'manhattan',
-    'wasserstein',
-    'entropy_correlation',
-  ):
-    pattern = f'views.{{view}}.human_{figure}'
-    columns.append(parts.Of(pattern))
-    if f'{pattern}_null' in catalogue.under('views.{view}'):
-      columns += parts.plain(f'{pattern}_null')
-  return parts.table(
-    study,
-    study.tables.get('soft_scores'),
-    (parts.view_column(study.info['full_view']), *columns),
-  )
 
 
 def _curves(study: Study) -> parts.Figure | None:

@@ -9,6 +9,20 @@ from empathy.evaluation.study import Study
 
 # From the mildest.
 _VERDICTS = {'ok': 'passes', 'warning': 'take care', 'fail': 'fails'}
+_TABLES = {
+  'votes': (
+    'votes_per_clip',
+    (
+      parts.CONDITION,
+      parts.CLIPS,
+      parts.count_column('num_votes', 'votes'),
+      parts.count_column('min', 'fewest a clip'),
+      # It may be between two numbers.
+      parts.Column('median', lambda r: wording.tally(r.get('median'))),
+      parts.count_column('max', 'most'),
+    ),
+  )
+}
 
 
 def section(study: Study) -> parts.Section:
@@ -37,7 +51,7 @@ def section(study: Study) -> parts.Section:
     shows={
       'checks': _checks_table(study, checks, unmade),
       'balance': _class_balance(study),
-      'votes': _votes_per_clip(study),
+      **parts.tables(study, _TABLES),
     },
   )
 
@@ -132,21 +146,3 @@ def _class_balance(study: Study) -> parts.Figure | None:
     return None
   labelled = sum(row['num_clips'] for row in rows)
   return dataclasses.replace(figure, clips=parts.n_of([labelled]))
-
-
-def _votes_per_clip(study: Study) -> parts.Table | None:
-  def tally(key, heading):
-    return parts.Column(heading, lambda r: wording.tally(r.get(key)))
-
-  return parts.table(
-    study,
-    study.tables.get('votes_per_clip'),
-    (
-      parts.text_column('condition'),
-      tally('num_clips', 'clips'),
-      tally('num_votes', 'votes'),
-      tally('min', 'fewest a clip'),
-      tally('median', 'median'),
-      tally('max', 'most'),
-    ),
-  )

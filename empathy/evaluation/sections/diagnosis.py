@@ -27,6 +27,38 @@ _HIT = 'ranks a clip that the full view labels wrongly above one that it labels'
 _AUROC = 'diagnosis.{signal}.auroc_error'
 _GAIN = 'diagnosis.combined.auroc_minus_confidence'
 _SELECTIVE = 'diagnosis.selective_{wanted}'
+_PLAIN = ('average_precision', 'aurc', 'e_aurc')
+_TABLES = {
+  'detectors': (
+    'diagnosis',
+    (
+      parts.SIGNAL,
+      parts.CLIPS_ONCE,
+      parts.Of(_AUROC),
+      parts.Of(
+        f'{_AUROC}_minus_confidence',
+        p=True,
+        reason='Confidence is not compared with itself.',
+      ),
+    ),
+  ),
+  'rankings': (
+    'diagnosis',
+    (
+      parts.SIGNAL,
+      parts.CLIPS_ONCE,
+      parts.Of('diagnosis.{signal}.errors_found_at_10'),
+      *parts.plain(*(f'diagnosis.{{signal}}.{it}' for it in _PLAIN)),
+      parts.Of(f'{_AUROC}_uncontested'),
+    ),
+  ),
+}
+_SELECTED = (
+  parts.count_column('wanted', 'errors wanted, %'),
+  parts.Of(f'{_SELECTIVE}.risk'),
+  parts.Of(f'{_SELECTIVE}.coverage'),
+  parts.count_column('num_answered'),
+)
 
 
 def section(study: Study) -> parts.Section:
@@ -60,9 +92,8 @@ def section(study: Study) -> parts.Section:
     shows={
       'auroc': _forest(study, rows),
       'curves': _curves(study),
-      'detectors': _detectors(study, rows),
-      'rankings': _rankings(study, rows),
-      'selective': _selective_table(study),
+      **parts.tables(study, _TABLES),
+      'selective': parts.table(study, _selective_rows(study), _SELECTED),
     },
     facts={
       'clips': parts.same(rows, 'num_clips'),
@@ -198,21 +229,12 @@ def _selective(study: Study) -> tuple[str, ...]:
   )
 
 
-def _selective_table(study: Study) -> parts.Table | None:
-  rows = [
+def _selective_rows(study: Study) -> list[parts.Row]:
+  """The wanted rate in percent, as names have it."""
+  return [
     row | {'wanted': round(100 * row['wanted'])}
     for row in study.tables.get('selective') or []
   ]
-  return parts.table(
-    study,
-    rows,
-    (
-      parts.count_column('wanted', 'errors wanted, %'),
-      parts.Of(f'{_SELECTIVE}.risk'),
-      parts.Of(f'{_SELECTIVE}.coverage'),
-      parts.count_column('num_answered'),
-    ),
-  )
 
 
 def _forest(study: Study, rows) -> parts.Figure | None:
@@ -315,33 +337,4 @@ def _plane(
     y_axis=axis,
     x_limits=(0.0, _MOST_REVIEWED),
     y_limits=limits,
-  )
-
-
-def _detectors(study: Study, rows) -> parts.Table | None:
-  itself = 'Confidence is not compared with itself.'
-  return parts.table(
-    study,
-    rows,
-    (
-      parts.signal_column(study.info['full_view']),
-      *parts.same_clips(rows)[1],
-      parts.Of(_AUROC),
-      parts.Of(f'{_AUROC}_minus_confidence', p=True, reason=itself),
-    ),
-  )
-
-
-def _rankings(study: Study, rows) -> parts.Table | None:
-  figures = ('average_precision', 'aurc', 'e_aurc')
-  return parts.table(
-    study,
-    rows,
-    (
-      parts.signal_column(study.info['full_view']),
-      *parts.same_clips(rows)[1],
-      parts.Of('diagnosis.{signal}.errors_found_at_10'),
-      *parts.plain(*(f'diagnosis.{{signal}}.{it}' for it in figures)),
-      parts.Of(f'{_AUROC}_uncontested'),
-    ),
   )

@@ -13,6 +13,20 @@ from empathy.evaluation.study import Study
 _MUCH = 0.25
 _PAIR = 'disagreement.{view}_vs_full'
 _BEYOND = f'{_PAIR}.beyond_either'
+_TABLES = {
+  'views': (
+    'disagreement',
+    (
+      parts.VIEW,
+      parts.CLIPS_ONCE,
+      parts.Of(f'{_PAIR}.rate'),
+      *parts.plain(f'{_PAIR}.own_null', f'{_PAIR}.full_null'),
+      parts.Of(_BEYOND, p=True),
+      parts.Of(f'{_PAIR}.excess'),
+      *parts.plain(f'{_PAIR}.kappa', f'{_PAIR}.error_consistency'),
+    ),
+  )
+}
 
 
 def section(study: Study) -> parts.Section:
@@ -34,7 +48,6 @@ def section(study: Study) -> parts.Section:
     finding, others = _rates_sentence(rates)[0].rstrip('.'), ()
     told = finding + '.'
   figure, noise = _figure(study, rates, full)
-  clips, column = parts.same_clips(rows)
   return dataclasses.replace(
     base,
     answer=(finding + '.', *others),
@@ -50,23 +63,11 @@ def section(study: Study) -> parts.Section:
     ),
     shows={
       'rates': figure,
-      'views': parts.table(
-        study,
-        rows,
-        (
-          parts.view_column(full),
-          *column,
-          parts.Of(f'{_PAIR}.rate'),
-          *parts.plain(f'{_PAIR}.own_null', f'{_PAIR}.full_null'),
-          parts.Of(_BEYOND, p=True),
-          parts.Of(f'{_PAIR}.excess'),
-          *parts.plain(f'{_PAIR}.kappa', f'{_PAIR}.error_consistency'),
-        ),
-      ),
+      **parts.tables(study, _TABLES),
     },
     facts={
       'noise': noise,
-      'clips': clips,
+      'clips': parts.same(rows, 'num_clips'),
       'singled_out': beyond and beyond.p is not None,
     },
   )

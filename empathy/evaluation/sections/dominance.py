@@ -21,6 +21,31 @@ _KINDS = (
 _EQUAL = 1e-9
 
 
+def _words(modality: str) -> str:
+  return 'any of them' if modality == _ANY else str(modality)
+
+
+def _colour(modality: str, full: str) -> str:
+  return '' if modality == _ANY else plots.colour(modality, full)
+
+
+_MODALITY = parts.text_column('modality', show=_words, colour=_colour)
+_SHARED = (
+  _MODALITY,
+  parts.Of(_RATE),
+  *(parts.Of(pattern) for pattern, *_ in _KINDS),
+)
+_HARMED = (
+  _MODALITY,
+  *parts.plain(
+    'dominance.{modality}.unsupported',
+    'dominance.{modality}.misled',
+    'dominance.{modality}.rescued',
+  ),
+  parts.Of(_HARM, p=True),
+)
+
+
 def section(study: Study) -> parts.Section:
   """Which modality decides, and what happens when it is dropped."""
   base = parts.Section('dominance', 'Dominance', 4)
@@ -50,8 +75,8 @@ def section(study: Study) -> parts.Section:
     shows={
       'shares': share,
       'harm': _harm_figure(study, harms),
-      'share_table': _share_table(study, modalities),
-      'harm_table': _harm_table(study, rows),
+      'share_table': parts.table(study, modalities, _SHARED),
+      'harm_table': parts.table(study, rows, _HARMED),
     },
     facts={
       'beside': wording.listing(shown[1:]),
@@ -184,10 +209,6 @@ def _share_figure(study: Study, names) -> tuple[parts.Figure | None, list[str]]:
   return figure, [label for _, label in kinds]
 
 
-def _words(modality: str) -> str:
-  return 'any of them' if modality == _ANY else str(modality)
-
-
 def _harm_figure(study: Study, harms) -> parts.Figure | None:
   full = study.info['full_view']
   return parts.forest(
@@ -195,7 +216,7 @@ def _harm_figure(study: Study, harms) -> parts.Figure | None:
       parts.row(
         _words(modality),
         harm,
-        'ink' if modality == _ANY else plots.colour(modality, full),
+        _colour(modality, full) or 'ink',
         signed=True,
         faint=not wording.settled(harm),
       )
@@ -206,36 +227,4 @@ def _harm_figure(study: Study, harms) -> parts.Figure | None:
     title='Misled minus rescued clips by dominant modality',
     axis='misled minus rescued, points',
     lines=((0.0, ''),),
-  )
-
-
-def _modality_column(study: Study) -> parts.Column:
-  full = study.info['full_view']
-  return parts.text_column(
-    'modality',
-    show=_words,
-    colour=lambda it: '' if it == _ANY else plots.colour(it, full),
-  )
-
-
-def _share_table(study: Study, rows) -> parts.Table | None:
-  shares = [
-    parts.Of(pattern)
-    for pattern, *_ in _KINDS
-    if parts.each(study, pattern, 'modality', [r['modality'] for r in rows])
-  ]
-  columns = (_modality_column(study), parts.Of(_RATE), *shares)
-  return parts.table(study, rows, columns)
-
-
-def _harm_table(study: Study, rows) -> parts.Table | None:
-  figures = ('unsupported', 'misled', 'rescued')
-  return parts.table(
-    study,
-    rows,
-    (
-      _modality_column(study),
-      *parts.plain(*(f'dominance.{{modality}}.{it}' for it in figures)),
-      parts.Of(_HARM, p=True),
-    ),
   )

@@ -11,7 +11,47 @@ _ACCURACY = 'humans.{condition}.accuracy'
 # Equal to a label made of other votes, where votes made it.
 _DISJOINT = 'humans.{condition}.accuracy_disjoint'
 _GAIN = 'humans.full_minus_{condition}.accuracy'
-_AGREEMENT = ('alpha_nominal', 'alpha_ordinal', 'fleiss_kappa', 'gwet_ac1')
+_VOTES = 'humans.{condition}'
+_TABLES = {
+  'certainty': (
+    'humans',
+    (
+      parts.CONDITION,
+      *parts.plain(
+        f'{_VOTES}.gs',
+        f'{_VOTES}.entropy',
+        f'{_VOTES}.one_vote_ceiling',
+        f'{_VOTES}.split_half_reliability',
+      ),
+    ),
+  ),
+  'agreement': (
+    'humans',
+    (
+      parts.CONDITION,
+      *parts.plain(f'{_VOTES}.observed_agreement'),
+      parts.Of(f'{_VOTES}.alpha_nominal'),
+      parts.Of(f'{_VOTES}.alpha_ordinal'),
+      parts.Of(f'{_VOTES}.fleiss_kappa'),
+      parts.Of(f'{_VOTES}.gwet_ac1'),
+    ),
+  ),
+}
+
+
+def _compared(anew: bool) -> tuple[parts.Column | parts.Of, ...]:
+  """Columns of votes equal to the label, made anew or as it is."""
+  equal = (parts.Of(_ACCURACY),)
+  if anew:
+    equal = (*parts.plain(_ACCURACY), parts.Of(_DISJOINT))
+  itself = 'The full condition has only itself to be compared with.'
+  return (
+    parts.CONDITION,
+    parts.CLIPS,
+    parts.count_column('num_votes', 'votes'),
+    *equal,
+    parts.Of(_GAIN, p=True, reason=itself),
+  )
 
 
 def section(study: Study) -> parts.Section:
@@ -48,10 +88,9 @@ def section(study: Study) -> parts.Section:
     primary=parts.primary_row(gain, base.title, f'{full} − {other}'),
     shows={
       'accuracy': _figure(accuracy),
-      'accuracies': _accuracies(study, rows, anew),
-      'certainty': _certainty(study, rows),
+      'accuracies': parts.table(study, rows, _compared(anew)),
       **humans_by_clip.shows(study, full),
-      'agreement': _agreement_table(study, rows),
+      **parts.tables(study, _TABLES),
     },
     facts={'anew': anew, 'full': full},
   )
@@ -112,48 +151,4 @@ def _figure(accuracy: dict[str, Estimate]) -> parts.Figure | None:
     title='Share of votes equal to the label, by condition',
     axis='votes equal to the label, %',
     bounds=(0, 1),
-  )
-
-
-def _accuracies(study: Study, rows, anew: bool) -> parts.Table | None:
-  equal = (parts.Of(_ACCURACY),)
-  if anew:
-    equal = (*parts.plain(_ACCURACY), parts.Of(_DISJOINT))
-  itself = 'The full condition has only itself to be compared with.'
-  return parts.table(
-    study,
-    rows,
-    (
-      parts.text_column('condition'),
-      parts.count_column(),
-      parts.count_column('num_votes', 'votes'),
-      *equal,
-      parts.Of(_GAIN, p=True, reason=itself),
-    ),
-  )
-
-
-def _certainty(study: Study, rows) -> parts.Table | None:
-  figures = ('gs', 'entropy', 'one_vote_ceiling', 'split_half_reliability')
-  columns = parts.plain(*(f'humans.{{condition}}.{it}' for it in figures))
-  return parts.table(study, rows, (parts.text_column('condition'), *columns))
-
-
-def _agreement_table(study: Study, rows) -> parts.Table | None:
-  """Agreement beyond chance, if any condition has votes that tell of it."""
-  shown = [
-    parts.Of(f'humans.{{condition}}.{figure}')
-    for figure in _AGREEMENT
-    if any(figure in row for row in rows)
-  ]
-  if not shown:
-    return None
-  return parts.table(
-    study,
-    rows,
-    (
-      parts.text_column('condition'),
-      *parts.plain('humans.{condition}.observed_agreement'),
-      *shown,
-    ),
   )

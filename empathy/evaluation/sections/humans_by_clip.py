@@ -17,6 +17,61 @@ _SIGNALS = {
 }
 
 
+def _gained(row: parts.Row) -> Estimate:
+  ends = (row['estimate_low'], row['estimate_high'])
+  return Estimate(row['estimate'], *ends)
+
+
+_CHOICES = (
+  parts.text_column('chosen_by', 'chosen by'),
+  parts.Column(
+    'votes a condition',
+    lambda r: wording.number(r['num_votes'], 1),
+    reason='All votes choose in the first row, and they judge, too.',
+  ),
+  parts.CLIPS,
+  parts.Column(
+    'gain',
+    lambda r: wording.figure(r['estimate'], units.POINTS),
+    'points',
+    faint=lambda r: not wording.settled(_gained(r)),
+  ),
+  parts.Column(
+    wording.level(Estimate(None)),
+    lambda r: wording.ends(_gained(r), units.POINTS),
+    kind='interval',
+  ),
+  parts.text_column('biased'),
+)
+_TABLES = {
+  'conflicts': (
+    'humans_vs_full',
+    (
+      parts.CONDITION,
+      parts.CLIPS,
+      parts.Column(
+        'votes in each', lambda r: wording.number(r['num_votes'], 1)
+      ),
+      *parts.plain(
+        f'{_PAIR}.rate',
+        f'{_PAIR}.control_rate',
+        f'{_PAIR}.gs_difference',
+        f'{_PAIR}.control_gs_difference',
+      ),
+      parts.Of(f'{_PAIR}.entropy_excess', p=True),
+    ),
+  ),
+  'models': (
+    'humans_and_models',
+    (
+      dataclasses.replace(parts.SIGNAL, heading='full view'),
+      parts.CLIPS,
+      parts.Of(_MODELS, p=True),
+    ),
+  ),
+}
+
+
 def sentences(study: Study, full: str) -> tuple[str, ...]:
   """What intervals allow to say."""
   return (
@@ -37,10 +92,9 @@ def shows(study: Study, full: str) -> dict[str, parts.Figure | parts.Table]:
     best = []
   return {
     'best': _best_figure(study) if best else None,
-    'choices': _best_table(study, best),
+    'choices': parts.table(study, best, _CHOICES),
     'conflict': _conflict_figure(study, full),
-    'conflicts': _conflict_table(study),
-    'models': _models_table(study),
+    **parts.tables(study, _TABLES),
   }
 
 
@@ -195,38 +249,6 @@ def _best_figure(study: Study) -> parts.Figure | None:
   )
 
 
-def _best_table(study: Study, rows) -> parts.Table | None:
-  def gain(row: parts.Row) -> Estimate:
-    ends = (row['estimate_low'], row['estimate_high'])
-    return Estimate(row['estimate'], *ends)
-
-  return parts.table(
-    study,
-    rows,
-    (
-      parts.text_column('chosen_by', 'chosen by'),
-      parts.Column(
-        'votes a condition',
-        lambda r: wording.number(r['num_votes'], 1),
-        reason='All votes choose in the first row, and they judge, too.',
-      ),
-      parts.count_column(),
-      parts.Column(
-        'gain',
-        lambda r: wording.figure(r['estimate'], units.POINTS),
-        'points',
-        faint=lambda r: not wording.settled(gain(r)),
-      ),
-      parts.Column(
-        wording.level(Estimate(None)),
-        lambda r: wording.ends(gain(r), units.POINTS),
-        kind='interval',
-      ),
-      parts.text_column('biased'),
-    ),
-  )
-
-
 def _conflict_figure(study: Study, full: str) -> parts.Figure | None:
   rows = study.tables.get('humans_vs_full') or []
   kinds = (
@@ -255,32 +277,3 @@ def _conflict_figure(study: Study, full: str) -> parts.Figure | None:
     return None
   clips = parts.n_of(row['num_clips'] for row in rows if row['num_clips'])
   return dataclasses.replace(figure, clips=clips)
-
-
-def _conflict_table(study: Study) -> parts.Table | None:
-  figures = ('rate', 'control_rate', 'gs_difference', 'control_gs_difference')
-  return parts.table(
-    study,
-    study.tables.get('humans_vs_full'),
-    (
-      parts.text_column('condition'),
-      parts.count_column(),
-      parts.Column(
-        'votes in each', lambda r: wording.number(r['num_votes'], 1)
-      ),
-      *parts.plain(*(f'{_PAIR}.{figure}' for figure in figures)),
-      parts.Of(f'{_PAIR}.entropy_excess', p=True),
-    ),
-  )
-
-
-def _models_table(study: Study) -> parts.Table | None:
-  return parts.table(
-    study,
-    study.tables.get('humans_and_models'),
-    (
-      parts.text_column('signal', 'full view', parts.signal),
-      parts.count_column(),
-      parts.Of(_MODELS, p=True),
-    ),
-  )

@@ -125,7 +125,8 @@ class Column:
     reason: why some rows cannot have the figure.
     kind: as in `Cell`.
     faint: whether a row's figure is not supported by its interval.
-    colour: a row to the name of a colour.
+    colour: a row, and the full view, to the name of a colour.
+    once: whether what all rows have alike is left to the caption.
   """
 
   heading: str
@@ -135,7 +136,8 @@ class Column:
   reason: str = ''
   kind: str = 'number'
   faint: Callable[[Row], bool] = lambda row: False
-  colour: Callable[[Row], str] = lambda row: ''
+  colour: Callable[[Row, str], str] = lambda row, full: ''
+  once: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -345,34 +347,31 @@ def text_column(
   key: str,
   heading: str = '',
   show: Callable[[str], str] = str,
-  colour: Callable[[str], str] = lambda it: '',
+  colour: Callable[[str, str], str] = lambda it, full: '',
 ) -> Column:
   """What the rows hold under `key`, in words, with a dot of its colour."""
   return Column(
     heading or key,
     lambda r: show(r[key]),
     kind='text',
-    colour=lambda r: colour(r[key]),
+    colour=lambda r, full: colour(r[key], full),
   )
 
 
-def view_column(full: str, heading: str = 'view') -> Column:
-  """The first column of a table of views."""
-  return text_column('view', heading, str, lambda v: plots.colour(v, full))
-
-
-def signal_column(
-  full: str, show: Callable[[str], str] = signal, heading: str = 'signal'
-) -> Column:
-  """The first column of a table of signals."""
-  return text_column(
-    'signal', heading, show, lambda it: signal_colour(it, full, other='')
-  )
-
-
-def count_column(key: str = 'num_clips', heading: str = 'clips') -> Column:
+def count_column(key: str, heading: str = 'clips', **more) -> Column:
   """A number that the rows hold under `key`."""
-  return Column(heading, lambda r: wording.count(r.get(key)))
+  return Column(heading, lambda r: wording.count(r.get(key)), **more)
+
+
+def _dot(signal_name: str, full: str) -> str:
+  return signal_colour(signal_name, full, other='')
+
+
+VIEW = text_column('view', colour=plots.colour)
+SIGNAL = text_column('signal', show=signal, colour=_dot)
+CONDITION = text_column('condition')
+CLIPS = count_column('num_clips')
+CLIPS_ONCE = dataclasses.replace(CLIPS, once=True)
 
 
 def _columns(study: Study, of: Of) -> Iterable[Column]:
@@ -438,7 +437,14 @@ def table(
   reasons: dict[str, list[str]] = {}
   for one in columns:
     for column in [one] if isinstance(one, Column) else _columns(study, one):
-      missing = [row for row in rows if column.show(row) == wording.MISSING]
+      texts = [column.show(row) for row in rows]
+      if column.once and len(set(texts)) == 1:
+        continue
+      missing = [
+        row
+        for row, text in zip(rows, texts, strict=True)
+        if text == wording.MISSING
+      ]
       for row in missing:
         reason = why_missing(study, column.name(row))
         if reason:
@@ -454,14 +460,28 @@ def table(
       Cell(', '.join(filter(None, (column.heading, column.unit))), column.kind)
       for column in shown
     ),
-    rows=tuple(tuple(_cell(column, row) for column in shown) for row in rows),
+    rows=tuple(
+      tuple(_cell(column, row, study.info['full_view']) for column in shown)
+      for row in rows
+    ),
     notes=tuple(_missing(*entry) for entry in reasons.items()),
   )
 
 
-def _cell(column: Column, row: Row) -> Cell:
+def tables(
+  study: Study, declared: Mapping[str, tuple[str, Sequence[Column | Of]]]
+) -> dict[str, Table | None]:
+  """Lays out tables of the study, each by the name of its rows."""
+  return {
+    name: table(study, study.tables.get(rows), columns)
+    for name, (rows, columns) in declared.items()
+  }
+
+
+def _cell(column: Column, row: Row, full: str) -> Cell:
   kind = row['verdict'] if column.kind == 'verdict' else column.kind
-  return Cell(column.show(row), kind, column.colour(row), column.faint(row))
+  colour = column.colour(row, full)
+  return Cell(column.show(row), kind, colour, column.faint(row))
 
 
 def _missing(reason: str, headings: Sequence[str]) -> str:
@@ -476,9 +496,3 @@ def same(rows: Sequence[Row], key: str) -> Any:
   """What all rows hold under `key`; None where they differ."""
   found = {row.get(key) for row in rows}
   return found.pop() if len(found) == 1 else None
-
-
-def same_clips(rows: Sequence[Row]) -> tuple[int | None, tuple[Column, ...]]:
-  """How many clips all rows rest on; where they differ, a column of it."""
-  clips = same(rows, 'num_clips')
-  return clips, (count_column(),) if clips is None else ()

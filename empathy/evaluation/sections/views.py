@@ -12,6 +12,28 @@ from empathy.evaluation.study import Study
 _EQUAL = 1e-12
 _ACCURACY = 'views.{view}.accuracy'
 _GAIN = 'views.full_minus_{view}.accuracy'
+_PLAIN = ('seed_sd', 'accuracy_fold_mean', 'ensemble_accuracy')
+_PLAIN += ('macro_f1', 'weighted_f1', 'nll', 'brier', 'ece', 'ece_null')
+_TABLES = {
+  'views': (
+    'views',
+    (
+      parts.VIEW,
+      parts.CLIPS_ONCE,
+      parts.count_column('num_seeds', 'seeds', once=True),
+      parts.Of(_ACCURACY),
+      *parts.plain(*(f'views.{{view}}.{figure}' for figure in _PLAIN)),
+    ),
+  ),
+  'gains': (
+    'full_minus_view',
+    (
+      dataclasses.replace(parts.VIEW, heading='full view minus'),
+      parts.Of(_GAIN, p=True),
+      parts.count_column('n'),
+    ),
+  ),
+}
 
 
 def section(study: Study) -> parts.Section:
@@ -44,8 +66,7 @@ def section(study: Study) -> parts.Section:
     ),
     shows={
       'accuracy': _accuracy_figure(study, accuracy, full),
-      'views': _views_table(study, rows, seeds, clips),
-      'gains': _gains_table(study, full),
+      **parts.tables(study, _TABLES),
       'reliability': _reliability_figure(study, accuracy, full),
       'classes': _class_table(study, full),
     },
@@ -154,37 +175,6 @@ def _accuracy_figure(study, accuracy, full) -> parts.Figure | None:
     axis='accuracy, %',
     lines=lines,
     bounds=(0, 1),
-  )
-
-
-def _views_table(study, rows, seeds, clips) -> parts.Table | None:
-  columns = [parts.view_column(study.info['full_view'])]
-  if clips is None:
-    columns.append(parts.count_column())
-  if seeds is None:
-    columns.append(parts.count_column('num_seeds', 'seeds'))
-  figures = ('seed_sd', 'accuracy_fold_mean', 'ensemble_accuracy')
-  figures += ('macro_f1', 'weighted_f1', 'nll', 'brier', 'ece', 'ece_null')
-  return parts.table(
-    study,
-    rows,
-    (
-      *columns,
-      parts.Of(_ACCURACY),
-      *parts.plain(*(f'views.{{view}}.{figure}' for figure in figures)),
-    ),
-  )
-
-
-def _gains_table(study: Study, full: str) -> parts.Table | None:
-  return parts.table(
-    study,
-    study.tables.get('full_minus_view'),
-    (
-      parts.view_column(full, 'full view minus'),
-      parts.Of(_GAIN, p=True),
-      parts.count_column('n'),
-    ),
   )
 
 
