@@ -241,7 +241,12 @@ _VIEWS = (
     Entry('human_jensen_shannon_null', 'if true', NUMBER),
     Entry('human_manhattan', 'Manhattan', LOSS),
     Entry('human_manhattan_null', 'if true', NUMBER),
-    Entry('human_wasserstein', 'Wasserstein', CLASSES),
+    Entry(
+      'human_wasserstein',
+      'Wasserstein',
+      CLASSES,
+      within=('views.human_wasserstein',),
+    ),
     Entry('human_wasserstein_null', 'if true', NUMBER),
     Entry(
       'human_entropy_correlation',
@@ -511,7 +516,6 @@ TOPICS = tuple(
     (
       *(topic for entry in ENTRIES for topic in entry.within),
       'question 7',
-      'views.human_wasserstein',
     )
   )
 )

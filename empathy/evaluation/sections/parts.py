@@ -410,10 +410,10 @@ def _columns(study: Study, of: Of) -> Iterable[Column]:
 
 def why_missing(study: Study, name: str) -> str:
   """Why a statistic, its interval or its p-value is not there."""
-  if name in study.skipped:
-    return study.skipped[name]
   estimate = study.statistics.get(name)
-  if estimate is not None and not wording.is_known(estimate.low):
+  if estimate is None:
+    return catalogue.reason(name, study.skipped)
+  if not wording.is_known(estimate.low):
     return wording.sentence(estimate.method)
   return ''
 
