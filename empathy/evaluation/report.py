@@ -79,21 +79,25 @@ def page(
     script: the one script that may run there.
     **shown: what else the template asks for.
   """
-  digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
   return (
     environment()
     .get_template(template)
     .render(
       info=info,
       script=script,
-      # How a content security policy names it.
       script_source=markupsafe.Markup(
-        f"'sha256-{digest}'" if script else "'none'"
+        f"'{_hash(script)}'" if script else "'none'"
       ),
       version=empathy.__version__,
       **shown,
     )
   )
+
+
+def _hash(script: str) -> str:
+  """How a content security policy names the one script that may run."""
+  digest = hashlib.sha256(script.encode()).digest()
+  return f'sha256-{base64.b64encode(digest).decode()}'
 
 
 def environment() -> jinja2.Environment:

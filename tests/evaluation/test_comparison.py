@@ -293,3 +293,27 @@ def test_the_report_says_no_more_than_the_intervals(found):
   )
   page = comparison_report.render(dataclasses.replace(found, a=evil))
   assert '<script>' not in page
+
+
+def test_the_page_runs_no_script_and_loads_nothing(found):
+  page = comparison_report.render(found)
+  policy = re.search('Content-Security-Policy" content="([^"]*)"', page)[1]
+  assert "default-src 'none'" in policy
+  assert "script-src 'none'" in policy
+
+
+def test_figures_are_written_in_their_units(found):
+  page = comparison_report.render(found)
+  table = page[page.index('<section id="views"') :].split('</section>')[0]
+  rows = {
+    cells[0]: cells[1:]
+    for row in re.findall(r'<tr>(.*?)</tr>', table, re.S)
+    if (cells := re.findall(r'<t[hd][^>]*>\s*(.*?)</t[hd]>', row, re.S))
+  }
+  for name, words, factor, digits in (
+    (f'views.{FULL}.accuracy', f'{FULL}.accuracy, %', 100, 1),
+    (f'views.{FULL}.nll', f'{FULL}.nll, nats', 1, 3),
+  ):
+    pair = found.statistics[name]
+    assert rows[words][0] == f'{factor * pair.a.estimate:.{digits}f}'
+    assert rows[words][1] == f'{factor * pair.b.estimate:.{digits}f}'

@@ -9,7 +9,7 @@ import browser
 import numpy as np
 import pytest
 
-from empathy.evaluation import plots, report, sections, wording
+from empathy.evaluation import plots, report, sections, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
@@ -433,6 +433,43 @@ def test_missing_figures_are_dashes_with_a_reason():
   assert wording.MISSING in text
 
 
+def test_a_gap_has_the_reason_of_what_its_figure_belongs_to():
+  study = dataclasses.replace(
+    full_study(), skipped={'soft_scores': 'The corpus has no votes.'}
+  )
+  rows = [{'view': view, 'num_clips': 1000} for view in ('text', 'audio')]
+  score = parts.Of('views.{view}.human_brier')
+  accuracy = parts.Of('views.{view}.accuracy')
+  columns = (parts.VIEW, parts.CLIPS_ONCE, accuracy, score)
+  table = parts.table(study, rows, columns)
+  assert [cell.text for cell in table.header] == [
+    'view',
+    'accuracy, %',
+    '95 % interval',
+  ]
+  assert [cell.text for cell in table.rows[0]] == [
+    'text',
+    '52.0',
+    '50.0 to 54.0',
+  ]
+  assert table.notes == ('Brier is missing. The corpus has no votes.',)
+  # A number that is not the same in all rows has a column.
+  rows[0]['num_clips'] = 999
+  table = parts.table(study, rows, columns)
+  assert [row[1].text for row in table.rows] == ['999', '1,000']
+  assert parts.table(study, [], columns) is None
+
+
+def test_a_difference_that_is_no_finding_is_grey_where_its_interval_shows():
+  study = full_study()
+  rows = [{'view': 'text'}, {'view': 'audio+video'}]
+  gain = 'views.full_minus_{view}.accuracy'
+  for interval, faint in ((True, [False, True]), (False, [False, False])):
+    table = parts.table(study, rows, (parts.Of(gain, interval=interval),))
+    assert [row[0].faint for row in table.rows] == faint
+  assert [row[0].text for row in table.rows] == ['+19.0', '+3.0']
+
+
 def test_no_missing_value_is_ever_printed():
   bare = Estimate(None, n=0, method='undefined here')
   study = full_study()
@@ -717,6 +754,19 @@ def test_checks_that_could_not_be_made_are_counted():
     (wording.tally(9.5), '9.5'),
     (wording.tally(9.0), '9'),
     (wording.span(-0.016, 0.038), '−1.6 to 3.8'),
+    (wording.figure(0.5249, units.SHARE), '52.5'),
+    (wording.figure(0.0249, units.POINTS), '+2.5'),
+    (wording.figure(0.0249, units.NATS), '0.025'),
+    (wording.figure(-0.249, units.CORRELATION), '−0.25'),
+    (wording.figure(1440.0, units.COUNT), '1,440'),
+    (wording.figure(None, units.SHARE), '–'),
+    (wording.ends(Estimate(0.1, -0.02, 0.22), units.POINTS), '−2.0 to 22.0'),
+    (wording.ends(Estimate(0.1, 0.02, 0.22), units.NATS), '0.020 to 0.220'),
+    (wording.ends(Estimate(0.1), units.NATS), '–'),
+    (
+      wording.correlation_with_interval(Estimate(0.271, 0.181, 0.361, 0.95)),
+      '+0.27 (95 % interval 0.18 to 0.36)',
+    ),
     (wording.p_value(0.0001), '< .001'),
     (wording.p_value(0.0494), '.049'),
     (wording.p_value(1.0), '1.000'),

@@ -229,7 +229,7 @@ def _selective(study: Study) -> tuple[str, ...]:
   )
 
 
-def _selective_rows(study: Study) -> list[parts.Row]:
+def _selective_rows(study: Study) -> list[parts.Record]:
   """The wanted rate in percent, as names have it."""
   return [
     row | {'wanted': round(100 * row['wanted'])}

@@ -17,7 +17,7 @@ _SIGNALS = {
 }
 
 
-def _gained(row: parts.Row) -> Estimate:
+def _gained(row: parts.Record) -> Estimate:
   ends = (row['estimate_low'], row['estimate_high'])
   return Estimate(row['estimate'], *ends)
 

@@ -12,7 +12,8 @@ from empathy.evaluation import catalogue, plots, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.study import Study
 
-Row = Mapping[str, Any]
+# Of a table of the study.
+Record = Mapping[str, Any]
 
 # The figures, or questions, that a question's primary figure goes without.
 _PRIMARIES = {
@@ -130,13 +131,13 @@ class Column:
   """
 
   heading: str
-  show: Callable[[Row], str]
+  show: Callable[[Record], str]
   unit: str = ''
-  name: Callable[[Row], str] = lambda row: ''
+  name: Callable[[Record], str] = lambda row: ''
   reason: str = ''
   kind: str = 'number'
-  faint: Callable[[Row], bool] = lambda row: False
-  colour: Callable[[Row, str], str] = lambda row, full: ''
+  faint: Callable[[Record], bool] = lambda row: False
+  colour: Callable[[Record, str], str] = lambda row, full: ''
   once: bool = False
 
 
@@ -380,10 +381,10 @@ def _columns(study: Study, of: Of) -> Iterable[Column]:
   levels = (e for e in study.statistics.values() if e.level is not None)
   level = wording.level(next(levels, Estimate(None)))
 
-  def name(row: Row) -> str:
+  def name(row: Record) -> str:
     return catalogue.name(of.pattern, row)
 
-  def found(row: Row) -> Estimate:
+  def found(row: Record) -> Estimate:
     return study.statistics.get(name(row), Estimate(None))
 
   yield Column(
@@ -398,7 +399,7 @@ def _columns(study: Study, of: Of) -> Iterable[Column]:
       and not wording.settled(found(r))
     ),
   )
-  more: list[tuple[str, Callable[[Row], str]]] = []
+  more: list[tuple[str, Callable[[Record], str]]] = []
   if of.interval:
     more.append((level, lambda r: wording.ends(found(r), entry.unit)))
   if of.p:
@@ -419,7 +420,7 @@ def why_missing(study: Study, name: str) -> str:
 
 
 def table(
-  study: Study, rows: Sequence[Row] | None, columns: Sequence[Column | Of]
+  study: Study, rows: Sequence[Record] | None, columns: Sequence[Column | Of]
 ) -> Table | None:
   """Lays out rows; a column without a single figure gives way to a note.
 
@@ -478,7 +479,7 @@ def tables(
   }
 
 
-def _cell(column: Column, row: Row, full: str) -> Cell:
+def _cell(column: Column, row: Record, full: str) -> Cell:
   kind = row['verdict'] if column.kind == 'verdict' else column.kind
   colour = column.colour(row, full)
   return Cell(column.show(row), kind, colour, column.faint(row))
@@ -492,7 +493,7 @@ def _missing(reason: str, headings: Sequence[str]) -> str:
   return f'{wording.capital(wording.listing(named))} {verb} missing. {reason}'
 
 
-def same(rows: Sequence[Row], key: str) -> Any:
+def same(rows: Sequence[Record], key: str) -> Any:
   """What all rows hold under `key`; None where they differ."""
   found = {row.get(key) for row in rows}
   return found.pop() if len(found) == 1 else None

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
@@ -150,7 +150,8 @@ def _uncalibrated(study: Study) -> tuple[str, ...]:
   """Of which views calibration is not judged, by the reason."""
   by_reason: dict[str, list[str]] = {}
   for view in study.info['views']:
-    reason = study.skipped.get(f'views.{view}.ece')
+    name = catalogue.name('views.{view}.ece', {'view': view})
+    reason = study.skipped.get(name)
     if reason:
       by_reason.setdefault(reason, []).append(view)
   return tuple(
