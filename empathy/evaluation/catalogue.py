@@ -151,6 +151,7 @@ SIGNALS = (
   Signal(SEEDS, 'seeds disagree'),
   Signal('{view}_disagreement', '{view} disagrees', binary=True),
   Signal('{view}_jsd', '{view}, distance'),
+  Signal('{view}_shapley', '{view}, Shapley value'),
   # Of the full view by itself, beside which votes are put.
   Signal('one_minus_gold_probability', 'low probability of the label'),
   Signal('error', 'error'),
@@ -209,6 +210,7 @@ _DATA = _of(
     POINTS,
     undefined='There is no paired difference with an interval.',
   ),
+  within=('question 7',),
 )
 _VIEWS = (
   *_of(
@@ -513,10 +515,7 @@ ENTRIES = (
 TOPICS = tuple(
   Topic(pattern)
   for pattern in dict.fromkeys(
-    (
-      *(topic for entry in ENTRIES for topic in entry.within),
-      'question 7',
-    )
+    topic for entry in ENTRIES for topic in entry.within
   )
 )
 _BY_PATTERN = {entry.pattern: entry for entry in ENTRIES}

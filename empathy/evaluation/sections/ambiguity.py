@@ -39,7 +39,8 @@ def _there(key: str, heading: str) -> parts.Column:
 _WHO = dataclasses.replace(
   parts.SIGNAL, heading='disagreeing', show=lambda r: _words(r['signal'])
 )
-_SCORE = 'views.{view}.human'
+_SIGNAL = 'ambiguity.{signal}'
+_VIEW = 'views.{view}'
 _TABLES = {
   'table': (
     'ambiguity',
@@ -49,41 +50,43 @@ _TABLES = {
       _there('gs_disagree', 'GS there'),
       parts.count_column('num_agree', 'other clips'),
       _there('gs_agree', 'GS there'),
-      parts.Of(_RAW),
-      parts.Of(_ADJUSTED, p=True),
+      *parts.ranged(_SIGNAL, 'gs_difference'),
+      parts.judged(_SIGNAL, 'adjusted'),
     ),
   ),
-  'beyond': ('beyond_seeds', (_WHO, parts.CLIPS, parts.Of(_BEYOND, p=True))),
+  'beyond': (
+    'beyond_seeds',
+    (_WHO, parts.CLIPS, parts.judged(_SIGNAL, 'beyond_seeds')),
+  ),
   'rankings': (
     'ambiguity_signals',
     (
       parts.SIGNAL,
-      parts.Of(_AUROC),
+      *parts.ranged(_SIGNAL, 'auroc_contested'),
       parts.Of(
         f'{_AUROC}_equal_n', reason='All clips have equally many votes.'
       ),
-      parts.Of(
-        'ambiguity.{signal}.auroc_minus_confidence',
-        p=True,
-        reason='Confidence is not compared with itself.',
+      parts.judged(
+        _SIGNAL,
+        'auroc_minus_confidence',
+        'Confidence is not compared with itself.',
       ),
-      parts.Of('ambiguity.{signal}.spearman'),
+      *parts.ranged(_SIGNAL, 'spearman'),
     ),
   ),
   'scores': (
     'soft_scores',
     (
       parts.VIEW,
-      parts.Of(f'{_SCORE}_cross_entropy'),
-      *parts.plain(f'{_SCORE}_cross_entropy_null'),
-      parts.Of(f'{_SCORE}_brier'),
-      parts.Of(f'{_SCORE}_jensen_shannon'),
-      *parts.plain(f'{_SCORE}_jensen_shannon_null'),
-      parts.Of(f'{_SCORE}_manhattan'),
-      *parts.plain(f'{_SCORE}_manhattan_null'),
-      parts.Of(f'{_SCORE}_wasserstein'),
-      *parts.plain(f'{_SCORE}_wasserstein_null'),
-      parts.Of(f'{_SCORE}_entropy_correlation'),
+      *parts.ranged(_VIEW, 'human_cross_entropy'),
+      *parts.plain(_VIEW, 'human_cross_entropy_null'),
+      *parts.ranged(_VIEW, 'human_brier', 'human_jensen_shannon'),
+      *parts.plain(_VIEW, 'human_jensen_shannon_null'),
+      *parts.ranged(_VIEW, 'human_manhattan'),
+      *parts.plain(_VIEW, 'human_manhattan_null'),
+      *parts.ranged(_VIEW, 'human_wasserstein'),
+      *parts.plain(_VIEW, 'human_wasserstein_null'),
+      *parts.ranged(_VIEW, 'human_entropy_correlation'),
     ),
   ),
 }

@@ -27,19 +27,16 @@ _HIT = 'ranks a clip that the full view labels wrongly above one that it labels'
 _AUROC = 'diagnosis.{signal}.auroc_error'
 _GAIN = 'diagnosis.combined.auroc_minus_confidence'
 _SELECTIVE = 'diagnosis.selective_{wanted}'
-_PLAIN = ('average_precision', 'aurc', 'e_aurc')
+_OF = 'diagnosis.{signal}'
+_ITSELF = 'Confidence is not compared with itself.'
 _TABLES = {
   'detectors': (
     'diagnosis',
     (
       parts.SIGNAL,
       parts.CLIPS_ONCE,
-      parts.Of(_AUROC),
-      parts.Of(
-        f'{_AUROC}_minus_confidence',
-        p=True,
-        reason='Confidence is not compared with itself.',
-      ),
+      *parts.ranged(_OF, 'auroc_error'),
+      parts.judged(_OF, 'auroc_error_minus_confidence', _ITSELF),
     ),
   ),
   'rankings': (
@@ -47,16 +44,15 @@ _TABLES = {
     (
       parts.SIGNAL,
       parts.CLIPS_ONCE,
-      parts.Of('diagnosis.{signal}.errors_found_at_10'),
-      *parts.plain(*(f'diagnosis.{{signal}}.{it}' for it in _PLAIN)),
-      parts.Of(f'{_AUROC}_uncontested'),
+      *parts.ranged(_OF, 'errors_found_at_10'),
+      *parts.plain(_OF, 'average_precision', 'aurc', 'e_aurc'),
+      *parts.ranged(_OF, 'auroc_error_uncontested'),
     ),
   ),
 }
 _SELECTED = (
   parts.count_column('wanted', 'errors wanted, %'),
-  parts.Of(f'{_SELECTIVE}.risk'),
-  parts.Of(f'{_SELECTIVE}.coverage'),
+  *parts.ranged(_SELECTIVE, 'risk', 'coverage'),
   parts.count_column('num_answered'),
 )
 

@@ -19,11 +19,11 @@ _TABLES = {
     (
       parts.VIEW,
       parts.CLIPS_ONCE,
-      parts.Of(f'{_PAIR}.rate'),
-      *parts.plain(f'{_PAIR}.own_null', f'{_PAIR}.full_null'),
-      parts.Of(_BEYOND, p=True),
-      parts.Of(f'{_PAIR}.excess'),
-      *parts.plain(f'{_PAIR}.kappa', f'{_PAIR}.error_consistency'),
+      *parts.ranged(_PAIR, 'rate'),
+      *parts.plain(_PAIR, 'own_null', 'full_null'),
+      parts.judged(_PAIR, 'beyond_either'),
+      *parts.ranged(_PAIR, 'excess'),
+      *parts.plain(_PAIR, 'kappa', 'error_consistency'),
     ),
   )
 }

@@ -37,12 +37,8 @@ _SHARED = (
 )
 _HARMED = (
   _MODALITY,
-  *parts.plain(
-    'dominance.{modality}.unsupported',
-    'dominance.{modality}.misled',
-    'dominance.{modality}.rescued',
-  ),
-  parts.Of(_HARM, p=True),
+  *parts.plain('dominance.{modality}', 'unsupported', 'misled', 'rescued'),
+  parts.judged('dominance.{modality}', 'net_harm'),
 )
 
 

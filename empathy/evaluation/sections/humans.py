@@ -12,28 +12,16 @@ _ACCURACY = 'humans.{condition}.accuracy'
 _DISJOINT = 'humans.{condition}.accuracy_disjoint'
 _GAIN = 'humans.full_minus_{condition}.accuracy'
 _VOTES = 'humans.{condition}'
+_CERTAIN = ('gs', 'entropy', 'one_vote_ceiling', 'split_half_reliability')
+_AGREED = ('alpha_nominal', 'alpha_ordinal', 'fleiss_kappa', 'gwet_ac1')
 _TABLES = {
-  'certainty': (
-    'humans',
-    (
-      parts.CONDITION,
-      *parts.plain(
-        f'{_VOTES}.gs',
-        f'{_VOTES}.entropy',
-        f'{_VOTES}.one_vote_ceiling',
-        f'{_VOTES}.split_half_reliability',
-      ),
-    ),
-  ),
+  'certainty': ('humans', (parts.CONDITION, *parts.plain(_VOTES, *_CERTAIN))),
   'agreement': (
     'humans',
     (
       parts.CONDITION,
-      *parts.plain(f'{_VOTES}.observed_agreement'),
-      parts.Of(f'{_VOTES}.alpha_nominal'),
-      parts.Of(f'{_VOTES}.alpha_ordinal'),
-      parts.Of(f'{_VOTES}.fleiss_kappa'),
-      parts.Of(f'{_VOTES}.gwet_ac1'),
+      *parts.plain(_VOTES, 'observed_agreement'),
+      *parts.ranged(_VOTES, *_AGREED),
     ),
   ),
 }
@@ -41,9 +29,10 @@ _TABLES = {
 
 def _compared(anew: bool) -> tuple[parts.Column | parts.Of, ...]:
   """Columns of votes equal to the label, made anew or as it is."""
-  equal = (parts.Of(_ACCURACY),)
+  equal = parts.ranged(_VOTES, 'accuracy')
   if anew:
-    equal = (*parts.plain(_ACCURACY), parts.Of(_DISJOINT))
+    equal = parts.plain(_VOTES, 'accuracy')
+    equal += parts.ranged(_VOTES, 'accuracy_disjoint')
   itself = 'The full condition has only itself to be compared with.'
   return (
     parts.CONDITION,

@@ -52,13 +52,9 @@ _TABLES = {
       parts.Column(
         'votes in each', lambda r: wording.number(r['num_votes'], 1)
       ),
-      *parts.plain(
-        f'{_PAIR}.rate',
-        f'{_PAIR}.control_rate',
-        f'{_PAIR}.gs_difference',
-        f'{_PAIR}.control_gs_difference',
-      ),
-      parts.Of(f'{_PAIR}.entropy_excess', p=True),
+      *parts.plain(_PAIR, 'rate', 'control_rate'),
+      *parts.plain(_PAIR, 'gs_difference', 'control_gs_difference'),
+      parts.judged(_PAIR, 'entropy_excess'),
     ),
   ),
   'models': (
@@ -66,7 +62,7 @@ _TABLES = {
     (
       dataclasses.replace(parts.SIGNAL, heading='full view'),
       parts.CLIPS,
-      parts.Of(_MODELS, p=True),
+      parts.judged('humans.models.{signal}', 'spearman'),
     ),
   ),
 }

@@ -158,9 +158,19 @@ class Of:
   reason: str = ''
 
 
-def plain(*patterns: str) -> tuple[Of, ...]:
-  """Columns of statistics without their intervals."""
-  return tuple(Of(pattern, interval=False) for pattern in patterns)
+def plain(stem: str, *figures: str) -> tuple[Of, ...]:
+  """Columns of figures whose names begin with `stem`, without intervals."""
+  return tuple(Of(f'{stem}.{figure}', interval=False) for figure in figures)
+
+
+def ranged(stem: str, *figures: str) -> tuple[Of, ...]:
+  """The same, with their intervals."""
+  return tuple(Of(f'{stem}.{figure}') for figure in figures)
+
+
+def judged(stem: str, figure: str, reason: str = '') -> Of:
+  """The columns of one of them, with its interval and p-values."""
+  return Of(f'{stem}.{figure}', p=True, reason=reason)
 
 
 def get(study: Study, pattern: str, /, **of: object) -> Estimate | None:

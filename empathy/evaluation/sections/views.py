@@ -22,7 +22,7 @@ _TABLES = {
       parts.CLIPS_ONCE,
       parts.count_column('num_seeds', 'seeds', once=True),
       parts.Of(_ACCURACY),
-      *parts.plain(*(f'views.{{view}}.{figure}' for figure in _PLAIN)),
+      *parts.plain('views.{view}', *_PLAIN),
     ),
   ),
   'gains': (
