@@ -330,6 +330,27 @@ def _only(having: Finished, lacking: Finished, name: str) -> str:
   return f'Only {having.folder} has it.' + (f' {reason}' if reason else '')
 
 
+def _paired(a: Estimate, b: Estimate) -> tuple[np.ndarray, np.ndarray, str]:
+  """How the figure of b minus that of a moves with the groups.
+
+  Returns:
+    (G,) names of the groups of either, (G,) float64 derivatives by their
+    weights, and why figures are not paired; '' if they are.
+  """
+  none = np.array([], np.str_), np.array([])
+  if a.influence is None or b.influence is None:
+    return *none, 'the figure has none in a study either'
+  if Kind.EXACT in (a.kind, b.kind):
+    return *none, 'a figure is exactly 0 or 1'
+  if not np.isin(a.influence.groups, b.influence.groups).any():
+    return *none, 'it rests on other groups in the other study'
+  names = np.union1d(a.influence.groups, b.influence.groups)
+  slope = np.zeros(len(names))
+  for sign, one in ((-1, a.influence), (1, b.influence)):
+    slope[np.searchsorted(names, one.groups)] += sign * one.slope
+  return names, slope, ''
+
+
 def _difference(a: Estimate, b: Estimate) -> Estimate:
   """The figure of b minus that of a.
 
@@ -345,22 +366,11 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
   themselves 94.0, 96.5 and 95.0 %, Student's t 93.2, 95.0 and 94.2 %.
   """
   value, n = b.estimate - a.estimate, min(a.n, b.n)
-
-  def bare(why: str) -> Estimate:
+  names, slope, why = _paired(a, b)
+  if not why and abs(value) < _ZERO and np.abs(slope).max() < _ZERO:
+    why = 'it is the same figure in both'
+  if why:
     return Estimate(value, n=n, method=f'no interval: {why}')
-
-  if a.influence is None or b.influence is None:
-    return bare('the figure has none in a study either')
-  if Kind.EXACT in (a.kind, b.kind):
-    return bare('a figure is exactly 0 or 1')
-  if not np.isin(a.influence.groups, b.influence.groups).any():
-    return bare('it rests on other groups in the other study')
-  names = np.union1d(a.influence.groups, b.influence.groups)
-  slope = np.zeros(len(names))
-  for sign, one in ((-1, a.influence), (1, b.influence)):
-    slope[np.searchsorted(names, one.groups)] += sign * one.slope
-  if abs(value) < _ZERO and np.abs(slope).max(initial=0) < _ZERO:
-    return bare('it is the same figure in both')
   num_groups = len(names)
 
   def linear(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
