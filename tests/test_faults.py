@@ -2,7 +2,6 @@
 
 import shutil
 
-import binaries
 import mutations
 import numpy as np
 import pytest
@@ -25,9 +24,8 @@ def _name(mutation):
 
 
 @pytest.fixture(scope='module', name='run')
-def _run():
-  with binaries.Binaries() as server:
-    yield server.run
+def _run(server):
+  return server.run
 
 
 @pytest.fixture(scope='module', name='base')

@@ -34,7 +34,10 @@ def render(comparison: Comparison) -> str:
     'comparison.html',
     comparison.a.info,
     facts=_facts(comparison),
-    answer=[_sentence(words, pair) for *_, words, pair in _rows(comparison)],
+    answer=[
+      _sentence(words, name, comparison.statistics[name])
+      for *_, words, name in _rows(comparison)
+    ],
     forest=_forest(comparison),
     tables=[
       (topic, catalogue.TITLES[topic], _table(comparison, names))
@@ -55,33 +58,29 @@ def _facts(comparison: Comparison) -> list[tuple[str, str]]:
   ]
 
 
-def _rows(comparison: Comparison) -> list[tuple[str, str, str, Pair]]:
-  """Title, what it is, words for a sentence, pair: the figures to lead with."""
+def _rows(comparison: Comparison) -> list[tuple[str, str, str, str]]:
+  """Title, what it is, words for a sentence, name: the figures to lead with."""
   full = comparison.a.info['full_view']
   name = catalogue.name('views.{view}.accuracy', {'view': full})
   rows = []
   if name in comparison.statistics:
-    pair = comparison.statistics[name]
     words = f'the accuracy of the full view ({full})'
-    rows.append(('Accuracy', f'full view, {full}', words, pair))
+    rows.append(('Accuracy', f'full view, {full}', words, name))
   for question, name in comparison.primaries.items():
     title = catalogue.TITLES[catalogue.find(name).entry.topic]
-    words = _PRIMARIES[question]
-    rows.append((title, words, words, comparison.statistics[name]))
+    rows.append((title, *[_PRIMARIES[question]] * 2, name))
   return rows
 
 
-def _sentence(words: str, pair: Pair) -> str:
+def _sentence(words: str, name: str, pair: Pair) -> str:
   """Of a figure to lead with, no stronger than its interval."""
-  if pair.difference.estimate == 0 and pair.difference.low is None:
-    return (
-      f'{wording.capital(words)} is {wording.hundredths(pair.a.estimate)} '
-      'points in both.'
-    )
-  lead = (
-    f'{wording.capital(words)} is {wording.hundredths(pair.a.estimate)} in A '
-    f'and {wording.hundredths(pair.b.estimate)} in B'
+  unit = catalogue.find(name).entry.unit
+  of_a, of_b = (
+    wording.with_unit(side.estimate, unit) for side in (pair.a, pair.b)
   )
+  if pair.difference.estimate == 0 and pair.difference.low is None:
+    return f'{wording.capital(words)} is {of_a} in both.'
+  lead = f'{wording.capital(words)} is {of_a} in A and {of_b} in B'
   told = wording.claim(
     lead,
     pair.difference,
@@ -93,13 +92,16 @@ def _sentence(words: str, pair: Pair) -> str:
 
 
 def _forest(comparison: Comparison) -> parts.Figure | None:
-  shown = _rows(comparison)
+  shown = [
+    (title, detail, comparison.statistics[name].difference)
+    for title, detail, _, name in _rows(comparison)
+  ]
   return parts.forest(
     [
-      parts.primary_row(pair.difference, title, detail)
-      for title, detail, _, pair in shown
+      parts.primary_row(difference, title, detail)
+      for title, detail, difference in shown
     ],
-    [pair.difference for *_, pair in shown],
+    [difference for *_, difference in shown],
     name='comparison',
     title='Differences of the two studies',
     axis='points, B minus A',
@@ -131,6 +133,15 @@ def _row(name: str, pair: Pair) -> tuple[parts.Cell, ...]:
   return tuple(
     parts.Cell(text, kind, faint=faint and heading == 'B − A')
     for text, (heading, kind) in zip(texts, _HEADER, strict=True)
+  )
+
+
+def _counts(pair: Pair) -> bool:
+  """Whether a figure is how many there are, as no share is above 1."""
+  sides = [pair.a.estimate, pair.b.estimate]
+  return (
+    all(wording.is_known(side) and side == int(side) for side in sides)
+    and max(sides) > 1
   )
 
 

@@ -52,7 +52,7 @@ def answer(
   _check_speakers(found, corpus, predictions)
   if predictions is not None:
     add_views(found, corpus.modalities, predictions.views, len(corpus.ids))
-    _check_confidence(found, predictions)
+    _check_confidence(found, predictions, len(corpus.ids))
   _check_duplicates(found, corpus)
   _check_coverage(found, corpus)
   _check_classes(found, corpus)
@@ -529,7 +529,7 @@ def add_views(
 
 
 def _check_confidence(
-  found: Findings, predictions: predictions_lib.Predictions
+  found: Findings, predictions: predictions_lib.Predictions, n: int
 ) -> None:
   """Says where probabilities are labels in disguise."""
   views = list(predictions.views)
@@ -557,7 +557,7 @@ def _check_confidence(
     if bare
     else 'Probabilities are graded: the confidence of every view takes '
     f'{wording.plural(min(number.values()), "value")} or more.',
-    predictions.num_rows,
+    n,
   )
 
 

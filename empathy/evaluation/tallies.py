@@ -14,7 +14,6 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -220,9 +219,7 @@ def read(path: pathlib.Path) -> Tally:
     InputError: the file is missing, damaged or of another version.
   """
   try:
-    files.check_archive(path)
-    with np.load(path, allow_pickle=False) as archive:
-      arrays = {name: archive[name] for name in archive.files}
+    arrays = files.read_arrays(path, 'a whole tally')
     head = json.loads(str(arrays['tally']))
     if head['schema'] != SCHEMA:
       raise errors.InputError(
@@ -244,18 +241,11 @@ def read(path: pathlib.Path) -> Tally:
     )
   except FileNotFoundError:
     raise errors.InputError(f'{path}: no such file') from None
-  except (
-    AttributeError,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-  ) as error:
+  except errors.InputError:
+    raise
+  except (KeyError, TypeError, ValueError) as error:
     raise errors.InputError(
-      f'{path}: is not a whole tally: {str(error).splitlines()[0]}'
+      f'{path}: is not a whole tally: {files.reason(error)}'
     ) from None
 
 

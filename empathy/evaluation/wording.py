@@ -32,9 +32,9 @@ def number(
   return '+' + text if signed else text
 
 
-def count(value: float | None) -> str:
+def count(value: float | None, *, signed: bool = False) -> str:
   """`1440` as '1,440'."""
-  return number(value, 0)
+  return number(value, 0, signed=signed)
 
 
 def tally(value: float | None) -> str:
@@ -76,6 +76,12 @@ def figure(value: float | None, unit: Unit) -> str:
   """A figure as its unit has it, for where that stands elsewhere."""
   scaled = unit.factor * value if is_known(value) else None
   return number(scaled, unit.decimals, signed=unit.signed)
+
+
+def with_unit(value: float | None, unit: Unit) -> str:
+  """`0.631` as '63.1 %', without a plus."""
+  text = figure(value, dataclasses.replace(unit, signed=False))
+  return f'{text} {unit.word}' if unit.word and text != MISSING else text
 
 
 def ends(estimate: Estimate, unit: Unit) -> str:

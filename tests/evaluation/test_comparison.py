@@ -287,6 +287,9 @@ def test_the_report_says_no_more_than_the_intervals(found):
   pair = found.statistics[f'views.{FULL}.accuracy']
   assert pair.difference.high < 0
   assert 'lower in B by' in text
+  assert f'is {100 * pair.a.estimate:.1f} % in A and' in text
+  cells = re.findall(r'<td[^>]*>([^<]+)</td>', page.split('num groups</th>')[1])
+  assert cells[:3] == [str(found.a.info['num_groups'])] * 2 + ['0']
   assert 'nan' not in text.lower().split()
   evil = dataclasses.replace(
     found.a, folder=pathlib.Path('<script>alert(1)</script>')

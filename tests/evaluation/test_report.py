@@ -760,6 +760,9 @@ def test_checks_that_could_not_be_made_are_counted():
     (wording.figure(-0.249, units.CORRELATION), '−0.25'),
     (wording.figure(1440.0, units.COUNT), '1,440'),
     (wording.figure(None, units.SHARE), '–'),
+    (wording.with_unit(0.0249, units.POINTS), '2.5 points'),
+    (wording.with_unit(1440, units.COUNT), '1,440'),
+    (wording.with_unit(None, units.POINTS), '–'),
     (wording.ends(Estimate(0.1, -0.02, 0.22), units.POINTS), '−2.0 to 22.0'),
     (wording.ends(Estimate(0.1, 0.02, 0.22), units.NATS), '0.020 to 0.220'),
     (wording.ends(Estimate(0.1), units.NATS), '–'),
@@ -823,6 +826,12 @@ def test_phone_scrolls_tables_and_not_the_page(opened):
   page, path = opened
   page.open(path, width=390, height=800)
   assert page.run('document.documentElement.scrollWidth') <= 390
+  # The names of rows stand still, and leave the figures room.
+  widest = page.run(
+    'Math.max(...[...document.querySelectorAll(".scroll tbody th")]'
+    '.map(cell => cell.offsetWidth))'
+  )
+  assert 0 < widest < 200
 
 
 def test_a_one_sided_p_says_nothing_of_the_other_side():

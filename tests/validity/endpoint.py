@@ -25,6 +25,7 @@ import concurrent.futures
 import functools
 import itertools
 import os
+from collections.abc import Callable
 
 # A process for each core, and each is one thread.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
@@ -123,9 +124,14 @@ def figures(
   votes: np.ndarray,
   num_resamples: int,
 ) -> tuple[
-  resampling.Sample, dict[str, resampling.Statistic], SeedNoise | None
+  resampling.Sample,
+  dict[str, Callable[[], resampling.Statistic]],
+  SeedNoise | None,
 ]:
-  """The sample, the figures of question 3 as the study asks them, the noise."""
+  """The sample, the figures of question 3 as the study asks them, the noise.
+
+  Each figure is made when it is called for.
+  """
   p = {view: special.softmax(s, axis=-1) for view, s in scores.items()}
   mean = {view: values.mean(axis=0) for view, values in p.items()}
   said = {view: values.argmax(axis=-1) for view, values in mean.items()}
@@ -136,7 +142,6 @@ def figures(
   stratum = ambiguity.strata(mean['full'])
   sample = resampling.sample(group, num_resamples)
   adjusted = functools.partial(ambiguity.adjusted_difference, sample)
-  own = adjusted(differ, uncertainty, stratum)
   labelled = [
     ambiguity.Labelled(
       np.arange(len(p[view])) + 100 * place, p[view].argmax(axis=-1)
@@ -151,20 +156,20 @@ def figures(
     labelled[1:],
   )
   found = {
-    'raw': ambiguity.difference(sample, differ, uncertainty),
-    'adjusted': own,
-    'adjusted by seed': sides.views,
-    'control: seed': sides.control,
-    'control: constant': adjusted(
+    'raw': lambda: ambiguity.difference(sample, differ, uncertainty),
+    'adjusted': lambda: adjusted(differ, uncertainty, stratum),
+    'adjusted by seed': lambda: sides.views,
+    'control: seed': lambda: sides.control,
+    'control: constant': lambda: adjusted(
       controls.constant(said['full']), uncertainty, stratum
     ),
-    'control: noise': adjusted(
+    'control: noise': lambda: adjusted(
       controls.noise(said['full'], singles, _NUM_CLASSES), uncertainty, stratum
     ),
-    'control: permuted': adjusted(
+    'control: permuted': lambda: adjusted(
       differ, controls.permuted(uncertainty, stratum, sample.group), stratum
     ),
-    'beyond seeds': resampling.minus(sides.views, sides.control),
+    'beyond seeds': lambda: resampling.minus(sides.views, sides.control),
   }
   return sample, found, sides.noise
 
@@ -183,7 +188,7 @@ def judge(
   found = []
   for name in names:
     seeds = noise if name == 'beyond seeds' else resampling.THESE_SEEDS
-    one = resampling.estimate(sample, statistics[name], seeds=seeds)
+    one = resampling.estimate(sample, statistics[name](), seeds=seeds)
     found.append(
       [
         np.nan if value is None else value
