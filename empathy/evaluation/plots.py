@@ -17,6 +17,8 @@ from empathy.evaluation import wording
 
 # Per cent of a plane's height that two names beside it stand apart.
 _APART = 8.0
+# From a value to its place, in per cent of an axis.
+_Scale = Callable[[float], float]
 _SINGLE = ('text', 'audio', 'video')
 
 
@@ -127,8 +129,8 @@ def limits_of(
   return low, high
 
 
-def _scale(limits: tuple[float, float]) -> Callable[[float], float]:
-  """From a value to its place, in per cent of an axis from `limits`."""
+def _scale(limits: tuple[float, float]) -> _Scale:
+  """Places on an axis that goes from one limit to the other."""
   return lambda value: 100 * (value - limits[0]) / (limits[1] - limits[0])
 
 
@@ -182,12 +184,7 @@ def intervals(
   )
 
 
-def _row(
-  row: Row,
-  across: Callable[[float], float],
-  behind: str,
-  named: Sequence[Mark],
-) -> str:
+def _row(row: Row, across: _Scale, behind: str, named: Sequence[Mark]) -> str:
   """An item of the list: what it is about, its drawing and its figures."""
   tag = 'b' if row.detail or not row.marks else 'span'
   detail = f'<small>{_escape(row.detail)}</small>' if row.detail else ''
@@ -205,7 +202,7 @@ def _row(
   )
 
 
-def _mark(mark: Mark, across: Callable[[float], float], shift: float) -> str:
+def _mark(mark: Mark, across: _Scale, shift: float) -> str:
   if not wording.is_known(mark.value):
     return ''
   drawn = _dot(across(mark.value), 50, mark.shape)
@@ -223,9 +220,7 @@ def _named(row: Row) -> list[Mark]:
   return sorted(found, key=lambda mark: mark.value)
 
 
-def _names(
-  named: Sequence[Mark], across: Callable[[float], float], behind: str
-) -> str:
+def _names(named: Sequence[Mark], across: _Scale, behind: str) -> str:
   """Names above the marks of a row, a line for each, so that none meet.
 
   They go on where there is room, away from the strokes that lead down to the
@@ -243,9 +238,7 @@ def _names(
   return _cell(behind + words, 'tags', 16 * len(named))
 
 
-def _line_names(
-  lines: Sequence[tuple[float, str]], across: Callable[[float], float]
-) -> str:
+def _line_names(lines: Sequence[tuple[float, str]], across: _Scale) -> str:
   """What the vertical lines say, above them."""
   drawn = ''
   for value, text in lines:
@@ -254,7 +247,9 @@ def _line_names(
     if text:
       drawn += _upright(x, 80, 100, 'reference')
       drawn += _text(x, 40, text, f'muted {anchor}')
-  return f'<li>{_cell(drawn, "tags", 20)}</li>' if drawn else ''
+  return (
+    f'<li aria-hidden="true">{_cell(drawn, "tags", 20)}</li>' if drawn else ''
+  )
 
 
 def _round_ticks(
@@ -265,9 +260,7 @@ def _round_ticks(
   return [(value / 100, tick_text(value, values)) for value in values]
 
 
-def _x_axis(
-  named: Sequence[tuple[float, str]], across: Callable[[float], float]
-) -> str:
+def _x_axis(named: Sequence[tuple[float, str]], across: _Scale) -> str:
   """A horizontal axis with its numbers."""
   drawn = _line((0, 0), (100, 0), 'axis')
   for value, text in named:
@@ -337,11 +330,7 @@ def plane(
   )
 
 
-def _points(
-  series: Series,
-  across: Callable[[float], float],
-  up: Callable[[float], float],
-) -> str:
+def _points(series: Series, across: _Scale, up: _Scale) -> str:
   most = series.most or max(series.weights or (1,))
   known = [i for i, y in enumerate(series.ys) if wording.is_known(y)]
   places = [(across(series.xs[i]), up(series.ys[i])) for i in known]
@@ -363,9 +352,7 @@ def _points(
   return f'<g class="c-{series.colour}">{drawn}</g>'
 
 
-def _series_names(
-  series: Sequence[Series], up: Callable[[float], float]
-) -> str:
+def _series_names(series: Sequence[Series], up: _Scale) -> str:
   """Each series' name beside its last point, pushed apart where they meet."""
   found = []
   for one in series:

@@ -234,7 +234,7 @@ def _shown(tmp_path_factory):
       ),
       '+10.0 (0.0 to 50.0)',
     ),
-    Row(_LONG, (Mark(0.4),), '+40.0'),
+    Row('x' * 90, (Mark(0.4),), '+40.0'),
   ]
   series = [
     Series('agree', [0, 1], [0.4, 0.5]),
