@@ -518,11 +518,12 @@ TOPICS = tuple(
     topic for entry in ENTRIES for topic in entry.within
   )
 )
+PATTERNS = frozenset(one.pattern for one in (*ENTRIES, *TOPICS))
 _BY_PATTERN = {entry.pattern: entry for entry in ENTRIES}
 
 
 def entry(pattern: str) -> Entry:
-  """The entry of a pattern, which must be one."""
+  """The entry of a pattern; a KeyError if there is none."""
   return _BY_PATTERN[pattern]
 
 

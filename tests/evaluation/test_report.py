@@ -460,6 +460,15 @@ def test_a_gap_has_the_reason_of_what_its_figure_belongs_to():
   assert parts.table(study, [], columns) is None
 
 
+def test_a_figure_of_no_entry_is_a_mistake_and_not_a_gap():
+  with pytest.raises(KeyError):
+    parts.Of('views.{view}.acuracy')
+  with pytest.raises(KeyError):
+    parts.get(full_study(), 'views.{view}.acuracy', view='text')
+  with pytest.raises(KeyError):
+    parts.skip_notes(full_study(), 'views.{view}.acuracy')
+
+
 def test_a_difference_that_is_no_finding_is_grey_where_its_interval_shows():
   study = full_study()
   rows = [{'view': 'text'}, {'view': 'audio+video'}]

@@ -157,6 +157,9 @@ class Of:
   p: bool = False
   reason: str = ''
 
+  def __post_init__(self):
+    catalogue.entry(self.pattern)
+
 
 def plain(stem: str, *figures: str) -> tuple[Of, ...]:
   """Columns of figures whose names begin with `stem`, without intervals."""
@@ -174,8 +177,9 @@ def judged(stem: str, figure: str, reason: str = '') -> Of:
 
 
 def get(study: Study, pattern: str, /, **of: object) -> Estimate | None:
-  """A statistic; None if the study lacks it."""
-  return _known(study.statistics.get(catalogue.name(pattern, of)))
+  """A statistic of an entry; None if the study lacks it."""
+  name = catalogue.name(catalogue.entry(pattern).pattern, of)
+  return _known(study.statistics.get(name))
 
 
 def _known(estimate: Estimate | None) -> Estimate | None:
@@ -263,9 +267,14 @@ def skip_notes(study: Study, *patterns: str, **of: str) -> tuple[str, ...]:
 
   Args:
     study: which says so.
-    *patterns: of the catalogue.
+    *patterns: of entries and topics.
     **of: what parts of the names have to be, where they have them.
+
+  Raises:
+    KeyError: a pattern is none of the catalogue.
   """
+  if not catalogue.PATTERNS.issuperset(patterns):
+    raise KeyError(sorted({*patterns} - catalogue.PATTERNS))
   return tuple(
     dict.fromkeys(
       reason
