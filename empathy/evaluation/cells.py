@@ -7,6 +7,7 @@ known in the end from the counts, and its `method` says it.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -221,17 +222,24 @@ def spearman_off(signal: np.ndarray, number: np.ndarray) -> float:
   )
 
 
-def noted(estimate: Estimate, off: float, whose: str = 'signal') -> Estimate:
-  """Says in `method` by how much a grid can have moved a figure.
+def noted(
+  estimate: Estimate, off: float | None, whose: str = 'signal'
+) -> Estimate:
+  """Says in `method` that values are on a grid, and how far figures move.
 
   Args:
     estimate: of the figure.
-    off: as the functions above say; 0 where nothing is on a grid.
+    off: as the functions above say; 0 where nothing is on a grid, None where it
+      is not known.
     whose: values are.
   """
-  if estimate.estimate is None or not off:
+  if estimate.estimate is None or off == 0:
     return estimate
+  bound = ''
+  if off is not None:
+    # One digit, rounded up.
+    unit = 10.0 ** math.floor(math.log10(off))
+    bound = f' (off {math.ceil(off / unit) * unit:.1g} at most)'
   return dataclasses.replace(
-    estimate,
-    method=f'{estimate.method}, {whose} on a grid (off {off:.1g} at most)',
+    estimate, method=f'{estimate.method}, {whose} on a grid{bound}'
   )

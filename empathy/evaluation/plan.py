@@ -19,6 +19,7 @@ from empathy.evaluation import agreement, annotators, cells
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.findings import Estimate
 from empathy.evaluation.totals import (
   DECIMALS,
   MANY_CLIPS,
@@ -152,6 +153,10 @@ class Strata(Bins):
       f'{"value" if number == 1 else "values"} only, so that clips of like '
       'confidence cannot be told from others.'
     )
+
+  def noted(self, estimate: Estimate) -> Estimate:
+    """Says in `method` of a figure within strata if they are of a grid."""
+    return cells.noted(estimate, None if self.coarse else 0, 'confidence')
 
   def of(self, probabilities: np.ndarray) -> np.ndarray:
     """The stratum of (..., C) probabilities: (...) int64, -1 where NaN."""

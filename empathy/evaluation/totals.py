@@ -175,9 +175,8 @@ class Totals:
     """The same with groups put together into bundles."""
     if self.bundled:
       return self
-    place = [hash_name(name) % MOST_GROUPS for name in self.groups.tolist()]
     names = np.array([f'bundle {i:03d}' for i in range(MOST_GROUPS)])
-    return self.moved(names, np.array(place, np.int64))
+    return self.moved(names, bundle_of(self.groups, MOST_GROUPS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -326,6 +325,13 @@ def group_hashes(groups: np.ndarray) -> np.ndarray:
   """One for each group of clips (N,), ascending: (H,) uint64."""
   names = np.unique(groups).tolist()
   return np.unique(np.array([hash_name(name) for name in names], np.uint64))
+
+
+def bundle_of(groups: np.ndarray, number: int) -> np.ndarray:
+  """Which of `number` bundles of whole groups each clip is in: (N,) int64."""
+  names, place = np.unique(groups, return_inverse=True)
+  own = [hash_name(name) % number for name in names.tolist()]
+  return np.array(own, np.int64)[place]
 
 
 def hash_name(name: str) -> int:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from empathy.evaluation import cells, totals
+from empathy.evaluation import cells, findings, totals
 
 
 def _clips(seed=0, n=4_000):
@@ -74,6 +74,20 @@ def test_figures_on_a_grid_are_within_their_bounds(num_places):
     expected = hit[above].sum() + (wanted - above.sum()) * hit[at].mean()
     off = cells.top_off(on, hit, one, wanted)
     assert abs(hit[place].sum() - expected) <= off <= at.sum()
+
+
+@pytest.mark.parametrize(
+  ('off', 'says'),
+  [
+    (0, 'drawn'),
+    (None, 'drawn, signal on a grid'),
+    (0.00144, 'drawn, signal on a grid (off 0.002 at most)'),
+    (0.097, 'drawn, signal on a grid (off 0.1 at most)'),
+  ],
+)
+def test_bounds_are_rounded_up(off, says):
+  one = findings.Estimate(0.5, method='drawn')
+  assert cells.noted(one, off).method == says
 
 
 def test_pairs_of_one_kind_are_tied_by_hand():
