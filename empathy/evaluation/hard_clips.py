@@ -84,21 +84,10 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
         _PREFIX: f'There are no predictions of the full view, {plan.full}.'
       }
     )
-  found = Findings()
-  signals, unknown = _signals(plan), {}
-  missing = _unjudged(plan)
-  if missing:
-    unknown |= dict.fromkeys(_GOLD, missing)
-  # Without a spread of confidence, how hard a clip is cannot be told; and the
-  # errors of a view that says one class are those of the other classes.
-  if not plan.graded('mean', plan.full):
-    reason = plan.not_graded('mean', plan.full)
-    unknown |= dict.fromkeys(set(signals) - {'error'}, reason)
-  if 'error' in signals and not totals[_key('predicted')].any(axis=0).sum() > 1:
-    unknown['error'] = 'The full view gives every clip the same label.'
+  found, unknown = Findings(), _unknown(totals, plan)
   for name, reason in unknown.items():
     found.skipped[f'{_PREFIX}.{name}.spearman'] = reason
-  signals = [name for name in signals if name not in unknown]
+  signals = [name for name in _signals(plan) if name not in unknown]
   if not signals:
     return found
   if not len(_rows(totals, plan, signals[0]).number):
@@ -142,6 +131,22 @@ def _unjudged(plan: Plan) -> str:
 
 def _signals(plan: Plan) -> list[str]:
   return [_DOUBT] if _unjudged(plan) else [_DOUBT, *_GOLD]
+
+
+def _unknown(totals: totals_lib.Totals, plan: Plan) -> dict[str, str]:
+  """Why signals are not correlated, of those that are not.
+
+  Without a spread of confidence, how hard a clip is cannot be told; and the
+  errors of a view that says one class are those of the other classes.
+  """
+  missing = _unjudged(plan)
+  found = dict.fromkeys(_GOLD, missing) if missing else {}
+  if not plan.graded('mean', plan.full):
+    reason = plan.not_graded('mean', plan.full)
+    found |= {name: reason for name in _signals(plan) if name != 'error'}
+  if not missing and totals[_key('predicted')].any(axis=0).sum() < 2:
+    found['error'] = 'The full view gives every clip the same label.'
+  return found
 
 
 def _rows(

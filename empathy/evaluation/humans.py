@@ -34,6 +34,7 @@ from empathy.evaluation.findings import (
 )
 from empathy.evaluation.plan import Plan
 
+_EACH = 'votes in every condition'
 # Of `gains.Pluralities`, all of which are added up.
 _PLURALITIES = (
   'differ',
@@ -351,25 +352,16 @@ def _compare(
   Returns:
     By name of the overall ones, the key of their totals.
   """
-  full, source = plan.full_condition, plan.source
-  made, rest = _made(plan), ''
-  if source is not None:
-    rest = ' left to be judged, beside those that make the label'
-
-  def missing(votes_in: str) -> str:
-    if not plan.labelled:
-      return 'No clip has a label.'
-    return f'No labelled clip has {votes_in}{rest}.'
-
+  full, made = plan.full_condition, _made(plan)
   add = functools.partial(_add_mean, found, totals=totals, how=made)
   gained = {}
   for condition in plan.voted:
-    if source is not None:
+    if plan.source is not None:
       add(
         f'humans.{condition}.accuracy_disjoint',
         key=_key('share', condition),
         scale=Scale.LOGIT,
-        missing=missing(f'votes on {condition}'),
+        missing=_missing(plan, f'votes on {condition}'),
       )
     if condition != full:
       name = f'humans.full_minus_{condition}.accuracy'
@@ -378,21 +370,40 @@ def _compare(
         name,
         key=gained[name],
         null=True,
-        missing=missing(f'votes in both {full} and {condition}'),
+        missing=_missing(plan, f'votes in both {full} and {condition}'),
       )
-  each = missing('votes in every condition')
   add(
     'humans.hurt_share',
     key=_key('hurt'),
     how=made or _halves(plan),
-    missing=missing('two votes in every condition'),
+    missing=_missing(plan, 'two votes in every condition'),
   )
   add(
     'humans.hurt_share_naive',
     key=_key('hurt_naive'),
     scale=Scale.LOGIT,
-    missing=each,
+    missing=_missing(plan, _EACH),
   )
+  _best_per_clip(found, totals, plan)
+  return gained
+
+
+def _missing(plan: Plan, votes_in: str) -> str:
+  """Why there is no clip to judge votes on."""
+  if not plan.labelled:
+    return 'No clip has a label.'
+  rest = ''
+  if plan.source is not None:
+    rest = ' left to be judged, beside those that make the label'
+  return f'No labelled clip has {votes_in}{rest}.'
+
+
+def _best_per_clip(
+  found: Findings, totals: totals_lib.Totals, plan: Plan
+) -> None:
+  """Adds the full condition minus the best other one of each clip."""
+  full, made = plan.full_condition, _made(plan)
+  add = functools.partial(_add_mean, found, totals=totals)
   prefix = 'humans.full_minus_best_per_clip'
   if len(plan.voted) == 2:
     for name in ('naive', 'split_half'):
@@ -400,9 +411,11 @@ def _compare(
         f'There is one condition beside {full} only, so that none is to be '
         'chosen for each clip.'
       )
-    return gained
-  add(f'{prefix}.naive', key=_key('naive'), missing=each)
+    return
+  missing = _missing(plan, _EACH)
+  add(f'{prefix}.naive', key=_key('naive'), how=made, missing=missing)
   rows = [_choice_row(f'{prefix}.naive', 'all votes', None, 'down')]
+  missing = _missing(plan, f'a vote on {full} and two in every other condition')
   for number in (gains.HALF, *gains.CHOSEN_BY):
     key = _key('split', str(number))
     _, known, num_votes, exactly = totals[key].sum(axis=0)
@@ -415,7 +428,7 @@ def _compare(
       name,
       key=key,
       how=made or _halves(plan),
-      missing=missing(f'a vote on {full} and two in every other condition'),
+      missing=missing,
     )
     if known:
       rows.append(_choice_row(name, words, float(num_votes / known), 'up'))
@@ -431,7 +444,6 @@ def _compare(
     field: [getattr(found.statistics[name], field) for _, name in shown]
     for field in ('estimate', 'low', 'high')
   }
-  return gained
 
 
 def _differ(
