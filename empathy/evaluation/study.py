@@ -550,7 +550,12 @@ def covers(
 
 def _known_annotators(plan: Plan) -> list[str]:
   """The conditions of `covers`: [''] for all of them."""
-  known = [c for c in plan.voted if plan.annotators(c) >= _LEAST_KNOWN]
+  crowds = {condition: plan.crowd(condition) for condition in plan.voted}
+  known = [
+    condition
+    for condition, crowd in crowds.items()
+    if crowd is not None and crowd.number >= _LEAST_KNOWN
+  ]
   return [''] if len(known) == len(plan.voted) else known
 
 

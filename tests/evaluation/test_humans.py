@@ -14,6 +14,7 @@ from empathy.evaluation import (
   draws,
   halves,
   humans,
+  plan,
   resampling,
   study,
 )
@@ -421,6 +422,34 @@ def test_annotators_widen_the_intervals_of_agreement():
   half = [(e[name].high - e[name].low) / 2 for e in (plain, found)]
   # Both are as many standard errors wide.
   assert half[1] > half[0] or variance == 0
+
+
+def test_many_annotators_of_many_clips_are_put_into_bundles(monkeypatch):
+  random = np.random.default_rng(0)
+  labels = random.integers(0, 3, 400)
+  shares = 0.6 * np.eye(3)[labels] + 0.4 / 3
+  corpus = made.with_annotators(
+    made.corpus(
+      np.arange(400) // 10,
+      labels,
+      votes={'text': random.multinomial(5, shares)},
+    ),
+    200,
+  )
+  exact = made.answer(humans, corpus).statistics
+  monkeypatch.setattr(plan, 'MANY_CLIPS', 300)
+  monkeypatch.setattr(plan, 'MOST_GROUPS', 60)
+  bundled = made.answer(humans, corpus).statistics
+  for name in ('alpha_nominal', 'fleiss_kappa', 'gs'):
+    one, other = (found[f'humans.text.{name}'] for found in (bundled, exact))
+    assert one.estimate == pytest.approx(other.estimate, abs=1e-12)
+    assert one.method == other.method
+    assert 'with the noise of 200 annotators' in one.method
+    # Of 60 bundles, the variance is known to within some 20 %.
+    assert one.variance['annotators'] == pytest.approx(
+      other.variance['annotators'], rel=0.4
+    )
+    assert one.variance['groups'] == other.variance['groups']
 
 
 @given(seed=st.integers(0, 100))
