@@ -129,14 +129,7 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   if reason:
     return Findings(skipped={'question 3': reason})
   found = Findings(primary=BEYOND_SEEDS)
-  names = [key[2] for key in totals.sums if key[:2] == _key('clips', '')[:2]]
-  for name in names:
-    if not totals.sums[_key('clips', name)].any():
-      found.skipped[f'ambiguity.{name}'] = (
-        'No clip with two votes or more has the signal.'
-      )
-  names = [ANY, *(name for name in names if name != ANY)]
-  names = [name for name in names if f'ambiguity.{name}' not in found.skipped]
+  names = _names(found, totals)
   binary = [name for name in names if contested.binary(name)]
   strata = _strata(plan, ANY)
   counts = totals.counts[_key('sides', ANY)]
@@ -169,6 +162,21 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found.curves['gs_by_disagreement'] = _by_disagreement(totals)
   found.curves['gs_by_confidence'] = _by_confidence(totals)
   return found
+
+
+def _names(found: Findings, totals: totals_lib.Totals) -> list[str]:
+  """The signals that some clip with votes has, `any_disagreement` first."""
+  names = []
+  for what in totals.sums:
+    if what[:2] != _key('clips', ANY)[:2]:
+      continue
+    if totals.sums[what].any():
+      names.append(what[2])
+    else:
+      found.skipped[f'ambiguity.{what[2]}'] = (
+        'No clip with two votes or more has the signal.'
+      )
+  return sorted(names, key=lambda name: name != ANY)
 
 
 def _key(what: str, name: str) -> totals_lib.Key:

@@ -21,6 +21,7 @@ from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
+  Estimate,
   Findings,
   Scale,
   SeedNoise,
@@ -382,23 +383,10 @@ def answer(
       continue
     make = _of_labels if plan.exact else _of_sums
     sides = make(totals, plan, signal, views)
-    by_seed, by_control = map(sides_lib.adjusted, (sides.views, sides.control))
-    estimate = resampling.estimate(
-      sides.views.groups,
-      resampling.minus(by_seed, by_control),
-      Scale.DIFFERENCE,
-      seeds=sides.noise,
-      null=True,
-    )
-    if not plan.exact and 'seeds' in estimate.variance:
-      told = f'told apart by {_NUM_BUNDLES} bundles of groups'
-      estimate = dataclasses.replace(
-        estimate, method=f'{estimate.method}, {told}'
-      )
     own = strata(plan, signal)[0]
     found.add(
       name,
-      own.noted(estimate),
+      own.noted(_beyond(sides, plan)),
       'Among clips that a seed of the full view labels alike and with like '
       'confidence, other seeds of it, or single views, disagree with it on all '
       'or on none, so that they cannot be compared.',
@@ -406,7 +394,10 @@ def answer(
     if signal == plan_lib.ANY:
       # Its seeds' noise is not known: that of the difference from the control.
       estimate = resampling.estimate(
-        sides.views.groups, by_seed, Scale.DIFFERENCE, null=True
+        sides.views.groups,
+        sides_lib.adjusted(sides.views),
+        Scale.DIFFERENCE,
+        null=True,
       )
       found.add(
         BY_SEED,
@@ -422,6 +413,21 @@ def answer(
   if table:
     found.tables['beyond_seeds'] = table
   return found, control
+
+
+def _beyond(sides: Matched, plan: Plan) -> Estimate:
+  """The adjusted difference of views minus that of other seeds."""
+  estimate = resampling.estimate(
+    sides.views.groups,
+    resampling.minus(*map(sides_lib.adjusted, (sides.views, sides.control))),
+    Scale.DIFFERENCE,
+    seeds=sides.noise,
+    null=True,
+  )
+  if plan.exact or 'seeds' not in estimate.variance:
+    return estimate
+  told = f'told apart by {_NUM_BUNDLES} bundles of groups'
+  return dataclasses.replace(estimate, method=f'{estimate.method}, {told}')
 
 
 def _missing(
