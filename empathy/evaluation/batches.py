@@ -42,7 +42,7 @@ class Batch:
 
   @functools.cached_property
   def keys(self) -> np.ndarray:
-    """(N,) uint64, of what is drawn for the votes of each clip."""
+    """(N,) uint64, hashes of ids, of which numbers are drawn, see `draws`."""
     return draws.keys(self.corpus.ids, 'votes')
 
   @functools.cached_property

@@ -7,7 +7,6 @@ it a line in `_QUESTIONS`.
 
 import dataclasses
 import pathlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import tables
 from empathy.evaluation import (
   ambiguity,
+  catalogue,
   data_checks,
   diagnosis,
   disagreement,
@@ -60,11 +60,6 @@ _FILES = (
 # could show.
 _MATTERS = 0.05
 _NO_CLIPS = {'id': np.array([], np.str_), 'rank': np.array([], np.int64)}
-# Figures that mean nothing where confidence is no more than a label.
-_ON_CONFIDENCE = re.compile(
-  r'\.(one_minus_confidence|one_minus_margin|entropy|combined|selective_\d+)\.'
-  r'|minus_confidence$|\.adjusted'
-)
 # From so few seeds, or annotators, on, intervals cover others like them.
 _LEAST_KNOWN = 3
 
@@ -367,21 +362,21 @@ def without_confidence(found: Findings, reason: str) -> Findings:
     found: of a question.
     reason: why there is no confidence to speak of.
   """
-  gone = [name for name in found.statistics if _ON_CONFIDENCE.search(name)]
+  gone = [name for name in found.statistics if catalogue.on_confidence(name)]
   return dataclasses.replace(
     found,
     statistics={
       name: one for name, one in found.statistics.items() if name not in gone
     },
     skipped={
-      name: reason if _ON_CONFIDENCE.search(name) else why
+      name: reason if catalogue.on_confidence(name) else why
       for name, why in {**found.skipped, **dict.fromkeys(gone, reason)}.items()
     },
     tables={
       name: [
         row
         for row in rows
-        if not _ON_CONFIDENCE.search(f'.{row.get("signal", "")}.')
+        if not catalogue.is_confidence(row.get('signal', ''))
       ]
       for name, rows in found.tables.items()
       if name != 'selective'
@@ -544,7 +539,12 @@ def covers(
 
 def _known_annotators(plan: Plan) -> list[str]:
   """The conditions of `covers`: [''] for all of them."""
-  known = [c for c in plan.voted if plan.annotators(c) >= _LEAST_KNOWN]
+  crowds = {condition: plan.crowd(condition) for condition in plan.voted}
+  known = [
+    condition
+    for condition, crowd in crowds.items()
+    if crowd is not None and crowd.number >= _LEAST_KNOWN
+  ]
   return [''] if len(known) == len(plan.voted) else known
 
 

@@ -238,10 +238,6 @@ class Adder:
     self._names, self._hashes = names, group_hashes(names)
     self._sums, self._counts, self._rows, self._wholes = {}, {}, {}, {}
 
-  def __contains__(self, key: Key) -> bool:
-    """Whether there are sums or counts of that key."""
-    return key in self._sums or key in self._counts
-
   def add(self, key: Key, columns: np.ndarray) -> None:
     """Sums (N, ...) numbers of clips, a NaN as 0; (N,) gives (G,)."""
     columns = np.nan_to_num(np.asarray(columns, np.float64))

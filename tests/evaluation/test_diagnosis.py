@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import special
 from sklearn import linear_model, metrics
+from test_report import text_of
 
 from empathy.evaluation import diagnosis, fits, resampling, totals
 from empathy.evaluation import plan as plan_lib
@@ -525,15 +526,15 @@ def test_the_section_shows_what_the_study_holds(study):
     f'{100 * told.estimate:.1f} %' in sentence and 'tenth' in sentence
     for sentence in section.details
   )
-  forest, curves, detectors, ranking, selective = section.shows
+  forest, curves, detectors, ranking, selective = section.shows.values()
   assert len(detectors.rows) == len(ranking.rows)
   assert len(curves.panels) == 2
   for figure in (forest, curves):
-    assert 'n = 150 clips' in figure.caption
+    assert 'n = 150 clips' in figure.clips
     for panel in figure.panels:
       xml.etree.ElementTree.fromstring(panel)
       assert not re.search(r'\bnan\b|inf\b', panel)
-  assert any('share votes' in sentence for sentence in section.limits)
+  assert 'errors and contestedness then share votes' in text_of(study)
   risk = study.statistics['diagnosis.selective_10.risk'].estimate
   coverage = study.statistics['diagnosis.selective_10.coverage'].estimate
   assert [row[0].text for row in selective.rows] == ['5', '10', '20']

@@ -370,7 +370,7 @@ def test_assembling_leaves_the_answers_alone():
   answers = study_lib.answers(totals, plan)
   rows = len(answers[7].tables['data_checks'])
   info = study_lib.info(totals, plan)
-  first, again = (study_lib.assemble(answers, info, {}) for _ in range(2))
+  first, again = (study_lib.assemble(answers, info) for _ in range(2))
   assert len(answers[7].tables['data_checks']) == rows
   assert len(first.tables['data_checks']) == rows + 1
   assert again.tables == first.tables

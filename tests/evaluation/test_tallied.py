@@ -93,7 +93,7 @@ def test_exact_figures_are_those_of_the_clips(studies):
       one, other = getattr(found, field), getattr(expected, field)
       assert (one is None) == (other is None), (name, field)
       if one is not None:
-        assert one == pytest.approx(other, abs=1e-9), (name, field)
+        assert one == pytest.approx(other, abs=1e-10), (name, field)
     if not name.startswith('data.'):
       assert found.n == expected.n, name
       assert found.method == expected.method or name.endswith('ece'), name
@@ -119,7 +119,7 @@ def test_exact_figures_are_those_of_the_clips(studies):
     ):
       assert set(one) == set(other)
       for key in set(one) - {'ece_null', 'p_adjusted'}:
-        assert one[key] == pytest.approx(other[key], abs=1e-9), (name, key)
+        assert one[key] == pytest.approx(other[key], abs=1e-10), (name, key)
 
 
 def _three_conditions():

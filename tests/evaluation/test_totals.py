@@ -118,6 +118,13 @@ def test_rows_that_are_alike_are_one():
   assert sample.totals(rows['hit'][1:]).tolist() == [[2]]
 
 
+def test_entries_of_a_clip_count_in_its_group():
+  adder = totals.Adder(np.array(['b', 'a', 'b']))
+  cell, clip = np.array([[0, 1, -1, 1], [2, 2, 2, 2]]), np.array([2, 1, 0, 0])
+  adder.count(('x',), cell, 3, np.array([1, 2, 4, 8]), clip)
+  assert adder.totals()['x',].tolist() == [[0, 2, 2], [1, 8, 13]]
+
+
 def test_many_groups_of_many_clips_are_put_into_bundles(monkeypatch):
   monkeypatch.setattr(totals, 'MANY_CLIPS', 1_000)
   random = np.random.default_rng(0)
