@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from empathy import errors
+from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import explorer, listing, study, totals
 from empathy.evaluation import plan as plan_lib
+from empathy.evaluation import survey as survey_lib
 from empathy.evaluation.batches import Batch
 
 
@@ -36,7 +38,7 @@ _cuts = st.lists(st.integers(0, 3), min_size=60, max_size=60)
 @hypothesis.settings(max_examples=15, deadline=None)
 @hypothesis.given(_cuts, st.randoms(use_true_random=False))
 def test_totals_of_parts_are_those_of_all(places, random):
-  plan = plan_lib.Plan(plan_lib.survey(Batch(*_input())))
+  plan = plan_lib.of_batch(Batch(*_input()))
   parts = [study.add_up(part, plan) for part in _parts(places)]
   random.shuffle(parts)
   found = functools.reduce(operator.add, parts)
@@ -46,10 +48,10 @@ def test_totals_of_parts_are_those_of_all(places, random):
 @hypothesis.settings(max_examples=15, deadline=None)
 @hypothesis.given(_cuts, st.randoms(use_true_random=False))
 def test_surveys_of_parts_make_the_plan_of_all(places, random):
-  parts = [plan_lib.survey(part) for part in _parts(places)]
+  parts = [survey_lib.of_batch(part) for part in _parts(places)]
   random.shuffle(parts)
   found = functools.reduce(operator.add, parts)
-  expected = plan_lib.survey(Batch(*_input()))
+  expected = survey_lib.of_batch(Batch(*_input()))
   assert found.num_clips == expected.num_clips
   assert found.members == expected.members
   for name in ('numbers', 'handfuls'):
@@ -67,7 +69,7 @@ def test_surveys_of_parts_make_the_plan_of_all(places, random):
 @hypothesis.settings(max_examples=10, deadline=None)
 @hypothesis.given(_cuts, st.randoms(use_true_random=False))
 def test_the_first_clips_of_parts_are_those_of_all(places, random):
-  plan = plan_lib.Plan(plan_lib.survey(Batch(*_input())))
+  plan = plan_lib.of_batch(Batch(*_input()))
   with mock.patch.object(explorer, 'MOST', 7):
     parts = [listing.of_batch(part, plan, 7) for part in _parts(places)]
     random.shuffle(parts)
@@ -86,8 +88,8 @@ def test_the_first_clips_of_parts_are_those_of_all(places, random):
 
 def test_totals_and_surveys_come_back_from_their_arrays():
   batch = Batch(*_input())
-  survey = plan_lib.survey(batch)
-  found = study.add_up(batch, plan_lib.Plan(survey))
+  survey = survey_lib.of_batch(batch)
+  found = study.add_up(batch, plan_lib.draw_up(survey))
   made.assert_same(totals.of_arrays(*totals.to_arrays(found)), found)
   again = plan_lib.of_arrays(*plan_lib.to_arrays(survey))
   assert again.members == survey.members
@@ -165,19 +167,19 @@ def test_two_spellings_of_a_group_are_refused():
 def test_strata_on_a_grid_are_nearly_those_of_the_values(monkeypatch):
   random = np.random.default_rng(1)
   p = random.dirichlet([1, 1, 1], 3_000)
-  exact = plan_lib.strata(plan_lib.histogram(p.max(axis=1)))
+  exact = confidence_lib.strata(confidence_lib.histogram(p.max(axis=1)))
   monkeypatch.setattr(plan_lib, 'MANY_CLIPS', 2_000)
   halves = [
-    plan_lib.histogram(p[some].max(axis=1))
+    confidence_lib.histogram(p[some].max(axis=1))
     for some in (slice(1_500), slice(1_500, None))
   ]
-  found = plan_lib.strata(halves[0] + halves[1])
+  found = confidence_lib.strata(halves[0] + halves[1])
   assert found.coarse
   assert not exact.coarse
   assert (found.of(p) != exact.of(p)).mean() < 0.02
   confidence = p.max(axis=1)
-  grid = plan_lib.on_grid(confidence)
-  np.testing.assert_array_equal(plan_lib.on_grid(grid), grid)
+  grid = confidence_lib.on_grid(confidence)
+  np.testing.assert_array_equal(confidence_lib.on_grid(grid), grid)
   order = np.argsort(confidence)
   assert (np.diff(grid[order]) >= 0).all()
   assert np.abs(grid - confidence).max() < 1e-3
