@@ -236,8 +236,8 @@ def _write(
 
 def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
   """What `made` makes of the parts of a file and of its head."""
-  arrays = files.read_arrays(path, f'a whole {what}')
   try:
+    arrays = files.read_arrays(path, f'a whole {what}')
     head = json.loads(str(arrays.pop('head')))
     if head['schema'] != SCHEMA:
       raise errors.InputError(
@@ -252,7 +252,9 @@ def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
       }
 
     return made(part, head)
-  except files.DAMAGED as error:
+  except FileNotFoundError:
+    raise errors.InputError(f'{path}: no such file') from None
+  except (KeyError, *files.DAMAGED) as error:
     raise errors.InputError(
       f'{path}: is not a whole {what}: {str(error).splitlines()[0]}'
     ) from None

@@ -91,7 +91,7 @@ def test_totals_and_surveys_come_back_from_their_arrays():
   survey = survey_lib.of_batch(batch)
   found = study.add_up(batch, plan_lib.draw_up(survey))
   made.assert_same(totals.of_arrays(*totals.to_arrays(found)), found)
-  again = plan_lib.of_arrays(*plan_lib.to_arrays(survey))
+  again = survey_lib.of_arrays(*survey_lib.to_arrays(survey))
   assert again.members == survey.members
   assert again.info == survey.info
   for key, values in survey.numbers.items():
@@ -99,6 +99,15 @@ def test_totals_and_surveys_come_back_from_their_arrays():
   assert again.annotators.keys() == survey.annotators.keys()
   for name, hashes in survey.annotators.items():
     np.testing.assert_array_equal(again.annotators[name], hashes)
+
+
+def test_a_plan_comes_back_from_its_arrays():
+  batch = Batch(*_input())
+  plan = plan_lib.of_batch(batch)
+  again = plan_lib.of_arrays(*plan_lib.to_arrays(plan))
+  assert again.num_groups == plan.num_groups == 9
+  assert again.bounds.keys() == plan.bounds.keys()
+  made.assert_same(study.add_up(batch, again), study.add_up(batch, plan))
 
 
 def test_rows_that_are_alike_are_one():
@@ -168,7 +177,7 @@ def test_strata_on_a_grid_are_nearly_those_of_the_values(monkeypatch):
   random = np.random.default_rng(1)
   p = random.dirichlet([1, 1, 1], 3_000)
   exact = confidence_lib.strata(confidence_lib.histogram(p.max(axis=1)))
-  monkeypatch.setattr(plan_lib, 'MANY_CLIPS', 2_000)
+  monkeypatch.setattr(confidence_lib, 'MANY_CLIPS', 2_000)
   halves = [
     confidence_lib.histogram(p[some].max(axis=1))
     for some in (slice(1_500), slice(1_500, None))
