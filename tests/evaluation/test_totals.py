@@ -45,6 +45,17 @@ def test_totals_of_parts_are_those_of_all(places, random):
   made.assert_same(found, study.add_up(Batch(*_input()), plan))
 
 
+def test_totals_of_many_clips_are_those_of_their_parts(monkeypatch):
+  # So many that values are put on grids.
+  monkeypatch.setattr(plan_lib, 'MANY_CLIPS', 30)
+  places = np.random.default_rng(3).integers(0, 4, 60)
+  plan = plan_lib.Plan(plan_lib.survey(Batch(*_input())))
+  assert not plan.exact
+  parts = [study.add_up(part, plan) for part in reversed(_parts(places))]
+  found = functools.reduce(operator.add, parts)
+  made.assert_same(found, study.add_up(Batch(*_input()), plan))
+
+
 @hypothesis.settings(max_examples=15, deadline=None)
 @hypothesis.given(_cuts, st.randoms(use_true_random=False))
 def test_surveys_of_parts_make_the_plan_of_all(places, random):
