@@ -1,4 +1,4 @@
-"""Clips, votes and predictions in one pass, a batch of clips at a time.
+"""Clips, votes and predictions, a batch of clips at a time.
 
 All three are in the order of `clips.csv`, so that no more than a batch is in
 memory. What is out of order, or of no clip, ends with one clear error. Modality
@@ -86,7 +86,7 @@ class _Rows:
   def _refuse(self, row: int, clip: pa.Scalar) -> None:
     raise errors.InputError(
       f"{self._path}: row {row + 1}: column 'id': {clip.as_py()!r} is not a "
-      'clip of the corpus, or not in its place; read in one pass, rows are in '
+      'clip of the corpus, or not in its place; read in batches, rows are in '
       'the order of clips.csv, those of a clip next to each other'
     )
 
