@@ -27,6 +27,7 @@ from empathy.evaluation import (
   agreement,
   ambiguity,
   halves,
+  sources,
   streaming,
   study,
 )
@@ -96,21 +97,19 @@ def tally(corpus: pathlib.Path, predictions: pathlib.Path) -> Tally:
   Raises:
     InputError: something is missing, wrong or out of order.
   """
-  info = corpus_lib.read_info(corpus / 'corpus.json')
-  empty = np.empty(0, np.str_)
-  bare = corpus_lib.Corpus(info, empty, empty, np.empty(0, np.int32))
-  members, num_rows = streaming.members(predictions, bare)
-  with progress.Progress('surveying', num_rows, 'row') as bar:
+  source = sources.find(corpus, predictions)
+  with progress.Progress('surveying', source.num_rows, 'row') as bar:
     survey = None
-    for clips, rows in streaming.batches(corpus, predictions, members):
-      part = plan_lib.survey(Batch(clips, rows))
+    for batch in streaming.batches(source):
+      part = plan_lib.survey(batch)
       survey = part if survey is None else survey + part
-      bar.advance(rows.num_rows)
+      bar.advance(batch.predictions.num_rows)
   if survey is None:
     raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
   found, first, last = None, '', ''
-  with progress.Progress('judging', num_rows, 'row') as bar:
-    for clips, rows in streaming.batches(corpus, predictions, members):
+  with progress.Progress('judging', source.num_rows, 'row') as bar:
+    for batch in streaming.batches(source):
+      clips, rows = batch.corpus, batch.predictions
       part = of_batch(clips, rows, survey)
       first, last = first or str(clips.ids[0]), str(clips.ids[-1])
       found = part if found is None else _added(found, part)

@@ -15,7 +15,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   plan,
   report,
-  streaming,
+  sources,
   tallied,
   tallies,
   totals,
@@ -217,8 +217,8 @@ def test_shards_in_any_order_are_the_whole(inputs, tally, tmp_path):
 
 
 def test_batches_do_not_matter(inputs, tally, monkeypatch):
-  monkeypatch.setattr(streaming, 'NUM_CLIPS', 17)
-  monkeypatch.setattr(streaming, '_NUM_ROWS', 41)
+  monkeypatch.setattr(sources, 'NUM_CLIPS', 17)
+  monkeypatch.setattr(sources, '_NUM_ROWS', 41)
   found = tallies.tally(*inputs[2])
   for name, array in tally.sums.items():
     np.testing.assert_allclose(found.sums[name], array, atol=1e-12, rtol=1e-12)
@@ -230,7 +230,7 @@ def test_many_groups_are_bundled_whole(inputs, monkeypatch):
   for module in (tallies, totals):
     monkeypatch.setattr(module, 'MOST_GROUPS', 8)
   monkeypatch.setattr(totals, 'MANY_CLIPS', 200)
-  monkeypatch.setattr(streaming, 'NUM_CLIPS', 60)
+  monkeypatch.setattr(sources, 'NUM_CLIPS', 60)
   found = tallies.tally(*paths)
   assert found.totals.bundled
   assert (len(found.totals.groups), len(found.totals.hashes)) == (8, 12)
@@ -263,10 +263,7 @@ def _changed(table, column, row, value):
   ('change', 'says'),
   [
     (lambda t: t.take(pa.array([1, 0, *range(2, len(t))])), None),
-    (
-      lambda t: t.take(pa.array([len(t) - 1, *range(len(t) - 1)])),
-      "row 2: column 'id': 'clip0' is not a clip of the corpus, or not in its",
-    ),
+    (lambda t: t.take(pa.array([len(t) - 1, *range(len(t) - 1)])), None),
     (
       lambda t: _changed(t, 'id', 30, 'nobody'),
       "row 31: column 'id': 'nobody' is not a clip",
@@ -275,7 +272,7 @@ def _changed(table, column, row, value):
       lambda t: pa.concat_tables(
         [t.slice(0, 100), t.slice(99, 1), t.slice(100)]
       ),
-      "row 101: column 'id': the same id, view, given and seed as row 100",
+      "row 101: column 'id': the same id, view, given and seed as row 100 of ",
     ),
     (
       lambda t: _changed(t, 'prob_class0', 200, float('nan')),
@@ -306,11 +303,6 @@ def test_wrong_rows_are_named(inputs, tmp_path, change, says):
 @pytest.mark.parametrize(
   ('name', 'change', 'says'),
   [
-    (
-      'votes.csv',
-      lambda x: [x[0], x[-1], *x[1:-1]],
-      'row 2: .*not in its place',
-    ),
     ('votes.csv', lambda x: [*x, 'z,text,,class0,1'], "'z' is not a clip"),
     (
       'votes.csv',
