@@ -54,7 +54,7 @@ setuptools.setup(
       'pandas>=2.2',
       'pillow>=10.4',
       'pytest>=8.2',
-      'pytest-xdist>=3.6',
+      'pytest-xdist>=3.8',
       'ruff>=0.12',
       'scikit-learn>=1.5',
       'sentencepiece>=0.2',

@@ -81,28 +81,12 @@ def main() -> None:
         continue
       path = corpus.path / 'features' / f'{modality}.npz'
       summaries.leave([path], corpus.ids)
-    _drop(corpus, [name for name, error in failed.items() if error.is_absent])
+    extraction.drop(
+      corpus, [name for name, error in failed.items() if error.is_absent]
+    )
   errors.raise_faults(
     [str(error) for error in failed.values() if not error.is_absent]
   )
-
-
-def _drop(corpus: corpus_lib.Corpus, absent: list[str]) -> None:
-  """Takes modalities that no clip has out of `corpus.json`.
-
-  Raises:
-    InputError: there are no others.
-  """
-  rest = [name for name in corpus.info['modalities'] if name not in absent]
-  if not rest:
-    raise errors.InputError(
-      f'{corpus.path}: no file has a track of {" or ".join(absent)}'
-    )
-  if absent:
-    path = corpus.path / 'corpus.json'
-    files.write_json(path, dict(corpus.info) | {'modalities': rest})
-  for name in absent:
-    print(f'{name}: no clip has any: it is taken out of {path}')
 
 
 def check(config: ml_collections.ConfigDict) -> None:

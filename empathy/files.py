@@ -9,8 +9,11 @@ import pathlib
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from empathy import errors
 
@@ -116,3 +119,41 @@ def check_archive(path: str | os.PathLike) -> None:
   """Raises `BadZipFile` for a file that is no .npz: NumPy says to trust it."""
   if os.path.exists(path) and not zipfile.is_zipfile(path):
     raise zipfile.BadZipFile('it is no .npz file')
+
+
+# What reading an archive raises that is cut off, or something else.
+DAMAGED = (
+  AttributeError,  # A bare .npy array has no `files`.
+  EOFError,
+  MemoryError,  # A shape that cannot be.
+  NotImplementedError,  # A damaged field of the archive's directory.
+  OSError,
+  RuntimeError,  # "Encrypted", says a damaged flag.
+  SyntaxError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
+
+
+def reason(error: Exception) -> str:
+  """What an error says, in a line."""
+  return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def read_arrays(path: str | os.PathLike, what: str) -> dict[str, np.ndarray]:
+  """All arrays of an .npz file, by name.
+
+  Raises:
+    FileNotFoundError: it is not there.
+    InputError: it is not `what`: cut off, or something else.
+  """
+  try:
+    check_archive(path)
+    with np.load(path, allow_pickle=False) as archive:
+      return {name: archive[name] for name in archive.files}
+  except FileNotFoundError:
+    raise
+  except DAMAGED as error:
+    raise errors.InputError(f'{path}: is not {what}: {reason(error)}') from None

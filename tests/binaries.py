@@ -6,6 +6,8 @@ is `python -m empathy.<verb>`, with its own flags, output and exit status.
 
 import dataclasses
 import fcntl
+import functools
+import gc
 import json
 import os
 import pathlib
@@ -74,6 +76,13 @@ class Binaries:
 def _serve() -> None:
   for module in _PRELOADED:
     __import__(module)
+  # The flags of XLA are the same for all: one process asks about them.
+  parallel = sys.modules['empathy.training.parallel']
+  parallel._check_flags = functools.cache(parallel._check_flags)
+  parallel._check_flags()
+  # What the children do not collect they do not copy.
+  gc.collect()
+  gc.freeze()
   for line in sys.stdin:
     call = json.loads(line)
     # Pipes, for a full disk is no matter to them, that hold all there is.
@@ -103,6 +112,7 @@ def _run(call: dict) -> None:
   status, count = 1, None
   try:
     os.chdir(call['cwd'])
+    sys.path[0] = call['cwd']
     if 'interruption' in call:
       count = interruptions.arm(
         interruptions.Interruption(**call['interruption'])

@@ -21,6 +21,8 @@ os.environ['PYTHONPATH'] = os.pathsep.join(
   ]
 )
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+# As `evaluate` has it: threads would only wait for each other.
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 # No test asks the Hub, or waits for it where there is no network.
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
 # Programs that tests compile are kept apart from the user's, and compiled once.
@@ -46,13 +48,23 @@ def pytest_configure(config):
 
 # The files that take longest, so that no process is left with one at the end.
 _FIRST = (
-  'test_readme.py',
+  'test_optimised.py',
+  'test_kills.py',
+  'test_benchmarks.py',
   'test_loop.py',
-  'test_sweep.py',
-  'test_processes.py',
-  'test_encoders.py',
   'test_step.py',
   'test_stream.py',
+  'test_processes.py',
+  'test_faults.py',
+  'test_sweep.py',
+  'test_encoders.py',
+  'test_finetuning.py',
+  'test_evaluate.py',
+  'test_readme.py',
+  'test_parallel.py',
+  'test_extractors.py',
+  'test_configuration.py',
+  'test_classifier.py',
 )
 
 
@@ -71,6 +83,15 @@ def _forget_programs():
   yield
   if 'jax' in sys.modules:
     sys.modules['jax'].clear_caches()
+
+
+@pytest.fixture(scope='session')
+def server():
+  """Runs binaries; has imported what they need once for all files."""
+  import binaries
+
+  with binaries.Binaries() as found:
+    yield found
 
 
 @pytest.fixture(scope='session')

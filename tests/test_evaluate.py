@@ -5,7 +5,6 @@ import pathlib
 import subprocess
 import sys
 
-import binaries
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,11 +20,10 @@ _SHARED = pathlib.Path(__file__).parents[2] / 'shared/corpora'
 
 
 @pytest.fixture(scope='module', autouse=True)
-def _serve():
+def _serve(server):
   """Imports once what all calls need."""
   global _server
-  with binaries.Binaries() as _server:
-    yield
+  _server = server
 
 
 def _run(*flags, cwd=None):

@@ -3,7 +3,6 @@
 import json
 import pathlib
 
-import binaries
 import made_media
 import numpy as np
 import pytest
@@ -17,13 +16,11 @@ CONFIG = f'--config={ROOT}/configs/baseline_features.py'
 
 
 @pytest.fixture(scope='module')
-def binary():
-  with binaries.Binaries() as server:
+def binary(server):
+  def run(*flags):
+    return server.run('extract_features', *flags, cwd=ROOT)
 
-    def run(*flags):
-      return server.run('extract_features', *flags, cwd=ROOT)
-
-    yield run
+  return run
 
 
 def make_corpus(path, audio, video=None, transcript=None):

@@ -2,12 +2,12 @@
 
 import shutil
 
-import binaries
 import mutations
 import numpy as np
 import pytest
 import small
 
+from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions
 
@@ -25,9 +25,8 @@ def _name(mutation):
 
 
 @pytest.fixture(scope='module', name='run')
-def _run():
-  with binaries.Binaries() as server:
-    yield server.run
+def _run(server):
+  return server.run
 
 
 @pytest.fixture(scope='module', name='base')
@@ -127,11 +126,20 @@ def test_evaluate_names_a_fault_of_predictions(
 
 @pytest.mark.parametrize('suffix', ['.csv', '.parquet'])
 def test_without_a_fault_there_is_a_study(run, base, tmp_path, suffix):
-  done = run(
-    'evaluate',
-    f'--predictions={base / "predictions"}{suffix}',
-    f'--corpus={base / "corpus"}',
-    cwd=tmp_path,
+  # Nor is a fault seen in numbers that a study does not need.
+  (flip,) = (
+    mutation
+    for mutation in _CORPUS
+    if mutation.name == 'features/video.npz: a byte of the data flipped'
   )
+  with mutations.damaged(base / 'corpus', flip) as corpus:
+    with pytest.raises(errors.InputError, match="array 'features'"):
+      corpus_lib.read(corpus, None)
+    done = run(
+      'evaluate',
+      f'--predictions={base / "predictions"}{suffix}',
+      f'--corpus={corpus}',
+      cwd=tmp_path,
+    )
   assert done.status == 0, done.err
   assert (tmp_path / 'study' / 'report.html').exists()

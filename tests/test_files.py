@@ -3,9 +3,10 @@
 import pathlib
 import zipfile
 
+import numpy as np
 import pytest
 
-from empathy import files
+from empathy import errors, files
 
 
 def _content(folder):
@@ -109,3 +110,33 @@ def test_what_is_no_archive_is_told_before_numpy_reads_it(tmp_path):
   path.write_text('id,label')
   with pytest.raises(zipfile.BadZipFile, match=r'it is no \.npz file'):
     files.check_archive(path)
+
+
+@pytest.mark.parametrize('damage', ['cut', 'flipped', 'text', 'array', 'empty'])
+def test_what_is_no_whole_archive_is_one_line(tmp_path, damage):
+  path = tmp_path / 'x.npz'
+  arrays = {'a': np.arange(900), 'b': np.array(['x', 'yz'])}
+  np.savez_compressed(path, **arrays)
+  found = files.read_arrays(path, 'a whole tally')
+  assert found.keys() == arrays.keys()
+  for name, array in arrays.items():
+    np.testing.assert_array_equal(found[name], array)
+  data = path.read_bytes()
+  middle = data.index(b'a.npy') + 100
+  flipped = bytes([data[middle] ^ 255])
+  other = tmp_path / 'other.npy'
+  np.save(other, arrays['a'])
+  path.write_bytes(
+    {
+      'cut': data[: len(data) // 2],
+      'flipped': data[:middle] + flipped + data[middle + 1 :],
+      'text': b'id,label\n',
+      'array': other.read_bytes(),
+      'empty': b'',
+    }[damage]
+  )
+  with pytest.raises(errors.InputError, match='is not a whole tally: ') as told:
+    files.read_arrays(path, 'a whole tally')
+  assert len(str(told.value).splitlines()) == 1
+  with pytest.raises(FileNotFoundError):
+    files.read_arrays(tmp_path / 'y.npz', 'a whole tally')

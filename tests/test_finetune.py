@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
-from binaries import Binaries
 
 from empathy.corpora import corpus as corpora
 from empathy.encoders import fold_wise
@@ -74,16 +73,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def run(folder):
+def run(server, folder):
   """Runs a binary in the folder; returns its output."""
-  with Binaries() as binaries:
 
-    def call(verb, *flags, status=0):
-      done = binaries.run(verb, *flags, cwd=folder)
-      assert done.status == status, done.err[-3000:]
-      return done.err if status else done.out
+  def call(verb, *flags, status=0):
+    done = server.run(verb, *flags, cwd=folder)
+    assert done.status == status, done.err[-3000:]
+    return done.err if status else done.out
 
-    yield call
+  return call
 
 
 @pytest.fixture(scope='module')

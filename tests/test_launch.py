@@ -108,8 +108,9 @@ def test_test_dry_run(arguments, marks):
   assert _commands(result.stdout) == [
     '.venv/bin/python -m ruff check .',
     '.venv/bin/python -m ruff format --check .',
-    '.venv/bin/python -m pytest -q -n auto --dist loadfile --durations=10 '
-    f'--strict-markers -m {marks} tests -k alpha',
+    '.venv/bin/python -m pytest -q -n auto --dist loadfile '
+    '--no-loadscope-reorder --durations=10 --strict-markers '
+    f'-m {marks} tests -k alpha',
   ]
 
 

@@ -7,7 +7,6 @@ import itertools
 import logging
 import pathlib
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -339,20 +338,8 @@ def load(path: pathlib.Path, mapped: bool = False) -> dict[str, np.ndarray]:
     raise errors.InputError(
       f'{path}: no such file; extract or copy the features there'
     ) from None
-  except (
-    AttributeError,  # A bare .npy array has no `files`.
-    EOFError,
-    MemoryError,  # A shape that cannot be.
-    NotImplementedError,  # A damaged field of the archive's directory.
-    OSError,
-    RuntimeError,  # "Encrypted", says a damaged flag.
-    SyntaxError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-  ) as error:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+  except files.DAMAGED as error:
+    reason = files.reason(error)
     raise errors.InputError(
       f'{path}: {array}is not part of a whole .npz file of plain arrays: '
       f'{reason}'

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from empathy import errors, files
+from empathy import errors
 from empathy.corpora import feature_files, spelling
 
 # To be changed with what is in a summary, or how it is made.
@@ -77,13 +77,17 @@ def leave(features: Iterable[pathlib.Path], ids: np.ndarray) -> None:
     if _read(path) is not None:
       continue
     names = names or spelling.Names(ids.tolist())
+    mark = _mark(path)  # Before: of features that are replaced now, it is not.
     own, _, hashes = feature_files.hashes(path, names)
     table = pa.table([own.tolist(), hashes.tolist()], schema=_SCHEMA)
-    metadata = {_FEATURES: _mark(path), _CONTENT: _digest(table)}
-    with files.replacing(path_of(path)) as temporary:
-      pq.write_table(
-        table.replace_schema_metadata(metadata), temporary, use_dictionary=False
-      )
+    metadata = {_FEATURES: mark, _CONTENT: _digest(table)}
+    # In place: a half-written one is as none, whereas beside a corpus, where
+    # others may be writing theirs, nobody could sweep up what a kill left.
+    pq.write_table(
+      table.replace_schema_metadata(metadata),
+      path_of(path),
+      use_dictionary=False,
+    )
 
 
 def _read(features: pathlib.Path) -> pa.Table | None:

@@ -2,8 +2,9 @@
 
 Read are UTF-8 and, with its mark, UTF-16; commas, semicolons, tabs or bars
 between columns; columns whose names differ from what is expected only in case
-or white space; empty columns and rows that spreadsheets leave behind; the
-header once more, where files were put together. What was left out is said.
+or white space; rows that spreadsheets leave empty, and columns without a name,
+empty ones or the row numbers of pandas; the header once more, where files were
+put together. What was left out is said.
 Text of another encoding is refused: a guess would change names in silence.
 """
 
@@ -55,8 +56,8 @@ def read_csv(
 
   Returns:
     The columns by name, and the number of the line on which each row ends
-    (rows may hold line breaks), counted from 1. Empty columns without a name
-    are left out.
+    (rows may hold line breaks), counted from 1. Columns without a name are left
+    out.
 
   Raises:
     InputError: the file is missing, is no text, lacks a column, names a column
@@ -95,16 +96,15 @@ def read_csv(
       f'{path}: is empty; expected the columns {", ".join(required)}'
     )
   names = _names(header, (*required, *known))
-  kept = [
-    i
-    for i, name in enumerate(names)
-    if name or any(row[i].strip() for row in rows)
-  ]
+  kept = [i for i, name in enumerate(names) if name]
+  nameless = [i for i, name in enumerate(names) if not name]
+  filled = [i for i in nameless if any(row[i].strip() for row in rows)]
   names = [names[i] for i in kept]
   for column in required:
     if column not in names:
       found = ', '.join(map(repr, names[:_MAX_NAMES]))
       more = ', ...' if len(names) > _MAX_NAMES else ''
+      more += ', and a column without a name' if filled else ''
       faults.add(f'{path}: column {column!r} is missing; found {found}{more}')
   for column in sorted(set(names)):
     if names.count(column) > 1:
@@ -112,12 +112,13 @@ def read_csv(
   if not rows and not faults:
     faults.add(f'{path}: has no rows')
   faults.raise_all()
-  if len(kept) < len(header):
-    _LOGGER.warning(
-      '%s: left out: %s without a name',
-      path,
-      spelling.counted(len(header) - len(kept), 'empty column'),
-    )
+  for number, what in (
+    (len(nameless) - len(filled), 'empty column'),
+    (len(filled), 'column'),
+  ):
+    if number:
+      told = spelling.counted(number, what)
+      _LOGGER.warning('%s: left out: %s without a name', path, told)
   columns = {
     name: [row[i] for row in rows] for i, name in zip(kept, names, strict=True)
   }

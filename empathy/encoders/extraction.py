@@ -325,6 +325,48 @@ def write_part(
     np.savez(file, **arrays)
 
 
+def check_any(to_do: Plan) -> None:
+  """Makes sure that a clip has features; else removes the parts.
+
+  Args:
+    to_do: all of whose parts are there.
+
+  Raises:
+    NoFeaturesError: none has.
+  """
+  skipped: dict[str, str] = {}
+  for number in range(len(to_do.parts)):
+    with np.load(to_do.part_path(number), allow_pickle=False) as part:
+      if len(part['id']):
+        return
+      ids, reasons = part['skipped_id'], part['skipped_reason']
+      skipped |= dict(zip(ids.tolist(), reasons.tolist(), strict=True))
+  shutil.rmtree(to_do.folder)
+  raise NoFeaturesError(
+    f'{to_do.path}: no clip has features: all {len(skipped)} were skipped, '
+    f'{next(iter(skipped))} because it {next(iter(skipped.values()))}',
+    all(why.startswith(media.NO_TRACK) for why in skipped.values()),
+  )
+
+
+def drop(corpus: corpus_lib.Corpus, absent: Sequence[str]) -> None:
+  """Takes modalities that no clip has out of `corpus.json`, and says so.
+
+  Raises:
+    InputError: there are no others.
+  """
+  rest = [name for name in corpus.info['modalities'] if name not in absent]
+  if not rest:
+    raise errors.InputError(
+      f'{corpus.path}: no file has a track of {" or ".join(absent)}'
+    )
+  if absent:
+    path = corpus.path / 'corpus.json'
+    files.write_json(path, dict(corpus.info) | {'modalities': rest})
+  for name in absent:
+    print(f'{name}: no clip has any: it is taken out of {path}')
+
+
 def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
   """Joins the parts to the corpus' features, and removes them.
 
@@ -338,6 +380,7 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
   Raises:
     NoFeaturesError: no clip has features.
   """
+  check_any(to_do)
   values: dict[str, np.ndarray] = {}
   skipped: dict[str, str] = {}
   cut: set[str] = set()
@@ -358,13 +401,6 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
         rows = np.split(rows, np.cumsum(part['length'])[:-1])
       values |= dict(zip(part['id'].tolist(), rows, strict=True))
   ids = [clip for clip in corpus.ids.tolist() if clip in values]
-  if not ids:
-    shutil.rmtree(to_do.folder)
-    raise NoFeaturesError(
-      f'{to_do.path}: no clip has features: all {len(skipped)} were skipped, '
-      f'{next(iter(skipped))} because it {next(iter(skipped.values()))}',
-      all(why.startswith(media.NO_TRACK) for why in skipped.values()),
-    )
   rows = [values[clip] for clip in ids]
   length = np.array([len(row) for row in rows]) if to_do.is_sequence else None
   # Both are made whole among the parts, so that nothing is left behind.

@@ -186,8 +186,9 @@ def _join(
   """Writes the folds' features as one file among them."""
   found: dict[str, list[np.ndarray]] = {}
   for fold, (note, path) in enumerate(zip(notes, paths, strict=True)):
-    with np.load(path, allow_pickle=False) as arrays:
-      arrays = dict(arrays)
+    arrays = files.read_arrays(
+      path, f'a whole file of features; remove {path.parent} to extract again'
+    )
     arrays['fold'] = np.full(len(arrays['id']), fold)
     arrays['seen'] = np.isin(arrays['id'], note['seen'])
     for name, array in arrays.items():

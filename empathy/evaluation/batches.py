@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import draws
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import signals as signals_lib
 
@@ -38,6 +39,11 @@ class Batch:
   def singles(self) -> list[str]:
     """The views of one modality, beside the full one."""
     return [v for v in self.views if '+' not in v and v != self.full]
+
+  @functools.cached_property
+  def keys(self) -> np.ndarray:
+    """(N,) uint64, of what is drawn for the votes of each clip."""
+    return draws.keys(self.corpus.ids, 'votes')
 
   @functools.cached_property
   def labelled(self) -> np.ndarray:

@@ -9,7 +9,6 @@ out of it. Seeds of the two studies are different ones, and add up.
 import dataclasses
 import json
 import pathlib
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +29,7 @@ from empathy.evaluation.findings import (
 SCHEMA = 1
 FILES = ('comparison.json', 'report.html', 'tables')
 _ZERO = 1e-12
+_WHOLE = 'a whole file of influences'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,8 +252,7 @@ def _read_influences(
 ) -> dict[str, tuple[Influence, Kind]]:
   """By statistic, how it moves and how its interval was made."""
   try:
-    with np.load(path, allow_pickle=False) as archive:
-      arrays = {name: archive[name] for name in archive.files}
+    arrays = files.read_arrays(path, _WHOLE)
     groups, slopes = arrays['groups'], arrays['slope']
     noises = [
       SeedNoise(*noise) if noise[2] else None
@@ -285,17 +284,11 @@ def _read_influences(
       f'{path}: no such file; the study is of an earlier version: evaluate '
       'again'
     ) from None
-  except (
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    OSError,
-    ValueError,
-    zipfile.BadZipFile,
-  ) as error:
+  except errors.InputError:
+    raise
+  except (IndexError, KeyError, TypeError, ValueError) as error:
     raise errors.InputError(
-      f'{path}: is not a whole file of influences: {error}'
+      f'{path}: is not {_WHOLE}: {files.reason(error)}'
     ) from None
 
 

@@ -1,6 +1,6 @@
 """The report on a comparison of two studies, as one page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import empathy
 from empathy.evaluation import comparison as comparison_lib
@@ -75,19 +75,22 @@ def _rows(comparison: Comparison) -> list[tuple[str, str, str, Pair]]:
 
 def _answer(comparison: Comparison) -> list[str]:
   """A sentence for each figure to lead with, no stronger than its interval."""
-  return [_sentence(words, pair) for *_, words, pair in _rows(comparison)]
-
-
-def _sentence(words: str, pair: Pair) -> str:
-  if pair.difference.estimate == 0 and pair.difference.low is None:
-    return (
-      f'{wording.capital(words)} is {wording.hundredths(pair.a.estimate)} '
-      'points in both.'
+  return [
+    # All others are differences of shares.
+    _sentence(
+      words, pair, wording.percent if title == 'Accuracy' else wording.points
     )
-  lead = (
-    f'{wording.capital(words)} is {wording.hundredths(pair.a.estimate)} in A '
-    f'and {wording.hundredths(pair.b.estimate)} in B'
-  )
+    for title, _, words, pair in _rows(comparison)
+  ]
+
+
+def _sentence(
+  words: str, pair: Pair, figure: Callable[[float | None], str]
+) -> str:
+  of_a, of_b = figure(pair.a.estimate), figure(pair.b.estimate)
+  if pair.difference.estimate == 0 and pair.difference.low is None:
+    return f'{wording.capital(words)} is {of_a} in both.'
+  lead = f'{wording.capital(words)} is {of_a} in A and {of_b} in B'
   told = wording.claim(
     lead,
     pair.difference,
@@ -154,17 +157,24 @@ def _row(name: str, pair: Pair) -> Sequence[parts.Cell]:
     ends = (wording.number(end, signed=True) for end in (found.low, found.high))
     span = ' to '.join(ends)
   faint = not wording.settled(found)
+  number = wording.count if _counts(pair) else wording.number
   return (
     parts.Cell(name.split('.', 1)[1].replace('_', ' ')),
-    parts.Cell(wording.number(pair.a.estimate), 'number'),
-    parts.Cell(wording.number(pair.b.estimate), 'number'),
-    parts.Cell(
-      wording.number(found.estimate, signed=True), 'number', faint=faint
-    ),
+    *(parts.Cell(number(side.estimate), 'number') for side in (pair.a, pair.b)),
+    parts.Cell(number(found.estimate, signed=True), 'number', faint=faint),
     parts.Cell(span, 'interval'),
     parts.Cell(wording.p_value(found.p), 'interval'),
     parts.Cell(wording.p_value(found.p_adjusted), 'interval'),
     parts.Cell(wording.count(found.n), 'number'),
+  )
+
+
+def _counts(pair: Pair) -> bool:
+  """Whether a figure is how many there are, as no share is above 1."""
+  sides = [pair.a.estimate, pair.b.estimate]
+  return (
+    all(wording.is_known(side) and side == int(side) for side in sides)
+    and max(sides) > 1
   )
 
 

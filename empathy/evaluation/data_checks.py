@@ -588,7 +588,7 @@ def _check_confidence(found: Findings, plan: Plan) -> None:
     if bare
     else 'Probabilities are graded: the confidence of every view takes '
     f'{wording.plural(min(number.values()), "value")} or more.',
-    plan.survey.num_rows,
+    plan.survey.num_clips,
   )
 
 
@@ -772,7 +772,7 @@ def note_label(
   Args:
     found: where it goes.
     condition: of the votes; '' for all together.
-    source: the condition that made the label, see `votes.source_of_label`.
+    source: the condition that made the label, see `votes.source_of_counts`.
     declared: what `corpus.json` says of it, if it does.
     numbers: (4,) sums of `votes.plurality_and_label`.
   """

@@ -12,8 +12,10 @@ from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import splits
-from empathy.evaluation import ambiguity, ranking, resampling
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import ranking, resampling
+from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import (
   Cell,
@@ -383,7 +385,9 @@ def _ask(
       'The signal is set on no clip.',
     )
   if name == ANY:
-    coarse = ambiguity.too_coarse(mean[chosen])
+    own = mean[chosen]
+    strata = plan_lib.strata(plan_lib.histogram(own.max(axis=1)))
+    coarse = strata.too_coarse()
     if coarse:
       found.skipped[_PRIMARY] = coarse
     else:
@@ -391,8 +395,8 @@ def _ask(
         _PRIMARY,
         resampling.estimate(
           sample,
-          ambiguity.adjusted_difference(
-            sample, signal > 0, wrong, ambiguity.strata(mean[chosen])
+          sides_lib.adjusted(
+            sides_lib.of_clips(sample, wrong, signal > 0, strata.of(own))
           ),
           Scale.DIFFERENCE,
           null=True,

@@ -1,7 +1,7 @@
 """What one condition gives over others, clip by clip, from disjoint votes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -81,6 +81,7 @@ def compare(
   votes: Mapping[str, np.ndarray],
   labels: np.ndarray,
   full: str,
+  draws: halves.Draws,
   source: str | None = None,
 ) -> Gains:
   """Compares the full condition with the others, whatever made the label.
@@ -89,6 +90,7 @@ def compare(
     votes: by condition, (N, C) int; at least one beside `full`.
     labels: (N,) int, negative where unlabelled.
     full: one of the conditions.
+    draws: of the N clips.
     source: the votes whose plurality the label is: a condition, '' for all
       together; None if the label is from elsewhere. From votes, the label is
       made anew of half of them (the larger half, if their number is odd), which
@@ -98,88 +100,43 @@ def compare(
     The gains.
   """
   makers = () if source is None else (source,) if source else tuple(votes)
-  total = {name: counts.sum(axis=1) for name, counts in votes.items()}
-  if not makers:
-    # All that matters of a vote is whether it is the label.
-    rows = np.arange(len(labels))
-    votes = {name: counts[rows, labels, None] for name, counts in votes.items()}
-  making = {
-    name: (n + 1) // 2 if name in makers else 0 * n for name, n in total.items()
-  }
-  judging = {name: total[name] - making[name] for name in votes}
-  least = np.min([judging[name] for name in votes if name != full], axis=0)
-  again = np.minimum(least, judging[full]) // 2
-  choosing = {HALF: least // 2}
-  choosing |= {k: np.clip(least - 1, 0, k) for k in CHOSEN_BY}
-  known = labels != corpus_lib.UNLABELLED
-  if makers:
-    known = known & np.any([making[name] > 0 for name in makers], axis=0)
-  random = halves.generator()
-  width = (len(choosing) + 2) * votes[full].shape[1]
-  blocks = []
-  for clips in halves.blocks(len(labels), width):
-    # What makes the label is first in the order, then what chooses.
-    first = {
-      name: halves.first_votes(
-        random,
-        counts[clips],
-        [
-          (making[name] + size)[clips]
-          for size in (
-            0,
-            judging[name] - again,
-            *(() if name == full else choosing.values()),
-          )
-        ],
-        total[name][clips],
-      )
-      for name, counts in votes.items()
-    }
-    if makers:
-      label = halves.plurality(sum(first[name][0] for name in makers))
-    else:
-      label = np.zeros((1, len(again[clips])), np.int16)
-    judges = {}
-    for name, found in first.items():
-      hits = halves.of_label(found, label[None])
-      every = halves.of_label(votes[name][clips].T[None], label)
-      judges[name] = _Judges(
-        judging[name][clips], every - hits[0], hits[1:] - hits[0]
-      )
-    blocks.append(
-      _judge(
-        judges,
-        full,
-        again[clips],
-        {k: size[clips] for k, size in choosing.items()},
-      )
+  num_classes = votes[full].shape[1] if makers else 1
+  blocks = [
+    _of_block(
+      {name: counts[clips] for name, counts in votes.items()},
+      labels[clips],
+      full,
+      draws[clips],
+      makers,
     )
-  there = {name: known & (number > 0) for name, number in judging.items()}
-  pair = there[full] & (least > 0)
-  choice = there[full] & (least > 1)
+    for clips in draws.blocks((len(CHOSEN_BY) + 3) * num_classes)
+  ]
+  found = {
+    key: np.concatenate([block[key] for block in blocks]) for key in blocks[0]
+  }
 
-  def column(name: str, chosen: np.ndarray) -> np.ndarray:
-    values = np.concatenate([block[name] for block in blocks])
-    return np.where(chosen, values, np.nan)
+  def each(what: str) -> dict:
+    return {name: values for (of, name), values in found.items() if of == what}
 
   return Gains(
-    shares={name: column(f'share {name}', there[name]) for name in votes},
-    naive=column('naive', pair),
-    split={k: column(f'split {k}', choice) for k in choosing},
-    num_votes={
-      k: np.where(choice, size, np.nan) for k, size in choosing.items()
-    },
-    hurt_naive=column('hurt_naive', pair),
-    hurt=column('hurt', known & (again > 0)),
+    shares=each('share'),
+    naive=found['naive', ''],
+    split=each('split'),
+    num_votes=each('num_votes'),
+    hurt_naive=found['hurt_naive', ''],
+    hurt=found['hurt', ''],
   )
 
 
-def pluralities(full: np.ndarray, other: np.ndarray) -> Pluralities:
+def pluralities(
+  full: np.ndarray, other: np.ndarray, draws: halves.Draws
+) -> Pluralities:
   """Compares pluralities of the full condition and another, and with itself.
 
   Args:
     full: (N, C) int, the votes of the full condition.
     other: (N, C) int, those of the other one.
+    draws: of the N clips.
 
   Returns:
     The comparison. A plurality is of a third of the full condition's votes, or
@@ -188,13 +145,14 @@ def pluralities(full: np.ndarray, other: np.ndarray) -> Pluralities:
   total = full.sum(axis=1)
   size = np.min([total // 3, (total - 2) // 2, other.sum(axis=1)], axis=0)
   size = np.maximum(size, 0)
-  random = halves.generator()
   blocks = []
-  for clips in halves.blocks(len(full), 6 * full.shape[1]):
+  for clips in draws.blocks(6 * full.shape[1]):
     own, both = halves.first_votes(
-      random, full[clips], (size[clips], 2 * size[clips])
+      draws[clips], 'full', full[clips], (size[clips], 2 * size[clips])
     )
-    (others,) = halves.first_votes(random, other[clips], (size[clips],))
+    (others,) = halves.first_votes(
+      draws[clips], 'other', other[clips], (size[clips],)
+    )
     uncertainty = halves.gs(full[clips].T - both)
     label = halves.plurality(own)
     differ = halves.plurality(others) != label
@@ -213,6 +171,110 @@ def pluralities(full: np.ndarray, other: np.ndarray) -> Pluralities:
     )
   columns = np.where(size > 0, np.concatenate(blocks, axis=1), np.nan)
   return Pluralities(*columns, np.where(size > 0, size, np.nan))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sizes:
+  """How many votes of some clips do what; arrays (n,) int.
+
+  Attributes:
+    making: by condition, those that make the label.
+    judging: by condition, the others.
+    least: of the conditions beside the full one, the fewest that judge.
+    again: those of each condition that judge for the second time.
+    choosing: by `HALF` and `CHOSEN_BY`, how many of a condition choose.
+  """
+
+  making: Mapping[str, np.ndarray]
+  judging: Mapping[str, np.ndarray]
+  least: np.ndarray
+  again: np.ndarray
+  choosing: Mapping[int, np.ndarray]
+
+
+def _sizes(
+  total: Mapping[str, np.ndarray], full: str, makers: Sequence[str]
+) -> _Sizes:
+  """The sizes of so many votes (n,) of each condition."""
+  making = {
+    name: (n + 1) // 2 if name in makers else 0 * n for name, n in total.items()
+  }
+  judging = {name: n - making[name] for name, n in total.items()}
+  least = np.min([judging[name] for name in total if name != full], axis=0)
+  choosing = {HALF: least // 2}
+  choosing |= {k: np.clip(least - 1, 0, k) for k in CHOSEN_BY}
+  again = np.minimum(least, judging[full]) // 2
+  return _Sizes(making, judging, least, again, choosing)
+
+
+def _of_block(
+  votes: Mapping[str, np.ndarray],
+  labels: np.ndarray,
+  full: str,
+  draws: halves.Draws,
+  makers: Sequence[str],
+) -> dict[tuple[str, str | int], np.ndarray]:
+  """The columns of `Gains` of n clips, by field and name.
+
+  Args:
+    votes: as of `compare`.
+    labels: likewise.
+    full: likewise.
+    draws: likewise.
+    makers: the conditions whose votes made the label.
+  """
+  total = {name: counts.sum(axis=1) for name, counts in votes.items()}
+  sizes = _sizes(total, full, makers)
+  known = labels != corpus_lib.UNLABELLED
+  if makers:
+    known = known & np.any([sizes.making[name] > 0 for name in makers], axis=0)
+  else:
+    # All that matters of a vote is whether it is the label.
+    rows = np.arange(len(labels))
+    votes = {name: counts[rows, labels, None] for name, counts in votes.items()}
+  # What makes the label is first in the order, then what chooses.
+  first = {
+    name: halves.first_votes(
+      draws,
+      name,
+      counts,
+      [
+        sizes.making[name] + size
+        for size in (
+          0,
+          sizes.judging[name] - sizes.again,
+          *(() if name == full else sizes.choosing.values()),
+        )
+      ],
+      total[name],
+    )
+    for name, counts in votes.items()
+  }
+  label = np.zeros((1, len(labels)), np.int16)
+  if makers:
+    label = halves.plurality(sum(first[name][0] for name in makers))
+  judges = {}
+  for name, found in first.items():
+    hits = halves.of_label(found, label[None])
+    every = halves.of_label(votes[name].T[None], label)
+    judges[name] = _Judges(
+      sizes.judging[name], every - hits[0], hits[1:] - hits[0]
+    )
+  there = {name: known & (n > 0) for name, n in sizes.judging.items()}
+  pair = there[full] & (sizes.least > 0)
+  choice = there[full] & (sizes.least > 1)
+  chosen = {('share', name): own for name, own in there.items()}
+  chosen |= {('naive', ''): pair, ('hurt_naive', ''): pair}
+  chosen['hurt', ''] = known & (sizes.again > 0)
+  chosen |= {('split', name): choice for name in sizes.choosing}
+  columns = _judge(judges, full, sizes.again, sizes.choosing)
+  columns = {
+    key: np.where(own, columns[key], np.nan) for key, own in chosen.items()
+  }
+  return columns | {
+    ('num_votes', name): np.where(choice, size, np.nan)
+    for name, size in sizes.choosing.items()
+  }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,7 +302,7 @@ def _judge(
   full: str,
   again: np.ndarray,
   choosing: Mapping[int, np.ndarray],
-) -> dict[str, np.ndarray]:
+) -> dict[tuple[str, str | int], np.ndarray]:
   """The figures of `Gains` by clip, for every clip.
 
   Args:
@@ -251,7 +313,7 @@ def _judge(
     choosing: by its name, (n,) how many votes of a condition choose.
 
   Returns:
-    By name, (n,) float64.
+    By field and name, (n,) float64.
   """
   ours = judges[full]
   others = [found for name, found in judges.items() if name != full]
@@ -260,16 +322,16 @@ def _judge(
     for name, found in judges.items()
   }
   best = np.max([shares[name] for name in judges if name != full], axis=0)
-  found = {f'share {name}': share for name, share in shares.items()}
-  found['naive'] = shares[full] - best
-  found['hurt_naive'] = best > shares[full]
+  found = {('share', name): share for name, share in shares.items()}
+  found['naive', ''] = shares[full] - best
+  found['hurt_naive', ''] = best > shares[full]
   for place, (name, size) in enumerate(choosing.items(), 1):
     chosen = _largest([other.first[place] for other in others])
     judged = sum(
       weight * other.rest(place, size)
       for weight, other in zip(chosen, others, strict=True)
     )
-    found[f'split {name}'] = shares[full] - judged
+    found['split', name] = shares[full] - judged
   before = [
     one.first[0] / np.maximum(one.number - again, 1) for one in (ours, *others)
   ]
@@ -279,10 +341,9 @@ def _judge(
     * np.sign((other.hits - other.first[0]) - (ours.hits - ours.first[0]))
     for weight, other in zip(_largest(before[1:]), others, strict=True)
   )
-  found['hurt'] = worse * after
+  found['hurt', ''] = worse * after
   return {
-    name: values.mean(axis=0, dtype=np.float64)
-    for name, values in found.items()
+    key: values.mean(axis=0, dtype=np.float64) for key, values in found.items()
   }
 
 

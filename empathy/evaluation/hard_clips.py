@@ -1,22 +1,61 @@
-"""Do models find those clips hard on which annotators differ?"""
+"""Do models find those clips hard on which annotators differ?
+
+It is a part of question 5: `humans` calls both functions.
+"""
 
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import cells, ranking, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import ranking, resampling
+from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
-from empathy.evaluation.findings import Cell, Findings, Scale, interval_cells
+from empathy.evaluation.batches import Batch
+from empathy.evaluation.findings import (
+  Cell,
+  Estimate,
+  Findings,
+  Scale,
+  interval_cells,
+)
+from empathy.evaluation.plan import Plan
 
+_PREFIX = 'humans.models'
+_DOUBT = 'one_minus_confidence'
+_GOLD = ('one_minus_gold_probability', 'error')
 # Correlations are drawn with so many bins of either variable.
 _NUM_BINS = 16
+# What signals are put on where there are too many clips for their values.
+_GRID = cells.near_zero(1.0, cells.FEW_PLACES)
 
 
-def answer(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
-  source: str | None,
-) -> Findings:
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Keeps GS beside how unsure, and how wrong, the full view is.
+
+  GS is kept as it is: votes of n people take few values of it.
+  """
+  if plan.full not in plan.members:
+    return
+  labels, mean = batch.corpus.labels, batch.means[plan.full]
+  predicted = predictions_lib.predicted_class(mean)
+  adder.count(_key('predicted'), predicted, len(plan.classes))
+  signals = {
+    _DOUBT: 1 - mean.max(axis=-1),
+    _GOLD[0]: 1 - mean[np.arange(len(labels)), labels],
+    _GOLD[1]: (predicted != labels).astype(np.float64),
+  }
+  uncertainty = votes_lib.gs(plan.votes(batch.corpus))
+  chosen = ~np.isnan(uncertainty + signals[_DOUBT])
+  if not _unjudged(plan):
+    chosen &= labels != corpus_lib.UNLABELLED
+  for name in _signals(plan):
+    values = signals[name]
+    if _on_grid(name, plan):
+      values = _GRID.on(values)
+    adder.rank(_key(name), chosen, signal=values, gs=uncertainty)
+
+
+def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   """Correlates GS with how unsure, and how wrong, the full view is.
 
   Spearman's correlation over clips of GS, of the votes that speak for the clip,
@@ -26,89 +65,96 @@ def answer(
   out where the same votes made it.
 
   Args:
-    corpus: with votes.
-    predictions: None if there are none.
-    source: the votes that made the label, as `votes.source_of_label` says.
+    totals: what `tally` added up.
+    plan: says which votes made the label.
 
   Returns:
     Statistics `humans.models.<signal>.spearman`, one family, and the table
     `humans_and_models`.
   """
-  prefix = 'humans.models'
-  full = corpus_lib.view_name(corpus.modalities)
-  if predictions is None or full not in predictions.views:
+  if plan.full not in plan.members:
     return Findings(
-      skipped={prefix: f'There are no predictions of the full view, {full}.'}
+      skipped={
+        _PREFIX: f'There are no predictions of the full view, {plan.full}.'
+      }
     )
   found = Findings()
-  mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
-  labels = corpus.labels
-  predicted = predictions_lib.predicted_class(mean)
-  signals = {'one_minus_confidence': 1 - mean.max(axis=-1)}
-  gold = {
-    'one_minus_gold_probability': 1 - mean[np.arange(len(labels)), labels],
-    'error': predicted != labels,
-  }
-  votes, speaks = votes_lib.speaking_votes(corpus)
-  uncertainty = votes_lib.gs(votes)
-  chosen = ~np.isnan(uncertainty + signals['one_minus_confidence'])
-  known = labels != corpus_lib.UNLABELLED
-  missing = ''
-  if source is not None and (source in ('', speaks) or speaks is None):
-    missing = (
-      'The votes that tell how uncertain a clip is made its label, too, so '
-      'that what models get wrong is not compared with it.'
-    )
-  elif not known.any():
-    missing = 'No clip has a label.'
+  signals, unknown = _signals(plan), {}
+  missing = _unjudged(plan)
   if missing:
-    for name in gold:
-      found.skipped[f'{prefix}.{name}.spearman'] = missing
-  else:
-    signals |= gold
-    chosen &= known
+    unknown |= dict.fromkeys(_GOLD, missing)
   # Without a spread of confidence, how hard a clip is cannot be told; and the
   # errors of a view that says one class are those of the other classes.
-  unknown = {}
-  if not predictions_lib.graded(mean):
-    reason = predictions_lib.not_graded(mean, predictions_lib.MEAN)
-    unknown = dict.fromkeys(set(signals) - {'error'}, reason)
-  if len(np.unique(predicted[predicted >= 0])) < 2:
+  if not plan.graded('mean', plan.full):
+    reason = plan.not_graded('mean', plan.full)
+    unknown |= dict.fromkeys(set(signals) - {'error'}, reason)
+  if 'error' in signals and not totals[_key('predicted')].any(axis=0).sum() > 1:
     unknown['error'] = 'The full view gives every clip the same label.'
-  for name in unknown:
-    if signals.pop(name, None) is not None:
-      found.skipped[f'{prefix}.{name}.spearman'] = unknown[name]
+  for name, reason in unknown.items():
+    found.skipped[f'{_PREFIX}.{name}.spearman'] = reason
+  signals = [name for name in signals if name not in unknown]
   if not signals:
     return found
-  if not chosen.any():
+  if not len(totals.rows[_key(signals[0])].number):
     return Findings(
-      skipped={prefix: 'No predicted clip has two votes or more.'}
+      skipped={_PREFIX: 'No predicted clip has two votes or more.'}
     )
-  sample = resampling.sample(corpus.groups[chosen])
-  uncertainty = uncertainty[chosen]
-  signals = {
-    f'{prefix}.{name}.spearman': values[chosen].astype(np.float64)
-    for name, values in signals.items()
-  }
   rows = []
-  for name, values in signals.items():
-    estimate = resampling.estimate(
-      sample,
-      ranking.spearman(sample, values, uncertainty),
-      Scale.FISHER,
-      null=True,
-      drawn=ranking.spearman(
-        sample,
-        ranking.coarse(values, _NUM_BINS),
-        ranking.coarse(uncertainty, _NUM_BINS),
-      ),
-    )
+  for signal in signals:
+    name = f'{_PREFIX}.{signal}.spearman'
+    rows_of = totals.rows[_key(signal)]
+    estimate = _correlation(totals, rows_of)
+    if _on_grid(signal, plan):
+      off = cells.spearman_off(rows_of['signal'], rows_of.number)
+      estimate = cells.noted(estimate, off)
     found.add(name, estimate, 'One of the two is the same for every clip.')
     rows.append(
-      {'signal': name.split('.')[2], 'num_clips': sample.num_clips}
+      {'signal': signal, 'num_clips': estimate.n}
       | interval_cells(name, 'spearman')
       | {field: Cell(name, field) for field in ('p', 'p_adjusted')}
     )
   found.tables['humans_and_models'] = rows
-  found.families.append(list(signals))
+  found.families.append([f'{_PREFIX}.{name}.spearman' for name in signals])
   return found
+
+
+def _key(what: str) -> totals_lib.Key:
+  return 'humans', 'models', what
+
+
+def _unjudged(plan: Plan) -> str:
+  """Why what models get wrong is not compared with the votes; '' if it is."""
+  if plan.source is not None and (
+    plan.source in ('', plan.speaking) or plan.speaking is None
+  ):
+    return (
+      'The votes that tell how uncertain a clip is made its label, too, so '
+      'that what models get wrong is not compared with it.'
+    )
+  return '' if plan.labelled else 'No clip has a label.'
+
+
+def _signals(plan: Plan) -> list[str]:
+  return [_DOUBT] if _unjudged(plan) else [_DOUBT, *_GOLD]
+
+
+def _on_grid(signal: str, plan: Plan) -> bool:
+  return not plan.exact and signal != 'error'
+
+
+def _correlation(totals: totals_lib.Totals, rows: totals_lib.Rows) -> Estimate:
+  sample = totals_lib.sample(totals, rows)
+  signal, uncertainty = rows['signal'], rows['gs']
+  return resampling.estimate(
+    sample,
+    ranking.spearman(sample, signal, uncertainty),
+    Scale.FISHER,
+    null=True,
+    drawn=ranking.spearman(
+      sample,
+      *(
+        ranking.coarse(values, _NUM_BINS, rows.number)
+        for values in (signal, uncertainty)
+      ),
+    ),
+  )

@@ -21,8 +21,9 @@ from empathy.evaluation import (
   resampling,
   wording,
 )
-from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -30,16 +31,45 @@ from empathy.evaluation.findings import (
   Scale,
   interval_cells,
 )
+from empathy.evaluation.plan import Plan
 
-_HALVES = f'mean over {halves.NUM_HALVES} random halves of the votes'
-MADE_ANEW = 'label made anew'
-_TWO_VOTES = 'No clip has two votes or more.'
+# Of `gains.Pluralities`, all of which are added up.
+_PLURALITIES = (
+  'differ',
+  'differ_gs',
+  'control',
+  'control_gs',
+  'gs',
+  'num_votes',
+)
 
 
-def answer(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None = None,
-) -> Findings:
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up what the votes say, by themselves and of each other."""
+  corpus = batch.corpus
+  if corpus.votes is None:
+    return
+  votes = {name: corpus.vote_counts(name) for name in plan.voted}
+  draws = halves.Draws(batch.keys, _num_halves(plan))
+  for condition, counts in votes.items():
+    _add_votes(adder, condition, counts, corpus.labels, draws)
+    _add_agreement(adder, plan, condition, counts, corpus)
+  full = plan.full_condition
+  if len(votes) > 1:
+    _add_gains(
+      adder,
+      full,
+      gains.compare(votes, corpus.labels, full, draws, plan.source),
+    )
+  for condition in _others(plan):
+    parts = gains.pluralities(votes[full], votes[condition], draws)
+    columns = [getattr(parts, name) for name in _PLURALITIES]
+    columns.append(~np.isnan(parts.gs))
+    adder.add(_key('pluralities', condition), np.stack(columns, axis=1))
+  hard_clips.tally(batch, plan, adder)
+
+
+def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   """Each condition by itself, the full one minus the others, and the models.
 
   The primary is the full condition minus the best other one overall, by
@@ -48,57 +78,43 @@ def answer(
   their groups.
 
   Args:
-    corpus: with or without votes.
-    predictions: to ask whether models find the same clips hard; or None.
+    totals: what `tally` added up.
+    plan: names the conditions and what made the label.
 
   Returns:
     Statistics `humans.*`; the tables `humans`, `best_per_clip`,
     `humans_vs_full` and `humans_and_models`; the curve `best_per_clip`.
   """
-  if corpus.votes is None:
+  if not plan.survey.has_votes:
     return Findings(skipped={'question 5': 'The corpus has no votes.'})
-  source = votes_lib.source_of_label(corpus)
-  models = hard_clips.answer(corpus, predictions, source)
-  corpus = _by_id(corpus)
-  votes = {
-    condition: corpus.vote_counts(condition) for condition in corpus.conditions
-  }
-  votes = {name: counts for name, counts in votes.items() if counts.any()}
+  models = hard_clips.answer(totals, plan)
   found = Findings()
-  for condition, counts in votes.items():
-    _judge(found, condition, counts, corpus)
-    _agree(found, condition, counts, corpus)
-  full = corpus_lib.full_condition(list(votes))
-  others = [condition for condition in votes if condition != full]
+  for condition in plan.voted:
+    _judge(found, condition, totals, plan)
+    _agree(found, condition, totals, plan)
+  full, others = plan.full_condition, _others(plan)
   gained = {}
   if others:
-    gained = _compare(found, corpus, votes, full, source)
+    gained = _compare(found, totals, plan)
     for condition in others:
-      _differ(found, corpus, votes, full, condition)
+      _differ(found, totals, plan, condition)
   else:
     found.skipped['humans.full_minus_other.accuracy'] = (
       f'Annotators voted in one condition only, {full}.'
     )
   found.tables['humans'] = [
-    _row(condition, counts, ordered(corpus), source)
-    for condition, counts in votes.items()
+    _row(condition, totals, plan) for condition in plan.voted
   ]
   compared = [name for name in gained if name in found.statistics]
-  known = np.array([gained[name] for name in compared]).reshape(
-    len(compared), len(corpus.ids)
-  )
-  chosen = ~np.isnan(known).all(axis=0)
-  sample = resampling.sample(corpus.groups[chosen])
-  primary = take_least(
-    found,
-    sample,
-    {
-      name: sample.totals(
-        np.stack([np.nan_to_num(values), ~np.isnan(values)], axis=1)
-      )
-      for name, values in zip(compared, known[:, chosen], strict=True)
-    },
-  )
+  primary = None
+  if compared:
+    part = totals.over(totals[_key('compared')])
+    primary = _take_least(
+      found,
+      part.groups,
+      {name: part[gained[name]] for name in compared},
+      _made(plan),
+    )
   return Findings(
     statistics=found.statistics | models.statistics,
     skipped=found.skipped | models.skipped,
@@ -113,155 +129,264 @@ def answer(
   )
 
 
-def take_least(
-  found: Findings, sample: resampling.Sample, totals: dict[str, np.ndarray]
-) -> str | None:
+def _key(what: str, of: str = '') -> totals_lib.Key:
+  return 'humans', what, of
+
+
+def _others(plan: Plan) -> list[str]:
+  """The conditions in which somebody voted, beside the full one."""
+  return [name for name in plan.voted if name != plan.full_condition]
+
+
+def _num_halves(plan: Plan) -> int:
+  return halves.NUM_HALVES if plan.exact else halves.FEW_HALVES
+
+
+def _halves(plan: Plan) -> str:
+  return f'mean over {_num_halves(plan)} random halves of the votes'
+
+
+def _made(plan: Plan) -> str:
+  """How the label was made that judges the votes; '' if not anew."""
+  if plan.source is None:
+    return ''
+  where = f'the votes on {plan.source}' if plan.source else 'all votes'
+  return (
+    f'label made anew of half of {where}, judging other votes only, '
+    f'{_halves(plan)}'
+  )
+
+
+def _add_known(
+  adder: totals_lib.Adder, key: totals_lib.Key, values: np.ndarray
+) -> None:
+  """Adds up values (N,), and clips where they are known: (G, 2)."""
+  adder.add(key, np.stack([values, ~np.isnan(values)], axis=1))
+
+
+def _add_votes(
+  adder: totals_lib.Adder,
+  condition: str,
+  votes: np.ndarray,
+  labels: np.ndarray,
+  draws: halves.Draws,
+) -> None:
+  """Adds up what the votes (N, C) of a condition say, clip by clip."""
+  total = votes.sum(axis=1)
+  chosen = (total > 0) & (labels != corpus_lib.UNLABELLED)
+  hits = votes[np.arange(len(votes)), labels]
+  adder.add(
+    _key('accuracy', condition),
+    np.stack([hits, total, chosen], axis=1) * chosen[:, None],
+  )
+  plain, mended = votes_lib.entropy(votes)
+  for name, values in (
+    ('entropy', plain),
+    ('entropy_miller_madow', mended),
+    ('one_vote_ceiling', halves.one_vote_ceiling(votes)),
+    ('split_half_reliability', halves.reliability(draws, condition, votes)),
+  ):
+    _add_known(adder, _key(name, condition), values)
+
+
+def _add_agreement(
+  adder: totals_lib.Adder,
+  plan: Plan,
+  condition: str,
+  votes: np.ndarray,
+  corpus: corpus_lib.Corpus,
+) -> None:
+  """Adds up what agreement is made of, also without each annotator."""
+  known = plan.annotators(condition) > 1
+  own, effects = None, {}
+  if known:
+    entries = corpus.votes
+    chosen = entries.condition == corpus.conditions.index(condition)
+    own = agreement.own_votes(
+      entries.clip[chosen],
+      plan.annotator_codes(condition, entries.annotator[chosen]),
+      entries.label[chosen],
+      entries.count[chosen],
+      *votes.shape,
+    )
+  for figure in plan.agreements.values():
+    if _key(figure.sums, condition) in adder:
+      continue
+    parts = figure.parts(votes.astype(np.float64)).T
+    columns = np.arange(len(parts))[:, None]
+    adder.count(
+      _key(figure.sums, condition),
+      np.where(parts == 0, -1, columns),
+      len(parts),
+      parts,
+    )
+    if known:
+      slopes = plan.slopes(condition, figure.sums)
+      change, added = agreement.without(
+        figure.parts,
+        votes,
+        own,
+        np.stack(list(slopes.values()), axis=1),
+        plan.crowd(condition),
+      )
+      adder.whole(_key(f'without.{figure.sums}', condition), change)
+      effects |= dict(zip(slopes, added.T, strict=True))
+  if known:
+    shape = (len(plan.agreements), plan.crowd(condition))
+    adder.count(
+      _key('effects', condition),
+      totals_lib.index(shape, np.arange(shape[0])[:, None], own.annotator),
+      shape,
+      np.stack([effects[name] for name in plan.agreements]),
+      own.clip,
+    )
+
+
+def _add_gains(adder: totals_lib.Adder, full: str, gain: gains.Gains) -> None:
+  """Adds up the full condition minus the others."""
+  compared = False
+  for condition, shares in gain.shares.items():
+    _add_known(adder, _key('share', condition), shares)
+    if condition != full:
+      values = gain.shares[full] - shares
+      _add_known(adder, _key('full_minus', condition), values)
+      compared |= ~np.isnan(values)
+  adder.add(_key('compared'), compared)
+  for name in ('naive', 'hurt', 'hurt_naive'):
+    _add_known(adder, _key(name), getattr(gain, name))
+  for number, values in gain.split.items():
+    num_votes = gain.num_votes[number]
+    columns = [values, ~np.isnan(values), num_votes, num_votes == number]
+    adder.add(_key('split', str(number)), np.stack(columns, axis=1))
+
+
+def _take_least(
+  found: Findings,
+  groups: resampling.Groups,
+  totals: dict[str, np.ndarray],
+  how: str,
+) -> str:
   """Gives the least of several gains the interval that its choice asks for.
 
   Args:
     found: has the gains by themselves.
-    sample: of all of them.
+    groups: of all of them.
     totals: of each, by name, its sum and its clips by group (G, 2).
+    how: they were made.
 
   Returns:
-    Its name; None if there is no gain.
+    Its name.
   """
-  name = min(totals, key=lambda n: found.statistics[n].estimate, default=None)
+  name = min(totals, key=lambda n: found.statistics[n].estimate)
   if len(totals) > 1:
-    alone = found.statistics[name]
     least = resampling.minimum(
-      sample,
+      groups,
       [
-        resampling.studentise(sample, resampling.mean(both), Scale.DIFFERENCE)
+        resampling.studentise(groups, resampling.mean(both), Scale.DIFFERENCE)
         for both in totals.values()
       ],
-      alone.n,
+      found.statistics[name].n,
     )
-    # What is said of how the figure was made comes after its interval.
-    _, mark, how = alone.method.partition(MADE_ANEW)
-    found.statistics[name] = _told(least, mark + how)
+    found.statistics[name] = _told(least, how)
   return name
 
 
-def ordered(corpus: corpus_lib.Corpus) -> bool:
-  """Whether the classes are a scale."""
-  return bool(corpus.info.get('ordered', False))
-
-
-def _by_id(corpus: corpus_lib.Corpus) -> corpus_lib.Corpus:
-  """What of the corpus counts here, with clips in the order of their ids.
-
-  So the clips' order does not matter to what is drawn for them.
-  """
-  order = np.argsort(corpus.ids)
-  place = np.argsort(order)
-  return corpus_lib.Corpus(
-    info=corpus.info,
-    ids=corpus.ids[order],
-    groups=corpus.groups[order],
-    labels=corpus.labels[order],
-    votes=dataclasses.replace(
-      corpus.votes, clip=place[corpus.votes.clip].astype(np.int32)
-    ),
-  )
-
-
 def _judge(
-  found: Findings, condition: str, votes: np.ndarray, corpus: corpus_lib.Corpus
+  found: Findings, condition: str, totals: totals_lib.Totals, plan: Plan
 ) -> None:
-  """Adds what the votes (N, C) of a condition say by themselves, clip by clip.
+  """Adds what the votes of a condition say by themselves, clip by clip.
 
   Accuracy counts votes alike, the other figures count clips alike.
   """
   prefix = f'humans.{condition}'
-  total = votes.sum(axis=1)
-  chosen = (total > 0) & (corpus.labels != corpus_lib.UNLABELLED)
-  if chosen.any():
-    sample = resampling.sample(corpus.groups[chosen])
-    hits = votes[np.arange(len(votes)), corpus.labels]
-    totals = sample.totals(np.stack([hits, total], axis=1)[chosen])
+  key = _key('accuracy', condition)
+  clips = totals[key][:, 2]
+  if clips.any():
+    part = totals.over(clips)
     found.add(
       f'{prefix}.accuracy',
-      resampling.estimate(sample, resampling.mean(totals), scale=Scale.LOGIT),
+      resampling.estimate(
+        part.groups, resampling.mean(part[key][:, :2]), scale=Scale.LOGIT
+      ),
     )
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
-  plain, mended = votes_lib.entropy(votes)
-  for name, values, how in (
-    ('entropy', plain, ''),
-    ('entropy_miller_madow', mended, ''),
-    ('one_vote_ceiling', halves.one_vote_ceiling(votes), ''),
-    ('split_half_reliability', halves.reliability(votes), _HALVES),
+  for name, how in (
+    ('entropy', ''),
+    ('entropy_miller_madow', ''),
+    ('one_vote_ceiling', ''),
+    ('split_half_reliability', _halves(plan)),
   ):
     _add_mean(
       found,
       f'{prefix}.{name}',
-      values,
-      corpus,
+      totals,
+      _key(name, condition),
       how=how,
-      missing=_TWO_VOTES,
+      missing=agreement.why_undefined(pairable=False),
       scale=Scale.LOG if name.startswith('entropy') else Scale.LOGIT,
     )
 
 
 def _agree(
-  found: Findings, condition: str, votes: np.ndarray, corpus: corpus_lib.Corpus
+  found: Findings, condition: str, totals: totals_lib.Totals, plan: Plan
 ) -> None:
-  """Adds the agreement of votes (N, C), as it is and beyond chance, and GS."""
-  observed = agreement.observed()
-  figures = {'gs': observed, 'observed_agreement': observed}
-  figures |= agreement.coefficients(votes.shape[1], ordered(corpus))
-  for name, figure in figures.items():
-    chosen = votes.sum(axis=1) >= figure.least
+  """Adds the agreement of votes, as it is and beyond chance, and GS."""
+  voted, pairable = (
+    totals[_key(name, condition)][:, 1]
+    for name in ('entropy', 'one_vote_ceiling')
+  )
+  figures = plan.agreements
+  for name, figure in {'gs': figures['observed_agreement'], **figures}.items():
+    chosen = pairable if figure.least > 1 else voted
+    why = agreement.why_undefined(bool(pairable.any()))
     if not chosen.any():
-      found.skipped[f'humans.{condition}.{name}'] = agreement.why_undefined(
-        votes
-      )
+      found.skipped[f'humans.{condition}.{name}'] = why
       continue
-    sample = resampling.sample(corpus.groups[chosen])
-    statistic = figure.statistic(sample, votes[chosen])
+    part = totals.over(chosen)
+    statistic = figure.of_totals(part[_key(figure.sums, condition)])
     found.add(
       f'humans.{condition}.{name}',
       resampling.estimate(
-        sample,
+        part.groups,
         resampling.one_minus(statistic) if name == 'gs' else statistic,
-        scale=Scale.LOGIT if figure is observed else Scale.FISHER,
-        annotators=_annotators(figure, corpus, condition),
+        scale=Scale.LOGIT if figure.share else Scale.FISHER,
+        annotators=_annotators(figure, totals, plan, condition),
       ),
-      agreement.why_undefined(votes),
+      why,
     )
 
 
 def _annotators(
-  figure: agreement.Coefficient, corpus: corpus_lib.Corpus, condition: str
+  figure: agreement.Coefficient,
+  totals: totals_lib.Totals,
+  plan: Plan,
+  condition: str,
 ) -> tuple[float, int]:
   """The variance that the choice of annotators adds, and how many they are.
 
   Both are 0 where it is not known who voted.
   """
-  votes = corpus.votes
-  chosen = votes.condition == corpus.conditions.index(condition)
-  if (votes.annotator[chosen] == '').any():
-    return 0.0, 0
+  number = plan.annotators(condition)
+  if number < 2:
+    return 0.0, number
+  place = list(plan.agreements.values()).index(figure)
+  without = totals.wholes[_key(f'without.{figure.sums}', condition)]
+  effects = totals.counts[_key('effects', condition)].matrix
+  crowd = plan.crowd(condition)
+  effects = effects[:, place * crowd : (place + 1) * crowd]
   variance = agreement.annotator_variance(
     figure,
-    corpus.groups,
-    votes.clip[chosen],
-    votes.annotator[chosen],
-    votes.label[chosen],
-    votes.count[chosen],
-    len(corpus.classes),
+    plan.survey.numbers['agreement', figure.sums, condition] + without,
+    float((effects.sum(axis=0) ** 2).sum()),
+    float((effects.data**2).sum()),
   )
-  return variance or 0.0, len(np.unique(votes.annotator[chosen]))
+  return variance or 0.0, number
 
 
 def _compare(
-  found: Findings,
-  corpus: corpus_lib.Corpus,
-  votes: dict[str, np.ndarray],
-  full: str,
-  source: str | None,
-) -> dict[str, np.ndarray]:
+  found: Findings, totals: totals_lib.Totals, plan: Plan
+) -> dict[str, totals_lib.Key]:
   """Adds the full condition minus each other one, overall and by clip.
 
   They are means over clips of differences of shares: paired, so that a clip
@@ -269,82 +394,76 @@ def _compare(
   votes, so their difference may be a little different.
 
   Returns:
-    By name of the overall ones, (N,) differences, NaN where unknown.
+    By name of the overall ones, the key of their totals.
   """
-  gain = gains.compare(votes, corpus.labels, full, source)
-  made, rest = '', ''
+  full, source = plan.full_condition, plan.source
+  made, rest = _made(plan), ''
   if source is not None:
-    where = f'the votes on {source}' if source else 'all votes'
-    made = (
-      f'{MADE_ANEW} of half of {where}, judging other votes only, {_HALVES}'
-    )
     rest = ' left to be judged, beside those that make the label'
-  labelled = (corpus.labels != corpus_lib.UNLABELLED).any()
 
   def missing(votes_in: str) -> str:
-    if not labelled:
+    if not plan.labelled:
       return 'No clip has a label.'
     return f'No labelled clip has {votes_in}{rest}.'
 
-  add = functools.partial(_add_mean, found, corpus=corpus, how=made)
+  add = functools.partial(_add_mean, found, totals=totals, how=made)
   gained = {}
-  for condition, shares in gain.shares.items():
+  for condition in plan.voted:
     if source is not None:
       add(
         f'humans.{condition}.accuracy_disjoint',
-        shares,
+        key=_key('share', condition),
         scale=Scale.LOGIT,
         missing=missing(f'votes on {condition}'),
       )
     if condition != full:
       name = f'humans.full_minus_{condition}.accuracy'
-      gained[name] = gain.shares[full] - shares
+      gained[name] = _key('full_minus', condition)
       add(
         name,
-        gained[name],
+        key=gained[name],
         null=True,
         missing=missing(f'votes in both {full} and {condition}'),
       )
-  add = functools.partial(add, how=made or _HALVES)
-  add(
-    'humans.hurt_share',
-    gain.hurt,
-    missing=missing('two votes in every condition'),
-  )
   each = missing('votes in every condition')
   add(
+    'humans.hurt_share',
+    key=_key('hurt'),
+    how=made or _halves(plan),
+    missing=missing('two votes in every condition'),
+  )
+  add(
     'humans.hurt_share_naive',
-    gain.hurt_naive,
-    how=made,
+    key=_key('hurt_naive'),
     scale=Scale.LOGIT,
     missing=each,
   )
   prefix = 'humans.full_minus_best_per_clip'
-  if len(votes) == 2:
+  if len(plan.voted) == 2:
     for name in ('naive', 'split_half'):
       found.skipped[f'{prefix}.{name}'] = (
         f'There is one condition beside {full} only, so that none is to be '
         'chosen for each clip.'
       )
     return gained
-  add(f'{prefix}.naive', gain.naive, how=made, missing=each)
+  add(f'{prefix}.naive', key=_key('naive'), missing=each)
   rows = [_choice_row(f'{prefix}.naive', 'all votes', None, 'down')]
-  for number, values in gain.split.items():
-    num_votes = gain.num_votes[number]
-    known = ~np.isnan(num_votes)
+  for number in (gains.HALF, *gains.CHOSEN_BY):
+    key = _key('split', str(number))
+    _, known, num_votes, exactly = totals[key].sum(axis=0)
     name, words = f'{prefix}.split_{number}', wording.plural(number, 'vote')
     if number == gains.HALF:
       name, words = f'{prefix}.split_half', 'half of the votes'
-    elif 2 * (num_votes == number).sum() < known.sum():
+    elif 2 * exactly < known:
       continue  # Few clips have so many votes: it would say the same again.
     add(
       name,
-      values,
+      key=key,
+      how=made or _halves(plan),
       missing=missing(f'a vote on {full} and two in every other condition'),
     )
-    if known.any():
-      mean = float(num_votes[known].mean())
-      rows.append(_choice_row(name, words, mean, 'up'))
+    if known:
+      rows.append(_choice_row(name, words, float(num_votes / known), 'up'))
   found.tables['best_per_clip'] = rows
   shown = sorted(
     (row['num_votes'], row['estimate'].name)
@@ -361,11 +480,7 @@ def _compare(
 
 
 def _differ(
-  found: Findings,
-  corpus: corpus_lib.Corpus,
-  votes: dict[str, np.ndarray],
-  full: str,
-  condition: str,
+  found: Findings, totals: totals_lib.Totals, plan: Plan, condition: str
 ) -> None:
   """Adds whether annotators are less certain where pluralities differ.
 
@@ -378,49 +493,40 @@ def _differ(
   condition whose votes are more certain than the full one's.
   """
   prefix = f'humans.{condition}_vs_full'
-  parts = gains.pluralities(votes[full], votes[condition])
-  chosen = ~np.isnan(parts.gs)
-  if not chosen.any():
+  key = _key('pluralities', condition)
+  if not totals[key].any():
     for name in ('rate', 'gs_difference', 'entropy_excess'):
       found.skipped[f'{prefix}.{name}'] = (
-        f'No clip has four votes on {full} and one on {condition}.'
+        f'No clip has four votes on {plan.full_condition} and one on '
+        f'{condition}.'
       )
     return
-  sample = resampling.sample(corpus.groups[chosen])
-  gs, differ, differ_gs, control, control_gs = (
-    values[chosen]
-    for values in (
-      parts.gs,
-      parts.differ,
-      parts.differ_gs,
-      parts.control,
-      parts.control_gs,
-    )
-  )
-  gap = _gap(sample, gs, differ, differ_gs)
-  control_gap = _gap(sample, gs, control, control_gs)
+  part = totals.over(totals[key][:, -1])
+  differ, differ_gs, control, control_gs, gs, num_votes, clips = part[key].T
+  gap = _gap(gs, clips, differ_gs, differ)
+  control_gap = _gap(gs, clips, control_gs, control)
   for name, statistic in (
-    ('rate', _mean(sample, differ)),
-    ('control_rate', _mean(sample, control)),
+    ('rate', _mean(differ, clips)),
+    ('control_rate', _mean(control, clips)),
     ('gs_difference', gap),
     ('control_gs_difference', control_gap),
     ('entropy_excess', resampling.minus(gap, control_gap)),
   ):
     estimate = resampling.estimate(
-      sample,
+      part.groups,
       statistic,
       scale=Scale.LOGIT if name.endswith('rate') else Scale.DIFFERENCE,
       null=name == 'entropy_excess',
     )
     found.add(
       f'{prefix}.{name}',
-      _told(estimate, _HALVES),
+      _told(estimate, _halves(plan)),
       'The pluralities differ on no clip, or on every one.',
     )
   row = {
     'condition': condition,
-    'num_clips': int(chosen.sum()),
-    'num_votes': float(parts.num_votes[chosen].mean()),
+    'num_clips': part.num_clips,
+    'num_votes': float(num_votes.sum() / part.num_clips),
   }
   for name in (
     'rate',
@@ -436,30 +542,32 @@ def _differ(
 
 
 def _gap(
-  sample: resampling.Sample,
-  gs: np.ndarray,
-  differ: np.ndarray,
-  differ_gs: np.ndarray,
+  gs: np.ndarray, clips: np.ndarray, differ_gs: np.ndarray, differ: np.ndarray
 ) -> resampling.Statistic:
-  """Mean GS where pluralities differ minus where not, of (n,) each."""
+  """Mean GS where pluralities differ minus where not, of (G,) sums."""
   return resampling.minus(
-    _mean(sample, differ_gs, differ), _mean(sample, gs - differ_gs, 1 - differ)
+    _mean(differ_gs, differ), _mean(gs - differ_gs, clips - differ)
   )
 
 
+def _mean(total: np.ndarray, clips: np.ndarray) -> resampling.Figure:
+  """The ratio of sums by group, (G,) each."""
+  return resampling.mean(np.stack([total, clips], axis=1))
+
+
 def _row(
-  condition: str, votes: np.ndarray, ordered: bool, source: str | None
+  condition: str, totals: totals_lib.Totals, plan: Plan
 ) -> dict[str, object]:
   """The row of a condition; the full one's difference stays empty."""
   prefix = f'humans.{condition}'
   difference = f'humans.full_minus_{condition}.accuracy'
   row = {
     'condition': condition,
-    'num_clips': int(votes.any(axis=1).sum()),
-    'num_votes': int(votes.sum()),
+    'num_clips': int(totals[_key('entropy', condition)][:, 1].sum()),
+    'num_votes': int(plan.survey.numbers['votes', condition].sum()),
   }
   row |= interval_cells(f'{prefix}.accuracy', 'accuracy')
-  if source is not None:
+  if plan.source is not None:
     row |= interval_cells(f'{prefix}.accuracy_disjoint', 'accuracy_disjoint')
   for name in (
     'gs',
@@ -470,7 +578,7 @@ def _row(
     'split_half_reliability',
   ):
     row[name] = Cell(f'{prefix}.{name}')
-  for name in agreement.coefficients(votes.shape[1], ordered):
+  for name in agreement.coefficients(len(plan.classes), plan.ordered):
     row |= interval_cells(f'{prefix}.{name}', name)
   row |= interval_cells(difference, 'full_minus')
   row['p'] = Cell(difference, 'p')
@@ -493,34 +601,24 @@ def _choice_row(
 def _add_mean(
   found: Findings,
   name: str,
-  values: np.ndarray,
-  corpus: corpus_lib.Corpus,
+  totals: totals_lib.Totals,
+  key: totals_lib.Key,
   *,
   missing: str,
   how: str = '',
   scale: Scale = Scale.DIFFERENCE,
   null: bool = False,
 ) -> None:
-  """Adds the mean of values (N,) over the clips where they are known."""
-  chosen = ~np.isnan(values)
-  if not chosen.any():
+  """Adds the mean over the clips where it is known of what `key` adds up."""
+  clips = totals[key][:, 1]
+  if not clips.any():
     found.skipped[name] = missing
     return
-  sample = resampling.sample(corpus.groups[chosen])
+  part = totals.over(clips)
   estimate = resampling.estimate(
-    sample, _mean(sample, values[chosen]), scale=scale, null=null
+    part.groups, resampling.mean(part[key][:, :2]), scale=scale, null=null
   )
   found.add(name, _told(estimate, how))
-
-
-def _mean(
-  sample: resampling.Sample,
-  values: np.ndarray,
-  weights: np.ndarray | None = None,
-) -> resampling.Statistic:
-  """The sum of values (n,) over that of `weights` (n,), or over the clips."""
-  weights = np.ones(len(values)) if weights is None else weights
-  return resampling.mean(sample.totals(np.stack([values, weights], axis=1)))
 
 
 def _told(estimate: Estimate, how: str) -> Estimate:

@@ -16,22 +16,29 @@ import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import agreement, cells
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
-from empathy.evaluation.totals import DECIMALS, MANY_CLIPS, MOST_GROUPS, Key
+from empathy.evaluation.totals import (
+  DECIMALS,
+  MANY_CLIPS,
+  MOST_GROUPS,
+  Key,
+  hash_name,
+)
 from empathy.evaluation.totals import group_hashes as _hashes
 
 # Keys of signals of which there is always one.
 ANY = 'any_disagreement'
 # Values that are more than these are many; no more than these are kept.
 _HANDFUL = 100
-# Places of the grid that confidence is put on where it has too many values.
-_NUM_PLACES = 4_096
+# The grid that confidence is put on where it has too many values.
+_DOUBT = cells.near_zero(1.0, 4_096)
 # Bins of confidence in each predicted class; up to so many clips, twentieths.
 NUM_STRATA = 20
 _TWENTIETHS = 5_000
-_INFO = (
+SAME = (
   'name',
   'classes',
   'modalities',
@@ -79,18 +86,36 @@ def histogram(values: np.ndarray) -> Histogram:
 
 
 def on_grid(confidence: np.ndarray) -> np.ndarray:
-  """The place on the grid of (n,) float64 from 0 to 1, as a confidence.
-
-  The fourth root of doubt is parted evenly, so that the doubts of a sure model,
-  which crowd near 0, stay apart. Places are kept: what is on the grid stays.
-  """
-  root = np.maximum(1 - confidence, 0) ** 0.25 * _NUM_PLACES
-  # The middle of a place, which rounding does not move to another one.
-  return 1 - ((np.floor(root) + 0.5) / _NUM_PLACES) ** 4
+  """What stands for (n,) float64 from 0 to 1 on the grid of doubt."""
+  return 1 - _DOUBT.on(1 - confidence)
 
 
 @dataclasses.dataclass(frozen=True)
-class Strata:
+class Bins:
+  """Bins of confidence of equal number, by rank, ties together.
+
+  Attributes:
+    starts: (B,) float64, ascending, the least confidence of each bin.
+    bins: (B,) int64, which they are; some may be empty.
+    num_bins: how many there are with the empty ones.
+    coarse: whether confidence is on a grid.
+  """
+
+  starts: np.ndarray
+  bins: np.ndarray
+  num_bins: int
+  coarse: bool
+
+  def bin_of(self, confidence: np.ndarray) -> np.ndarray:
+    """The bin of (...) float64: (...) int64, without meaning for NaN."""
+    if self.coarse:
+      confidence = on_grid(confidence)
+    place = np.searchsorted(self.starts, confidence, side='right') - 1
+    return self.bins[np.clip(place, 0, len(self.bins) - 1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Strata(Bins):
   """Predicted class x bin of confidence, by rank.
 
   Within a twentieth, less confidence still goes with more disagreement and more
@@ -102,47 +127,57 @@ class Strata:
   equal confidence share a bin.
 
   Attributes:
-    starts: (B,) float64, ascending, the least confidence of each bin.
     num_values: how many values confidence takes, but for rounding.
     num_clips: how many clips there are.
-    num_bins: for each class; some may be empty.
-    bins: (B,) int64, which they are.
-    coarse: whether confidence is on a grid.
   """
 
-  starts: np.ndarray
-  bins: np.ndarray
-  num_bins: int
   num_values: int
   num_clips: int
-  coarse: bool
+
+  def too_coarse(self, whose: str = 'The full view’s') -> str:
+    """Why clips of like confidence cannot be found; '' if they can.
+
+    Predictions of 0 and 1 alone, say, are all of like confidence, so that
+    strata of confidence adjust for nothing.
+
+    Args:
+      whose: confidence it is, if not that of the seeds' mean.
+
+    Returns:
+      A sentence if confidence has fewer values than there are bins of it.
+    """
+    number = self.num_values
+    if number >= min(NUM_STRATA, self.num_clips / 2):
+      return ''
+    return (
+      f'{whose} confidence takes {number} '
+      f'{"value" if number == 1 else "values"} only, so that clips of like '
+      'confidence cannot be told from others.'
+    )
 
   def of(self, probabilities: np.ndarray) -> np.ndarray:
     """The stratum of (..., C) probabilities: (...) int64, -1 where NaN."""
-    confidence = probabilities.max(axis=-1)
-    if self.coarse:
-      confidence = on_grid(confidence)
     predicted = predictions_lib.predicted_class(probabilities)
-    place = np.searchsorted(self.starts, confidence, side='right') - 1
-    own = self.bins[np.clip(place, 0, len(self.bins) - 1)]
+    own = self.bin_of(probabilities.max(axis=-1))
     return np.where(predicted >= 0, predicted * self.num_bins + own, -1)
+
+
+def bins(found: Histogram, num_bins: int) -> Bins:
+  """So many bins of clips whose confidence is so distributed."""
+  below = np.cumsum(found.number) - found.number
+  place = (num_bins * below // found.number.sum()).astype(np.int64)
+  first = np.flatnonzero(np.diff(place, prepend=-1))
+  return Bins(found.values[first], place[first], num_bins, found.coarse)
 
 
 def strata(found: Histogram) -> Strata:
   """The strata of clips whose confidence is so distributed; of one at least."""
   number = round(float(found.number.sum()))
   finer = max(1.0, number / _TWENTIETHS) ** 0.25
-  num_bins = int(NUM_STRATA * finer)
-  below = np.cumsum(found.number) - found.number
-  place = (num_bins * below // number).astype(np.int64)
-  first = np.flatnonzero(np.diff(place, prepend=-1))
   return Strata(
-    found.values[first],
-    place[first],
-    num_bins,
-    len(np.unique(np.round(found.values, DECIMALS))),
-    number,
-    found.coarse,
+    **vars(bins(found, int(NUM_STRATA * finer))),
+    num_values=len(np.unique(np.round(found.values, DECIMALS))),
+    num_clips=number,
   )
 
 
@@ -160,6 +195,7 @@ class Survey:
     numbers: by key, arrays that add up; one may be longer than the other.
     handfuls: by key, the least of some values, a few at most.
     confidences: by key.
+    annotators: by condition, (A,) uint64, ascending, one for each who voted.
   """
 
   info: Mapping[str, Any]
@@ -171,6 +207,7 @@ class Survey:
   numbers: Mapping[Key, np.ndarray]
   handfuls: Mapping[Key, np.ndarray]
   confidences: Mapping[Key, Histogram]
+  annotators: Mapping[str, np.ndarray]
 
   def __add__(self, other: 'Survey') -> 'Survey':
     """That of the clips of both.
@@ -178,7 +215,7 @@ class Survey:
     Raises:
       InputError: they are of different corpora or members.
     """
-    for key in _INFO:
+    for key in SAME:
       if self.info.get(key) != other.info.get(key):
         raise errors.InputError(
           f'parts of one study: a corpus has {key} {other.info.get(key)!r}, '
@@ -199,6 +236,7 @@ class Survey:
       _merged(self.numbers, other.numbers, _padded_sum),
       _merged(self.handfuls, other.handfuls, _handful),
       _merged(self.confidences, other.confidences, Histogram.__add__),
+      _merged(self.annotators, other.annotators, np.union1d),
     )
 
 
@@ -289,14 +327,78 @@ class Plan:
       self.info.get('label_source'),
     )
 
+  @property
+  def labelled(self) -> bool:
+    """Whether some clip has a label."""
+    return bool(self.survey.numbers['labels',].any())
+
+  @functools.cached_property
+  def full_condition(self) -> str | None:
+    """Of those in which somebody voted."""
+    return corpus_lib.full_condition(self.voted)
+
+  @functools.cached_property
+  def agreements(self) -> dict[str, agreement.Coefficient]:
+    """The figures of agreement that votes are asked for."""
+    return agreement.figures(len(self.classes), self.ordered)
+
+  def annotators(self, condition: str) -> int:
+    """How many voted in a condition; 0 where it is not known who did."""
+    if self.survey.numbers['anonymous', condition]:
+      return 0
+    return len(self.survey.annotators.get(condition, ()))
+
+  def crowd(self, condition: str) -> int:
+    """As how many annotators they count: they are put together, as groups."""
+    number = self.annotators(condition)
+    many = not self.exact and number > MOST_GROUPS
+    return MOST_GROUPS if many else number
+
+  def annotator_codes(self, condition: str, names: np.ndarray) -> np.ndarray:
+    """Which of the crowd each is: (n,) names of annotators to (n,) int64."""
+    distinct, place = np.unique(names, return_inverse=True)
+    hashes = np.array(
+      [hash_name(name) for name in distinct.tolist()], np.uint64
+    )
+    if self.crowd(condition) < self.annotators(condition):
+      codes = hashes % np.uint64(MOST_GROUPS)
+    else:
+      codes = np.searchsorted(self.survey.annotators[condition], hashes)
+    return codes.astype(np.int64)[place]
+
+  def slopes(self, condition: str, sums: str) -> dict[str, np.ndarray]:
+    """By figure of agreement of such sums, its gradient (k,) at all clips."""
+    totals = self.survey.numbers['agreement', sums, condition]
+    return {
+      name: figure.slope(totals)
+      for name, figure in self.agreements.items()
+      if figure.sums == sums
+    }
+
   def votes(self, corpus: corpus_lib.Corpus) -> np.ndarray:
     """The votes that speak for each clip: (N, C) int64."""
     return corpus.vote_counts(self.speaking)
 
+  @property
+  def which(self) -> str:
+    """Whose votes speak, as keys of `confidences` name it."""
+    return 'all' if self.speaking is None else 'full'
+
   def strata(self, *key: str) -> Strata | None:
     """Those of the clips of a key of `confidences`; None if there are none."""
-    found = self.survey.confidences.get(key)
-    return strata(found) if found is not None and len(found.values) else None
+    if key not in self._strata:
+      found = self.survey.confidences.get(key)
+      there = found is not None and len(found.values)
+      self._strata[key] = strata(found) if there else None
+    return self._strata[key]
+
+  @functools.cached_property
+  def _strata(self) -> dict[Key, Strata | None]:
+    return {}
+
+  def fifths(self, *key: str) -> Bins:
+    """Fifths of confidence of the clips of a key of `confidences`."""
+    return bins(self.survey.confidences[key], 5)
 
   def graded(self, *key: str) -> bool:
     """As `predictions.graded`, of the confidences of a key of `handfuls`."""
@@ -368,7 +470,10 @@ class Plan:
 def survey(batch: Batch) -> Survey:
   """What a batch tells of the plan."""
   corpus, predictions = batch.corpus, batch.predictions
-  numbers, handfuls, confidences = {}, {}, {}
+  numbers, handfuls, confidences, annotators = {}, {}, {}, {}
+  numbers['labels',] = np.bincount(
+    corpus.labels[batch.labelled], minlength=len(corpus.classes)
+  )
   numbers['split',] = np.array(float(corpus.split is not None))
   numbers['own_folds',] = np.bincount(
     [] if corpus.fold is None else corpus.fold
@@ -381,6 +486,7 @@ def survey(batch: Batch) -> Survey:
       numbers['plurality', name] = votes_lib.plurality_and_label(
         votes, labels
       ).sum(axis=0)
+    annotators = _annotators(corpus, numbers)
   if predictions is not None:
     folds = np.concatenate([predictions.folds[view] for view in batch.views])
     numbers['folds',] = np.bincount(folds[folds >= 0])
@@ -412,7 +518,33 @@ def survey(batch: Batch) -> Survey:
     numbers,
     handfuls,
     confidences,
+    annotators,
   )
+
+
+def _annotators(
+  corpus: corpus_lib.Corpus, numbers: dict[Key, np.ndarray]
+) -> dict[str, np.ndarray]:
+  """Who voted in each condition; their agreement is added to `numbers`.
+
+  How far leaving out an annotator moves a figure depends on all votes.
+  """
+  votes, found = corpus.votes, {}
+  figures = agreement.figures(
+    len(corpus.classes), bool(corpus.info.get('ordered', False))
+  )
+  parts = {figure.sums: figure.parts for figure in figures.values()}
+  for place, name in enumerate(corpus.conditions):
+    own = votes.annotator[votes.condition == place]
+    nameless = np.count_nonzero(own == '')
+    numbers['anonymous', name] = np.array(float(nameless))
+    if not len(own) or nameless:
+      continue
+    found[name] = _hashes(own)
+    counts = corpus.vote_counts(name)
+    for sums, part in parts.items():
+      numbers['agreement', sums, name] = agreement.totals(part, counts)
+  return found
 
 
 def _labels_by_fold(batch: Batch) -> dict[Key, np.ndarray]:
@@ -535,8 +667,11 @@ def to_arrays(found: Survey) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       {'key': list(key), 'coarse': one.coarse}
       for key, one in found.confidences.items()
     ],
+    'annotators': list(found.annotators),
   }
   arrays = {'hashes': found.hashes}
+  for place, hashes in enumerate(found.annotators.values()):
+    arrays[f'annotators_{place}'] = hashes
   for name in ('numbers', 'handfuls'):
     for place, values in enumerate(getattr(found, name).values()):
       arrays[f'{name}_{place}'] = values
@@ -571,5 +706,9 @@ def of_arrays(
         one['coarse'],
       )
       for place, one in enumerate(head['confidences'])
+    },
+    {
+      name: arrays[f'annotators_{place}']
+      for place, name in enumerate(head['annotators'])
     },
   )

@@ -58,11 +58,14 @@ def plan(estimate: Estimate, distance: float | None = None) -> Plan | None:
     return None
   variance, sizes = estimate.variance, estimate.sizes
   total = sum(variance.values())
-  distance = abs(estimate.estimate) if distance is None else distance
+  value = estimate.estimate
+  down, up = value - estimate.low, estimate.high - value
+  if distance is None:
+    distance, reach = abs(value), down if value > 0 else up
+  else:
+    reach = max(down, up)
   # Draws, and the least of several, may reach further than Student's law.
-  own = max(
-    estimate.high - estimate.estimate, estimate.estimate - estimate.low
-  ) / _reach(variance, sizes)
+  own = reach / _reach(variance, sizes)
   settled = own * _reach(variance, sizes) < distance
   needed = {
     name: sizes[name]

@@ -531,8 +531,8 @@ def studentise(
   if not math.isfinite(quantile):
     return dataclasses.replace(
       found,
-      fault=f'no interval: {_too_few(counted)}, the figure or its error is '
-      'undefined in too many draws',
+      fault='no interval: the figure or its error is undefined in too many '
+      f'draws of the {counted:,} groups that count',
     )
   return dataclasses.replace(
     found, influence=dataclasses.replace(found.influence, quantile=quantile)
@@ -672,7 +672,8 @@ def minimum(
     return Estimate(
       value,
       n=n,
-      method=f'no interval: {_too_few(least.sizes["groups"])}',
+      method='no interval: one of the differences is undefined in too many '
+      f'draws of the {least.sizes["groups"]:,} groups that count',
       influence=_loose(least),
     )
   if value >= 0 or among == 1:

@@ -10,16 +10,15 @@ So each stands beside what it would be if the votes had been drawn from these
 very probabilities, and only its excess over that tells of an error.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy import special
 
-from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import resampling
+from empathy.evaluation import draws, resampling
 from empathy.evaluation import signals as signals_lib
-from empathy.evaluation import votes as votes_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -27,11 +26,11 @@ from empathy.evaluation.findings import (
   Scale,
   interval_cells,
 )
+from empathy.evaluation.plan import Plan
 
 _LEAST = 1e-15
 _ZERO = 1e-12
 _NUM_DRAWS = 20
-_SEED = 20250513
 FIGURES = (
   'human_cross_entropy',
   'human_cross_entropy_null',
@@ -46,16 +45,55 @@ FIGURES = (
 )
 
 
-def soft_scores(
-  corpus: corpus_lib.Corpus, predictions: predictions_lib.Predictions
-) -> Findings:
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up how far each view's mean over seeds lies from the votes' shares."""
+  if not plan.survey.has_votes:
+    return
+  votes = plan.votes(batch.corpus)
+  number = votes.sum(axis=1)
+  humans = votes / np.maximum(number, 1)[:, None]
+  distances = _distances(plan)
+  chosen = {
+    view: (number > 1) & ~np.isnan(mean[:, 0])
+    for view, mean in batch.means.items()
+  }
+  for view, model in batch.means.items():
+    there = chosen[view]
+    scores = [
+      cross_entropy(model, humans),
+      brier(model, humans, np.maximum(number, 2)),
+      *(distance(model, humans) for distance in distances.values()),
+      np.ones(len(number)),
+    ]
+    columns = np.stack(scores, axis=1)
+    adder.add(_key('scores', view), np.where(there[:, None], columns, 0))
+    # From the middle of what it can be, so that no digits are lost.
+    middle = np.log(len(plan.classes)) / 2
+    x, y = (signals_lib.entropy(one) - middle for one in (model, humans))
+    columns = np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
+    adder.add(_key('moments', view), np.where(there[:, None], columns, 0))
+  keys = draws.keys(batch.corpus.ids, 'soft_scores')
+  nulls = drawn_from(
+    keys, number, batch.means, chosen, list(distances.values()), num_draws(plan)
+  )
+  for view, sums in nulls.items():
+    own = signals_lib.entropy(batch.means[view][chosen[view]]).sum()
+    adder.whole(_key('nulls', view), [own, *sums])
+
+
+def num_draws(plan: Plan) -> int:
+  """How often votes are drawn for a clip: of many clips, once is enough."""
+  return _NUM_DRAWS if plan.exact else 1
+
+
+def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   """Compares each view's mean over seeds with the shares of the votes.
 
   Votes are those that speak for the clip, where there are two or more.
 
   Args:
-    corpus: for the votes and groups.
-    predictions: of any views.
+    totals: what `tally` added up.
+    plan: names the views.
 
   Returns:
     For each view, means over clips: `views.<view>.human_cross_entropy` (nats)
@@ -66,84 +104,86 @@ def soft_scores(
     0); and `.human_entropy_correlation` (Pearson's, over clips, of the
     entropies of probabilities and votes). The table `soft_scores`.
   """
-  if corpus.votes is None:
+  if not plan.survey.has_votes:
     return Findings(skipped={'soft_scores': 'The corpus has no votes.'})
-  votes = votes_lib.speaking_votes(corpus)[0]
-  total = votes.sum(axis=1)
   found, rows = Findings(), []
-  for view in predictions.views:
+  for view in plan.members:
     prefix = f'views.{view}'
-    mean = predictions_lib.mean_over_seeds(predictions.probabilities[view])
-    chosen = (total > 1) & ~np.isnan(mean[:, 0])
-    if not chosen.any():
+    clips = totals.sums[_key('scores', view)][:, -1]
+    if not clips.any():
       found.skipped[f'{prefix}.human_cross_entropy'] = (
         'No clip that the view predicts has two votes or more.'
       )
       continue
-    sample = resampling.sample(corpus.groups[chosen])
-    model = mean[chosen]
-    number = total[chosen]
-    humans = votes[chosen] / number[:, None]
-    distances = {
-      'human_jensen_shannon': jensen_shannon,
-      'human_manhattan': manhattan,
-    }
-    if corpus.info.get('ordered'):
-      distances['human_wasserstein'] = wasserstein
-    scores = {
-      'human_cross_entropy': cross_entropy(model, humans),
-      'human_brier': brier(model, humans, number),
-    } | {name: distance(model, humans) for name, distance in distances.items()}
-    for name, values in scores.items():
-      totals = sample.totals(np.stack([values, np.ones(len(values))], axis=1))
-      found.add(
-        f'{prefix}.{name}',
-        resampling.estimate(
-          sample,
-          resampling.mean(totals),
-          # Less its sampling term, a score may be below 0 by chance.
-          Scale.IDENTITY if name == 'human_brier' else Scale.LOG,
-        ),
-      )
-    # In the order of their ids, for draws depend on the order.
-    order = np.argsort(corpus.ids[chosen])
-    nulls = drawn_from(model[order], number[order], list(distances.values()))
-    nulls = dict(zip(distances, nulls, strict=True))
-    nulls['human_cross_entropy'] = float(signals_lib.entropy(model).mean())
-    for name, value in nulls.items():
-      found.add(
-        f'{prefix}.{name}_null',
-        Estimate(
-          value,
-          n=len(number),
-          method='mean entropy of the probabilities'
-          if name == 'human_cross_entropy'
-          else f'votes drawn {_NUM_DRAWS} times from the probabilities',
-        ),
-      )
-    found.add(
-      f'{prefix}.human_entropy_correlation',
-      resampling.estimate(
-        sample,
-        correlation(
-          sample, signals_lib.entropy(model), signals_lib.entropy(humans)
-        ),
-        Scale.FISHER,
-      ),
-      'The votes of all clips, or the probabilities, are equally uncertain.',
-    )
-    row = {'view': view, 'num_clips': int(chosen.sum())}
+    part = totals.over(clips)
+    _add(found, prefix, part, view, plan)
+    row = {'view': view, 'num_clips': part.num_clips}
     for name in FIGURES:
       if name.endswith('_null'):
         row[name] = Cell(f'{prefix}.{name}')
       else:
         row |= interval_cells(f'{prefix}.{name}', name)
     rows.append(row)
-  if not corpus.info.get('ordered'):
+  if not plan.ordered:
     found.skipped['views.human_wasserstein'] = 'The classes are not ordered.'
   if rows:
     found.tables['soft_scores'] = rows
   return found
+
+
+def _add(
+  found: Findings, prefix: str, part: totals_lib.Part, view: str, plan: Plan
+) -> None:
+  """Adds the figures of a view."""
+  *scores, clips = part[_key('scores', view)].T
+  names = ('human_cross_entropy', 'human_brier', *_distances(plan))
+  for name, values in zip(names, scores, strict=True):
+    found.add(
+      f'{prefix}.{name}',
+      resampling.estimate(
+        part.groups,
+        resampling.mean(np.stack([values, clips], axis=1)),
+        # Less its sampling term, a score may be below 0 by chance.
+        Scale.IDENTITY if name == 'human_brier' else Scale.LOG,
+      ),
+    )
+  number = num_draws(plan)
+  drawn = f'votes drawn {number} times' if number > 1 else 'votes drawn once'
+  nulls = part.totals.wholes[_key('nulls', view)] / part.num_clips
+  names = ('human_cross_entropy', *_distances(plan))
+  for name, value in zip(names, nulls.tolist(), strict=True):
+    found.add(
+      f'{prefix}.{name}_null',
+      Estimate(
+        value,
+        n=part.num_clips,
+        method='mean entropy of the probabilities'
+        if name == 'human_cross_entropy'
+        else f'{drawn} from the probabilities',
+      ),
+    )
+  found.add(
+    f'{prefix}.human_entropy_correlation',
+    resampling.estimate(
+      part.groups, correlation(part[_key('moments', view)]), Scale.FISHER
+    ),
+    'The votes of all clips, or the probabilities, are equally uncertain.',
+  )
+
+
+def _key(what: str, view: str) -> totals_lib.Key:
+  return 'soft_scores', what, view
+
+
+def _distances(
+  plan: Plan,
+) -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+  """By name, the distances of probabilities and shares that make sense."""
+  found = {
+    'human_jensen_shannon': jensen_shannon,
+    'human_manhattan': manhattan,
+  }
+  return found | ({'human_wasserstein': wasserstein} if plan.ordered else {})
 
 
 def cross_entropy(model: np.ndarray, humans: np.ndarray) -> np.ndarray:
@@ -174,27 +214,51 @@ def brier(
 
 
 def drawn_from(
-  model: np.ndarray,
+  keys: np.ndarray,
   number: np.ndarray,
+  models: Mapping[str, np.ndarray],
+  chosen: Mapping[str, np.ndarray],
   distances: Sequence[Callable[[np.ndarray, np.ndarray], np.ndarray]],
-) -> list[float]:
-  """The mean distances of votes that are drawn from the probabilities.
+  num_draws: int = _NUM_DRAWS,
+) -> dict[str, np.ndarray]:
+  """The distances of votes that are drawn from the probabilities.
+
+  Every view's votes are made of the same random numbers.
 
   Args:
-    model: (N, C) probabilities.
+    keys: (N,) uint64 of the clips, see `draws`.
     number: (N,) votes of each clip.
-    distances: functions of the probabilities and of shares of votes (N, C).
+    models: by view, (N, C) probabilities.
+    chosen: by view, (N,) bool, the clips that are drawn for.
+    distances: functions of the probabilities and of shares of votes (n, C).
+    num_draws: how often.
 
   Returns:
-    The mean over clips and draws of each distance.
+    By view, the sum over clips of each distance, its mean over draws.
   """
-  random = np.random.default_rng(_SEED)
-  model = model / model.sum(axis=1, keepdims=True)
-  found = np.zeros(len(distances))
-  for _ in range(_NUM_DRAWS):
-    shares = random.multinomial(number, model) / number[:, None]
-    found += [distance(model, shares).mean() for distance in distances]
-  return (found / _NUM_DRAWS).tolist()
+  # Clips with most votes come first: so those with a next vote are together.
+  order = np.argsort(-number, kind='stable')
+  keys, number = keys[order], number[order]
+  ends = {
+    view: np.cumsum(model[order] / model[order].sum(axis=1, keepdims=True), 1)
+    for view, model in models.items()
+  }
+  found = {view: np.zeros(len(distances)) for view in models}
+  for draw in range(num_draws):
+    below = {view: np.zeros(end.shape) for view, end in ends.items()}
+    for vote in range(number.max(initial=0)):
+      some = np.searchsorted(-number, -vote)
+      place = draws.uniform(keys[:some], vote * _NUM_DRAWS + draw)[:, None]
+      for view, end in ends.items():
+        below[view][:some] += place < end[:some]
+    for view, model in models.items():
+      there = chosen[view][order]
+      # The last end is 1 but for rounding.
+      below[view][:, -1] = number
+      shares = np.diff(below[view][there], prepend=0) / number[there, None]
+      model = model[order][there]
+      found[view] += [one(model, shares).sum() for one in distances]
+  return {view: sums / num_draws for view, sums in found.items()}
 
 
 def jensen_shannon(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -224,18 +288,16 @@ def wasserstein(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   return np.abs(gap).sum(axis=-1)
 
 
-def correlation(
-  sample: resampling.Sample, first: np.ndarray, second: np.ndarray
-) -> resampling.Statistic:
-  """Pearson's correlation of two variables (n,) over clips.
+def correlation(moments: np.ndarray) -> resampling.Statistic:
+  """Pearson's correlation of two variables x and y over clips.
+
+  Args:
+    moments: (G, 6) sums of 1, x, y, xx, yy and xy.
 
   Returns:
     The statistic; undefined where one of both is constant.
   """
-  # Centred, so that no digits are lost.
-  x, y = first - first.mean(), second - second.mean()
-  columns = np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
-  return resampling.of_totals(sample.totals(columns), _correlation)
+  return resampling.of_totals(moments, _correlation)
 
 
 def _correlation(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -207,23 +207,52 @@ def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
   if 'count' in rows.columns:
     count = rows.numbers('count', 1)
   annotator = np.full(len(rows), '')
-  if 'annotator' in rows.columns:
-    names, place = rows.texts('annotator')
-    names = [spelling.clean(name) for name in names]
-    names = ['' if spelling.is_missing(name) else name for name in names]
-    annotator = np.array(names, np.str_)[place]
-  found = corpus_lib.Votes(
-    clip,
-    rows.codes('condition', corpus.conditions),
-    annotator,
-    label,
-    count,
-  )
+  condition = rows.codes('condition', corpus.conditions)
   voted = label < len(corpus.classes)
-  _refuse_second_votes(rows, found, voted & (annotator != ''))
-  if voted.all():
-    return found
-  return corpus_lib.Votes(*(values[voted] for values in vars(found).values()))
+  if 'annotator' in rows.columns:
+    names, who = _annotators(rows)
+    annotator = names[who]
+    cell = clip.astype(np.int64) * len(corpus.conditions) + condition
+    again = _second_votes(cell * len(names) + who, count, voted)
+    again &= annotator != ''
+    if again.any():
+      row = np.argmax(again)
+      rows.refuse(
+        row,
+        'annotator',
+        f'{str(annotator[row])!r} has more than one vote on the clip in this '
+        'condition',
+      )
+  return corpus_lib.Votes(
+    clip[voted],
+    condition[voted],
+    annotator[voted],
+    label[voted],
+    count[voted],
+  )
+
+
+def _annotators(rows: _Rows) -> tuple[np.ndarray, np.ndarray]:
+  """Names (A,) str, '' where missing, and whose each vote is (n,) int64."""
+  names, who = rows.texts('annotator')
+  names, place = np.unique(
+    [
+      '' if spelling.is_missing(name) else spelling.clean(name)
+      for name in names
+    ],
+    return_inverse=True,
+  )
+  return names, place[who]
+
+
+def _second_votes(
+  voter: np.ndarray, count: np.ndarray, voted: np.ndarray
+) -> np.ndarray:
+  """Which votes (n,) of voters (n,) int are not the only one of theirs."""
+  again = voted.copy()
+  rows = np.flatnonzero(voted)
+  again[rows[np.unique(voter[rows], return_index=True)[1]]] = False
+  return again | (voted & (count != 1))
 
 
 def _clip_of(rows: _Rows, corpus: corpus_lib.Corpus) -> np.ndarray:
@@ -241,31 +270,6 @@ def _clip_of(rows: _Rows, corpus: corpus_lib.Corpus) -> np.ndarray:
         message = f'{ids[row].as_py()!r} is not a clip of the corpus'
         rows.refuse(row, 'id', message)
   return clip
-
-
-def _refuse_second_votes(
-  rows: _Rows, votes: corpus_lib.Votes, named: np.ndarray
-) -> None:
-  """Raises where somebody (n,) bool votes on a clip again, or several times."""
-  if not named.any():
-    return
-  several = np.flatnonzero(named & (votes.count > 1))
-  if len(several):
-    rows.refuse(several[0], 'count', 'a named annotator has one vote')
-  chosen = np.flatnonzero(named)
-  names, who = np.unique(votes.annotator[chosen], return_inverse=True)
-  key = votes.clip[chosen].astype(np.int64) * len(
-    rows.source.info['conditions']
-  )
-  key = (key + votes.condition[chosen]) * len(names) + who
-  _, first, place = np.unique(key, return_index=True, return_inverse=True)
-  again = np.flatnonzero(first[place] != np.arange(len(chosen)))
-  if len(again):
-    row = chosen[again[0]]
-    name = str(votes.annotator[row])
-    rows.refuse(
-      row, 'annotator', f'{name!r} voted for this clip and condition already'
-    )
 
 
 def _predictions(

@@ -40,7 +40,15 @@ from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
-_QUESTIONS = (data_checks, views, disagreement, dominance)
+_QUESTIONS = (
+  data_checks,
+  views,
+  disagreement,
+  ambiguity,
+  soft_scores,
+  dominance,
+  humans,
+)
 _FILES = (
   'study.json',
   'influence.npz',
@@ -175,12 +183,7 @@ def build(
   clips = listing.of_batch(batch, plan)
   return assemble(
     _answers(corpus, predictions, signals, totals, plan),
-    info(
-      totals,
-      plan,
-      corpus_lib.content(corpus),
-      () if corpus.votes is None else _known_annotators(corpus),
-    ),
+    info(totals, plan, corpus_lib.content(corpus)),
     clips,
   )
 
@@ -338,20 +341,29 @@ def _answers(
   else:
     answers[1] = views.answer(totals, plan)
     answers[2] = disagreement.answer(totals, plan)
-    answers[3] = ambiguity.answer(corpus, predictions, signals)
+    answers[3] = about_ambiguity(totals, plan)
     answers[4] = dominance.answer(totals, plan)
     answers[6] = diagnosis.answer(corpus, predictions, signals)
     answers[6].include(selective.answer(corpus, predictions))
-    answers[3].include(soft_scores.soft_scores(corpus, predictions))
-    full = corpus_lib.view_name(corpus.modalities)
-    if full in predictions.views:
-      mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
-      if not predictions_lib.graded(mean):
-        reason = predictions_lib.not_graded(mean, predictions_lib.MEAN)
-        for question in (3, 6):
-          answers[question] = without_confidence(answers[question], reason)
-  answers[5] = humans.answer(corpus, predictions)
+    answers[6] = _if_graded(answers[6], plan)
+  answers[5] = humans.answer(totals, plan)
   return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
+
+
+def about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  """The answer to question 3."""
+  found = ambiguity.answer(totals, plan)
+  found.include(soft_scores.answer(totals, plan))
+  return _if_graded(found, plan)
+
+
+def _if_graded(found: Findings, plan: Plan) -> Findings:
+  """The same, without what rests on confidence if there is none."""
+  key = 'mean', plan.full
+  if plan.full not in plan.members or plan.graded(*key):
+    return found
+  reason = plan.not_graded(*key)
+  return without_confidence(found, reason)
 
 
 def without_confidence(found: Findings, reason: str) -> Findings:
@@ -437,7 +449,6 @@ def info(
   totals: totals_lib.Totals,
   plan: Plan,
   content: str | None = None,
-  known_annotators: Sequence[str] = (),
 ) -> dict[str, Any]:
   """The facts of `Study.info`.
 
@@ -445,7 +456,6 @@ def info(
     totals: of all clips.
     plan: of all clips.
     content: of the corpus, see `corpus.content`; None if nobody had it whole.
-    known_annotators: see `covers`.
   """
   clips, judged = (totals['data', what] for what in ('clips', 'judged'))
   judged = judged if judged.any() else clips
@@ -485,7 +495,9 @@ def info(
     'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
     'predictions': plan.survey.num_rows,
     'resampling': how,
-    'covers': covers(seeds, known_annotators if plan.survey.has_votes else None)
+    'covers': covers(
+      seeds, _known_annotators(plan) if plan.survey.has_votes else None
+    )
     if num_groups >= resampling.LEAST_GROUPS
     else '',
   }
@@ -536,15 +548,10 @@ def covers(
   return ' '.join(told)
 
 
-def _known_annotators(corpus: corpus_lib.Corpus) -> list[str]:
+def _known_annotators(plan: Plan) -> list[str]:
   """The conditions of `covers`: [''] for all of them."""
-  votes, known = corpus.votes, []
-  voted = np.unique(votes.condition)
-  for condition in voted:
-    names = votes.annotator[votes.condition == condition]
-    if (names != '').all() and len(np.unique(names)) >= _LEAST_KNOWN:
-      known.append(corpus.conditions[condition])
-  return [''] if len(known) == len(voted) else known
+  known = [c for c in plan.voted if plan.annotators(c) >= _LEAST_KNOWN]
+  return [''] if len(known) == len(plan.voted) else known
 
 
 def _write_influences(

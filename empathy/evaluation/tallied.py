@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
-  agreement,
-  ambiguity,
   data_checks,
   disagreement,
   dominance,
@@ -24,11 +23,11 @@ from empathy.evaluation import (
   ranking,
   resampling,
   selective,
-  soft_scores,
   views,
 )
+from empathy.evaluation import plan as plan_lib
+from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import study as study_lib
-from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -43,11 +42,7 @@ _AT_ONCE = (
   'This is not kept in a tally; judge the clips, or a sample of them, without '
   '--tally.'
 )
-_NOT_KEPT = (
-  'What single seeds tell of each clip is not kept in a tally; judge a sample '
-  'of the clips without --tally.'
-)
-_ANY, _CONFIDENCE = ambiguity.ANY, ambiguity.CONFIDENCE
+_ANY, _CONFIDENCE = plan_lib.ANY, 'one_minus_confidence'
 
 
 def build(tally: Tally) -> study_lib.Study:
@@ -64,9 +59,9 @@ def build(tally: Tally) -> study_lib.Study:
       7: data_checks.answer(tally.totals, plan),
       1: views.answer(tally.totals, plan),
       2: disagreement.answer(tally.totals, plan),
-      3: _ambiguity(tally),
+      3: study_lib.about_ambiguity(tally.totals, plan),
       4: dominance.answer(tally.totals, plan),
-      5: _humans(tally),
+      5: humans.answer(tally.totals, plan),
       6: _diagnosis(tally),
     },
     study_lib.info(tally.totals, plan),
@@ -117,123 +112,24 @@ def _mean(
   return resampling.estimate(groups.sample, resampling.mean(both), **how)
 
 
-def _signals(tally: Tally, prefix: str, suffix: str = '') -> list[str]:
+def _signals(tally: Tally, prefix: str) -> list[str]:
   """The signals that there is a grid of, `any_disagreement` first."""
   names = [
-    name.removeprefix(f'{prefix}/').removesuffix(suffix)
+    name.removeprefix(f'{prefix}/')
     for name in tally.sums
-    if name.startswith(f'{prefix}/') and name.endswith(suffix)
+    if name.startswith(f'{prefix}/')
   ]
   first = [name for name in (_ANY, _CONFIDENCE) if name in names]
   return first + [name for name in names if name not in first]
 
 
-def _ambiguity(tally: Tally) -> Findings:
-  """As `ambiguity.answer`, of what is not of single clips."""
-  missing = ''
-  if _full(tally) not in tally.members:
-    missing = f'There are no predictions of the full view, {_full(tally)}.'
-  elif not tally.has_votes:
-    missing = 'The corpus has no votes.'
-  elif f'ambiguity/{_ANY}/sides' not in tally.sums:
-    missing = 'There are no predictions of a single modality.'
-  elif not tally.sums[f'ambiguity/{_ANY}/grid'].any():
-    missing = 'No predicted clip has two votes or more in the full condition.'
-  if missing:
-    return Findings(skipped={'question 3': missing})
-  found = Findings()
-  names = _signals(tally, 'ambiguity', '/grid')
-  binary = [name for name in names if name.endswith('_disagreement')]
-  rows = []
-  for name in binary:
-    if tally.sums[f'ambiguity/{name}/grid'].any():
-      rows.append(
-        {'signal': name}
-        | _ask(
-          tally,
-          found,
-          f'ambiguity.{name}',
-          tally.sums[f'ambiguity/{name}/sides'],
-          tally.sums[f'ambiguity/{name}/strata'],
-        )
-      )
-  rows += _controls(tally, found)
-  found.tables['ambiguity'] = rows
-  found.tables['ambiguity_signals'] = [
-    row
-    for row in (_contested(tally, found, name) for name in names)
-    if row is not None
-  ]
-  for figure in ('gs_difference', 'adjusted'):
-    found.families.append([f'ambiguity.{name}.{figure}' for name in binary])
-  for figure in ('auroc_contested', 'auroc_minus_confidence'):
-    found.families.append([f'ambiguity.{name}.{figure}' for name in names])
-  found.curves['gs_by_disagreement'] = _by_number(tally)
-  found.skipped[ambiguity.BY_SEED] = _NOT_KEPT
-  for view in tally.members:
-    for figure in soft_scores.FIGURES:
-      found.skipped[f'views.{view}.{figure}'] = _AT_ONCE
-  for name in names:
-    figures = ['auroc_contested_equal_n', 'spearman']
-    if name in binary:
-      figures.append('precision_minus_confidence')
-      found.skipped[f'ambiguity.{name}.beyond_seeds'] = _NOT_KEPT
-    for figure in figures:
-      found.skipped[f'ambiguity.{name}.{figure}'] = _AT_ONCE
-  return found
-
-
-def _ask(
-  tally: Tally,
-  found: Findings,
-  prefix: str,
-  sides: np.ndarray,
-  strata: np.ndarray | None,
-) -> dict[str, Any]:
-  """Adds both differences of a signal or control; returns its row."""
-  groups = _groups(tally, sides[:, :, 1].sum(axis=1))
-  control = prefix.startswith('ambiguity.control.')
-  found.add(
-    f'{prefix}.gs_difference',
-    resampling.estimate(
-      groups.sample,
-      resampling.minus(
-        *(resampling.mean(groups.of(sides)[:, side]) for side in (0, 1))
-      ),
-      Scale.DIFFERENCE,
-      null=not control,
-    ),
-    'It has the same value for every clip with two votes or more.',
-  )
-  coarse = '' if strata is None else _coarse(tally, strata)
-  if coarse:
-    found.skipped[f'{prefix}.adjusted'] = coarse
-  elif strata is not None:
-    found.add(
-      f'{prefix}.adjusted',
-      resampling.estimate(
-        groups.sample,
-        ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
-        Scale.DIFFERENCE,
-        null=not control,
-      ),
-      'In no stratum of label and confidence are there clips of both kinds.',
-    )
-  (gs_differ, differ), (gs_agree, agree) = sides.sum(axis=0)
-  return ambiguity.table_row(
-    prefix,
-    round(float(differ)),
-    round(float(agree)),
-    float(gs_differ / differ) if differ else None,
-    float(gs_agree / agree) if agree else None,
-  )
-
-
 def _coarse(tally: Tally, strata: np.ndarray) -> str:
-  """As `ambiguity.too_coarse`, of the places of the grid that have clips."""
+  """As `plan.Strata.too_coarse`, of places of the grid that have clips."""
   clips = strata[:, :, 1].sum(axis=(0, 1, -1))
   places = clips.reshape(len(tally.info['classes']), -1).sum(axis=0)
-  return ambiguity.too_few(np.count_nonzero(places), round(clips.sum()))
+  number, none = np.count_nonzero(places), np.empty(0)
+  found = plan_lib.Strata(none, none, 0, True, number, round(clips.sum()))
+  return found.too_coarse()
 
 
 def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
@@ -253,7 +149,7 @@ def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
   total = 0
   for variant, count in enumerate(by_place):
     number = count.sum()
-    num_bins = ambiguity.num_strata(round(number))
+    num_bins = int(plan_lib.NUM_STRATA * max(1.0, number / 5_000) ** 0.25)
     less_sure = np.cumsum(count[::-1])[::-1] - count
     place = np.minimum(num_bins * less_sure // number, num_bins - 1).astype(int)
     # Places of little doubt have the high bins, so that bins fall.
@@ -264,68 +160,6 @@ def _binned(tally: Tally, strata: np.ndarray) -> np.ndarray:
     binned[:, :, :, place[starts]] = summed
     total = total + binned / num_variants
   return total.reshape(len(strata), 2, -1, 2)
-
-
-def _controls(tally: Tally, found: Findings) -> list[dict[str, Any]]:
-  """Adds the control of a constant view."""
-  rows = []
-  prefix = 'ambiguity.control'
-  clips = tally.sums['ambiguity/control/clips']
-  gs = tally.sums['ambiguity/control/gs']
-  common = np.argmax(clips.sum(axis=0))
-  sides = np.stack([gs, clips], axis=-1)
-  constant = np.stack(
-    [np.delete(sides, common, axis=1).sum(axis=1), sides[:, common]], axis=1
-  )
-  if constant[:, :, 1].sum(axis=0).all():
-    rows.append(
-      {'signal': 'control.constant'}
-      | _ask(tally, found, f'{prefix}.constant', constant, None)
-    )
-  found.skipped[f'{prefix}.constant.adjusted'] = (
-    'A constant view differs by the label of the full view alone, and clips '
-    'are compared within that label.'
-  )
-  found.skipped[f'{prefix}.seed'] = _NOT_KEPT
-  for name in ('noise', 'permuted'):
-    found.skipped[f'{prefix}.{name}'] = _AT_ONCE
-  return rows
-
-
-def _contested(
-  tally: Tally, found: Findings, name: str
-) -> dict[str, Any] | None:
-  """Adds how well a signal finds contested clips; returns its row."""
-  prefix = f'ambiguity.{name}'
-  grids = {
-    one: tally.sums[f'ambiguity/{one}/grid'] for one in (name, _CONFIDENCE)
-  }
-  own = grids[name]
-  if not own.any():
-    found.skipped[prefix] = 'No clip with two votes or more has the signal.'
-    return None
-  _rank(tally, found, own, f'{prefix}.auroc_contested', True)
-  if name != _CONFIDENCE:
-    _minus_confidence(
-      tally, found, grids, name, f'{prefix}.auroc_minus_confidence'
-    )
-  against = f'{prefix}.auroc_minus_confidence'
-  total = own.sum(axis=(0, 1))
-  return (
-    {
-      'signal': name,
-      'num_clips': int(total.sum()),
-      'num_contested': int(total[1]),
-    }
-    | interval_cells(f'{prefix}.auroc_contested', 'auroc_contested')
-    | interval_cells(f'{prefix}.auroc_contested_equal_n', 'equal_n')
-    | interval_cells(against, 'minus_confidence')
-    | interval_cells(
-      f'{prefix}.precision_minus_confidence', 'precision_minus_confidence'
-    )
-    | interval_cells(f'{prefix}.spearman', 'spearman')
-    | {'p': Cell(against, 'p'), 'p_adjusted': Cell(against, 'p_adjusted')}
-  )
 
 
 def _ranked(tally: Tally, cells: np.ndarray) -> tuple[_Groups, dict[str, Any]]:
@@ -403,21 +237,6 @@ def _minus_confidence(
   )
 
 
-def _by_number(tally: Tally) -> dict[str, list]:
-  """GS by how many single views differ from the full one."""
-  clips = tally.sums['ambiguity/by_number']
-  gs = tally.sums['ambiguity/gs_by_number']
-  curve = {'num_disagreeing': [], 'gs': [], 'low': [], 'high': [], 'count': []}
-  for number in np.flatnonzero(clips.any(axis=0)):
-    found = _mean(tally, gs[:, number], clips[:, number], scale=Scale.LOGIT)
-    curve['num_disagreeing'].append(int(number))
-    curve['gs'].append(found.estimate)
-    curve['low'].append(found.low)
-    curve['high'].append(found.high)
-    curve['count'].append(found.n)
-  return curve
-
-
 def _diagnosis(tally: Tally) -> Findings:
   """As `diagnosis.answer`, but for what is fitted to clips."""
   if _full(tally) not in tally.members:
@@ -490,7 +309,14 @@ def _diagnosis(tally: Tally) -> Findings:
         f'diagnosis.{_ANY}.adjusted',
         resampling.estimate(
           groups.sample,
-          ambiguity.adjusted_of_totals(groups.of(_binned(tally, strata))),
+          sides_lib.adjusted(
+            sides_lib.Sides(
+              groups.sample,
+              sparse.csr_array(
+                groups.of(_binned(tally, strata)).reshape(groups.kept.sum(), -1)
+              ),
+            )
+          ),
           Scale.DIFFERENCE,
           null=True,
           alternative='greater',
@@ -509,174 +335,3 @@ def _diagnosis(tally: Tally) -> Findings:
     for figure in figures:
       found.skipped[f'diagnosis.{name}.{figure}'] = _AT_ONCE
   return found
-
-
-def _source(tally: Tally) -> str | None:
-  """The votes that made the label, as `votes.source_of_label`."""
-  conditions = tally.info['conditions']
-  full = corpus_lib.full_condition(conditions)
-  return votes_lib.source_of_counts(
-    {name: _pluralities(tally, name) for name in (full, *conditions, '')},
-    tally.info.get('label_source'),
-  )
-
-
-def _pluralities(tally: Tally, name: str) -> np.ndarray:
-  """Sums of `votes.plurality_and_label` of a condition, '' for all votes."""
-  prefix = f'humans/{name}' if name else 'all_votes'
-  return tally.sums[f'{prefix}/plurality'].sum(axis=0)
-
-
-def _humans(tally: Tally) -> Findings:
-  """As `humans.answer`, of what is not drawn for each clip."""
-  if not tally.has_votes:
-    return Findings(skipped={'question 5': 'The corpus has no votes.'})
-  found = Findings()
-  source = _source(tally)
-  voted = [
-    name
-    for name in tally.info['conditions']
-    if tally.sums[f'humans/{name}/votes'].any()
-  ]
-  for name in voted:
-    _agree(tally, found, name)
-  full = corpus_lib.full_condition(voted)
-  compared = {}
-  for name in voted:
-    if name == full:
-      continue
-    statistic = f'humans.full_minus_{name}.accuracy'
-    gain, count = np.moveaxis(tally.sums[f'humans/{name}/full_minus'], -1, 0)
-    if source is not None:
-      found.skipped[statistic] = (
-        'The label was made from the votes, so that it would have to be made '
-        f'anew clip by clip. {_AT_ONCE}'
-      )
-    elif not count.any():
-      found.skipped[statistic] = (
-        f'No labelled clip has votes in both {full} and {name}.'
-      )
-    else:
-      found.add(
-        statistic, _mean(tally, gain, count, scale=Scale.DIFFERENCE, null=True)
-      )
-      compared[statistic] = tally.sums[f'humans/{name}/full_minus']
-  if len(voted) < 2:
-    found.skipped['humans.full_minus_other.accuracy'] = (
-      f'Annotators voted in one condition only, {full}.'
-    )
-  found.tables['humans'] = [_human_row(tally, name, source) for name in voted]
-  for name in (
-    'full_minus_best_per_clip',
-    'hurt_share',
-    'hurt_share_naive',
-    'models',
-    *(f'{name}_vs_full' for name in voted if name != full),
-  ):
-    found.skipped[f'humans.{name}'] = _AT_ONCE
-  every = sum((totals[:, 1] for totals in compared.values()), 0)
-  primary = None
-  if compared:
-    groups = _groups(tally, every)
-    primary = humans.take_least(
-      found,
-      groups.sample,
-      {name: groups.of(totals) for name, totals in compared.items()},
-    )
-  return dataclasses.replace(
-    found,
-    primary=primary,
-    families=[[name for name in compared if name != primary]],
-  )
-
-
-def _figures(tally: Tally) -> dict[str, agreement.Coefficient]:
-  ordered = bool(tally.info.get('ordered', False))
-  return agreement.coefficients(len(tally.info['classes']), ordered)
-
-
-def _agree(tally: Tally, found: Findings, condition: str) -> None:
-  """Adds what the votes of a condition say by themselves."""
-  prefix = f'humans.{condition}'
-  sums = {
-    name.removeprefix(f'humans/{condition}/'): array
-    for name, array in tally.sums.items()
-    if name.startswith(f'humans/{condition}/')
-  }
-  hits, votes, clips = np.moveaxis(sums['accuracy'], -1, 0)
-  if clips.any():
-    groups = _groups(tally, clips)
-    both = np.stack([groups.of(hits), groups.of(votes)], axis=1)
-    found.add(
-      f'{prefix}.accuracy',
-      resampling.estimate(
-        groups.sample, resampling.mean(both), scale=Scale.LOGIT
-      ),
-    )
-  else:
-    found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
-  plain, mended, voted = np.moveaxis(sums['entropy'], -1, 0)
-  found.add(f'{prefix}.entropy', _mean(tally, plain, voted, scale=Scale.LOG))
-  found.add(
-    f'{prefix}.entropy_miller_madow',
-    _mean(tally, mended, voted, scale=Scale.LOG),
-  )
-  ceiling, count = np.moveaxis(sums['ceiling'], -1, 0)
-  if count.any():
-    found.add(
-      f'{prefix}.one_vote_ceiling',
-      _mean(tally, ceiling, count, scale=Scale.LOGIT),
-    )
-  else:
-    found.skipped[f'{prefix}.one_vote_ceiling'] = (
-      'No clip has two votes or more.'
-    )
-  found.skipped[f'{prefix}.split_half_reliability'] = _AT_ONCE
-  observed = agreement.observed()
-  figures = {'gs': observed, 'observed_agreement': observed}
-  for name, figure in (figures | _figures(tally)).items():
-    totals = sums['observed_agreement' if name == 'gs' else name]
-    if not totals[:, -1].any():
-      found.skipped[f'{prefix}.{name}'] = 'No clip has two votes or more.'
-      continue
-    groups = _groups(tally, totals[:, -1])
-    statistic = figure.of_totals(groups.of(totals)[:, :-1])
-    if name == 'gs':
-      statistic = resampling.one_minus(statistic)
-    found.add(
-      f'{prefix}.{name}',
-      resampling.estimate(
-        groups.sample,
-        statistic,
-        scale=Scale.LOGIT if figure is observed else Scale.FISHER,
-      ),
-      'No two votes on a clip can be told from chance.',
-    )
-
-
-def _human_row(
-  tally: Tally, condition: str, source: str | None
-) -> dict[str, Any]:
-  del source  # What it would add is skipped.
-  prefix = f'humans.{condition}'
-  difference = f'humans.full_minus_{condition}.accuracy'
-  number = tally.sums[f'humans/{condition}/num_votes'].sum(axis=0)
-  row = {
-    'condition': condition,
-    'num_clips': int(number[1:].sum()),
-    'num_votes': int(tally.sums[f'humans/{condition}/votes'].sum()),
-  }
-  row |= interval_cells(f'{prefix}.accuracy', 'accuracy')
-  for name in (
-    'gs',
-    'entropy',
-    'entropy_miller_madow',
-    'observed_agreement',
-    'one_vote_ceiling',
-    'split_half_reliability',
-  ):
-    row[name] = Cell(f'{prefix}.{name}')
-  for name in _figures(tally):
-    row |= interval_cells(f'{prefix}.{name}', name)
-  row |= interval_cells(difference, 'full_minus')
-  return row | {field: Cell(difference, field) for field in ('p', 'p_adjusted')}

@@ -14,7 +14,6 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,19 +22,11 @@ import numpy as np
 from empathy import errors, files, progress
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import spelling
-from empathy.evaluation import (
-  agreement,
-  ambiguity,
-  halves,
-  sources,
-  streaming,
-  study,
-)
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import signals as signals_lib
+from empathy.evaluation import sources, streaming, study
 from empathy.evaluation import totals as totals_lib
-from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 
 SCHEMA = 3
@@ -43,8 +34,6 @@ MOST_GROUPS = 512
 # Places of a signal's grid, and of confidence's within a predicted class.
 NUM_PLACES = 1024
 NUM_STRATA = 512
-# Clips with more votes than this count as having so many.
-MOST_VOTES = 255
 _INFO = ('name', 'classes', 'modalities', 'conditions', 'license', 'source')
 
 
@@ -61,7 +50,7 @@ class Tally:
     groups: (G,) str, in order: the groups' names, or those of bundles.
     hashes: (H,) uint64, in order, one for each true group.
     sums: by name, (G, ...) float64.
-    survey: of the same clips.
+    survey: of all clips that the plan is of, these or more.
     totals: of the same clips.
   """
 
@@ -87,15 +76,44 @@ class Tally:
     return len(self.hashes) > len(self.groups)
 
 
-def tally(corpus: pathlib.Path, predictions: pathlib.Path) -> Tally:
-  """Reads a corpus and its predictions in one pass.
+def tally(
+  corpus: pathlib.Path,
+  predictions: pathlib.Path,
+  survey: plan_lib.Survey | None = None,
+) -> Tally:
+  """Reads a corpus and its predictions, and adds them up.
 
   Args:
     corpus: the corpus folder.
     predictions: a Parquet table, in the order of `clips.csv`.
+    survey: of all clips, where these are a part of them only: tallies add up to
+      the study of all clips if all were made by one plan. Of these if None.
 
   Raises:
     InputError: something is missing, wrong or out of order.
+  """
+  survey = survey or surveyed(corpus, predictions)
+  found, first, last = None, '', ''
+  plan = plan_lib.Plan(survey)
+  source = sources.find(corpus, predictions)
+  with progress.Progress('judging', source.num_rows, 'row') as bar:
+    for batch in streaming.batches(source):
+      clips, rows = batch.corpus, batch.predictions
+      part = of_batch(clips, rows, plan)
+      first, last = first or str(clips.ids[0]), str(clips.ids[-1])
+      found = part if found is None else _added(found, part)
+      bar.advance(rows.num_rows)
+  found.shards = [(first, last, found.num_clips)]
+  return found
+
+
+def surveyed(
+  corpus: pathlib.Path, predictions: pathlib.Path
+) -> plan_lib.Survey:
+  """Reads them, and looks at what has to be known before they are added up.
+
+  Raises:
+    InputError: as of `tally`.
   """
   source = sources.find(corpus, predictions)
   with progress.Progress('surveying', source.num_rows, 'row') as bar:
@@ -106,22 +124,13 @@ def tally(corpus: pathlib.Path, predictions: pathlib.Path) -> Tally:
       bar.advance(batch.predictions.num_rows)
   if survey is None:
     raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
-  found, first, last = None, '', ''
-  with progress.Progress('judging', source.num_rows, 'row') as bar:
-    for batch in streaming.batches(source):
-      clips, rows = batch.corpus, batch.predictions
-      part = of_batch(clips, rows, survey)
-      first, last = first or str(clips.ids[0]), str(clips.ids[-1])
-      found = part if found is None else _added(found, part)
-      bar.advance(rows.num_rows)
-  found.shards = [(first, last, found.num_clips)]
-  return dataclasses.replace(found, survey=survey)
+  return survey
 
 
 def of_batch(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions,
-  survey: plan_lib.Survey,
+  plan: plan_lib.Plan,
 ) -> Tally:
   """The sums over some clips, with predictions by all members."""
   names, group = np.unique(corpus.groups, return_inverse=True)
@@ -137,10 +146,6 @@ def of_batch(
   if full in predictions.views:
     signals = signals_lib.signals(predictions, full)
     _add_diagnosis(sums, corpus, predictions, full, signals, labelled)
-  if corpus.votes is not None:
-    _add_humans(sums, corpus, labelled)
-    if ambiguity.ANY in signals:
-      _add_ambiguity(sums, corpus, predictions, full, signals)
   return Tally(
     dict(corpus.info),
     {view: predictions.seeds[view].tolist() for view in predictions.views},
@@ -150,8 +155,8 @@ def of_batch(
     names,
     np.unique(hashes),
     sums.found,
-    survey,
-    study.add_up(Batch(corpus, predictions), plan_lib.Plan(survey)),
+    plan.survey,
+    study.add_up(Batch(corpus, predictions), plan),
   )
 
 
@@ -190,9 +195,10 @@ def merge(tallies: Sequence[Tally]) -> Tally:
           f'{seen[shard]} already'
         )
       seen[shard] = number
-    found = dataclasses.replace(
-      _added(found, other), survey=found.survey + other.survey
-    )
+    survey = found.survey
+    if survey.num_clips == found.num_clips:
+      survey = survey + other.survey
+    found = dataclasses.replace(_added(found, other), survey=survey)
   return dataclasses.replace(found, shards=sorted(seen))
 
 
@@ -228,9 +234,7 @@ def read(path: pathlib.Path) -> Tally:
     InputError: the file is missing, damaged or of another version.
   """
   try:
-    files.check_archive(path)
-    with np.load(path, allow_pickle=False) as archive:
-      arrays = {name: archive[name] for name in archive.files}
+    arrays = files.read_arrays(path, 'a whole tally')
     head = json.loads(str(arrays['tally']))
     if head['schema'] != SCHEMA:
       raise errors.InputError(
@@ -263,18 +267,11 @@ def read(path: pathlib.Path) -> Tally:
     )
   except FileNotFoundError:
     raise errors.InputError(f'{path}: no such file') from None
-  except (
-    AttributeError,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-  ) as error:
+  except errors.InputError:
+    raise
+  except (KeyError, TypeError, ValueError) as error:
     raise errors.InputError(
-      f'{path}: is not a whole tally: {str(error).splitlines()[0]}'
+      f'{path}: is not a whole tally: {files.reason(error)}'
     ) from None
 
 
@@ -390,8 +387,8 @@ def _add_diagnosis(sums, corpus, predictions, full, signals, labelled) -> None:
     chosen = known & ~np.isnan(signal)
     top = most(name, num_classes, singles)
     _add_grid(sums, f'diagnosis/{name}', signal, error, chosen, top)
-  if ambiguity.ANY in signals:
-    differ = signals[ambiguity.ANY]
+  if plan_lib.ANY in signals:
+    differ = signals[plan_lib.ANY]
     there = known & ~np.isnan(differ)
     _add_strata(
       sums,
@@ -401,131 +398,6 @@ def _add_diagnosis(sums, corpus, predictions, full, signals, labelled) -> None:
       _strata(mean)[None],
       num_classes,
     )
-
-
-def _add_humans(sums, corpus, labelled) -> None:
-  """Adds what the votes say by themselves."""
-  votes = {name: corpus.vote_counts(name) for name in corpus.conditions}
-  num_classes = len(corpus.classes)
-  labels = np.where(labelled, corpus.labels, 0)
-  rows = np.arange(len(labels))
-  full = corpus_lib.full_condition(corpus.conditions)
-  shares = {}
-  figures = {'observed_agreement': agreement.observed()}
-  figures |= agreement.coefficients(
-    num_classes, bool(corpus.info.get('ordered', False))
-  )
-  for name, counts in (*votes.items(), ('', corpus.vote_counts())):
-    prefix = f'humans/{name}' if name else 'all_votes'
-    total = counts.sum(axis=1)
-    voted = total > 0
-    chosen = voted & labelled
-    sums.count(
-      f'{prefix}/num_votes', np.minimum(total, MOST_VOTES), MOST_VOTES + 1
-    )
-    sums.add(f'{prefix}/votes', total)
-    sums.add(
-      f'{prefix}/plurality',
-      votes_lib.plurality_and_label(
-        counts, np.where(labelled, corpus.labels, -1)
-      ),
-    )
-    if not name:
-      continue
-    hits = np.where(chosen, counts[rows, labels], 0)
-    sums.add(
-      f'{prefix}/accuracy',
-      np.stack([hits, np.where(chosen, total, 0), chosen], axis=1),
-    )
-    shares[name] = np.where(chosen, hits / np.maximum(total, 1), np.nan)
-    plain, mended = votes_lib.entropy(counts)
-    sums.add(f'{prefix}/entropy', np.stack([plain, mended, voted], axis=1))
-    ceiling = halves.one_vote_ceiling(counts)
-    sums.add(
-      f'{prefix}/ceiling', np.stack([ceiling, ~np.isnan(ceiling)], axis=1)
-    )
-    for figure, coefficient in figures.items():
-      enough = total >= coefficient.least
-      parts = coefficient.parts(counts.astype(np.float64))
-      sums.add(
-        f'{prefix}/{figure}',
-        np.column_stack([np.where(enough[:, None], parts, 0), enough]),
-      )
-  for name in votes:
-    if name != full:
-      gain = shares[full] - shares[name]
-      sums.add(
-        f'humans/{name}/full_minus', np.stack([gain, ~np.isnan(gain)], axis=1)
-      )
-
-
-def _add_ambiguity(sums, corpus, predictions, full, signals) -> None:
-  """Adds what the signals say of how votes differ, and two controls.
-
-  Of the full condition, and of all votes together: which of them speaks for the
-  clips is known when all clips are.
-  """
-  condition = corpus_lib.full_condition(corpus.conditions)
-  _add_ambiguity_of(
-    sums, 'ambiguity', corpus.vote_counts(condition), predictions, full, signals
-  )
-
-
-def _add_ambiguity_of(sums, prefix, votes, predictions, full, signals) -> None:
-  uncertainty, contested = votes_lib.gs(votes), votes_lib.contested(votes)
-  mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
-  num_classes, singles = mean.shape[1], _num_singles(predictions, full)
-  stratum = _strata(mean)
-  for name, signal in signals.items():
-    known = ~np.isnan(uncertainty + signal)
-    top = most(name, num_classes, singles)
-    _add_grid(sums, f'{prefix}/{name}/grid', signal, contested, known, top)
-    if not name.endswith('_disagreement'):
-      continue
-    differ = (signal > 0) & known
-    values = np.where(known, uncertainty, np.nan)
-    sums.add(f'{prefix}/{name}/sides', _sides(differ, values))
-    _add_strata(
-      sums,
-      f'{prefix}/{name}/strata',
-      differ[None],
-      values,
-      stratum[None],
-      num_classes,
-    )
-  known = ~np.isnan(uncertainty + signals[ambiguity.ANY])
-  values = np.where(known, uncertainty, np.nan)
-  others = np.stack(
-    [
-      signals[f'{v}_disagreement']
-      for v in predictions.views
-      if '+' not in v and v != full
-    ]
-  )
-  number = np.nansum(others, axis=0).astype(np.int64)
-  shape = len(others) + 1
-  cell = np.where(known, number, -1)
-  sums.count(f'{prefix}/by_number', cell, shape)
-  sums.count(f'{prefix}/gs_by_number', cell, shape, np.nan_to_num(values))
-  predicted = np.where(known, predictions_lib.predicted_class(mean), -1)
-  sums.count(f'{prefix}/control/clips', predicted, num_classes)
-  sums.count(
-    f'{prefix}/control/gs', predicted, num_classes, np.nan_to_num(values)
-  )
-
-
-def _sides(differ: np.ndarray, values: np.ndarray) -> np.ndarray:
-  """Values and clips that differ, and that do not: (n, 2, 2)."""
-  there = ~np.isnan(values)
-  values = np.nan_to_num(values)
-  rest = there.astype(np.float64) - differ
-  return np.stack(
-    [
-      np.stack([values * differ, differ], axis=-1),
-      np.stack([values * rest, rest], axis=-1),
-    ],
-    axis=1,
-  )
 
 
 def _refuse_spellings(groups: Sequence[str]) -> None:

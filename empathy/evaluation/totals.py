@@ -5,10 +5,11 @@ however many the clips are, and the sum of two parts' totals is that of both, in
 whatever order; so clips can be added up in batches, and on many machines, and a
 study in memory is the total of one batch.
 
-There are three kinds. `add` sums numbers of each clip: a few columns, a row for
+There are four kinds. `add` sums numbers of each clip: a few columns, a row for
 each group. `count` counts in which cell of many a clip is; most are empty, so
 these are sparse. `rank` keeps clips that are alike as one row with their
-number: figures of ranks need the values themselves.
+number: figures of ranks need the values themselves. `whole` sums over all clips
+what no interval is made of.
 
 Where there are more than `MANY_CLIPS` clips and `MOST_GROUPS` groups, groups
 are put together into so many bundles of whole groups, by a hash of their names.
@@ -97,6 +98,7 @@ class Totals:
     sums: by key, (G, ...) float64.
     counts: by key.
     rows: by key.
+    wholes: by key, sums over all groups.
   """
 
   num_clips: int
@@ -105,6 +107,7 @@ class Totals:
   sums: Mapping[Key, np.ndarray]
   counts: Mapping[Key, Counts]
   rows: Mapping[Key, Rows]
+  wholes: Mapping[Key, np.ndarray]
 
   @property
   def bundled(self) -> bool:
@@ -113,7 +116,8 @@ class Totals:
 
   def __contains__(self, key: Key) -> bool:
     """Whether there is anything of that key."""
-    return key in self.sums or key in self.counts or key in self.rows
+    kinds = (self.sums, self.counts, self.rows, self.wholes)
+    return any(key in kind for kind in kinds)
 
   def __getitem__(self, key: Key) -> np.ndarray:
     """The sums or counts of a key, (G, ...) float64."""
@@ -141,6 +145,7 @@ class Totals:
       _merged(first.sums, second.sums, np.add),
       _merged(first.counts, second.counts, _added_counts),
       _merged(first.rows, second.rows, _added_rows),
+      _merged(first.wholes, second.wholes, np.add),
     )
 
   def moved(self, groups: np.ndarray, place: np.ndarray) -> 'Totals':
@@ -170,7 +175,7 @@ class Totals:
     """The same with groups put together into bundles."""
     if self.bundled:
       return self
-    place = [_hash(name) % MOST_GROUPS for name in self.groups.tolist()]
+    place = [hash_name(name) % MOST_GROUPS for name in self.groups.tolist()]
     names = np.array([f'bundle {i:03d}' for i in range(MOST_GROUPS)])
     return self.moved(names, np.array(place, np.int64))
 
@@ -222,7 +227,11 @@ class Adder:
     names, self._group = np.unique(groups, return_inverse=True)
     refuse_spellings(names.tolist())
     self._names, self._hashes = names, group_hashes(names)
-    self._sums, self._counts, self._rows = {}, {}, {}
+    self._sums, self._counts, self._rows, self._wholes = {}, {}, {}, {}
+
+  def __contains__(self, key: Key) -> bool:
+    """Whether there are sums or counts of that key."""
+    return key in self._sums or key in self._counts
 
   def add(self, key: Key, columns: np.ndarray) -> None:
     """Sums (N, ...) numbers of clips, a NaN as 0; (N,) gives (G,)."""
@@ -237,6 +246,7 @@ class Adder:
     cell: np.ndarray,
     shape: int | tuple[int, ...],
     amount: np.ndarray | None = None,
+    clip: np.ndarray | None = None,
   ) -> None:
     """Sums by cell.
 
@@ -246,11 +256,13 @@ class Adder:
         none.
       shape: of the cells.
       amount: what a clip counts there, like `cell`; 1 if None.
+      clip: whose cell each is, like `cell`; if None, the clips in order.
     """
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     size = int(np.prod(shape))
     there = cell >= 0
-    index = np.broadcast_to(self._group, cell.shape)[there] * size + cell[there]
+    group = self._group if clip is None else self._group[clip]
+    index = np.broadcast_to(group, cell.shape)[there] * size + cell[there]
     if amount is not None:
       amount = np.broadcast_to(amount, cell.shape)[there]
     places, sums = _summed(index, amount, len(self._names) * size)
@@ -277,6 +289,10 @@ class Adder:
       )
     )
 
+  def whole(self, key: Key, sums: np.ndarray) -> None:
+    """Keeps sums (...) over all clips, without groups."""
+    self._wholes[key] = np.asarray(sums, np.float64)
+
   def totals(self) -> Totals:
     """What was added up."""
     return Totals(
@@ -286,6 +302,7 @@ class Adder:
       self._sums,
       self._counts,
       self._rows,
+      self._wholes,
     )
 
 
@@ -312,11 +329,11 @@ def refuse_spellings(groups: Sequence[str]) -> None:
 def group_hashes(groups: np.ndarray) -> np.ndarray:
   """One for each group of clips (N,), ascending: (H,) uint64."""
   names = np.unique(groups).tolist()
-  return np.unique(np.array([_hash(name) for name in names], np.uint64))
+  return np.unique(np.array([hash_name(name) for name in names], np.uint64))
 
 
-def _hash(name: str) -> int:
-  """Of a group: alike for all spellings, for bundles have no names."""
+def hash_name(name: str) -> int:
+  """Of a group or an annotator: alike for all spellings of a name."""
   name = spelling.key(name)
   digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
   return int.from_bytes(digest, 'little')
@@ -401,10 +418,13 @@ def to_arrays(found: Totals) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       {'key': list(key), 'names': list(value.names)}
       for key, value in found.rows.items()
     ],
+    'wholes': [list(key) for key in found.wholes],
   }
   arrays = {'groups': found.groups.astype(np.str_), 'hashes': found.hashes}
   for place, sums in enumerate(found.sums.values()):
     arrays[f'sums_{place}'] = sums
+  for place, sums in enumerate(found.wholes.values()):
+    arrays[f'wholes_{place}'] = sums
   for place, counts in enumerate(found.counts.values()):
     matrix = counts.matrix
     arrays[f'counts_{place}_data'] = matrix.data
@@ -422,10 +442,13 @@ def of_arrays(
   head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> Totals:
   """The totals of `to_arrays`."""
-  sums = {
-    tuple(key): arrays[f'sums_{place}']
-    for place, key in enumerate(head['sums'])
-  }
+  sums, wholes = (
+    {
+      tuple(key): arrays[f'{name}_{place}']
+      for place, key in enumerate(head[name])
+    }
+    for name in ('sums', 'wholes')
+  )
   counts, rows = {}, {}
   for place, one in enumerate(head['counts']):
     shape = tuple(one['shape'])
@@ -443,5 +466,11 @@ def of_arrays(
       arrays[f'rows_{place}_number'],
     )
   return Totals(
-    head['num_clips'], arrays['groups'], arrays['hashes'], sums, counts, rows
+    head['num_clips'],
+    arrays['groups'],
+    arrays['hashes'],
+    sums,
+    counts,
+    rows,
+    wholes,
   )

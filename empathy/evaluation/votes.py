@@ -77,37 +77,19 @@ def entropy(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   )
 
 
-def source_of_label(corpus: corpus_lib.Corpus) -> str | None:
-  """The votes that the label is the plurality of.
-
-  Args:
-    corpus: with votes.
-
-  Returns:
-    A condition, the full one before others; '' for all votes together; None if
-    the label is from elsewhere.
-  """
-  full = corpus_lib.full_condition(corpus.conditions)
-  return source_of_counts(
-    {
-      condition or '': plurality_and_label(
-        corpus.vote_counts(condition), corpus.labels
-      ).sum(axis=0)
-      for condition in (full, *corpus.conditions, None)
-    },
-    corpus.info.get('label_source'),
-  )
-
-
 def source_of_counts(
   counts: Mapping[str, np.ndarray], declared: str | None
 ) -> str | None:
-  """As `source_of_label`, from sums of `plurality_and_label`.
+  """The votes that the label is the plurality of.
 
   Args:
-    counts: (4,) by condition, '' for all votes together, in order.
+    counts: by condition, the full one first, '' for all votes together, (4,)
+      sums of `plurality_and_label`.
     declared: what `corpus.json` says the label is from, which is believed: a
       condition, `votes` for those it agrees with best, or something else.
+
+  Returns:
+    A condition; '' for all votes together; None if the label is from elsewhere.
   """
   if declared and declared in counts:
     return declared

@@ -31,9 +31,9 @@ def number(
   return '+' + text if signed else text
 
 
-def count(value: float | None) -> str:
+def count(value: float | None, *, signed: bool = False) -> str:
   """`1440` as '1,440'."""
-  return number(value, 0)
+  return number(value, 0, signed=signed)
 
 
 def tally(value: float | None) -> str:

@@ -229,14 +229,14 @@ def _flops(
   program: step.Program, data: step.Data, members: step.Member
 ) -> float:
   """Of all steps and validations of all members."""
-  total = 0.0
+  total, found = 0.0, {}
   for shown in np.unique(members.view, axis=0):
     view = tuple(np.array(program.modalities)[shown].tolist())
-    narrow = view in program.narrow_views
-    chosen = (members.view == shown).all(axis=1)
-    total += chosen.sum() * _flops_of_one(
-      program.narrowed(view) if narrow else program, data, members
-    )
+    narrow = view if view in program.narrow_views else None
+    if narrow not in found:
+      own = program if narrow is None else program.narrowed(view)
+      found[narrow] = _flops_of_one(own, data, members)
+    total += (members.view == shown).all(axis=1).sum() * found[narrow]
   return float(program.recipe.total_epochs * total)
 
 

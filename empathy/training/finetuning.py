@@ -9,6 +9,8 @@ clips it has *seen*, and `extract_features` writes that beside the features.
 
 import dataclasses
 import functools
+import hashlib
+import json
 import logging
 import math
 import os
@@ -318,6 +320,7 @@ def finetune(
       'config.features: names no checkpoint for a modality of the corpus, '
       f'{", ".join(corpus.modalities)}'
     )
+  failed: dict[str, extraction.NoFeaturesError] = {}
   with workdir.lock(path), files.full_disk_told(path):
     _begin(path, config, corpus)
     for modality in modalities:
@@ -327,15 +330,27 @@ def finetune(
         for fold in parts
         if not fold_wise.is_finished(path, modality, fold)
       ]
-      if undone:
-        _finetune_modality(config, corpus, parts, undone, modality, path)
+      try:
+        if undone:
+          _finetune_modality(config, corpus, parts, undone, modality, path)
+      except extraction.NoFeaturesError as error:
+        failed[modality] = error  # The others are of use all the same.
+        if error.is_absent:
+          shutil.rmtree(path / modality)
       for rest in (_states_path(path, modality).parent, _saved(path, modality)):
         shutil.rmtree(rest, ignore_errors=True)
-    return [
-      fold_wise.read_note(path, modality, fold)
-      for modality in modalities
-      for fold in parts
-    ]
+    extraction.drop(
+      corpus, [name for name, error in failed.items() if error.is_absent]
+    )
+  errors.raise_faults(
+    [str(error) for error in failed.values() if not error.is_absent]
+  )
+  return [
+    fold_wise.read_note(path, modality, fold)
+    for modality in modalities
+    if modality not in failed
+    for fold in parts
+  ]
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -399,13 +414,16 @@ def _begin(
 ) -> None:
   """Writes the workdir's `config.json`, or makes sure that it fits.
 
-  The corpus' features are not part of it: they come from what is made here.
+  The corpus' features are not part of it: they come from what is made here. Nor
+  are its modalities, of which those that no clip has are taken out.
   """
   names = ('seed', 'num_folds', *configuration.MEDIA_FIELDS)
   own = ml_collections.ConfigDict({name: config[name] for name in names})
+  info = {k: v for k, v in corpus.info.items() if k != 'modalities'}
+  text = json.dumps(info, sort_keys=True)
   hashes = {
-    name: files.sha256(corpus.path / name)
-    for name in ('corpus.json', 'clips.csv')
+    'corpus.json': hashlib.sha256(text.encode()).hexdigest(),
+    'clips.csv': files.sha256(corpus.path / 'clips.csv'),
   }
   workdir.check(path, own, corpus.path, hashes)
   workdir.begin(path, own, corpus.path, hashes, 1)
@@ -567,5 +585,6 @@ def _store(
   plan = extraction.plan(corpus, modality, extractor, config.faults, where)
   if not plan.is_done():
     extraction.extract(plan, extractor)
+    extraction.check_any(plan)
     states.join(plan, corpus.ids.tolist())
   return states.Store(where), plan.record

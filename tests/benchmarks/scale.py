@@ -164,11 +164,12 @@ def main() -> None:
     f'groups, {_VOTES} votes a clip; this process holds '
     f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB'
   )
-  for share, ways in (
+  sizes = (
     (0.01, ('memory', 'pass')),
     (0.1, ('pass',)),
     (1, ('pass',)),
-  ):
+  )
+  for share, ways in sizes[:1] if arguments.small else sizes:
     clips = int(arguments.clips * share)
     with tempfile.TemporaryDirectory() as temporary:
       folder = pathlib.Path(temporary)

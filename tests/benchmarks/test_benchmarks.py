@@ -21,26 +21,6 @@ def _run(script, *flags, timeout):
   ).stdout.splitlines()
 
 
-def test_agreement_prints_its_table():
-  lines = _run('agreement.py', timeout=120)
-  starts = [
-    *('100 resamples of nominal alpha', 'krippendorff of a table') * 2,
-    'krippendorff of counts, 100 clips',
-    'nominal alpha, 10,000 clips x 6 classes, int64',
-    'nominal alpha, 10,000 clips x 6 classes, int32',
-    'interval alpha, 10,000 ratings',
-    'ordinal alpha, 10,000 ratings',
-    'nominal alpha, 10,000 ratings',
-    'ratio alpha, 10,000 ratings',
-    'annotator variance of alpha, 10,000 votes',
-  ]
-  for start in starts:
-    found = [line for line in lines if line.startswith(start)]
-    assert len(found) >= starts.count(start), (start, lines)
-  sizes = [line.split()[0] for line in lines if line[:1] == ' ']
-  assert sizes == ['clips', '10', '100', '1,000'] * 2
-
-
 def test_encoders_prints_a_line_for_each():
   lines = _run('encoders.py', '--repeats=1', timeout=600)
   alone = [line for line in lines if ' alone: ' in line]
@@ -55,8 +35,6 @@ def test_scale_prints_its_table():
   assert [line.split(' clips')[0] for line in lines[1:]] == [
     'in memory, 200',
     'in one pass, 200',
-    'in one pass, 2,000',
-    'in one pass, 20,000',
   ]
   assert all('MiB' in line for line in lines)
 

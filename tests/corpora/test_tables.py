@@ -54,6 +54,9 @@ def faults(path, data):
     csv_text([['ID', ' Label ', 'TRANSCRIPT\u00a0'], *ROWS[1:]]),
     csv_text([[*row, '', ''] for row in ROWS]),
     csv_text([ROWS[0], *([*row, '', ''] for row in ROWS[1:])]),
+    csv_text(
+      [['', *ROWS[0], ' '], *([i, *row, 'x'] for i, row in enumerate(ROWS[1:]))]
+    ),
     csv_text([*ROWS, ['', '', ''], [' ', '', '']]),
     csv_text([*ROWS[:2], ['ID', 'label ', 'transcript'], ROWS[2], ROWS[0]]),
     '\n' + csv_text(ROWS) + '\n\n',
@@ -65,14 +68,15 @@ def test_what_people_save_is_read(tmp_path, data):
 
 def test_what_is_left_out_is_said(tmp_path, caplog, monkeypatch):
   monkeypatch.setattr(tables._LOGGER, 'propagate', True)
-  rows = [[*row, ''] for row in [*ROWS, ROWS[0], ['', '', ''], ROWS[0]]]
-  rows += [['c', 'x', '', '']]
+  rows = [[*row, '', ''] for row in [*ROWS, ROWS[0], ['', '', ''], ROWS[0]]]
+  rows += [['c', 'x', '', '', 'told to nobody']]
   found = table(tmp_path / 'x.csv', csv_text(rows))
   found.finish()
   assert found.columns['id'] == ['a', 'b', 'c']
   assert found.lines == [2, 3, 7]
   assert [message.split(': ', 1)[1] for message in caplog.messages] == [
     'left out: 1 empty column without a name',
+    'left out: 1 column without a name',
     'left out: the header once more (2 times: lines 4, 6)',
     'left out: 1 empty row',
   ]
@@ -94,7 +98,10 @@ def test_what_is_left_out_is_said(tmp_path, caplog, monkeypatch):
       ": column 'id' is missing; found 'name', 'value'",
     ),
     ('id,label,Label\na,x,y\n', ''),
-    ('id,label,,\na,x,1,2\n', ": column '' is there twice"),
+    (
+      ',label,\na,x,\n',
+      ": column 'id' is missing; found 'label', and a column without a name",
+    ),
     (
       'id,label\na\nb,x\nc\nd\ne\n',
       ':2: 1 fields; the header has 2 columns (4 times: lines 2, 4, 5, ...)',
@@ -117,7 +124,7 @@ def test_a_transcript_may_be_long(tmp_path):
 
 
 def test_what_was_written_is_read(tmp_path):
-  columns = {'id': ['a;b', ' c '], '': ['x\r', '\n'], 'A': ['', 'x\ty']}
+  columns = {'id': ['a;b', ' c '], 'note': ['x\r', '\n'], 'A': ['', 'x\ty']}
   tables.write_csv(tmp_path / 'x.csv', columns)
   assert tables.read_csv(tmp_path / 'x.csv', ('id',))[0] == columns
 

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+import rounding
 
 from empathy.encoders import transformer
 
@@ -24,10 +25,13 @@ def test_queries_of_a_long_sequence_attend_in_parts(monkeypatch, length):
   bias = transformer.mask_to_bias(mask)
   params = module.init(jax.random.key(0), x, bias)
   at_once = module.apply(params, x, bias)  # As short ones do.
+  bound = rounding.bounds(
+    lambda params, x: module.apply(params, x, bias), params, x
+  )
   monkeypatch.setattr(transformer, 'BLOCK', 8)
   monkeypatch.setattr(transformer, 'LONG', 16)
   monkeypatch.setattr(
     jax.lax, 'platform_dependent', lambda *args, cpu, default: default(*args)
   )
   in_parts = module.apply(params, x, bias)
-  np.testing.assert_allclose(in_parts, at_once, atol=1e-6)
+  assert rounding.excess(in_parts, at_once, bound) <= 1

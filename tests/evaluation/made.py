@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import disagreement, resampling
+from empathy.evaluation import agreement, disagreement, resampling
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
@@ -117,6 +117,32 @@ def study_input(
   )
 
 
+def with_annotators(corpus_, num_annotators=9, seed=0):
+  """The same votes, of annotators some of whom lean to the first class."""
+  random = np.random.default_rng(seed)
+  votes = corpus_.votes
+  row = np.repeat(np.arange(len(votes.count)), votes.count)
+  clip, condition = votes.clip[row], votes.condition[row]
+  annotator = np.zeros(len(row), np.int64)
+  for one in np.unique(np.stack([clip, condition], axis=1), axis=0):
+    own = np.flatnonzero((clip == one[0]) & (condition == one[1]))
+    # Those who come first here vote for the first class more often.
+    lean = random.normal(0.3 * np.arange(num_annotators), 1)
+    some = random.permutation(num_annotators)[: len(own)]
+    some = some[np.argsort(lean[some])]
+    annotator[own[np.argsort(votes.label[row][own], kind='stable')]] = some
+  return dataclasses.replace(
+    corpus_,
+    votes=corpus_lib.Votes(
+      clip,
+      condition,
+      np.array([f'annotator{i}' for i in annotator]),
+      votes.label[row],
+      np.ones(len(row), np.int64),
+    ),
+  )
+
+
 def with_parts(found):
   """The same predictions, with what the full view says shown less."""
   full = max(found.views, key=len)
@@ -199,9 +225,47 @@ def right_pair(
   )
 
 
+def agreement_figure(figure, sample, counts):
+  """A figure of agreement of counts (n, C), by the weights of groups."""
+  return figure.of_totals(sample.totals(figure.parts(counts.astype(float))))
+
+
+def agreement_value(figure, counts):
+  """The same of all clips; None if it is undefined."""
+  totals = agreement.totals(figure.parts, counts)[None]
+  value = float(figure.function(totals, totals)[0][0])
+  return None if np.isnan(value) else value
+
+
+def annotator_variance(
+  figure, groups, clip, annotator, label, count, num_classes
+):
+  """What annotators add to a figure of entries of votes, as a study has it."""
+  num_clips = len(groups)
+  group = np.unique(groups, return_inverse=True)[1]
+  names, who = np.unique(annotator, return_inverse=True)
+  own = agreement.own_votes(clip, who, label, count, num_clips, num_classes)
+  counts = np.zeros((num_clips, num_classes))
+  np.add.at(counts, (clip, label), count)
+  totals = agreement.totals(figure.parts, counts)
+  change, effects = agreement.without(
+    figure.parts, counts, own, figure.slope(totals)[:, None], len(names)
+  )
+  table = np.zeros((len(names), num_clips))
+  np.add.at(table, (own.annotator, group[own.clip]), effects[:, 0])
+  return agreement.annotator_variance(
+    figure, totals + change, (table.sum(axis=1) ** 2).sum(), (table**2).sum()
+  )
+
+
 def apart(first, second):
   """Names of seeds of which no view has one of the other's."""
   return np.arange(len(first)), len(first) + np.arange(len(second))
+
+
+def source(corpus_):
+  """The votes that made the label."""
+  return plan_lib.Plan(plan_lib.survey(Batch(corpus_))).source
 
 
 def added_up(corpus_, predictions_=None):
@@ -251,6 +315,9 @@ def part(corpus_, predictions_, chosen):
     votes=votes,
     split=None if corpus_.split is None else corpus_.split[chosen],
     fold=None if corpus_.fold is None else corpus_.fold[chosen],
+    presence={name: has[chosen] for name, has in corpus_.presence.items()},
+    hashes={name: own[chosen] for name, own in corpus_.hashes.items()},
+    metadata={name: own[chosen] for name, own in corpus_.metadata.items()},
   ), found
 
 
@@ -268,3 +335,16 @@ def f1_totals(sample, predicted, labels, num_classes):
   parts = np.stack([guessed & true, guessed, true], axis=2)
   flat = np.moveaxis(parts, 1, 0).reshape(len(labels), -1)
   return sample.totals(flat).reshape(-1, len(predicted), 3, num_classes)
+
+
+def strata(probabilities):
+  """The strata of (n, C) probabilities, as the study has them."""
+  found = plan_lib.histogram(probabilities.max(axis=1))
+  return plan_lib.strata(found).of(probabilities)
+
+
+def least_squares(differ, values, stratum):
+  """The coefficient of `differ` beside a constant for every stratum."""
+  names = np.unique(stratum)
+  design = np.column_stack([differ, stratum[:, None] == names]).astype(float)
+  return np.linalg.lstsq(design, values, rcond=None)[0][0]

@@ -12,12 +12,12 @@ import pytest
 from empathy import errors
 from empathy.evaluation import (
   agreement,
-  ambiguity,
   comparison,
   comparison_report,
   ranking,
   report,
   resampling,
+  sides,
   views,
 )
 from empathy.evaluation import predictions as predictions_lib
@@ -68,8 +68,10 @@ def _statistics(corpus, predictions):
   return sample, {
     f'views.{FULL}.accuracy': (accuracy, variance),
     'humans.text.alpha_nominal': (
-      agreement.coefficients(3)['alpha_nominal'].statistic(
-        sample, corpus.vote_counts('text')
+      made.agreement_figure(
+        agreement.coefficients(3)['alpha_nominal'],
+        sample,
+        corpus.vote_counts('text'),
       ),
       resampling.THESE_SEEDS,
     ),
@@ -78,11 +80,13 @@ def _statistics(corpus, predictions):
       resampling.THESE_SEEDS,
     ),
     'ambiguity.any_disagreement.adjusted': (
-      ambiguity.adjusted_difference(
-        sample,
-        signals['any_disagreement'] > 0,
-        votes_lib.gs(votes),
-        ambiguity.strata(mean),
+      sides.adjusted(
+        sides.of_clips(
+          sample,
+          votes_lib.gs(votes),
+          signals['any_disagreement'] > 0,
+          made.strata(mean),
+        )
       ),
       resampling.THESE_SEEDS,
     ),
@@ -265,6 +269,9 @@ def test_the_report_says_no_more_than_the_intervals(found):
   pair = found.statistics[f'views.{FULL}.accuracy']
   assert pair.difference.high < 0
   assert 'lower in B by' in text
+  assert f'is {100 * pair.a.estimate:.1f} % in A and' in text
+  cells = re.findall(r'<td[^>]*>([^<]+)</td>', page.split('num groups</th>')[1])
+  assert cells[:3] == [str(found.a.info['num_groups'])] * 2 + ['0']
   assert 'nan' not in text.lower().split()
   evil = dataclasses.replace(
     found.a, folder=pathlib.Path('<script>alert(1)</script>')

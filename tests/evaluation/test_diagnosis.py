@@ -12,7 +12,6 @@ from scipy import special
 from sklearn import linear_model, metrics
 
 from empathy.evaluation import (
-  ambiguity,
   diagnosis,
   resampling,
 )
@@ -159,7 +158,7 @@ def test_the_adjusted_difference_is_among_clips_alike(asked):
   corpus, found, signals, wrong = asked
   predictions = made.study_input(300, 12, 3, seed=3)[1]
   mean = predictions.probabilities[_FULL].mean(axis=0)
-  stratum = ambiguity.strata(mean)
+  stratum = made.strata(mean)
   design = np.column_stack(
     [signals['any_disagreement'], stratum[:, None] == np.unique(stratum)]
   ).astype(float)

@@ -13,8 +13,10 @@ import made
 import numpy as np
 import pytest
 
-from empathy.evaluation import explorer, report
+from empathy.evaluation import explorer, listing, report
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.sections import clips as clips_lib
 
 _EVIL = (
@@ -310,16 +312,9 @@ def _tab(tmp_path_factory):
   )
   # As a study is built, without what takes long and is not looked at here.
   study = _built()
-  signals = study_lib._ranked(
-    corpus,
-    predictions,
-    study_lib.signals_lib.signals(predictions, 'text+audio'),
-  )
-  study = dataclasses.replace(
-    study,
-    signals=signals,
-    clips=explorer.rows(corpus, predictions, signals),
-  )
+  batch = Batch(corpus, predictions)
+  clips = listing.of_batch(batch, plan_lib.Plan(plan_lib.survey(batch)))
+  study = dataclasses.replace(study, signals=clips.columns(), clips=clips.clips)
   path = folder / 'study/report.html'
   path.parent.mkdir()
   path.write_text(report.render(study, path.parent), encoding='utf-8')

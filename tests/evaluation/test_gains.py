@@ -5,9 +5,22 @@ import itertools
 import numpy as np
 import pytest
 
-from empathy.evaluation import gains
+from empathy.evaluation import draws, gains, halves
 
 _SAME = 1500
+
+
+def _draws(num_clips):
+  ids = np.arange(num_clips).astype(np.str_)
+  return halves.Draws(draws.keys(ids, 'votes'))
+
+
+def _compare(votes, labels, full, source=None):
+  return gains.compare(votes, labels, full, _draws(len(labels)), source)
+
+
+def _pluralities(full, other):
+  return gains.pluralities(full, other, _draws(len(full)))
 
 
 def _plurality(votes, num_classes=3):
@@ -97,7 +110,7 @@ _CLIPS = (
 @pytest.mark.parametrize('votes', _CLIPS)
 @pytest.mark.parametrize('label', [0, 1])
 def test_gains_are_those_of_all_ways_to_part_the_votes(votes, label):
-  gain = gains.compare(_same_clips(votes), np.full(_SAME, label), 'full')
+  gain = _compare(_same_clips(votes), np.full(_SAME, label), 'full')
   others = [votes['text'], votes['audio']]
   expected = _figures(votes['full'], others, label)
   assert _found(gain) == pytest.approx(expected, abs=0.006)
@@ -117,7 +130,7 @@ def test_a_label_of_votes_is_made_anew_and_judges_the_others(source):
     'audio': [0, 1, 1, 2, 2, 2],
     'full': [0, 0, 1, 2, 0],
   }
-  gain = gains.compare(
+  gain = _compare(
     _same_clips(votes),
     np.full(_SAME, _plurality(votes[source])),
     'full',
@@ -139,7 +152,7 @@ def test_a_label_of_votes_is_made_anew_and_judges_the_others(source):
 
 def test_a_label_of_all_votes_is_made_of_half_of_each_condition():
   votes = {'text': [0, 0, 1], 'full': [1, 2, 2, 2]}
-  gain = gains.compare(_same_clips(votes), np.full(_SAME, 2), 'full', '')
+  gain = _compare(_same_clips(votes), np.full(_SAME, 2), 'full', '')
   shares = []
   for text, full in itertools.product(
     _parts(votes['text'], 2), _parts(votes['full'], 2)
@@ -163,7 +176,7 @@ def test_votes_are_not_judged_by_their_echo(source):
   labels = made.argmax(axis=1)
   echo = votes[source or 'full'][np.arange(3000), labels].mean() / 7
   assert echo > 0.58
-  gain = gains.compare(votes, labels, 'full', source)
+  gain = _compare(votes, labels, 'full', source)
   for shares in gain.shares.values():
     assert shares.mean() == pytest.approx(0.5, abs=0.012)
 
@@ -174,7 +187,7 @@ def test_clips_without_enough_votes_are_left_out():
     'audio': np.array([[1, 1], [1, 1], [1, 1], [1, 1], [2, 2]]),
     'full': np.array([[2, 1], [1, 0], [2, 1], [2, 1], [0, 0]]),
   }
-  gain = gains.compare(votes, np.array([0, 0, 0, -1, 0]), 'full')
+  gain = _compare(votes, np.array([0, 0, 0, -1, 0]), 'full')
 
   def there(values):
     return (~np.isnan(values)).tolist()
@@ -185,7 +198,7 @@ def test_clips_without_enough_votes_are_left_out():
   assert there(gain.num_votes[1]) == [False, True, False, False, False]
   assert there(gain.hurt) == [False, False, False, False, False]
   # Half of the full votes make the label: of one vote, none is left to judge.
-  gain = gains.compare(votes, np.array([0, 0, 0, -1, 0]), 'full', 'full')
+  gain = _compare(votes, np.array([0, 0, 0, -1, 0]), 'full', 'full')
   assert there(gain.shares['full']) == [True, False, True, False, False]
   assert there(gain.shares['text']) == [True, True, False, False, False]
 
@@ -202,7 +215,7 @@ def test_equal_conditions_are_bracketed():
   votes = {
     name: _simulated(random, shares) for name in ('text', 'audio', 'full')
   }
-  gain = gains.compare(votes, np.zeros(4000, int), 'full')
+  gain = _compare(votes, np.zeros(4000, int), 'full')
   assert gain.naive.mean() < -0.05
   assert gain.hurt_naive.mean() > 0.5
   # Equal on each clip, so that even a wrong choice costs nothing.
@@ -219,7 +232,7 @@ def test_the_best_of_each_clip_is_bracketed():
     'audio': _simulated(random, audio),
     'full': _simulated(random, np.maximum(text, audio)),
   }
-  gain = gains.compare(votes, np.zeros(4000, int), 'full')
+  gain = _compare(votes, np.zeros(4000, int), 'full')
   means = [gain.split[k].mean() for k in gains.CHOSEN_BY]
   assert gain.naive.mean() < -0.01
   assert gain.split[gains.HALF].mean() > 0.01
@@ -239,7 +252,7 @@ def test_hurt_share_is_at_most_the_truth_and_nears_it():
       name: _simulated(random, shares, num_votes)
       for name, shares in (('text', text), ('audio', audio), ('full', full))
     }
-    gain = gains.compare(votes, np.zeros(3000, int), 'full')
+    gain = _compare(votes, np.zeros(3000, int), 'full')
     assert least < gain.hurt.mean() < 0.3 + 0.02
     assert gain.hurt_naive.mean() > gain.hurt.mean() + 0.1
 
@@ -263,7 +276,7 @@ def test_pluralities_are_those_of_all_ways_to_part_the_votes(full, other):
       for three, _ in _parts(other, size):
         differ = _plurality(one) != _plurality(three)
         found.append([differ, differ * gs, control, control * gs, gs])
-  parts = gains.pluralities(
+  parts = _pluralities(
     *(np.tile(_counts(votes), (_SAME, 1)) for votes in (full, other))
   )
   assert [
@@ -282,7 +295,7 @@ def test_pluralities_are_those_of_all_ways_to_part_the_votes(full, other):
 def test_pluralities_need_votes():
   full = np.array([[2, 1], [4, 0], [2, 2], [3, 4]])
   other = np.array([[4, 4], [0, 0], [1, 0], [1, 1]])
-  parts = gains.pluralities(full, other)
+  parts = _pluralities(full, other)
   assert np.isnan(parts.gs).tolist() == [True, True, False, False]
   assert parts.num_votes[2:].tolist() == [1, 2]
 
@@ -293,7 +306,7 @@ def test_only_noisier_conditions_have_no_excess():
   gaps = []
   for strength in (0.3, 1.0):
     shares = [np.exp(s) for s in (scores, strength * scores)]
-    parts = gains.pluralities(
+    parts = _pluralities(
       *(random.multinomial(9, s / s.sum(1, keepdims=True)) for s in shares)
     )
     for differ, differ_gs in (

@@ -8,8 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from empathy.evaluation import halves
+from empathy.evaluation import draws, halves
 from empathy.evaluation import votes as votes_lib
+
+
+def _draws(num_clips, what='clip', number=halves.NUM_HALVES):
+  ids = np.array([f'{what}{i}' for i in range(num_clips)], np.str_)
+  return halves.Draws(draws.keys(ids, 'votes'), number)
 
 
 def _votes(counts):
@@ -33,7 +38,7 @@ def test_first_votes_are_some_of_the_votes(counts, ends):
   total = counts.sum(axis=1)
   ends = np.sort(ends)
   found = halves.first_votes(
-    halves.generator(), counts, [np.minimum(end, total) for end in ends]
+    _draws(len(counts)), '', counts, [np.minimum(end, total) for end in ends]
   )
   assert found.shape == (len(ends), halves.NUM_HALVES, 3, len(counts))
   assert (found >= 0).all()
@@ -48,7 +53,7 @@ def test_first_votes_are_some_of_the_votes(counts, ends):
 def test_first_votes_follow_the_hypergeometric_law():
   counts = np.tile([2, 1, 3], (400, 1))
   found = halves.first_votes(
-    halves.generator(), counts, [np.full(400, 1), np.full(400, 3)]
+    _draws(400), '', counts, [np.full(400, 1), np.full(400, 3)]
   )
   for size, votes in zip((1, 3), found, strict=True):
     seen, number = np.unique(
@@ -66,14 +71,14 @@ def test_first_votes_follow_the_hypergeometric_law():
 def test_votes_that_are_not_counted_take_places():
   counts, total = np.tile([2], (500, 1)), np.full(500, 5)
   (hits,) = halves.first_votes(
-    halves.generator(), counts, [np.full(500, 2)], total
+    _draws(500), '', counts, [np.full(500, 2)], total
   )
   for number in range(3):
     expected = stats.hypergeom.pmf(number, 5, 2, 2)
     assert np.mean(hits == number) == pytest.approx(expected, abs=0.007)
   # In the blocks where nobody voted, there is nothing to be first.
   none = halves.first_votes(
-    halves.generator(), np.zeros((2, 3), int), [np.zeros(2, int)]
+    _draws(2), '', np.zeros((2, 3), int), [np.zeros(2, int)]
   )
   assert not none.any()
 
@@ -81,11 +86,13 @@ def test_votes_that_are_not_counted_take_places():
 def test_clips_and_orders_are_independent():
   # A mean over clips varies as little as that of independent clips does, and a
   # mean over orders as that of independent orders.
-  random, num_clips = halves.generator(), 300
-  ratios = []
-  for _ in range(40):
+  num_clips, ratios = 300, []
+  for i in range(40):
     (votes,) = halves.first_votes(
-      random, np.tile([3, 3], (num_clips, 1)), [np.full(num_clips, 3)]
+      _draws(num_clips, f'corpus {i}, clip '),
+      str(i),
+      np.tile([3, 3], (num_clips, 1)),
+      [np.full(num_clips, 3)],
     )
     hits = votes[:, 0]
     ratios.append(
@@ -148,14 +155,41 @@ def test_reliability_is_the_mean_over_all_pairs_of_halves(counts):
         _plurality([votes[i] for i in half], 3) for half in (one, other)
       ]
       same.append(labels[0] == labels[1])
-  found = halves.reliability(np.tile(counts, (400, 1)))
+  found = halves.reliability(_draws(400), '', np.tile(counts, (400, 1)))
   assert found.mean() == pytest.approx(np.mean(same), abs=0.008)
-  assert np.isnan(halves.reliability(np.array([[1, 0, 0]]))[0])
+  lone = halves.reliability(_draws(1), '', np.array([[1, 0, 0]]))
+  assert np.isnan(lone[0])
+
+
+def test_neither_order_nor_others_matter():
+  random = np.random.default_rng(0)
+  counts = random.integers(0, 4, (200, 3))
+  found = halves.reliability(_draws(200), 'text', counts)
+  order = random.permutation(200)[:50]
+  some = halves.Draws(_draws(200).keys[order])
+  np.testing.assert_array_equal(
+    halves.reliability(some, 'text', counts[order]), found[order]
+  )
+  # Votes of another condition are put in orders of their own.
+  other = halves.reliability(_draws(200), 'audio', counts)
+  drawn = (found > 0) & (found < 1)
+  assert (found != other)[drawn].mean() > 0.8
+
+
+def test_fewer_orders_have_the_same_mean():
+  counts = np.tile([4, 1, 3], (4_000, 1))
+  many, few = (
+    halves.reliability(_draws(4_000, number=number), '', counts)
+    for number in (halves.NUM_HALVES, halves.FEW_HALVES)
+  )
+  error = np.sqrt((many.var() + few.var()) / 4_000)
+  assert abs(many.mean() - few.mean()) < 4 * error
 
 
 def test_blocks_hold_all_clips():
   for num_clips, width in ((10, 1), (5000, 18), (0, 3), (7, 10**7)):
-    rows = [np.arange(num_clips)[b] for b in halves.blocks(num_clips, width)]
+    blocks = _draws(num_clips).blocks(width)
+    rows = [np.arange(num_clips)[block] for block in blocks]
     found = np.concatenate([*rows, np.empty(0, int)])
     np.testing.assert_array_equal(found, np.arange(num_clips))
     assert all(

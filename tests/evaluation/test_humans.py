@@ -9,8 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import agreement, halves, humans, resampling, study
-from empathy.evaluation import votes as votes_lib
+from empathy.evaluation import (
+  agreement,
+  draws,
+  halves,
+  humans,
+  resampling,
+  study,
+)
 from empathy.evaluation.findings import Kind, filled
 from empathy.evaluation.sections import humans as section
 
@@ -21,7 +27,7 @@ def test_shares_by_hand():
     'text+audio': np.array([[3, 0, 0], [0, 1, 1], [0, 0, 0]]),
   }
   corpus = made.corpus([0, 1, 2], [0, 1, 1], votes=votes)
-  found = humans.answer(corpus)
+  found = made.answer(humans, corpus)
   value = {name: e.estimate for name, e in found.statistics.items()}
   assert value['humans.text.accuracy'] == pytest.approx(5 / 8)
   assert value['humans.text+audio.accuracy'] == pytest.approx(4 / 5)
@@ -53,7 +59,9 @@ def test_the_primary_is_minus_the_best_other_condition():
     )
     for name, share in shares.items()
   }
-  found = humans.answer(made.corpus(np.arange(60) // 5, labels, votes=votes))
+  found = made.answer(
+    humans, made.corpus(np.arange(60) // 5, labels, votes=votes)
+  )
   assert found.primary == 'humans.full_minus_audio.accuracy'
   assert found.families == [
     ['humans.full_minus_text.accuracy'],
@@ -66,20 +74,20 @@ def test_the_primary_is_minus_the_best_other_condition():
 
 def test_what_is_missing_is_said():
   none = made.corpus([0, 1], [0, 1])
-  assert 'no votes' in humans.answer(none).skipped['question 5']
+  assert 'no votes' in made.answer(humans, none).skipped['question 5']
   votes = {'text': np.array([[1, 0, 0], [0, 2, 0]])}
-  one = humans.answer(made.corpus([0, 1], [0, 1], votes=votes))
+  one = made.answer(humans, made.corpus([0, 1], [0, 1], votes=votes))
   skipped = one.skipped['humans.full_minus_other.accuracy']
   assert 'one condition only' in skipped
   assert not [name for name in one.tables if name != 'humans']
   # What is answered in part is not skipped as a whole.
   assert 'question 5' not in one.skipped
   assert one.statistics['humans.text.accuracy'].estimate == 1
-  unlabelled = humans.answer(made.corpus([0, 1], [-1, -1], votes=votes))
+  unlabelled = made.answer(humans, made.corpus([0, 1], [-1, -1], votes=votes))
   assert 'label' in unlabelled.skipped['humans.text.accuracy']
   assert 'humans.text.gs' in unlabelled.statistics
   single = {'text': np.array([[1, 0, 0], [0, 1, 0]])}
-  lone = humans.answer(made.corpus([0, 1], [0, 1], votes=single))
+  lone = made.answer(humans, made.corpus([0, 1], [0, 1], votes=single))
   assert 'two votes' in lone.skipped['humans.text.gs']
 
 
@@ -102,7 +110,7 @@ def test_votes_do_not_judge_themselves(source):
     for name, strength in (('text', 0.3), ('text+audio', 0.4))
   }
   label = (votes[source] if source else sum(votes.values())).argmax(axis=1)
-  found = humans.answer(_corpus(votes, label))
+  found = made.answer(humans, _corpus(votes, label))
   name = 'humans.full_minus_text.accuracy'
   assert found.primary == name
   gain = found.statistics[name]
@@ -141,13 +149,13 @@ def test_a_label_from_elsewhere_judges_all_votes():
     for name in ('text', 'text+audio')
   }
   label = votes['text'].argmax(axis=1)
-  assert votes_lib.source_of_label(_corpus(votes, label)) == 'text'
+  assert made.source(_corpus(votes, label)) == 'text'
   # Labels from elsewhere on one clip in twenty, or too few clips to tell.
   few = _corpus({c: v[:20] for c, v in votes.items()}, label[:20])
-  assert votes_lib.source_of_label(few) is None
+  assert made.source(few) is None
   label[::20] = (label[::20] + 1) % 3
-  assert votes_lib.source_of_label(_corpus(votes, label)) is None
-  found = humans.answer(_corpus(votes, label))
+  assert made.source(_corpus(votes, label)) is None
+  found = made.answer(humans, _corpus(votes, label))
   assert found.primary == 'humans.full_minus_text.accuracy'
   assert 'halves' not in found.statistics[found.primary].method
   hits = [v[np.arange(100), label] / 9 for v in votes.values()]
@@ -164,11 +172,11 @@ def test_how_ties_were_broken_does_not_hide_what_made_the_label():
   # So many that a bound on all clips would not forgive them.
   assert (first != last).mean() > 0.1
   for label in (first, last):
-    assert votes_lib.source_of_label(_corpus(votes, label)) == 'text'
+    assert made.source(_corpus(votes, label)) == 'text'
   # A few labels were mended by hand.
   label = first.copy()
   label[:2] = (label[:2] + 1) % 3
-  assert votes_lib.source_of_label(_corpus(votes, label)) == 'text'
+  assert made.source(_corpus(votes, label)) == 'text'
 
 
 def test_easy_clips_do_not_make_a_label_of_votes():
@@ -179,7 +187,7 @@ def test_easy_clips_do_not_make_a_label_of_votes():
   votes[:40] = [3, 2]
   label = np.zeros(5_040, int)
   label[:20] = 1
-  assert votes_lib.source_of_label(_corpus({'text': votes}, label)) is None
+  assert made.source(_corpus({'text': votes}, label)) is None
   assert (label == 0).mean() > 0.99
 
 
@@ -202,8 +210,8 @@ def test_what_the_corpus_says_of_its_label_is_believed(declared, expected):
   corpus = _corpus(votes, label)
   if declared:
     corpus.info['label_source'] = declared
-  assert votes_lib.source_of_label(corpus) == expected
-  found = humans.answer(corpus)
+  assert made.source(corpus) == expected
+  found = made.answer(humans, corpus)
   name = 'humans.text+audio.accuracy_disjoint'
   assert (name in found.statistics) == (expected is not None)
 
@@ -219,7 +227,7 @@ def test_the_least_gain_has_the_interval_of_the_least(num_others):
   # Not every clip has votes in every condition.
   votes['text'][:40] = 0
   corpus = _corpus(votes, label)
-  found = humans.answer(corpus)
+  found = made.answer(humans, corpus)
   one = found.statistics[found.primary]
   others = [
     found.statistics[name]
@@ -245,7 +253,7 @@ def test_the_least_gain_has_the_interval_of_the_least(num_others):
 
 def test_one_other_condition_leaves_no_choice():
   corpus, _ = made.study_input()
-  found = humans.answer(corpus)
+  found = made.answer(humans, corpus)
   for name in ('naive', 'split_half'):
     reason = found.skipped[f'humans.full_minus_best_per_clip.{name}']
     assert 'one condition beside text+audio' in reason
@@ -265,7 +273,7 @@ def _three(random, num_clips=1500, num_votes=9):
 
 def test_equal_conditions_have_no_gain_and_no_excess():
   labels, votes = _three(np.random.default_rng(3))
-  found = humans.answer(_corpus(votes, labels))
+  found = made.answer(humans, _corpus(votes, labels))
   value = found.statistics
   best = 'humans.full_minus_best_per_clip'
   assert value[f'{best}.naive'].high < 0
@@ -301,7 +309,7 @@ def test_a_gain_on_each_clip_is_between_the_ends():
       ('text+audio', 0.4),
     )
   }
-  found = humans.answer(_corpus(votes, labels))
+  found = made.answer(humans, _corpus(votes, labels))
   best = 'humans.full_minus_best_per_clip'
   assert found.statistics[f'{best}.naive'].high < 0
   assert found.statistics[f'{best}.split_half'].low > 0
@@ -324,7 +332,7 @@ def test_a_gain_on_each_clip_is_between_the_ends():
 
 def test_what_few_clips_could_show_has_no_row():
   labels, votes = _three(np.random.default_rng(5), 200, 4)
-  found = humans.answer(_corpus(votes, labels))
+  found = made.answer(humans, _corpus(votes, labels))
   names = [row['chosen_by'] for row in found.tables['best_per_clip']]
   assert names == ['all votes', 'half of the votes', '1 vote', '2 votes']
 
@@ -343,7 +351,7 @@ def test_a_planted_conflict_is_an_excess():
       random, np.where(conflict, 0.45 * (gold + other) + 0.1 / 3, clear)
     ),
   }
-  found = humans.answer(_corpus(votes, labels))
+  found = made.answer(humans, _corpus(votes, labels))
   value = found.statistics
   assert value['humans.text_vs_full.entropy_excess'].low > 0.02
   # Audio never conflicts: what it differs on, it differs on by chance.
@@ -360,7 +368,7 @@ def test_pluralities_need_four_votes():
     'text': np.array([[1, 0, 0], [0, 2, 0]]),
     'text+audio': np.array([[2, 1, 0], [1, 2, 0]]),
   }
-  found = humans.answer(made.corpus([0, 1], [0, 1], votes=votes))
+  found = made.answer(humans, made.corpus([0, 1], [0, 1], votes=votes))
   for name in ('rate', 'gs_difference', 'entropy_excess'):
     reason = found.skipped[f'humans.text_vs_full.{name}']
     assert reason == 'No clip has four votes on text+audio and one on text.'
@@ -369,35 +377,25 @@ def test_pluralities_need_four_votes():
 
 def test_ceiling_and_reliability_are_means_over_clips():
   corpus, _ = made.study_input()
-  found = humans.answer(corpus).statistics
+  found = made.answer(humans, corpus).statistics
   votes = corpus.vote_counts('text')
   assert found['humans.text.one_vote_ceiling'].estimate == pytest.approx(
     halves.one_vote_ceiling(votes).mean()
   )
   reliability = found['humans.text.split_half_reliability']
   assert reliability.estimate == pytest.approx(
-    halves.reliability(votes).mean(), abs=0.02
+    halves.reliability(
+      halves.Draws(draws.keys(corpus.ids, 'other')), '', votes
+    ).mean(),
+    abs=0.02,
   )
   assert '200 random halves' in reliability.method
 
 
 def test_annotators_widen_the_intervals_of_agreement():
   corpus, _ = made.study_input()
-  votes = corpus.votes
-  single = np.repeat(np.arange(len(votes.count)), votes.count)
-  annotators = np.array([f'a{i}' for i in range(9)])
-  # The same votes, of annotators who are known, one of whom always votes alike.
-  known = dataclasses.replace(
-    corpus,
-    votes=corpus_lib.Votes(
-      votes.clip[single],
-      votes.condition[single],
-      annotators[np.arange(len(single)) % 8 + (votes.label[single] == 0)],
-      votes.label[single],
-      np.ones(len(single), np.int64),
-    ),
-  )
-  plain, found = (humans.answer(c).statistics for c in (corpus, known))
+  known = made.with_annotators(corpus)
+  plain, found = (made.answer(humans, c).statistics for c in (corpus, known))
   assert plain.keys() == found.keys()
   widened = 0
   for name, one in found.items():
@@ -409,7 +407,7 @@ def test_annotators_widen_the_intervals_of_agreement():
   assert widened
   figure = agreement.coefficients(3)['alpha_nominal']
   chosen = known.votes.condition == 1
-  variance = agreement.annotator_variance(
+  variance = made.annotator_variance(
     figure,
     known.groups,
     known.votes.clip[chosen],
@@ -442,8 +440,8 @@ def test_the_order_of_clips_does_not_matter(seed):
   moved = made.predictions(
     {view: p[:, order] for view, p in predictions.probabilities.items()}
   )
-  expected = humans.answer(corpus, predictions).statistics
-  found = humans.answer(again, moved).statistics
+  expected = made.answer(humans, corpus, predictions).statistics
+  found = made.answer(humans, again, moved).statistics
   assert found.keys() == expected.keys()
   for name, one in expected.items():
     for field in ('estimate', 'low', 'high', 'p'):
@@ -573,7 +571,7 @@ def test_sentences_are_not_stronger_than_intervals():
 
 def test_models_are_told_as_far_as_is_known():
   corpus, predictions = made.study_input()
-  models = humans.answer(corpus, predictions)
+  models = made.answer(humans, corpus, predictions)
   found = study.build(corpus, predictions)
   rows = filled(models.tables['humans_and_models'], models.statistics)
   found = dataclasses.replace(

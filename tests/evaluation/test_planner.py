@@ -78,6 +78,22 @@ def test_as_many_groups_as_are_planned_settle_it():
   assert planner.plan(study(0.3 + 1.4 * np.tile(values, 9))).settled
 
 
+def test_only_the_end_towards_zero_counts():
+  for sign in (1, -1):
+    ends = sorted((sign * 0.002, sign * 0.066))
+    found = planner.plan(
+      Estimate(
+        sign * 0.031,
+        *ends,
+        0.95,
+        variance={'groups': 0.0001, 'seeds': 0.0001},
+        sizes={'groups': 40, 'seeds': 6},
+      )
+    )
+    assert found.settled
+    assert found.needed == {'groups': 40, 'seeds': 6}
+
+
 def test_a_distance_may_be_asked_for():
   sample = resampling.sample(np.arange(50))
   values = np.random.default_rng(1).normal(0, 1, 50)

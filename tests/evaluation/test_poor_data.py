@@ -156,9 +156,7 @@ def test_what_other_seeds_cannot_mend_is_told_before_their_number():
   )
   for probabilities, says in cases:
     shown = made.predictions(probabilities)
-    found = ambiguity.answer(
-      corpus, shown, signals_lib.signals(shown, 'text+audio')
-    )
+    found = made.answer(ambiguity, corpus, shown)
     assert says in found.skipped[ambiguity.BEYOND_SEEDS]
 
 

@@ -393,6 +393,21 @@ def test_a_table_between_tabs_is_read(tmp_path):
     predictions_lib.read(path, corpus)
 
 
+def test_the_row_numbers_of_pandas_are_no_matter(tmp_path):
+  corpus, _, table = _input()
+  plain = _write(table, tmp_path / 'plain.csv')
+  lines = plain.read_text().splitlines()
+  numbered = tmp_path / 'numbered.csv'
+  numbered.write_text(
+    ''.join(f'{i - 1 if i else ""},{line},\n' for i, line in enumerate(lines))
+  )
+  found = predictions_lib.read(numbered, corpus)
+  wanted = predictions_lib.read(plain, corpus)
+  assert found.num_rows == wanted.num_rows > 0
+  for view, values in wanted.probabilities.items():
+    np.testing.assert_array_equal(found.probabilities[view], values)
+
+
 def test_the_header_once_more_is_one_fault(tmp_path):
   corpus, _, table = _input()
   path = _write(table, tmp_path / 'p.csv')

@@ -819,6 +819,12 @@ def test_phone_scrolls_tables_and_not_the_page(opened):
   page, path = opened
   page.open(path, width=390, height=800)
   assert page.run('document.documentElement.scrollWidth') <= 390
+  # The names of rows stand still, and leave the figures room.
+  widest = page.run(
+    'Math.max(...[...document.querySelectorAll(".scroll tbody th")]'
+    '.map(cell => cell.offsetWidth))'
+  )
+  assert 0 < widest < 200
 
 
 def test_a_one_sided_p_says_nothing_of_the_other_side():

@@ -9,10 +9,10 @@ from scipy import stats
 from statsmodels.stats import multitest, proportion
 
 from empathy.evaluation import (
-  ambiguity,
   disagreement,
   ranking,
   resampling,
+  sides,
   views,
 )
 from empathy.evaluation import votes as votes_lib
@@ -49,7 +49,7 @@ def _statistic(kind, copies=()):
   corpus, predictions = made.study_input(num_clips=90, num_groups=9)
   groups = np.unique(corpus.groups, return_inverse=True)[1]
   text, audio = (predictions.probabilities[view] for view in ('text', 'audio'))
-  stratum = ambiguity.strata(audio[0]) // 7
+  stratum = made.strata(audio[0]) // 7
   clips = np.concatenate(
     [np.arange(90), *(np.flatnonzero(groups == copy) for copy in copies)]
   )
@@ -75,9 +75,9 @@ def _statistic(kind, copies=()):
       made.right_pair(sample, made.apart(*right), *right)
     )[0]
   if kind == 'difference':
-    return sample, ambiguity.difference(sample, differ, uncertainty)
-  return sample, ambiguity.adjusted_difference(
-    sample, differ, uncertainty, stratum[clips]
+    return sample, sides.difference(sides.of_clips(sample, uncertainty, differ))
+  return sample, sides.adjusted(
+    sides.of_clips(sample, uncertainty, differ, stratum[clips])
   )
 
 
@@ -716,7 +716,7 @@ def test_a_difference_needs_groups_on_both_sides():
   sample = _sample(np.arange(300))
   rare = np.arange(300) % 75 == 0
   found = resampling.estimate(
-    sample, ambiguity.difference(sample, rare, random.random(300))
+    sample, sides.difference(sides.of_clips(sample, random.random(300), rare))
   )
   assert found.low is None
   assert '4 groups' in found.method

@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.spatial import distance
 from sklearn import metrics
 
-from empathy.evaluation import resampling, soft_scores
+from empathy.evaluation import draws, resampling, soft_scores
 
 
 def _distributions(seed, n=20, num_classes=4):
@@ -60,9 +60,15 @@ def test_what_the_votes_were_drawn_from_scores_best(num_votes, num_classes):
       soft_scores.cross_entropy(model, humans).mean()
     )
     scores['brier'].append(soft_scores.brier(model, humans, number).mean())
-    (null,) = soft_scores.drawn_from(
-      model[:4_000], number[:4_000], [soft_scores.jensen_shannon]
+    some = slice(4_000)
+    sums = soft_scores.drawn_from(
+      draws.keys(np.arange(4_000).astype(str), 'test'),
+      number[some],
+      {'view': model[some]},
+      {'view': np.ones(4_000, bool)},
+      [soft_scores.jensen_shannon],
     )
+    null = sums['view'][0] / 4_000
     distance = soft_scores.jensen_shannon(model, humans)[:4_000].mean()
     scores['excess'].append(distance - null)
   for name, (true, *wrong) in scores.items():
@@ -89,6 +95,46 @@ def test_brier_less_its_sampling_is_the_distance_to_all_people():
   assert hand[0] == pytest.approx(2 / 36 - 2 * (2 / 9) / 2)
 
 
+def test_votes_are_drawn_for_each_clip_by_its_id():
+  random = np.random.default_rng(5)
+  model = random.dirichlet(np.ones(4), 500)
+  number = random.choice([2, 3, 9], 500)
+  keys = draws.keys(np.array([f'c{i}' for i in range(500)]), 'test')
+  drawn = []
+
+  def kept(chosen, order):
+    def shares(_, humans):
+      drawn.append(humans)
+      return humans[:, 0]
+
+    drawn.clear()
+    soft_scores.drawn_from(
+      keys[order],
+      number[order],
+      {'view': model[order]},
+      {'view': chosen[order]},
+      [shares],
+    )
+    by_clip = np.zeros((20, 500, 4))
+    # They come in the order of their numbers of votes.
+    place = order[np.argsort(-number[order], kind='stable')]
+    by_clip[:, place[chosen[place]]] = drawn
+    return by_clip
+
+  every = np.ones(500, bool)
+  whole = kept(every, np.arange(500))
+  counts = whole * number[:, None]
+  np.testing.assert_allclose(counts, np.round(counts), atol=1e-9)
+  np.testing.assert_allclose(whole.sum(axis=-1), 1)
+  # As often as the probabilities say.
+  error = (counts - number[:, None] * model).sum(axis=(0, 1))
+  spread = np.sqrt((20 * number[:, None] * model * (1 - model)).sum(axis=0))
+  assert (np.abs(error) < 4 * spread).all()
+  some = random.random(500) < 0.4
+  part = kept(some, random.permutation(500))
+  np.testing.assert_array_equal(part[:, some], whole[:, some])
+
+
 def test_certain_and_wrong_is_far_but_finite():
   model, humans = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
   assert soft_scores.cross_entropy(model, humans)[0] == pytest.approx(
@@ -105,12 +151,17 @@ def _correlated(seed=0, n=60, num_groups=9):
   random = np.random.default_rng(seed)
   first = random.random(n) + 5
   second = first + random.normal(0, 0.4, n)
-  return resampling.sample(np.arange(n) % num_groups), first, second
+  sample = resampling.sample(np.arange(n) % num_groups)
+  return sample, first, second, _correlation(sample, first, second)
+
+
+def _correlation(sample, x, y):
+  columns = np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
+  return soft_scores.correlation(sample.totals(columns))
 
 
 def test_the_correlation_is_pearsons_and_has_its_slope():
-  sample, first, second = _correlated()
-  statistic = soft_scores.correlation(sample, first, second)
+  sample, first, second, statistic = _correlated()
   random = np.random.default_rng(1)
   weights = random.integers(0, 4, (3, sample.num_groups)).astype(float)
   values, slopes = statistic(weights)
@@ -125,15 +176,15 @@ def test_the_correlation_is_pearsons_and_has_its_slope():
 
 
 def test_the_correlation_with_a_constant_is_undefined():
-  sample, first, _ = _correlated()
-  statistic = soft_scores.correlation(sample, first, np.full(60, 0.3))
+  sample, first, *_ = _correlated()
+  statistic = _correlation(sample, first, np.full(60, 0.3))
   assert np.isnan(statistic(np.ones((1, 9)))[0][0])
 
 
 def test_every_view_has_its_row():
   corpus, predictions = made.study_input()
   corpus.info['ordered'] = True
-  found = soft_scores.soft_scores(corpus, predictions)
+  found = made.answer(soft_scores, corpus, predictions)
   votes = corpus.vote_counts('text+audio')
   humans = votes / votes.sum(axis=1, keepdims=True)
   model = predictions.probabilities['text'].mean(axis=0)
@@ -174,13 +225,13 @@ def test_every_view_has_its_row():
 
 def test_what_is_missing_is_said():
   corpus, predictions = made.study_input()
-  found = soft_scores.soft_scores(corpus, predictions)
+  found = made.answer(soft_scores, corpus, predictions)
   assert 'not ordered' in found.skipped['views.human_wasserstein']
   assert 'views.text.human_wasserstein' not in found.statistics
   corpus, predictions = made.study_input(votes=1)
-  found = soft_scores.soft_scores(corpus, predictions)
+  found = made.answer(soft_scores, corpus, predictions)
   assert 'two votes' in found.skipped['views.text.human_cross_entropy']
   assert not found.tables
   silent = made.corpus(range(120), corpus.labels, corpus.classes)
-  found = soft_scores.soft_scores(silent, predictions)
+  found = made.answer(soft_scores, silent, predictions)
   assert found.skipped == {'soft_scores': 'The corpus has no votes.'}

@@ -13,6 +13,7 @@ import pytest
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
+  humans,
   plan,
   report,
   sources,
@@ -25,7 +26,7 @@ from empathy.evaluation.batches import Batch
 
 # What rests on a grid.
 GRIDDED = re.compile(
-  r'.*(auroc|average_precision|aurc|errors_found|adjusted|precision_m)'
+  r'diagnosis.*(auroc|average_precision|aurc|errors_found|adjusted)'
 )
 
 
@@ -106,13 +107,67 @@ def test_exact_figures_are_those_of_the_clips(studies):
       assert found.method == expected.method or name.endswith('ece'), name
     compared += 1
   assert compared > 60
-  for name in ('views', 'classes', 'full_minus_view', 'votes_per_clip'):
+  for name in (
+    'views',
+    'classes',
+    'full_minus_view',
+    'votes_per_clip',
+    'ambiguity',
+    'ambiguity_signals',
+    'beyond_seeds',
+    'soft_scores',
+  ):
     for one, other in zip(
       streamed.tables[name], whole.tables[name], strict=True
     ):
       assert set(one) == set(other)
       for key in set(one) - {'ece_null', 'p_adjusted'}:
         assert one[key] == pytest.approx(other[key], abs=1e-9), (name, key)
+
+
+def _three_conditions():
+  """Votes on either modality and both, of annotators, and predictions."""
+  corpus, predictions = made.study_input(150, 12, 2)
+  random = np.random.default_rng(3)
+  votes = {
+    'text': corpus.vote_counts('text'),
+    'audio': random.multinomial(5, [0.5, 0.3, 0.2], 150),
+    'text+audio': corpus.vote_counts('text+audio'),
+  }
+  votes['audio'][:20] = 0
+  groups = np.unique(corpus.groups, return_inverse=True)[1]
+  labels = np.where(random.random(150) < 0.9, corpus.labels, -1)
+  corpus = made.corpus(groups, labels, corpus.classes, votes=votes)
+  return made.with_annotators(corpus), predictions
+
+
+@pytest.mark.parametrize('source', ['intended', 'text+audio'])
+def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
+  corpus, predictions = _three_conditions()
+  corpus = dataclasses.replace(
+    corpus, info={**corpus.info, 'label_source': source, 'ordered': True}
+  )
+  expected = made.answer(humans, corpus, predictions)
+  paths = _write(corpus, _rows(corpus, predictions), tmp_path)
+  monkeypatch.setattr(streaming, 'NUM_CLIPS', 41)
+  tally = tallies.tally(*paths)
+  found = humans.answer(tally.totals, plan.Plan(tally.survey))
+  assert found.statistics.keys() == expected.statistics.keys()
+  assert len(found.statistics) > 50
+  for name, one in found.statistics.items():
+    other = expected.statistics[name]
+    assert (one.method, one.n) == (other.method, other.n)
+    for field in ('estimate', 'low', 'high', 'p'):
+      value = getattr(other, field)
+      assert getattr(one, field) == pytest.approx(value, abs=1e-10), name
+  assert found.skipped == expected.skipped
+  assert found.primary == expected.primary
+  assert found.families == expected.families
+  assert found.tables.keys() == expected.tables.keys()
+  told = study_lib.info(tally.totals, plan.Plan(tally.survey))['covers']
+  assert 'but for agreement, whose intervals cover others' in told
+  alpha = found.statistics['humans.text+audio.alpha_nominal']
+  assert 'with the noise of 9 annotators' in alpha.method
 
 
 def test_every_figure_is_there_or_skipped_with_a_reason(studies):
@@ -163,15 +218,12 @@ def test_the_adjusted_difference_is_that_of_confidence_on_the_grid(
   inputs, studies
 ):
   streamed, whole = studies
-  for name in (
-    'ambiguity.any_disagreement.adjusted',
-    'diagnosis.any_disagreement.adjusted',
-  ):
-    found, expected = streamed.statistics[name], whole.statistics[name]
-    # Bins' borders may move by a clip.
-    width = expected.high - expected.low
-    assert abs(found.estimate - expected.estimate) < 0.1 * width, name
-    assert found.high - found.low == pytest.approx(width, rel=0.2), name
+  name = 'diagnosis.any_disagreement.adjusted'
+  found, expected = streamed.statistics[name], whole.statistics[name]
+  # Bins' borders may move by a clip.
+  width = expected.high - expected.low
+  assert abs(found.estimate - expected.estimate) < 0.1 * width, name
+  assert found.high - found.low == pytest.approx(width, rel=0.2), name
 
 
 def test_shards_in_any_order_are_the_whole(inputs, tally, tmp_path):
@@ -190,7 +242,8 @@ def test_shards_in_any_order_are_the_whole(inputs, tally, tmp_path):
       table.filter(pa.array(shard[clip] == i)),
       folder,
     )
-    tallies.write(tallies.tally(*paths), folder / 'tally.npz')
+    found = tallies.tally(*paths, tally.survey)
+    tallies.write(found, folder / 'tally.npz')
     parts.append(tallies.read(folder / 'tally.npz'))
   merged = tallies.merge(parts)
   assert merged.num_clips == 300
@@ -306,6 +359,16 @@ def test_wrong_rows_are_named(inputs, tmp_path, change, says):
     ('votes.csv', lambda x: [*x, 'z,text,,class0,1'], "'z' is not a clip"),
     (
       'votes.csv',
+      lambda x: [
+        x[0],
+        *(
+          re.sub(r'^(.*),(.*),,(.*),\d+$', r'\1,\2,Ann,\3,1', y) for y in x[1:]
+        ),
+      ],
+      "row .*: column 'annotator': 'Ann' has more than one vote",
+    ),
+    (
+      'votes.csv',
       lambda x: [*x[:3], x[3].replace('class', 'klass'), *x[4:]],
       "row 3: column 'label'",
     ),
@@ -345,7 +408,7 @@ def test_a_group_that_is_spelt_in_two_ways_is_refused(inputs):
   says = r"'(\w+)' and '(?i:\1)' would be one group"
 
   def judged(*some):
-    return tallies.of_batch(*some, plan.survey(Batch(*some)))
+    return tallies.of_batch(*some, plan.Plan(plan.survey(Batch(*some))))
 
   with pytest.raises(errors.InputError, match=says):
     judged(corpus, predictions)

@@ -19,7 +19,7 @@ from empathy.evaluation.batches import Batch
 @functools.cache
 def _input():
   corpus, predictions = made.study_input(60, 9, 3)
-  return corpus, made.with_parts(predictions)
+  return made.with_annotators(corpus), made.with_parts(predictions)
 
 
 def _parts(places):
@@ -37,6 +37,9 @@ def _assert_same(found, expected):
   assert found.sums.keys() == expected.sums.keys()
   for key, values in expected.sums.items():
     np.testing.assert_allclose(found.sums[key], values, 1e-12, 1e-12, str(key))
+  assert found.wholes.keys() == expected.wholes.keys()
+  for key, values in expected.wholes.items():
+    np.testing.assert_allclose(found.wholes[key], values, 1e-12, 1e-12)
   assert found.counts.keys() == expected.counts.keys()
   for key in expected.counts:
     exact = (expected[key] == np.round(expected[key])).all()
@@ -49,6 +52,9 @@ def _assert_same(found, expected):
       np.testing.assert_array_equal(
         getattr(found.rows[key], name), getattr(rows, name), str(key)
       )
+  assert found.wholes.keys() == expected.wholes.keys()
+  for key, sums in expected.wholes.items():
+    np.testing.assert_allclose(found.wholes[key], sums, 1e-12, 1e-12, str(key))
 
 
 _cuts = st.lists(st.integers(0, 3), min_size=60, max_size=60)
@@ -77,6 +83,9 @@ def test_surveys_of_parts_make_the_plan_of_all(places, random):
     assert getattr(found, name).keys() == getattr(expected, name).keys()
     for key, values in getattr(expected, name).items():
       np.testing.assert_allclose(getattr(found, name)[key], values)
+  assert found.annotators.keys() == expected.annotators.keys()
+  for name, hashes in expected.annotators.items():
+    np.testing.assert_array_equal(found.annotators[name], hashes)
   for key, one in expected.confidences.items():
     np.testing.assert_array_equal(found.confidences[key].values, one.values)
     np.testing.assert_array_equal(found.confidences[key].number, one.number)
@@ -112,6 +121,9 @@ def test_totals_and_surveys_come_back_from_their_arrays():
   assert again.info == survey.info
   for key, values in survey.numbers.items():
     np.testing.assert_array_equal(again.numbers[key], values)
+  assert again.annotators.keys() == survey.annotators.keys()
+  for name, hashes in survey.annotators.items():
+    np.testing.assert_array_equal(again.annotators[name], hashes)
 
 
 def test_rows_that_are_alike_are_one():

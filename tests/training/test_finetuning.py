@@ -1,5 +1,7 @@
 """Fine-tuning on clips that can be read, heard and seen."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -53,7 +55,11 @@ def _weights(workdir, fold):
 
 @pytest.mark.parametrize(
   ('modality', 'pooling'),
-  [('text', 'first'), ('audio', 'mean'), ('video', 'mean')],
+  [
+    ('text', 'first'),
+    pytest.param('audio', 'mean', marks=pytest.mark.long),
+    ('video', 'mean'),
+  ],
 )
 def test_fine_tuning_learns(modality, pooling, folder, monkeypatch, caplog):
   split = np.array(['train', 'train', 'train', 'val', 'test'])
@@ -168,6 +174,37 @@ def test_a_run_that_was_killed_ends_the_same(folder, tuned, monkeypatch):
 def test_another_run_is_not_gone_on_with(folder, tuned):
   with pytest.raises(errors.InputError, match='holds another run'):
     _finetune(folder, folder / 'corpus', tuned, learning_rate=1e-4)
+
+
+def test_a_modality_that_no_clip_has_is_dropped(
+  folder, tmp_path, monkeypatch, capsys
+):
+  made = tiny.write_corpus(tmp_path / 'made', ('text', 'video'), 6)
+  metadata = dict(made.metadata)
+  metadata['audio'] = metadata.pop('video')  # Films without sound.
+
+  def write(name, modalities):
+    info = dict(made.info) | {'modalities': modalities}
+    corpora.write(
+      dataclasses.replace(made, info=info, metadata=metadata), tmp_path / name
+    )
+    return tmp_path / name
+
+  def untrained(task, params, *_):
+    trained, _ = classifier.split(task.program, params)
+    return finetuning.Best({'encoder': trained}, 0, np.ones((1, 3)))
+
+  monkeypatch.setattr(finetuning, 'train_fold', untrained)
+  silent = write('silent', ['text', 'audio'])
+  for _ in range(2):  # The second time it is gone already.
+    notes = _finetune(folder, silent, tmp_path / 'run')
+    assert [note['modality'] for note in notes] == ['text'] * 3
+    assert corpora.read(silent).modalities == ('text',)
+  told = f'audio: no clip has any: it is taken out of {silent}/corpus.json\n'
+  assert capsys.readouterr().out == told
+  assert not (tmp_path / 'run' / 'audio').exists()
+  with pytest.raises(errors.InputError, match='no file has a track of audio'):
+    _finetune(folder, write('blind', ['audio']), tmp_path / 'none')
 
 
 def test_all_of_an_encoder_can_learn(folder):

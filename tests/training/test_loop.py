@@ -18,6 +18,7 @@ import orbax.checkpoint as ocp
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import rounding
 import small
 from scipy import special
 from tensorboardX.proto import event_pb2
@@ -216,7 +217,7 @@ def test_a_clip_is_predicted_by_the_fold_that_holds_its_group_out(rich):
 
 
 def _predicted_by_hand(run, view, fold, seed):
-  """Logits of a fold's clips, from saved parameters and the corpus files."""
+  """Logits of a fold's clips and their bounds, from what was saved."""
   corpus = run.corpus
   trained = json.loads((run.path / 'members.json').read_text())
   names = [
@@ -256,15 +257,21 @@ def _predicted_by_hand(run, view, fold, seed):
   network = fusion.build(
     fields.pop('fusion'), 2, tuple(corpus.features), **fields
   )
-  logits = network.apply(
-    {'params': params, 'batch_stats': batch_stats},
-    inputs,
-    steps,
-    present,
-    np.ones(held_out.sum(), bool),
-    False,
-  ).logits
-  return dict(zip(corpus.ids[held_out].tolist(), np.array(logits), strict=True))
+
+  def logits(params, batch_stats, inputs):
+    return network.apply(
+      {'params': params, 'batch_stats': batch_stats},
+      inputs,
+      steps,
+      present,
+      np.ones(held_out.sum(), bool),
+      False,
+    ).logits
+
+  arguments = params, batch_stats, inputs
+  found = np.array(logits(*arguments)), rounding.bounds(logits, *arguments)
+  ids = corpus.ids[held_out].tolist()
+  return dict(zip(ids, zip(*found, strict=True), strict=True))
 
 
 def _restored(path, chunk):
@@ -290,11 +297,8 @@ def test_a_prediction_is_what_the_saved_member_makes_of_the_files(rich, view):
       continue
     if set(row['given'].split('+')) != own:
       continue
-    np.testing.assert_allclose(
-      [row['logit_neutral'], row['logit_empathetic']],
-      expected[row['id']],
-      atol=1e-4,
-    )
+    logits = np.array([row['logit_neutral'], row['logit_empathetic']])
+    assert rounding.excess(logits, *expected[row['id']]) <= 1
     found += 1
   assert found >= 25
 

@@ -18,10 +18,10 @@ from empathy.training import parallel
 _NUM_STEPS = 5
 
 
-def _run(folder: pathlib.Path) -> dict:
+def _run(folder: pathlib.Path, *layouts: str) -> dict:
   path = os.pathsep.join(str(p) for p in sys.path if p)
   result = subprocess.run(
-    [sys.executable, __file__, str(folder)],
+    [sys.executable, __file__, str(folder), *layouts],
     env=os.environ
     | {
       'XLA_FLAGS': os.environ['XLA_FLAGS']
@@ -38,28 +38,25 @@ def _run(folder: pathlib.Path) -> dict:
 
 @pytest.fixture(scope='module')
 def found(tmp_path_factory):
-  return _run(tmp_path_factory.mktemp('parallel'))
+  return _run(tmp_path_factory.mktemp('parallel'), 'members 2', 'batch 2')
 
 
-# Of one device a batch is whole: that is the layout of members.
-@pytest.mark.parametrize('layout', ['members 1', 'members 2', 'batch 2'])
+@pytest.mark.parametrize('layout', ['members 2', 'batch 2'])
 def test_a_layout_agrees_with_a_plain_loop(found, layout):
   assert found[layout] <= 1
   # The bound is far below how far the parameters go.
   assert found['moved'] >= 20
 
 
-def test_a_member_of_many_agrees_with_the_member_alone(found):
-  assert found['alone'] <= 1
+# Of one device a batch is whole: that is the layout of members.
+@pytest.mark.long
+def test_one_device_agrees_with_a_plain_loop(tmp_path):
+  assert _run(tmp_path, 'members 1')['members 1'] <= 1
 
 
 def test_members_of_unequal_shares_rest_when_they_are_done(found):
-  assert found['shares'] == [[0], [1, 2, 3, 4, 5, 6, 7]]
+  assert found['shares'] == [[0], [1, 2, 3]]
   assert found['rested']
-
-
-def test_an_epoch_compiles_once(found):
-  assert found['compiles'] == 1
 
 
 def _layout(num_devices, platform='cpu', mode='members'):
@@ -189,7 +186,7 @@ def test_what_is_spread_is_of_full_precision():
   assert set(found) == {'float32'}
 
 
-def _main(folder: pathlib.Path) -> None:
+def _main(folder: pathlib.Path, *layouts: str) -> None:
   """Prints the largest differences from the plain loop, as JSON.
 
   In units of how far float32 results of the plain loop may be off.
@@ -244,6 +241,7 @@ def _main(folder: pathlib.Path) -> None:
     return updates | {'params': optax.apply_updates(params, changes)}, opt_state
 
   init = jax.jit(functools.partial(step.init, program))
+  shuffle = jax.jit(step._shuffle, static_argnums=2)
 
   def plain(data, index):
     """Each step by itself: no map, no scan, the loss of the real rows."""
@@ -256,7 +254,7 @@ def _main(folder: pathlib.Path) -> None:
     table = len(member.train_rows)
     for number in range(_NUM_STEPS):
       epoch, slot = divmod(number, per_epoch)
-      order = step._shuffle(member, jnp.int32(epoch), table)[:num_train]
+      order = shuffle(member, np.int32(epoch), table)[:num_train]
       rows = order[slot * size : (slot + 1) * size]
       padded = jnp.pad(rows, (0, size - len(rows)))
       variables, opt_state = change(
@@ -305,7 +303,7 @@ def _main(folder: pathlib.Path) -> None:
     variables = {'params': state.params, 'batch_stats': state.batch_stats}
     return variables, begun
 
-  indices = [0, 3, 11, 17, 20, 33, 40, 41]
+  indices = [0, 11, 20, 41]
   expected = [plain(data, index) for index in indices]
   bounds = [
     rounding.trained(functools.partial(plain, index=index), data, rate=4e-5)
@@ -317,21 +315,23 @@ def _main(folder: pathlib.Path) -> None:
     got = jax.tree.map(lambda x: x[at], got)
     return rounding.excess(got, expected[index], bounds[index])
 
-  for mode, num_devices in (('members', 1), ('batch', 2)):
-    got, _ = laid_out(mode, num_devices, indices)
-    result[f'{mode} {num_devices}'] = max(
-      excess(got, i, i) for i in range(len(indices))
-    )
-  alone, _ = laid_out('members', 1, [17])
-  result['alone'] = excess(alone, 0, indices.index(17))
+  for name in layouts:
+    if name == 'members 2':
+      continue  # See below.
+    mode, num_devices = name.split()
+    got, _ = laid_out(mode, int(num_devices), indices)
+    result[name] = max(excess(got, i, i) for i in range(len(indices)))
   start = init(data, setting.member(0)).params
   result['moved'] = rounding.excess(
     start, expected[0]['params'], bounds[0]['params']
   )
 
+  if 'members 2' not in layouts:
+    print(json.dumps(result))
+    return
   layout = parallel.Layout('members', jax.devices()[:2])
   # The first member takes as long as the others together.
-  (rows,) = layout.chunks(8, 8, np.array([7, 1, 1, 1, 1, 1, 1, 1]))
+  (rows,) = layout.chunks(4, 4, np.array([3, 1, 1, 1]))
   first, real = parallel.first_slots(rows)
   got, begun = laid_out('members', 2, np.array(indices)[rows], real)
   result['members 2'] = max(
@@ -347,32 +347,8 @@ def _main(folder: pathlib.Path) -> None:
       *(jax.tree.leaves(tree) for tree in (got['params'], begun)), strict=True
     )
   )
-  chunk = layout.shard(
-    jax.tree.map(lambda x: x[np.array(indices)], setting.members)
-  )
-  data = layout.replicate(setting.data)
-  state = layout.map(functools.partial(step.init, setting.program), 1)(
-    data, chunk
-  )
-  compiles = []
-  jax.monitoring.register_event_duration_secs_listener(
-    lambda event, *_, **__: (
-      compiles.append(event)
-      if event.endswith('backend_compile_duration')
-      else None
-    )
-  )
-  now = [layout.replicate(np.int32(epoch)) for epoch in range(3)]
-  real = layout.shard(np.ones(len(indices), bool))
-  compiles.clear()
-  run = layout.update(
-    functools.partial(step.train_epoch, setting.program), num_shared=2
-  )
-  for epoch in now:
-    state, _ = run(data, epoch, real, chunk, state)
-  result['compiles'] = len(compiles)
   print(json.dumps(result))
 
 
 if __name__ == '__main__':
-  _main(pathlib.Path(sys.argv[1]))
+  _main(pathlib.Path(sys.argv[1]), *sys.argv[2:])

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import rounding
 import small
 
 from empathy import errors
@@ -170,7 +171,10 @@ def test_a_member_with_fewer_clips_rests(setting):
   data = setting.device_data()
   fewer = member._replace(num_train=jnp.int32(num - 20))
   short = fewer._replace(train_rows=member.train_rows[: num - 20])
-  state = _init(setting.program, data, member)
+  # Little to compile: steps rest, whatever they train.
+  network = fusion.build('concat', 2, setting.program.modalities, hidden=(8,))
+  program = dataclasses.replace(setting.program, network=network)
+  state = _init(program, data, member)
   results = []
   for which in (fewer, short):
     # The shuffle draws for as many rows as the table has; keep the order.
@@ -180,7 +184,7 @@ def test_a_member_with_fewer_clips_rests(setting):
 
     original, step._shuffle = step._shuffle, ordered
     try:
-      run = jax.jit(functools.partial(step.train_epoch, setting.program))
+      run = jax.jit(functools.partial(step.train_epoch, program))
       results.append(run(data, jnp.int32(0), which, state))
     finally:
       step._shuffle = original
@@ -362,9 +366,9 @@ def test_a_second_training_keeps_the_calibration_and_its_last_epoch(refit):
   assert all(bool(values['finite']) for values in metrics)
 
 
-def _assert_agree(one, other):
+def _assert_agree(one, other, bound):
   jax.tree.map(
-    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5),
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=0, atol=bound),
     one,
     other,
   )
@@ -382,7 +386,7 @@ def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
     i for i, name in enumerate(setting.names) if name.view == '+'.join(view)
   )
   chosen = jax.tree.map(lambda x: x[[index, 0, -1]], setting.members)
-  results = []
+  runs = []
   for program_ in (program, narrow):
 
     def epochs(member, program=program_):
@@ -393,15 +397,23 @@ def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
       return jax.lax.scan(body, state, jnp.arange(3))
 
     # One by one: the narrow view, then others, which have no branch.
-    results.append(jax.jit(lambda x, f=epochs: jax.lax.map(f, x))(chosen))
-  (whole, told), (own, told_own) = results
-  _assert_agree(told, told_own)
+    runs.append(jax.jit(lambda x, f=epochs: jax.lax.map(f, x)))
+  (whole, told), (own, told_own) = (run(chosen) for run in runs)
+  bounds = rounding.trained(
+    lambda x: runs[0](x)[0].params,
+    chosen,
+    rate=program.recipe.peak_learning_rate / 25,
+  )
+  bound = jax.tree.leaves(bounds)[0].max()
+  assert bound < 1e-3  # Far less than what is learned.
+  _assert_agree(told, told_own, bound)
   seen = jax.eval_shape(
     lambda: _init(narrow.narrowed(view), data, setting.member(index))
   )
   first = jax.tree.map(lambda x: x[0], (whole, own))
-  _assert_agree(*(step._part(state, seen) for state in first))
-  _assert_agree(*(jax.tree.map(lambda x: x[1:], x) for x in (whole, own)))
+  _assert_agree(*(step._part(state, seen) for state in first), bound)
+  rest = (jax.tree.map(lambda x: x[1:], x) for x in (whole, own))
+  _assert_agree(*rest, bound)
   # What the view does not see stays as it began.
   began = _init(program, data, setting.member(index)).params['fusion']
   unseen = set(began) - set(seen.params['fusion'])

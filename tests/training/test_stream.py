@@ -127,11 +127,17 @@ _KEYS = {
   'keep': 'refit',
   'auxiliary': 1.0,
   'l2': (0.01, 0.1),
+  'num_seeds': 1,
 }
 
 
-def _train(corpus, path, **keys):
-  config = small.config(corpus.path, 'gated_evidence', **(_KEYS | keys))
+# Trained on features that were off by rounding.FACTOR units, no prediction went
+# farther than 2.3e-6; four times as far, as in rounding.trained.
+_TOLERANCE = 4 * 2.3e-6
+
+
+def _train(corpus, path, fusion='gated_evidence', **keys):
+  config = small.config(corpus.path, fusion, **(_KEYS | keys))
   loop.train(config, path)
   return path
 
@@ -179,7 +185,7 @@ def test_predictions_are_those_in_memory(
     assert tables[0][name].equals(tables[1][name])
   for name in ('prob_neutral', 'gate_text', 'logit_empathetic'):
     np.testing.assert_allclose(
-      tables[1][name].to_numpy(), tables[0][name].to_numpy(), atol=1e-6
+      tables[1][name].to_numpy(), tables[0][name].to_numpy(), atol=_TOLERANCE
     )
   # Nor is the corpus on the devices when the run predicts it later.
   on_devices, predictor = [], inference.predictor
@@ -194,23 +200,27 @@ def test_predictions_are_those_in_memory(
   np.testing.assert_allclose(
     again['prob_neutral'].to_numpy(),
     tables[1]['prob_neutral'].to_numpy(),
-    atol=1e-6,
+    atol=_TOLERANCE,
   )
 
 
 # In one chunk, as that which was not cut off, or in several.
 @pytest.mark.parametrize(
-  'members_per_device', [128, pytest.param(13, marks=pytest.mark.long)]
+  'members_per_device', [128, pytest.param(7, marks=pytest.mark.long)]
 )
 def test_cut_off_it_goes_on_to_the_same_bytes(
-  corpus, streamed, tmp_path, monkeypatch, members_per_device
+  corpus, tmp_path, monkeypatch, members_per_device
 ):
   write = metrics.MetricWriter.write
   keys = {
+    'fusion': 'concat',
+    'auxiliary': 0.0,
     'data': 'stream',
     'checkpoint_seconds': 0.0,
-    'members_per_device': members_per_device,
   }
+  whole = _train(corpus, tmp_path / 'whole', **keys)
+  keys['members_per_device'] = members_per_device
+  cut = tmp_path / 'cut'
 
   def failing(self, epoch, *args):
     write(self, epoch, *args)
@@ -220,14 +230,14 @@ def test_cut_off_it_goes_on_to_the_same_bytes(
   with monkeypatch.context() as patch:
     patch.setattr(metrics.MetricWriter, 'write', failing)
     with pytest.raises(KeyboardInterrupt):
-      _train(corpus, tmp_path, **keys)
-  assert (tmp_path / 'checkpoints' / '0' / '2').is_dir()
-  _train(corpus, tmp_path, **keys)
+      _train(corpus, cut, **keys)
+  assert (cut / 'checkpoints' / '0' / '2').is_dir()
+  _train(corpus, cut, **keys)
   names = ['predictions.parquet']
   if members_per_device == 128:  # Of which chunk a member is, they say, too.
     names += ['metrics.jsonl', 'members.json']
   for name in names:
-    assert (tmp_path / name).read_bytes() == (streamed / name).read_bytes()
+    assert (cut / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_it_leaves_what_evaluate_asks_of_features(corpus, streamed):
@@ -284,7 +294,8 @@ def test_damaged_files_are_told(corpus, tmp_path):
 def test_a_dry_run_says_that_the_corpus_stays_elsewhere(corpus, tmp_path):
   held, streamed = (
     loop.dry_run(
-      small.config(corpus.path, 'concat', data=data), tmp_path / 'run'
+      small.config(corpus.path, 'concat', data=data, views=('text',)),
+      tmp_path / 'run',
     )
     for data in ('memory', 'stream')
   )

@@ -36,6 +36,10 @@ _SETTINGS = [
   for values in itertools.product(*_AXES.values())
 ]
 _VIEWS = ('text', 'text+video')
+# Trained on features that were off by rounding.FACTOR units, no number of a
+# member or its predictions went farther than 8.6e-6; four times as far, as in
+# rounding.trained. There is no gradient that is nothing but rounding.
+_TOLERANCE = 4 * 8.6e-6
 
 
 def _config(corpus, values, **overrides):
@@ -98,11 +102,14 @@ def _swept(corpus, tmp_path_factory):
 
 @pytest.fixture(scope='module', name='alone')
 def _alone(corpus, tmp_path_factory):
-  """For each setting the workdir of a run with it alone."""
+  """For each setting that learns the workdir of a run with it alone."""
   folder = tmp_path_factory.mktemp('alone')
+  paths = {}
   for number, setting in enumerate(_SETTINGS):
-    loop.train(_config(corpus.path, setting), folder / str(number))
-  return [folder / str(number) for number in range(len(_SETTINGS))]
+    if setting['peak_learning_rate']:
+      paths[number] = folder / str(number)
+      loop.train(_config(corpus.path, setting), paths[number])
+  return paths
 
 
 def _entries(path):
@@ -117,26 +124,29 @@ def _entries(path):
 
 def test_each_member_is_what_it_is_alone(swept, alone):
   expected = {}
-  for setting, path in zip(_SETTINGS, alone, strict=True):
+  for number, path in alone.items():
     for entry, arrays in _entries(path):
-      key = entry['view'], entry['fold'], entry['seed'], str(setting)
+      setting = str(_SETTINGS[number])
+      key = entry['view'], entry['fold'], entry['seed'], setting
       expected[key] = entry, arrays
       assert 'setting' not in entry
       assert 'chosen' not in entry
   found = 0
   for entry, arrays in _entries(swept):
     key = entry['view'], entry['fold'], entry['seed'], str(entry['setting'])
+    if key not in expected:
+      continue
     other, other_arrays = expected[key]
     jax.tree.map(
-      lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5, rtol=1e-5),
+      lambda x, y: np.testing.assert_allclose(x, y, atol=_TOLERANCE),
       arrays,
       other_arrays,
     )
     assert entry['val_accuracy'] == other['val_accuracy']
-    assert entry['val_loss'] == pytest.approx(other['val_loss'], abs=1e-5)
+    assert entry['val_loss'] == pytest.approx(other['val_loss'], abs=_TOLERANCE)
     assert entry['best_epoch'] == other['best_epoch'] == 3
     found += 1
-  assert found == len(expected) == 2 * 3 * 2 * 4
+  assert found == len(expected) == 2 * 3 * 2 * 2
   # Settings do differ: this is no comparison of four times the same.
   kernels = [
     arrays['params']['fusion']['head_text']['Dense_0']['weight']
@@ -145,17 +155,17 @@ def test_each_member_is_what_it_is_alone(swept, alone):
   ]
   distances = [np.abs(x - y).max() for x, y in itertools.pairwise(kernels)]
   assert distances[0] == 0  # A learning rate of 0.
-  assert min(distances[1:]) > 1e-3
+  assert min(distances[1:]) > 10 * _TOLERANCE
 
 
-def _best_by_hand(alone):
+def _best_by_hand(swept):
   """By (view, fold), the setting with the best mean accuracy over seeds."""
   scores = {}
-  for number, path in enumerate(alone):
-    for entry, _ in _entries(path):
-      key = entry['view'], entry['fold']
-      mine = scores.setdefault(key, {}).setdefault(number, [])
-      mine.append((entry['val_accuracy'], -entry['val_loss']))
+  for entry, _ in _entries(swept):
+    key = entry['view'], entry['fold']
+    number = _SETTINGS.index(entry['setting'])
+    mine = scores.setdefault(key, {}).setdefault(number, [])
+    mine.append((entry['val_accuracy'], -entry['val_loss']))
   return {
     key: max(found, key=lambda n, own=found: tuple(np.mean(own[n], axis=0)))
     for key, found in scores.items()
@@ -165,23 +175,27 @@ def _best_by_hand(alone):
 def test_the_choice_is_the_argmax_and_its_predictions_are_written(
   corpus, swept, alone
 ):
-  best = _best_by_hand(alone)
+  best = _best_by_hand(swept)
   assert len(best) == 6
   for entry, _ in _entries(swept):
     chosen = _SETTINGS[best[entry['view'], entry['fold']]]
     assert entry['chosen'] == (entry['setting'] == chosen)
-  tables = [pq.read_table(path / 'predictions.parquet') for path in alone]
+  tables = {
+    number: pq.read_table(path / 'predictions.parquet')
+    for number, path in alone.items()
+  }
   expected = [
-    row
-    for rows in zip(*(table.to_pylist() for table in tables), strict=True)
-    for row in [rows[best[rows[0]['view'], rows[0]['fold']]]]
+    dict(zip(tables, rows, strict=True))[best[rows[0]['view'], rows[0]['fold']]]
+    for rows in zip(
+      *(table.to_pylist() for table in tables.values()), strict=True
+    )
   ]
   table = pq.read_table(swept / 'predictions.parquet')
-  assert table.schema == tables[0].schema
+  assert table.schema == tables[3].schema
   for row, other in zip(table.to_pylist(), expected, strict=True):
-    assert row == pytest.approx(other, abs=1e-4)
+    assert row == pytest.approx(other, abs=_TOLERANCE)
   read = predictions_lib.read(swept / 'predictions.parquet', corpus)
-  assert read.num_rows == len(tables[0])
+  assert read.num_rows == len(tables[3])
 
 
 def test_a_learning_rate_of_nothing_is_never_chosen(swept):
@@ -232,13 +246,21 @@ def test_what_a_run_tells_names_the_setting(swept):
   assert str(name) == 'view text, fold 1, seed 42, l2 0.1'
 
 
+# Little to compile.
+_CONCAT = {
+  'keep': 'best',
+  'auxiliary': 0.0,
+  'model': {'fusion': 'concat', 'hidden': (8,), 'dropout': 0.0},
+}
+
+
 @pytest.fixture(scope='module', name='short')
 def _short(corpus):
   """A sweep that is quick to train."""
   return _config(
     corpus.path,
     {'l2': (0.0, 0.01, 0.5)},
-    keep='best',
+    **_CONCAT,
     checkpoint_seconds=0.0,
     members_per_device=5,
   )
@@ -277,7 +299,7 @@ def test_a_sweep_goes_on_in_chunks_to_the_same_bytes(
 
 
 def test_a_dry_run_counts_the_settings(corpus, short, tmp_path):
-  one = _config(corpus.path, {}, keep='best', num_epochs=2)
+  one = _config(corpus.path, {}, **_CONCAT)
   runs = [loop.dry_run(config, tmp_path) for config in (one, short)]
   firsts = [lines[0] for lines in runs]
   assert firsts[0].startswith('12 members (2 views, 3 folds, 2 seeds) in ')
@@ -318,7 +340,7 @@ def test_new_clips_are_predicted_by_chosen_members(
     for path in (tmp_path / 'run', alone[3])
   )
   for row, other in zip(found, expected, strict=True):
-    assert row == pytest.approx(other, abs=1e-5)
+    assert row == pytest.approx(other, abs=_TOLERANCE)
   assert found != table
 
 
@@ -338,7 +360,7 @@ def test_held_out_labels_have_no_say(tmp_path):
     ('second', dataclasses.replace(first, labels=labels)),
   ):
     corpora.write(corpus, tmp_path / name)
-    config = _config(tmp_path / name, axes, keep='best')
+    config = _config(tmp_path / name, axes, **_CONCAT)
     loop.train(config, tmp_path / f'run_{name}')
     results.append(
       [

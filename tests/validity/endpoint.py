@@ -25,6 +25,7 @@ import concurrent.futures
 import functools
 import itertools
 import os
+from collections.abc import Callable
 
 # A process for each core, and each is one thread.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
@@ -32,7 +33,14 @@ os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 import numpy as np
 from scipy import special
 
-from empathy.evaluation import ambiguity, controls, resampling
+from empathy.evaluation import (
+  beyond_seeds,
+  controls,
+  resampling,
+  sides,
+  totals,
+)
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import SeedNoise
 
@@ -124,9 +132,14 @@ def figures(
   votes: np.ndarray,
   num_resamples: int,
 ) -> tuple[
-  resampling.Sample, dict[str, resampling.Statistic], SeedNoise | None
+  resampling.Sample,
+  dict[str, Callable[[], resampling.Statistic]],
+  SeedNoise | None,
 ]:
-  """The sample, the figures of question 3 as the study asks them, the noise."""
+  """The sample, the figures of question 3 as the study asks them, the noise.
+
+  Each figure is made when it is called for.
+  """
   p = {view: special.softmax(s, axis=-1) for view, s in scores.items()}
   mean = {view: values.mean(axis=0) for view, values in p.items()}
   said = {view: values.argmax(axis=-1) for view, values in mean.items()}
@@ -134,40 +147,58 @@ def figures(
   singles = np.stack([said[view] for view in views])
   differ = (singles != said['full']).any(axis=0)
   uncertainty = votes_lib.gs(votes)
-  stratum = ambiguity.strata(mean['full'])
+  stratum, num_strata = _strata(mean['full'])
   sample = resampling.sample(group, num_resamples)
-  adjusted = functools.partial(ambiguity.adjusted_difference, sample)
-  own = adjusted(differ, uncertainty, stratum)
+  own = sides.of_clips(sample, uncertainty, differ, stratum)
+  # All views predict every clip, which is the last pattern.
+  size = 1 << len(views)
+  counts = functools.cache(
+    lambda: totals.Counts(
+      sides.of_clips(
+        sample, uncertainty, differ, size * (stratum + 1) - 1, size * num_strata
+      ).matrix,
+      (2, num_strata, size, 2),
+    )
+  )
+  numbers = (singles[..., None] == np.arange(_NUM_CLASSES)).sum(axis=1)
   labelled = [
-    ambiguity.Labelled(
+    beyond_seeds.Labelled(
       np.arange(len(p[view])) + 100 * place, p[view].argmax(axis=-1)
     )
     for place, view in enumerate(['full', *views])
   ]
-  sides = ambiguity.matched(
+  both = beyond_seeds.matched(
     sample,
     uncertainty,
-    np.stack([ambiguity.strata(member) for member in p['full']]),
+    np.stack([_strata(member)[0] for member in p['full']]),
     labelled[0],
     labelled[1:],
   )
+  by_seed, control = map(sides.adjusted, (both.views, both.control))
   found = {
-    'raw': ambiguity.difference(sample, differ, uncertainty),
-    'adjusted': own,
-    'adjusted by seed': sides.views,
-    'control: seed': sides.control,
-    'control: constant': adjusted(
-      controls.constant(said['full']), uncertainty, stratum
-    ),
-    'control: noise': adjusted(
-      controls.noise(said['full'], singles, _NUM_CLASSES), uncertainty, stratum
-    ),
-    'control: permuted': adjusted(
-      differ, controls.permuted(uncertainty, stratum, sample.group), stratum
-    ),
-    'beyond seeds': resampling.minus(sides.views, sides.control),
+    'raw': lambda: sides.difference(own),
+    'adjusted': lambda: sides.adjusted(own),
+    'adjusted by seed': lambda: by_seed,
+    'control: seed': lambda: control,
+    'beyond seeds': lambda: resampling.minus(by_seed, control),
   }
-  return sample, found, sides.noise
+
+  def of_control(matrix: Callable[[], np.ndarray]) -> resampling.Figure:
+    return sides.adjusted(sides.Sides(sample, matrix()))
+
+  for name, matrix in (
+    ('constant', lambda: controls.constant(counts(), _NUM_CLASSES)),
+    ('noise', lambda: controls.noise(counts(), numbers)),
+    ('permuted', lambda: controls.permuted(controls.merged(counts()), True)),
+  ):
+    found[f'control: {name}'] = functools.partial(of_control, matrix)
+  return sample, found, both.noise
+
+
+def _strata(probabilities: np.ndarray) -> tuple[np.ndarray, int]:
+  """The strata of clips, and how many there are."""
+  found = plan_lib.strata(plan_lib.histogram(probabilities.max(axis=1)))
+  return found.of(probabilities), _NUM_CLASSES * found.num_bins
 
 
 def judge(
@@ -184,7 +215,7 @@ def judge(
   found = []
   for name in names:
     seeds = noise if name == 'beyond seeds' else resampling.THESE_SEEDS
-    one = resampling.estimate(sample, statistics[name], seeds=seeds)
+    one = resampling.estimate(sample, statistics[name](), seeds=seeds)
     found.append(
       [
         np.nan if value is None else value

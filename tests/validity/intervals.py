@@ -26,12 +26,13 @@ from scipy import special
 
 from empathy.evaluation import (
   agreement,
-  ambiguity,
   disagreement,
   ranking,
   resampling,
+  sides,
   views,
 )
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Scale, SeedNoise
 
@@ -145,6 +146,7 @@ def figures(
   right = (corpus.said == corpus.gold).astype(np.float64)
   differ = corpus.said[0] != corpus.said[2]
   alpha = agreement.coefficients(_NUM_CLASSES)['alpha_nominal']
+  alpha_sums = sample.totals(alpha.parts(corpus.votes.astype(np.float64)))
   kappa, _ = disagreement.kappa(_pair(sample, corpus.said[0], corpus.said[2]))
   curves = [ranking.auroc(sample, doubt, contested) for doubt in corpus.doubt]
   seeds, noise = views.mean_over_seeds(
@@ -160,7 +162,9 @@ def figures(
   f1, _ = views.f1_statistics(f1_totals.reshape(-1, 1, 3, _NUM_CLASSES))[
     'macro_f1'
   ]
-  gap = ambiguity.difference(sample, differ, votes_lib.gs(corpus.votes))
+  gap = sides.difference(
+    sides.of_clips(sample, votes_lib.gs(corpus.votes), differ)
+  )
   these = resampling.THESE_SEEDS
   return {
     'accuracy': (_mean(sample, right[0]), these, Scale.LOGIT),
@@ -168,7 +172,7 @@ def figures(
     'macro F1': (f1, these, Scale.LOGIT),
     'disagreement': (_mean(sample, differ), these, Scale.LOGIT),
     "Cohen's kappa": (kappa, these, Scale.FISHER),
-    'alpha': (alpha.statistic(sample, corpus.votes), these, Scale.FISHER),
+    'alpha': (alpha.of_totals(alpha_sums), these, Scale.FISHER),
     'AUROC': (curves[0], these, Scale.LOGIT),
     'AUROC difference': (resampling.minus(*curves), these, Scale.IDENTITY),
     'GS difference': (gap, these, Scale.IDENTITY),
@@ -244,17 +248,18 @@ def p_values(
     ranking.auroc(sample, random.normal(0, 1, n), contested) for _ in range(2)
   ]
 
+  twentieths = plan_lib.bins(plan_lib.histogram(corpus.doubt[0]), 20)
+  twentieth = twentieths.bin_of(corpus.doubt[0])
+
   def p_value(statistic: resampling.Statistic) -> float:
     found = resampling.estimate(sample, statistic, null=True)
     return 1.0 if found.p is None else found.p
 
   return {
     'accuracy of tied views': p_value(_mean(sample, right[0] - right[1])),
-    'GS by a coin': p_value(ambiguity.difference(sample, coin, gs)),
+    'GS by a coin': p_value(sides.difference(sides.of_clips(sample, gs, coin))),
     'GS by a coin, adjusted': p_value(
-      ambiguity.adjusted_difference(
-        sample, coin, gs, ambiguity.rank_bins(corpus.doubt[0], 20)
-      )
+      sides.adjusted(sides.of_clips(sample, gs, coin, twentieth))
     ),
     'AUROC of two coins': p_value(resampling.minus(*equal)),
     'association of what groups share': p_value(

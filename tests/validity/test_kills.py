@@ -1,4 +1,4 @@
-"""The small form of `kills.py`; tests/test_survival.py has that of training."""
+"""The small form of `kills.py`."""
 
 import random
 
@@ -12,6 +12,7 @@ import pytest
   ('verb', 'kinds'),
   [
     # Ten times, then each of the others.
+    ('train', [*['kill'] * 10, 'stop', 'disk', 'damage']),
     ('extract_features', [*['kill'] * 10, 'stop', 'disk', 'damage']),
     ('finetune', ['kill', 'damage', 'stop', 'disk']),
   ],

@@ -1,0 +1,254 @@
+"""Shards: parts of a corpus that are judged one by one, or on many machines.
+
+Each is read twice. First a survey of each is made; from all surveys together
+the plan is drawn, by which each is then added up; and the tallies of all make
+the study, in whatever order. A corpus in memory is judged in the same way, as
+one shard of one batch.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import operator
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from empathy import errors, files, progress
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import explorer, listing, streaming
+from empathy.evaluation import plan as plan_lib
+from empathy.evaluation import study as study_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
+from empathy.evaluation.listing import Listing
+from empathy.evaluation.plan import Plan, Survey
+from empathy.evaluation.totals import Totals
+
+SCHEMA = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Tally:
+  """What some shards add to a study.
+
+  Attributes:
+    plan: of all shards.
+    totals: of these.
+    clips: the first of these, most in doubt.
+    shards: the first and the last id of each, and the number of clips.
+  """
+
+  plan: Plan
+  totals: Totals
+  clips: Listing
+  shards: tuple[tuple[str, str, int], ...]
+
+
+def survey(corpus: pathlib.Path, predictions: pathlib.Path) -> Survey:
+  """The survey of a shard, read batch by batch.
+
+  Args:
+    corpus: the corpus folder.
+    predictions: a Parquet table, in the order of `clips.csv`.
+
+  Raises:
+    InputError: something is missing, wrong or out of order.
+  """
+  found = [plan_lib.survey(b) for b in _batches(corpus, predictions, 'survey')]
+  if not found:
+    raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
+  return functools.reduce(operator.add, found)
+
+
+def tally(corpus: pathlib.Path, predictions: pathlib.Path, plan: Plan) -> Tally:
+  """Adds up a shard by the plan of all, as `survey` reads it.
+
+  Raises:
+    InputError: as for `survey`; or the shard is not of the plan's corpus.
+  """
+  totals, clips, ends = None, None, []
+  for batch in _batches(corpus, predictions, 'tally'):
+    _check(batch, plan, corpus)
+    part = study_lib.add_up(batch, plan)
+    first = listing.of_batch(batch, plan, explorer.MOST)
+    totals = part if totals is None else totals + part
+    clips = first if clips is None else clips + first
+    ends += [str(batch.corpus.ids[0]), str(batch.corpus.ids[-1])]
+  if totals is None:
+    raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
+  return Tally(plan, totals, clips, ((ends[0], ends[-1], totals.num_clips),))
+
+
+def merge(tallies: Sequence[Tally]) -> Tally:
+  """The tally of all clips of several ones.
+
+  Raises:
+    InputError: two are of different plans, or of the same clips.
+  """
+  first = tallies[0]
+  digest, seen = _digest(first.plan), {}
+  for number, one in enumerate(tallies, 1):
+    where = f'tally {number} of {len(tallies)}'
+    if _digest(one.plan) != digest:
+      raise errors.InputError(
+        f'{where}: was made by another plan than the first; make a --survey of '
+        'every part, and name them all where each --tally is made'
+      )
+    for shard in one.shards:
+      if shard in seen:
+        raise errors.InputError(
+          f'{where}: the clips {shard[0]!r} to {shard[1]!r} are in tally '
+          f'{seen[shard]} already'
+        )
+      seen[shard] = number
+  return Tally(
+    first.plan,
+    functools.reduce(operator.add, [one.totals for one in tallies]),
+    functools.reduce(operator.add, [one.clips for one in tallies]),
+    tuple(sorted(seen)),
+  )
+
+
+def study(found: Tally) -> study_lib.Study:
+  """The study of a tally of all clips.
+
+  Raises:
+    InputError: clips are missing, or nothing is there to judge.
+  """
+  number, planned = found.totals.num_clips, found.plan.survey.num_clips
+  if number != planned:
+    raise errors.InputError(
+      f'the tallies have {number:,} clips, and their plan {planned:,}: name '
+      'the tallies of all parts'
+    )
+  if not found.plan.survey.num_rows and not found.plan.survey.has_votes:
+    raise errors.InputError('the tally has neither predictions nor votes')
+  return study_lib.of_totals(found.totals, found.plan, found.clips)
+
+
+def write_survey(found: Survey, path: pathlib.Path) -> None:
+  """Writes a survey as an `.npz` file of plain arrays, whole or not at all."""
+  _write(path, {'survey': plan_lib.to_arrays(found)}, {})
+
+
+def read_survey(path: pathlib.Path) -> Survey:
+  """Reads a survey.
+
+  Raises:
+    InputError: the file is missing, damaged or of another version.
+  """
+  return _read(
+    path, 'survey', lambda part, _: plan_lib.of_arrays(*part('survey'))
+  )
+
+
+def write(found: Tally, path: pathlib.Path) -> None:
+  """Writes a tally as an `.npz` file of plain arrays, whole or not at all."""
+  _write(
+    path,
+    {
+      'plan': plan_lib.to_arrays(found.plan.survey),
+      'totals': totals_lib.to_arrays(found.totals),
+      'clips': listing.to_arrays(found.clips),
+    },
+    {'shards': found.shards},
+  )
+
+
+def read(path: pathlib.Path) -> Tally:
+  """Reads a tally.
+
+  Raises:
+    InputError: the file is missing, damaged or of another version.
+  """
+  return _read(
+    path,
+    'tally',
+    lambda part, head: Tally(
+      Plan(plan_lib.of_arrays(*part('plan'))),
+      totals_lib.of_arrays(*part('totals')),
+      listing.of_arrays(*part('clips')),
+      tuple((first, last, number) for first, last, number in head['shards']),
+    ),
+  )
+
+
+def _batches(
+  corpus: pathlib.Path, predictions: pathlib.Path, what: str
+) -> Iterator[Batch]:
+  info = corpus_lib.read_info(corpus / 'corpus.json')
+  empty = np.empty(0, np.str_)
+  bare = corpus_lib.Corpus(info, empty, empty, np.empty(0, np.int32))
+  members, num_rows = streaming.members(predictions, bare)
+  with progress.Progress(what, num_rows, 'row') as bar:
+    for clips, rows in streaming.batches(corpus, predictions, members):
+      yield Batch(clips, rows)
+      bar.advance(rows.num_rows)
+
+
+def _check(batch: Batch, plan: Plan, corpus: pathlib.Path) -> None:
+  """Raises an `InputError` where a batch is of another study than its plan."""
+  for key in plan_lib.SAME:
+    own = batch.corpus.info.get(key)
+    if own != plan.info.get(key):
+      raise errors.InputError(
+        f'{corpus}: its {key} is {own!r}, in the surveys {plan.info.get(key)!r}'
+      )
+  own = {v: tuple(batch.predictions.seeds[v].tolist()) for v in batch.views}
+  if own != dict(plan.members):
+    raise errors.InputError(
+      f'{corpus}: its predictions are of other views or seeds than those of '
+      'the surveys'
+    )
+
+
+def _digest(plan: Plan) -> str:
+  head, arrays = plan_lib.to_arrays(plan.survey)
+  digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+  for name in sorted(arrays):
+    digest.update(np.ascontiguousarray(arrays[name]))
+  return digest.hexdigest()
+
+
+def _write(
+  path: pathlib.Path,
+  parts: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]],
+  more: dict[str, Any],
+) -> None:
+  head = {'schema': SCHEMA} | more
+  arrays = {}
+  for name, (own, values) in parts.items():
+    head[name] = own
+    arrays |= {f'{name}/{key}': value for key, value in values.items()}
+  with files.replacing(path) as temporary, open(temporary, 'wb') as file:
+    np.savez_compressed(
+      file, head=np.array(json.dumps(head, ensure_ascii=False)), **arrays
+    )
+
+
+def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
+  """What `made` makes of the parts of a file and of its head."""
+  arrays = files.read_arrays(path, f'a whole {what}')
+  try:
+    head = json.loads(str(arrays.pop('head')))
+    if head['schema'] != SCHEMA:
+      raise errors.InputError(
+        f'{path}: expected a {what} of schema {SCHEMA}, got {head["schema"]}'
+      )
+
+    def part(name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+      return head[name], {
+        key.removeprefix(f'{name}/'): value
+        for key, value in arrays.items()
+        if key.startswith(f'{name}/')
+      }
+
+    return made(part, head)
+  except files.DAMAGED as error:
+    raise errors.InputError(
+      f'{path}: is not a whole {what}: {str(error).splitlines()[0]}'
+    ) from None
