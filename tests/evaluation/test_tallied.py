@@ -149,7 +149,7 @@ def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
   )
   expected = made.answer(humans, corpus, predictions)
   paths = _write(corpus, _rows(corpus, predictions), tmp_path)
-  monkeypatch.setattr(streaming, 'NUM_CLIPS', 41)
+  monkeypatch.setattr(sources, 'NUM_CLIPS', 41)
   tally = tallies.tally(*paths)
   found = humans.answer(tally.totals, plan.Plan(tally.survey))
   assert found.statistics.keys() == expected.statistics.keys()
