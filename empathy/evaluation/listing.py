@@ -43,6 +43,11 @@ class Listing:
     """The clips of the page, which says of how many they are the first."""
     return dataclasses.replace(self.shown, num_ranked=self.num_ranked)
 
+  def first(self) -> 'Listing':
+    """As many as the page shows."""
+    signals = {name: v[: explorer.MOST] for name, v in self.signals.items()}
+    return dataclasses.replace(self, signals=signals)
+
   def __add__(self, other: 'Listing') -> 'Listing':
     """The first of both, as many as the page shows."""
     sizes = len(self.shown.ids), len(other.shown.ids)
