@@ -6,6 +6,8 @@
   python -m empathy.evaluate --compare STUDY STUDY --output=DIR
   python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --tally=TALLY
   python -m empathy.evaluate --merge TALLY... --output=DIR
+  python -m empathy.evaluate --predictions=FILES --corpus=CORPUS --output=DIR \
+    --beam='--runner=...'
 
 The first judges a training run, the second anybody's predictions, the third
 the human annotators alone; the fourth sets two finished studies of one corpus
@@ -24,6 +26,8 @@ import dataclasses
 import json
 import logging
 import pathlib
+import shlex
+import tempfile
 import time
 
 from absl import flags
@@ -34,6 +38,7 @@ from empathy.evaluation import (
   comparison,
   comparison_report,
   data_checks,
+  engine,
   report,
   tallied,
   tallies,
@@ -76,6 +81,13 @@ _MERGE = flags.DEFINE_string(
   'A tally, followed by those of other clips of the corpus, if there are any: '
   'their study goes to --output.',
 )
+_BEAM = flags.DEFINE_string(
+  'beam',
+  None,
+  "Judge by Apache Beam, on many machines; Beam's own flags, perhaps none. "
+  '--predictions may be a folder of tables or a pattern, and so may clips and '
+  'votes be folders in the corpus, whose rows are in any order.',
+)
 
 _LOGGER = logging.getLogger('empathy')
 
@@ -96,6 +108,9 @@ def main(*words: str) -> None:
     raise errors.InputError(f'{words[0]!r} is not a flag: write --name=value')
   if _TALLY.value is not None:
     _tally(pathlib.Path(_TALLY.value))
+    return
+  if _BEAM.value is not None:
+    _by_beam(shlex.split(_BEAM.value))
     return
   workdir = _WORKDIR.value
   if workdir is None or not remote.is_remote(workdir):
@@ -155,6 +170,29 @@ def _tally(path: pathlib.Path) -> None:
     raise errors.InputError('--tally needs --predictions=FILE')
   tallies.write(tallies.tally(corpus, predictions), path)
   print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
+
+
+def _by_beam(options: list[str]) -> None:
+  """Makes a study by a pipeline, and says where it is."""
+  start = time.monotonic()
+  _refuse_flags(_BEAM, _WORKDIR)
+  corpus, predictions, output = _places(None)
+  study_lib.check_output(output)
+  place = output.resolve().parent
+  place.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryDirectory(
+    dir=place, prefix=f'.{output.name}.'
+  ) as name:
+    folder = pathlib.Path(name)
+    study = study_lib.of_totals(
+      *engine.judge(corpus, predictions, folder, options)
+    )
+    _warn(study)
+    study_lib.write(study, output, report.render(study), folder / 'signals')
+  print(
+    f'report: {output / "report.html"}  '
+    f'({time.monotonic() - start:.1f} s to evaluate)'
+  )
 
 
 def _compare(*folders: str) -> None:

@@ -8,6 +8,7 @@ it a line in `_QUESTIONS`.
 import dataclasses
 import pathlib
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,7 @@ _FILES = (
   'study.json',
   'influence.npz',
   'signals.csv',
+  'signals',
   'report.html',
   'tables',
 )
@@ -249,13 +251,35 @@ def assemble(
   )
 
 
-def write(study: Study, output: pathlib.Path, report: str) -> None:
+def of_totals(
+  totals: totals_lib.Totals, plan: Plan, clips: listing.Listing
+) -> Study:
+  """The study of totals of all clips, and of the first of them."""
+  answers = {
+    7: data_checks.answer(totals, plan),
+    1: views.answer(totals, plan),
+    2: disagreement.answer(totals, plan),
+    3: about_ambiguity(totals, plan),
+    4: dominance.answer(totals, plan),
+    5: humans.answer(totals, plan),
+  }
+  return assemble(answers, info(totals, plan), clips)
+
+
+def write(
+  study: Study,
+  output: pathlib.Path,
+  report: str,
+  signals: pathlib.Path | None = None,
+) -> None:
   """Writes the study as a folder, whole or not at all.
 
   Args:
     study: what was found.
     output: the folder; an earlier study there is replaced.
     report: the report's HTML.
+    signals: a folder of those of all clips, which is moved into the study's,
+      where `signals.csv` has the first ones.
 
   Raises:
     InputError: see `check_output`.
@@ -291,6 +315,8 @@ def write(study: Study, output: pathlib.Path, report: str) -> None:
       },
     )
     files.write_text(folder / 'report.html', report)
+    if signals is not None:
+      shutil.move(signals, folder / 'signals')
 
 
 def check_output(

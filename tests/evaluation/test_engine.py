@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import operator
 import pathlib
+import re
 import shutil
 
 import made
@@ -22,8 +23,6 @@ from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.plan import Plan
-
-FLAGS = ('--runner=FnApiRunner',)
 
 
 def _rows(corpus, predictions) -> pa.Table:
@@ -216,9 +215,9 @@ def test_a_pattern_names_files(shards):
   ]
   with pytest.raises(errors.InputError, match=r'z\*: no such file'):
     sources.find(shards / 'corpus', f'{shards}/predictions/z*')
-  with pytest.raises(errors.InputError, match='shards0: holds no table'):
-    (shards / 'shards0').mkdir()
-    sources.find(shards / 'corpus', shards / 'shards0')
+  (shards / 'empty').mkdir()
+  with pytest.raises(errors.InputError, match='empty: holds no table'):
+    sources.find(shards / 'corpus', shards / 'empty')
 
 
 def test_spellings_of_an_id_share_a_bucket():
@@ -354,10 +353,9 @@ def test_a_pipeline_finds_the_same(shards, whole, tmp_path):
     '--direct_running_mode=multi_processing',
   )
   _assert_same(found, whole)
-  parts = sorted((tmp_path / 'signals').iterdir())
-  assert [path.name for path in parts] == [
-    f'part-{i}-of-7.parquet' for i in range(7)
-  ]
+  parts = [path.name for path in (tmp_path / 'signals').iterdir()]
+  assert len(parts) > 5
+  assert all(re.fullmatch(r'part-\d+-of-\d+\.parquet', one) for one in parts)
   table = pq.read_table(tmp_path / 'signals')
   expected = whole[2].signals
   assert table.column_names == list(expected)
