@@ -111,7 +111,7 @@ def to_arrays(found: Listing) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
   for field in dataclasses.fields(explorer.Clips):
     value = getattr(found.shown, field.name)
     if isinstance(value, Mapping):
-      arrays |= {f'{field.name}/{name}': v for name, v in value.items()}
+      arrays |= {f'shown/{field.name}/{name}': v for name, v in value.items()}
     elif isinstance(value, np.ndarray):
       arrays[field.name] = value
   return {'num_ranked': found.num_ranked}, arrays
@@ -132,7 +132,7 @@ def of_arrays(
   shown = {
     field.name: arrays[field.name]
     if field.name in arrays
-    else under(field.name)
+    else under(f'shown/{field.name}')
     for field in dataclasses.fields(explorer.Clips)
     if field.name != 'num_ranked'
   }
