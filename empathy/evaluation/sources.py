@@ -1,7 +1,8 @@
 """Tables of any number of files, whose rows are parted by the clip's id.
 
-A source is a corpus and its predictions, where each of `clips`, `votes` and
-predictions is one file or many, Parquet or CSV, in any order. It is read in
+A source is a corpus and its predictions, where each of clips, votes and
+predictions is one file or many, Parquet or CSV, in any order; of features only
+is read which clips have them. It is read in
 pieces; the rows of a piece are parted into buckets by a hash of the id, so that
 all that belongs to a clip is in one bucket, and a bucket is small enough to be
 held in memory. Parts are bytes (Arrow's streams) that go to files of their own
@@ -26,12 +27,12 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import grouping, tables
+from empathy.corpora import grouping, summaries, tables
 from empathy.evaluation import predictions as predictions_lib
 
 # Clips of a bucket, more or less.
 NUM_CLIPS = 1 << 15
-KINDS = ('clips', 'votes', 'predictions')
+KINDS = ('clips', 'votes', 'predictions', 'features')
 # A column of parts that says where a row is from; no table has such a name.
 ROW = '//row'
 _FILE_BIT = 40
@@ -55,7 +56,7 @@ class Piece:
   Attributes:
     kind: one of `KINDS`.
     file: its place among the source's.
-    groups: row groups of a Parquet file; None for all of a CSV file.
+    groups: row groups of a Parquet file; None for all of another file.
     first: how many rows of the file come before them.
   """
 
@@ -74,7 +75,7 @@ class Source:
     info: the content of its `corpus.json`.
     files: of all tables.
     pieces: of all files.
-    num_rows: how many rows there are, more or less.
+    num_rows: of the predictions, more or less.
     num_buckets: that they are parted into.
   """
 
@@ -143,13 +144,18 @@ def find(
       pieces += _pieces(path, kind, len(names), groups)
       names.append(path)
       rows[kind] += sum(groups)
+  for modality in bare.modalities:
+    path = corpus / 'features' / f'{modality}.npz'
+    if path.exists():
+      pieces.append(Piece('features', len(names), None, 0))
+      names.append(str(path))
   number = rows['clips'] / (NUM_CLIPS if num_clips is None else num_clips)
   return Source(
     corpus,
     info,
     tuple(names),
     tuple(pieces),
-    sum(rows.values()),
+    rows['predictions'],
     max(1, round(number)),
   )
 
@@ -171,6 +177,9 @@ def read(
   Raises:
     InputError: the file is damaged.
   """
+  if piece.kind == 'features':
+    yield from _features(source, piece)
+    return
   path, row = source.files[piece.file], piece.first
   rename = functools.partial(_name_of, piece.kind, source.bare)
   try:
@@ -186,8 +195,7 @@ def read(
         if name is not None and (columns is None or name in columns):
           text = piece.kind != 'predictions' or name in ('id', 'view', 'given')
           found[name] = _plain(path, name, values, text)
-      number = np.arange(row, row + batch.num_rows, dtype=np.int64)
-      found[ROW] = pa.array(number | piece.file << _FILE_BIT)
+      found[ROW] = _places(piece, row, batch.num_rows)
       row += batch.num_rows
       yield pa.record_batch(found)
   except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -447,6 +455,27 @@ def _pieces(
     if number >= _PIECE_ROWS or group == len(groups) - 1:
       yield Piece(kind, file, tuple(own), first)
       first, own, number = first + number, [], 0
+
+
+def _places(piece: Piece, first: int, number: int) -> pa.Array:
+  """The values of `ROW` of so many rows, the first of which is `first`."""
+  rows = np.arange(first, first + number, dtype=np.int64)
+  return pa.array(rows | piece.file << _FILE_BIT)
+
+
+def _features(source: Source, piece: Piece) -> Iterator[pa.RecordBatch]:
+  """The clips that have a modality."""
+  path = pathlib.Path(source.files[piece.file])
+  ids = pa.array(summaries.ids(path), pa.string())
+  for first in range(0, len(ids), _NUM_ROWS):
+    own = ids.slice(first, _NUM_ROWS)
+    yield pa.record_batch(
+      {
+        'id': own,
+        'modality': pa.array([path.stem] * len(own)),
+        ROW: _places(piece, first, len(own)),
+      }
+    )
 
 
 def _delimiter(path: str) -> str:

@@ -1,13 +1,13 @@
 """Clips, votes and predictions, a bucket of clips at a time.
 
 Rows may be in any order, and in any number of files: `sources` puts together
-what belongs to a clip, and here a bucket of clips becomes a batch. Modality
-features are not read: every clip is taken to have all modalities. Names are
+what belongs to a clip, and here a bucket of clips becomes a batch. Names are
 taken as they are written, since nobody sees all of them; what is no name, or
 would be another's, is refused.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -82,6 +82,9 @@ def batch(
   corpus = source.bare
   if 'clips' in tables:
     corpus = _clips(_Rows(source, tables['clips']))
+  if source.has('features'):
+    presence = _presence(source, tables, corpus)
+    corpus = dataclasses.replace(corpus, presence=presence)
   if source.has('votes'):
     votes = corpus_lib.Votes(
       *(np.empty(0, kind) for kind in (np.int32, np.int32, np.str_)),
@@ -197,6 +200,25 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
     },
     path=rows.source.corpus,
   )
+
+
+def _presence(
+  source: Source, tables: Mapping[str, pa.Table], corpus: corpus_lib.Corpus
+) -> dict[str, np.ndarray]:
+  """By modality of which there are features, which clips have it: (N,) bool."""
+  found = {
+    pathlib.Path(source.files[piece.file]).stem: np.zeros(
+      len(corpus.ids), np.bool_
+    )
+    for piece in source.pieces
+    if piece.kind == 'features'
+  }
+  if 'features' in tables:
+    rows = _Rows(source, tables['features'])
+    clip, (names, place) = _clip_of(rows, corpus), rows.texts('modality')
+    for number, modality in enumerate(names):
+      found[modality][clip[place == number]] = True
+  return found
 
 
 def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:

@@ -25,7 +25,7 @@ from empathy.evaluation.batches import Batch
 from empathy.evaluation.plan import Plan
 
 
-def _rows(corpus, predictions) -> pa.Table:
+def _rows(corpus, predictions, has_audio) -> pa.Table:
   """The predictions table, with what was shown, gates and attention."""
   random = np.random.default_rng(1)
   table = made.table(corpus, predictions)
@@ -34,6 +34,10 @@ def _rows(corpus, predictions) -> pa.Table:
   for view in ('text', 'audio'):
     shown.append(full.append_column('given', pa.array([view] * len(full))))
   table = pa.concat_tables(shown)
+  # Nobody was shown what is not there.
+  heard = np.array(['audio' in name for name in table['given'].to_pylist()])
+  there = np.isin(np.array(table['id']), has_audio)
+  table = table.filter(pa.array(there | ~heard))
   for kind in ('gate', 'attention'):
     share = random.uniform(0, 1, len(table))
     for name, values in (('text', share), ('audio', 1 - share)):
@@ -106,9 +110,14 @@ def _shards(tmp_path_factory):
   predictions.probabilities['text'][1, random.random(160) < 0.05] = np.nan
   predictions = made.predictions(predictions.probabilities, folds=groups % 3)
   folder = tmp_path_factory.mktemp('shards')
-  rows = _rows(corpus, predictions)
+  has_audio = corpus.ids[::-1][5:]
+  rows = _rows(corpus, predictions, has_audio)
   _scatter(rows, folder / 'predictions', 3)
-  (folder / 'corpus').mkdir()
+  corpus_lib.write_features(
+    folder / 'corpus/features/audio.npz',
+    has_audio,
+    random.normal(0, 1, (155, 2)),
+  )
   corpus_lib.files.write_json(folder / 'corpus/corpus.json', corpus.info)
   written = _columns(corpus)
   _scatter(written['clips'], folder / 'corpus/clips', 2, 'csv')
@@ -120,6 +129,7 @@ def _shards(tmp_path_factory):
     columns = {key: table[key].to_pylist() for key in table.column_names}
     tables.write_csv(folder / f'whole/{name}.csv', columns)
   pq.write_table(rows, folder / 'whole.parquet')
+  shutil.copytree(folder / 'corpus/features', folder / 'whole/features')
   return folder
 
 
@@ -135,7 +145,7 @@ def _ordinals(votes, several):
 
 @pytest.fixture(scope='module', name='whole')
 def _whole(shards):
-  corpus = corpus_lib.read(shards / 'whole')
+  corpus = corpus_lib.with_presence(corpus_lib.read(shards / 'whole'))
   found = predictions_lib.read(shards / 'whole.parquet', corpus)
   batch = Batch(corpus, found)
   plan = Plan(plan_lib.survey(batch))
@@ -211,7 +221,8 @@ def test_files_in_any_order_are_the_whole(shards, whole, num_clips):
 def test_a_pattern_names_files(shards):
   source = sources.find(shards / 'corpus', f'{shards}/predictions/[01].*')
   assert [pathlib.Path(name).name for name in source.files] == [
-    *('0.csv', '1.csv', '0.parquet', '1.parquet', '0.parquet', '1.parquet')
+    *('0.csv', '1.csv', '0.parquet', '1.parquet', '0.parquet', '1.parquet'),
+    'audio.npz',
   ]
   with pytest.raises(errors.InputError, match=r'z\*: no such file'):
     sources.find(shards / 'corpus', f'{shards}/predictions/z*')
