@@ -144,6 +144,11 @@ def judge(
   (folder / 'signals').mkdir()
   _lay(pipeline, source, folder)
   pipeline.run().wait_until_finish()
+  if not all((folder / name).exists() for name in ('survey', 'sum')):
+    raise errors.InputError(
+      f'--beam: the pipeline ended without a result in {folder}: do all '
+      'machines see that folder, and does the runner run all of it?'
+    )
   survey, found = (
     unpacked((folder / name).read_bytes()) for name in ('survey', 'sum')
   )

@@ -613,7 +613,9 @@ def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
   else:
     table = _read_parquet(path)
   table = table.rename_columns(renamed(table.column_names, corpus))
-  check_columns(path, table.column_names, corpus, table.num_rows)
+  check_columns(path, table.column_names, corpus)
+  if not table.num_rows:
+    raise errors.InputError(f'{path}: has no rows')
   return table
 
 
@@ -626,9 +628,8 @@ def check_columns(
   path: pathlib.Path,
   names: Sequence[str],
   corpus: corpus_lib.Corpus,
-  num_rows: int,
 ) -> None:
-  """Raises an `InputError` unless there are rows and the right columns."""
+  """Raises an `InputError` unless there are the right columns."""
   missing = [
     name for name in required_columns(corpus.classes) if name not in names
   ]
@@ -658,8 +659,6 @@ def check_columns(
           f'{path}: column {name!r}: {rest!r} is no {kind} of the corpus; '
           f'expected one of {", ".join(known)}'
         )
-  if not num_rows and not faults:
-    faults.append(f'{path}: has no rows')
   errors.raise_faults(faults)
 
 

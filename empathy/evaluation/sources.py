@@ -133,7 +133,7 @@ def find(
     known = None
     for path in paths:
       columns, groups = _look(path)
-      columns = _checked(path, kind, columns, sum(groups), bare)
+      columns = _checked(path, kind, columns, bare)
       known = known or (path, columns)
       if columns != known[1]:
         other = min(columns ^ known[1])
@@ -144,6 +144,13 @@ def find(
       pieces += _pieces(path, kind, len(names), groups)
       names.append(path)
       rows[kind] += sum(groups)
+  for kind, paths in files.items():
+    if paths and not rows[kind] and kind != 'votes':
+      several = len(paths) > 1
+      raise errors.InputError(
+        f'{paths[0]}{" and the like" if several else ""}: '
+        f'{"have" if several else "has"} no rows'
+      )
   for modality in bare.modalities:
     path = corpus / 'features' / f'{modality}.npz'
     if path.exists():
@@ -350,7 +357,7 @@ def _files(place: str) -> list[str]:
     found = [
       os.path.join(place, name)
       for name in sorted(os.listdir(place))
-      if name.endswith(_SUFFIXES) and not name.startswith('.')
+      if name.endswith(_SUFFIXES) and not name.startswith(('.', '_'))
     ]
     if not found:
       raise errors.InputError(
@@ -359,7 +366,7 @@ def _files(place: str) -> list[str]:
     return found
   if os.path.exists(place):
     return [place]
-  found = sorted(glob.glob(place))
+  found = sorted(glob.glob(place, recursive=True))
   if not found:
     raise errors.InputError(f'{place}: no such file')
   return found
@@ -380,10 +387,10 @@ def _look(path: str) -> tuple[list[str], list[int]]:
     with open(path, encoding='utf-8-sig', newline='') as file:
       header = next(csv.reader(file, delimiter=_delimiter(path)), [])
     with open(path, 'rb') as file:
-      lines = file.read(_SAMPLE_BYTES).count(b'\n')
+      sample = file.read(_SAMPLE_BYTES)
+    lines = len(sample.splitlines()) - 1
     size = os.path.getsize(path)
-    share = min(_SAMPLE_BYTES, size) / max(size, 1)
-    return header, [max(1, round((lines - 1) / share))] if lines > 1 else [0]
+    return header, [round(max(lines, 0) * size / max(len(sample), 1))]
   except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
     if isinstance(error, FileNotFoundError):
       raise
@@ -397,14 +404,13 @@ def _checked(
   path: str,
   kind: str,
   names: list[str],
-  num_rows: int,
   bare: corpus_lib.Corpus,
 ) -> set[str]:
   """The columns of a table that a study may use, if all are right."""
   found = [name for name in _name_of(kind, bare, names) if name is not None]
   if kind == 'predictions':
     names = predictions_lib.renamed(names, bare)
-    predictions_lib.check_columns(pathlib.Path(path), names, bare, num_rows)
+    predictions_lib.check_columns(pathlib.Path(path), names, bare)
     return set(found)
   errors.raise_faults(
     [

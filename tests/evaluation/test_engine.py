@@ -113,6 +113,9 @@ def _shards(tmp_path_factory):
   has_audio = corpus.ids[::-1][5:]
   rows = _rows(corpus, predictions, has_audio)
   _scatter(rows, folder / 'predictions', 3)
+  _scatter(rows, folder / 'texts', 2, 'csv')
+  pq.write_table(rows.slice(0, 0), folder / 'predictions/empty.parquet')
+  (folder / 'predictions/_SUCCESS').touch()
   corpus_lib.write_features(
     folder / 'corpus/features/audio.npz',
     has_audio,
@@ -211,9 +214,12 @@ def _assert_same(found, expected):
   assert one.signals.keys() == other.signals.keys()
 
 
-@pytest.mark.parametrize('num_clips', [1_000, 23])
-def test_files_in_any_order_are_the_whole(shards, whole, num_clips):
-  source = sources.find(shards / 'corpus', shards / 'predictions', num_clips)
+@pytest.mark.parametrize(
+  ('place', 'num_clips'),
+  [('predictions', 1_000), ('predictions', 23), ('texts', 23)],
+)
+def test_files_in_any_order_are_the_whole(shards, whole, place, num_clips):
+  source = sources.find(shards / 'corpus', shards / place, num_clips)
   assert (source.num_buckets > 1) == (num_clips == 23)
   _assert_same(_added_up(streaming.batches(source)), whole)
 
@@ -347,6 +353,27 @@ def test_a_damaged_file_is_named(copied):
   pq.write_table(table.drop_columns(['seed']), path)
   with pytest.raises(errors.InputError, match=r"1\.parquet: .*column 'seed'"):
     sources.find(copied, copied / 'predictions')
+
+
+def test_nothing_to_judge_is_told(copied):
+  for path in (copied / 'clips').iterdir():
+    path.write_text('id,group,label\n', encoding='utf-8')
+  with pytest.raises(errors.InputError, match=r'0\.csv and the like: have no'):
+    sources.find(copied, copied / 'predictions')
+  (copied / 'clips.csv').touch()
+  with pytest.raises(errors.InputError, match='a folder clips; expected one'):
+    sources.find(copied, copied / 'predictions')
+
+
+def test_a_column_of_other_types_is_told(copied):
+  path = copied / 'predictions/1.parquet'
+  table = pq.read_table(path)
+  place = table.column_names.index('seed')
+  texts = table['seed'].cast(pa.string())
+  pq.write_table(table.set_column(place, 'seed', texts), path)
+  source = sources.find(copied, copied / 'predictions')
+  with pytest.raises(errors.InputError, match='columns of different types'):
+    list(streaming.batches(source))
 
 
 def _beam(shards, folder, *flags, num_clips=23):
