@@ -22,7 +22,7 @@ setuptools.setup(
   license='Apache-2.0',
   python_requires='>=3.11',
   packages=setuptools.find_packages(include=['empathy', 'empathy.*']),
-  package_data={'empathy.evaluation': ['templates/*', 'templates/explorer/*']},
+  package_data={'empathy.evaluation': ['templates/*', 'templates/*/*']},
   install_requires=[
     'absl-py>=2.1',
     'array-record>=0.8',

@@ -40,7 +40,6 @@ from empathy.evaluation import (
   data_checks,
   engine,
   report,
-  tallied,
   tallies,
 )
 from empathy.evaluation import predictions as predictions_lib
@@ -217,7 +216,7 @@ def _merge(*paths: str) -> None:
   output = pathlib.Path(_OUTPUT.value or 'study')
   study_lib.check_output(output)
   found = tallies.merge([tallies.read(pathlib.Path(path)) for path in paths])
-  study = tallied.build(found)
+  study = tallies.build(found)
   _warn(study)
   study_lib.write(study, output, report.render(study))
   print(f'report: {output / "report.html"}')

@@ -65,6 +65,13 @@ class Votes:
   label: np.ndarray
   count: np.ndarray
 
+  def of(self, condition: int) -> 'Votes':
+    """The entries of one condition."""
+    chosen = self.condition == condition
+    return Votes(
+      *(getattr(self, field.name)[chosen] for field in dataclasses.fields(self))
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class Features:

@@ -37,13 +37,30 @@ def group_folds(
   labelled = labels >= 0
   np.add.at(counts, (group_of[labelled], labels[labelled]), 1)
   counts[:, -1] = np.bincount(group_of)
+  return folds_of_counts(counts, num_folds, seed)[group_of]
+
+
+def folds_of_counts(
+  counts: np.ndarray, num_folds: int, seed: int
+) -> np.ndarray:
+  """Assigns groups to folds, as `group_folds`.
+
+  Args:
+    counts: (G, C + 1) the clips of each class in each group, then all its
+      clips, of K groups or more.
+    num_folds: K.
+    seed: decides between equals.
+
+  Returns:
+    (G,) int32 folds from 0 to K-1.
+  """
   shares = counts / np.maximum(counts.sum(axis=0), 1)
-  random = np.random.default_rng(seed).random(len(names))
-  fold_of_group = np.empty(len(names), np.int32)
-  load = np.zeros((num_folds, num_classes + 1))
+  random = np.random.default_rng(seed).random(len(counts))
+  fold_of_group = np.empty(len(counts), np.int32)
+  load = np.zeros((num_folds, counts.shape[1]))
   for group in np.lexsort((random, -counts[:, -1])):
     # Adding to fold k raises the sum of squares by 2 load_k . s + s . s.
     fold = int(np.argmin(load @ shares[group]))
     fold_of_group[group] = fold
     load[fold] += shares[group]
-  return fold_of_group[group_of]
+  return fold_of_group

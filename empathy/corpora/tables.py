@@ -96,8 +96,11 @@ def read_csv(
       f'{path}: is empty; expected the columns {", ".join(required)}'
     )
   names = _names(header, (*required, *known))
-  kept = [i for i, name in enumerate(names) if name]
-  nameless = [i for i, name in enumerate(names) if not name]
+  # A table of somebody's may have one that is known to be without.
+  nameless = [
+    i for i, name in enumerate(names) if not name and name not in required
+  ]
+  kept = [i for i in range(len(names)) if i not in nameless]
   filled = [i for i in nameless if any(row[i].strip() for row in rows)]
   names = [names[i] for i in kept]
   for column in required:

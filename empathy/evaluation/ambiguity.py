@@ -129,16 +129,9 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   if reason:
     return Findings(skipped={'question 3': reason})
   found = Findings(primary=BEYOND_SEEDS)
-  names = [key[2] for key in totals.sums if key[:2] == _key('clips', '')[:2]]
-  for name in names:
-    if not totals.sums[_key('clips', name)].any():
-      found.skipped[f'ambiguity.{name}'] = (
-        'No clip with two votes or more has the signal.'
-      )
-  names = [ANY, *(name for name in names if name != ANY)]
-  names = [name for name in names if f'ambiguity.{name}' not in found.skipped]
+  names = _names(found, totals)
   binary = [name for name in names if contested.binary(name)]
-  coarse = _strata(plan, ANY).too_coarse()
+  strata = _strata(plan, ANY)
   counts = totals.counts[_key('sides', ANY)]
   any_sides = controls.merged(_by_pattern(counts, plan))
   rows = []
@@ -147,14 +140,15 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
     if name != ANY:
       matrix = totals.counts[_key('sides', name)].matrix
     one = sides_lib.of_matrix(totals, matrix)
-    row = _ask(found, f'ambiguity.{name}', one, coarse)
+    row = _ask(found, f'ambiguity.{name}', one, strata)
     rows.append({'signal': name} | row)
   beyond, by_seeds = beyond_seeds.answer(totals, plan)
   found.include(beyond)
   if by_seeds is not None:
-    row = _ask(found, beyond_seeds.CONTROL, by_seeds)
+    own = beyond_seeds.strata(plan, ANY)[0]
+    row = _ask(found, beyond_seeds.CONTROL, by_seeds, own)
     rows.append({'signal': 'control.seed'} | row)
-  rows += _add_controls(found, totals, plan, any_sides, coarse)
+  rows += _add_controls(found, totals, plan, any_sides)
   found.tables['ambiguity'] = rows
   found.families.extend(
     [f'ambiguity.{name}.{figure}' for name in binary]
@@ -168,6 +162,21 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found.curves['gs_by_disagreement'] = _by_disagreement(totals)
   found.curves['gs_by_confidence'] = _by_confidence(totals)
   return found
+
+
+def _names(found: Findings, totals: totals_lib.Totals) -> list[str]:
+  """The signals that some clip with votes has, `any_disagreement` first."""
+  names = []
+  for what in totals.sums:
+    if what[:2] != _key('clips', ANY)[:2]:
+      continue
+    if totals.sums[what].any():
+      names.append(what[2])
+    else:
+      found.skipped[f'ambiguity.{what[2]}'] = (
+        'No clip with two votes or more has the signal.'
+      )
+  return sorted(names, key=lambda name: name != ANY)
 
 
 def _key(what: str, name: str) -> totals_lib.Key:
@@ -198,7 +207,10 @@ def _by_pattern(counts: totals_lib.Counts, plan: Plan) -> totals_lib.Counts:
 
 
 def _ask(
-  found: Findings, prefix: str, sides: sides_lib.Sides, coarse: str = ''
+  found: Findings,
+  prefix: str,
+  sides: sides_lib.Sides,
+  strata: plan_lib.Strata,
 ) -> dict[str, object]:
   """Adds both differences of a signal or control; returns its row of the table.
 
@@ -206,7 +218,7 @@ def _ask(
     found: where they are added.
     prefix: of their names.
     sides: where the signal is set and where it is not.
-    coarse: why strata do not adjust; '' if they do.
+    strata: within which it is adjusted.
   """
   control = prefix.startswith('ambiguity.control.')
   what = 'control' if control else 'signal'
@@ -222,14 +234,18 @@ def _ask(
       'In no stratum of label and confidence are there clips of both kinds.',
     ),
   ):
-    if name == 'adjusted' and coarse:
-      found.skipped[f'{prefix}.{name}'] = coarse
+    within = name == 'adjusted'
+    if within and strata.too_coarse():
+      found.skipped[f'{prefix}.{name}'] = strata.too_coarse()
       continue
+    estimate = resampling.estimate(
+      sides.groups, figure(sides), Scale.DIFFERENCE, null=not control
+    )
+    # What is permuted is made of the means of strata.
+    within |= prefix.endswith('.permuted')
     found.add(
       f'{prefix}.{name}',
-      resampling.estimate(
-        sides.groups, figure(sides), Scale.DIFFERENCE, null=not control
-      ),
+      strata.noted(estimate) if within else estimate,
       undefined,
     )
   values, clips = sides.by_side.sum(axis=0)
@@ -252,7 +268,6 @@ def _add_controls(
   totals: totals_lib.Totals,
   plan: Plan,
   sides: sparse.csr_array,
-  coarse: str,
 ) -> list[dict[str, object]]:
   """Adds the controls that need no seeds; returns their rows.
 
@@ -261,9 +276,9 @@ def _add_controls(
     totals: what `tally` added up.
     plan: for the classes and views.
     sides: (G, 2 x K x 2) of any disagreement.
-    coarse: see `_ask`.
   """
   counts = _by_pattern(totals.counts[_key('sides', ANY)], plan)
+  strata = _strata(plan, ANY)
   labels = np.stack([totals.wholes[_key('labels', v)] for v in plan.singles])
   clustered = sides_lib.of_matrix(totals, sides).groups.clustered
   asked = {
@@ -274,10 +289,17 @@ def _add_controls(
   rows = []
   for name, matrix in asked.items():
     one = sides_lib.of_matrix(totals, matrix)
-    row = _ask(found, f'ambiguity.control.{name}', one, coarse)
+    row = _ask(found, f'ambiguity.control.{name}', one, strata)
     rows.append({'signal': f'control.{name}'} | row)
+  for name in ('gs_difference', 'adjusted'):
+    name = f'ambiguity.control.permuted.{name}'
+    if totals.bundled and name in found.statistics:
+      one = found.statistics[name]
+      found.statistics[name] = dataclasses.replace(
+        one, method=f'{one.method}, permuted within bundles of groups'
+      )
   constant = 'ambiguity.control.constant.adjusted'
-  if constant in found.skipped and not coarse:
+  if constant in found.skipped and not strata.too_coarse():
     found.skipped[constant] = (
       'A constant view differs by the label of the full view alone, and clips '
       'are compared within that label.'

@@ -36,13 +36,18 @@ class Batch:
     return () if self.predictions is None else self.predictions.views
 
   @property
+  def num_rows(self) -> int:
+    """Of the predictions."""
+    return 0 if self.predictions is None else self.predictions.num_rows
+
+  @property
   def singles(self) -> list[str]:
     """The views of one modality, beside the full one."""
     return [v for v in self.views if '+' not in v and v != self.full]
 
   @functools.cached_property
   def keys(self) -> np.ndarray:
-    """(N,) uint64, of what is drawn for the votes of each clip."""
+    """(N,) uint64, hashes of ids, of which numbers are drawn, see `draws`."""
     return draws.keys(self.corpus.ids, 'votes')
 
   @functools.cached_property

@@ -21,6 +21,7 @@ from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
+  Estimate,
   Findings,
   Scale,
   SeedNoise,
@@ -32,6 +33,9 @@ from empathy.evaluation.sides import Sides
 BY_SEED = f'ambiguity.{plan_lib.ANY}.adjusted_by_seed'
 CONTROL = 'ambiguity.control.seed'
 _OF_CONTROL = (f'{CONTROL}.gs_difference', f'{CONTROL}.adjusted')
+# Of clips that are too many to keep their labels, what seeds add is known by so
+# many bundles of groups. Their own number of seeds makes it far less certain.
+_NUM_BUNDLES = 8
 _VIEWS, _CONTROL = 'views', 'control'
 
 
@@ -188,8 +192,9 @@ def tally(
 ) -> None:
   """Adds up clips by what seeds say of them.
 
-  Up to so many clips that ranks are exact, labels of clips are kept: they show
-  how the noise of seeds is shared by groups. Beyond, sums are.
+  Up to so many clips that ranks are exact, labels of clips are kept, and how
+  each seed moves the figure in each group is known once the figure is. Beyond,
+  what seeds add is summed up by stratum, over a few bundles of groups only.
 
   Args:
     batch: of N clips.
@@ -204,14 +209,14 @@ def tally(
     apart = [one.labels != full.labels[0] for one in (full, *singles)]
     apart = np.concatenate(apart).any(axis=0) & chosen
     adder.whole(_key('apart', signal), apart.sum())
-    strata = _strata(plan, signal)
-    if None in strata or why_unmatched(full.names, list(seeds.values())[1:]):
+    every = strata(plan, signal)
+    if None in every or why_unmatched(full.names, list(seeds.values())[1:]):
       continue
     members = batch.predictions.probabilities[plan.full]
     stratum = np.stack(
       [
         np.where(chosen, one.of(member), -1)
-        for one, member in zip(strata, members, strict=True)
+        for one, member in zip(every, members, strict=True)
       ]
     )
     if plan.exact:
@@ -220,50 +225,66 @@ def tally(
         columns |= _named(view, names, batch.labels[view])
       adder.rank(_key('labels', signal), chosen, **columns)
     else:
-      num_strata = len(plan.classes) * strata[0].num_bins
+      num_strata = len(plan.classes) * every[0].num_bins
       for what, choice in zip(
         (_VIEWS, _CONTROL), _choices(full, singles), strict=True
       ):
-        _add_sums(adder, signal, what, choice, values, stratum, num_strata)
+        sides_lib.add(
+          adder, _key(what, signal), values, choice.differ, stratum, num_strata
+        )
+        bundle = totals_lib.bundle_of(batch.corpus.groups, _NUM_BUNDLES)
+        own, by_seed = _sums(choice, values, stratum, num_strata, bundle)
+        adder.whole(_key(what, signal, 'own'), own)
+        adder.whole(_key(what, signal, 'by seed'), by_seed)
 
 
-def _add_sums(
-  adder: totals_lib.Adder,
-  signal: str,
-  what: str,
+def _sums(
   choice: Choice,
   values: np.ndarray,
   stratum: np.ndarray,
   num_strata: int,
-) -> None:
-  """Adds up the sides of a choice, and what each seed adds to them."""
-  sides_lib.add(
-    adder, _key(what, signal), values, choice.differ, stratum, num_strata
-  )
+  bundle: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+  """What each seed adds to the sides of a choice.
+
+  Args:
+    choice: of S references and V views.
+    values: (N,) float64.
+    stratum: (S, N) int, negative where a clip does not count.
+    num_strata: K.
+    bundle: (N,) int, of the groups.
+
+  Returns:
+    By bundle, (B, S, 2, K, 2) the sides of each reference, and
+    (B, K, 2, S_1 + ... + S_V) sums of how the chance of differing moves with
+    each view's seeds, times values and times one.
+  """
   own, by_seed = [], 0
   columns = np.stack([np.nan_to_num(values), np.ones(len(values))])
+  shape = (_NUM_BUNDLES, num_strata)
   for reference, (differ, place) in enumerate(
     zip(choice.differ, stratum, strict=True)
   ):
-    cell, amount = sides_lib.cells(values, differ, place, num_strata)
+    place = totals_lib.index(shape, bundle, place)
+    cell, amount = sides_lib.cells(values, differ, place, int(np.prod(shape)))
     there = cell >= 0
-    own.append(np.bincount(cell[there], amount[there], 4 * num_strata))
+    sums = np.bincount(cell[there], amount[there], 4 * int(np.prod(shape)))
+    own.append(sums.reshape(2, *shape, 2).swapaxes(0, 1))
     clips = np.flatnonzero(place >= 0)
     inside = sparse.csr_array(
       (np.ones(len(clips)), (place[clips], clips)),
-      shape=(num_strata, len(values)),
+      shape=(int(np.prod(shape)), len(values)),
     )
     moves = np.concatenate(choice.moves(reference))
     moves = (columns[:, None] * moves).reshape(-1, len(values))
     by_seed = by_seed + inside @ moves.T
-  adder.whole(_key(what, signal, 'own'), np.stack(own))
-  adder.whole(_key(what, signal, 'by seed'), by_seed)
+  return np.stack(own, axis=1), by_seed.reshape(*shape, 2, -1)
 
 
 def _of_sums(
   totals: totals_lib.Totals, plan: Plan, signal: str, views: Sequence[str]
 ) -> Matched:
-  """As `matched`, of sums, which do not say how groups share seeds' noise."""
+  """As `matched`, of sums."""
   found, parts = [], []
   for sign, what, others in (
     (1, _VIEWS, views),
@@ -271,15 +292,20 @@ def _of_sums(
   ):
     one = sides_lib.of_totals(totals, _key(what, signal))
     gradient = sign * sides_lib.gradient(one)
-    own = totals.wholes[_key(what, signal, 'own')] @ gradient.ravel()
-    sums = totals.wholes[_key(what, signal, 'by seed')]
+    own, by_seed = (
+      totals.wholes[_key(what, signal, name)] for name in ('own', 'by seed')
+    )
+    there = own.any(axis=(1, 2, 3, 4))
+    own = np.einsum('bswkd,wkd->sb', own[there], gradient)
     moves = gradient[..., 1] - gradient[..., 0]
-    by_seed = np.einsum('wk,kws->s', moves, sums.reshape(len(sums), 2, -1))
+    by_seed = np.einsum('bkws,wk->sb', by_seed[there], moves)
     names = [np.array(plan.members[view]) for view in (plan.full, *others)]
     ends = np.cumsum([len(one) for one in names[1:-1]])
     parts += [
-      seeds_lib.Part(*part)
-      for part in zip(names, [own, *np.split(by_seed, ends)], strict=True)
+      seeds_lib.Part(seeds, slopes.sum(axis=1), slopes)
+      for seeds, slopes in zip(
+        names, [own, *np.split(by_seed, ends)], strict=True
+      )
     ]
     found.append(one)
   return Matched(*found, seeds_lib.noise(*parts))
@@ -325,7 +351,7 @@ def _key(what: str, signal: str, *more: str) -> totals_lib.Key:
   return 'beyond_seeds', what, signal, *more
 
 
-def _strata(plan: Plan, signal: str) -> list[plan_lib.Strata | None]:
+def strata(plan: Plan, signal: str) -> list[plan_lib.Strata | None]:
   """Those of each seed of the full view, as the reference."""
   return [
     plan.strata('beyond_seeds', plan.which, signal, str(seed))
@@ -357,32 +383,25 @@ def answer(
       continue
     make = _of_labels if plan.exact else _of_sums
     sides = make(totals, plan, signal, views)
-    by_seed, by_control = map(sides_lib.adjusted, (sides.views, sides.control))
-    estimate = resampling.estimate(
-      sides.views.groups,
-      resampling.minus(by_seed, by_control),
-      Scale.DIFFERENCE,
-      seeds=sides.noise,
-      null=True,
-    )
-    if not plan.exact and 'seeds' in estimate.variance:
-      estimate = dataclasses.replace(
-        estimate, method=f'{estimate.method}, that of groups still in it'
-      )
+    own = strata(plan, signal)[0]
     found.add(
       name,
-      estimate,
+      own.noted(_beyond(sides, plan)),
       'Among clips that a seed of the full view labels alike and with like '
       'confidence, other seeds of it, or single views, disagree with it on all '
       'or on none, so that they cannot be compared.',
     )
     if signal == plan_lib.ANY:
       # Its seeds' noise is not known: that of the difference from the control.
+      estimate = resampling.estimate(
+        sides.views.groups,
+        sides_lib.adjusted(sides.views),
+        Scale.DIFFERENCE,
+        null=True,
+      )
       found.add(
         BY_SEED,
-        resampling.estimate(
-          sides.views.groups, by_seed, Scale.DIFFERENCE, null=True
-        ),
+        own.noted(estimate),
         'In no stratum of label and confidence are there clips of both kinds.',
       )
       control = sides.control
@@ -396,19 +415,34 @@ def answer(
   return found, control
 
 
+def _beyond(sides: Matched, plan: Plan) -> Estimate:
+  """The adjusted difference of views minus that of other seeds."""
+  estimate = resampling.estimate(
+    sides.views.groups,
+    resampling.minus(*map(sides_lib.adjusted, (sides.views, sides.control))),
+    Scale.DIFFERENCE,
+    seeds=sides.noise,
+    null=True,
+  )
+  if plan.exact or 'seeds' not in estimate.variance:
+    return estimate
+  told = f'told apart by {_NUM_BUNDLES} bundles of groups'
+  return dataclasses.replace(estimate, method=f'{estimate.method}, {told}')
+
+
 def _missing(
   totals: totals_lib.Totals, plan: Plan, signal: str, views: Sequence[str]
 ) -> str:
   """Why single views cannot be held against other seeds; '' if they can."""
-  strata = _strata(plan, signal)
-  if None in strata:
+  every = strata(plan, signal)
+  if None in every:
     return (
       'No clip with two votes or more is predicted by every seed of the full '
       f'view and of {" and ".join(views)}.'
     )
   # First what more seeds would not mend.
   whose = 'Seed by seed, the full view’s'
-  coarse = (one.too_coarse(whose) for one in strata)
+  coarse = (one.too_coarse(whose) for one in every)
   reason = next(filter(None, coarse), '')
   if not reason and not totals.wholes[_key('apart', signal)]:
     reason = (

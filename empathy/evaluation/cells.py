@@ -7,13 +7,20 @@ known in the end from the counts, and its `method` says it.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from scipy import special
 
+from empathy.evaluation import resampling
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.findings import Estimate
 
+# A function of `ranking`: of a sample, a signal and which clips are positive.
+Ranking = Callable[
+  [resampling.Sample, np.ndarray, np.ndarray], resampling.Figure
+]
 # Places of a signal where it is ranked against two kinds of clips, and where
 # there are many kinds.
 NUM_PLACES = 1_024
@@ -221,17 +228,84 @@ def spearman_off(signal: np.ndarray, number: np.ndarray) -> float:
   )
 
 
-def noted(estimate: Estimate, off: float, whose: str = 'signal') -> Estimate:
-  """Says in `method` by how much a grid can have moved a figure.
+def noted(
+  estimate: Estimate, off: float | None, whose: str = 'signal'
+) -> Estimate:
+  """Says in `method` that values are on a grid, and how far figures move.
 
   Args:
     estimate: of the figure.
-    off: as the functions above say; 0 where nothing is on a grid.
+    off: as the functions above say; 0 where nothing is on a grid, None where it
+      is not known.
     whose: values are.
   """
-  if estimate.estimate is None or not off:
+  if estimate.estimate is None or off == 0:
     return estimate
+  bound = ''
+  if off is not None:
+    # One digit, rounded up.
+    unit = 10.0 ** math.floor(math.log10(off))
+    bound = f' (off {math.ceil(off / unit) * unit:.1g} at most)'
   return dataclasses.replace(
-    estimate,
-    method=f'{estimate.method}, {whose} on a grid (off {off:.1g} at most)',
+    estimate, method=f'{estimate.method}, {whose} on a grid{bound}'
   )
+
+
+def order_off(
+  function: Ranking,
+  signal: np.ndarray,
+  positive: np.ndarray,
+  number: np.ndarray,
+) -> float:
+  """By how much a figure of ranks can be off, for ties that a grid makes.
+
+  In each place, all positive clips may in truth come first, or last.
+
+  Args:
+    function: of `ranking`, which makes a figure that grows, or falls, with
+      each positive clip that is put before a negative one, and to which ties
+      count by expectation.
+    signal: (n,) the values on the grid.
+    positive: (n,) bool.
+    number: (n,) how many clips are such.
+  """
+  sample = resampling.Sample(
+    np.zeros(1),
+    round(float(number.sum())),
+    group=np.zeros(len(number), np.int64),
+    number=number,
+  )
+  place = 2 * np.unique(signal, return_inverse=True)[1]
+  value, *ends = (
+    float(function(sample, one, positive)(np.ones((1, 1)))[0][0])
+    for one in (place, place + positive, place + ~positive)
+  )
+  return max(abs(end - value) for end in ends)
+
+
+def precision_off(
+  signal: np.ndarray, positive: np.ndarray, number: np.ndarray
+) -> float:
+  """By how much an average precision can be off, for ties that a grid makes.
+
+  It is largest where the positive clips of a place come first and are tied, as
+  all count at the last one's precision; least where they come last, one by one.
+  Of E positive clips among N before k more, these have a sum of precisions of
+  k - (N - E) (H(N + k) - H(N)), with harmonic numbers H.
+
+  Args:
+    signal: (n,) the values on the grid.
+    positive: (n,) bool, of at least one row.
+    number: (n,) how many clips are such.
+  """
+  _, place = np.unique(-signal, return_inverse=True)
+  clips = np.bincount(place, number)
+  hits = np.bincount(place, number * positive)
+  seen, found = np.cumsum(clips), np.cumsum(hits)
+  first, last = seen - clips, seen - hits
+  most = hits * found / np.maximum(first + hits, 1)
+  steps = special.digamma(seen + 1) - special.digamma(last + 1)
+  least = hits - (last - (found - hits)) * steps
+  value = hits * found / seen
+  off = max((most - value).sum(), (value - least).sum())
+  return float(off / hits.sum())

@@ -16,7 +16,7 @@ import numpy as np
 
 from empathy import errors, files
 from empathy.corpora import tables
-from empathy.evaluation import resampling
+from empathy.evaluation import catalogue, resampling
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import (
   FIELDS,
@@ -102,6 +102,12 @@ def read(folder: pathlib.Path) -> Finished:
     )
   influences = _read_influences(folder / 'influence.npz')
   try:
+    strange = [n for n in found['statistics'] if catalogue.find(n) is None]
+    if strange:
+      raise errors.InputError(
+        f'{path}: has figures of another version, for example {strange[0]!r}; '
+        'evaluate again'
+      )
     return Finished(
       folder,
       found['info'],
@@ -122,7 +128,7 @@ def compare(a: Finished, b: Finished) -> Comparison:
   """Takes the figures of `a` from those of `b`, name by name.
 
   The primaries' p-values are one family of Holm's; the others are a family for
-  each question and figure, over views, signals or conditions.
+  each figure, over views, signals or conditions.
 
   Raises:
     InputError: the studies are not of the same corpus.
@@ -150,13 +156,11 @@ def compare(a: Finished, b: Finished) -> Comparison:
       )
     else:
       skipped[f'question {question}'] = 'One study has no primary figure.'
-  families: dict[tuple[str, str], list[str]] = {}
+  families: dict[str, list[str]] = {}
   for name in statistics:
-    if name in primaries.values():
-      families.setdefault(('', ''), []).append(name)
-    else:
-      parts = name.split('.')
-      families.setdefault((parts[0], parts[-1]), []).append(name)
+    primary = name in primaries.values()
+    family = 'primaries' if primary else catalogue.family(name)
+    families.setdefault(family, []).append(name)
   for family in families.values():
     told = [n for n in family if statistics[n].difference.p is not None]
     adjusted = resampling.holm([statistics[n].difference.p for n in told])
@@ -232,10 +236,10 @@ def check_output(output: pathlib.Path) -> None:
 
 
 def by_question(comparison: Comparison) -> dict[str, list[str]]:
-  """The names that both studies have, by their first part, in their order."""
+  """The names that both studies have, by their topic, in their order."""
   found: dict[str, list[str]] = {}
   for name in comparison.statistics:
-    found.setdefault(name.split('.')[0], []).append(name)
+    found.setdefault(catalogue.find(name).entry.topic, []).append(name)
   return found
 
 
@@ -315,12 +319,29 @@ def _refuse_others(a: Finished, b: Finished) -> None:
 
 def _only(having: Finished, lacking: Finished, name: str) -> str:
   """Why a figure that one study has is not compared."""
-  reason = lacking.skipped.get(name, '')
-  if not reason:
-    for known in lacking.skipped:
-      if name.startswith(f'{known}.'):
-        reason = lacking.skipped[known]
+  reason = catalogue.reason(name, lacking.skipped)
   return f'Only {having.folder} has it.' + (f' {reason}' if reason else '')
+
+
+def _paired(a: Estimate, b: Estimate) -> tuple[np.ndarray, np.ndarray, str]:
+  """How the figure of b minus that of a moves with the groups.
+
+  Returns:
+    (G,) names of the groups of either, (G,) float64 derivatives by their
+    weights, and why figures are not paired; '' if they are.
+  """
+  none = np.array([], np.str_), np.array([])
+  if a.influence is None or b.influence is None:
+    return *none, 'the figure has none in a study either'
+  if Kind.EXACT in (a.kind, b.kind):
+    return *none, 'a figure is exactly 0 or 1'
+  if not np.isin(a.influence.groups, b.influence.groups).any():
+    return *none, 'it rests on other groups in the other study'
+  names = np.union1d(a.influence.groups, b.influence.groups)
+  slope = np.zeros(len(names))
+  for sign, one in ((-1, a.influence), (1, b.influence)):
+    slope[np.searchsorted(names, one.groups)] += sign * one.slope
+  return names, slope, ''
 
 
 def _difference(a: Estimate, b: Estimate) -> Estimate:
@@ -338,22 +359,11 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
   themselves 94.0, 96.5 and 95.0 %, Student's t 93.2, 95.0 and 94.2 %.
   """
   value, n = b.estimate - a.estimate, min(a.n, b.n)
-
-  def bare(why: str) -> Estimate:
+  names, slope, why = _paired(a, b)
+  if not why and abs(value) < _ZERO and np.abs(slope).max() < _ZERO:
+    why = 'it is the same figure in both'
+  if why:
     return Estimate(value, n=n, method=f'no interval: {why}')
-
-  if a.influence is None or b.influence is None:
-    return bare('the figure has none in a study either')
-  if Kind.EXACT in (a.kind, b.kind):
-    return bare('a figure is exactly 0 or 1')
-  if not np.isin(a.influence.groups, b.influence.groups).any():
-    return bare('it rests on other groups in the other study')
-  names = np.union1d(a.influence.groups, b.influence.groups)
-  slope = np.zeros(len(names))
-  for sign, one in ((-1, a.influence), (1, b.influence)):
-    slope[np.searchsorted(names, one.groups)] += sign * one.slope
-  if abs(value) < _ZERO and np.abs(slope).max(initial=0) < _ZERO:
-    return bare('it is the same figure in both')
   num_groups = len(names)
 
   def linear(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,9 +16,9 @@ from empathy.evaluation.findings import (
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
+from empathy.evaluation.signals import CONFIDENCE, binary
 from empathy.evaluation.totals import Rows
 
-CONFIDENCE = 'one_minus_confidence'
 # Spearman's correlation is drawn with so many values of either variable.
 _NUM_RANKS = 12
 _VOTES = ('gs', 'contested', 'number')
@@ -31,11 +31,6 @@ _COLUMNS = {
   'precision_minus_confidence': 'precision_minus_confidence',
   'spearman': 'spearman',
 }
-
-
-def binary(name: str) -> bool:
-  """Whether a signal is 0 or 1."""
-  return name.endswith('_disagreement')
 
 
 def _key(what: str, name: str = '') -> totals_lib.Key:

@@ -5,18 +5,22 @@ view, its seeds averaged, labels wrongly. Confidence finds errors too, so the
 question is what disagreement adds to it.
 """
 
-from collections.abc import Mapping
+import dataclasses
 
 import numpy as np
 from scipy import special
 
-from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import splits
-from empathy.evaluation import plan as plan_lib
-from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import ranking, resampling
+from empathy.evaluation import (
+  cells,
+  fits,
+  ranking,
+  resampling,
+  selective,
+  signal_rows,
+)
 from empathy.evaluation import sides as sides_lib
-from empathy.evaluation import votes as votes_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -24,27 +28,50 @@ from empathy.evaluation.findings import (
   Scale,
   interval_cells,
 )
+from empathy.evaluation.plan import ANY, Plan
+from empathy.evaluation.signal_rows import Signals
+from empathy.evaluation.signals import CONFIDENCE, SEEDS, binary
+from empathy.evaluation.totals import Rows, Totals
 
-ANY = 'any_disagreement'
-CONFIDENCE = 'one_minus_confidence'
 COMBINED = 'combined'
-_SEEDS = 'seed_mutual_information'
 _GAIN = 'diagnosis.combined.auroc_minus_confidence'
 _CONTESTED = 'diagnosis.combined.auroc_contested_minus_confidence'
 _PRIMARY = f'diagnosis.{ANY}.adjusted'
+_STRATA = ('diagnosis', ANY)
 _NUM_POINTS = 50
-_MOST_FOLDS = 10
 # Where confidence is nearer to 1, it is taken to be as near as that.
 _LEAST_DOUBT = 1e-12
-_RIDGE = 1.0
-_MOST_STEPS = 50
+_BY_RANK = {
+  'average_precision': (ranking.average_precision, Scale.LOGIT),
+  'aurc': (ranking.aurc, Scale.LOGIT),
+  'e_aurc': (ranking.e_aurc, Scale.LOG),
+  'errors_found_at_10': (ranking.found_at, Scale.LOGIT),
+}
+_RIGHT_ON_ALL = 'The full view is right on every clip with the signal.'
+_ONE_KIND = 'The full view is right, or wrong, on every clip with the signal.'
 
 
-def answer(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions,
-  signals: Mapping[str, np.ndarray],
-) -> Findings:
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up clips and the full view's errors by what signals say of them."""
+  if plan.full not in plan.members:
+    return
+  signal_rows.tally(batch, plan, adder)
+  strata = plan.strata(*_STRATA)
+  if strata is None:
+    return
+  error, signal = signal_rows.errors(batch), batch.signals[ANY]
+  stratum = strata.of(batch.means[plan.full])
+  sides_lib.add(
+    adder,
+    _STRATA,
+    error,
+    signal > 0,
+    np.where(np.isnan(error + signal), -1, stratum),
+    len(plan.classes) * strata.num_bins,
+  )
+
+
+def answer(totals: Totals, plan: Plan) -> Findings:
   """Judges each signal as a detector of the full view's errors.
 
   The primary is `diagnosis.any_disagreement.adjusted`: how much more often the
@@ -57,9 +84,8 @@ def answer(
   noise.
 
   Args:
-    corpus: for the labels, the groups and, if there are any, the votes.
-    predictions: for the full view's labels and the folds.
-    signals: of each clip, from the predictions alone; (N,) float64.
+    totals: what `tally` added up.
+    plan: names the views.
 
   Returns:
     Statistics `diagnosis.error_rate` (the base rate of average precision) and
@@ -70,67 +96,72 @@ def answer(
     clips); `diagnosis.any_disagreement.adjusted`;
     `diagnosis.combined.auroc_minus_confidence`, what disagreement adds to the
     AUROC of confidence, and `.auroc_contested_minus_confidence`, the same for
-    contested clips. The table `diagnosis`; the curves
-    `review_budget` and `risk_coverage`.
+    contested clips. The table `diagnosis`; the curves `review_budget` and
+    `risk_coverage`. And what `selective` finds.
   """
-  full = corpus_lib.view_name(corpus.modalities)
-  if full not in predictions.views:
-    return _skipped(f'There are no predictions of the full view, {full}.')
-  mean = predictions_lib.mean_over_seeds(predictions.probabilities[full])
-  predicted = predictions_lib.predicted_class(mean)
-  known = (predicted >= 0) & (corpus.labels != corpus_lib.UNLABELLED)
-  error = known & (predicted != corpus.labels)
-  if not known.any():
-    return _skipped('No clip that the full view predicts has a label.')
-  if not error.any():
-    return _skipped('The full view is right on every labelled clip.')
-  if error[known].all():
-    return _skipped('The full view is wrong on every labelled clip.')
+  if plan.full not in plan.members:
+    reason = f'There are no predictions of the full view, {plan.full}.'
+    found = Findings(skipped={'question 6': reason})
+  else:
+    found = _of_signals(Signals(totals, plan))
+  found.include(selective.answer(totals, plan))
+  return found
+
+
+def _of_signals(signals: Signals) -> Findings:
+  """What signals, and both together, tell of errors."""
+  rows = signals.rows(CONFIDENCE).only('error')
+  number, wrong = rows.number.sum(), rows.number @ rows['error']
+  reason = (
+    'No clip that the full view predicts has a label.'
+    if not number
+    else 'The full view is right on every labelled clip.'
+    if not wrong
+    else 'The full view is wrong on every labelled clip.'
+    if wrong == number
+    else ''
+  )
+  if reason:
+    return Findings(skipped={'question 6': reason})
   found = Findings(primary=_PRIMARY)
-  sample = resampling.sample(corpus.groups[known])
+  sample = signals.sample(rows)
+  columns = np.stack([rows['error'], np.ones(len(rows.group))], axis=1)
   found.add(
     'diagnosis.error_rate',
     resampling.estimate(
-      sample,
-      resampling.mean(
-        sample.totals(np.stack([error[known], np.ones(known.sum())], axis=1))
-      ),
-      scale=Scale.LOGIT,
+      sample, resampling.mean(sample.totals(columns)), scale=Scale.LOGIT
     ),
   )
-  if _SEEDS not in signals:
-    found.skipped[f'diagnosis.{_SEEDS}'] = (
-      f'There is one seed only of the full view, {full}.'
+  names = signals.names
+  if SEEDS not in names:
+    found.skipped[f'diagnosis.{SEEDS}'] = (
+      f'There is one seed only of the full view, {signals.plan.full}.'
     )
-  votes = None
-  if corpus.votes is None:
+  if not signals.plan.survey.has_votes:
     found.skipped['diagnosis.uncontested'] = 'The corpus has no votes.'
-  else:
-    votes = votes_lib.speaking_votes(corpus)[0]
-  score = _add_combined(
-    found, corpus, predictions.folds[full], signals, known, error, votes
-  )
-  signals = dict(signals)
-  if score is not None:
-    signals = {COMBINED: score} | signals
-  order = [name for name in (COMBINED, ANY, CONFIDENCE) if name in signals]
-  order += [name for name in signals if name not in order]
-  for name in order.copy():
-    if not (known & ~np.isnan(signals[name])).any():
+  combined = _add_combined(found, signals)
+  order = [name for name in (ANY, CONFIDENCE) if name in names]
+  order += [name for name in names if name not in order]
+  table = []
+  if combined is not None:
+    table.append(_ask(found, signals, COMBINED, combined))
+  for name in order:
+    rows = signals.rows(name)
+    if len(rows.group):
+      table.append(_ask(found, signals, name, rows))
+    else:
       found.skipped[f'diagnosis.{name}'] = 'No labelled clip has the signal.'
-      order.remove(name)
-  found.tables['diagnosis'] = [
-    _ask(found, corpus, name, signals, known, error, votes, mean)
-    for name in order
-  ]
+  found.tables['diagnosis'] = table
   for figure in (
     'auroc_error',
     'auroc_error_uncontested',
     'auroc_error_minus_confidence',
   ):
-    found.families.append([f'diagnosis.{name}.{figure}' for name in order])
+    found.families.append(
+      [f'diagnosis.{row["signal"]}.{figure}' for row in table]
+    )
   found.families.extend([[_GAIN], [_CONTESTED]])
-  found.curves.update(_curves(signals, known, error))
+  found.curves.update(_curves(signals, combined))
   return found
 
 
@@ -151,14 +182,15 @@ def gain(
     fold: (n,) int, at least two different ones.
 
   Returns:
-    The AUROC of both minus that of confidence, both `out_of_fold`, with the
-    one-sided p-value of its not being above 0; and the score of both (n,).
+    The AUROC of both minus that of confidence, both `fits.out_of_fold`, with
+    the one-sided p-value of its not being above 0; and the score of both (n,).
   """
   columns = np.stack(
     [special.logit(np.maximum(doubt, _LEAST_DOUBT)), disagree], axis=1
   )
   both, alone = (
-    out_of_fold(columns[:, :number], outcome, fold) for number in (2, 1)
+    fits.out_of_fold(columns[:, :number], outcome, fold, sample.number)
+    for number in (2, 1)
   )
   found = resampling.estimate(
     sample,
@@ -173,239 +205,156 @@ def gain(
   return found, both
 
 
-def out_of_fold(
-  columns: np.ndarray, outcome: np.ndarray, fold: np.ndarray
-) -> np.ndarray:
-  """Log odds of the outcome, by a logistic regression on the other folds.
-
-  An AUROC over several folds suffers from intercepts that are fitted to each
-  (Parker et al. 2007, BMC Bioinformatics 8:326), so a detector's is only to be
-  compared with that of one that was fitted alike.
-
-  Args:
-    columns: (n, k) float64.
-    outcome: (n,) bool, what is to be detected.
-    fold: (n,) int, at least two different ones.
-
-  Returns:
-    (n,) float64.
-  """
-  score = np.empty(len(columns))
-  for held_out in np.unique(fold):
-    there = fold == held_out
-    others = columns[~there]
-    scale = others.std(axis=0)
-    scale = np.where(scale > 0, scale, 1)
-    coefficients = logistic(
-      (others - others.mean(axis=0)) / scale, outcome[~there]
-    )
-    own = (columns[there] - others.mean(axis=0)) / scale
-    score[there] = coefficients[0] + own @ coefficients[1:]
-  return score
-
-
-def logistic(design: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-  """Coefficients of a logistic regression, by Newton's method.
-
-  Args:
-    design: (n, k) float64, standardised columns.
-    outcome: (n,) bool.
-
-  Returns:
-    (k + 1,) float64, the intercept first; the maximum of the log likelihood
-    less half the sum of squares of the other coefficients, which keeps them
-    finite where the outcomes are separated.
-  """
-  design = np.column_stack([np.ones(len(design)), design])
-  ridge = np.full(design.shape[1], _RIDGE)
-  ridge[0] = 0
-  coefficients = np.zeros(design.shape[1])
-  for _ in range(_MOST_STEPS):
-    chance = special.expit(design @ coefficients)
-    gradient = design.T @ (outcome - chance) - ridge * coefficients
-    spread = chance * (1 - chance)
-    curvature = (design.T * spread) @ design + np.diag(ridge)
-    step = np.linalg.solve(curvature, gradient)
-    # Far steps overshoot where chances are near 0 or 1.
-    step /= max(1.0, np.abs(step).max())
-    coefficients += step
-    if np.abs(step).max() < 1e-10:
-      break
-  return coefficients
-
-
-def _skipped(reason: str) -> Findings:
-  return Findings(skipped={'question 6': reason})
-
-
-def folds_for_fit(
-  folds: np.ndarray, sample: resampling.Sample, outcome: np.ndarray
-) -> np.ndarray:
-  """The folds of a fit: the predictions', unless a group is in two of them.
-
-  Args:
-    folds: (S, n) the fold in which each seed held out a clip; negative where
-      it has none.
-    sample: the n clips, of two groups or more.
-    outcome: (n,) bool, which folds made anew share evenly.
-
-  Returns:
-    (n,) int, at least two different ones.
-  """
-  fold = folds.max(axis=0)
-  agreed = ((folds == fold) | (folds < 0)).all()
-  places = len(np.unique(np.stack([sample.group, fold]), axis=1).T)
-  if agreed and places == sample.num_groups and len(np.unique(fold)) > 1:
-    return fold
-  number = min(_MOST_FOLDS, sample.num_groups)
-  return splits.group_folds(sample.group, outcome.astype(int), number, seed=0)
-
-
-def _add_combined(
-  found: Findings,
-  corpus: corpus_lib.Corpus,
-  folds: np.ndarray,
-  signals: Mapping[str, np.ndarray],
-  known: np.ndarray,
-  error: np.ndarray,
-  votes: np.ndarray | None,
-) -> np.ndarray | None:
+def _add_combined(found: Findings, signals: Signals) -> Rows | None:
   """Adds what disagreement adds to confidence, for errors and contested clips.
 
   Returns:
-    (N,) the combined score for errors, NaN where it is not known; None if there
-    is none.
+    Clips as of `Signals.rows`, with the combined score for errors as their
+    signal; None if there is none.
   """
-  if ANY not in signals:
+  if ANY not in signals.names:
     missing = 'There are no predictions of a single modality.'
     found.skipped.update({_PRIMARY: missing, _GAIN: missing})
     return None
-  known = known & ~np.isnan(signals[ANY])
-  scores = None
-  asked = [(_GAIN, known, error)]
-  if votes is None:
-    found.skipped[_CONTESTED] = 'The corpus has no votes.'
+  asked = [(_GAIN, 'error', signals.rows(ANY))]
+  if signals.plan.survey.has_votes:
+    asked.append((_CONTESTED, 'contested', signals.contested()))
   else:
-    # A single vote cannot be contested.
-    there = ~np.isnan(signals[ANY]) & (votes.sum(axis=1) > 1)
-    asked.append((_CONTESTED, there, votes_lib.contested(votes)))
-  for name, chosen, outcome in asked:
-    sample = resampling.sample(corpus.groups[chosen])
+    found.skipped[_CONTESTED] = 'The corpus has no votes.'
+  combined = None
+  for name, outcome, rows in asked:
+    sample = signals.sample(rows)
     if sample.num_groups < 2:
       found.skipped[name] = (
         'A combination is fitted to other groups than it is judged on, and '
         'there are not two groups.'
       )
       continue
-    hit = outcome[chosen]
-    estimate, score = gain(
-      sample,
-      signals[CONFIDENCE][chosen],
-      signals[ANY][chosen],
-      hit,
-      folds_for_fit(folds[:, chosen], sample, hit),
-    )
+    hit = rows[outcome] > 0
+    fold = fits.folds(signals.folds(sample), sample, hit)
+    estimate, score = gain(sample, rows['doubt'], rows['signal'], hit, fold)
     found.add(
       name,
-      estimate,
+      signals.noted(estimate),
       'The clips with a disagreement that is known are all of one kind.',
     )
-    if outcome is error:
-      scores = np.full(len(known), np.nan)
-      scores[chosen] = score
-  return scores
+    if outcome == 'error':
+      columns = {one: rows[one] for one in rows.names}
+      combined = rows.of(columns | {'signal': score})
+  return combined
+
+
+@dataclasses.dataclass(frozen=True)
+class _Order:
+  """Clips in order of a signal.
+
+  Attributes:
+    sample: the m rows by group.
+    signal: (m,) float64.
+    wrong: (m,) bool, whether the full view errs.
+    coarse: whether the signal is on a grid that ties what differs.
+  """
+
+  sample: resampling.Sample
+  signal: np.ndarray
+  wrong: np.ndarray
+  coarse: bool
+
+  def figure(self, function: cells.Ranking) -> resampling.Figure:
+    """A figure of `ranking`."""
+    return function(self.sample, self.signal, self.wrong)
+
+  def drawn(self, function: cells.Ranking) -> resampling.Figure:
+    """What is drawn in its stead."""
+    coarse = ranking.coarse(self.signal, number=self.sample.number)
+    return function(self.sample, coarse, self.wrong)
+
+  def off(self, function: cells.Ranking) -> float:
+    """By how much it can be off."""
+    if not self.coarse or not self.wrong.any():
+      return 0.0
+    rows = self.signal, self.wrong, self.sample.number
+    if function is ranking.average_precision:
+      return cells.precision_off(*rows)
+    return cells.order_off(function, *rows)
+
+
+def _order(
+  signals: Signals, name: str, rows: Rows, column: str = 'signal'
+) -> _Order:
+  rows = rows.only(column, 'error')
+  return _Order(
+    signals.sample(rows), rows[column], rows['error'] > 0, signals.coarse(name)
+  )
 
 
 def _ask(
-  found: Findings,
-  corpus: corpus_lib.Corpus,
-  name: str,
-  signals: Mapping[str, np.ndarray],
-  known: np.ndarray,
-  error: np.ndarray,
-  votes: np.ndarray | None,
-  mean: np.ndarray,
+  found: Findings, signals: Signals, name: str, rows: Rows
 ) -> dict[str, object]:
-  """Adds the figures of one signal; returns its row of the table."""
+  """Adds the figures of one signal; returns its row of the table.
+
+  Args:
+    found: where they are added.
+    signals: what `rows` are of.
+    name: of the signal.
+    rows: of the clips that have it, one at least, see `Signals.rows`.
+  """
   prefix = f'diagnosis.{name}'
-  chosen = known & ~np.isnan(signals[name])
-  signal, wrong = signals[name][chosen], error[chosen]
-  sample = resampling.sample(corpus.groups[chosen])
-  auroc = ranking.auroc(sample, signal, wrong)
-  undefined = 'The full view is right, or wrong, on every clip with the signal.'
+  own = _order(signals, name, rows)
+  auroc = own.figure(ranking.auroc)
   found.add(
     f'{prefix}.auroc_error',
-    resampling.estimate(sample, auroc, scale=Scale.LOGIT, null=True),
-    undefined,
+    _noted(
+      signals,
+      name,
+      resampling.estimate(own.sample, auroc, scale=Scale.LOGIT, null=True),
+      own.off(ranking.auroc),
+    ),
+    _ONE_KIND,
   )
-  coarse = ranking.coarse(signal)
-  for figure, function, scale in (
-    ('average_precision', ranking.average_precision, Scale.LOGIT),
-    ('aurc', ranking.aurc, Scale.LOGIT),
-    ('e_aurc', ranking.e_aurc, Scale.LOG),
-    ('errors_found_at_10', ranking.found_at, Scale.LOGIT),
-  ):
+  for figure, (function, scale) in _BY_RANK.items():
+    estimate = resampling.estimate(
+      own.sample, own.figure(function), scale, drawn=own.drawn(function)
+    )
     found.add(
       f'{prefix}.{figure}',
-      resampling.estimate(
-        sample,
-        function(sample, signal, wrong),
-        scale=scale,
-        drawn=function(sample, coarse, wrong),
-      ),
-      'The full view is right on every clip with the signal.',
+      _noted(signals, name, estimate, own.off(function)),
+      _RIGHT_ON_ALL,
     )
-  against = f'{prefix}.auroc_error_minus_confidence'
   if name != CONFIDENCE:
-    confidence = ranking.auroc(sample, signals[CONFIDENCE][chosen], wrong)
-    found.add(
-      against,
-      resampling.estimate(
-        sample, resampling.minus(auroc, confidence), Scale.DIFFERENCE, null=True
-      ),
-      undefined,
+    doubts = rows if 'doubt' in rows.names else signals.doubts(name)
+    other = _order(signals, CONFIDENCE, doubts, 'doubt')
+    estimate = resampling.estimate(
+      own.sample,
+      resampling.minus(auroc, other.figure(ranking.auroc)),
+      Scale.DIFFERENCE,
+      null=True,
     )
-  if votes is not None:
-    _add_uncontested(found, corpus, prefix, signals[name], chosen, error, votes)
-  if name.endswith('_disagreement'):
-    differ, doubt = signal > 0, signals[CONFIDENCE][chosen]
+    off = own.off(ranking.auroc) + other.off(ranking.auroc)
+    found.add(
+      f'{prefix}.auroc_error_minus_confidence',
+      _noted(signals, name, estimate, off),
+      _ONE_KIND,
+    )
+  if signals.plan.survey.has_votes:
+    _add_uncontested(found, signals, name, rows)
+  if binary(name):
     found.add(
       f'{prefix}.precision_minus_confidence',
-      resampling.no_finer(
-        resampling.estimate(
-          sample,
-          ranking.precision_gain(sample, differ, doubt, wrong),
-          Scale.DIFFERENCE,
-          drawn=ranking.precision_gain(
-            sample, differ, ranking.coarse(doubt), wrong
-          ),
-        ),
-        1 / max(np.count_nonzero(differ), 1),
-      ),
+      _precision(signals, rows),
       'The signal is set on no clip.',
     )
   if name == ANY:
-    own = mean[chosen]
-    strata = plan_lib.strata(plan_lib.histogram(own.max(axis=1)))
-    coarse = strata.too_coarse()
-    if coarse:
-      found.skipped[_PRIMARY] = coarse
-    else:
-      found.add(
-        _PRIMARY,
-        resampling.estimate(
-          sample,
-          sides_lib.adjusted(
-            sides_lib.of_clips(sample, wrong, signal > 0, strata.of(own))
-          ),
-          Scale.DIFFERENCE,
-          null=True,
-          alternative='greater',
-        ),
-        'In no stratum of label and confidence are there clips of both kinds.',
-      )
+    _add_adjusted(found, signals)
+  return _row(name, own.sample.num_clips)
+
+
+def _row(name: str, num_clips: int) -> dict[str, object]:
+  """The row of a signal in the table `diagnosis`."""
+  prefix = f'diagnosis.{name}'
+  against = f'{prefix}.auroc_error_minus_confidence'
   return (
-    {'signal': name, 'num_clips': int(chosen.sum())}
+    {'signal': name, 'num_clips': num_clips}
     | interval_cells(f'{prefix}.auroc_error', 'auroc_error')
     | interval_cells(against, 'minus_confidence')
     | {'p': Cell(against, 'p'), 'p_adjusted': Cell(against, 'p_adjusted')}
@@ -418,65 +367,111 @@ def _ask(
   )
 
 
+def _noted(
+  signals: Signals, name: str, estimate: Estimate, off: float = 0.0
+) -> Estimate:
+  """The figure of a signal, that says by how much a grid can have moved it."""
+  if name == COMBINED:
+    return signals.noted(estimate)
+  return cells.noted(estimate, off, 'confidence' if binary(name) else 'signal')
+
+
 def _add_uncontested(
-  found: Findings,
-  corpus: corpus_lib.Corpus,
-  prefix: str,
-  signal: np.ndarray,
-  chosen: np.ndarray,
-  error: np.ndarray,
-  votes: np.ndarray,
+  found: Findings, signals: Signals, name: str, rows: Rows
 ) -> None:
   """Adds the AUROC for errors on clips on which annotators agree."""
-  name = f'{prefix}.auroc_error_uncontested'
-  there = chosen & (votes.sum(axis=1) > 1) & ~votes_lib.contested(votes)
-  if not there.any():
-    found.skipped[name] = (
+  statistic = f'diagnosis.{name}.auroc_error_uncontested'
+  calm = rows.where(rows['calm'] > 0)
+  if not len(calm.group):
+    found.skipped[statistic] = (
       'No clip with a label, the signal and two votes or more is uncontested.'
     )
     return
-  sample = resampling.sample(corpus.groups[there])
+  own = _order(signals, name, calm)
+  estimate = resampling.estimate(
+    own.sample, own.figure(ranking.auroc), scale=Scale.LOGIT, null=True
+  )
   found.add(
-    name,
-    resampling.estimate(
-      sample,
-      ranking.auroc(sample, signal[there], error[there]),
-      scale=Scale.LOGIT,
-      null=True,
-    ),
+    statistic,
+    _noted(signals, name, estimate, own.off(ranking.auroc)),
     'The full view is right, or wrong, on every uncontested clip.',
   )
 
 
+def _precision(signals: Signals, rows: Rows) -> Estimate:
+  """The precision where a signal is set, minus that of the least confident."""
+  sample, wrong = signals.sample(rows), rows['error'] > 0
+  differ, doubt = rows['signal'] > 0, rows['doubt']
+  coarse = ranking.coarse(doubt, number=rows.number)
+  estimate = resampling.estimate(
+    sample,
+    ranking.precision_gain(sample, differ, doubt, wrong),
+    Scale.DIFFERENCE,
+    drawn=ranking.precision_gain(sample, differ, coarse, wrong),
+  )
+  wanted, off = float(rows.number @ differ), 0.0
+  if signals.coarse(CONFIDENCE) and wanted:
+    off = cells.top_off(doubt, wrong, rows.number, wanted) / wanted
+  # Not known more exactly than one clip more or less would leave it.
+  estimate = resampling.no_finer(estimate, 1 / max(wanted, 1))
+  return cells.noted(estimate, off, 'confidence')
+
+
+def _add_adjusted(found: Findings, signals: Signals) -> None:
+  """Adds the primary."""
+  strata = signals.plan.strata(*_STRATA)
+  if strata.too_coarse():
+    found.skipped[_PRIMARY] = strata.too_coarse()
+    return
+  sides = sides_lib.of_totals(signals.totals, _STRATA)
+  estimate = resampling.estimate(
+    sides.groups,
+    sides_lib.adjusted(sides),
+    Scale.DIFFERENCE,
+    null=True,
+    alternative='greater',
+  )
+  found.add(
+    _PRIMARY,
+    cells.noted(estimate, None if strata.coarse else 0, 'confidence'),
+    'In no stratum of label and confidence are there clips of both kinds.',
+  )
+
+
 def _curves(
-  signals: Mapping[str, np.ndarray], known: np.ndarray, error: np.ndarray
+  signals: Signals, combined: Rows | None
 ) -> dict[str, dict[str, object]]:
   """The review budget and the risk-coverage curve, over the same clips."""
-  orders = {
-    name: signals[name]
-    for name in (COMBINED, CONFIDENCE, _SEEDS)
-    if name in signals
-  }
-  if ANY in signals:
+  orders = {}
+  if ANY in signals.names:
+    rows = signals.rows(ANY)
     # Confidence is below 1, so that it only orders the clips of either kind.
-    orders = {'disagreement_first': signals[ANY] + signals[CONFIDENCE]} | orders
-  for values in orders.values():
-    known = known & ~np.isnan(values)
-  wrong = error[known]
-  if not wrong.any():
+    orders['disagreement_first'] = rows, rows['signal'] + rows['doubt']
+  if combined is not None:
+    orders[COMBINED] = combined, combined['signal']
+  for name in (CONFIDENCE, SEEDS):
+    if name in signals.names:
+      rows = signals.rows(name)
+      orders[name] = rows, rows['signal']
+  rows = signals.rows(CONFIDENCE)
+  orders['random'] = rows, np.zeros(len(rows.group))
+  orders['oracle'] = rows, rows['error']
+  if not (rows['common'] * rows['error']).any():
     return {}
-  orders = {name: values[known] for name, values in orders.items()}
-  orders |= {'random': np.zeros(len(wrong)), 'oracle': wrong}
   shares = np.arange(_NUM_POINTS + 1) / _NUM_POINTS
-  curves = {
-    'review_budget': ('budget', shares, ranking.errors_found),
-    'risk_coverage': ('coverage', shares[1:], ranking.risks),
-  }
-  return {
-    curve: {'num_clips': len(wrong), across: places.tolist()}
-    | {
-      name: function(values, wrong, places).tolist()
-      for name, values in orders.items()
-    }
-    for curve, (across, places, function) in curves.items()
-  }
+  found = {}
+  for curve, across, places, function in (
+    ('review_budget', 'budget', shares, ranking.errors_found),
+    ('risk_coverage', 'coverage', shares[1:], ranking.risks),
+  ):
+    number = round(float(rows.number @ rows['common']))
+    found[curve] = {'num_clips': number, across: places.tolist()}
+    for name, (clips, values) in orders.items():
+      common = clips['common'] > 0
+      found[curve][name] = function(
+        values[common],
+        clips['error'][common] > 0,
+        places,
+        clips.number[common],
+      ).tolist()
+  return found

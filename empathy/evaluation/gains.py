@@ -260,21 +260,26 @@ def _of_block(
     judges[name] = _Judges(
       sizes.judging[name], every - hits[0], hits[1:] - hits[0]
     )
+  columns = _judge(judges, full, sizes.again, sizes.choosing)
+  return {
+    key: np.where(chosen, columns[key], np.nan)
+    for key, chosen in _known(sizes, full, known).items()
+  }
+
+
+def _known(
+  sizes: _Sizes, full: str, known: np.ndarray
+) -> dict[tuple[str, str | int], np.ndarray]:
+  """Where each column is known, (n,) bool, of clips whose label is."""
   there = {name: known & (n > 0) for name, n in sizes.judging.items()}
   pair = there[full] & (sizes.least > 0)
   choice = there[full] & (sizes.least > 1)
-  chosen = {('share', name): own for name, own in there.items()}
-  chosen |= {('naive', ''): pair, ('hurt_naive', ''): pair}
-  chosen['hurt', ''] = known & (sizes.again > 0)
-  chosen |= {('split', name): choice for name in sizes.choosing}
-  columns = _judge(judges, full, sizes.again, sizes.choosing)
-  columns = {
-    key: np.where(own, columns[key], np.nan) for key, own in chosen.items()
-  }
-  return columns | {
-    ('num_votes', name): np.where(choice, size, np.nan)
-    for name, size in sizes.choosing.items()
-  }
+  found = {('share', name): own for name, own in there.items()}
+  found |= {('naive', ''): pair, ('hurt_naive', ''): pair}
+  found['hurt', ''] = known & (sizes.again > 0)
+  for name in sizes.choosing:
+    found |= {('split', name): choice, ('num_votes', name): choice}
+  return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -332,6 +337,7 @@ def _judge(
       for weight, other in zip(chosen, others, strict=True)
     )
     found['split', name] = shares[full] - judged
+    found['num_votes', name] = size[None]
   before = [
     one.first[0] / np.maximum(one.number - again, 1) for one in (ours, *others)
   ]

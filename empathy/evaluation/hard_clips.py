@@ -26,14 +26,19 @@ _GOLD = ('one_minus_gold_probability', 'error')
 # Correlations are drawn with so many bins of either variable.
 _NUM_BINS = 16
 # What signals are put on where there are too many clips for their values.
-_GRID = cells.near_zero(1.0, cells.FEW_PLACES)
+_GRIDS = {
+  name: {
+    'signal': cells.YES_OR_NO
+    if name == 'error'
+    else cells.near_zero(1.0, cells.FEW_PLACES),
+    'gs': cells.GS,
+  }
+  for name in (_DOUBT, *_GOLD)
+}
 
 
 def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
-  """Keeps GS beside how unsure, and how wrong, the full view is.
-
-  GS is kept as it is: votes of n people take few values of it.
-  """
+  """Keeps GS beside how unsure, and how wrong, the full view is."""
   if plan.full not in plan.members:
     return
   labels, mean = batch.corpus.labels, batch.means[plan.full]
@@ -49,10 +54,11 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   if not _unjudged(plan):
     chosen &= labels != corpus_lib.UNLABELLED
   for name in _signals(plan):
-    values = signals[name]
-    if _on_grid(name, plan):
-      values = _GRID.on(values)
-    adder.rank(_key(name), chosen, signal=values, gs=uncertainty)
+    columns = {'signal': signals[name], 'gs': uncertainty}
+    if plan.exact:
+      adder.rank(_key(name), chosen, **columns)
+    else:
+      cells.count(adder, _key(name), chosen, _GRIDS[name], columns)
 
 
 def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
@@ -78,34 +84,23 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
         _PREFIX: f'There are no predictions of the full view, {plan.full}.'
       }
     )
-  found = Findings()
-  signals, unknown = _signals(plan), {}
-  missing = _unjudged(plan)
-  if missing:
-    unknown |= dict.fromkeys(_GOLD, missing)
-  # Without a spread of confidence, how hard a clip is cannot be told; and the
-  # errors of a view that says one class are those of the other classes.
-  if not plan.graded('mean', plan.full):
-    reason = plan.not_graded('mean', plan.full)
-    unknown |= dict.fromkeys(set(signals) - {'error'}, reason)
-  if 'error' in signals and not totals[_key('predicted')].any(axis=0).sum() > 1:
-    unknown['error'] = 'The full view gives every clip the same label.'
+  found, unknown = Findings(), _unknown(totals, plan)
   for name, reason in unknown.items():
     found.skipped[f'{_PREFIX}.{name}.spearman'] = reason
-  signals = [name for name in signals if name not in unknown]
+  signals = [name for name in _signals(plan) if name not in unknown]
   if not signals:
     return found
-  if not len(totals.rows[_key(signals[0])].number):
+  if not len(_rows(totals, plan, signals[0]).number):
     return Findings(
       skipped={_PREFIX: 'No predicted clip has two votes or more.'}
     )
   rows = []
   for signal in signals:
     name = f'{_PREFIX}.{signal}.spearman'
-    rows_of = totals.rows[_key(signal)]
-    estimate = _correlation(totals, rows_of)
-    if _on_grid(signal, plan):
-      off = cells.spearman_off(rows_of['signal'], rows_of.number)
+    clips = _rows(totals, plan, signal)
+    estimate = _correlation(totals, clips)
+    if not plan.exact and _GRIDS[signal]['signal'].coarse:
+      off = cells.spearman_off(clips['signal'], clips.number)
       estimate = cells.noted(estimate, off)
     found.add(name, estimate, 'One of the two is the same for every clip.')
     rows.append(
@@ -138,8 +133,29 @@ def _signals(plan: Plan) -> list[str]:
   return [_DOUBT] if _unjudged(plan) else [_DOUBT, *_GOLD]
 
 
-def _on_grid(signal: str, plan: Plan) -> bool:
-  return not plan.exact and signal != 'error'
+def _unknown(totals: totals_lib.Totals, plan: Plan) -> dict[str, str]:
+  """Why signals are not correlated, of those that are not.
+
+  Without a spread of confidence, how hard a clip is cannot be told; and the
+  errors of a view that says one class are those of the other classes.
+  """
+  missing = _unjudged(plan)
+  found = dict.fromkeys(_GOLD, missing) if missing else {}
+  if not plan.graded('mean', plan.full):
+    reason = plan.not_graded('mean', plan.full)
+    found |= {name: reason for name in _signals(plan) if name != 'error'}
+  if not missing and totals[_key('predicted')].any(axis=0).sum() < 2:
+    found['error'] = 'The full view gives every clip the same label.'
+  return found
+
+
+def _rows(
+  totals: totals_lib.Totals, plan: Plan, signal: str
+) -> totals_lib.Rows:
+  """Clips by a signal and GS."""
+  if plan.exact:
+    return totals.rows[_key(signal)]
+  return cells.rows(totals.counts[_key(signal)], _GRIDS[signal])
 
 
 def _correlation(totals: totals_lib.Totals, rows: totals_lib.Rows) -> Estimate:

@@ -15,6 +15,7 @@ import numpy as np
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   agreement,
+  annotators,
   gains,
   halves,
   hard_clips,
@@ -33,6 +34,7 @@ from empathy.evaluation.findings import (
 )
 from empathy.evaluation.plan import Plan
 
+_EACH = 'votes in every condition'
 # Of `gains.Pluralities`, all of which are added up.
 _PLURALITIES = (
   'differ',
@@ -197,48 +199,25 @@ def _add_agreement(
   corpus: corpus_lib.Corpus,
 ) -> None:
   """Adds up what agreement is made of, also without each annotator."""
-  known = plan.annotators(condition) > 1
-  own, effects = None, {}
-  if known:
-    entries = corpus.votes
-    chosen = entries.condition == corpus.conditions.index(condition)
-    own = agreement.own_votes(
-      entries.clip[chosen],
-      plan.annotator_codes(condition, entries.annotator[chosen]),
-      entries.label[chosen],
-      entries.count[chosen],
-      *votes.shape,
-    )
-  for figure in plan.agreements.values():
-    if _key(figure.sums, condition) in adder:
-      continue
-    parts = figure.parts(votes.astype(np.float64)).T
-    columns = np.arange(len(parts))[:, None]
+  parts = {figure.sums: figure.parts for figure in plan.agreements.values()}
+  for sums, part in parts.items():
+    columns = part(votes.astype(np.float64)).T
+    place = np.arange(len(columns))[:, None]
     adder.count(
-      _key(figure.sums, condition),
-      np.where(parts == 0, -1, columns),
-      len(parts),
-      parts,
+      _key(sums, condition),
+      np.where(columns == 0, -1, place),
+      len(columns),
+      columns,
     )
-    if known:
-      slopes = plan.slopes(condition, figure.sums)
-      change, added = agreement.without(
-        figure.parts,
-        votes,
-        own,
-        np.stack(list(slopes.values()), axis=1),
-        plan.crowd(condition),
-      )
-      adder.whole(_key(f'without.{figure.sums}', condition), change)
-      effects |= dict(zip(slopes, added.T, strict=True))
-  if known:
-    shape = (len(plan.agreements), plan.crowd(condition))
-    adder.count(
-      _key('effects', condition),
-      totals_lib.index(shape, np.arange(shape[0])[:, None], own.annotator),
-      shape,
-      np.stack([effects[name] for name in plan.agreements]),
-      own.clip,
+  crowd = plan.crowd(condition)
+  if crowd is not None:
+    annotators.add(
+      adder,
+      condition,
+      crowd,
+      plan.agreements,
+      corpus.votes.of(corpus.conditions.index(condition)),
+      votes,
     )
 
 
@@ -336,7 +315,7 @@ def _agree(
     totals[_key(name, condition)][:, 1]
     for name in ('entropy', 'one_vote_ceiling')
   )
-  figures = plan.agreements
+  figures, crowd = plan.agreements, plan.crowd(condition)
   for name, figure in {'gs': figures['observed_agreement'], **figures}.items():
     chosen = pairable if figure.least > 1 else voted
     why = agreement.why_undefined(bool(pairable.any()))
@@ -345,43 +324,20 @@ def _agree(
       continue
     part = totals.over(chosen)
     statistic = figure.of_totals(part[_key(figure.sums, condition)])
+    variance = None
+    if crowd is not None:
+      own = 'observed_agreement' if name == 'gs' else name
+      variance = annotators.variance(totals, condition, crowd, figures, own)
     found.add(
       f'humans.{condition}.{name}',
       resampling.estimate(
         part.groups,
         resampling.one_minus(statistic) if name == 'gs' else statistic,
         scale=Scale.LOGIT if figure.share else Scale.FISHER,
-        annotators=_annotators(figure, totals, plan, condition),
+        annotators=(variance or 0.0, 0 if crowd is None else crowd.number),
       ),
       why,
     )
-
-
-def _annotators(
-  figure: agreement.Coefficient,
-  totals: totals_lib.Totals,
-  plan: Plan,
-  condition: str,
-) -> tuple[float, int]:
-  """The variance that the choice of annotators adds, and how many they are.
-
-  Both are 0 where it is not known who voted.
-  """
-  number = plan.annotators(condition)
-  if number < 2:
-    return 0.0, number
-  place = list(plan.agreements.values()).index(figure)
-  without = totals.wholes[_key(f'without.{figure.sums}', condition)]
-  effects = totals.counts[_key('effects', condition)].matrix
-  crowd = plan.crowd(condition)
-  effects = effects[:, place * crowd : (place + 1) * crowd]
-  variance = agreement.annotator_variance(
-    figure,
-    plan.survey.numbers['agreement', figure.sums, condition] + without,
-    float((effects.sum(axis=0) ** 2).sum()),
-    float((effects.data**2).sum()),
-  )
-  return variance or 0.0, number
 
 
 def _compare(
@@ -396,25 +352,16 @@ def _compare(
   Returns:
     By name of the overall ones, the key of their totals.
   """
-  full, source = plan.full_condition, plan.source
-  made, rest = _made(plan), ''
-  if source is not None:
-    rest = ' left to be judged, beside those that make the label'
-
-  def missing(votes_in: str) -> str:
-    if not plan.labelled:
-      return 'No clip has a label.'
-    return f'No labelled clip has {votes_in}{rest}.'
-
+  full, made = plan.full_condition, _made(plan)
   add = functools.partial(_add_mean, found, totals=totals, how=made)
   gained = {}
   for condition in plan.voted:
-    if source is not None:
+    if plan.source is not None:
       add(
         f'humans.{condition}.accuracy_disjoint',
         key=_key('share', condition),
         scale=Scale.LOGIT,
-        missing=missing(f'votes on {condition}'),
+        missing=_missing(plan, f'votes on {condition}'),
       )
     if condition != full:
       name = f'humans.full_minus_{condition}.accuracy'
@@ -423,21 +370,40 @@ def _compare(
         name,
         key=gained[name],
         null=True,
-        missing=missing(f'votes in both {full} and {condition}'),
+        missing=_missing(plan, f'votes in both {full} and {condition}'),
       )
-  each = missing('votes in every condition')
   add(
     'humans.hurt_share',
     key=_key('hurt'),
     how=made or _halves(plan),
-    missing=missing('two votes in every condition'),
+    missing=_missing(plan, 'two votes in every condition'),
   )
   add(
     'humans.hurt_share_naive',
     key=_key('hurt_naive'),
     scale=Scale.LOGIT,
-    missing=each,
+    missing=_missing(plan, _EACH),
   )
+  _best_per_clip(found, totals, plan)
+  return gained
+
+
+def _missing(plan: Plan, votes_in: str) -> str:
+  """Why there is no clip to judge votes on."""
+  if not plan.labelled:
+    return 'No clip has a label.'
+  rest = ''
+  if plan.source is not None:
+    rest = ' left to be judged, beside those that make the label'
+  return f'No labelled clip has {votes_in}{rest}.'
+
+
+def _best_per_clip(
+  found: Findings, totals: totals_lib.Totals, plan: Plan
+) -> None:
+  """Adds the full condition minus the best other one of each clip."""
+  full, made = plan.full_condition, _made(plan)
+  add = functools.partial(_add_mean, found, totals=totals)
   prefix = 'humans.full_minus_best_per_clip'
   if len(plan.voted) == 2:
     for name in ('naive', 'split_half'):
@@ -445,9 +411,11 @@ def _compare(
         f'There is one condition beside {full} only, so that none is to be '
         'chosen for each clip.'
       )
-    return gained
-  add(f'{prefix}.naive', key=_key('naive'), missing=each)
+    return
+  missing = _missing(plan, _EACH)
+  add(f'{prefix}.naive', key=_key('naive'), how=made, missing=missing)
   rows = [_choice_row(f'{prefix}.naive', 'all votes', None, 'down')]
+  missing = _missing(plan, f'a vote on {full} and two in every other condition')
   for number in (gains.HALF, *gains.CHOSEN_BY):
     key = _key('split', str(number))
     _, known, num_votes, exactly = totals[key].sum(axis=0)
@@ -460,7 +428,7 @@ def _compare(
       name,
       key=key,
       how=made or _halves(plan),
-      missing=missing(f'a vote on {full} and two in every other condition'),
+      missing=missing,
     )
     if known:
       rows.append(_choice_row(name, words, float(num_votes / known), 'up'))
@@ -476,7 +444,6 @@ def _compare(
     field: [getattr(found.statistics[name], field) for _, name in shown]
     for field in ('estimate', 'low', 'high')
   }
-  return gained
 
 
 def _differ(

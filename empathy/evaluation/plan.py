@@ -8,7 +8,6 @@ their sum, and what `totals` adds up then follows it.
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,16 +15,16 @@ import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import agreement, cells
+from empathy.evaluation import agreement, annotators, cells
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.findings import Estimate
 from empathy.evaluation.totals import (
   DECIMALS,
   MANY_CLIPS,
   MOST_GROUPS,
   Key,
-  hash_name,
 )
 from empathy.evaluation.totals import group_hashes as _hashes
 
@@ -154,6 +153,10 @@ class Strata(Bins):
       f'{"value" if number == 1 else "values"} only, so that clips of like '
       'confidence cannot be told from others.'
     )
+
+  def noted(self, estimate: Estimate) -> Estimate:
+    """Says in `method` of a figure within strata if they are of a grid."""
+    return cells.noted(estimate, None if self.coarse else 0, 'confidence')
 
   def of(self, probabilities: np.ndarray) -> np.ndarray:
     """The stratum of (..., C) probabilities: (...) int64, -1 where NaN."""
@@ -342,38 +345,20 @@ class Plan:
     """The figures of agreement that votes are asked for."""
     return agreement.figures(len(self.classes), self.ordered)
 
-  def annotators(self, condition: str) -> int:
-    """How many voted in a condition; 0 where it is not known who did."""
-    if self.survey.numbers['anonymous', condition]:
-      return 0
-    return len(self.survey.annotators.get(condition, ()))
-
-  def crowd(self, condition: str) -> int:
-    """As how many annotators they count: they are put together, as groups."""
-    number = self.annotators(condition)
-    many = not self.exact and number > MOST_GROUPS
-    return MOST_GROUPS if many else number
-
-  def annotator_codes(self, condition: str, names: np.ndarray) -> np.ndarray:
-    """Which of the crowd each is: (n,) names of annotators to (n,) int64."""
-    distinct, place = np.unique(names, return_inverse=True)
-    hashes = np.array(
-      [hash_name(name) for name in distinct.tolist()], np.uint64
+  def crowd(self, condition: str) -> annotators.Crowd | None:
+    """Those who voted in a condition; None where it is not known of all."""
+    hashes = self.survey.annotators.get(condition)
+    if hashes is None or self.survey.numbers['anonymous', condition]:
+      return None
+    many = not self.exact and len(hashes) > MOST_GROUPS
+    return annotators.Crowd(
+      hashes,
+      MOST_GROUPS if many else len(hashes),
+      {
+        figure.sums: self.survey.numbers['agreement', figure.sums, condition]
+        for figure in self.agreements.values()
+      },
     )
-    if self.crowd(condition) < self.annotators(condition):
-      codes = hashes % np.uint64(MOST_GROUPS)
-    else:
-      codes = np.searchsorted(self.survey.annotators[condition], hashes)
-    return codes.astype(np.int64)[place]
-
-  def slopes(self, condition: str, sums: str) -> dict[str, np.ndarray]:
-    """By figure of agreement of such sums, its gradient (k,) at all clips."""
-    totals = self.survey.numbers['agreement', sums, condition]
-    return {
-      name: figure.slope(totals)
-      for name, figure in self.agreements.items()
-      if figure.sums == sums
-    }
 
   def votes(self, corpus: corpus_lib.Corpus) -> np.ndarray:
     """The votes that speak for each clip: (N, C) int64."""
@@ -470,7 +455,7 @@ class Plan:
 def survey(batch: Batch) -> Survey:
   """What a batch tells of the plan."""
   corpus, predictions = batch.corpus, batch.predictions
-  numbers, handfuls, confidences, annotators = {}, {}, {}, {}
+  numbers, handfuls, confidences, voters = {}, {}, {}, {}
   numbers['labels',] = np.bincount(
     corpus.labels[batch.labelled], minlength=len(corpus.classes)
   )
@@ -486,11 +471,12 @@ def survey(batch: Batch) -> Survey:
       numbers['plurality', name] = votes_lib.plurality_and_label(
         votes, labels
       ).sum(axis=0)
-    annotators = _annotators(corpus, numbers)
+    voters, own = annotators.survey(corpus)
+    numbers |= own
   if predictions is not None:
     folds = np.concatenate([predictions.folds[view] for view in batch.views])
     numbers['folds',] = np.bincount(folds[folds >= 0])
-    numbers['ways',] = _hashed(corpus.ids, folds)
+    numbers['ways',] = _hashed(batch.keys, folds)
     if batch.full in batch.views:
       numbers |= _labels_by_fold(batch)
     for view in batch.views:
@@ -513,38 +499,13 @@ def survey(batch: Batch) -> Survey:
     {view: tuple(predictions.seeds[view].tolist()) for view in batch.views},
     corpus.votes is not None,
     len(corpus.ids),
-    0 if predictions is None else predictions.num_rows,
+    batch.num_rows,
     _hashes(corpus.groups),
     numbers,
     handfuls,
     confidences,
-    annotators,
+    voters,
   )
-
-
-def _annotators(
-  corpus: corpus_lib.Corpus, numbers: dict[Key, np.ndarray]
-) -> dict[str, np.ndarray]:
-  """Who voted in each condition; their agreement is added to `numbers`.
-
-  How far leaving out an annotator moves a figure depends on all votes.
-  """
-  votes, found = corpus.votes, {}
-  figures = agreement.figures(
-    len(corpus.classes), bool(corpus.info.get('ordered', False))
-  )
-  parts = {figure.sums: figure.parts for figure in figures.values()}
-  for place, name in enumerate(corpus.conditions):
-    own = votes.annotator[votes.condition == place]
-    nameless = np.count_nonzero(own == '')
-    numbers['anonymous', name] = np.array(float(nameless))
-    if not len(own) or nameless:
-      continue
-    found[name] = _hashes(own)
-    counts = corpus.vote_counts(name)
-    for sums, part in parts.items():
-      numbers['agreement', sums, name] = agreement.totals(part, counts)
-  return found
 
 
 def _labels_by_fold(batch: Batch) -> dict[Key, np.ndarray]:
@@ -566,17 +527,12 @@ def _labels_by_fold(batch: Batch) -> dict[Key, np.ndarray]:
   }
 
 
-def _hashed(ids: np.ndarray, folds: np.ndarray) -> np.ndarray:
+def _hashed(keys: np.ndarray, folds: np.ndarray) -> np.ndarray:
   """A number for each member (M,) uint64, alike for like folds (M, N).
 
   It is a sum over clips, so that numbers of parts add up; what they have in
   excess of 64 bits is lost.
   """
-  digests = [
-    hashlib.blake2b(name.encode(), digest_size=8).digest()
-    for name in ids.tolist()
-  ]
-  keys = np.array([int.from_bytes(d, 'little') for d in digests], np.uint64)
   # Odd factors, so that each of two folds is told from the other.
   return ((folds + 1).astype(np.uint64) * (keys | np.uint64(1))).sum(
     axis=1, dtype=np.uint64

@@ -105,61 +105,6 @@ def auroc(
   return _auroc_of_pairs(pairs, sample.totals(sides.T))
 
 
-def of_totals(
-  sample: resampling.Sample, count: np.ndarray, hits: np.ndarray
-) -> dict[str, tuple[resampling.Figure, resampling.Statistic | None]]:
-  """Figures of clips by value of the signal, in the stead of single clips.
-
-  Args:
-    sample: of G groups; what is drawn depends on their number.
-    count: (G, U) clips of each value, ascending.
-    hits: (G, U) positive ones among them.
-
-  Returns:
-    By `auroc`, `average_precision`, `aurc`, `e_aurc` and `errors_found_at_10`,
-    the statistic and what is drawn in its stead.
-  """
-  if sample.resampled:
-    under = (count - hits).T
-    passed = np.cumsum(under, axis=0) - under / 2
-    kinds = np.stack([hits.sum(axis=1), (count - hits).sum(axis=1)], axis=1)
-    auroc = _auroc_of_pairs(hits @ passed, kinds)
-  else:
-    auroc = resampling.of_totals(
-      np.concatenate([hits, count - hits], axis=1), _auroc
-    )
-  right, wrong = (count - hits).sum(axis=1), hits.sum(axis=1)
-  number = count.sum(axis=0)
-  middle = np.cumsum(number) - number / 2
-  place = np.minimum(NUM_BINS * middle / number.sum(), NUM_BINS - 1).astype(int)
-  starts = np.flatnonzero(np.diff(place, prepend=-1))
-  exact = np.concatenate([count, hits], axis=1)
-  drawn = np.concatenate(
-    [np.add.reduceat(side, starts, axis=1) for side in (count, hits)], axis=1
-  )
-  oracle = resampling.of_totals(
-    np.stack([right, wrong, 0 * right, wrong], axis=1), _aurc
-  )
-  found = {'auroc': (_of_kinds(auroc, right, wrong), None)}
-  for name, function, kinds in (
-    ('average_precision', _average_precision, (wrong,)),
-    ('aurc', _aurc, (right, wrong)),
-    ('errors_found_at_10', functools.partial(_found_at, share=0.1), (wrong,)),
-  ):
-    found[name] = (
-      _of_kinds(
-        resampling.of_totals(exact, function),
-        *kinds,
-        share=name == 'errors_found_at_10',
-      ),
-      resampling.of_totals(drawn, function),
-    )
-  found['e_aurc'] = tuple(
-    resampling.minus(statistic, oracle) for statistic in found['aurc']
-  )
-  return found
-
-
 def _of_kinds(
   statistic: resampling.Statistic, *kinds: np.ndarray, share: bool = False
 ) -> resampling.Figure:

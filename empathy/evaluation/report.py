@@ -1,21 +1,24 @@
 """The report: a study as one page that reads like a short paper.
 
 `render` only puts together what the sections say; it is given every number and
-computes none. The page needs nothing but itself: no network, and no script but
-to sort and search clips. Media are not copied into it; it links to their files.
+computes none. What is always said stands in the templates; which sentence the
+numbers allow is chosen by the sections. The page needs nothing but itself: no
+network, and no script but to sort and search clips. Media are not copied into
+it; it links to their files.
 """
 
 import base64
 import hashlib
 import pathlib
 import re
+from collections.abc import Mapping
 
 import jinja2
 import markupsafe
 
 import empathy
+from empathy.evaluation import catalogue, plots, sections, wording
 from empathy.evaluation import explorer as explorer_lib
-from empathy.evaluation import plots, sections, wording
 from empathy.evaluation.sections import clips as clips_lib
 from empathy.evaluation.sections import parts as parts_lib
 from empathy.evaluation.sections.parts import Figure, Section, Table
@@ -30,169 +33,6 @@ _UNBROKEN = re.compile(
 # As many sentences as the answer has at least, where the study holds so many.
 _FEWEST = 3
 
-# What the report's words and columns mean, shown where the study has a
-# statistic of a name that matches.
-_DEFINITIONS = (
-  (
-    'Accuracy',
-    r'views\.[^.]*\.accuracy',
-    'Share of clips whose most probable class is the label; the mean over '
-    'seeds of each seed’s held-out predictions, pooled over folds. Ties go to '
-    'the class named first.',
-  ),
-  (
-    'Mean over folds',
-    r'views\..*\.accuracy_fold_mean',
-    'The unweighted mean of the folds’ accuracies, as papers often give it.',
-  ),
-  (
-    'Seeds averaged',
-    r'views\..*\.ensemble_accuracy',
-    'Accuracy after averaging the probabilities of all seeds.',
-  ),
-  (
-    'Macro and weighted F1',
-    r'views\..*\.macro_f1',
-    'Harmonic mean of precision and recall by class; the mean over classes, '
-    'plain or weighted by the number of clips.',
-  ),
-  (
-    'NLL, Brier',
-    r'views\..*\.nll',
-    'Mean negative logarithm of the label’s probability, in nats; squared '
-    'error of the probabilities, summed over classes, mean over clips. Lower '
-    'is better.',
-  ),
-  (
-    'ECE',
-    r'views\..*\.ece',
-    'Expected calibration error over 15 bins of equal width of the top '
-    'probability. The ideal ECE is the same figure when labels are drawn '
-    'from the probabilities themselves.',
-  ),
-  (
-    'Disagreement',
-    r'disagreement\..*\.rate',
-    'Share of clips on which a view and the full view give different labels, '
-    'over all pairs of a seed of each.',
-  ),
-  (
-    'Seed noise, excess',
-    r'disagreement\..*\.excess',
-    'How often two seeds of the same view differ, the mean of the two views; '
-    'the excess is disagreement minus that.',
-  ),
-  (
-    'Beyond either',
-    r'disagreement\..*\.beyond_either',
-    'Disagreement minus how often two seeds of the noisier of the two views '
-    'differ.',
-  ),
-  (
-    'Kappa',
-    r'disagreement\..*\.kappa',
-    'Cohen’s kappa: agreement beyond what the two views’ class frequencies '
-    'give by chance.',
-  ),
-  (
-    'Error consistency',
-    r'disagreement\..*\.error_consistency',
-    'How much more often two views are right or wrong together than their '
-    'accuracies alone would have it; 1 at most.',
-  ),
-  (
-    'GS',
-    r'.*\.gs(_difference)?',
-    'The Gini–Simpson index: the chance that two annotators of the same clip '
-    'give different labels; unbiased for any number of votes from two on.',
-  ),
-  (
-    'Adjusted difference',
-    r'ambiguity\..*\.adjusted',
-    'Difference of GS between clips where views disagree and where they '
-    'agree, within strata of the full view’s label and confidence '
-    '(twentieths), weighted by n₁n₀/(n₁+n₀).',
-  ),
-  (
-    'Beyond seeds',
-    r'ambiguity\..*\.beyond_seeds',
-    'The adjusted difference where one of several single views, a seed of '
-    'each, disagrees with a seed of the full view, minus that where one of as '
-    'many other seeds of the full view does; over all choices of different '
-    'seeds.',
-  ),
-  (
-    'Entropy',
-    r'humans\..*\.entropy',
-    'Of a clip’s votes, in nats; not compared between clips of different '
-    'numbers of votes, because it grows with them.',
-  ),
-  (
-    'Alpha',
-    r'humans\..*\.alpha_(nominal|ordinal)',
-    'Krippendorff’s alpha: one minus the disagreement among annotators over '
-    'that of votes dealt out at random; 1 is agreement, 0 is chance.',
-  ),
-  (
-    'Fleiss’ kappa, AC1',
-    r'humans\..*\.(fleiss_kappa|gwet_ac1)',
-    'Agreement beyond chance, too; Fleiss’ kappa takes chance from the shares '
-    'of the classes, Gwet’s AC1 from how even they are, which keeps it steady '
-    'where one class is rare.',
-  ),
-  (
-    'Shapley share',
-    r'dominance\..*\.causal_share',
-    'Shapley’s value of a modality, from the probability that the full view '
-    'gives its own label when shown every part of the modalities, over the sum '
-    'of the sizes of all values; the largest value is the dominant one’s.',
-  ),
-  (
-    'Misled, rescued, net harm',
-    r'dominance\..*\.net_harm',
-    'Where no other modality alone says the same: wrong, but right once the '
-    'dominant one is dropped; right, but wrong once it is dropped; the '
-    'difference of both, as shares of all clips.',
-  ),
-  (
-    'One vote, halves',
-    r'humans\..*\.one_vote_ceiling',
-    'How often a vote equals the plurality of the other votes on its clip; how '
-    'often the pluralities of two halves of the votes are the same.',
-  ),
-  (
-    'Excess of uncertainty',
-    r'humans\..*\.entropy_excess',
-    'How much more often annotators of the full condition differ where another '
-    'condition’s plurality differs from theirs, minus the same for two '
-    'pluralities of their own; all from disjoint votes.',
-  ),
-  (
-    'AUROC',
-    r'diagnosis\..*\.auroc_error',
-    'The chance that a clip which the full view labels wrongly has a higher '
-    'signal than one that it labels rightly; ties count half, 50 % is chance.',
-  ),
-  (
-    'Average precision',
-    r'diagnosis\..*\.average_precision',
-    'The mean, over errors, of the share of errors among clips with at least '
-    'as high a signal; the error rate where a signal tells nothing.',
-  ),
-  (
-    'AURC, E-AURC',
-    r'diagnosis\..*\.aurc',
-    'The error rate among the clips with the lowest signal, mean over all '
-    'coverages; E-AURC is what it exceeds that of an oracle by.',
-  ),
-  (
-    'Confidence and disagreement',
-    r'diagnosis\.combined\.auroc_error',
-    'A logistic regression of errors on the log odds of doubt and on whether '
-    'some single view disagrees, fitted to the other folds.',
-  ),
-)
-
 
 def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
   """The report on a study, as HTML.
@@ -205,23 +45,52 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     A whole page.
   """
   parts = [section(study) for section in sections.ALL]
-  template = environment().get_template('report.html')
-  script = explorer_lib.script()
-  return template.render(
+  primaries = {
+    part.title: study.statistics[study.primaries[part.number]]
+    for part in parts
+    if part.primary
+  }
+  plan, planner = _plan(parts, study)
+  return page(
+    'report.html',
+    study.info,
+    script=explorer_lib.script(),
     explorer=clips_lib.explorer(study, folder),
-    script=script,
-    script_hash=_hash(script),
-    info=study.info,
     facts=_facts(study),
     answer=_answer(parts),
     forest=_forest(parts, study),
-    plan=_plan(parts, study),
+    one_sided=any(one.one_sided for one in primaries.values()),
+    tested=[title for title, one in primaries.items() if one.p is not None],
+    plan=plan,
+    planner=planner,
     sections=parts,
-    covers=study.info.get('covers', ''),
-    resampling=study.info.get('resampling', ''),
-    families=_families(parts, study),
-    definitions=_definitions(study),
-    version=empathy.__version__,
+    definitions=catalogue.definitions(study.statistics),
+  )
+
+
+def page(
+  template: str, info: Mapping[str, object], script: str = '', **shown
+) -> str:
+  """A page from a template.
+
+  Args:
+    template: its name.
+    info: see `Study.info`.
+    script: the one script that may run there.
+    **shown: what else the template asks for.
+  """
+  return (
+    environment()
+    .get_template(template)
+    .render(
+      info=info,
+      script=script,
+      script_source=markupsafe.Markup(
+        f"'{_hash(script)}'" if script else "'none'"
+      ),
+      version=empathy.__version__,
+      **shown,
+    )
   )
 
 
@@ -240,10 +109,16 @@ def environment() -> jinja2.Environment:
     trim_blocks=True,
     lstrip_blocks=True,
   )
-  environment.filters['prose'] = _prose
-  environment.filters['breakable'] = _breakable
-  environment.tests['table'] = lambda it: isinstance(it, Table)
-  environment.filters['raw'] = markupsafe.Markup
+  environment.filters |= {
+    'prose': _prose,
+    'breakable': _breakable,
+    'raw': markupsafe.Markup,
+    'after': lambda text, joint: joint + text if text else '',
+    'capital': wording.capital,
+    'count': wording.count,
+    'listing': wording.listing,
+    'plural': wording.plural,
+  }
   return environment
 
 
@@ -255,6 +130,12 @@ def _prose(text: str) -> markupsafe.Markup:
   )
 
 
+def _breakable(text: str) -> markupsafe.Markup:
+  """Escaped text in which a line may end after a plus."""
+  plus = markupsafe.Markup('+<wbr>')
+  return plus.join(markupsafe.escape(piece) for piece in str(text).split('+'))
+
+
 def _answer(parts: list[Section]) -> list[str]:
   """The first sentence of each section; more of each where those are few."""
   depth = max((len(part.answer) for part in parts), default=0)
@@ -263,12 +144,6 @@ def _answer(parts: list[Section]) -> list[str]:
     if len(told) >= _FEWEST:
       return told
   return [sentence for part in parts for sentence in part.answer]
-
-
-def _breakable(text: str) -> markupsafe.Markup:
-  """Escaped text in which a line may end after a plus."""
-  plus = markupsafe.Markup('+<wbr>')
-  return plus.join(markupsafe.escape(piece) for piece in str(text).split('+'))
 
 
 def _facts(study: Study) -> list[tuple[str, str]]:
@@ -301,31 +176,23 @@ def _seeds(seeds) -> str:
 def _forest(parts: list[Section], study: Study) -> Figure | None:
   """The primary figures under each other, all in points."""
   asked = [part for part in parts if part.number in sections.QUESTIONS]
-  found = [
-    study.statistics[study.primaries[part.number]]
-    for part in asked
-    if part.primary
-  ]
+  found = [parts_lib.primary(study, p.number) for p in asked if p.primary]
   if not found:
     return None
-  rows = [part.primary or _unanswered(part, study) for part in asked]
-  return Figure(
-    caption=(
-      f'The primary figure of each question{parts_lib.with_interval(found)}, '
-      f'as a difference in points. Zero means no effect; {parts_lib.GREY}'
-      f'{parts_lib.OTHER_SIDE * any(one.one_sided for one in found)}. '
-      f'{parts_lib.n_clips(found)}'
-    ),
-    panels=(
-      plots.intervals(
-        rows,
-        name='primaries',
-        title='The primary figures of the study',
-        axis='points',
-        lines=((0.0, 'no effect'),),
-      ),
-    ),
+  return parts_lib.forest(
+    [part.primary or _unanswered(part, study) for part in asked],
+    found,
+    name='primaries',
+    title='The primary figures of the study',
+    axis='points',
+    lines=((0.0, 'no effect'),),
   )
+
+
+def _unanswered(part: Section, study: Study) -> plots.Row:
+  """The row of a question that has no figure, with the reason."""
+  why = parts_lib.unanswered(study, part.number)
+  return plots.Row(part.title, detail=f'Not answered. {why}')
 
 
 def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:
@@ -336,72 +203,24 @@ def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:
     for row in study.tables.get('planner') or []
     if row['statistic'] in titles
   ]
-  if not rows:
-    return [], None
   told = [
     f'{titles[row["statistic"]]}: {row["sentence"]}'
     for row in rows
     if row['sentence']
     and wording.standing(study.statistics[row['statistic']]) == wording.OPEN
   ]
-
-  def share(key, heading):
-    return parts_lib.Column(heading, lambda r: wording.percent(r.get(key), 0))
-
-  def needed(key, heading):
-    return parts_lib.Column(heading, lambda r: wording.count(r.get(key)))
-
-  table = parts_lib.table(
-    study,
-    'What the variance of each primary figure is made of, and how many seeds, '
-    'or groups, would settle a difference of the size that was found.',
-    rows,
-    (
-      parts_lib.Column(
-        'question', lambda r: titles[r['statistic']], kind='text'
-      ),
-      share('groups_share', 'groups’ share'),
-      share('seeds_share', 'seeds’ share'),
-      share('annotators_share', 'annotators’ share'),
-      needed('seeds_needed', 'seeds needed'),
-      needed('groups_needed', 'groups needed'),
-    ),
-  )
-  return told, table
-
-
-def _unanswered(part: Section, study: Study) -> plots.Row:
-  """The row of a question that has no figure, with the reason."""
-  why = parts_lib.unanswered(study, part.number)
-  return plots.Row(part.title, detail=f'Not answered. {why}')
-
-
-def _families(parts: list[Section], study: Study) -> str:
-  told = [
-    part.title
-    for part in parts
-    if part.number in study.primaries
-    and study.statistics[study.primaries[part.number]].p is not None
+  shares = [
+    parts_lib.Column(heading, lambda r, key=key: wording.percent(r.get(key), 0))
+    for key, heading in (
+      ('groups_share', 'groups’ share'),
+      ('seeds_share', 'seeds’ share'),
+      ('annotators_share', 'annotators’ share'),
+    )
   ]
-  if not told:
-    return ''
-  together = (
-    f'The p-values of the primary figures ({wording.listing(told)}) are '
-    'corrected together, after Holm'
-    if len(told) > 1
-    else f'The p-value of the only primary figure ({told[0]}) needs no '
-    'correction'
+  columns = (
+    parts_lib.text_column('statistic', 'question', titles.get),
+    *shares,
+    parts_lib.count_column('seeds_needed', 'seeds needed'),
+    parts_lib.count_column('groups_needed', 'groups needed'),
   )
-  return (
-    f'{together}. All other p-values are exploratory: each statistic is a '
-    'family of its own over the views or signals it is computed for, corrected '
-    'after Holm. There is no p-value where no value is a natural null.'
-  )
-
-
-def _definitions(study: Study) -> list[tuple[str, str]]:
-  return [
-    (term, meaning)
-    for term, pattern, meaning in _DEFINITIONS
-    if any(re.fullmatch(pattern, name) for name in study.statistics)
-  ]
+  return told, parts_lib.table(study, rows, columns)

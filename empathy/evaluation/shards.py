@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors, files, progress
-from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import explorer, listing, streaming
+from empathy.evaluation import explorer, listing, sources, streaming
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import totals as totals_lib
@@ -53,10 +52,10 @@ def survey(corpus: pathlib.Path, predictions: pathlib.Path) -> Survey:
 
   Args:
     corpus: the corpus folder.
-    predictions: a Parquet table, in the order of `clips.csv`.
+    predictions: of its clips; see `sources.find`.
 
   Raises:
-    InputError: something is missing, wrong or out of order.
+    InputError: something is missing or wrong.
   """
   found = [plan_lib.survey(b) for b in _batches(corpus, predictions, 'survey')]
   if not found:
@@ -77,7 +76,8 @@ def tally(corpus: pathlib.Path, predictions: pathlib.Path, plan: Plan) -> Tally:
     first = listing.of_batch(batch, plan, explorer.MOST)
     totals = part if totals is None else totals + part
     clips = first if clips is None else clips + first
-    ends += [str(batch.corpus.ids[0]), str(batch.corpus.ids[-1])]
+    ids = batch.corpus.ids.tolist()
+    ends = [min(ends[:1] + ids), max(ends[1:] + ids)]
   if totals is None:
     raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
   return Tally(plan, totals, clips, ((ends[0], ends[-1], totals.num_clips),))
@@ -180,14 +180,11 @@ def read(path: pathlib.Path) -> Tally:
 def _batches(
   corpus: pathlib.Path, predictions: pathlib.Path, what: str
 ) -> Iterator[Batch]:
-  info = corpus_lib.read_info(corpus / 'corpus.json')
-  empty = np.empty(0, np.str_)
-  bare = corpus_lib.Corpus(info, empty, empty, np.empty(0, np.int32))
-  members, num_rows = streaming.members(predictions, bare)
-  with progress.Progress(what, num_rows, 'row') as bar:
-    for clips, rows in streaming.batches(corpus, predictions, members):
-      yield Batch(clips, rows)
-      bar.advance(rows.num_rows)
+  source = sources.find(corpus, predictions)
+  with progress.Progress(what, source.num_rows, 'row') as bar:
+    for batch in streaming.batches(source):
+      yield batch
+      bar.advance(batch.num_rows)
 
 
 def _check(batch: Batch, plan: Plan, corpus: pathlib.Path) -> None:

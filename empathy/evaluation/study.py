@@ -7,7 +7,6 @@ it a line in `_QUESTIONS`.
 
 import dataclasses
 import pathlib
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import tables
 from empathy.evaluation import (
   ambiguity,
+  catalogue,
   data_checks,
   diagnosis,
   disagreement,
@@ -28,7 +28,6 @@ from empathy.evaluation import (
   listing,
   planner,
   resampling,
-  selective,
   soft_scores,
   views,
   wording,
@@ -49,6 +48,7 @@ _QUESTIONS = (
   soft_scores,
   dominance,
   humans,
+  diagnosis,
 )
 _FILES = (
   'study.json',
@@ -62,11 +62,6 @@ _FILES = (
 # could show.
 _MATTERS = 0.05
 _NO_CLIPS = {'id': np.array([], np.str_), 'rank': np.array([], np.int64)}
-# Figures that mean nothing where confidence is no more than a label.
-_ON_CONFIDENCE = re.compile(
-  r'\.(one_minus_confidence|one_minus_margin|entropy|combined|selective_\d+)\.'
-  r'|minus_confidence$|\.adjusted'
-)
 # From so few seeds, or annotators, on, intervals cover others like them.
 _LEAST_KNOWN = 3
 
@@ -181,10 +176,9 @@ def build(
   batch = Batch(corpus, predictions)
   plan = Plan(plan_lib.survey(batch))
   totals = add_up(batch, plan)
-  signals = batch.signals
   clips = listing.of_batch(batch, plan)
   return assemble(
-    _answers(corpus, predictions, signals, totals, plan),
+    answers(totals, plan, data_checks.duplicates(corpus)),
     info(totals, plan, corpus_lib.content(corpus)),
     clips,
   )
@@ -255,15 +249,7 @@ def of_totals(
   totals: totals_lib.Totals, plan: Plan, clips: listing.Listing
 ) -> Study:
   """The study of totals of all clips, and of the first of them."""
-  answers = {
-    7: data_checks.answer(totals, plan),
-    1: views.answer(totals, plan),
-    2: disagreement.answer(totals, plan),
-    3: about_ambiguity(totals, plan),
-    4: dominance.answer(totals, plan),
-    5: humans.answer(totals, plan),
-  }
-  return assemble(answers, info(totals, plan), clips)
+  return assemble(answers(totals, plan), info(totals, plan), clips)
 
 
 def write(
@@ -349,38 +335,33 @@ def check_output(
     )
 
 
-def _answers(
-  corpus: corpus_lib.Corpus,
-  predictions: predictions_lib.Predictions | None,
-  signals: Mapping[str, np.ndarray],
-  totals: totals_lib.Totals,
-  plan: Plan,
+def answers(
+  totals: totals_lib.Totals, plan: Plan, repeats: Findings | None = None
 ) -> dict[int, Findings]:
-  """The findings by question, in the order in which they are read."""
-  repeats = data_checks.duplicates(corpus)
-  answers = {7: data_checks.answer(totals, plan, repeats)}
-  if predictions is None:
+  """The findings by question, in the order in which they are read.
+
+  Args:
+    totals: of all clips.
+    plan: of all clips.
+    repeats: see `data_checks.answer`.
+  """
+  found = {7: data_checks.answer(totals, plan, repeats)}
+  if plan.members:
+    found[1] = views.answer(totals, plan)
+    found[2] = disagreement.answer(totals, plan)
+    found[3] = ambiguity.answer(totals, plan)
+    found[3].include(soft_scores.answer(totals, plan))
+    found[4] = dominance.answer(totals, plan)
+    found[6] = diagnosis.answer(totals, plan)
+    for question in (3, 6):
+      found[question] = _if_graded(found[question], plan)
+  else:
     for question in (1, 2, 3, 4, 6):
-      answers[question] = Findings(
+      found[question] = Findings(
         skipped={f'question {question}': 'There are no predictions.'}
       )
-  else:
-    answers[1] = views.answer(totals, plan)
-    answers[2] = disagreement.answer(totals, plan)
-    answers[3] = about_ambiguity(totals, plan)
-    answers[4] = dominance.answer(totals, plan)
-    answers[6] = diagnosis.answer(corpus, predictions, signals)
-    answers[6].include(selective.answer(corpus, predictions))
-    answers[6] = _if_graded(answers[6], plan)
-  answers[5] = humans.answer(totals, plan)
-  return dict(sorted(answers.items(), key=lambda answer: answer[0] % 7))
-
-
-def about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
-  """The answer to question 3."""
-  found = ambiguity.answer(totals, plan)
-  found.include(soft_scores.answer(totals, plan))
-  return _if_graded(found, plan)
+  found[5] = humans.answer(totals, plan)
+  return dict(sorted(found.items(), key=lambda answer: answer[0] % 7))
 
 
 def _if_graded(found: Findings, plan: Plan) -> Findings:
@@ -399,21 +380,21 @@ def without_confidence(found: Findings, reason: str) -> Findings:
     found: of a question.
     reason: why there is no confidence to speak of.
   """
-  gone = [name for name in found.statistics if _ON_CONFIDENCE.search(name)]
+  gone = [name for name in found.statistics if catalogue.on_confidence(name)]
   return dataclasses.replace(
     found,
     statistics={
       name: one for name, one in found.statistics.items() if name not in gone
     },
     skipped={
-      name: reason if _ON_CONFIDENCE.search(name) else why
+      name: reason if catalogue.on_confidence(name) else why
       for name, why in {**found.skipped, **dict.fromkeys(gone, reason)}.items()
     },
     tables={
       name: [
         row
         for row in rows
-        if not _ON_CONFIDENCE.search(f'.{row.get("signal", "")}.')
+        if not catalogue.is_confidence(row.get('signal', ''))
       ]
       for name, rows in found.tables.items()
       if name != 'selective'
@@ -576,7 +557,12 @@ def covers(
 
 def _known_annotators(plan: Plan) -> list[str]:
   """The conditions of `covers`: [''] for all of them."""
-  known = [c for c in plan.voted if plan.annotators(c) >= _LEAST_KNOWN]
+  crowds = {condition: plan.crowd(condition) for condition in plan.voted}
+  known = [
+    condition
+    for condition, crowd in crowds.items()
+    if crowd is not None and crowd.number >= _LEAST_KNOWN
+  ]
   return [''] if len(known) == len(plan.voted) else known
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable
 
 from empathy.evaluation.findings import Estimate
+from empathy.evaluation.units import CORRELATION, Unit
 
 MISSING = '–'
 
@@ -71,11 +72,26 @@ def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
   )
 
 
-def decimal_span(low: float | None, high: float | None) -> str:
-  """`0.62, 0.642` as '0.620 to 0.642'."""
-  if not (is_known(low) and is_known(high)):
+def figure(value: float | None, unit: Unit) -> str:
+  """A figure as its unit has it, for where that stands elsewhere."""
+  scaled = unit.factor * value if is_known(value) else None
+  return number(scaled, unit.decimals, signed=unit.signed)
+
+
+def with_unit(value: float | None, unit: Unit) -> str:
+  """`0.631` as '63.1 %', without a plus."""
+  text = figure(value, dataclasses.replace(unit, signed=False))
+  return f'{text} {unit.word}' if unit.word and text != MISSING else text
+
+
+def ends(estimate: Estimate, unit: Unit) -> str:
+  """The ends of an interval, likewise: '0.620 to 0.642'."""
+  if not (is_known(estimate.low) and is_known(estimate.high)):
     return MISSING
-  return f'{number(low)} to {number(high)}'
+  unsigned = dataclasses.replace(unit, signed=False)
+  return (
+    f'{figure(estimate.low, unsigned)} to {figure(estimate.high, unsigned)}'
+  )
 
 
 def level(estimate: Estimate) -> str:
@@ -94,6 +110,13 @@ def points_with_interval(estimate: Estimate, *, signed: bool = False) -> str:
   """'5.7 points (95 % interval 3.2 to 8.2)'."""
   return points(estimate.estimate, signed=signed) + _bracket(
     estimate, span(estimate.low, estimate.high)
+  )
+
+
+def correlation_with_interval(estimate: Estimate) -> str:
+  """'+0.27 (95 % interval 0.12 to 0.41)'."""
+  return figure(estimate.estimate, CORRELATION) + _bracket(
+    estimate, ends(estimate, CORRELATION)
   )
 
 

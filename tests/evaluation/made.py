@@ -6,10 +6,16 @@ import numpy as np
 import pyarrow as pa
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import agreement, disagreement, resampling
+from empathy.evaluation import (
+  agreement,
+  annotators,
+  disagreement,
+  resampling,
+)
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 
 CLASSES = ('low', 'middle', 'high')
@@ -241,21 +247,17 @@ def annotator_variance(
   figure, groups, clip, annotator, label, count, num_classes
 ):
   """What annotators add to a figure of entries of votes, as a study has it."""
-  num_clips = len(groups)
-  group = np.unique(groups, return_inverse=True)[1]
-  names, who = np.unique(annotator, return_inverse=True)
-  own = agreement.own_votes(clip, who, label, count, num_clips, num_classes)
-  counts = np.zeros((num_clips, num_classes))
+  names = np.asarray(annotator).astype(np.str_)
+  counts = np.zeros((len(groups), num_classes))
   np.add.at(counts, (clip, label), count)
-  totals = agreement.totals(figure.parts, counts)
-  change, effects = agreement.without(
-    figure.parts, counts, own, figure.slope(totals)[:, None], len(names)
+  hashes = totals_lib.group_hashes(names)
+  crowd = annotators.Crowd(
+    hashes, len(hashes), {figure.sums: agreement.totals(figure.parts, counts)}
   )
-  table = np.zeros((len(names), num_clips))
-  np.add.at(table, (own.annotator, group[own.clip]), effects[:, 0])
-  return agreement.annotator_variance(
-    figure, totals + change, (table.sum(axis=1) ** 2).sum(), (table**2).sum()
-  )
+  adder = totals_lib.Adder(np.asarray(groups).astype(np.str_))
+  votes = corpus_lib.Votes(clip, 0 * clip, names, label, count)
+  annotators.add(adder, 'x', crowd, {'it': figure}, votes, counts)
+  return annotators.variance(adder.totals(), 'x', crowd, {'it': figure}, 'it')
 
 
 def apart(first, second):
@@ -348,3 +350,31 @@ def least_squares(differ, values, stratum):
   names = np.unique(stratum)
   design = np.column_stack([differ, stratum[:, None] == names]).astype(float)
   return np.linalg.lstsq(design, values, rcond=None)[0][0]
+
+
+def assert_same(found, expected):
+  """Whether totals are the same, to rounding."""
+  assert found.num_clips == expected.num_clips
+  np.testing.assert_array_equal(found.groups, expected.groups)
+  np.testing.assert_array_equal(found.hashes, expected.hashes)
+  assert found.sums.keys() == expected.sums.keys()
+  for key, values in expected.sums.items():
+    np.testing.assert_allclose(found.sums[key], values, 1e-12, 1e-12, str(key))
+  assert found.wholes.keys() == expected.wholes.keys()
+  for key, values in expected.wholes.items():
+    np.testing.assert_allclose(found.wholes[key], values, 1e-12, 1e-12)
+  assert found.counts.keys() == expected.counts.keys()
+  for key in expected.counts:
+    exact = (expected[key] == np.round(expected[key])).all()
+    np.testing.assert_allclose(
+      found[key], expected[key], 0 if exact else 1e-12, 0 if exact else 1e-12
+    )
+  assert found.rows.keys() == expected.rows.keys()
+  for key, rows in expected.rows.items():
+    for name in ('group', 'values', 'number'):
+      np.testing.assert_array_equal(
+        getattr(found.rows[key], name), getattr(rows, name), str(key)
+      )
+  assert found.wholes.keys() == expected.wholes.keys()
+  for key, sums in expected.wholes.items():
+    np.testing.assert_allclose(found.wholes[key], sums, 1e-12, 1e-12, str(key))

@@ -14,7 +14,7 @@ from scipy import stats
 from statsmodels.stats import inter_rater
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import agreement, humans, resampling
+from empathy.evaluation import agreement, annotators, humans, resampling
 
 _METRICS = ('nominal', 'ordinal', 'interval')
 _NAMES = ('alpha_nominal', 'alpha_ordinal', 'fleiss_kappa', 'gwet_ac1')
@@ -314,7 +314,7 @@ def _counts(clip, label, count, num_clips):
 def test_the_annotators_variance_is_the_jackknife_less_what_is_shared(
   name, block, monkeypatch
 ):
-  monkeypatch.setattr(agreement, '_BLOCK', block)
+  monkeypatch.setattr(annotators, '_BLOCK', block)
   clip, annotator, label, count = _entries(0)
   groups = np.arange(120) // 12
   coefficient = _coefficients(4)[name]

@@ -1,12 +1,15 @@
 """Question 3 against loops, least squares and other tools."""
 
+import dataclasses
+import re
+
 import made
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics
 
-from empathy.evaluation import ambiguity
+from empathy.evaluation import ambiguity, beyond_seeds
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
@@ -214,3 +217,92 @@ def test_views_that_always_agree_are_said():
     'same value' in found.skipped['ambiguity.any_disagreement.gs_difference']
   )
   assert 'both kinds' in found.skipped['ambiguity.any_disagreement.adjusted']
+
+
+@pytest.fixture(scope='module', name='gridded')
+def _gridded():
+  """What is found of clips that are taken to be many, and of the same exactly.
+
+  Votes vary in number, and some clips are not predicted by all.
+  """
+  corpus, predictions = made.study_input(900, 25, 4, seed=3)
+  votes = corpus.vote_counts('text+audio')
+  votes[::3] = np.minimum(votes[::3], 2)
+  corpus = dataclasses.replace(
+    made.corpus(
+      np.unique(corpus.groups, return_inverse=True)[1],
+      corpus.labels,
+      corpus.classes,
+      votes={'text+audio': votes},
+    ),
+  )
+  random = np.random.default_rng(1)
+  for values in predictions.probabilities.values():
+    values[:, random.random(900) < 0.05] = np.nan
+  exact = made.answer(ambiguity, corpus, predictions)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(plan_lib, 'MANY_CLIPS', 500)
+    found = made.answer(ambiguity, corpus, predictions)
+  return found, exact
+
+
+def test_on_a_grid_figures_are_off_by_no_more_than_they_say(gridded):
+  found, exact = gridded
+  assert found.skipped == exact.skipped
+  assert found.statistics.keys() == exact.statistics.keys()
+  bounded = 0
+  for name, one in found.statistics.items():
+    other = exact.statistics[name]
+    told = re.search(r'on a grid \(off (\S+) at most\)', one.method)
+    if told:
+      bound = float(told.group(1))
+      bounded += 1
+    elif 'confidence on a grid' in one.method:
+      # Bounds of strata may move by a clip.
+      bound = 0.2 * (other.high - other.low)
+    else:
+      assert 'grid' not in one.method
+      bound = 1e-9
+    assert abs(one.estimate - other.estimate) <= bound, name
+    assert one.n == other.n
+  assert bounded > 30
+
+
+def test_on_a_grid_intervals_are_nearly_the_same(gridded):
+  found, exact = gridded
+  for name, one in found.statistics.items():
+    if exact.statistics[name].low is None:
+      assert one.low is None
+      continue
+    width, expected = (s.high - s.low for s in (one, exact.statistics[name]))
+    # What seeds and groups share is told by few bundles of groups.
+    loose = 0.25 if 'told apart' in one.method else 0.05
+    assert abs(width - expected) < loose * expected, name
+  for name in ('gs_by_disagreement', 'gs_by_confidence'):
+    assert found.curves[name].keys() == exact.curves[name].keys()
+  np.testing.assert_allclose(
+    found.curves['gs_by_confidence']['confidence'],
+    exact.curves['gs_by_confidence']['confidence'],
+    atol=1e-3,
+  )
+
+
+def test_seeds_add_as_much_noise_whether_labels_or_sums_are_kept():
+  corpus, predictions = made.study_input(400, 20, 4, seed=5)
+  added = []
+  for many in (1_000, 100):
+    with pytest.MonkeyPatch.context() as patch:
+      patch.setattr(plan_lib, 'MANY_CLIPS', many)
+      # The same strata, so that all else is equal.
+      patch.setattr(plan_lib, 'on_grid', lambda values: values)
+      patch.setattr(
+        beyond_seeds.seeds_lib,
+        'noise',
+        lambda *parts: added.append([part.values for part in parts]),
+      )
+      made.answer(ambiguity, corpus, predictions)
+  labels, sums = added[:3], added[3:]
+  assert len(labels) == len(sums) == 3
+  for one, other in zip(labels, sums, strict=True):
+    for values, expected in zip(other, one, strict=True):
+      np.testing.assert_allclose(values, expected, atol=1e-10)

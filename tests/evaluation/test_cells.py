@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from empathy.evaluation import cells, totals
+from empathy.evaluation import cells, findings, ranking, resampling, totals
 
 
 def _clips(seed=0, n=4_000):
@@ -74,6 +74,63 @@ def test_figures_on_a_grid_are_within_their_bounds(num_places):
     expected = hit[above].sum() + (wanted - above.sum()) * hit[at].mean()
     off = cells.top_off(on, hit, one, wanted)
     assert abs(hit[place].sum() - expected) <= off <= at.sum()
+
+
+@pytest.mark.parametrize('rate', [0.01, 0.2, 0.9])
+@pytest.mark.parametrize('num_places', [8, 30, 128])
+def test_ranks_on_a_grid_are_within_their_bounds(num_places, rate):
+  for seed in range(5):
+    random = np.random.default_rng(seed)
+    signal = random.beta(0.4, 2, 1_000)
+    hit = random.random(1_000) < rate * (0.5 + signal)
+    on = cells.near_zero(1.0, num_places).on(signal)
+    sample = resampling.sample(np.zeros(1_000))
+    number = np.ones(1_000)
+    for function in (
+      ranking.auroc,
+      ranking.average_precision,
+      ranking.aurc,
+      ranking.e_aurc,
+      ranking.found_at,
+    ):
+      found, true = (
+        function(sample, one, hit)(np.ones((1, 1)))[0][0]
+        for one in (on, signal)
+      )
+      rows = on, hit, number
+      if function is ranking.average_precision:
+        off = cells.precision_off(*rows)
+      else:
+        off = cells.order_off(function, *rows)
+      assert abs(found - true) <= off + 1e-12, function
+      if function is ranking.auroc:
+        assert off == pytest.approx(cells.tied(*rows))
+
+
+def test_the_precision_of_ties_is_off_by_hand():
+  signal, hit = np.array([2, 1, 1, 1]), np.array([1, 1, 1, 0], bool)
+  # (1 + 3/4 + 3/4) / 3; at most 1, at least (1 + 2/3 + 3/4) / 3.
+  off = cells.precision_off(signal, hit, np.ones(4))
+  assert off == pytest.approx(1 / 6)
+  signal, hit = np.array([2, 1]), np.array([0, 1], bool)
+  number = np.array([1, 2])
+  # 2 of 3 for both; in truth 1/2 and 2/3 may be.
+  off = cells.precision_off(signal, hit, number)
+  assert off == pytest.approx(1 / 12)
+
+
+@pytest.mark.parametrize(
+  ('off', 'says'),
+  [
+    (0, 'drawn'),
+    (None, 'drawn, signal on a grid'),
+    (0.00144, 'drawn, signal on a grid (off 0.002 at most)'),
+    (0.097, 'drawn, signal on a grid (off 0.1 at most)'),
+  ],
+)
+def test_bounds_are_rounded_up(off, says):
+  one = findings.Estimate(0.5, method='drawn')
+  assert cells.noted(one, off).method == says
 
 
 def test_pairs_of_one_kind_are_tied_by_hand():

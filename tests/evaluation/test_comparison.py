@@ -12,6 +12,7 @@ import pytest
 from empathy import errors
 from empathy.evaluation import (
   agreement,
+  catalogue,
   comparison,
   comparison_report,
   ranking,
@@ -203,11 +204,28 @@ def test_what_one_study_lacks_is_named(inputs, found, tmp_path):
   name = 'views.full_minus_text.accuracy'
   assert name not in lacking.statistics
   assert lacking.skipped[name].startswith(f'Only {found.a.folder} has it.')
-  assert (
-    'no view beside' in lacking.skipped['disagreement.text_vs_full.rate']
-    or lacking.skipped['disagreement.text_vs_full.rate']
+  assert lacking.skipped['disagreement.text_vs_full.rate'].endswith(
+    f'There is no view beside the full one, {FULL}.'
   )
   assert 'question 2' in lacking.skipped
+
+
+def test_other_p_values_are_a_family_for_each_figure(found):
+  for pattern in (
+    'views.{view}.accuracy',
+    'views.full_minus_{view}.accuracy',
+    'disagreement.{view}_vs_full.rate',
+  ):
+    names = [
+      name
+      for name in found.statistics
+      if catalogue.find(name).entry.pattern == pattern
+    ]
+    told = [found.statistics[name].difference for name in names]
+    assert len(told) > 1
+    assert [one.p_adjusted for one in told] == resampling.holm(
+      [one.p for one in told]
+    )
 
 
 def test_studies_of_other_corpora_are_refused(found, tmp_path):
@@ -228,6 +246,11 @@ def test_studies_of_other_corpora_are_refused(found, tmp_path):
     ('study.json', '{', 'is not JSON'),
     ('study.json', '{"schema": 1}', 'is not a whole study'),
     ('study.json', '{"schema": 7}', 'expected a study of schema 1'),
+    (
+      'study.json',
+      '{"schema": 1, "statistics": {"views.audio.charm": {}}}',
+      "figures of another version, for example 'views.audio.charm'",
+    ),
     ('study.json', None, 'expected the folder of a study'),
     ('influence.npz', 'x', 'is not a whole file of influences'),
     ('influence.npz', None, 'evaluate again'),
@@ -278,3 +301,27 @@ def test_the_report_says_no_more_than_the_intervals(found):
   )
   page = comparison_report.render(dataclasses.replace(found, a=evil))
   assert '<script>' not in page
+
+
+def test_the_page_runs_no_script_and_loads_nothing(found):
+  page = comparison_report.render(found)
+  policy = re.search('Content-Security-Policy" content="([^"]*)"', page)[1]
+  assert "default-src 'none'" in policy
+  assert "script-src 'none'" in policy
+
+
+def test_figures_are_written_in_their_units(found):
+  page = comparison_report.render(found)
+  table = page.replace('<wbr>', '').split('<section id="views"')[1]
+  rows = {
+    cells[0]: cells[1:]
+    for row in re.findall(r'<tr>(.*?)</tr>', table.split('</section>')[0], re.S)
+    if (cells := re.findall(r'<t[hd][^>]*>\s*(.*?)</t[hd]>', row, re.S))
+  }
+  for name, words, factor, digits in (
+    (f'views.{FULL}.accuracy', f'{FULL}.accuracy, %', 100, 1),
+    (f'views.{FULL}.nll', f'{FULL}.nll, nats', 1, 3),
+  ):
+    pair = found.statistics[name]
+    assert rows[words][0] == f'{factor * pair.a.estimate:.{digits}f}'
+    assert rows[words][1] == f'{factor * pair.b.estimate:.{digits}f}'

@@ -1,7 +1,6 @@
 """Question 6 against scikit-learn, simulated truth and loops."""
 
 import dataclasses
-import functools
 import re
 import xml.etree.ElementTree
 
@@ -10,11 +9,10 @@ import numpy as np
 import pytest
 from scipy import special
 from sklearn import linear_model, metrics
+from test_report import text_of
 
-from empathy.evaluation import (
-  diagnosis,
-  resampling,
-)
+from empathy.evaluation import diagnosis, fits, resampling, totals
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import votes as votes_lib
@@ -29,15 +27,19 @@ _PRIMARY = 'diagnosis.any_disagreement.adjusted'
 @pytest.fixture(autouse=True, scope='module')
 def few_draws():
   """Figures do not depend on how often groups are drawn."""
-  few = functools.partial(resampling.sample, num_resamples=199)
+  make = totals.sample
+
+  def few(*args):
+    return dataclasses.replace(make(*args), num_resamples=199)
+
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(resampling, 'sample', few)
+    patch.setattr(totals, 'sample', few)
     yield
 
 
 def _answer(corpus, predictions):
-  signals = signals_lib.signals(predictions, _FULL)
-  return diagnosis.answer(corpus, predictions, signals), signals
+  found = made.answer(diagnosis, corpus, predictions)
+  return found, signals_lib.signals(predictions, _FULL)
 
 
 @pytest.fixture(scope='module')
@@ -178,9 +180,33 @@ def test_the_fit_is_that_of_scikit_learn(strength):
   expected = linear_model.LogisticRegression(C=1.0, tol=1e-12, max_iter=10_000)
   expected.fit(design, outcome)
   np.testing.assert_allclose(
-    diagnosis.logistic(design, outcome),
+    fits.logistic(design, outcome, np.ones(200)),
     [*expected.intercept_, *expected.coef_[0]],
     atol=1e-6,
+  )
+
+
+def test_a_row_counts_as_often_as_it_says():
+  random = np.random.default_rng(1)
+  columns = np.column_stack([random.normal(0, 1, 60), random.random(60) < 0.4])
+  outcome = random.random(60) < special.expit(columns[:, 0])
+  fold, number = np.arange(60) % 3, random.integers(1, 5, 60)
+  every = [np.repeat(x, number, axis=0) for x in (columns, outcome, fold)]
+  order = random.permutation(number.sum())
+  expected = fits.out_of_fold(*(values[order] for values in every))
+  found = fits.out_of_fold(columns, outcome, fold, number)
+  np.testing.assert_allclose(np.repeat(found, number)[order], expected)
+  sample, one_each = (
+    resampling.Sample(np.arange(6), 60, group=group, number=how_many)
+    for group, how_many in (
+      (np.arange(60) // 10, number),
+      (np.repeat(np.arange(60) // 10, number), None),
+    )
+  )
+  held_out = np.ones((6, 2))
+  np.testing.assert_array_equal(
+    np.repeat(fits.folds(held_out, sample, outcome), number),
+    fits.folds(held_out, one_each, every[1]),
   )
 
 
@@ -191,9 +217,9 @@ def test_a_fold_is_scored_by_the_others_only():
   )
   outcome = random.random(120) < special.expit(columns[:, 0] / 3)
   fold = random.integers(0, 4, 120)
-  found = diagnosis.out_of_fold(columns, outcome, fold)
+  found = fits.out_of_fold(columns, outcome, fold)
   own = fold == 2
-  changed = diagnosis.out_of_fold(columns, outcome ^ own, fold)
+  changed = fits.out_of_fold(columns, outcome ^ own, fold)
   np.testing.assert_array_equal(changed[own], found[own])
   assert (changed[~own] != found[~own]).all()
   mean, scale = columns[~own].mean(axis=0), columns[~own].std(axis=0)
@@ -264,7 +290,7 @@ def test_the_combination_takes_the_folds_of_the_predictions():
   fold = predictions.folds[_FULL][0]
   assert len(np.unique(fold)) == 3
   figures = [
-    metrics.roc_auc_score(wrong, diagnosis.out_of_fold(columns, wrong, fold))
+    metrics.roc_auc_score(wrong, fits.out_of_fold(columns, wrong, fold))
     for columns in (both, both[:, :1])
   ]
   assert found.statistics[_GAIN].estimate == pytest.approx(
@@ -276,9 +302,7 @@ def test_the_combination_takes_the_folds_of_the_predictions():
   votes = votes_lib.speaking_votes(corpus)[0]
   divided = votes_lib.contested(votes)
   figures = [
-    metrics.roc_auc_score(
-      divided, diagnosis.out_of_fold(columns, divided, fold)
-    )
+    metrics.roc_auc_score(divided, fits.out_of_fold(columns, divided, fold))
     for columns in (both, both[:, :1])
   ]
   assert found.statistics[
@@ -301,19 +325,72 @@ def test_folds_that_do_not_serve_are_made_anew_by_group(fold, monkeypatch):
     predictions, folds=dict(predictions.folds) | {_FULL: folds}
   )
   taken = []
-  fit = diagnosis.out_of_fold
+  fit = fits.out_of_fold
 
-  def note(columns, outcome, fold):
+  def note(columns, outcome, fold, number):
     taken.append(fold)
-    return fit(columns, outcome, fold)
+    return fit(columns, outcome, fold, number)
 
-  monkeypatch.setattr(diagnosis, 'out_of_fold', note)
+  monkeypatch.setattr(fits, 'out_of_fold', note)
   _answer(corpus, predictions)
   assert taken
+  groups = np.sort(groups)  # As rows are.
   for fold in taken:
     assert len(np.unique(fold)) == 10
     for group in range(12):
       assert len(np.unique(fold[groups == group])) == 1
+
+
+@pytest.fixture(scope='module')
+def on_a_grid():
+  """As `made.study_input` cut, in truth and with values on grids."""
+  corpus, predictions = made.study_input(300, 12, 3, seed=3)
+  cut = {v: p.copy() for v, p in predictions.probabilities.items()}
+  cut['text'][:, :30] = np.nan
+  cut['audio'][:, 15:40] = np.nan
+  predictions = made.predictions(cut, folds=predictions.folds[_FULL][0])
+  exact = made.answer(diagnosis, corpus, predictions)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(plan_lib, 'MANY_CLIPS', 100)
+    return exact, made.answer(diagnosis, corpus, predictions)
+
+
+def test_on_a_grid_the_same_is_found_within_bounds(on_a_grid):
+  exact, found = on_a_grid
+  assert found.skipped == exact.skipped
+  assert found.families == exact.families
+  assert found.statistics.keys() == exact.statistics.keys()
+  bounded = 0
+  for name, expected in exact.statistics.items():
+    estimate = found.statistics[name]
+    assert estimate.n == expected.n or 'selective' in name, name
+    told = re.search(r' on a grid(?: \(off (\S+) at most\))?$', estimate.method)
+    bound = float(told[1]) if told and told[1] else 0.02 if told else 1e-12
+    assert abs(estimate.estimate - expected.estimate) <= bound, name
+    bounded += bool(told and told[1])
+    if bound > 1e-12:
+      continue
+    assert estimate.method == expected.method, name
+    # How figures at the top move with its size is told by clips nearby.
+    near = 0.03 if re.search('precision_m|found_at', name) else 1e-12
+    for end in ('low', 'high', 'p'):
+      assert getattr(estimate, end) == pytest.approx(
+        getattr(expected, end), abs=near
+      ), name
+  assert bounded > 40
+  for row, other in zip(
+    found.tables['diagnosis'], exact.tables['diagnosis'], strict=True
+  ):
+    assert row == other
+
+
+def test_curves_on_a_grid_are_nearly_those_of_the_values(on_a_grid):
+  for curve, expected in on_a_grid[0].curves.items():
+    found = on_a_grid[1].curves[curve]
+    assert found.keys() == expected.keys()
+    assert found['num_clips'] == expected['num_clips'] == 285
+    for name, values in expected.items():
+      np.testing.assert_allclose(found[name], values, atol=0.02, err_msg=name)
 
 
 def test_families_and_the_primary(asked):
@@ -399,7 +476,7 @@ def test_what_is_missing_is_said():
   blind['text'][:] = np.nan
   assert 'signal' in skipped(corpus, blind)['diagnosis.text_jsd']
   full = made.predictions({'text': probabilities['text']})
-  found = diagnosis.answer(corpus, full, {})
+  found = made.answer(diagnosis, corpus, full)
   assert 'full view' in found.skipped['question 6']
 
 
@@ -411,25 +488,9 @@ def test_clips_without_groups_are_judged_too():
   assert found.statistics['diagnosis.entropy.aurc'].low is not None
 
 
-def _study(found, corpus, predictions):
-  study = study_lib.build(corpus, predictions)
-  return dataclasses.replace(
-    study,
-    statistics={**study.statistics, **found.statistics},
-    skipped={**study.skipped, **found.skipped},
-    primaries={**study.primaries, 6: found.primary},
-    tables={
-      **study.tables,
-      **{k: filled(v, found.statistics) for k, v in found.tables.items()},
-    },
-    curves={**study.curves, **found.curves},
-  )
-
-
 @pytest.fixture(scope='module')
 def study():
-  corpus, predictions = made.study_input(150, 10, seed=3)
-  return _study(_answer(corpus, predictions)[0], corpus, predictions)
+  return study_lib.build(*made.study_input(150, 10, seed=3))
 
 
 @pytest.mark.parametrize(
@@ -465,15 +526,15 @@ def test_the_section_shows_what_the_study_holds(study):
     f'{100 * told.estimate:.1f} %' in sentence and 'tenth' in sentence
     for sentence in section.details
   )
-  forest, curves, detectors, ranking, selective = section.shows
+  forest, curves, detectors, ranking, selective = section.shows.values()
   assert len(detectors.rows) == len(ranking.rows)
   assert len(curves.panels) == 2
   for figure in (forest, curves):
-    assert 'n = 150 clips' in figure.caption
+    assert 'n = 150 clips' in figure.clips
     for panel in figure.panels:
       xml.etree.ElementTree.fromstring(panel)
       assert not re.search(r'\bnan\b|inf\b', panel)
-  assert any('share votes' in sentence for sentence in section.limits)
+  assert 'errors and contestedness then share votes' in text_of(study)
   risk = study.statistics['diagnosis.selective_10.risk'].estimate
   coverage = study.statistics['diagnosis.selective_10.coverage'].estimate
   assert [row[0].text for row in selective.rows] == ['5', '10', '20']
@@ -499,9 +560,6 @@ def test_a_study_without_the_question_says_why(study):
   # Without single views there is confidence alone to tell of.
   corpus, predictions = made.study_input(150, 10, seed=3)
   alone = made.predictions({_FULL: predictions.probabilities[_FULL]})
-  found, _ = _answer(corpus, alone)
-  section = section_lib.section(
-    dataclasses.replace(_study(found, corpus, predictions), primaries={})
-  )
+  section = section_lib.section(study_lib.build(corpus, alone))
   assert section.primary is None
   assert 'Low confidence' in section.finding

@@ -37,3 +37,16 @@ def test_neither_order_nor_others_matter():
   numbers = draws.uniform(draws.keys(_IDS, 'test'), np.arange(3))
   some = draws.uniform(draws.keys(_IDS[order], 'test'), np.array([2, 0]))
   np.testing.assert_array_equal(some, numbers[[2, 0]][:, order])
+
+
+def test_keys_for_another_purpose_are_unrelated():
+  keys = draws.keys(_IDS, 'test')
+  anew = draws.anew(keys, 'halves')
+  np.testing.assert_array_equal(draws.anew(keys[::-1], 'halves'), anew[::-1])
+  first, second, other = (
+    draws.uniform(some, np.arange(30)).ravel()
+    for some in (keys, anew, draws.anew(keys, 'thirds'))
+  )
+  assert stats.kstest(second, 'uniform').pvalue > 1e-3
+  for pair in ((first, second), (second, other)):
+    assert abs(np.corrcoef(*pair)[0, 1]) < 0.02

@@ -5,6 +5,7 @@ import dataclasses
 import made
 import numpy as np
 import pytest
+from test_report import text_of
 
 from empathy.evaluation import (
   ambiguity,
@@ -162,10 +163,9 @@ def test_what_other_seeds_cannot_mend_is_told_before_their_number():
 
 def test_an_auroc_without_an_interval_is_grey():
   corpus, predictions = made.study_input(40, 5)
-  section = diagnosis.section(study_lib.build(corpus, predictions))
-  shown = [s for s in section.shows if s.caption.startswith('AUROC')]
-  assert 'includes chance or is not there' in shown[0].caption
-  panels = str(shown[0].panels)
+  study = study_lib.build(corpus, predictions)
+  assert 'the interval includes chance or is not there' in text_of(study)
+  panels = str(diagnosis.section(study).shows['auroc'].panels)
   assert panels.count(' faint"') == panels.count('<circle') > 0
 
 
@@ -196,12 +196,7 @@ def test_nobody_leads_where_parts_are_the_same_as_written(noise, says):
 def test_one_sided_p_values_of_net_harm_are_called_so(num_groups, told):
   corpus, predictions = made.study_input(120, num_groups)
   study = study_lib.build(corpus, made.with_parts(predictions))
-  (harm,) = [
-    show.caption
-    for show in dominance.section(study).shows
-    if show.caption.startswith('What dominance does')
-  ]
-  assert ('one-sided' in harm) == told
+  assert ('The p-values are one-sided: they ask' in text_of(study)) == told
 
 
 def test_the_mean_of_seeds_takes_more_values_than_they_do():

@@ -9,7 +9,7 @@ import browser
 import numpy as np
 import pytest
 
-from empathy.evaluation import plots, report, sections, wording
+from empathy.evaluation import plots, report, sections, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
@@ -52,13 +52,9 @@ def full_study(**changes) -> Study:
     'ambiguity.any_disagreement.beyond_seeds': _estimate(0.01, 0.025, 0.4, 0.4),
     'humans.full_minus_video.accuracy': _estimate(0.057, 0.02, 0.0001, 0.0004),
   }
-  views, minus, disagreement = [], [], []
   for view, value in accuracy.items():
-    name = f'views.{view}'
-    statistics[f'{name}.accuracy'] = _estimate(value)
-    row = {'view': view, 'num_clips': 1000, 'num_seeds': 3}
+    statistics[f'views.{view}.accuracy'] = _estimate(value)
     for key, figure in {
-      'accuracy': value,
       'accuracy_fold_mean': value + 0.001,
       'ensemble_accuracy': value + 0.012,
       'macro_f1': value - 0.01,
@@ -69,85 +65,51 @@ def full_study(**changes) -> Study:
       'ece_null': 0.03,
       'seed_sd': 0.006,
     }.items():
-      row[key] = figure
-      statistics.setdefault(f'{name}.{key}', Estimate(figure, n=1000))
-    row |= {'accuracy_low': value - 0.02, 'accuracy_high': value + 0.02}
-    views.append(row)
+      statistics[f'views.{view}.{key}'] = Estimate(figure, n=1000)
     if view == _FULL:
       continue
     gap = accuracy[_FULL] - value
-    statistics[f'views.full_minus_{view}.accuracy'] = _estimate(gap, 0.035)
-    minus.append(
-      {
-        'view': view,
-        'estimate': gap,
-        'low': gap - 0.035,
-        'high': gap + 0.035,
-        'p': 0.012,
-        'p_adjusted': 0.024,
-        'n': 1000,
-      }
+    statistics[f'views.full_minus_{view}.accuracy'] = _estimate(
+      gap, 0.035, 0.012, 0.024
     )
-    rate = 0.1 + gap
-    statistics[f'disagreement.{view}_vs_full.rate'] = _estimate(rate)
+    pair, rate = f'disagreement.{view}_vs_full', 0.1 + gap
+    statistics[f'{pair}.rate'] = _estimate(rate)
     statistics.setdefault(
-      f'disagreement.{view}_vs_full.beyond_either', _estimate(rate - 0.12, 0.03)
+      f'{pair}.beyond_either', _estimate(rate - 0.12, 0.03, 0.0001, 0.0006)
     )
-    disagreement.append(
-      {
-        'view': view,
-        'num_clips': 1000,
-        'rate': rate,
-        'rate_low': rate - 0.02,
-        'rate_high': rate + 0.02,
-        'kappa': 1 - rate,
-        'seed_null': 0.12,
-        'own_null': 0.12,
-        'full_null': 0.12,
-        'excess': rate - 0.12,
-        'excess_low': rate - 0.15,
-        'excess_high': rate - 0.09,
-        'beyond_either': rate - 0.12,
-        'beyond_either_low': rate - 0.15,
-        'beyond_either_high': rate - 0.09,
-        'p': 0.0001,
-        'p_adjusted': 0.0006,
-        'error_consistency': 0.42,
-      }
-    )
-  humans = []
-  for condition, value in zip(
-    ('audio', 'video', 'audio+video'), (0.4, 0.574, 0.631), strict=True
+    statistics[f'{pair}.excess'] = _estimate(rate - 0.12, 0.03)
+    for key, figure in {
+      'kappa': 1 - rate,
+      'own_null': 0.12,
+      'full_null': 0.12,
+      'error_consistency': 0.42,
+    }.items():
+      statistics[f'{pair}.{key}'] = Estimate(figure, n=1000)
+  conditions = dict(
+    zip(('audio', 'video', 'audio+video'), (0.4, 0.574, 0.631), strict=True)
+  )
+  for condition, value in conditions.items():
+    name = f'humans.{condition}'
+    statistics[f'{name}.accuracy'] = _estimate(value, 0.011)
+    statistics[f'{name}.gs'] = Estimate(0.7 - value / 2, n=1000)
+    statistics[f'{name}.entropy'] = Estimate(1.2 - value, n=1000)
+    statistics[f'{name}.observed_agreement'] = _estimate(0.3 + value / 2)
+    statistics[f'{name}.alpha_nominal'] = _estimate(value - 0.12)
+    statistics[f'{name}.fleiss_kappa'] = _estimate(value - 0.13)
+    statistics[f'{name}.gwet_ac1'] = _estimate(value - 0.05)
+    if condition != 'audio+video':
+      statistics.setdefault(
+        f'humans.full_minus_{condition}.accuracy',
+        _estimate(0.631 - value, 0.02, 0.0001, 0.0002),
+      )
+  for view, raw, adjusted in (
+    ('text', 0.09, 0.03),
+    ('audio', 0.06, 0.01),
+    ('video', 0.07, -0.01),
   ):
-    statistics[f'humans.{condition}.accuracy'] = _estimate(value, 0.011)
-    last = condition == 'audio+video'
-    humans.append(
-      {
-        'condition': condition,
-        'num_clips': 1000,
-        'num_votes': 9500,
-        'accuracy': value,
-        'accuracy_low': value - 0.011,
-        'accuracy_high': value + 0.011,
-        'gs': 0.7 - value / 2,
-        'entropy': 1.2 - value,
-        'observed_agreement': 0.3 + value / 2,
-        'alpha_nominal': value - 0.12,
-        'alpha_nominal_low': value - 0.14,
-        'alpha_nominal_high': value - 0.1,
-        'fleiss_kappa': value - 0.13,
-        'fleiss_kappa_low': value - 0.15,
-        'fleiss_kappa_high': value - 0.11,
-        'gwet_ac1': value - 0.05,
-        'gwet_ac1_low': value - 0.07,
-        'gwet_ac1_high': value - 0.03,
-        'full_minus': None if last else 0.631 - value,
-        'full_minus_low': None if last else 0.611 - value,
-        'full_minus_high': None if last else 0.651 - value,
-        'p': None if last else 0.0001,
-        'p_adjusted': None if last else 0.0002,
-      }
-    )
+    name = f'ambiguity.{view}_disagreement'
+    statistics[f'{name}.gs_difference'] = _estimate(raw)
+    statistics[f'{name}.adjusted'] = _estimate(adjusted, 0.025, 0.11, 0.11)
   classes = ('none', 'some', 'much')
   info = {
     'corpus': 'simulated',
@@ -212,7 +174,9 @@ def full_study(**changes) -> Study:
       }
       for condition in info['conditions']
     ],
-    'views': views,
+    'views': [
+      {'view': view, 'num_clips': 1000, 'num_seeds': 3} for view in _VIEWS
+    ],
     'classes': [
       {
         'view': view,
@@ -225,32 +189,30 @@ def full_study(**changes) -> Study:
       for view, value in accuracy.items()
       for name, shift in zip(classes, (-0.05, 0.02, 0.01), strict=True)
     ],
-    'full_minus_view': minus,
-    'disagreement': disagreement,
+    'full_minus_view': [{'view': view, 'n': 1000} for view in _VIEWS[:-1]],
+    'disagreement': [{'view': view, 'num_clips': 1000} for view in _VIEWS[:-1]],
     'ambiguity': [
       {
-        'signal': signal,
+        'signal': f'{who}_disagreement',
         'num_disagree': 420,
         'num_agree': 580,
-        'gs_disagree': 0.5 + raw,
+        'gs_disagree': 0.58,
         'gs_agree': 0.5,
-        'gs_difference': raw,
-        'gs_difference_low': raw - 0.02,
-        'gs_difference_high': raw + 0.02,
-        'adjusted': adjusted,
-        'adjusted_low': adjusted - 0.025,
-        'adjusted_high': adjusted + 0.025,
-        'p': 0.11,
-        'p_adjusted': 0.11,
       }
-      for signal, raw, adjusted in (
-        ('any_disagreement', 0.08, 0.02),
-        ('text_disagreement', 0.09, 0.03),
-        ('audio_disagreement', 0.06, 0.01),
-        ('video_disagreement', 0.07, -0.01),
-      )
+      for who in ('any', 'text', 'audio', 'video')
     ],
-    'humans': humans,
+    'humans': [
+      {
+        'condition': condition,
+        'num_clips': 1000,
+        'num_votes': 9500,
+        # Shown where the study has them.
+        'alpha_nominal': value,
+        'fleiss_kappa': value,
+        'gwet_ac1': value,
+      }
+      for condition, value in conditions.items()
+    ],
   }
   bins = np.linspace(0.35, 0.95, 9).tolist()
   curves = {
@@ -383,7 +345,7 @@ def test_answer_tells_more_where_few_questions_are_answered():
     primaries={5: study.primaries[5]},
   )
   answer = report._answer([section(alone) for section in sections.ALL])
-  assert len(answer) == 2
+  assert len(answer) == 3
   assert 'of votes on audio, 40.0 %' in answer[1].lower()
 
 
@@ -454,25 +416,67 @@ def test_study_without_one_question_renders(number):
 
 def test_missing_figures_are_dashes_with_a_reason():
   study = full_study()
-  rows = [dict(row) for row in study.tables['disagreement']]
-  for key in (
-    'own_null',
-    'full_null',
-    'beyond_either',
-    'beyond_either_low',
-    'beyond_either_high',
-    'p',
-  ):
-    rows[0][key] = None
-  rows[0]['p_adjusted'] = None
+  gone = {
+    f'disagreement.text_vs_full.{figure}'
+    for figure in ('own_null', 'full_null', 'beyond_either')
+  }
   study = dataclasses.replace(
     study,
-    tables=study.tables | {'disagreement': rows},
+    statistics={
+      name: one for name, one in study.statistics.items() if name not in gone
+    },
+    primaries={q: n for q, n in study.primaries.items() if q != 2},
     skipped={'disagreement.text_vs_full.beyond_either': 'There is one seed.'},
   )
   text = text_of(study)
   assert 'Beyond either is missing. There is one seed.' in text
   assert wording.MISSING in text
+
+
+def test_a_gap_has_the_reason_of_what_its_figure_belongs_to():
+  study = dataclasses.replace(
+    full_study(), skipped={'soft_scores': 'The corpus has no votes.'}
+  )
+  rows = [{'view': view, 'num_clips': 1000} for view in ('text', 'audio')]
+  score = parts.Of('views.{view}.human_brier')
+  accuracy = parts.Of('views.{view}.accuracy')
+  columns = (parts.VIEW, parts.CLIPS_ONCE, accuracy, score)
+  table = parts.table(study, rows, columns)
+  assert [cell.text for cell in table.header] == [
+    'view',
+    'accuracy, %',
+    '95 % interval',
+  ]
+  assert [cell.text for cell in table.rows[0]] == [
+    'text',
+    '52.0',
+    '50.0 to 54.0',
+  ]
+  assert table.notes == ('Brier is missing. The corpus has no votes.',)
+  # A number that is not the same in all rows has a column.
+  rows[0]['num_clips'] = 999
+  table = parts.table(study, rows, columns)
+  assert [row[1].text for row in table.rows] == ['999', '1,000']
+  assert parts.table(study, [], columns) is None
+
+
+def test_a_figure_of_no_entry_is_a_mistake_and_not_a_gap():
+  with pytest.raises(KeyError):
+    parts.Of('views.{view}.acuracy')
+  with pytest.raises(KeyError):
+    parts.get(full_study(), 'views.{view}.acuracy', view='text')
+  with pytest.raises(KeyError):
+    parts.skip_notes(full_study(), 'views.{view}.acuracy')
+
+
+def test_a_difference_that_is_no_finding_is_grey_where_its_interval_shows():
+  study = full_study()
+  rows = [{'view': 'text'}, {'view': 'audio+video'}]
+  gain = 'views.full_minus_{view}.accuracy'
+  for interval, faint in ((True, [False, True]), (False, [False, False])):
+    table = parts.table(study, rows, (parts.Of(gain, interval=interval),))
+    assert [row[0].faint for row in table.rows] == faint
+  assert [row[0].text for row in table.rows] == ['+19.0', '+3.0']
 
 
 def test_no_missing_value_is_ever_printed():
@@ -645,11 +649,7 @@ def test_what_is_a_hint_is_grey():
     row = _sections(with_estimate(study, name, found))[question].primary
     assert not row.marks[0].faint
   name = 'views.full_minus_text.accuracy'
-  (table,) = (
-    show
-    for show in _sections(with_estimate(study, name, hint))[1].shows
-    if 'gains over' in show.caption
-  )
+  table = _sections(with_estimate(study, name, hint))[1].shows['gains']
   faint = [row[1].faint for row in table.rows]
   # The last one's interval includes zero.
   assert faint == [True, False, False, False, False, True]
@@ -763,6 +763,22 @@ def test_checks_that_could_not_be_made_are_counted():
     (wording.tally(9.5), '9.5'),
     (wording.tally(9.0), '9'),
     (wording.span(-0.016, 0.038), '−1.6 to 3.8'),
+    (wording.figure(0.5249, units.SHARE), '52.5'),
+    (wording.figure(0.0249, units.POINTS), '+2.5'),
+    (wording.figure(0.0249, units.NATS), '0.025'),
+    (wording.figure(-0.249, units.CORRELATION), '−0.25'),
+    (wording.figure(1440.0, units.COUNT), '1,440'),
+    (wording.figure(None, units.SHARE), '–'),
+    (wording.with_unit(0.0249, units.POINTS), '2.5 points'),
+    (wording.with_unit(1440, units.COUNT), '1,440'),
+    (wording.with_unit(None, units.POINTS), '–'),
+    (wording.ends(Estimate(0.1, -0.02, 0.22), units.POINTS), '−2.0 to 22.0'),
+    (wording.ends(Estimate(0.1, 0.02, 0.22), units.NATS), '0.020 to 0.220'),
+    (wording.ends(Estimate(0.1), units.NATS), '–'),
+    (
+      wording.correlation_with_interval(Estimate(0.271, 0.181, 0.361, 0.95)),
+      '+0.27 (95 % interval 0.18 to 0.36)',
+    ),
     (wording.p_value(0.0001), '< .001'),
     (wording.p_value(0.0494), '.049'),
     (wording.p_value(1.0), '1.000'),

@@ -432,7 +432,7 @@ def test_the_boundary_is_clopper_and_pearson(hits):
     ([0, 1, 2, 3, 4], [0, 1, 1, 0, 1], 'too few, it needs 6'),
     ([0, 0, 1, 1, 2, 2] * 2, [0, 1, 0, 1, 0, 1] * 2, '3 groups'),
     (sorted([*range(6)] * 2), [0, 1] * 6, 'same figure'),
-    ([0, 0, 1, 2, 3, 4, 5], [0, 1, 1, 1, 1, 1, 1], 'too few'),
+    ([0, 0, 1, 2, 3, 4, 5], [0, 1, 1, 1, 1, 1, 1], 'too many draws'),
   ],
 )
 def test_degenerate_data_give_a_reason(groups, values, says):

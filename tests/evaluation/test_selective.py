@@ -10,8 +10,14 @@ def test_threshold_by_hand():
   error = np.array([False, True, False, False, True])
   # Error rates at .9, .8, .7, .6: 0, 1/3, 1/4, 2/5.
   for wanted, expected in ((0.1, 0.9), (0.25, 0.7), (0.3, 0.7), (0.4, 0.6)):
-    assert selective.threshold(confidence, error, wanted) == expected
-  assert selective.threshold(confidence[1:], error[1:], 0.1) == np.inf
+    found = selective.threshold(confidence, error, wanted, np.ones(5))
+    assert found == expected
+  found = selective.threshold(confidence[1:], error[1:], 0.1, np.ones(4))
+  assert found == np.inf
+  # As if the first clip were two: 0, 1/4, 1/5, 2/6.
+  number = np.array([2, 1, 1, 1, 1])
+  for wanted, expected in ((0.21, 0.7), (0.34, 0.6)):
+    assert selective.threshold(confidence, error, wanted, number) == expected
 
 
 def _found(seed=0, num_clips=6000, fold=None):
@@ -25,7 +31,7 @@ def _found(seed=0, num_clips=6000, fold=None):
   predictions = made.predictions(
     {'text+audio': probabilities}, groups % 5 if fold is None else fold
   )
-  return selective.answer(corpus, predictions)
+  return made.answer(selective, corpus, predictions)
 
 
 @pytest.mark.parametrize('fold', [None, np.zeros(6000, int)])
@@ -55,8 +61,8 @@ def test_a_folds_own_labels_do_not_choose_its_threshold():
   labels = np.repeat([1, 0], 20)
   corpus = made.corpus(np.arange(40) // 2, labels, classes=('low', 'high'))
   fold = np.repeat([0, 1], 20)
-  found = selective.answer(
-    corpus, made.predictions({'text+audio': probabilities}, fold)
+  found = made.answer(
+    selective, corpus, made.predictions({'text+audio': probabilities}, fold)
   )
   assert found.statistics['diagnosis.selective_10.risk'].estimate == 1.0
   assert found.statistics['diagnosis.selective_10.coverage'].estimate == 0.5
@@ -68,8 +74,8 @@ def test_an_error_rate_of_few_clips_is_not_told():
   labels = np.repeat([1, 0], 19)
   corpus = made.corpus(np.arange(38), labels, classes=('low', 'high'))
   fold = np.repeat([0, 1], 19)
-  found = selective.answer(
-    corpus, made.predictions({'text+audio': probabilities}, fold)
+  found = made.answer(
+    selective, corpus, made.predictions({'text+audio': probabilities}, fold)
   )
   assert '19 clips are answered' in found.skipped['diagnosis.selective_10.risk']
   assert found.statistics['diagnosis.selective_10.coverage'].estimate == 0.5
@@ -77,12 +83,7 @@ def test_an_error_rate_of_few_clips_is_not_told():
 
 def test_what_is_missing_is_said():
   corpus = made.corpus(np.zeros(4, int), np.zeros(4, int))
-  one = made.predictions({'text': np.full((1, 4, 3), 1 / 3)})
-  assert (
-    'text+audio' in selective.answer(corpus, one).skipped['diagnosis.selective']
-  )
-  full = made.predictions({'text+audio': np.full((1, 4, 3), 1 / 3)})
-  assert (
-    'two groups'
-    in selective.answer(corpus, full).skipped['diagnosis.selective']
-  )
+  for views, says in (('text', 'text+audio'), ('text+audio', 'two groups')):
+    predictions = made.predictions({views: np.full((1, 4, 3), 1 / 3)})
+    found = made.answer(selective, corpus, predictions)
+    assert says in found.skipped['diagnosis.selective']

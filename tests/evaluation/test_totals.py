@@ -30,33 +30,6 @@ def _parts(places):
   ]
 
 
-def _assert_same(found, expected):
-  assert found.num_clips == expected.num_clips
-  np.testing.assert_array_equal(found.groups, expected.groups)
-  np.testing.assert_array_equal(found.hashes, expected.hashes)
-  assert found.sums.keys() == expected.sums.keys()
-  for key, values in expected.sums.items():
-    np.testing.assert_allclose(found.sums[key], values, 1e-12, 1e-12, str(key))
-  assert found.wholes.keys() == expected.wholes.keys()
-  for key, values in expected.wholes.items():
-    np.testing.assert_allclose(found.wholes[key], values, 1e-12, 1e-12)
-  assert found.counts.keys() == expected.counts.keys()
-  for key in expected.counts:
-    exact = (expected[key] == np.round(expected[key])).all()
-    np.testing.assert_allclose(
-      found[key], expected[key], 0 if exact else 1e-12, 0 if exact else 1e-12
-    )
-  assert found.rows.keys() == expected.rows.keys()
-  for key, rows in expected.rows.items():
-    for name in ('group', 'values', 'number'):
-      np.testing.assert_array_equal(
-        getattr(found.rows[key], name), getattr(rows, name), str(key)
-      )
-  assert found.wholes.keys() == expected.wholes.keys()
-  for key, sums in expected.wholes.items():
-    np.testing.assert_allclose(found.wholes[key], sums, 1e-12, 1e-12, str(key))
-
-
 _cuts = st.lists(st.integers(0, 3), min_size=60, max_size=60)
 
 
@@ -67,7 +40,7 @@ def test_totals_of_parts_are_those_of_all(places, random):
   parts = [study.add_up(part, plan) for part in _parts(places)]
   random.shuffle(parts)
   found = functools.reduce(operator.add, parts)
-  _assert_same(found, study.add_up(Batch(*_input()), plan))
+  made.assert_same(found, study.add_up(Batch(*_input()), plan))
 
 
 @hypothesis.settings(max_examples=15, deadline=None)
@@ -115,7 +88,7 @@ def test_totals_and_surveys_come_back_from_their_arrays():
   batch = Batch(*_input())
   survey = plan_lib.survey(batch)
   found = study.add_up(batch, plan_lib.Plan(survey))
-  _assert_same(totals.of_arrays(*totals.to_arrays(found)), found)
+  made.assert_same(totals.of_arrays(*totals.to_arrays(found)), found)
   again = plan_lib.of_arrays(*plan_lib.to_arrays(survey))
   assert again.members == survey.members
   assert again.info == survey.info
@@ -145,6 +118,13 @@ def test_rows_that_are_alike_are_one():
   assert sample.totals(rows['hit'][1:]).tolist() == [[2]]
 
 
+def test_entries_of_a_clip_count_in_its_group():
+  adder = totals.Adder(np.array(['b', 'a', 'b']))
+  cell, clip = np.array([[0, 1, -1, 1], [2, 2, 2, 2]]), np.array([2, 1, 0, 0])
+  adder.count(('x',), cell, 3, np.array([1, 2, 4, 8]), clip)
+  assert adder.totals()['x',].tolist() == [[0, 2, 2], [1, 8, 13]]
+
+
 def test_many_groups_of_many_clips_are_put_into_bundles(monkeypatch):
   monkeypatch.setattr(totals, 'MANY_CLIPS', 1_000)
   random = np.random.default_rng(0)
@@ -162,9 +142,18 @@ def test_many_groups_of_many_clips_are_put_into_bundles(monkeypatch):
   assert one.bundled
   assert len(one.groups) == totals.MOST_GROUPS
   assert len(one.hashes) == len(np.unique(np.concatenate(groups)))
-  _assert_same(one, other)
+  made.assert_same(one, other)
   assert one['n',].sum() == 2_400
   np.testing.assert_array_equal(one['c',].sum(axis=0), [480] * 5)
+
+
+def test_spellings_of_a_group_have_one_hash():
+  def hash_of(name):
+    return totals.group_hashes(np.array([name])).item()
+
+  assert hash_of('Ann') == hash_of('ann')
+  assert hash_of('7') == hash_of('7.0')
+  assert hash_of('Ann') != hash_of('Anne')
 
 
 def test_two_spellings_of_a_group_are_refused():

@@ -1,8 +1,9 @@
 """The report's sections: what the study found, question by question.
 
 A section is a module with a function `section` from a study to what the report
-shows of it. They choose words, marks and cells for numbers that the study
-holds, and compute none. A question is added with a module and an entry here.
+shows of it, and a template of its name with what it always says. Modules choose
+words, marks and cells for numbers that the study holds, and compute none. A
+question is added with a module, a template and an entry here.
 """
 
 from collections.abc import Callable

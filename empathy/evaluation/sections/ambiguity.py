@@ -2,39 +2,104 @@
 
 import dataclasses
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, wording
+from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
-_ANY = 'any_disagreement'
+_RAW = 'ambiguity.{signal}.gs_difference'
+_ADJUSTED = 'ambiguity.{signal}.adjusted'
+_BEYOND = 'ambiguity.{signal}.beyond_seeds'
+_AUROC = 'ambiguity.{signal}.auroc_contested'
 _SCALED = {
   'gs_by_confidence': ('gs_agree', 'gs_disagree'),
   'gs_by_disagreement': ('gs', 'low', 'high'),
 }
 _ALIKE = 'clips that the full view labels alike and with like confidence'
-_CONTROL = 'control.'
-_CONTROLS = {
-  'seed': 'other seeds of the full view',
-  'constant': 'a view that always says one class',
-  'noise': 'views that say classes at random',
-  'permuted': 'some single view; votes permuted',
+
+
+def _words(signal: str) -> str:
+  """Who disagrees, or a control."""
+  if signal == catalogue.ANY:
+    return 'some single view'
+  found = catalogue.signal(signal)
+  return found.parts.get('view', found.words)
+
+
+def _there(key: str, heading: str) -> parts.Column:
+  """How often annotators differ on one kind of clips."""
+  return parts.Column(
+    heading,
+    lambda r: wording.hundredths(r.get(key)),
+    '%',
+    lambda r: catalogue.name(_RAW, r),
+  )
+
+
+_WHO = dataclasses.replace(
+  parts.SIGNAL, heading='disagreeing', show=lambda r: _words(r['signal'])
+)
+_SIGNAL = 'ambiguity.{signal}'
+_VIEW = 'views.{view}'
+_TABLES = {
+  'table': (
+    'ambiguity',
+    (
+      _WHO,
+      parts.count_column('num_disagree'),
+      _there('gs_disagree', 'GS there'),
+      parts.count_column('num_agree', 'other clips'),
+      _there('gs_agree', 'GS there'),
+      *parts.ranged(_SIGNAL, 'gs_difference'),
+      parts.judged(_SIGNAL, 'adjusted'),
+    ),
+  ),
+  'beyond': (
+    'beyond_seeds',
+    (_WHO, parts.CLIPS, parts.judged(_SIGNAL, 'beyond_seeds')),
+  ),
+  'rankings': (
+    'ambiguity_signals',
+    (
+      parts.SIGNAL,
+      *parts.ranged(_SIGNAL, 'auroc_contested'),
+      parts.Of(
+        f'{_AUROC}_equal_n', reason='All clips have equally many votes.'
+      ),
+      parts.judged(
+        _SIGNAL,
+        'auroc_minus_confidence',
+        'Confidence is not compared with itself.',
+      ),
+      *parts.ranged(_SIGNAL, 'spearman'),
+    ),
+  ),
+  'scores': (
+    'soft_scores',
+    (
+      parts.VIEW,
+      *parts.ranged(_VIEW, 'human_cross_entropy'),
+      *parts.plain(_VIEW, 'human_cross_entropy_null'),
+      *parts.ranged(_VIEW, 'human_brier', 'human_jensen_shannon'),
+      *parts.plain(_VIEW, 'human_jensen_shannon_null'),
+      *parts.ranged(_VIEW, 'human_manhattan'),
+      *parts.plain(_VIEW, 'human_manhattan_null'),
+      *parts.ranged(_VIEW, 'human_wasserstein'),
+      *parts.plain(_VIEW, 'human_wasserstein_null'),
+      *parts.ranged(_VIEW, 'human_entropy_correlation'),
+    ),
+  ),
 }
-_CONFIDENCE = 'one_minus_confidence'
 
 
 def section(study: Study) -> parts.Section:
   """How often annotators differ where views disagree, and where they agree."""
-  base = parts.Section(
-    key='ambiguity',
-    title='Ambiguity',
-    question='Do annotators differ more where views disagree?',
-    number=3,
-  )
+  base = parts.Section('ambiguity', 'Ambiguity', 3)
   rows = study.tables.get('ambiguity') or []
   if not rows:
     return dataclasses.replace(base, skipped=parts.skipped(study, 3))
   beyond = parts.primary(study, 3)
-  adjusted = study.statistics.get(f'ambiguity.{_ANY}.adjusted')
+  adjusted = parts.get(study, _ADJUSTED, signal=catalogue.ANY)
   finding = _finding(study, adjusted, beyond)
   rest = _unknown(study) if beyond is None else ''
   rest += _alone(study)
@@ -45,6 +110,9 @@ def section(study: Study) -> parts.Section:
     told = parts.with_p(finding, beyond or adjusted) + rest
   elif answer:
     told = answer[0]
+  reasons = parts.skip_notes(
+    study, *catalogue.under('ambiguity.{signal}'), signal=catalogue.ANY
+  )
   return dataclasses.replace(
     base,
     answer=answer,
@@ -52,42 +120,25 @@ def section(study: Study) -> parts.Section:
     details=(
       *(details if finding else answer[1:]),
       *_contested(study),
-      *(
-        reason
-        for reason in parts.skip_notes(
-          study, r'ambiguity\.any_disagreement\..*'
-        )
-        if reason not in rest
-      ),
+      *(reason for reason in reasons if reason not in rest),
     ),
     primary=parts.primary_row(
       beyond, base.title, 'annotators differ, beyond what other seeds tell'
     ),
-    shows=(
-      _differences(study, rows),
-      _table(study, rows),
-      *_beyond_table(study),
-      *_curves(study),
-      *_rankings(study),
-      *_soft_scores(study),
-    ),
-    limits=(
-      'The raw difference proves little: even a view of pure noise disagrees '
-      'more often where the full view is unsure, and there annotators differ '
-      f'more. The adjusted difference is among {_ALIKE}.',
-      'The adjusted difference alone does not show that it takes several '
-      'modalities: models that differ by their seed disagree on uncertain '
-      'clips too. So single seeds of the single views are held against as many '
-      'other seeds of the full view: each seed of it in turn is the one that '
-      'they disagree with, in all combinations, and where single views were '
-      'nothing but other seeds, the difference would be zero.',
-      'That disagreement and uncertain annotators go together does not say '
-      'that one causes the other.',
-    ),
+    shows={
+      'differences': _differences(study, rows),
+      'curves': _curves(study),
+      **parts.tables(study, _TABLES),
+    },
+    facts={
+      'ranked': next(iter(study.tables.get('ambiguity_signals') or ()), None)
+    },
   )
 
 
-def _finding(study: Study, adjusted, beyond) -> str:
+def _finding(
+  study: Study, adjusted: Estimate | None, beyond: Estimate | None
+) -> str:
   """The adjusted difference, and what of it other seeds do not explain."""
   where = f'where {parts.some_single(study)} disagrees with the full one'
   sentence = ''
@@ -121,7 +172,8 @@ def _finding(study: Study, adjusted, beyond) -> str:
 
 def _unknown(study: Study) -> str:
   """Why it is not known what other seeds tell, as a sentence; or nothing."""
-  why = study.skipped.get(f'ambiguity.{_ANY}.beyond_seeds', '')
+  name = catalogue.name(_BEYOND, {'signal': catalogue.ANY})
+  why = study.skipped.get(name, '')
   if not why:
     return ''
   return f' Whether that is more than other seeds tell is not known. {why}'
@@ -129,12 +181,14 @@ def _unknown(study: Study) -> str:
 
 def _alone(study: Study) -> str:
   """What one view tells beyond one other seed, as a sentence; or nothing."""
-  told = {
-    view: study.statistics.get(f'ambiguity.{view}_disagreement.beyond_seeds')
-    for view in study.info['single_views']
-  }
-  told = {view: found for view, found in told.items() if found is not None}
-  if not told or len(study.info['single_views']) < 2:
+  singles = study.info['single_views']
+  told = {}
+  for view in singles:
+    signal = catalogue.name('{view}_disagreement', {'view': view})
+    found = parts.get(study, _BEYOND, signal=signal)
+    if found:
+      told[view] = found
+  if not told or len(singles) < 2:
     return ''
   more = {
     view: found
@@ -159,8 +213,12 @@ def _alone(study: Study) -> str:
 
 def _by_seed(study: Study) -> tuple[str, ...]:
   """Both sides of the comparison with other seeds."""
-  views = study.statistics.get(f'ambiguity.{_ANY}.adjusted_by_seed')
-  seeds = study.statistics.get('ambiguity.control.seed.adjusted')
+  views = parts.get(
+    study, 'ambiguity.{signal}.adjusted_by_seed', signal=catalogue.ANY
+  )
+  seeds = parts.get(
+    study, 'ambiguity.control.{control}.adjusted', control='seed'
+  )
   if views is None or seeds is None:
     return ()
   return (
@@ -172,30 +230,27 @@ def _by_seed(study: Study) -> tuple[str, ...]:
   )
 
 
-def _raw(study: Study, adjusted) -> tuple[str, ...]:
-  raw = study.statistics.get(f'ambiguity.{_ANY}.gs_difference')
+def _raw(study: Study, adjusted: Estimate | None) -> tuple[str, ...]:
+  raw = parts.get(study, _RAW, signal=catalogue.ANY)
   if raw is None:
     return ()
   where = f'where {parts.some_single(study)} disagrees'
+  who = 'annotators' if adjusted is None else 'they'
   sentence = wording.claim(
     'Over all clips, confidence aside',
     raw,
-    above=f', they differ {{}} more often {where}',
-    below=f', they differ {{}} less often {where}',
-    whether=f'whether they differ more often {where}',
+    above=f', {who} differ {{}} more often {where}',
+    below=f', {who} differ {{}} less often {where}',
+    whether=f'whether {who} differ more often {where}',
     joint=', ',
   )
-  if adjusted is None:
-    sentence = sentence.replace('they', 'annotators', 1)
   return (sentence + '.',)
 
 
 def _contested(study: Study) -> tuple[str, ...]:
   """How well confidence finds contested clips, and what is added to it."""
-  alone = study.statistics.get(f'ambiguity.{_CONFIDENCE}.auroc_contested')
-  gain = study.statistics.get(
-    'diagnosis.combined.auroc_contested_minus_confidence'
-  )
+  alone = parts.get(study, _AUROC, signal=catalogue.CONFIDENCE)
+  gain = parts.get(study, 'diagnosis.combined.auroc_contested_minus_confidence')
   if alone is None:
     return ()
   lead = (
@@ -219,271 +274,45 @@ def _contested(study: Study) -> tuple[str, ...]:
   )
 
 
-def _words(signal: str) -> str:
-  if signal.startswith(_CONTROL):
-    return f'control: {_CONTROLS[signal.removeprefix(_CONTROL)]}'
-  if signal == _ANY:
-    return 'some single view'
-  return parts.words(signal.removesuffix('_disagreement'))
-
-
-def _colour(signal: str, full: str) -> str:
-  if signal.startswith(_CONTROL):
-    return 'quiet'
-  if signal == _ANY:
-    return 'ink'
-  return plots.colour(signal.removesuffix('_disagreement'), full)
-
-
-def _differences(study: Study, rows) -> parts.Figure:
+def _differences(study: Study, rows) -> parts.Figure | None:
   full = study.info['full_view']
   drawn = []
   for row in rows:
+    control = catalogue.signal(row['signal']).entry.control
+    colour = parts.signal_colour(
+      row['signal'], full, other='quiet' if control else 'ink'
+    )
+    adjusted = parts.get(study, _ADJUSTED, **row)
     marks = tuple(
-      plots.Mark(
-        row.get(key),
-        row.get(f'{key}_low'),
-        row.get(f'{key}_high'),
-        colour=_colour(row['signal'], full),
-        shape=shape,
-        faint=parts.unsupported(
-          study, f'ambiguity.{row["signal"]}.{key}', row, key
-        ),
-        label=label,
+      parts.mark(
+        found, colour, shape=shape, faint=not wording.settled(found), label=kind
       )
-      for key, shape, label in (
-        ('gs_difference', 'ring', 'raw'),
-        ('adjusted', 'dot', 'at like confidence'),
+      for found, shape, kind in (
+        (parts.get(study, _RAW, **row), 'ring', 'raw'),
+        (adjusted, 'dot', 'at like confidence'),
       )
+      if found
     )
     drawn.append(
       plots.Row(
         label=_words(row['signal']),
         marks=marks,
-        note=parts.row_note(row, 'adjusted'),
+        note=parts.note(adjusted or Estimate(None), signed=True),
       )
     )
-  return parts.Figure(
-    caption=(
-      'How much more often two annotators differ on clips where a view '
-      'disagrees with the full one: over all clips (ring), and among '
-      f'{_ALIKE} (dot, in figures at the right). '
-      f'{wording.capital(parts.GREY)}, and for controls, which know nothing of '
-      'modalities: what they find, a method finds that is fooled. '
-      f'{parts.n_of(row["num_disagree"] + row["num_agree"] for row in rows)}'
-    ),
-    panels=(
-      parts.intervals(
-        drawn,
-        name='ambiguity',
-        title='Difference between annotators where views disagree',
-        axis='difference, points',
-        lines=((0.0, ''),),
-      ),
-    ),
+  figure = parts.forest(
+    drawn,
+    (),
+    name='ambiguity',
+    title='Difference between annotators where views disagree',
+    axis='difference, points',
+    lines=((0.0, ''),),
   )
+  clips = parts.n_of(row['num_disagree'] + row['num_agree'] for row in rows)
+  return dataclasses.replace(figure, clips=clips)
 
 
-def _table(study, rows) -> parts.Table:
-  def name(key):
-    return lambda r: f'ambiguity.{r["signal"]}.{key}'
-
-  columns = (
-    parts.Column(
-      'disagreeing',
-      lambda r: _words(r['signal']),
-      kind='text',
-      colour=lambda r: _dot(r['signal'], study.info['full_view']),
-    ),
-    parts.Column('clips', lambda r: wording.count(r['num_disagree'])),
-    parts.figure_column(
-      'gs_disagree', 'GS there, %', wording.hundredths, name('gs_difference')
-    ),
-    parts.Column('other clips', lambda r: wording.count(r['num_agree'])),
-    parts.figure_column(
-      'gs_agree', 'GS there, %', wording.hundredths, name('gs_difference')
-    ),
-    *parts.interval_columns(
-      study,
-      'gs_difference',
-      'raw, points',
-      name('gs_difference'),
-      signed=True,
-    ),
-    *parts.interval_columns(
-      study, 'adjusted', 'adjusted, points', name('adjusted'), signed=True
-    ),
-    *parts.p_columns(name('adjusted')),
-  )
-  return parts.table(
-    study,
-    'GS (the Gini–Simpson index), how often two annotators of a clip differ, '
-    'where views disagree and elsewhere. The p-values are those of the '
-    'adjusted difference.',
-    rows,
-    columns,
-  )
-
-
-def _beyond_table(study: Study) -> tuple[parts.Table, ...]:
-  rows = study.tables.get('beyond_seeds') or []
-  if not rows:
-    return ()
-
-  def name(row):
-    return f'ambiguity.{row["signal"]}.beyond_seeds'
-
-  return (
-    parts.table(
-      study,
-      'How much more disagreement of single views, seed by seed, tells of how '
-      'often annotators differ than disagreement of as many other seeds of the '
-      'full view, among clips that a seed of it labels alike and with like '
-      'confidence: of any single view, and of one at a time.',
-      rows,
-      (
-        parts.Column(
-          'disagreeing',
-          lambda r: _words(r['signal']),
-          kind='text',
-          colour=lambda r: _dot(r['signal'], study.info['full_view']),
-        ),
-        parts.Column('clips', lambda r: wording.count(r['num_clips'])),
-        *parts.interval_columns(
-          study, 'beyond_seeds', 'beyond seeds, points', name, signed=True
-        ),
-        *parts.p_columns(name),
-      ),
-    ),
-  )
-
-
-def _dot(signal: str, full: str) -> str:
-  """The colour of the dot before a signal's name; none if it is no view."""
-  if signal == _ANY or signal.startswith(_CONTROL):
-    return ''
-  return _colour(signal, full)
-
-
-def _rankings(study: Study) -> tuple[parts.Table, ...]:
-  rows = study.tables.get('ambiguity_signals') or []
-  if not rows:
-    return ()
-
-  def name(key):
-    return lambda r: f'ambiguity.{r["signal"]}.{key}'
-
-  against = name('auroc_minus_confidence')
-  itself = 'Confidence is not compared with itself.'
-  columns = (
-    parts.Column('signal', lambda r: parts.signal(r['signal']), kind='text'),
-    *parts.interval_columns(
-      study, 'auroc_contested', 'AUROC, %', name('auroc_contested')
-    ),
-    *parts.interval_columns(
-      study,
-      'equal_n',
-      'equally many votes',
-      name('auroc_contested_equal_n'),
-      reason='All clips have equally many votes.',
-    ),
-    *parts.interval_columns(
-      study,
-      'minus_confidence',
-      'minus confidence, points',
-      against,
-      signed=True,
-      reason=itself,
-    ),
-    *parts.p_columns(against, itself),
-    parts.figure_column(
-      'spearman', 'Spearman with GS', wording.number, name('spearman')
-    ),
-    parts.Column(
-      'interval',
-      lambda r: wording.decimal_span(
-        r.get('spearman_low'), r.get('spearman_high')
-      ),
-      name('spearman'),
-      kind='interval',
-    ),
-  )
-  return (
-    parts.table(
-      study,
-      'How well signals rank contested clips, on which no class has two '
-      'thirds of the votes, above others: the area under the ROC curve, over '
-      'all pairs and over those with equally many votes, and how much more '
-      'than that of low confidence it is (with its p-values). Spearman’s '
-      'correlation is with GS. '
-      f'{wording.plural(rows[0]["num_contested"], "contested clip")} of '
-      f'{wording.count(rows[0]["num_clips"])}.',
-      rows,
-      columns,
-    ),
-  )
-
-
-def _soft_scores(study: Study) -> tuple[parts.Table, ...]:
-  rows = study.tables.get('soft_scores') or []
-  if not rows:
-    return ()
-
-  def name(key):
-    return lambda r: f'views.{r["view"]}.human_{key}'
-
-  def column(key, heading):
-    figure = f'human_{key}'
-    return (
-      parts.figure_column(figure, heading, wording.number, name(key)),
-      parts.Column(
-        'interval',
-        lambda r: wording.decimal_span(
-          r.get(f'{figure}_low'), r.get(f'{figure}_high')
-        ),
-        name(key),
-        kind='interval',
-      ),
-    )
-
-  def null(key):
-    figure = f'{key}_null'
-    return parts.figure_column(
-      f'human_{figure}', 'if true', wording.number, name(figure)
-    )
-
-  columns = (
-    parts.view_column(study.info['full_view']),
-    *column('cross_entropy', 'cross-entropy, nats'),
-    null('cross_entropy'),
-    *column('brier', 'Brier'),
-    *column('jensen_shannon', 'Jensen–Shannon'),
-    null('jensen_shannon'),
-    *column('manhattan', 'Manhattan'),
-    null('manhattan'),
-    *column('wasserstein', 'Wasserstein, classes'),
-    null('wasserstein'),
-    *column('entropy_correlation', 'correlation of entropies'),
-  )
-  return (
-    parts.table(
-      study,
-      'How far the probabilities of each view, the mean over its seeds, lie '
-      'from the shares of the votes. By cross-entropy and by Brier’s score, '
-      'less what sampling of votes adds to it, views can be compared: lower is '
-      'nearer, and Brier’s is 0 for the shares of all people. The other '
-      'distances favour views that are too sure where votes are few; “if true” '
-      'is what they would be if the votes were drawn from the view’s own '
-      'probabilities. Last, whether the clips of which the view is unsure are '
-      'those on which annotators differ (Pearson’s correlation of the '
-      'entropies).',
-      rows,
-      columns,
-    ),
-  )
-
-
-def _curves(study: Study) -> tuple[parts.Figure, ...]:
+def _curves(study: Study) -> parts.Figure | None:
   # One scale for both panels, so that they can be compared.
   limits = plots.limits_of(
     [
@@ -502,32 +331,16 @@ def _curves(study: Study) -> tuple[parts.Figure, ...]:
     *_by_disagreement(study, limits),
   )
   if not panels:
-    return ()
-  return (
-    parts.Figure(
-      caption=(
-        'How often two annotators of a clip differ. First, by the confidence '
-        'of the full view, where some single view disagrees with it and where '
-        'none does; a larger dot stands for more clips. Second, by how '
-        f'many single views disagree. {_curve_sizes(study)}'
-      )
-      if len(panels) == 2
-      else f'How often two annotators of a clip differ. {_curve_sizes(study)}',
-      panels=panels,
-      columns=2,
-    ),
-  )
-
-
-def _curve_sizes(study: Study) -> str:
+    return None
   counts = (study.curves.get('gs_by_disagreement') or {}).get('count')
-  if not counts:
-    return parts.n_clips(
-      e
-      for name, e in study.statistics.items()
-      if name == f'ambiguity.{_ANY}.gs_difference'
-    )
-  return f'n = {wording.listing(map(wording.count, counts))} clips.'
+  raw = parts.get(study, _RAW, signal=catalogue.ANY)
+  return parts.Figure(
+    panels,
+    columns=2,
+    clips=f'n = {wording.listing(map(wording.count, counts))} clips.'
+    if counts
+    else parts.n_of([raw.n] if raw else ()),
+  )
 
 
 def _by_confidence(study: Study, limits) -> tuple[str, ...]:
@@ -539,21 +352,18 @@ def _by_confidence(study: Study, limits) -> tuple[str, ...]:
   most = max(*curve['num_disagree'], *curve['num_agree'])
   series = [
     plots.Series(
-      'disagree',
+      kind,
       places,
-      curve['gs_disagree'],
-      weights=curve['num_disagree'],
+      curve[f'gs_{kind}'],
+      colour=colour,
+      weights=curve[f'num_{kind}'],
       most=most,
-    ),
-    plots.Series(
-      'agree',
-      places,
-      curve['gs_agree'],
-      colour='quiet',
-      weights=curve['num_agree'],
-      most=most,
-      shape='ring',
-    ),
+      shape=shape,
+    )
+    for kind, colour, shape in (
+      ('disagree', 'ink', 'dot'),
+      ('agree', 'quiet', 'ring'),
+    )
   ]
   described = '; '.join(
     f'confidence {wording.percent(confidence, 0)}: '

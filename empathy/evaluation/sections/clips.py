@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.explorer import Clips
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
@@ -186,7 +186,7 @@ def _data(study: Study, clips: Clips, folder: pathlib.Path) -> dict[str, Any]:
       }
       for name, values in clips.signals.items()
       # It is seen in what views say.
-      if name == 'any_disagreement' or not name.endswith('_disagreement')
+      if not _is_of_a_view(name)
     ],
     'dominant': _coded(clips.dominant),
     'transcript': _coded(clips.transcripts),
@@ -198,9 +198,13 @@ def _data(study: Study, clips: Clips, folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _words(signal: str) -> str:
-  if signal.endswith('_shapley'):
-    return f'{signal.removesuffix("_shapley")}, Shapley value'
   return _NAMES.get(signal) or parts.signal(signal)
+
+
+def _is_of_a_view(signal: str) -> bool:
+  """Whether it says that one view disagrees."""
+  found = catalogue.signal(signal)
+  return found is not None and found.entry.binary and 'view' in found.parts
 
 
 def _kind(signal: str) -> str:

@@ -2,33 +2,32 @@
 
 import dataclasses
 
-from empathy.evaluation import wording
+from empathy.evaluation import catalogue, wording
 from empathy.evaluation.plots import Mark, Row
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
+# From the mildest.
 _VERDICTS = {'ok': 'passes', 'warning': 'take care', 'fail': 'fails'}
-_NAMES = {
-  'majority_accuracy': 'commonest label',
-  'group_majority_accuracy': 'knowing the group',
-  'num_groups': 'groups',
-  'largest_group_share': 'largest group',
-  'duplicates': 'repeated clips',
-  'labelled_share': 'labelled clips',
-  'smallest_effect': 'smallest gain to be seen',
-  'largest_class_share': 'class balance',
-  'votes_per_clip': 'votes a clip',
+_TABLES = {
+  'votes': (
+    'votes_per_clip',
+    (
+      parts.CONDITION,
+      parts.CLIPS,
+      parts.count_column('num_votes', 'votes'),
+      parts.count_column('min', 'fewest a clip'),
+      # It may be between two numbers.
+      parts.Column('median', lambda r: wording.tally(r.get('median'))),
+      parts.count_column('max', 'most'),
+    ),
+  )
 }
 
 
 def section(study: Study) -> parts.Section:
   """First in the report, and loud where a check fails."""
-  base = parts.Section(
-    key='data',
-    title='Data checks',
-    question='Can the data bear the study?',
-    number=7,
-  )
+  base = parts.Section('data', 'Data checks', 7)
   checks = study.tables.get('data_checks') or []
   if not checks:
     return dataclasses.replace(base, skipped=parts.skipped(study, 7))
@@ -43,21 +42,17 @@ def section(study: Study) -> parts.Section:
       f'Read what follows with care: {_checks(failing, "fails", "fail")}. '
       f'{failing[0]}',
     )
+  unmade = _unmade(study)
   return dataclasses.replace(
     base,
     answer=answer,
-    finding=_finding(checks, failing, warning, _unmade(study)),
+    finding=_finding(checks, failing, warning, len(unmade)),
     alerts=tuple(failing),
-    shows=(
-      _checks_table(study, checks),
-      *_class_balance(study),
-      *_votes_per_clip(study),
-    ),
-    limits=(
-      'The checks find what shows in ids, groups, labels and votes. They '
-      'cannot tell whether a label means what it is said to mean, or whether '
-      'two groups are secretly one.',
-    ),
+    shows={
+      'checks': _checks_table(study, checks, unmade),
+      'balance': _class_balance(study),
+      **parts.tables(study, _TABLES),
+    },
   )
 
 
@@ -79,9 +74,13 @@ def _finding(checks, failing, warning, unmade: int) -> str:
   return found + '.'
 
 
-def _unmade(study: Study) -> int:
-  """How many checks there was no way to make."""
-  return sum(name.startswith('data.') for name in study.skipped)
+def _unmade(study: Study) -> dict[str, str]:
+  """The checks there was no way to make, and why."""
+  return {
+    name: reason
+    for name, reason in study.skipped.items()
+    if (found := catalogue.find(name)) and found.entry.topic == 'data'
+  }
 
 
 def _checks(sentences, one: str, many: str) -> str:
@@ -89,17 +88,15 @@ def _checks(sentences, one: str, many: str) -> str:
   return f'{wording.plural(number, "check")} {one if number == 1 else many}'
 
 
-def _checks_table(study, checks) -> parts.Table:
+def _checks_table(study, checks, unmade) -> parts.Table:
   # What fails comes first.
-  order = list(_VERDICTS)  # From the mildest.
+  order = list(_VERDICTS)
   checks = sorted(
     checks,
     key=lambda c: -order.index(c['verdict']) if c['verdict'] in order else 0,
   )
   table = parts.table(
     study,
-    f'Checks of {wording.plural(study.info["num_clips"], "clip")} of '
-    f'{wording.plural(study.info["num_groups"], "group")}.',
     checks,
     (
       parts.Column('check', lambda r: _name(r['check']), kind='text'),
@@ -108,27 +105,25 @@ def _checks_table(study, checks) -> parts.Table:
         lambda r: _VERDICTS.get(r['verdict'], str(r['verdict'])),
         kind='verdict',
       ),
-      parts.Column('what was found', lambda r: r['sentence'], kind='text'),
+      parts.text_column('sentence', 'what was found'),
     ),
   )
-  reasons = dict.fromkeys(
-    reason for name, reason in study.skipped.items() if name.startswith('data.')
-  )
-  if not reasons:
+  if not unmade:
     return table
-  return dataclasses.replace(
-    table, notes=(f'Not checked: {" ".join(reasons)}',)
-  )
+  reasons = ' '.join(dict.fromkeys(unmade.values()))
+  return dataclasses.replace(table, notes=(f'Not checked: {reasons}',))
 
 
 def _name(check: str) -> str:
-  return _NAMES.get(check, parts.words(check))
+  """A check in words; of some there is no figure."""
+  found = catalogue.find(f'data.{check}')
+  if found is None:
+    return parts.words(check)
+  return catalogue.name(found.entry.heading, found.parts)
 
 
-def _class_balance(study: Study) -> tuple[parts.Figure, ...]:
+def _class_balance(study: Study) -> parts.Figure | None:
   rows = study.tables.get('class_balance') or []
-  if not rows:
-    return ()
   drawn = [
     Row(
       label=str(row['class']),
@@ -137,46 +132,17 @@ def _class_balance(study: Study) -> tuple[parts.Figure, ...]:
     )
     for row in rows
   ]
+  figure = parts.forest(
+    drawn,
+    (),
+    name='class-balance',
+    title='Share of the clips by class',
+    axis='share of clips, %',
+    lines=((1 / max(len(rows), 1), 'equal shares'),),
+    bounds=(0, 1),
+    include=(0,),
+  )
+  if figure is None:
+    return None
   labelled = sum(row['num_clips'] for row in rows)
-  return (
-    parts.Figure(
-      caption='Share of the labelled clips in each class. '
-      f'n = {wording.plural(labelled, "clip")}.',
-      panels=(
-        parts.intervals(
-          drawn,
-          name='class-balance',
-          title='Share of the clips by class',
-          axis='share of clips, %',
-          lines=((1 / len(rows), 'equal shares'),),
-          bounds=(0, 1),
-          include=(0,),
-        ),
-      ),
-    ),
-  )
-
-
-def _votes_per_clip(study: Study) -> tuple[parts.Table, ...]:
-  rows = study.tables.get('votes_per_clip') or []
-  if not rows:
-    return ()
-
-  def tally(key, heading):
-    return parts.Column(heading, lambda r: wording.tally(r.get(key)))
-
-  return (
-    parts.table(
-      study,
-      'Votes by condition.',
-      rows,
-      (
-        parts.Column('condition', lambda r: str(r['condition']), kind='text'),
-        tally('num_clips', 'clips'),
-        tally('num_votes', 'votes'),
-        tally('min', 'fewest a clip'),
-        tally('median', 'median'),
-        tally('max', 'most'),
-      ),
-    ),
-  )
+  return dataclasses.replace(figure, clips=parts.n_of([labelled]))

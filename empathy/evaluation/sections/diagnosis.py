@@ -2,16 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from empathy.evaluation import plots, wording
+from empathy.evaluation.catalogue import ANY, COMBINED, CONFIDENCE
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
-_ANY = 'any_disagreement'
-_CONFIDENCE = 'one_minus_confidence'
-_COMBINED = 'combined'
 # The curves in the figure, from the name in `Study.curves`.
 _CURVES = {
   'combined': ('combined', 'ink', 'dot'),
@@ -27,16 +24,42 @@ _EVERY = 0.1
 # The wanted rate of errors that the text tells of, in percent.
 _WANTED = 10
 _HIT = 'ranks a clip that the full view labels wrongly above one that it labels'
+_AUROC = 'diagnosis.{signal}.auroc_error'
+_GAIN = 'diagnosis.combined.auroc_minus_confidence'
+_SELECTIVE = 'diagnosis.selective_{wanted}'
+_OF = 'diagnosis.{signal}'
+_ITSELF = 'Confidence is not compared with itself.'
+_TABLES = {
+  'detectors': (
+    'diagnosis',
+    (
+      parts.SIGNAL,
+      parts.CLIPS_ONCE,
+      *parts.ranged(_OF, 'auroc_error'),
+      parts.judged(_OF, 'auroc_error_minus_confidence', _ITSELF),
+    ),
+  ),
+  'rankings': (
+    'diagnosis',
+    (
+      parts.SIGNAL,
+      parts.CLIPS_ONCE,
+      *parts.ranged(_OF, 'errors_found_at_10'),
+      *parts.plain(_OF, 'average_precision', 'aurc', 'e_aurc'),
+      *parts.ranged(_OF, 'auroc_error_uncontested'),
+    ),
+  ),
+}
+_SELECTED = (
+  parts.count_column('wanted', 'errors wanted, %'),
+  *parts.ranged(_SELECTIVE, 'risk', 'coverage'),
+  parts.count_column('num_answered'),
+)
 
 
 def section(study: Study) -> parts.Section:
   """How well signals find errors, and what disagreement adds to confidence."""
-  base = parts.Section(
-    key='diagnosis',
-    title='Diagnosis',
-    question='Does disagreement find the errors?',
-    number=6,
-  )
+  base = parts.Section('diagnosis', 'Diagnosis', 6)
   rows = study.tables.get('diagnosis') or []
   if not rows:
     return dataclasses.replace(base, skipped=parts.skipped(study, 6))
@@ -44,6 +67,10 @@ def section(study: Study) -> parts.Section:
   gain = _gain(study)
   finding = _adjusted(study, more) if more else gain.rstrip('.')
   details = (*((gain,) if more else ()), *_review(study))
+  rate = parts.get(study, 'diagnosis.error_rate')
+  calm = parts.each(
+    study, f'{_AUROC}_uncontested', 'signal', [r['signal'] for r in rows]
+  )
   return dataclasses.replace(
     base,
     answer=(finding + '.', *details),
@@ -53,24 +80,38 @@ def section(study: Study) -> parts.Section:
       *_alone(study),
       *_uncontested(study),
       *_selective(study),
-      *parts.skip_notes(
-        study,
-        r'diagnosis\.[^.]*(\.auroc_minus_confidence|\.adjusted|\.risk)?',
-      ),
+      *_reasons(study),
     ),
     primary=parts.primary_row(
-      more,
-      base.title,
-      'errors where views disagree, at like confidence',
+      more, base.title, 'errors where views disagree, at like confidence'
     ),
-    shows=(
-      _forest(study, rows),
-      *_curves(study),
-      _auroc_table(study, rows),
-      _ranking_table(study, rows),
-      *_selective_table(study),
-    ),
-    limits=_limits(study),
+    shows={
+      'auroc': _forest(study, rows),
+      'curves': _curves(study),
+      **parts.tables(study, _TABLES),
+      'selective': parts.table(study, _selective_rows(study), _SELECTED),
+    },
+    facts={
+      'clips': parts.same(rows, 'num_clips'),
+      'calm': calm,
+      'error_rate': rate and wording.share_with_interval(rate),
+      'votes': bool(study.info['conditions']),
+    },
+  )
+
+
+def _reasons(study: Study) -> tuple[str, ...]:
+  return parts.skip_notes(
+    study,
+    'diagnosis.{signal}',
+    'diagnosis.uncontested',
+    'diagnosis.selective',
+    _SELECTIVE,
+    f'{_SELECTIVE}.risk',
+    'diagnosis.error_rate',
+    'diagnosis.combined',
+    _GAIN,
+    'diagnosis.{signal}.adjusted',
   )
 
 
@@ -88,8 +129,8 @@ def _adjusted(study: Study, difference: Estimate) -> str:
 
 def _gain(study: Study) -> str:
   """What disagreement adds to confidence as a detector."""
-  alone = study.statistics.get(f'diagnosis.{_CONFIDENCE}.auroc_error')
-  gain = study.statistics.get('diagnosis.combined.auroc_minus_confidence')
+  alone = parts.get(study, _AUROC, signal=CONFIDENCE)
+  gain = parts.get(study, _GAIN)
   if alone is None:
     return (
       'What disagreement adds to confidence is not known. '
@@ -117,27 +158,26 @@ def _gain(study: Study) -> str:
 
 
 def _review(study: Study) -> tuple[str, ...]:
-  found = {
-    signal: study.statistics.get(f'diagnosis.{signal}.errors_found_at_10')
-    for signal in (_CONFIDENCE, _COMBINED)
-  }
-  if found[_CONFIDENCE] is None:
+  pattern = 'diagnosis.{signal}.errors_found_at_10'
+  found = parts.each(study, pattern, 'signal', (CONFIDENCE, COMBINED))
+  if CONFIDENCE not in found:
     return ()
   sentence = (
     'Looking at the 10 % of clips of which the full view is least confident '
-    f'finds {wording.share_with_interval(found[_CONFIDENCE])} of its errors'
+    f'finds {wording.share_with_interval(found[CONFIDENCE])} of its errors'
   )
-  if found[_COMBINED] is not None:
+  if COMBINED in found:
     sentence += (
       ', at the 10 % that confidence and disagreement together put first '
-      f'{wording.share_with_interval(found[_COMBINED])}'
+      f'{wording.share_with_interval(found[COMBINED])}'
     )
   return (f'{sentence}; a random tenth would find 10 %.',)
 
 
 def _alone(study: Study) -> tuple[str, ...]:
   """What disagreement does by itself."""
-  gain = study.statistics.get(f'diagnosis.{_ANY}.precision_minus_confidence')
+  pattern = 'diagnosis.{signal}.precision_minus_confidence'
+  gain = parts.get(study, pattern, signal=ANY)
   if gain is None:
     return ()
   return (
@@ -156,17 +196,11 @@ def _alone(study: Study) -> tuple[str, ...]:
 
 
 def _uncontested(study: Study) -> tuple[str, ...]:
-  figures = {
-    name: study.statistics.get(f'diagnosis.{signal}.auroc_error_uncontested')
-    for name, signal in (
-      ('disagreement', _ANY),
-      ('low confidence', _CONFIDENCE),
-    )
-  }
+  names = {ANY: 'disagreement', CONFIDENCE: 'low confidence'}
+  found = parts.each(study, f'{_AUROC}_uncontested', 'signal', names)
   told = [
-    f'{name} {wording.share_with_interval(figure)}'
-    for name, figure in figures.items()
-    if figure is not None
+    f'{names[signal]} {wording.share_with_interval(figure)}'
+    for signal, figure in found.items()
   ]
   if not told:
     return ()
@@ -178,9 +212,10 @@ def _uncontested(study: Study) -> tuple[str, ...]:
 
 def _selective(study: Study) -> tuple[str, ...]:
   """What answering only where the full view is sure comes to."""
-  name = f'diagnosis.selective_{_WANTED}'
-  risk = study.statistics.get(f'{name}.risk')
-  coverage = study.statistics.get(f'{name}.coverage')
+  risk, coverage = (
+    parts.get(study, f'{_SELECTIVE}.{figure}', wanted=_WANTED)
+    for figure in ('risk', 'coverage')
+  )
   if risk is None or coverage is None:
     return ()
   return (
@@ -190,90 +225,49 @@ def _selective(study: Study) -> tuple[str, ...]:
   )
 
 
-def _selective_table(study: Study) -> tuple[parts.Table, ...]:
-  rows = study.tables.get('selective')
-  if not rows:
-    return ()
-
-  def name(figure):
-    return lambda r: f'diagnosis.selective_{round(100 * r["wanted"])}.{figure}'
-
-  return (
-    parts.table(
-      study,
-      'Selective prediction: the full view answers where its confidence '
-      'reaches a threshold that other clips chose for the '
-      'wanted error rate.',
-      rows,
-      [
-        parts.Column(
-          'errors wanted, %', lambda r: wording.hundredths(r['wanted'], 0)
-        ),
-        *parts.interval_columns(
-          study, 'risk', 'errors among answered, %', name('risk')
-        ),
-        *parts.interval_columns(
-          study, 'coverage', 'answered, %', name('coverage')
-        ),
-        parts.Column('clips', lambda r: wording.count(r['num_answered'])),
-      ],
-    ),
-  )
+def _selective_rows(study: Study) -> list[parts.Record]:
+  """The wanted rate in percent, as names have it."""
+  return [
+    row | {'wanted': round(100 * row['wanted'])}
+    for row in study.tables.get('selective') or []
+  ]
 
 
-def _forest(study: Study, rows) -> parts.Figure:
+def _forest(study: Study, rows) -> parts.Figure | None:
   full = study.info['full_view']
-  estimates = {
-    row['signal']: study.statistics[f'diagnosis.{row["signal"]}.auroc_error']
-    for row in rows
-    if f'diagnosis.{row["signal"]}.auroc_error' in study.statistics
-  }
+  estimates = parts.each(
+    study, _AUROC, 'signal', [row['signal'] for row in rows]
+  )
   drawn = [
-    plots.Row(
-      label=parts.signal(signal),
-      marks=(
-        parts.mark(
-          estimate,
-          parts.signal_colour(signal, full),
-          faint=wording.standing(estimate, 0.5)
-          in (wording.OPEN, wording.UNKNOWN),
-        ),
-      ),
-      note=parts.note(estimate),
+    parts.row(
+      parts.signal(signal),
+      estimate,
+      parts.signal_colour(signal, full),
+      faint=wording.standing(estimate, 0.5) in (wording.OPEN, wording.UNKNOWN),
     )
     for signal, estimate in estimates.items()
   ]
   lines = [(0.5, 'chance')]
-  if _CONFIDENCE in estimates:
-    lines.append((estimates[_CONFIDENCE].estimate, 'confidence'))
+  if CONFIDENCE in estimates:
+    lines.append((estimates[CONFIDENCE].estimate, 'confidence'))
     if abs(lines[1][0] - 0.5) < 0.1:
       lines[0] = (0.5, '')
-  return parts.Figure(
-    caption=(
-      'AUROC: the chance that a clip which the full view labels wrongly has a '
-      'higher signal than one that it labels rightly'
-      f'{parts.with_interval(estimates.values(), ", ")}. Grey where the '
-      'interval includes chance or is not there. '
-      f'{parts.n_clips(estimates.values())}'
-    ),
-    panels=(
-      parts.intervals(
-        drawn,
-        name='diagnosis',
-        title='How well each signal ranks errors above right labels',
-        axis='AUROC for errors, %',
-        lines=tuple(lines),
-        bounds=(0, 1),
-      ),
-    ),
+  return parts.forest(
+    drawn,
+    estimates.values(),
+    name='diagnosis',
+    title='How well each signal ranks errors above right labels',
+    axis='AUROC for errors, %',
+    lines=tuple(lines),
+    bounds=(0, 1),
   )
 
 
-def _curves(study: Study) -> tuple[parts.Figure, ...]:
+def _curves(study: Study) -> parts.Figure | None:
   budget = study.curves.get('review_budget')
   risk = study.curves.get('risk_coverage')
   if not budget or not risk:
-    return ()
+    return None
   found = [
     (share, i)
     for i, share in enumerate(budget['budget'])
@@ -285,31 +279,15 @@ def _curves(study: Study) -> tuple[parts.Figure, ...]:
     for i, share in reversed(list(enumerate(risk['coverage'])))
     if 1 - share <= _MOST_REVIEWED + 1e-9 and _on_grid(share)
   ]
-  return (
-    parts.Figure(
-      caption=(
-        'What a reviewer finds who looks at the clips that a signal puts '
-        'first: the share of all errors that are among them, and the error '
-        'rate among the rest (risk and coverage). “Disagreement” puts first '
-        'the clips on which some single view disagrees, by confidence among '
-        'these; the oracle knows the errors. '
-        f'{parts.n_of((budget["num_clips"],))}'
-      ),
-      panels=(
-        _plane(
-          budget, found, 'budget', 'Errors found by review', 'errors found, %'
-        ),
-        _plane(
-          risk,
-          left,
-          'risk',
-          'Error rate among the rest',
-          'errors among the rest, %',
-        ),
-      ),
-      columns=2,
+  rest = 'errors among the rest, %'
+  panels = (
+    _plane(
+      budget, found, 'budget', 'Errors found by review', 'errors found, %'
     ),
+    _plane(risk, left, 'risk', 'Error rate among the rest', rest),
   )
+  clips = parts.n_of((budget['num_clips'],))
+  return parts.Figure(panels, columns=2, clips=clips)
 
 
 def _on_grid(share: float) -> bool:
@@ -356,129 +334,3 @@ def _plane(
     x_limits=(0.0, _MOST_REVIEWED),
     y_limits=limits,
   )
-
-
-def _auroc_table(study: Study, rows) -> parts.Table:
-  def against(row):
-    return _name(row, 'auroc_error_minus_confidence')
-
-  columns = [
-    _signal_column(study),
-    *_clips_column(rows),
-    *parts.interval_columns(
-      study, 'auroc_error', 'AUROC, %', lambda r: _name(r, 'auroc_error')
-    ),
-    *parts.interval_columns(
-      study,
-      'minus_confidence',
-      'minus confidence, points',
-      against,
-      signed=True,
-      reason='Confidence is not compared with itself.',
-    ),
-    *parts.p_columns(against, 'Confidence is not compared with itself.'),
-  ]
-  return parts.table(
-    study,
-    'Each signal as a detector of the full view’s errors'
-    f'{_same_clips(rows)}. The p-values are those of the difference from '
-    'confidence.',
-    rows,
-    columns,
-  )
-
-
-def _ranking_table(study: Study, rows) -> parts.Table:
-  columns = [
-    _signal_column(study),
-    *_clips_column(rows),
-    *parts.interval_columns(
-      study,
-      'errors_found_at_10',
-      'found, %',
-      lambda r: _name(r, 'errors_found_at_10'),
-    ),
-    *(
-      parts.figure_column(
-        key, heading, wording.number, lambda r, key=key: _name(r, key)
-      )
-      for key, heading in (
-        ('average_precision', 'AP'),
-        ('aurc', 'AURC'),
-        ('e_aurc', 'E-AURC'),
-      )
-    ),
-    *parts.interval_columns(
-      study,
-      'uncontested',
-      'uncontested, %',
-      lambda r: _name(r, 'auroc_error_uncontested'),
-    ),
-  ]
-  calm = ''
-  if any(wording.is_known(row.get('uncontested')) for row in rows):
-    calm = '; at the right, the AUROC on clips that annotators do not contest'
-  rate = study.statistics.get('diagnosis.error_rate')
-  base = ''
-  if rate is not None:
-    base = (
-      f' The full view errs on {wording.share_with_interval(rate)} of clips: '
-      'the average precision and the AURC of a signal that tells nothing.'
-    )
-  return parts.table(
-    study,
-    'What a reviewer gains from each signal'
-    f'{_same_clips(rows)}: the errors found among the 10 % of clips that it '
-    'puts first, average precision (AP), and the areas under risk and '
-    f'coverage, lower being better{calm}.{base}',
-    rows,
-    columns,
-  )
-
-
-def _name(row: Mapping[str, Any], figure: str) -> str:
-  return f'diagnosis.{row["signal"]}.{figure}'
-
-
-def _signal_column(study: Study) -> parts.Column:
-  full = study.info['full_view']
-
-  def colour(row):
-    shown = parts.signal_colour(row['signal'], full)
-    return '' if shown == 'ink' else shown
-
-  return parts.Column(
-    'signal', lambda r: parts.signal(r['signal']), kind='text', colour=colour
-  )
-
-
-def _clips_column(rows) -> tuple[parts.Column, ...]:
-  if parts.same(rows, 'num_clips') is not None:
-    return ()
-  return (parts.Column('clips', lambda r: wording.count(r['num_clips'])),)
-
-
-def _same_clips(rows) -> str:
-  clips = parts.same(rows, 'num_clips')
-  return '' if clips is None else f', n = {wording.plural(clips, "clip")}'
-
-
-def _limits(study: Study) -> tuple[str, ...]:
-  limits = [
-    'An error is a clip on which the full view, its seeds averaged, differs '
-    'from the label; where the label is wrong, a good signal finds that too. '
-    'The intervals speak of these trained members.',
-    'Confidence with and without disagreement is fitted to other clips than it '
-    'is judged on. Where disagreement tells nothing its weight is noise, which '
-    'puts the gain a little below zero on average, so a small gain can be '
-    'missed. The difference at like confidence is the keener test, so it is '
-    'the primary figure.',
-  ]
-  if study.info['conditions']:
-    limits.append(
-      'Where the label is the plurality of the votes, a clip with divided '
-      'votes is both contested and easy to get wrong: errors and contestedness '
-      'then share votes. The figures on uncontested clips are less touched '
-      'by that.'
-    )
-  return tuple(limits)

@@ -11,27 +11,35 @@ from empathy.evaluation.study import Study
 # Beside the rate, a gap of so much between seeds of the same name and others is
 # worth a sentence.
 _MUCH = 0.25
+_PAIR = 'disagreement.{view}_vs_full'
+_BEYOND = f'{_PAIR}.beyond_either'
+_TABLES = {
+  'views': (
+    'disagreement',
+    (
+      parts.VIEW,
+      parts.CLIPS_ONCE,
+      *parts.ranged(_PAIR, 'rate'),
+      *parts.plain(_PAIR, 'own_null', 'full_null'),
+      parts.judged(_PAIR, 'beyond_either'),
+      *parts.ranged(_PAIR, 'excess'),
+      *parts.plain(_PAIR, 'kappa', 'error_consistency'),
+    ),
+  )
+}
 
 
 def section(study: Study) -> parts.Section:
   """Rates of disagreement with the full view, and what seeds explain of it."""
-  base = parts.Section(
-    key='disagreement',
-    title='Disagreement',
-    question='How much do views differ, beyond seed noise?',
-    number=2,
-  )
+  base = parts.Section('disagreement', 'Disagreement', 2)
   rows = study.tables.get('disagreement') or []
-  rates = {
-    row['view']: study.statistics[f'{_pair(row)}.rate']
-    for row in rows
-    if f'{_pair(row)}.rate' in study.statistics
-  }
+  views = [row['view'] for row in rows]
+  rates = parts.each(study, f'{_PAIR}.rate', 'view', views)
   if not rates:
     return dataclasses.replace(base, skipped=parts.skipped(study, 2))
   full = study.info['full_view']
   beyond = parts.primary(study, 2)
-  view = _view_of(study.primaries.get(2, ''))
+  view = parts.primary_part(study, 2, 'view')
   others = _rates_sentence({v: r for v, r in rates.items() if v != view})
   if beyond and view in rates:
     finding = _finding(view, rates[view], beyond, full)
@@ -39,6 +47,7 @@ def section(study: Study) -> parts.Section:
   else:
     finding, others = _rates_sentence(rates)[0].rstrip('.'), ()
     told = finding + '.'
+  figure, noise = _figure(study, rates, full)
   return dataclasses.replace(
     base,
     answer=(finding + '.', *others),
@@ -47,44 +56,21 @@ def section(study: Study) -> parts.Section:
       *others,
       *_excess(study, view),
       *_shared_seeds(study, rates),
-      *parts.skip_notes(study, r'disagreement\.[^.]*(\.beyond_either)?'),
+      *parts.skip_notes(study, _PAIR, _BEYOND),
     ),
     primary=parts.primary_row(
       beyond, base.title, f'{view} and full view, beyond seeds of either'
     ),
-    shows=(_figure(study, rows, rates, full), _table(study, rows, full)),
-    limits=(
-      'That seeds of one view differ among themselves is noise. A view that is '
-      'the full one with more noise differs from it, and is less accurate, but '
-      'not more often than its own seeds do; so only what exceeds the noisier '
-      'of the two is a finding. The excess over the mean of both is above zero '
-      'wherever they are not alike: an accuracy gap alone makes it so.',
-      'What exceeds the noise says that the view, seed after seed, gives some '
-      'clips another label than the full view does; not that this takes '
-      'another modality: a view that leans to one class does so, too. Error '
-      'consistency is zero where two views are right and wrong together as '
-      'often as chance would have it.',
-      *(
-        (
-          'The view singled out is the single one that exceeds the noise by '
-          'most, so that its figure leans upward; its p-value allows for the '
-          'choice.',
-        )
-        if beyond and beyond.p is not None
-        else ()
-      ),
-      'Disagreement tells that views differ, not which of them is right.',
-    ),
+    shows={
+      'rates': figure,
+      **parts.tables(study, _TABLES),
+    },
+    facts={
+      'noise': noise,
+      'clips': parts.same(rows, 'num_clips'),
+      'singled_out': beyond and beyond.p is not None,
+    },
   )
-
-
-def _pair(row: Mapping[str, object]) -> str:
-  return f'disagreement.{row["view"]}_vs_full'
-
-
-def _view_of(name: str) -> str:
-  """'audio' of 'disagreement.audio_vs_full.beyond_either'."""
-  return name.split('.')[1].removesuffix('_vs_full') if '.' in name else ''
 
 
 def _finding(view: str, rate: Estimate, beyond: Estimate, full: str) -> str:
@@ -102,10 +88,10 @@ def _finding(view: str, rate: Estimate, beyond: Estimate, full: str) -> str:
 
 def _excess(study: Study, view: str) -> tuple[str, ...]:
   """The excess over the mean of both views' seeds."""
-  prefix = f'disagreement.{view}_vs_full'
-  excess = study.statistics.get(f'{prefix}.excess')
-  own = study.statistics.get(f'{prefix}.own_null')
-  full = study.statistics.get(f'{prefix}.full_null')
+  excess, own, full = (
+    parts.get(study, f'{_PAIR}.{figure}', view=view)
+    for figure in ('excess', 'own_null', 'full_null')
+  )
   if None in (excess, own, full):
     return ()
   return (
@@ -120,15 +106,11 @@ def _shared_seeds(
   study: Study, rates: Mapping[str, Estimate]
 ) -> tuple[str, ...]:
   """Says it where members of one seed name are more alike than others."""
-  alike = {
-    view: study.statistics.get(f'disagreement.{view}_vs_full.same_seed_gap')
-    for view in rates
-  }
+  gaps = parts.each(study, f'{_PAIR}.same_seed_gap', 'view', rates)
   alike = {
     view: gap
-    for view, gap in alike.items()
-    if gap is not None
-    and gap.estimate > _MUCH * rates[view].estimate
+    for view, gap in gaps.items()
+    if gap.estimate > _MUCH * rates[view].estimate
     and wording.standing(gap) != wording.OPEN
   }
   if not alike:
@@ -155,91 +137,38 @@ def _rates_sentence(rates: Mapping[str, Estimate]) -> tuple[str, ...]:
   return (f'The full view disagrees {wording.listing(told)} of clips.',)
 
 
-def _figure(study, rows, rates, full) -> parts.Figure:
-  drawn, noise = [], False
-  for row in rows:
-    if row['view'] not in rates:
-      continue
-    rate = rates[row['view']]
-    beyond = study.statistics.get(f'{_pair(row)}.beyond_either')
-    marks = [
-      parts.mark(
-        rate,
-        plots.colour(row['view'], full),
-        label='disagreement',
-        faint=beyond is not None and wording.standing(beyond) != wording.ABOVE,
-      )
-    ]
-    nulls = [row.get('own_null'), row.get('full_null')]
-    if all(map(wording.is_known, nulls)):
-      noise = True
-      marks.append(plots.Mark(max(nulls), shape='tick', label='seed noise'))
-    drawn.append(
-      plots.Row(label=row['view'], marks=tuple(marks), note=parts.note(rate))
-    )
-  caption = (
-    'Share of clips to which a view and the full one give different labels'
-    f'{parts.with_interval(rates.values(), ", ")}.'
-  )
-  if noise:
-    caption += (
-      ' The upright stroke is how often two seeds of one and the same of the '
-      'two views differ, the noisier one; grey where the view is not shown to '
-      'differ more often than that.'
-    )
-  else:
-    drawn = [parts.without_labels(row) for row in drawn]
-  return parts.Figure(
-    caption=f'{caption} {parts.n_clips(rates.values())}',
-    panels=(
-      parts.intervals(
-        drawn,
-        name='disagreement',
-        title='Disagreement of each view with the full view',
-        axis='clips with different labels, %',
-        bounds=(0, 1),
-        include=(0,),
-      ),
-    ),
-  )
-
-
-def _table(study, rows, full) -> parts.Table:
-  def figure(key, heading, show):
-    return parts.figure_column(
-      key, heading, show, lambda r: f'{_pair(r)}.{key}'
-    )
-
-  def beyond(row):
-    return f'{_pair(row)}.beyond_either'
-
-  clips = parts.same(rows, 'num_clips')
-  caption = f'Each view against the full one ({full})'
-  if clips is not None:
-    caption += f', n = {wording.plural(clips, "clip")}'
-  columns = [parts.view_column(full)]
-  if clips is None:
-    columns.append(
-      parts.Column('clips', lambda r: wording.count(r['num_clips']))
-    )
-  columns += [
-    *parts.interval_columns(
-      study, 'rate', 'differ, %', lambda r: f'{_pair(r)}.rate'
-    ),
-    figure('own_null', 'its seeds, %', wording.hundredths),
-    figure('full_null', 'full view’s seeds, %', wording.hundredths),
-    *parts.interval_columns(
-      study, 'beyond_either', 'beyond either, points', beyond, signed=True
-    ),
-    *parts.p_columns(beyond),
-    *parts.interval_columns(
-      study,
-      'excess',
-      'excess, points',
-      lambda r: f'{_pair(r)}.excess',
-      signed=True,
-    ),
-    figure('kappa', 'kappa', wording.number),
-    figure('error_consistency', 'error cons.', wording.number),
+def _figure(study, rates, full) -> tuple[parts.Figure | None, bool]:
+  """The rates, and whether strokes for the noise of seeds are among them."""
+  nulls = [
+    parts.each(study, f'{_PAIR}.{figure}', 'view', rates)
+    for figure in ('own_null', 'full_null')
   ]
-  return parts.table(study, caption + '.', rows, columns)
+  noise = {
+    view: max(nulls[0][view].estimate, nulls[1][view].estimate)
+    for view in rates
+    if view in nulls[0] and view in nulls[1]
+  }
+  drawn = []
+  for view, rate in rates.items():
+    beyond = parts.get(study, _BEYOND, view=view)
+    row = parts.row(
+      view,
+      rate,
+      plots.colour(view, full),
+      label='disagreement' * bool(noise),
+      faint=beyond is not None and wording.standing(beyond) != wording.ABOVE,
+    )
+    if view in noise:
+      stroke = plots.Mark(noise[view], shape='tick', label='seed noise')
+      row = dataclasses.replace(row, marks=(*row.marks, stroke))
+    drawn.append(row)
+  figure = parts.forest(
+    drawn,
+    rates.values(),
+    name='disagreement',
+    title='Disagreement of each view with the full view',
+    axis='clips with different labels, %',
+    bounds=(0, 1),
+    include=(0,),
+  )
+  return figure, bool(noise)

@@ -2,67 +2,90 @@
 
 import dataclasses
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, wording
+from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
 _ANY = 'any'
+_RATE = 'dominance.{modality}.rate'
+_CAUSE = 'dominance.{modality}.causal_share'
+_HARM = 'dominance.{modality}.net_harm'
+# The shares in the figure, their shapes and labels.
+_KINDS = (
+  (_CAUSE, 'dot', 'Shapley'),
+  ('dominance.{modality}.gate_share', 'ring', 'gate'),
+  ('dominance.{modality}.attention_share', 'tick', 'attention'),
+)
+# Rates that differ by less are equal but for rounding.
+_EQUAL = 1e-9
+
+
+def _words(modality: str) -> str:
+  return 'any of them' if modality == _ANY else str(modality)
+
+
+def _colour(modality: str, full: str) -> str:
+  return '' if modality == _ANY else plots.colour(modality, full)
+
+
+_MODALITY = parts.text_column('modality', show=_words, colour=_colour)
+_SHARED = (
+  _MODALITY,
+  parts.Of(_RATE),
+  *(parts.Of(pattern) for pattern, *_ in _KINDS),
+)
+_HARMED = (
+  _MODALITY,
+  *parts.plain('dominance.{modality}', 'unsupported', 'misled', 'rescued'),
+  parts.judged('dominance.{modality}', 'net_harm'),
+)
 
 
 def section(study: Study) -> parts.Section:
   """Which modality decides, and what happens when it is dropped."""
-  base = parts.Section(
-    key='dominance',
-    title='Dominance',
-    question='Which modality decides the fusion, and does it mislead?',
-    number=4,
-  )
+  base = parts.Section('dominance', 'Dominance', 4)
   rows = study.tables.get('dominance') or []
   if not rows:
     return dataclasses.replace(base, skipped=parts.skipped(study, 4))
   harm = parts.primary(study, 4)
   modalities = [row for row in rows if row['modality'] != _ANY]
-  details = _leader(study, modalities)
+  names = [row['modality'] for row in modalities]
+  details = _leader(study, names)
   finding = _finding(study, harm)
+  share, shown = _share_figure(study, names)
+  harms = parts.each(study, _HARM, 'modality', [r['modality'] for r in rows])
   return dataclasses.replace(
     base,
-    answer=(finding, *details) if finding else details,
-    finding=(
-      parts.with_p(finding.removesuffix('.'), harm) if finding else details[0]
-    ),
+    answer=(f'{finding}.', *details) if finding else details,
+    finding=parts.with_p(finding, harm) if finding else details[0],
     details=(
       *(details if finding else details[1:]),
-      *parts.skip_notes(study, r'dominance\.any\..*'),
+      *parts.skip_notes(
+        study, *catalogue.under('dominance.{modality}'), modality=_ANY
+      ),
     ),
     primary=parts.primary_row(
-      harm,
-      base.title,
-      'misled − rescued by the dominant modality',
+      harm, base.title, 'misled − rescued by the dominant modality'
     ),
-    shows=(
-      _share_figure(study, modalities),
-      *_harm_figure(study, rows),
-      _share_table(study, modalities),
-      _harm_table(study, rows),
-    ),
-    limits=(
-      'That a fusion is misled on some clips shows nothing by itself: one that '
-      'weighs all evidence as well as can be is misled, too, when a cue '
-      'deceives it, but it is rescued more often. So only misled minus rescued '
-      'is judged.',
-      'A gate or an attention weight says how much is let in, not how much it '
-      'decides: that is what the share by Shapley’s value says. '
-      'It tells what the model does with a part of a clip, of which it may '
-      'have been shown little in training.',
-      'The figures are of the seeds’ mean probabilities; the intervals speak '
-      'of these trained members.',
-    ),
+    shows={
+      'shares': share,
+      'harm': _harm_figure(study, harms),
+      'share_table': parts.table(study, modalities, _SHARED),
+      'harm_table': parts.table(study, rows, _HARMED),
+    },
+    facts={
+      'beside': wording.listing(shown[1:]),
+      'tested': any(one.p is not None for one in harms.values()),
+    },
   )
 
 
-def _finding(study: Study, harm) -> str:
-  misled = study.statistics.get('dominance.any.misled')
-  rescued = study.statistics.get('dominance.any.rescued')
+def _finding(study: Study, harm: Estimate | None) -> str:
+  misled, rescued = (
+    parts.get(study, f'dominance.{{modality}}.{figure}', modality=_ANY)
+    for figure in ('misled', 'rescued')
+  )
   if None in (harm, misled, rescued):
     return ''
   lead = (
@@ -71,42 +94,40 @@ def _finding(study: Study, harm) -> str:
     f'{wording.plural(misled.n, "clip")}, and a right one wrong on '
     f'{wording.share_with_interval(rescued)}'
   )
-  return (
-    wording.claim(
-      lead,
-      harm,
-      above=', the former {} more often than the latter',
-      below=', the former {} less often than the latter, as it would be in a '
-      'model that weighs evidence well',
-      whether='whether the former is more frequent',
-    )
-    + '.'
+  return wording.claim(
+    lead,
+    harm,
+    above=', the former {} more often than the latter',
+    below=', the former {} less often than the latter, as it would be in a '
+    'model that weighs evidence well',
+    whether='whether the former is more frequent',
   )
 
 
-def _leader(study: Study, rows) -> tuple[str, ...]:
+def _leader(study: Study, names) -> tuple[str, ...]:
   """Who has the largest part, if anybody has, and its shares."""
-  most = max(row['rate'] for row in rows)
-  leaders = [row['modality'] for row in rows if row['rate'] > most - 1e-9]
-  rate = study.statistics[f'dominance.{leaders[0]}.rate']
+  rates = parts.each(study, _RATE, 'modality', names)
+  most = max(rate.estimate for rate in rates.values())
+  leaders = [m for m, rate in rates.items() if rate.estimate > most - _EQUAL]
+  rate = rates[leaders[0]]
   clips = wording.plural(rate.n, 'clip')
   if most == 0:
     return (
       f'On none of {clips} does a modality raise the probability of the full '
       'view’s label.',
     )
-  shares = _estimates(study, rows, 'causal_share')
+  shares = parts.each(study, _CAUSE, 'modality', names)
   written = {
     wording.percent(value)
-    for share in shares
+    for share in shares.values()
     for value in (share.estimate, share.low, share.high)
   }
-  if len(shares) == len(rows) > 1 == len(written):
+  if len(shares) == len(names) > 1 == len(written):
     # Who leads where parts are so near to each other is of no meaning.
-    names = wording.listing(row['modality'] for row in rows)
     return (
-      f'{wording.capital(names)} have the same part in the full view’s label: '
-      f'the Shapley share of each is {written.pop()}, to a tenth of a point.',
+      f'{wording.capital(wording.listing(names))} have the same part in the '
+      'full view’s label: the Shapley share of each is '
+      f'{written.pop()}, to a tenth of a point.',
     )
   if len(leaders) > 1:
     return (
@@ -117,23 +138,24 @@ def _leader(study: Study, rows) -> tuple[str, ...]:
   return (
     f'{wording.capital(leaders[0])} has the largest part in the full view’s '
     f'label most often, on {wording.share_with_interval(rate)} of {clips}, '
-    f'before {_second(rows, most)}.',
+    f'before {_second(rates, leaders[0])}.',
     *_shares(study, leaders[0]),
   )
 
 
-def _second(rows, most: float) -> str:
+def _second(rates, leader: str) -> str:
   """'audio with 31.0 %', or several that are equal."""
-  others = [row for row in rows if row['rate'] < most - 1e-9]
-  rate = max(row['rate'] for row in others)
-  names = [row['modality'] for row in others if row['rate'] > rate - 1e-9]
-  return f'{wording.listing(names)} with {wording.percent(rate)}'
+  others = {m: rate.estimate for m, rate in rates.items() if m != leader}
+  most = max(others.values())
+  names = [m for m, rate in others.items() if rate > most - _EQUAL]
+  return f'{wording.listing(names)} with {wording.percent(most)}'
 
 
 def _shares(study: Study, leader: str) -> tuple[str, ...]:
   """The leader's share of the cause beside that of its gate."""
-  cause = study.statistics.get(f'dominance.{leader}.causal_share')
-  gate = study.statistics.get(f'dominance.{leader}.gate_share')
+  cause, gate = (
+    parts.get(study, pattern, modality=leader) for pattern, *_ in _KINDS[:2]
+  )
   if cause is None:
     return ()
   if cause.estimate < 0:
@@ -147,167 +169,58 @@ def _shares(study: Study, leader: str) -> tuple[str, ...]:
   return (told + '.',)
 
 
-def _estimates(study: Study, rows, figure: str) -> list:
-  names = [f'dominance.{row["modality"]}.{figure}' for row in rows]
-  return [study.statistics[name] for name in names if name in study.statistics]
-
-
-def _share_figure(study: Study, rows) -> parts.Figure:
+def _share_figure(study: Study, names) -> tuple[parts.Figure | None, list[str]]:
+  """The shares, and which kinds of them there are."""
   full = study.info['full_view']
-  kinds = [
-    ('causal_share', 'dot', 'Shapley'),
-    ('gate_share', 'ring', 'gate'),
-    ('attention_share', 'tick', 'attention'),
-  ]
-  kinds = [kind for kind in kinds if _estimates(study, rows, kind[0])]
-  drawn = []
-  for row in rows:
-    marks = []
-    for figure, shape, label in kinds:
-      found = study.statistics.get(f'dominance.{row["modality"]}.{figure}')
-      if found is not None:
-        marks.append(
-          parts.mark(
-            found,
-            plots.colour(row['modality'], full),
-            shape=shape,
-            label=label if len(kinds) > 1 else '',
-          )
+  found = {
+    label: parts.each(study, pattern, 'modality', names)
+    for pattern, _, label in _KINDS
+  }
+  kinds = [(shape, label) for _, shape, label in _KINDS if found[label]]
+  drawn = [
+    plots.Row(
+      label=name,
+      marks=tuple(
+        parts.mark(
+          found[label][name],
+          plots.colour(name, full),
+          shape=shape,
+          label=label * (len(kinds) > 1),
         )
-    cause = study.statistics[f'dominance.{row["modality"]}.causal_share']
-    drawn.append(
-      plots.Row(
-        label=row['modality'],
-        marks=tuple(marks),
-        note=parts.note(cause, signed=True),
-      )
+        for shape, label in kinds
+        if name in found[label]
+      ),
+      note=parts.note(found['Shapley'][name], signed=True),
     )
-  words = [label for *_, label in kinds[1:]]
-  beside = f', beside its share of the {wording.listing(words)}' * bool(words)
-  estimates = _estimates(study, rows, 'causal_share')
-  return parts.Figure(
-    caption=(
-      'How much each modality decides of the full view’s label: its Shapley '
-      'value over the sum of the sizes of all'
-      f'{beside}{parts.with_interval(estimates, ", ")}. A value below zero '
-      'speaks against the label, so that shares need not add up to 100. '
-      f'{parts.n_clips(estimates)}'
-    ),
-    panels=(
-      parts.intervals(
-        drawn,
-        name='dominance-shares',
-        title='Shapley share and share of the gates by modality',
-        axis='share, %',
-        include=(0,),
-      ),
-    ),
+    for name in names
+  ]
+  figure = parts.forest(
+    drawn,
+    found['Shapley'].values(),
+    name='dominance-shares',
+    title='Shapley share and share of the gates by modality',
+    axis='share, %',
+    include=(0,),
   )
+  return figure, [label for _, label in kinds]
 
 
-def _harm_figure(study: Study, rows) -> tuple[parts.Figure, ...]:
+def _harm_figure(study: Study, harms) -> parts.Figure | None:
   full = study.info['full_view']
-  drawn, estimates = [], []
-  for row in rows:
-    harm = study.statistics.get(f'dominance.{row["modality"]}.net_harm')
-    if harm is None:
-      continue
-    estimates.append(harm)
-    modality = row['modality']
-    drawn.append(
-      plots.Row(
-        label='any of them' if modality == _ANY else modality,
-        marks=(
-          parts.mark(
-            harm,
-            'ink' if modality == _ANY else plots.colour(modality, full),
-            faint=not wording.settled(harm),
-          ),
-        ),
-        note=parts.note(harm, signed=True),
+  return parts.forest(
+    [
+      parts.row(
+        _words(modality),
+        harm,
+        _colour(modality, full) or 'ink',
+        signed=True,
+        faint=not wording.settled(harm),
       )
-    )
-  if not drawn:
-    return ()
-  return (
-    parts.Figure(
-      caption=(
-        'Net harm: clips on which the dominant modality misleads the fusion '
-        'minus those on which it rescues it, of all clips, by which modality '
-        f'is dominant{parts.with_interval(estimates, ", ")}. A fusion that '
-        'weighs evidence as well as can be lies at zero or below. '
-        f'{wording.capital(parts.GREY)}. {parts.n_clips(estimates)}'
-      ),
-      panels=(
-        parts.intervals(
-          drawn,
-          name='net-harm',
-          title='Misled minus rescued clips by dominant modality',
-          axis='misled minus rescued, points',
-          lines=((0.0, ''),),
-        ),
-      ),
-    ),
-  )
-
-
-def _name(key: str):
-  return lambda row: f'dominance.{row["modality"]}.{key}'
-
-
-def _modality_column(study: Study) -> parts.Column:
-  full = study.info['full_view']
-  return parts.Column(
-    'modality',
-    lambda r: 'any of them' if r['modality'] == _ANY else str(r['modality']),
-    kind='text',
-    colour=lambda r: (
-      '' if r['modality'] == _ANY else plots.colour(r['modality'], full)
-    ),
-  )
-
-
-def _share_table(study: Study, rows) -> parts.Table:
-  columns = [_modality_column(study)]
-  for key, heading in (
-    ('rate', 'dominant, %'),
-    ('causal_share', 'Shapley, %'),
-    ('gate_share', 'gate, %'),
-    ('attention_share', 'attention, %'),
-  ):
-    if any(key in row and row[key] is not None for row in rows):
-      columns += parts.interval_columns(study, key, heading, _name(key))
-  return parts.table(
-    study,
-    'How often each modality is the dominant one, and its shares.',
-    rows,
-    columns,
-  )
-
-
-def _harm_table(study: Study, rows) -> parts.Table:
-  def figure(key, heading):
-    return parts.figure_column(key, heading, wording.hundredths, _name(key))
-
-  told = (
-    'What dominance does, in % of all clips: no other modality alone says the '
-    'same (unsupported); of these, wrong but right without the dominant one '
-    '(misled), and right but wrong without it (rescued).'
-  )
-  if any(wording.is_known(row.get('p')) for row in rows):
-    told += ' The p-values are one-sided: they ask if net harm is above zero.'
-  return parts.table(
-    study,
-    told,
-    rows,
-    (
-      _modality_column(study),
-      figure('unsupported', 'unsupported'),
-      figure('misled', 'misled'),
-      figure('rescued', 'rescued'),
-      *parts.interval_columns(
-        study, 'net_harm', 'net harm, points', _name('net_harm'), signed=True
-      ),
-      *parts.p_columns(_name('net_harm')),
-    ),
+      for modality, harm in harms.items()
+    ],
+    harms.values(),
+    name='net-harm',
+    title='Misled minus rescued clips by dominant modality',
+    axis='misled minus rescued, points',
+    lines=((0.0, ''),),
   )

@@ -1,18 +1,70 @@
 """Of question 5, what is told clip by clip: gains, conflicts and models."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
 _BEST = 'humans.full_minus_best_per_clip'
+_PAIR = 'humans.{condition}_vs_full'
+_MODELS = 'humans.models.{signal}.spearman'
 _SIGNALS = {
   'one_minus_gold_probability': 'how improbable its label is to the full view',
   'error': 'whether the full view is wrong on it',
   'one_minus_confidence': 'how unsure the full view is of it',
+}
+
+
+def _gained(row: parts.Record) -> Estimate:
+  ends = (row['estimate_low'], row['estimate_high'])
+  return Estimate(row['estimate'], *ends)
+
+
+_CHOICES = (
+  parts.text_column('chosen_by', 'chosen by'),
+  parts.Column(
+    'votes a condition',
+    lambda r: wording.number(r['num_votes'], 1),
+    reason='All votes choose in the first row, and they judge, too.',
+  ),
+  parts.CLIPS,
+  parts.Column(
+    'gain',
+    lambda r: wording.figure(r['estimate'], units.POINTS),
+    'points',
+    faint=lambda r: not wording.settled(_gained(r)),
+  ),
+  parts.Column(
+    wording.level(Estimate(None)),
+    lambda r: wording.ends(_gained(r), units.POINTS),
+    kind='interval',
+  ),
+  parts.text_column('biased'),
+)
+_TABLES = {
+  'conflicts': (
+    'humans_vs_full',
+    (
+      parts.CONDITION,
+      parts.CLIPS,
+      parts.Column(
+        'votes in each', lambda r: wording.number(r['num_votes'], 1)
+      ),
+      *parts.plain(_PAIR, 'rate', 'control_rate'),
+      *parts.plain(_PAIR, 'gs_difference', 'control_gs_difference'),
+      parts.judged(_PAIR, 'entropy_excess'),
+    ),
+  ),
+  'models': (
+    'humans_and_models',
+    (
+      dataclasses.replace(parts.SIGNAL, heading='full view'),
+      parts.CLIPS,
+      parts.judged('humans.models.{signal}', 'spearman'),
+    ),
+  ),
 }
 
 
@@ -24,42 +76,27 @@ def sentences(study: Study, full: str) -> tuple[str, ...]:
     *_conflict(study, full),
     *_models(study),
     *parts.skip_notes(
-      study,
-      r'humans\.(full_minus_best_per_clip|hurt_share|.*_vs_full|models)\..*',
+      study, *catalogue.under(_BEST), *catalogue.under(_PAIR), _MODELS
     ),
   )
 
 
-def limits(study: Study) -> tuple[str, ...]:
-  """What the figures cannot say."""
-  if not study.tables.get('humans_vs_full'):
-    return ()
-  return (
-    'Where the plurality of a condition differs, votes may be uncertain for '
-    'other reasons than a conflict of modalities: an excess also comes about '
-    'where votes on that condition are more certain than those on the full '
-    'one.',
-  )
-
-
-def shows(study: Study, full: str) -> tuple[parts.Figure | parts.Table, ...]:
+def shows(study: Study, full: str) -> dict[str, parts.Figure | parts.Table]:
   """The figures and tables behind the sentences, where there are any."""
-  found = []
-  rows = study.tables.get('best_per_clip') or []
-  if any(wording.is_known(row['estimate']) for row in rows):
-    found += [*_best_figure(study, full), _best_table(study, rows)]
-  rows = study.tables.get('humans_vs_full') or []
-  if rows:
-    found += [_conflict_figure(rows, full), _conflict_table(study, rows)]
-  rows = study.tables.get('humans_and_models') or []
-  if rows:
-    found.append(_models_table(study, rows))
-  return tuple(found)
+  best = study.tables.get('best_per_clip') or []
+  if not any(wording.is_known(row['estimate']) for row in best):
+    best = []
+  return {
+    'best': _best_figure(study) if best else None,
+    'choices': parts.table(study, best, _CHOICES),
+    'conflict': _conflict_figure(study, full),
+    **parts.tables(study, _TABLES),
+  }
 
 
 def _gain(study: Study, full: str) -> tuple[str, ...]:
-  naive = study.statistics.get(f'{_BEST}.naive')
-  split = study.statistics.get(f'{_BEST}.split_half')
+  naive = parts.get(study, f'{_BEST}.naive')
+  split = parts.get(study, f'{_BEST}.split_half')
   if naive is None or split is None:
     return ()
   best = 'the best other condition of each clip'
@@ -83,8 +120,8 @@ def _gain(study: Study, full: str) -> tuple[str, ...]:
 
 
 def _hurt(study: Study, full: str) -> tuple[str, ...]:
-  naive = study.statistics.get('humans.hurt_share_naive')
-  again = study.statistics.get('humans.hurt_share')
+  naive = parts.get(study, 'humans.hurt_share_naive')
+  again = parts.get(study, 'humans.hurt_share')
   if naive is None or again is None:
     return ()
   told = {
@@ -116,16 +153,16 @@ def _hurt(study: Study, full: str) -> tuple[str, ...]:
 
 def _conflict(study: Study, full: str) -> tuple[str, ...]:
   """Of the condition whose excess is largest."""
-  rows = [
-    row
-    for row in study.tables.get('humans_vs_full') or []
-    if wording.is_known(row['entropy_excess'])
-  ]
-  if not rows:
+  excesses = parts.each(
+    study,
+    f'{_PAIR}.entropy_excess',
+    'condition',
+    [row['condition'] for row in study.tables.get('humans_vs_full') or []],
+  )
+  if not excesses:
     return ()
-  condition = max(rows, key=lambda row: row['entropy_excess'])['condition']
-  prefix = f'humans.{condition}_vs_full'
-  gap = study.statistics[f'{prefix}.gs_difference']
+  condition, excess = max(excesses.items(), key=lambda it: it[1].estimate)
+  gap = parts.get(study, f'{_PAIR}.gs_difference', condition=condition)
   side = 'more' if gap.estimate >= 0 else 'less'
   size = gap if gap.estimate >= 0 else wording.mirrored(gap)
   control = f'where two samples of votes on {full} differ'
@@ -134,7 +171,7 @@ def _conflict(study: Study, full: str) -> tuple[str, ...]:
       f'Where the plurality of votes on {condition} differs from that of votes '
       f'on {full}, annotators of {full} differ {side} often, by '
       f'{wording.points_with_interval(size)}',
-      study.statistics[f'{prefix}.entropy_excess'],
+      excess,
       above=f', {{}} more than {control}, which is consistent with a conflict '
       'of modalities',
       below=f', {{}} less than {control}, so that uncertain clips alone would '
@@ -146,17 +183,13 @@ def _conflict(study: Study, full: str) -> tuple[str, ...]:
 
 
 def _models(study: Study) -> tuple[str, ...]:
-  known = {
-    signal: study.statistics[name]
-    for signal in _SIGNALS
-    if (name := f'humans.models.{signal}.spearman') in study.statistics
-  }
+  known = parts.each(study, _MODELS, 'signal', _SIGNALS)
   if not known:
     return ()
   signal, estimate = next(iter(known.items()))
   figure = (
     'Spearman’s correlation of how often annotators of a clip differ and '
-    f'{_SIGNALS[signal]} is {_correlation(estimate)}'
+    f'{_SIGNALS[signal]} is {wording.correlation_with_interval(estimate)}'
   )
   clips = 'clips on which annotators differ more are'
   told = (
@@ -171,230 +204,72 @@ def _models(study: Study) -> tuple[str, ...]:
   return (parts.with_p(f'{told}: {figure}', estimate),)
 
 
-def _correlation(estimate: Estimate) -> str:
-  text = wording.number(estimate.estimate, 2, signed=True)
-  if not wording.is_known(estimate.low):
-    return text
-  return f'{text} ({wording.level(estimate)} {_ends(estimate)})'
-
-
-def _ends(estimate: Estimate) -> str:
-  low, high = (
-    wording.number(end, 2, signed=True) for end in (estimate.low, estimate.high)
-  )
-  return f'{low} to {high}'
-
-
-def _best_figure(study: Study, full: str) -> tuple[parts.Figure, ...]:
+def _best_figure(study: Study) -> parts.Figure | None:
   ends = [
     (estimate, label)
     for name, label in (
       ('naive', 'biased down'),
       ('split_half', 'biased up'),
     )
-    if (estimate := study.statistics.get(f'{_BEST}.{name}'))
+    if (estimate := parts.get(study, f'{_BEST}.{name}'))
   ]
-  drawn = [
-    plots.Row(
-      label='the best of each clip',
-      marks=tuple(
-        parts.mark(estimate, 'humans', shape='ring', label=label)
-        for estimate, label in ends
+  each = plots.Row(
+    label='the best of each clip',
+    marks=tuple(
+      parts.mark(estimate, 'humans', shape='ring', label=label)
+      for estimate, label in ends
+    ),
+    note=' to '.join(
+      wording.hundredths(estimate.estimate, signed=True) for estimate, _ in ends
+    ),
+  )
+  others = parts.each(
+    study,
+    'humans.full_minus_{condition}.accuracy',
+    'condition',
+    [row['condition'] for row in study.tables['humans']],
+  )
+  return parts.forest(
+    [
+      each,
+      *(
+        parts.row(condition, estimate, 'humans', signed=True)
+        for condition, estimate in others.items()
       ),
-      note=' to '.join(
-        wording.hundredths(estimate.estimate, signed=True)
-        for estimate, _ in ends
-      ),
+    ],
+    [estimate for estimate, _ in ends],
+    name='best-per-clip',
+    title='The full condition minus the best other one of each clip',
+    axis='gain, points',
+    lines=((0.0, ''),),
+  )
+
+
+def _conflict_figure(study: Study, full: str) -> parts.Figure | None:
+  rows = study.tables.get('humans_vs_full') or []
+  kinds = (
+    ('control_gs_difference', 'ink', 'ring', f'two of {full}'),
+    ('gs_difference', 'humans', 'dot', f'it and {full}'),
+  )
+  drawn = []
+  for row in rows:
+    excess = parts.get(study, f'{_PAIR}.entropy_excess', **row)
+    marks = tuple(
+      parts.mark(found, colour, shape=shape, label=label)
+      for figure, colour, shape, label in kinds
+      if (found := parts.get(study, f'{_PAIR}.{figure}', **row))
     )
-  ]
-  for row in study.tables['humans']:
-    name = f'humans.full_minus_{row["condition"]}.accuracy'
-    estimate = study.statistics.get(name)
-    if estimate is not None:
-      drawn.append(
-        plots.Row(
-          label=str(row['condition']),
-          marks=(parts.mark(estimate, 'humans'),),
-          note=parts.note(estimate, signed=True),
-        )
-      )
-  return (
-    parts.Figure(
-      caption=(
-        f'Gain of {full} over the best other condition of each clip, between '
-        'two ends (rings), and over each other condition (dots). Chosen by the '
-        'votes that judge it, the best is also the luckiest, and the '
-        'difference is biased down; chosen by half of the votes, it is at '
-        'times the wrong one, and the difference is biased up. '
-        f'{parts.n_clips(estimate for estimate, _ in ends)}'
-      ),
-      panels=(
-        parts.intervals(
-          drawn,
-          name='best-per-clip',
-          title='The full condition minus the best other one of each clip',
-          axis='gain, points',
-          lines=((0.0, ''),),
-        ),
-      ),
-    ),
+    note = parts.note(excess or Estimate(None), signed=True)
+    drawn.append(plots.Row(str(row['condition']), marks, note))
+  figure = parts.forest(
+    drawn,
+    (),
+    name='conflict',
+    title='Uncertainty of annotators where pluralities differ',
+    axis='difference of GS, points',
+    lines=((0.0, ''),),
   )
-
-
-def _best_table(study: Study, rows) -> parts.Table:
-  columns = (
-    parts.Column('chosen by', lambda r: str(r['chosen_by']), kind='text'),
-    parts.figure_column(
-      'num_votes',
-      'votes a condition',
-      lambda value: wording.number(value, 1),
-      lambda r: '',
-      'All votes choose in the first row, and they judge, too.',
-    ),
-    parts.Column('clips', lambda r: wording.count(r['num_clips'])),
-    *parts.interval_columns(
-      study,
-      'estimate',
-      'gain, points',
-      lambda r: '',
-      signed=True,
-    ),
-    parts.Column('biased', lambda r: str(r['biased']), kind='text'),
-  )
-  return parts.table(
-    study,
-    'The full condition minus the best other one of each clip, by how many '
-    'votes of each condition choose the best one, while its other votes judge '
-    'it: the more choose, the less it is biased. On a clip with too few votes '
-    'all but one choose.',
-    rows,
-    columns,
-  )
-
-
-def _conflict_figure(rows, full: str) -> parts.Figure:
-  drawn = [
-    plots.Row(
-      label=str(row['condition']),
-      marks=tuple(
-        plots.Mark(
-          row[key],
-          row[f'{key}_low'],
-          row[f'{key}_high'],
-          colour,
-          shape=shape,
-          label=label,
-        )
-        for key, colour, shape, label in (
-          ('control_gs_difference', 'ink', 'ring', f'two of {full}'),
-          ('gs_difference', 'humans', 'dot', f'it and {full}'),
-        )
-      ),
-      note=parts.row_note(row, 'entropy_excess'),
-    )
-    for row in rows
-  ]
-  return parts.Figure(
-    caption=(
-      f'How much more often two annotators of {full} differ on clips where '
-      'two pluralities differ than where they are the same: the plurality of a '
-      f'condition and that of {full} (dot), and two pluralities of {full} from '
-      'disjoint votes (ring). What the dot is beyond the ring is in figures at '
-      'the right; only that could be about modalities. All pluralities of a '
-      f'clip are of the same number of votes. {_n(rows)}'
-    ),
-    panels=(
-      parts.intervals(
-        drawn,
-        name='conflict',
-        title='Uncertainty of annotators where pluralities differ',
-        axis='difference of GS, points',
-        lines=((0.0, ''),),
-      ),
-    ),
-  )
-
-
-def _conflict_table(study: Study, rows) -> parts.Table:
-  def name(key):
-    return lambda r: f'humans.{r["condition"]}_vs_full.{key}'
-
-  def figure(key, heading, **signed):
-    def show(value):
-      return wording.hundredths(value, **signed)
-
-    return parts.figure_column(key, heading, show, name(key))
-
-  return parts.table(
-    study,
-    'How often the plurality of a condition differs from the full one’s, and '
-    'how much more often annotators of the full condition differ there; beside '
-    'it the same of two pluralities of the full condition. The excess is the '
-    'one difference of GS minus the other, and the p-values are its own.',
-    rows,
-    (
-      parts.Column('condition', lambda r: str(r['condition']), kind='text'),
-      parts.Column('clips', lambda r: wording.count(r['num_clips'])),
-      parts.Column(
-        'votes in each', lambda r: wording.number(r['num_votes'], 1)
-      ),
-      figure('rate', 'differ, %'),
-      figure('control_rate', 'from itself, %'),
-      figure('gs_difference', 'GS there, points', signed=True),
-      figure('control_gs_difference', 'by itself, points', signed=True),
-      *parts.interval_columns(
-        study,
-        'entropy_excess',
-        'excess, points',
-        name('entropy_excess'),
-        signed=True,
-      ),
-      *parts.p_columns(name('entropy_excess')),
-    ),
-  )
-
-
-def _models_table(study: Study, rows) -> parts.Table:
-  def name(row):
-    return f'humans.models.{row["signal"]}.spearman'
-
-  def estimate(row):
-    return Estimate(row['spearman'], row['spearman_low'], row['spearman_high'])
-
-  _, interval = parts.interval_columns(study, 'spearman', '', name)
-  return parts.table(
-    study,
-    'Spearman’s correlation over clips of GS, how often two annotators differ, '
-    'with what the full view makes of the clip.',
-    rows,
-    (
-      parts.Column('full view', lambda r: _words(r['signal']), kind='text'),
-      parts.Column('clips', lambda r: wording.count(r['num_clips'])),
-      parts.figure_column(
-        'spearman',
-        'correlation',
-        lambda value: wording.number(value, 2, signed=True),
-        name,
-      ),
-      parts.Column(
-        interval.heading,
-        lambda r: (
-          _ends(estimate(r))
-          if wording.is_known(r['spearman_low'])
-          else wording.MISSING
-        ),
-        name,
-        kind='interval',
-      ),
-      *parts.p_columns(name),
-    ),
-  )
-
-
-def _words(signal: str) -> str:
-  """'one_minus_confidence' as '1 − confidence'."""
-  return parts.words(signal).replace('one minus', '1 −')
-
-
-def _n(rows: list[Mapping[str, Any]]) -> str:
-  return parts.n_of(row['num_clips'] for row in rows if row['num_clips'])
+  if figure is None:
+    return None
+  clips = parts.n_of(row['num_clips'] for row in rows if row['num_clips'])
+  return dataclasses.replace(figure, clips=clips)

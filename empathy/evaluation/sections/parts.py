@@ -1,44 +1,33 @@
-"""What sections are made of, and how they show what a study holds."""
+"""What sections are made of, and how they show what a study holds.
+
+A table is rows of the study and columns of the catalogue: a column of a
+statistic knows its heading, how it is written, and why a figure is missing.
+"""
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.study import Study
 
-# Signals whose names are no words.
-_SIGNALS = {
-  'combined': 'confidence and disagreement',
-  'any_disagreement': 'some single view disagrees',
-  'num_unimodal_labels': 'labels of the single views',
-  'unimodal_jsd': 'distance among single views',
-  'full_jsd': 'distance from the full view',
-  'entropy': 'entropy',
-  'one_minus_confidence': 'low confidence',
-  'one_minus_margin': 'small margin',
-  'seed_mutual_information': 'seeds disagree',
-}
+# Of a table of the study.
+Record = Mapping[str, Any]
 
-
-# When a difference is greyed: where `wording.settled` says no.
-GREY = (
-  'grey where the interval includes zero or is not there, or where correction '
-  'for the other tests takes the finding away'
-)
-# What a figure whose p-value is one-sided adds to that.
-OTHER_SIDE = ', or where it is below zero and only more than zero is asked for'
 # The figures, or questions, that a question's primary figure goes without.
 _PRIMARIES = {
-  1: r'views\.full_minus_best_single\..*',
-  2: r'disagreement\.[^.]*(\.beyond_either)?',
-  3: r'ambiguity\.any_disagreement\.beyond_seeds',
-  4: r'dominance\.any\..*',
-  5: r'humans\.full_minus_[^.]*\.accuracy',
-  6: r'diagnosis\.any_disagreement(\.adjusted)?',
+  1: ('views.full_minus_best_single.accuracy',),
+  2: (
+    'disagreement.{view}_vs_full',
+    'disagreement.{view}_vs_full.beyond_either',
+  ),
+  3: ('ambiguity.{signal}.beyond_seeds',),
+  4: catalogue.under('dominance.{modality}'),
+  5: ('humans.full_minus_{condition}.accuracy',),
+  6: ('diagnosis.{signal}', 'diagnosis.{signal}.adjusted'),
 }
+_OF = {'signal': catalogue.ANY, 'modality': 'any'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,31 +49,42 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """A table whose columns all mean something, with what it leaves out."""
+  """A table whose columns all mean something, with what it leaves out.
 
-  caption: str
+  Its caption is in the template of its section; `caption` is of one that has
+  none there.
+  """
+
   header: tuple[Cell, ...]
   rows: tuple[tuple[Cell, ...], ...]
   notes: tuple[str, ...] = ()
+  caption: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-  """A figure: panels, each a plot as HTML."""
+  """A figure, whose caption is in the template of its section.
 
-  caption: str
+  Attributes:
+    panels: each a plot as HTML.
+    columns: how many stand beside each other.
+    interval: 'with its 95 % interval', if marks have any.
+    clips: how many clips it rests on, as a sentence.
+  """
+
   panels: tuple[str, ...]
   columns: int = 1
+  interval: str = ''
+  clips: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """One question's part of the report.
+  """One question's part of the report; its template has what is always said.
 
   Attributes:
-    key: its anchor.
+    key: its anchor, and the name of its template.
     title: what it is about, in a few words.
-    question: what it asks.
     number: the question's number in `Study.primaries`.
     answer: sentences for the summary at the top of the report, the most
       important one first.
@@ -92,74 +92,142 @@ class Section:
     details: the figures behind it, in sentences.
     alerts: what must not be overlooked.
     primary: the primary figure's row in the forest plot.
-    shows: its figures and tables, in order.
-    limits: what it cannot say.
+    shows: its figures and tables, by the name that its template has for them;
+      None where there is nothing to show.
+    facts: what else the template asks for.
     skipped: why there is nothing to show, if there is nothing.
   """
 
   key: str
   title: str
-  question: str
   number: int
   answer: tuple[str, ...] = ()
   finding: str = ''
   details: tuple[str, ...] = ()
   alerts: tuple[str, ...] = ()
   primary: plots.Row | None = None
-  shows: tuple[Figure | Table, ...] = ()
-  limits: tuple[str, ...] = ()
+  shows: Mapping[str, Figure | Table | None] = dataclasses.field(
+    default_factory=dict
+  )
+  facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   skipped: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-  """How to show one figure of the rows of a table.
+  """How to show something of the rows of a table.
 
   Attributes:
-    heading: its heading.
+    heading: what it is.
     show: a row to its text.
+    unit: what stands behind the heading.
     name: a row to the name of the statistic, which can say why the figure is
       missing.
     reason: why some rows cannot have the figure.
     kind: as in `Cell`.
     faint: whether a row's figure is not supported by its interval.
-    colour: a row to the name of a colour.
+    colour: a row, and the full view, to the name of a colour.
+    once: whether what all rows have alike is left to the caption.
   """
 
   heading: str
-  show: Callable[[Mapping[str, Any]], str]
-  name: Callable[[Mapping[str, Any]], str] = lambda row: ''
+  show: Callable[[Record], str]
+  unit: str = ''
+  name: Callable[[Record], str] = lambda row: ''
   reason: str = ''
   kind: str = 'number'
-  faint: Callable[[Mapping[str, Any]], bool] = lambda row: False
-  colour: Callable[[Mapping[str, Any]], str] = lambda row: ''
+  faint: Callable[[Record], bool] = lambda row: False
+  colour: Callable[[Record, str], str] = lambda row, full: ''
+  once: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Of:
+  """The columns of a statistic, each row of which has the parts of its name.
+
+  Attributes:
+    pattern: of the catalogue.
+    interval: whether its interval is shown, and whether it is a finding.
+    p: whether its p-values are.
+    reason: why some rows cannot have the figure.
+  """
+
+  pattern: str
+  interval: bool = True
+  p: bool = False
+  reason: str = ''
+
+  def __post_init__(self):
+    catalogue.entry(self.pattern)
+
+
+def plain(stem: str, *figures: str) -> tuple[Of, ...]:
+  """Columns of figures whose names begin with `stem`, without intervals."""
+  return tuple(Of(f'{stem}.{figure}', interval=False) for figure in figures)
+
+
+def ranged(stem: str, *figures: str) -> tuple[Of, ...]:
+  """The same, with their intervals."""
+  return tuple(Of(f'{stem}.{figure}') for figure in figures)
+
+
+def judged(stem: str, figure: str, reason: str = '') -> Of:
+  """The columns of one of them, with its interval and p-values."""
+  return Of(f'{stem}.{figure}', p=True, reason=reason)
+
+
+def get(study: Study, pattern: str, /, **of: object) -> Estimate | None:
+  """A statistic of an entry; None if the study lacks it."""
+  name = catalogue.name(catalogue.entry(pattern).pattern, of)
+  return _known(study.statistics.get(name))
+
+
+def _known(estimate: Estimate | None) -> Estimate | None:
+  known = estimate is not None and wording.is_known(estimate.estimate)
+  return estimate if known else None
+
+
+def each(
+  study: Study, pattern: str, part: str, values: Iterable[str], **of: object
+) -> dict[str, Estimate]:
+  """By the values of one part of a name, the statistics that there are."""
+  found = {
+    value: get(study, pattern, **{part: value}, **of) for value in values
+  }
+  return {value: one for value, one in found.items() if one is not None}
 
 
 def primary(study: Study, question: int) -> Estimate | None:
   """The question's primary figure, unless it was skipped."""
-  return study.statistics.get(study.primaries.get(question, ''))
+  return _known(study.statistics.get(study.primaries.get(question, '')))
+
+
+def primary_part(study: Study, question: int, part: str) -> str:
+  """Which view, or condition, the primary figure is of; '' if there is none."""
+  found = catalogue.find(study.primaries.get(question, ''))
+  return found.parts[part] if found else ''
 
 
 def primary_row(
   estimate: Estimate | None, label: str, detail: str
 ) -> plots.Row | None:
   """The question's row of the forest plot."""
-  if estimate is None or not wording.is_known(estimate.estimate):
+  if estimate is None:
     return None
-  mark = plots.Mark(
-    estimate.estimate,
-    estimate.low,
-    estimate.high,
-    faint=not wording.settled(estimate),
+  faint = not wording.settled(estimate)
+  return plots.Row(
+    label,
+    (mark(estimate, 'ink', faint=faint),),
+    note(estimate, signed=True),
+    detail,
   )
-  return plots.Row(label, (mark,), note(estimate, signed=True), detail)
 
 
 def unanswered(study: Study, question: int) -> str:
   """Why a question has no primary figure, in a sentence."""
   why = study.skipped.get(f'question {question}')
   if why is None:
-    why = next(iter(skip_notes(study, _PRIMARIES[question])), '')
+    why = next(iter(skip_notes(study, *_PRIMARIES[question], **_OF)), '')
   return why or 'The study holds no such figure.'
 
 
@@ -194,13 +262,26 @@ def full_view(study: Study) -> str:
   return f'the full view ({full})'
 
 
-def skip_notes(study: Study, pattern: str) -> tuple[str, ...]:
-  """Why statistics whose whole name matches `pattern` are not there."""
+def skip_notes(study: Study, *patterns: str, **of: str) -> tuple[str, ...]:
+  """Why statistics are not there.
+
+  Args:
+    study: which says so.
+    *patterns: of entries and topics.
+    **of: what parts of the names have to be, where they have them.
+
+  Raises:
+    KeyError: a pattern is none of the catalogue.
+  """
+  if not catalogue.PATTERNS.issuperset(patterns):
+    raise KeyError(sorted({*patterns} - catalogue.PATTERNS))
   return tuple(
     dict.fromkeys(
       reason
       for name, reason in study.skipped.items()
-      if re.fullmatch(pattern, name)
+      if (found := catalogue.find(name))
+      and found.entry.pattern in patterns
+      and of.items() <= {**of, **found.parts}.items()
     )
   )
 
@@ -218,10 +299,25 @@ def mark(estimate: Estimate, colour: str, **more) -> plots.Mark:
   )
 
 
-def without_labels(row: plots.Row) -> plots.Row:
-  """A row whose marks need no name, because all are of one kind."""
-  return dataclasses.replace(
-    row, marks=tuple(dataclasses.replace(m, label='') for m in row.marks)
+def row(
+  name: str, estimate: Estimate, colour: str, *, signed: bool = False, **more
+) -> plots.Row:
+  """A row of one estimate, with its figures beside it."""
+  drawn = mark(estimate, colour, **more)
+  return plots.Row(name, (drawn,), note(estimate, signed=signed))
+
+
+def forest(
+  rows: Sequence[plots.Row], estimates: Iterable[Estimate], **arguments
+) -> Figure | None:
+  """An interval plot of rows that show estimates; None without rows."""
+  if not rows:
+    return None
+  estimates = list(estimates)
+  return Figure(
+    (plots.intervals(rows, **arguments),),
+    interval=with_interval(estimates),
+    clips=n_of(estimate.n for estimate in estimates),
   )
 
 
@@ -230,36 +326,6 @@ def note(estimate: Estimate, *, signed: bool = False) -> str:
   text = wording.hundredths(estimate.estimate, signed=signed)
   interval = wording.span(estimate.low, estimate.high)
   return text if interval == wording.MISSING else f'{text} ({interval})'
-
-
-def row_note(row: Mapping[str, Any], key: str) -> str:
-  """The same for a figure of a table's row."""
-  shown = Estimate(row.get(key), row.get(f'{key}_low'), row.get(f'{key}_high'))
-  return note(shown, signed=True)
-
-
-def unsupported(
-  study: Study, name: str, row: Mapping[str, Any], key: str
-) -> bool:
-  """Whether a table's row shows a difference that is no finding.
-
-  Args:
-    study: which has the difference with its corrected p-value.
-    name: of the difference; '' if the study has it in the table only.
-    row: of the table.
-    key: where the row holds the difference, and `<key>_low` and `_high`.
-  """
-  found = study.statistics.get(name)
-  if found is None:
-    found = Estimate(
-      row.get(key), row.get(f'{key}_low'), row.get(f'{key}_high')
-    )
-  return not wording.settled(found)
-
-
-def n_clips(estimates: Iterable[Estimate]) -> str:
-  """'n = 1,440 clips.', for a caption."""
-  return n_of(estimate.n for estimate in estimates)
 
 
 def n_of(sizes: Iterable[int]) -> str:
@@ -272,11 +338,11 @@ def n_of(sizes: Iterable[int]) -> str:
   return f'n = {wording.count(counts[0])} to {wording.count(counts[-1])} clips.'
 
 
-def with_interval(estimates: Iterable[Estimate], joint: str = ' ') -> str:
-  """' with its 95 % interval', for a caption, if there is one."""
+def with_interval(estimates: Iterable[Estimate]) -> str:
+  """'with its 95 % interval', for a caption, if there is one."""
   for estimate in estimates:
     if wording.is_known(estimate.low):
-      return f'{joint}with its {wording.level(estimate)}'
+      return f'with its {wording.level(estimate)}'
   return ''
 
 
@@ -287,151 +353,155 @@ def words(name: str) -> str:
 
 def signal(name: str) -> str:
   """A signal in words: 'audio_jsd' as 'audio, distance'."""
-  if name in _SIGNALS:
-    return _SIGNALS[name]
-  if name.endswith('_jsd'):
-    return f'{name.removesuffix("_jsd")}, distance'
-  if name.endswith('_disagreement'):
-    return f'{name.removesuffix("_disagreement")} disagrees'
-  return words(name)
+  found = catalogue.signal(name)
+  return found.words if found else words(name)
 
 
-def signal_colour(name: str, full: str) -> str:
+def signal_colour(name: str, full: str, other: str = 'ink') -> str:
   """The name of the colour of a signal: its view's, if it is of one."""
-  if name in _SIGNALS:
-    return 'ink'
-  view = name.removesuffix('_jsd').removesuffix('_disagreement')
-  return plots.colour(view, full)
+  view = catalogue.signal(name).parts.get('view')
+  return plots.colour(view, full) if view else other
 
 
-def view_column(full: str, heading: str = 'view') -> Column:
-  """The first column of a table of views."""
+def text_column(
+  key: str,
+  heading: str = '',
+  show: Callable[[str], str] = str,
+  colour: Callable[[str, str], str] = lambda it, full: '',
+) -> Column:
+  """What the rows hold under `key`, in words, with a dot of its colour."""
   return Column(
-    heading,
-    lambda r: str(r['view']),
+    heading or key,
+    lambda r: show(r[key]),
     kind='text',
-    colour=lambda r: plots.colour(r['view'], full),
+    colour=lambda r, full: colour(r[key], full),
   )
 
 
-def figure_column(
-  key: str,
-  heading: str,
-  show: Callable[[float | None], str],
-  name: Callable[[Mapping[str, Any]], str],
-  reason: str = '',
-) -> Column:
-  """A figure of each row, under `key`."""
-  return Column(heading, lambda r: show(r.get(key)), name, reason)
+def count_column(key: str, heading: str = 'clips', **more) -> Column:
+  """A number that the rows hold under `key`."""
+  return Column(heading, lambda r: wording.count(r.get(key)), **more)
 
 
-def interval_columns(
-  study: Study,
-  key: str,
-  heading: str,
-  name: Callable[[Mapping[str, Any]], str],
-  *,
-  ends: tuple[str, str] | None = None,
-  signed: bool = False,
-  reason: str = '',
-) -> tuple[Column, Column]:
-  """A share or difference of shares, and its interval.
+def _dot(signal_name: str, full: str) -> str:
+  return signal_colour(signal_name, full, other='')
 
-  Args:
-    study: for the interval's level.
-    key: where the rows hold the figure.
-    heading: of the figure.
-    name: a row to the statistic's name.
-    ends: where the rows hold the interval; `<key>_low` and `<key>_high`.
-    signed: whether it is a difference, greyed where it is no finding.
-    reason: why some rows cannot have the figure.
 
-  Returns:
-    Two columns.
-  """
-  low, high = ends or (f'{key}_low', f'{key}_high')
+VIEW = text_column('view', colour=plots.colour)
+SIGNAL = text_column('signal', show=signal, colour=_dot)
+CONDITION = text_column('condition')
+CLIPS = count_column('num_clips')
+CLIPS_ONCE = dataclasses.replace(CLIPS, once=True)
 
+
+def _columns(study: Study, of: Of) -> Iterable[Column]:
+  """The figure of each row, and its interval and p-values where asked for."""
+  entry = catalogue.entry(of.pattern)
   levels = (e for e in study.statistics.values() if e.level is not None)
   level = wording.level(next(levels, Estimate(None)))
-  return (
-    Column(
-      heading,
-      lambda r: wording.hundredths(r.get(key), signed=signed),
-      name,
-      reason,
-      faint=lambda r: signed and unsupported(study, name(r), r, key),
-    ),
-    Column(
-      level,
-      lambda r: wording.span(r.get(low), r.get(high)),
-      name,
-      reason,
-      kind='interval',
+
+  def name(row: Record) -> str:
+    return catalogue.name(of.pattern, row)
+
+  def found(row: Record) -> Estimate:
+    return study.statistics.get(name(row), Estimate(None))
+
+  yield Column(
+    entry.heading,
+    lambda r: wording.figure(found(r).estimate, entry.unit),
+    entry.unit.word,
+    name,
+    of.reason,
+    faint=lambda r: (
+      of.interval
+      and entry.unit == units.POINTS
+      and not wording.settled(found(r))
     ),
   )
-
-
-def p_columns(
-  name: Callable[[Mapping[str, Any]], str], reason: str = ''
-) -> tuple[Column, Column]:
-  """The p-value of each row and the corrected one."""
-  return tuple(
-    dataclasses.replace(
-      figure_column(key, heading, wording.p_value, name, reason),
-      kind='interval',
-    )
-    for key, heading in (('p', 'p'), ('p_adjusted', 'adj. p'))
-  )
+  more: list[tuple[str, Callable[[Record], str]]] = []
+  if of.interval:
+    more.append((level, lambda r: wording.ends(found(r), entry.unit)))
+  if of.p:
+    more.append(('p', lambda r: wording.p_value(found(r).p)))
+    more.append(('adj. p', lambda r: wording.p_value(found(r).p_adjusted)))
+  for heading, show in more:
+    yield Column(heading, show, '', name, of.reason, 'interval')
 
 
 def why_missing(study: Study, name: str) -> str:
   """Why a statistic, its interval or its p-value is not there."""
-  if name in study.skipped:
-    return study.skipped[name]
   estimate = study.statistics.get(name)
-  if estimate is not None and not wording.is_known(estimate.low):
+  if estimate is None:
+    return catalogue.reason(name, study.skipped)
+  if not wording.is_known(estimate.low):
     return wording.sentence(estimate.method)
   return ''
 
 
 def table(
-  study: Study,
-  caption: str,
-  rows: Sequence[Mapping[str, Any]],
-  columns: Sequence[Column],
-) -> Table:
-  """Lays out rows; a column without a single figure gives way to a note."""
-  shown = []
+  study: Study, rows: Sequence[Record] | None, columns: Sequence[Column | Of]
+) -> Table | None:
+  """Lays out rows; a column without a single figure gives way to a note.
+
+  Args:
+    study: which has the figures.
+    rows: with the parts of the figures' names; None is none.
+    columns: what to show of them.
+
+  Returns:
+    None without rows.
+  """
+  if not rows:
+    return None
+  shown: list[Column] = []
   reasons: dict[str, list[str]] = {}
-  for column in columns:
-    missing = [row for row in rows if column.show(row) == wording.MISSING]
-    for row in missing:
-      reason = why_missing(study, column.name(row))
-      if reason:
-        # An interval or a p-value is missing because its figure is.
-        own = [column.heading.split(',')[0]] if column.kind == 'number' else []
-        reasons.setdefault(reason, []).extend(own)
-      elif column.reason and len(missing) < len(rows):
-        reasons.setdefault(column.reason, [])
-    if len(missing) < len(rows):
-      shown.append(column)
+  for one in columns:
+    for column in [one] if isinstance(one, Column) else _columns(study, one):
+      texts = [column.show(row) for row in rows]
+      if column.once and len(set(texts)) == 1:
+        continue
+      missing = [
+        row
+        for row, text in zip(rows, texts, strict=True)
+        if text == wording.MISSING
+      ]
+      for row in missing:
+        reason = why_missing(study, column.name(row))
+        if reason:
+          # An interval or a p-value is missing because its figure is.
+          own = [column.heading] if column.kind == 'number' else []
+          reasons.setdefault(reason, []).extend(own)
+        elif column.reason and len(missing) < len(rows):
+          reasons.setdefault(column.reason, [])
+      if len(missing) < len(rows):
+        shown.append(column)
   return Table(
-    caption=caption,
-    header=tuple(Cell(column.heading, column.kind) for column in shown),
+    header=tuple(
+      Cell(', '.join(filter(None, (column.heading, column.unit))), column.kind)
+      for column in shown
+    ),
     rows=tuple(
-      tuple(
-        Cell(
-          column.show(row),
-          row['verdict'] if column.kind == 'verdict' else column.kind,
-          column.colour(row),
-          column.faint(row),
-        )
-        for column in shown
-      )
+      tuple(_cell(column, row, study.info['full_view']) for column in shown)
       for row in rows
     ),
     notes=tuple(_missing(*entry) for entry in reasons.items()),
   )
+
+
+def tables(
+  study: Study, declared: Mapping[str, tuple[str, Sequence[Column | Of]]]
+) -> dict[str, Table | None]:
+  """Lays out tables of the study, each by the name of its rows."""
+  return {
+    name: table(study, study.tables.get(rows), columns)
+    for name, (rows, columns) in declared.items()
+  }
+
+
+def _cell(column: Column, row: Record, full: str) -> Cell:
+  kind = row['verdict'] if column.kind == 'verdict' else column.kind
+  colour = column.colour(row, full)
+  return Cell(column.show(row), kind, colour, column.faint(row))
 
 
 def _missing(reason: str, headings: Sequence[str]) -> str:
@@ -442,10 +512,7 @@ def _missing(reason: str, headings: Sequence[str]) -> str:
   return f'{wording.capital(wording.listing(named))} {verb} missing. {reason}'
 
 
-def same(rows: Sequence[Mapping[str, Any]], key: str) -> Any:
+def same(rows: Sequence[Record], key: str) -> Any:
   """What all rows hold under `key`; None where they differ."""
   found = {row.get(key) for row in rows}
   return found.pop() if len(found) == 1 else None
-
-
-intervals = plots.intervals

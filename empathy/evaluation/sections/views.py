@@ -3,35 +3,53 @@
 import dataclasses
 from collections.abc import Mapping
 
-from empathy.evaluation import plots, wording
+from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
 
 # Gains that differ by less are equal but for rounding.
 _EQUAL = 1e-12
+_ACCURACY = 'views.{view}.accuracy'
+_GAIN = 'views.full_minus_{view}.accuracy'
+_PLAIN = ('seed_sd', 'accuracy_fold_mean', 'ensemble_accuracy')
+_PLAIN += ('macro_f1', 'weighted_f1', 'nll', 'brier', 'ece', 'ece_null')
+_TABLES = {
+  'views': (
+    'views',
+    (
+      parts.VIEW,
+      parts.CLIPS_ONCE,
+      parts.count_column('num_seeds', 'seeds', once=True),
+      parts.Of(_ACCURACY),
+      *parts.plain('views.{view}', *_PLAIN),
+    ),
+  ),
+  'gains': (
+    'full_minus_view',
+    (
+      dataclasses.replace(parts.VIEW, heading='full view minus'),
+      parts.Of(_GAIN, p=True),
+      parts.count_column('n'),
+    ),
+  ),
+}
 
 
 def section(study: Study) -> parts.Section:
   """Accuracies, calibration, classes, and the full view against the others."""
-  base = parts.Section(
-    key='views',
-    title='Views',
-    question='How good is each view, and is the full one better?',
-    number=1,
-  )
+  base = parts.Section('views', 'Views', 1)
   rows = study.tables.get('views') or []
-  accuracy = {
-    row['view']: study.statistics[f'views.{row["view"]}.accuracy']
-    for row in rows
-    if f'views.{row["view"]}.accuracy' in study.statistics
-  }
+  accuracy = parts.each(study, _ACCURACY, 'view', [r['view'] for r in rows])
   if not accuracy:
     return dataclasses.replace(base, skipped=parts.skipped(study, 1))
   full = study.info['full_view']
   difference = parts.primary(study, 1)
   finding = _finding(study, accuracy, difference)
   singles = _singles_sentence(accuracy, full)
+  seeds, clips = (parts.same(rows, k) for k in ('num_seeds', 'num_clips'))
+  several = any(number > 1 for number in study.info['seeds'].values())
+  picked = difference and len(study.info['single_views']) > 1
   return dataclasses.replace(
     base,
     answer=(finding + '.', *singles),
@@ -40,39 +58,25 @@ def section(study: Study) -> parts.Section:
     ),
     details=(
       *singles,
-      *parts.skip_notes(study, r'views\.full_minus_.*'),
+      *parts.skip_notes(study, 'views.full_minus_best_single.accuracy', _GAIN),
       *_uncalibrated(study),
     ),
     primary=parts.primary_row(
       difference, base.title, f'full view − {best_single(study)}'
     ),
-    shows=(
-      _accuracy_figure(study, accuracy, full),
-      _views_table(study, rows),
-      *_full_minus_table(study),
-      *_reliability_figure(study, accuracy, full),
-      *_class_table(study),
-    ),
-    limits=(
-      'These are the accuracies of these trained members. Another training '
-      'set, or another recipe, would give others.',
-      *(
-        (
-          'The best single view was picked on the same clips, which leans the '
-          'comparison against the full view.',
-        )
-        if difference and len(study.info['single_views']) > 1
-        else ()
-      ),
-      *(
-        (
-          'ECE is above zero even for perfect calibration; compare it with the '
-          'ideal ECE, what a perfectly calibrated model would show.',
-        )
-        if any(name.endswith('.ece') for name in study.statistics)
-        else ()
-      ),
-    ),
+    shows={
+      'accuracy': _accuracy_figure(study, accuracy, full),
+      **parts.tables(study, _TABLES),
+      'reliability': _reliability_figure(study, accuracy, full),
+      'classes': _class_table(study, full),
+    },
+    facts={
+      'several_seeds': several,
+      'seeds': seeds,
+      'clips': clips,
+      'picked': picked,
+      'calibrated': parts.each(study, 'views.{view}.ece', 'view', accuracy),
+    },
   )
 
 
@@ -82,11 +86,11 @@ def best_single(study: Study) -> str:
   'video, the best single view,' or 'text, the only single view given (audio
   and video were not),'.
   """
+  gains = parts.each(study, _GAIN, 'view', study.info['single_views'])
   found = {
-    view: study.statistics[name].estimate
-    for view in study.info['single_views']
-    if (name := f'views.full_minus_{view}.accuracy') in study.statistics
-    and wording.is_known(study.statistics[name].estimate)
+    view: gain.estimate
+    for view, gain in gains.items()
+    if wording.is_known(gain.estimate)
   }
   if not found:
     return 'the best single view'
@@ -146,7 +150,8 @@ def _uncalibrated(study: Study) -> tuple[str, ...]:
   """Of which views calibration is not judged, by the reason."""
   by_reason: dict[str, list[str]] = {}
   for view in study.info['views']:
-    reason = study.skipped.get(f'views.{view}.ece')
+    name = catalogue.name('views.{view}.ece', {'view': view})
+    reason = study.skipped.get(name)
     if reason:
       by_reason.setdefault(reason, []).append(view)
   return tuple(
@@ -155,136 +160,37 @@ def _uncalibrated(study: Study) -> tuple[str, ...]:
   )
 
 
-def _accuracy_figure(study, accuracy, full) -> parts.Figure:
-  rows = [
-    plots.Row(
-      label=view,
-      marks=(parts.mark(estimate, plots.colour(view, full)),),
-      note=parts.note(estimate),
-    )
-    for view, estimate in accuracy.items()
-  ]
+def _accuracy_figure(study, accuracy, full) -> parts.Figure | None:
   majority = study.statistics.get('data.majority_accuracy')
   lines = ()
   if majority and wording.is_known(majority.estimate):
     lines = ((majority.estimate, 'always the commonest label'),)
-  return parts.Figure(
-    caption=(
-      f'Accuracy of each view{parts.with_interval(accuracy.values())}'
-      f'{_seeds(study)}. {parts.n_clips(accuracy.values())}'
-    ),
-    panels=(
-      parts.intervals(
-        rows,
-        name='accuracy',
-        title='Accuracy of each view',
-        axis='accuracy, %',
-        lines=lines,
-        bounds=(0, 1),
-      ),
-    ),
+  return parts.forest(
+    [
+      parts.row(view, estimate, plots.colour(view, full))
+      for view, estimate in accuracy.items()
+    ],
+    accuracy.values(),
+    name='accuracy',
+    title='Accuracy of each view',
+    axis='accuracy, %',
+    lines=lines,
+    bounds=(0, 1),
   )
 
 
-def _seeds(study: Study) -> str:
-  several = any(number > 1 for number in study.info['seeds'].values())
-  return ', mean over seeds' if several else ''
-
-
-def _views_table(study: Study, rows) -> parts.Table:
-  def figure(key, heading, show):
-    return parts.figure_column(
-      key, heading, show, lambda r: f'views.{r["view"]}.{key}'
-    )
-
-  seeds, clips = (parts.same(rows, k) for k in ('num_seeds', 'num_clips'))
-  caption = 'The views in figures'
-  if seeds is not None:
-    caption += f'; {wording.plural(seeds, "seed")} a view'
-  if clips is not None:
-    caption += f', n = {wording.plural(clips, "clip")}'
-  columns = [parts.view_column(study.info['full_view'])]
-  if clips is None:
-    columns.append(
-      parts.Column('clips', lambda r: wording.count(r['num_clips']))
-    )
-  if seeds is None:
-    columns.append(
-      parts.Column('seeds', lambda r: wording.count(r['num_seeds']))
-    )
-  columns += [
-    *parts.interval_columns(
-      study,
-      'accuracy',
-      'accuracy, %',
-      lambda r: f'views.{r["view"]}.accuracy',
-    ),
-    figure('seed_sd', 'seed SD', wording.hundredths),
-    figure('accuracy_fold_mean', 'fold mean, %', wording.hundredths),
-    figure('ensemble_accuracy', 'seeds averaged, %', wording.hundredths),
-    figure('macro_f1', 'macro F1', wording.number),
-    figure('weighted_f1', 'weighted F1', wording.number),
-    figure('nll', 'NLL', wording.number),
-    figure('brier', 'Brier', wording.number),
-    figure('ece', 'ECE', wording.number),
-    figure('ece_null', 'ideal ECE', wording.number),
-  ]
-  return parts.table(study, caption + '.', rows, columns)
-
-
-def _full_minus_table(study: Study) -> tuple[parts.Table, ...]:
-  rows = study.tables.get('full_minus_view') or []
-  if not rows:
-    return ()
-  full = study.info['full_view']
-
-  def name(row):
-    return f'views.full_minus_{row["view"]}.accuracy'
-
-  columns = (
-    parts.view_column(full, 'full view minus'),
-    *parts.interval_columns(
-      study,
-      'estimate',
-      'accuracy, points',
-      name,
-      ends=('low', 'high'),
-      signed=True,
-    ),
-    *parts.p_columns(name),
-    parts.Column('clips', lambda r: wording.count(r['n'])),
-  )
-  return (
-    parts.table(
-      study,
-      f'What the full view ({full}) gains over each other one, on the clips '
-      f'that both predict. Exploratory; {parts.GREY}.',
-      rows,
-      columns,
-    ),
-  )
-
-
-def _reliability_figure(study, accuracy, full) -> tuple[parts.Figure, ...]:
+def _reliability_figure(study, accuracy, full) -> parts.Figure | None:
   curves = study.curves.get('reliability') or {}
   shown = [view for view in accuracy if view in curves]
   if not shown:
-    return ()
-  columns = 4 if len(shown) in (4, 7, 8) else 3
-  return (
-    parts.Figure(
-      caption=(
-        'Reliability: share of right answers against their confidence, in '
-        'bins, seeds pooled. Below the line a view is too sure of itself. A '
-        'larger dot stands for more answers. '
-        f'{parts.n_clips(accuracy[view] for view in shown)}'
-      ),
-      panels=tuple(
-        _reliability(view, curves[view], full, f'reliability-{i}')
-        for i, view in enumerate(shown)
-      ),
-      columns=columns,
+    return None
+  return parts.Figure(
+    tuple(
+      _reliability(view, curves[view], full, f'reliability-{i}')
+      for i, view in enumerate(shown)
     ),
+    columns=4 if len(shown) in (4, 7, 8) else 3,
+    clips=parts.n_of(accuracy[view].n for view in shown),
   )
 
 
@@ -314,12 +220,11 @@ def _reliability(view, curve, full, name) -> str:
   )
 
 
-def _class_table(study: Study) -> tuple[parts.Table, ...]:
+def _class_table(study: Study, full: str) -> parts.Table | None:
   """F1 by class, a column a view."""
   rows = study.tables.get('classes') or []
   if not rows:
-    return ()
-  full = study.info['full_view']
+    return None
   views = list(dict.fromkeys(row['view'] for row in rows))
   found = {(row['class'], row['view']): row for row in rows}
   support = {row['class']: row['support'] for row in rows}
@@ -343,6 +248,4 @@ def _class_table(study: Study) -> tuple[parts.Table, ...]:
       f'{wording.MISSING} F1: the class neither occurs among the clips that '
       'the view predicts nor is predicted.',
     )
-  return (
-    parts.Table('F1 of each class by view.', tuple(header), tuple(body), notes),
-  )
+  return parts.Table(tuple(header), tuple(body), notes)

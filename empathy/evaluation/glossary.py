@@ -1,0 +1,146 @@
+"""What the words and columns of the report mean, for its last section."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+  """What one term of the report, or several of a kind, means."""
+
+  term: str
+  meaning: str
+
+
+ACCURACY = Definition(
+  'Accuracy',
+  'Share of clips whose most probable class is the label; the mean over '
+  'seeds of each seed’s held-out predictions, pooled over folds. Ties go to '
+  'the class named first.',
+)
+FOLD_MEAN = Definition(
+  'Mean over folds',
+  'The unweighted mean of the folds’ accuracies, as papers often give it.',
+)
+ENSEMBLE = Definition(
+  'Seeds averaged',
+  'Accuracy after averaging the probabilities of all seeds.',
+)
+F1 = Definition(
+  'Macro and weighted F1',
+  'Harmonic mean of precision and recall by class; the mean over classes, '
+  'plain or weighted by the number of clips.',
+)
+LOSSES = Definition(
+  'NLL, Brier',
+  'Mean negative logarithm of the label’s probability, in nats; squared '
+  'error of the probabilities, summed over classes, mean over clips. Lower '
+  'is better.',
+)
+ECE = Definition(
+  'ECE',
+  'Expected calibration error over 15 bins of equal width of the top '
+  'probability. The ideal ECE is the same figure when labels are drawn '
+  'from the probabilities themselves.',
+)
+DISAGREEMENT = Definition(
+  'Disagreement',
+  'Share of clips on which a view and the full view give different labels, '
+  'over all pairs of a seed of each.',
+)
+EXCESS = Definition(
+  'Seed noise, excess',
+  'How often two seeds of the same view differ, the mean of the two views; '
+  'the excess is disagreement minus that.',
+)
+BEYOND_EITHER = Definition(
+  'Beyond either',
+  'Disagreement minus how often two seeds of the noisier of the two views '
+  'differ.',
+)
+KAPPA = Definition(
+  'Kappa',
+  'Cohen’s kappa: agreement beyond what the two views’ class frequencies '
+  'give by chance.',
+)
+CONSISTENCY = Definition(
+  'Error consistency',
+  'How much more often two views are right or wrong together than their '
+  'accuracies alone would have it; 1 at most.',
+)
+GS = Definition(
+  'GS',
+  'The Gini–Simpson index: the chance that two annotators of the same clip '
+  'give different labels; unbiased for any number of votes from two on.',
+)
+ADJUSTED = Definition(
+  'Adjusted difference',
+  'Difference of GS between clips where views disagree and where they '
+  'agree, within strata of the full view’s label and confidence '
+  '(twentieths), weighted by n₁n₀/(n₁+n₀).',
+)
+BEYOND_SEEDS = Definition(
+  'Beyond seeds',
+  'The adjusted difference where one of several single views, a seed of '
+  'each, disagrees with a seed of the full view, minus that where one of as '
+  'many other seeds of the full view does; over all choices of different '
+  'seeds.',
+)
+ENTROPY = Definition(
+  'Entropy',
+  'Of a clip’s votes, in nats; not compared between clips of different '
+  'numbers of votes, because it grows with them.',
+)
+ALPHA = Definition(
+  'Alpha',
+  'Krippendorff’s alpha: one minus the disagreement among annotators over '
+  'that of votes dealt out at random; 1 is agreement, 0 is chance.',
+)
+FLEISS = Definition(
+  'Fleiss’ kappa, AC1',
+  'Agreement beyond chance, too; Fleiss’ kappa takes chance from the shares '
+  'of the classes, Gwet’s AC1 from how even they are, which keeps it steady '
+  'where one class is rare.',
+)
+SHAPLEY = Definition(
+  'Shapley share',
+  'Shapley’s value of a modality, from the probability that the full view '
+  'gives its own label when shown every part of the modalities, over the sum '
+  'of the sizes of all values; the largest value is the dominant one’s.',
+)
+HARM = Definition(
+  'Misled, rescued, net harm',
+  'Where no other modality alone says the same: wrong, but right once the '
+  'dominant one is dropped; right, but wrong once it is dropped; the '
+  'difference of both, as shares of all clips.',
+)
+HALVES = Definition(
+  'One vote, halves',
+  'How often a vote equals the plurality of the other votes on its clip; how '
+  'often the pluralities of two halves of the votes are the same.',
+)
+VOTE_EXCESS = Definition(
+  'Excess of uncertainty',
+  'How much more often annotators of the full condition differ where another '
+  'condition’s plurality differs from theirs, minus the same for two '
+  'pluralities of their own; all from disjoint votes.',
+)
+AUROC = Definition(
+  'AUROC',
+  'The chance that a clip which the full view labels wrongly has a higher '
+  'signal than one that it labels rightly; ties count half, 50 % is chance.',
+)
+AP = Definition(
+  'Average precision',
+  'The mean, over errors, of the share of errors among clips with at least '
+  'as high a signal; the error rate where a signal tells nothing.',
+)
+AURC = Definition(
+  'AURC, E-AURC',
+  'The error rate among the clips with the lowest signal, mean over all '
+  'coverages; E-AURC is what it exceeds that of an oracle by.',
+)
+COMBINED = Definition(
+  'Confidence and disagreement',
+  'A logistic regression of errors on the log odds of doubt and on whether '
+  'some single view disagrees, fitted to the other folds.',
+)

@@ -1,0 +1,38 @@
+"""How figures are written, and where their intervals are symmetric."""
+
+import dataclasses
+
+from empathy.evaluation.findings import Scale
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+  """How a figure is written, and where its interval is symmetric.
+
+  Attributes:
+    word: what stands behind it, or in the heading of its column.
+    factor: what it is multiplied by.
+    decimals: how many.
+    signed: whether a plus is written; so it is of differences.
+    scale: on which its interval is symmetric.
+  """
+
+  word: str = ''
+  factor: float = 1.0
+  decimals: int = 3
+  signed: bool = False
+  scale: Scale = Scale.IDENTITY
+
+
+SHARE = Unit('%', 100.0, 1, scale=Scale.LOGIT)
+SIGNED_SHARE = Unit('%', 100.0, 1, scale=Scale.DIFFERENCE)
+POINTS = Unit('points', 100.0, 1, signed=True, scale=Scale.DIFFERENCE)
+# From 0 to 1, from 0, and from -1 to 1, in decimals.
+INDEX = Unit(scale=Scale.LOGIT)
+LOSS = Unit(scale=Scale.LOG)
+COEFFICIENT = Unit(scale=Scale.FISHER)
+NATS = Unit('nats', scale=Scale.LOG)
+CLASSES = Unit('classes', scale=Scale.LOG)
+CORRELATION = Unit(decimals=2, signed=True, scale=Scale.FISHER)
+NUMBER = Unit()
+COUNT = Unit(decimals=0)
