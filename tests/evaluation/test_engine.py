@@ -155,6 +155,11 @@ def _whole(shards):
   return study_lib.add_up(batch, plan), plan, listing.of_batch(batch, plan)
 
 
+@pytest.fixture(scope='module', name='study')
+def _study(whole):
+  return study_lib.of_totals(*whole)
+
+
 def _added_up(batches):
   """What `engine.judge` finds, without an engine."""
   batches = list(batches)
@@ -170,37 +175,13 @@ def _added_up(batches):
   return found.totals, plan, found.clips
 
 
-def _assert_same_totals(found, expected):
-  assert found.groups.tolist() == expected.groups.tolist()
-  assert found.num_clips == expected.num_clips
-  for kind in ('sums', 'counts'):
-    one, other = getattr(found, kind), getattr(expected, kind)
-    assert one.keys() == other.keys()
-    for key in one:
-      np.testing.assert_allclose(
-        found[key], expected[key], atol=1e-10, err_msg=str(key)
-      )
-  assert found.rows.keys() == expected.rows.keys()
-  for key, rows in expected.rows.items():
-    assert len(found.rows[key].number) == len(rows.number), key
-    for name in ('group', 'values', 'number'):
-      np.testing.assert_allclose(
-        getattr(found.rows[key], name),
-        getattr(rows, name),
-        atol=1e-10,
-        err_msg=str(key),
-      )
-
-
 def _assert_same(found, expected):
-  _assert_same_totals(found[0], expected[0])
+  made.assert_same(found[0], expected[0])
   one, other = (
     plan_lib.to_arrays(some[1].survey) for some in (found, expected)
   )
   assert one[0]['members'] == other[0]['members']
   assert one[0]['num_rows'] == other[0]['num_rows']
-  one, other = (study_lib.info(*some[:2]) for some in (found, expected))
-  assert one == other
   one, other = (some[2].columns() for some in (found, expected))
   assert one.keys() == other.keys()
   for name, values in other.items():
@@ -214,14 +195,43 @@ def _assert_same(found, expected):
   assert one.signals.keys() == other.signals.keys()
 
 
+def _assert_same_study(found, expected):
+  assert found.info == expected.info
+  assert found.skipped == expected.skipped
+  assert found.primaries == expected.primaries
+  assert found.statistics.keys() == expected.statistics.keys()
+  assert len(found.statistics) > 150
+  for name, one in expected.statistics.items():
+    figures = found.statistics[name].figures()
+    assert figures.keys() == one.figures().keys()
+    for key, value in one.figures().items():
+      if isinstance(value, float):
+        value = pytest.approx(value, abs=1e-10)
+      assert figures[key] == value, (name, key)
+  assert found.tables.keys() == expected.tables.keys()
+  for name, rows in expected.tables.items():
+    assert len(found.tables[name]) == len(rows)
+    for one, row in zip(found.tables[name], rows, strict=True):
+      assert one.keys() == row.keys()
+      for key, value in row.items():
+        if isinstance(value, float):
+          value = pytest.approx(value, abs=1e-10)
+        assert one[key] == value, (name, key)
+
+
 @pytest.mark.parametrize(
   ('place', 'num_clips'),
   [('predictions', 1_000), ('predictions', 23), ('texts', 23)],
 )
-def test_files_in_any_order_are_the_whole(shards, whole, place, num_clips):
+def test_files_in_any_order_are_the_whole(
+  shards, whole, study, place, num_clips
+):
   source = sources.find(shards / 'corpus', shards / place, num_clips)
   assert (source.num_buckets > 1) == (num_clips == 23)
-  _assert_same(_added_up(streaming.batches(source)), whole)
+  found = _added_up(streaming.batches(source))
+  _assert_same(found, whole)
+  if place == 'texts':
+    _assert_same_study(study_lib.of_totals(*found), study)
 
 
 def test_a_pattern_names_files(shards):
@@ -383,7 +393,7 @@ def _beam(shards, folder, *flags, num_clips=23):
   )
 
 
-def test_a_pipeline_finds_the_same(shards, whole, tmp_path):
+def test_a_pipeline_finds_the_same(shards, whole, study, tmp_path):
   found = _beam(
     shards,
     tmp_path,
@@ -391,6 +401,7 @@ def test_a_pipeline_finds_the_same(shards, whole, tmp_path):
     '--direct_running_mode=multi_processing',
   )
   _assert_same(found, whole)
+  _assert_same_study(study_lib.of_totals(*found), study)
   parts = [path.name for path in (tmp_path / 'signals').iterdir()]
   assert len(parts) > 5
   assert all(re.fullmatch(r'part-\d+-of-\d+\.parquet', one) for one in parts)
