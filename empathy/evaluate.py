@@ -4,15 +4,19 @@
   python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --compare STUDY STUDY --output=DIR
-  python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --tally=TALLY
+  python -m empathy.evaluate --predictions=FILE --corpus=PART --survey=SURVEY
+  python -m empathy.evaluate --predictions=FILE --corpus=PART --tally=TALLY \
+    SURVEY...
   python -m empathy.evaluate --merge TALLY... --output=DIR
   python -m empathy.evaluate --predictions=FILES --corpus=CORPUS --output=DIR \
     --beam='--runner=...'
 
 The first judges a training run, the second anybody's predictions, the third
 the human annotators alone; the fourth sets two finished studies of one corpus
-side by side. The fifth reads what does not fit in memory, in one pass, and adds
-it up; the last makes one study of such tallies, of as many parts of a corpus.
+side by side. The others judge a corpus that does not fit in memory, or lies in
+parts on several machines: each part is surveyed, then added up by the surveys
+of all parts, and the tallies of all make one study. A corpus of one part needs
+no survey.
 """
 
 import os
@@ -40,8 +44,9 @@ from empathy.evaluation import (
   data_checks,
   engine,
   report,
-  tallies,
+  shards,
 )
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
 
@@ -68,17 +73,23 @@ _COMPARE = flags.DEFINE_string(
   'The folder of a study, followed by that of another one of the same corpus: '
   'their differences, paired, go to --output, comparison by default.',
 )
+_SURVEY = flags.DEFINE_string(
+  'survey',
+  None,
+  'The file that a survey of the clips of --corpus and --predictions goes to; '
+  'for --tally.',
+)
 _TALLY = flags.DEFINE_string(
   'tally',
   None,
-  'The file that sums over the clips of --corpus and --predictions go to, read '
-  'in one pass; for --merge.',
+  'The file that sums over the clips of --corpus and --predictions go to, '
+  'followed by the surveys of all parts, if there are several; for --merge.',
 )
 _MERGE = flags.DEFINE_string(
   'merge',
   None,
-  'A tally, followed by those of other clips of the corpus, if there are any: '
-  'their study goes to --output.',
+  'A tally, followed by those of all other parts of the corpus: their study '
+  'goes to --output.',
 )
 _BEAM = flags.DEFINE_string(
   'beam',
@@ -103,10 +114,13 @@ def main(*words: str) -> None:
   if _MERGE.value is not None:
     _merge(_MERGE.value, *words)
     return
+  if _TALLY.value is not None:
+    _tally(pathlib.Path(_TALLY.value), *words)
+    return
   if words:
     raise errors.InputError(f'{words[0]!r} is not a flag: write --name=value')
-  if _TALLY.value is not None:
-    _tally(pathlib.Path(_TALLY.value))
+  if _SURVEY.value is not None:
+    _survey(pathlib.Path(_SURVEY.value))
     return
   if _BEAM.value is not None:
     _by_beam(shlex.split(_BEAM.value))
@@ -160,15 +174,33 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   )
 
 
-def _tally(path: pathlib.Path) -> None:
-  """Adds up the predictions of a part of a corpus."""
+def _survey(path: pathlib.Path) -> None:
+  """Surveys a part of a corpus."""
   start = time.monotonic()
-  _refuse_flags(_TALLY, _OUTPUT)
+  _refuse_flags(_SURVEY, _OUTPUT)
+  shards.write_survey(shards.survey(*_part(_SURVEY)), path)
+  print(f'survey: {path}  ({time.monotonic() - start:.1f} s)')
+
+
+def _tally(path: pathlib.Path, *surveys: str) -> None:
+  """Adds up a part of a corpus, by the surveys of all parts."""
+  start = time.monotonic()
+  _refuse_flags(_TALLY, _OUTPUT, _SURVEY)
+  part = _part(_TALLY)
+  found = [shards.read_survey(pathlib.Path(one)) for one in surveys]
+  plan = plan_lib.draw_up(
+    sum(found[1:], found[0]) if found else shards.survey(*part)
+  )
+  shards.write(shards.tally(*part, plan), path)
+  print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
+
+
+def _part(flag: flags.FlagHolder) -> tuple[pathlib.Path, pathlib.Path]:
+  """The corpus and the predictions that a flag needs."""
   corpus, predictions, _ = _places(_WORKDIR.value)
   if predictions is None:
-    raise errors.InputError('--tally needs --predictions=FILE')
-  tallies.write(tallies.tally(corpus, predictions), path)
-  print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
+    raise errors.InputError(f'--{flag.name} needs --predictions=FILE')
+  return corpus, predictions
 
 
 def _by_beam(options: list[str]) -> None:
@@ -196,7 +228,9 @@ def _by_beam(options: list[str]) -> None:
 
 def _compare(*folders: str) -> None:
   """Compares two finished studies."""
-  _refuse_flags(_COMPARE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _MERGE)
+  _refuse_flags(
+    _COMPARE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY, _MERGE
+  )
   if len(folders) != 2:
     raise errors.InputError(
       'expected --compare STUDY STUDY, the folders of two studies; got '
@@ -212,11 +246,11 @@ def _compare(*folders: str) -> None:
 
 def _merge(*paths: str) -> None:
   """Makes a study of tallies."""
-  _refuse_flags(_MERGE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY)
+  _refuse_flags(_MERGE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY)
   output = pathlib.Path(_OUTPUT.value or 'study')
   study_lib.check_output(output)
-  found = tallies.merge([tallies.read(pathlib.Path(path)) for path in paths])
-  study = tallies.build(found)
+  tallies = [shards.read(pathlib.Path(path)) for path in paths]
+  study = shards.study(shards.merge(tallies))
   _warn(study)
   study_lib.write(study, output, report.render(study))
   print(f'report: {output / "report.html"}')

@@ -14,14 +14,15 @@ import numpy as np
 from scipy import sparse
 
 from empathy.evaluation import beyond_seeds, contested, controls, resampling
-from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.confidence import Strata
 from empathy.evaluation.findings import Cell, Findings, Scale, interval_cells
-from empathy.evaluation.plan import ANY, Plan
+from empathy.evaluation.plan import Plan
+from empathy.evaluation.survey import ANY
 
 BEYOND_SEEDS = f'ambiguity.{ANY}.beyond_seeds'
 _NUM_FIFTHS = 5
@@ -98,7 +99,7 @@ def _add_of_any(
   )
   confidence = batch.means[plan.full].max(axis=-1)[known]
   side = batch.signals[ANY][known].astype(np.int64)
-  fifth = plan.fifths('ambiguity', plan.which, ANY).bin_of(confidence)
+  fifth = plan.fifths['ambiguity', plan.which, ANY].bin_of(confidence)
   adder.whole(
     _key('fifths', ANY),
     [
@@ -183,7 +184,7 @@ def _key(what: str, name: str) -> totals_lib.Key:
   return 'ambiguity', what, name
 
 
-def _strata(plan: Plan, name: str) -> plan_lib.Strata | None:
+def _strata(plan: Plan, name: str) -> Strata | None:
   return plan.strata('ambiguity', plan.which, name)
 
 
@@ -210,7 +211,7 @@ def _ask(
   found: Findings,
   prefix: str,
   sides: sides_lib.Sides,
-  strata: plan_lib.Strata,
+  strata: Strata,
 ) -> dict[str, object]:
   """Adds both differences of a signal or control; returns its row of the table.
 

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import resampling, wording
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import sides as sides_lib
+from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.confidence import Strata
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
@@ -30,7 +31,7 @@ from empathy.evaluation.findings import (
 from empathy.evaluation.plan import Plan
 from empathy.evaluation.sides import Sides
 
-BY_SEED = f'ambiguity.{plan_lib.ANY}.adjusted_by_seed'
+BY_SEED = f'ambiguity.{survey_lib.ANY}.adjusted_by_seed'
 CONTROL = 'ambiguity.control.seed'
 _OF_CONTROL = (f'{CONTROL}.gs_difference', f'{CONTROL}.adjusted')
 # Of clips that are too many to keep their labels, what seeds add is known by so
@@ -202,7 +203,7 @@ def tally(
     adder: where they are added.
     values: (N,) GS, NaN where unknown.
   """
-  for signal, views in plan_lib.beyond_seeds(plan.singles).items():
+  for signal, views in survey_lib.beyond_seeds(plan.singles).items():
     chosen = ~np.isnan(values) & batch.common(plan.full, *views)
     seeds = {view: np.array(plan.members[view]) for view in (plan.full, *views)}
     full, *singles = (Labelled(n, batch.labels[v]) for v, n in seeds.items())
@@ -351,7 +352,7 @@ def _key(what: str, signal: str, *more: str) -> totals_lib.Key:
   return 'beyond_seeds', what, signal, *more
 
 
-def strata(plan: Plan, signal: str) -> list[plan_lib.Strata | None]:
+def strata(plan: Plan, signal: str) -> list[Strata | None]:
   """Those of each seed of the full view, as the reference."""
   return [
     plan.strata('beyond_seeds', plan.which, signal, str(seed))
@@ -374,11 +375,11 @@ def answer(
     views, None if they are too few.
   """
   found, control, table = Findings(), None, []
-  for signal, views in plan_lib.beyond_seeds(plan.singles).items():
+  for signal, views in survey_lib.beyond_seeds(plan.singles).items():
     name = f'ambiguity.{signal}.beyond_seeds'
     reason = _missing(totals, plan, signal, views)
     if reason:
-      of_any = (BY_SEED, *_OF_CONTROL) if signal == plan_lib.ANY else ()
+      of_any = (BY_SEED, *_OF_CONTROL) if signal == survey_lib.ANY else ()
       found.skipped.update(dict.fromkeys((name, *of_any), reason))
       continue
     make = _of_labels if plan.exact else _of_sums
@@ -391,7 +392,7 @@ def answer(
       'confidence, other seeds of it, or single views, disagree with it on all '
       'or on none, so that they cannot be compared.',
     )
-    if signal == plan_lib.ANY:
+    if signal == survey_lib.ANY:
       # Its seeds' noise is not known: that of the difference from the control.
       estimate = resampling.estimate(
         sides.views.groups,

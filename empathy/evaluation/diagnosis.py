@@ -28,9 +28,10 @@ from empathy.evaluation.findings import (
   Scale,
   interval_cells,
 )
-from empathy.evaluation.plan import ANY, Plan
+from empathy.evaluation.plan import Plan
 from empathy.evaluation.signal_rows import Signals
 from empathy.evaluation.signals import CONFIDENCE, SEEDS, binary
+from empathy.evaluation.survey import ANY
 from empathy.evaluation.totals import Rows, Totals
 
 COMBINED = 'combined'

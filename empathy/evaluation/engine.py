@@ -28,17 +28,19 @@ from empathy.evaluation import listing, sources, streaming
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.listing import Listing
-from empathy.evaluation.plan import Plan, Survey
+from empathy.evaluation.plan import Plan
 from empathy.evaluation.sources import Piece, Source
 from empathy.evaluation.streaming import Members
+from empathy.evaluation.survey import Survey
 from empathy.evaluation.totals import Totals
 
 # Begins what is passed on instead of rows that cannot be read.
 _FAULT = b'\xff'
-_MODULES = {'survey': plan_lib, 'totals': totals_lib, 'clips': listing}
+_MODULES = {'survey': survey_lib, 'totals': totals_lib, 'clips': listing}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +158,7 @@ def judge(
     raise errors.InputError(survey.fault or found.fault)
   if found.totals is None:
     raise errors.InputError(f'{corpus}: its table of clips has no rows')
-  return found.totals, Plan(survey.survey), found.clips
+  return found.totals, plan_lib.draw_up(survey.survey), found.clips
 
 
 def _lay(pipeline, source: Source, folder: pathlib.Path) -> None:
@@ -275,7 +277,10 @@ def _surveyed(
   pairs: Iterable[tuple[str, int]],
 ) -> Sum:
   return _of_bucket(
-    bucket[1], source, pairs, lambda batch: Sum(survey=plan_lib.survey(batch))
+    bucket[1],
+    source,
+    pairs,
+    lambda batch: Sum(survey=survey_lib.of_batch(batch)),
   )
 
 
@@ -303,7 +308,7 @@ def _judged(
 def _plan(survey: bytes) -> Plan | None:
   """The plan of a survey, None where something is wrong, once a process."""
   found = unpacked(survey)
-  return None if found.fault else Plan(found.survey)
+  return None if found.fault else plan_lib.draw_up(found.survey)
 
 
 def _write(data: bytes, path: pathlib.Path) -> None:

@@ -21,10 +21,12 @@ from empathy import errors, files, progress
 from empathy.evaluation import explorer, listing, sources, streaming
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.listing import Listing
-from empathy.evaluation.plan import Plan, Survey
+from empathy.evaluation.plan import Plan
+from empathy.evaluation.survey import Survey
 from empathy.evaluation.totals import Totals
 
 SCHEMA = 4
@@ -57,10 +59,13 @@ def survey(corpus: pathlib.Path, predictions: pathlib.Path) -> Survey:
   Raises:
     InputError: something is missing or wrong.
   """
-  found = [plan_lib.survey(b) for b in _batches(corpus, predictions, 'survey')]
-  if not found:
+  found = None
+  for batch in _batches(corpus, predictions, 'survey'):
+    part = survey_lib.of_batch(batch)
+    found = part if found is None else found + part
+  if found is None:
     raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
-  return functools.reduce(operator.add, found)
+  return found
 
 
 def tally(corpus: pathlib.Path, predictions: pathlib.Path, plan: Plan) -> Tally:
@@ -132,7 +137,7 @@ def study(found: Tally) -> study_lib.Study:
 
 def write_survey(found: Survey, path: pathlib.Path) -> None:
   """Writes a survey as an `.npz` file of plain arrays, whole or not at all."""
-  _write(path, {'survey': plan_lib.to_arrays(found)}, {})
+  _write(path, {'survey': survey_lib.to_arrays(found)}, {})
 
 
 def read_survey(path: pathlib.Path) -> Survey:
@@ -142,7 +147,7 @@ def read_survey(path: pathlib.Path) -> Survey:
     InputError: the file is missing, damaged or of another version.
   """
   return _read(
-    path, 'survey', lambda part, _: plan_lib.of_arrays(*part('survey'))
+    path, 'survey', lambda part, _: survey_lib.of_arrays(*part('survey'))
   )
 
 
@@ -151,7 +156,7 @@ def write(found: Tally, path: pathlib.Path) -> None:
   _write(
     path,
     {
-      'plan': plan_lib.to_arrays(found.plan.survey),
+      'plan': plan_lib.to_arrays(found.plan),
       'totals': totals_lib.to_arrays(found.totals),
       'clips': listing.to_arrays(found.clips),
     },
@@ -169,7 +174,7 @@ def read(path: pathlib.Path) -> Tally:
     path,
     'tally',
     lambda part, head: Tally(
-      Plan(plan_lib.of_arrays(*part('plan'))),
+      plan_lib.of_arrays(*part('plan')),
       totals_lib.of_arrays(*part('totals')),
       listing.of_arrays(*part('clips')),
       tuple((first, last, number) for first, last, number in head['shards']),
@@ -189,7 +194,7 @@ def _batches(
 
 def _check(batch: Batch, plan: Plan, corpus: pathlib.Path) -> None:
   """Raises an `InputError` where a batch is of another study than its plan."""
-  for key in plan_lib.SAME:
+  for key in survey_lib.SAME:
     own = batch.corpus.info.get(key)
     if own != plan.info.get(key):
       raise errors.InputError(
@@ -204,7 +209,7 @@ def _check(batch: Batch, plan: Plan, corpus: pathlib.Path) -> None:
 
 
 def _digest(plan: Plan) -> str:
-  head, arrays = plan_lib.to_arrays(plan.survey)
+  head, arrays = plan_lib.to_arrays(plan)
   digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
   for name in sorted(arrays):
     digest.update(np.ascontiguousarray(arrays[name]))
@@ -229,8 +234,8 @@ def _write(
 
 def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
   """What `made` makes of the parts of a file and of its head."""
-  arrays = files.read_arrays(path, f'a whole {what}')
   try:
+    arrays = files.read_arrays(path, f'a whole {what}')
     head = json.loads(str(arrays.pop('head')))
     if head['schema'] != SCHEMA:
       raise errors.InputError(
@@ -245,7 +250,9 @@ def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
       }
 
     return made(part, head)
-  except files.DAMAGED as error:
+  except FileNotFoundError:
+    raise errors.InputError(f'{path}: no such file') from None
+  except (KeyError, *files.DAMAGED) as error:
     raise errors.InputError(
       f'{path}: is not a whole {what}: {str(error).splitlines()[0]}'
     ) from None

@@ -14,8 +14,9 @@ from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Estimate
-from empathy.evaluation.plan import ANY, Plan
+from empathy.evaluation.plan import Plan
 from empathy.evaluation.signals import CONFIDENCE, SEEDS, binary
+from empathy.evaluation.survey import ANY
 from empathy.evaluation.totals import Rows, Totals
 
 # Whether annotators agree on a clip, whether the curves are over it, and

@@ -174,13 +174,35 @@ def build(
     The study; questions without input are skipped with a reason.
   """
   batch = Batch(corpus, predictions)
-  plan = Plan(plan_lib.survey(batch))
-  totals = add_up(batch, plan)
-  clips = listing.of_batch(batch, plan)
+  plan = plan_lib.of_batch(batch)
+  return of_totals(
+    add_up(batch, plan),
+    plan,
+    listing.of_batch(batch, plan),
+    data_checks.duplicates(corpus),
+    corpus_lib.content(corpus),
+  )
+
+
+def of_totals(
+  totals: totals_lib.Totals,
+  plan: Plan,
+  clips: listing.Listing | None = None,
+  repeats: Findings | None = None,
+  content: str | None = None,
+) -> Study:
+  """The study of the totals of all clips.
+
+  Args:
+    totals: what `add_up` gives of all of them.
+    plan: by which they were added up.
+    clips: those to show one by one; none if None.
+    repeats: which clips are there twice, see `data_checks.duplicates`; None if
+      they were never together.
+    content: of the corpus, see `corpus.content`; None likewise.
+  """
   return assemble(
-    answers(totals, plan, data_checks.duplicates(corpus)),
-    info(totals, plan, corpus_lib.content(corpus)),
-    clips,
+    answers(totals, plan, repeats), info(totals, plan, content), clips
   )
 
 
@@ -243,13 +265,6 @@ def assemble(
     signals=_NO_CLIPS if clips is None else clips.columns(),
     clips=None if clips is None else clips.clips,
   )
-
-
-def of_totals(
-  totals: totals_lib.Totals, plan: Plan, clips: listing.Listing
-) -> Study:
-  """The study of totals of all clips, and of the first of them."""
-  return assemble(answers(totals, plan), info(totals, plan), clips)
 
 
 def write(

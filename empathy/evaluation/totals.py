@@ -88,13 +88,13 @@ class Rows:
     )
 
   def of(self, columns: Mapping[str, np.ndarray]) -> 'Rows':
-    """The same clips by other columns (m,), those that are alike as one."""
+    """The same rows with other columns (m,)."""
     values = np.stack(list(columns.values()), axis=1).astype(np.float64)
-    return _alike(Rows(tuple(columns), self.group, values, self.number))
+    return dataclasses.replace(self, names=tuple(columns), values=values)
 
   def only(self, *names: str) -> 'Rows':
-    """The same clips by some of the columns."""
-    return self.of({name: self[name] for name in names})
+    """The same clips by some columns, those that are now alike as one."""
+    return _alike(self.of({name: self[name] for name in names}))
 
 
 @dataclasses.dataclass(frozen=True)

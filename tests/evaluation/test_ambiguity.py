@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn import metrics
 
 from empathy.evaluation import ambiguity, beyond_seeds
+from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
@@ -149,10 +150,10 @@ def test_confidence_of_few_values_is_said():
   ):
     assert 'confidence takes' in found.skipped[name], name
   assert 'ambiguity.any_disagreement.gs_difference' in found.statistics
-  few = plan_lib.strata(plan_lib.histogram(np.full(100, 0.5)))
+  few = confidence_lib.strata(confidence_lib.histogram(np.full(100, 0.5)))
   assert '1 value only' in few.too_coarse()
   many = np.random.default_rng(0).random(30)
-  assert not plan_lib.strata(plan_lib.histogram(many)).too_coarse()
+  assert not confidence_lib.strata(confidence_lib.histogram(many)).too_coarse()
 
 
 def test_a_constant_view_tells_nothing_within_a_label():

@@ -25,12 +25,12 @@ def _answer(corpus, predictions):
 
 def _judged(corpus, predictions):
   batch = Batch(corpus, predictions)
-  return dominance.judge(batch, plan_lib.Plan(plan_lib.survey(batch)))
+  return dominance.judge(batch, plan_lib.of_batch(batch))
 
 
 def _columns(corpus, predictions):
   batch = Batch(corpus, predictions)
-  plan = plan_lib.Plan(plan_lib.survey(batch))
+  plan = plan_lib.of_batch(batch)
   return dominance.clip_columns(batch, plan, dominance.judge(batch, plan))
 
 

@@ -21,8 +21,8 @@ from empathy.evaluation import engine, listing, sources, streaming
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation import survey as survey_lib
 from empathy.evaluation.batches import Batch
-from empathy.evaluation.plan import Plan
 
 
 def _rows(corpus, predictions, has_audio) -> pa.Table:
@@ -151,7 +151,7 @@ def _whole(shards):
   corpus = corpus_lib.with_presence(corpus_lib.read(shards / 'whole'))
   found = predictions_lib.read(shards / 'whole.parquet', corpus)
   batch = Batch(corpus, found)
-  plan = Plan(plan_lib.survey(batch))
+  plan = plan_lib.of_batch(batch)
   return study_lib.add_up(batch, plan), plan, listing.of_batch(batch, plan)
 
 
@@ -163,7 +163,8 @@ def _study(whole):
 def _added_up(batches):
   """What `engine.judge` finds, without an engine."""
   batches = list(batches)
-  plan = Plan(functools.reduce(operator.add, map(plan_lib.survey, batches)))
+  surveys = map(survey_lib.of_batch, batches)
+  plan = plan_lib.draw_up(functools.reduce(operator.add, surveys))
   parts = [
     engine.Sum(
       totals=study_lib.add_up(batch, plan),
@@ -177,11 +178,9 @@ def _added_up(batches):
 
 def _assert_same(found, expected):
   made.assert_same(found[0], expected[0])
-  one, other = (
-    plan_lib.to_arrays(some[1].survey) for some in (found, expected)
-  )
-  assert one[0]['members'] == other[0]['members']
-  assert one[0]['num_rows'] == other[0]['num_rows']
+  one, other = (some[1].survey for some in (found, expected))
+  assert one.members == other.members
+  assert one.num_rows == other.num_rows
   one, other = (some[2].columns() for some in (found, expected))
   assert one.keys() == other.keys()
   for name, values in other.items():
@@ -273,7 +272,8 @@ def test_sums_come_back_from_bytes(whole):
     engine.packed(engine.Sum(plan.survey, totals, clips.first(), 'ä: wrong'))
   )
   assert found.fault == 'ä: wrong'
-  _assert_same((found.totals, Plan(found.survey), found.clips), whole)
+  _assert_same((found.totals, plan, found.clips), whole)
+  assert found.survey.members == plan.survey.members
   assert engine.unpacked(engine.packed(engine.Sum())) == engine.Sum()
 
 

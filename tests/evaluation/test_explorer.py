@@ -313,7 +313,7 @@ def _tab(tmp_path_factory):
   # As a study is built, without what takes long and is not looked at here.
   study = _built()
   batch = Batch(corpus, predictions)
-  clips = listing.of_batch(batch, plan_lib.Plan(plan_lib.survey(batch)))
+  clips = listing.of_batch(batch, plan_lib.of_batch(batch))
   study = dataclasses.replace(study, signals=clips.columns(), clips=clips.clips)
   path = folder / 'study/report.html'
   path.parent.mkdir()

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from empathy import errors
+from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import explorer, listing, study, totals
 from empathy.evaluation import plan as plan_lib
+from empathy.evaluation import survey as survey_lib
 from empathy.evaluation.batches import Batch
 
 
@@ -36,9 +38,20 @@ _cuts = st.lists(st.integers(0, 3), min_size=60, max_size=60)
 @hypothesis.settings(max_examples=15, deadline=None)
 @hypothesis.given(_cuts, st.randoms(use_true_random=False))
 def test_totals_of_parts_are_those_of_all(places, random):
-  plan = plan_lib.Plan(plan_lib.survey(Batch(*_input())))
+  plan = plan_lib.of_batch(Batch(*_input()))
   parts = [study.add_up(part, plan) for part in _parts(places)]
   random.shuffle(parts)
+  found = functools.reduce(operator.add, parts)
+  made.assert_same(found, study.add_up(Batch(*_input()), plan))
+
+
+def test_totals_of_many_clips_are_those_of_their_parts(monkeypatch):
+  # So many that values are put on grids.
+  monkeypatch.setattr(plan_lib, 'MANY_CLIPS', 30)
+  places = np.random.default_rng(3).integers(0, 4, 60)
+  plan = plan_lib.Plan(plan_lib.survey(Batch(*_input())))
+  assert not plan.exact
+  parts = [study.add_up(part, plan) for part in reversed(_parts(places))]
   found = functools.reduce(operator.add, parts)
   made.assert_same(found, study.add_up(Batch(*_input()), plan))
 
@@ -46,10 +59,10 @@ def test_totals_of_parts_are_those_of_all(places, random):
 @hypothesis.settings(max_examples=15, deadline=None)
 @hypothesis.given(_cuts, st.randoms(use_true_random=False))
 def test_surveys_of_parts_make_the_plan_of_all(places, random):
-  parts = [plan_lib.survey(part) for part in _parts(places)]
+  parts = [survey_lib.of_batch(part) for part in _parts(places)]
   random.shuffle(parts)
   found = functools.reduce(operator.add, parts)
-  expected = plan_lib.survey(Batch(*_input()))
+  expected = survey_lib.of_batch(Batch(*_input()))
   assert found.num_clips == expected.num_clips
   assert found.members == expected.members
   for name in ('numbers', 'handfuls'):
@@ -67,7 +80,7 @@ def test_surveys_of_parts_make_the_plan_of_all(places, random):
 @hypothesis.settings(max_examples=10, deadline=None)
 @hypothesis.given(_cuts, st.randoms(use_true_random=False))
 def test_the_first_clips_of_parts_are_those_of_all(places, random):
-  plan = plan_lib.Plan(plan_lib.survey(Batch(*_input())))
+  plan = plan_lib.of_batch(Batch(*_input()))
   with mock.patch.object(explorer, 'MOST', 7):
     parts = [listing.of_batch(part, plan, 7) for part in _parts(places)]
     random.shuffle(parts)
@@ -86,10 +99,10 @@ def test_the_first_clips_of_parts_are_those_of_all(places, random):
 
 def test_totals_and_surveys_come_back_from_their_arrays():
   batch = Batch(*_input())
-  survey = plan_lib.survey(batch)
-  found = study.add_up(batch, plan_lib.Plan(survey))
+  survey = survey_lib.of_batch(batch)
+  found = study.add_up(batch, plan_lib.draw_up(survey))
   made.assert_same(totals.of_arrays(*totals.to_arrays(found)), found)
-  again = plan_lib.of_arrays(*plan_lib.to_arrays(survey))
+  again = survey_lib.of_arrays(*survey_lib.to_arrays(survey))
   assert again.members == survey.members
   assert again.info == survey.info
   for key, values in survey.numbers.items():
@@ -97,6 +110,15 @@ def test_totals_and_surveys_come_back_from_their_arrays():
   assert again.annotators.keys() == survey.annotators.keys()
   for name, hashes in survey.annotators.items():
     np.testing.assert_array_equal(again.annotators[name], hashes)
+
+
+def test_a_plan_comes_back_from_its_arrays():
+  batch = Batch(*_input())
+  plan = plan_lib.of_batch(batch)
+  again = plan_lib.of_arrays(*plan_lib.to_arrays(plan))
+  assert again.num_groups == plan.num_groups == 9
+  assert again.bounds.keys() == plan.bounds.keys()
+  made.assert_same(study.add_up(batch, again), study.add_up(batch, plan))
 
 
 def test_rows_that_are_alike_are_one():
@@ -165,19 +187,19 @@ def test_two_spellings_of_a_group_are_refused():
 def test_strata_on_a_grid_are_nearly_those_of_the_values(monkeypatch):
   random = np.random.default_rng(1)
   p = random.dirichlet([1, 1, 1], 3_000)
-  exact = plan_lib.strata(plan_lib.histogram(p.max(axis=1)))
-  monkeypatch.setattr(plan_lib, 'MANY_CLIPS', 2_000)
+  exact = confidence_lib.strata(confidence_lib.histogram(p.max(axis=1)))
+  monkeypatch.setattr(confidence_lib, 'MANY_CLIPS', 2_000)
   halves = [
-    plan_lib.histogram(p[some].max(axis=1))
+    confidence_lib.histogram(p[some].max(axis=1))
     for some in (slice(1_500), slice(1_500, None))
   ]
-  found = plan_lib.strata(halves[0] + halves[1])
+  found = confidence_lib.strata(halves[0] + halves[1])
   assert found.coarse
   assert not exact.coarse
   assert (found.of(p) != exact.of(p)).mean() < 0.02
   confidence = p.max(axis=1)
-  grid = plan_lib.on_grid(confidence)
-  np.testing.assert_array_equal(plan_lib.on_grid(grid), grid)
+  grid = confidence_lib.on_grid(confidence)
+  np.testing.assert_array_equal(confidence_lib.on_grid(grid), grid)
   order = np.argsort(confidence)
   assert (np.diff(grid[order]) >= 0).all()
   assert np.abs(grid - confidence).max() < 1e-3

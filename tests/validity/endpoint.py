@@ -40,7 +40,7 @@ from empathy.evaluation import (
   sides,
   totals,
 )
-from empathy.evaluation import plan as plan_lib
+from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import SeedNoise
 
@@ -197,7 +197,9 @@ def figures(
 
 def _strata(probabilities: np.ndarray) -> tuple[np.ndarray, int]:
   """The strata of clips, and how many there are."""
-  found = plan_lib.strata(plan_lib.histogram(probabilities.max(axis=1)))
+  found = confidence_lib.strata(
+    confidence_lib.histogram(probabilities.max(axis=1))
+  )
   return found.of(probabilities), _NUM_CLASSES * found.num_bins
 
 

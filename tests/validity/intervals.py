@@ -32,7 +32,7 @@ from empathy.evaluation import (
   sides,
   views,
 )
-from empathy.evaluation import plan as plan_lib
+from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Scale, SeedNoise
 
@@ -248,7 +248,9 @@ def p_values(
     ranking.auroc(sample, random.normal(0, 1, n), contested) for _ in range(2)
   ]
 
-  twentieths = plan_lib.bins(plan_lib.histogram(corpus.doubt[0]), 20)
+  twentieths = confidence_lib.bins(
+    confidence_lib.histogram(corpus.doubt[0]), 20
+  )
   twentieth = twentieths.bin_of(corpus.doubt[0])
 
   def p_value(statistic: resampling.Statistic) -> float:

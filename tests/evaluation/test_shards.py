@@ -1,4 +1,4 @@
-"""A study of sums is the study of the clips, whole or in parts."""
+"""A study of shards is that of the clips in memory, whatever the shards."""
 
 import dataclasses
 import json
@@ -14,14 +14,13 @@ from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   humans,
-  plan,
   report,
+  shards,
   sources,
-  tallies,
   totals,
 )
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
-from empathy.evaluation.batches import Batch
 
 
 def _rows(corpus, predictions):
@@ -50,6 +49,12 @@ def _write(corpus, table, folder):
   return folder / 'corpus', folder / 'predictions.parquet'
 
 
+def _judged(corpus, predictions):
+  """The tally of one shard that is all there is."""
+  plan = plan_lib.draw_up(shards.survey(corpus, predictions))
+  return shards.tally(corpus, predictions, plan)
+
+
 @pytest.fixture(scope='module', name='inputs')
 def _inputs(tmp_path_factory):
   corpus, predictions = made.study_input(300, 12, 3)
@@ -75,13 +80,13 @@ def _inputs(tmp_path_factory):
 
 @pytest.fixture(scope='module', name='tally')
 def _tally(inputs):
-  return tallies.tally(*inputs[2])
+  return _judged(*inputs[2])
 
 
 @pytest.fixture(scope='module', name='studies')
 def _studies(inputs, tally):
   corpus, predictions, _ = inputs
-  return tallies.build(tally), study_lib.build(corpus, predictions)
+  return shards.study(tally), study_lib.build(corpus, predictions)
 
 
 def test_exact_figures_are_those_of_the_clips(studies):
@@ -147,8 +152,8 @@ def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
   expected = made.answer(humans, corpus, predictions)
   paths = _write(corpus, _rows(corpus, predictions), tmp_path)
   monkeypatch.setattr(sources, 'NUM_CLIPS', 41)
-  tally = tallies.tally(*paths)
-  found = humans.answer(tally.totals, plan.Plan(tally.survey))
+  tally = _judged(*paths)
+  found = humans.answer(tally.totals, tally.plan)
   assert found.statistics.keys() == expected.statistics.keys()
   assert len(found.statistics) > 50
   for name, one in found.statistics.items():
@@ -161,7 +166,7 @@ def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
   assert found.primary == expected.primary
   assert found.families == expected.families
   assert found.tables.keys() == expected.tables.keys()
-  told = study_lib.info(tally.totals, plan.Plan(tally.survey))['covers']
+  told = study_lib.info(tally.totals, tally.plan)['covers']
   assert 'but for agreement, whose intervals cover others' in told
   alpha = found.statistics['humans.text+audio.alpha_nominal']
   assert 'with the noise of 9 annotators' in alpha.method
@@ -177,64 +182,93 @@ def test_every_figure_and_reason_is_there(studies):
     assert reason == whole.skipped[name] or name == 'data.duplicates'
 
 
-def test_shards_in_any_order_are_the_whole(inputs, tally, tmp_path):
+@pytest.fixture(scope='module', name='parts')
+def _parts(inputs, tmp_path_factory):
+  """Three shards: the folder and the table of each, and its survey."""
   corpus, predictions, _ = inputs
-  random = np.random.default_rng(4)
   table = _rows(corpus, predictions)
-  clip = np.searchsorted(np.sort(corpus.ids), np.array(table['id'].to_pylist()))
-  clip = np.argsort(corpus.ids)[clip]
-  shard = random.integers(0, 3, len(corpus.ids))
-  parts = []
+  place = {name: row for row, name in enumerate(corpus.ids.tolist())}
+  clip = np.array([place[name] for name in table['id'].to_pylist()])
+  shard = np.random.default_rng(4).integers(0, 3, len(corpus.ids))
+  folder, found = tmp_path_factory.mktemp('shards'), []
   for i in (2, 0, 1):
-    folder = tmp_path / str(i)
-    folder.mkdir()
+    (folder / str(i)).mkdir()
     paths = _write(
       made.part(corpus, None, shard == i)[0],
       table.filter(pa.array(shard[clip] == i)),
-      folder,
+      folder / str(i),
     )
-    found = tallies.tally(*paths, tally.survey)
-    tallies.write(found, folder / 'tally.npz')
-    parts.append(tallies.read(folder / 'tally.npz'))
-  merged = tallies.merge(parts)
-  assert merged.num_clips == 300
+    path = folder / f'{i}.survey'
+    shards.write_survey(shards.survey(*paths), path)
+    found.append((paths, shards.read_survey(path)))
+  return found
+
+
+def test_shards_in_any_order_are_the_whole(parts, tally, tmp_path):
+  surveys = [survey for _, survey in parts]
+  plan = plan_lib.draw_up(surveys[1] + (surveys[2] + surveys[0]))
+  tallies = []
+  for number, (paths, _) in enumerate(parts):
+    path = tmp_path / f'{number}.tally'
+    shards.write(shards.tally(*paths, plan), path)
+    tallies.append(shards.read(path))
+  merged = shards.merge(tallies)
   made.assert_same(merged.totals, tally.totals)
-  one, other = tallies.build(merged), tallies.build(tally)
+  one, other = shards.study(merged), shards.study(tally)
   assert one.info == other.info
   assert one.skipped == other.skipped
   assert one.primaries == other.primaries
   for name, found in one.statistics.items():
+    expected = other.statistics[name]
+    assert found.method == expected.method
     for field in ('estimate', 'low', 'high', 'p_adjusted'):
       assert getattr(found, field) == pytest.approx(
-        getattr(other.statistics[name], field), abs=1e-12
+        getattr(expected, field), abs=1e-12
       )
+  assert one.tables.keys() == other.tables.keys()
+  assert one.signals.keys() == other.signals.keys()
+  for name, values in one.signals.items():
+    np.testing.assert_array_equal(values, other.signals[name])
   with pytest.raises(errors.InputError, match='are in tally 1 already'):
-    tallies.merge([parts[0], parts[1], parts[0]])
-  changed = dataclasses.replace(parts[1], members={'text': [0]})
+    shards.merge([tallies[0], tallies[1], tallies[0]])
+  with pytest.raises(errors.InputError, match='name the tallies of all parts'):
+    shards.study(shards.merge(tallies[:2]))
+
+
+def test_shards_of_other_plans_or_studies_are_refused(parts, tally):
+  paths, survey = parts[0]
+  own = shards.tally(*paths, plan_lib.draw_up(survey))
+  with pytest.raises(errors.InputError, match='by another plan than the first'):
+    shards.merge([tally, own])
+  others = dataclasses.replace(survey, members={'text': (0,)})
   with pytest.raises(errors.InputError, match='other views or seeds'):
-    tallies.merge([parts[0], changed])
-  changed = dataclasses.replace(parts[1], info={**parts[1].info, 'name': 'x'})
-  with pytest.raises(errors.InputError, match='its corpus has name'):
-    tallies.merge([parts[0], changed])
+    survey + others
+  with pytest.raises(errors.InputError, match='of other views or seeds'):
+    shards.tally(*paths, plan_lib.draw_up(others))
+  renamed = dataclasses.replace(survey, info={**survey.info, 'name': 'x'})
+  with pytest.raises(errors.InputError, match="has name 'made', another 'x'"):
+    renamed + survey
+  with pytest.raises(errors.InputError, match="its name is 'made', in the"):
+    shards.tally(*paths, plan_lib.draw_up(renamed))
 
 
 def test_batches_do_not_matter(inputs, tally, monkeypatch):
   monkeypatch.setattr(sources, 'NUM_CLIPS', 17)
   monkeypatch.setattr(sources, '_NUM_ROWS', 41)
-  found = tallies.tally(*inputs[2])
+  found = _judged(*inputs[2])
   made.assert_same(found.totals, tally.totals)
 
 
 def test_many_groups_are_bundled_whole(inputs, monkeypatch):
   _, _, paths = inputs
-  whole = tallies.build(tallies.tally(*paths))
+  whole = shards.study(_judged(*paths))
   monkeypatch.setattr(totals, 'MOST_GROUPS', 8)
   monkeypatch.setattr(totals, 'MANY_CLIPS', 200)
   monkeypatch.setattr(sources, 'NUM_CLIPS', 60)
-  found = tallies.tally(*paths)
+  found = _judged(*paths)
   assert found.totals.bundled
   assert (len(found.totals.groups), len(found.totals.hashes)) == (8, 12)
-  study = tallies.build(found)
+  study = shards.study(found)
   assert study.info['num_groups'] == 12
   for name, estimate in study.statistics.items():
     if 'permuted' in name:
@@ -298,10 +332,10 @@ def test_wrong_rows_are_named(inputs, tmp_path, change, says):
   path = tmp_path / 'p.parquet'
   pq.write_table(change(_rows(corpus, predictions)), path)
   if says is None:
-    tallies.tally(folder, path)
+    _judged(folder, path)
     return
   with pytest.raises(errors.InputError, match=says):
-    tallies.tally(folder, path)
+    _judged(folder, path)
 
 
 @pytest.mark.parametrize(
@@ -347,40 +381,26 @@ def test_wrong_files_are_named(inputs, tmp_path, name, change, says):
   lines = (tmp_path / name).read_text().splitlines()
   (tmp_path / name).write_text('\n'.join(change(lines)) + '\n')
   with pytest.raises(errors.InputError, match=says):
-    tallies.tally(tmp_path, predictions)
-
-
-def test_a_group_that_is_spelt_in_two_ways_is_refused(inputs):
-  corpus, predictions, _ = inputs
-  half = np.arange(300) < 150
-  corpus = dataclasses.replace(
-    corpus, groups=np.where(half, corpus.groups, np.char.upper(corpus.groups))
-  )
-  says = r"'(\w+)' and '(?i:\1)' would be one group"
-
-  def judged(*some):
-    return tallies.of_batch(*some, plan.Plan(plan.survey(Batch(*some))))
-
-  with pytest.raises(errors.InputError, match=says):
-    judged(corpus, predictions)
-  # Neither part has both.
-  parts = [
-    judged(*made.part(corpus, predictions, own)) for own in (half, ~half)
-  ]
-  parts[1].shards = [('x', 'y', 150)]
-  with pytest.raises(errors.InputError, match=says):
-    tallies.merge(parts)
+    _judged(tmp_path, predictions)
 
 
 @pytest.mark.parametrize('content', [b'', b'PK', b'{}', b'id,view\n'])
-def test_a_damaged_tally_is_one_error(tally, tmp_path, content):
-  path = tmp_path / 'tally.npz'
-  path.write_bytes(content)
-  with pytest.raises(errors.InputError, match=r'tally: it is no \.npz file$'):
-    tallies.read(path)
-  tallies.write(tally, path)
-  path.write_bytes(path.read_bytes()[:-200])
+def test_a_damaged_file_is_one_error(tally, parts, tmp_path, content):
+  path = tmp_path / 'part.npz'
+  for what, read, write, kept in (
+    ('tally', shards.read, shards.write, tally),
+    ('survey', shards.read_survey, shards.write_survey, parts[0][1]),
+  ):
+    path.write_bytes(content)
+    with pytest.raises(errors.InputError, match=r': it is no \.npz file$'):
+      read(path)
+    write(kept, path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(errors.InputError, match=f'is not a whole {what}'):
+      read(path)
+    path.unlink()
+    with pytest.raises(errors.InputError, match='no such file'):
+      read(path)
+  shards.write_survey(parts[0][1], path)
   with pytest.raises(errors.InputError, match='is not a whole tally'):
-    tallies.read(path)
-  with pytest.raises(errors.InputError, match='no such file'):
-    tallies.read(tmp_path / 'nowhere.npz')
+    shards.read(path)

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from empathy.evaluation import plan
+from empathy.evaluation import confidence
 
 
 def test_strata_are_of_one_label_and_finer_for_many_clips():
   random = np.random.default_rng(0)
   for n, num_bins in ((1_000, 20), (5_000, 20), (80_000, 40)):
     p = random.dirichlet(np.ones(3), n)
-    found = plan.strata(plan.histogram(p.max(axis=1))).of(p)
+    found = confidence.strata(confidence.histogram(p.max(axis=1))).of(p)
     assert found.max() < 3 * num_bins
     assert len(np.unique(found % num_bins)) == num_bins
     assert (found // num_bins == p.argmax(axis=1)).all()
@@ -19,8 +19,8 @@ def test_strata_are_of_one_label_and_finer_for_many_clips():
 
 def test_bins_by_rank_keep_ties_together():
   values = np.array([0.5, 0.1, 0.5, 0.9])
-  found = plan.bins(plan.histogram(values), 4)
+  found = confidence.bins(confidence.histogram(values), 4)
   assert found.bin_of(values).tolist() == [1, 0, 1, 3]
   values = np.random.default_rng(0).random(200)
-  even = plan.bins(plan.histogram(values), 20).bin_of(values)
+  even = confidence.bins(confidence.histogram(values), 20).bin_of(values)
   assert (np.bincount(even) == 10).all()
