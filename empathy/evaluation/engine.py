@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -161,8 +162,8 @@ def judge(
   return found.totals, plan_lib.draw_up(survey.survey), found.clips
 
 
-def _lay(pipeline, source: Source, folder: pathlib.Path) -> None:
-  """Puts the steps into a pipeline; the last ones write to the folder."""
+def _adder() -> Any:
+  """What adds up sums, as Beam wants it."""
   beam = pipelines.load()
 
   class SumCoder(beam.coders.Coder):
@@ -198,14 +199,21 @@ def _lay(pipeline, source: Source, folder: pathlib.Path) -> None:
     def get_accumulator_coder(self):
       return SumCoder()
 
+  # Sums that are not added up at once go from one machine to another, too.
   beam.coders.registry.register_coder(Sum, SumCoder)
+  return beam.CombineGlobally(AddUp()).with_output_types(Sum)
+
+
+def _lay(pipeline: Any, source: Source, folder: pathlib.Path) -> None:
+  """Puts the steps into a pipeline; the last ones write to the folder."""
+  beam, adder = pipelines.load(), _adder()
 
   def added_up(name: str, step, *side):
     """The sum of what a step makes of all buckets, in bytes, and written."""
     found = (
       buckets
       | f'Make {name}' >> beam.Map(step, source, *side).with_output_types(Sum)
-      | f'Add up {name}' >> beam.CombineGlobally(AddUp()).with_output_types(Sum)
+      | f'Add up {name}' >> adder
       | f'Pack {name}' >> beam.Map(packed).with_output_types(bytes)
     )
     _ = found | f'Write {name}' >> beam.Map(_write, folder / name)

@@ -128,29 +128,13 @@ def find(
     if predictions is None
     else _files(os.fspath(predictions)),
   }
-  names, pieces, rows = [], [], dict.fromkeys(KINDS, 0)
+  names, pieces, rows = [], [], {}
   for kind, paths in files.items():
-    known = None
-    for path in paths:
-      columns, groups = _look(path)
-      columns = _checked(path, kind, columns, bare)
-      known = known or (path, columns)
-      if columns != known[1]:
-        other = min(columns ^ known[1])
-        raise errors.InputError(
-          f'{path}: expected the columns of {known[0]}; column {other!r} is in '
-          'one of them only'
-        )
-      pieces += _pieces(path, kind, len(names), groups)
+    groups = _rows_of(kind, paths, bare)
+    for path, own in zip(paths, groups, strict=True):
+      pieces += _pieces(path, kind, len(names), own)
       names.append(path)
-      rows[kind] += sum(groups)
-  for kind, paths in files.items():
-    if paths and not rows[kind] and kind != 'votes':
-      several = len(paths) > 1
-      raise errors.InputError(
-        f'{paths[0]}{" and the like" if several else ""}: '
-        f'{"have" if several else "has"} no rows'
-      )
+    rows[kind] = sum(map(sum, groups))
   for modality in bare.modalities:
     path = corpus / 'features' / f'{modality}.npz'
     if path.exists():
@@ -398,6 +382,29 @@ def _look(path: str) -> tuple[list[str], list[int]]:
     raise errors.InputError(
       f'{path}: cannot be read as {kind}: {str(error).splitlines()[0]}'
     ) from None
+
+
+def _rows_of(
+  kind: str, paths: list[str], bare: corpus_lib.Corpus
+) -> list[list[int]]:
+  """The rows of each row group of each file, whose columns are right."""
+  found, first = [], set()
+  for path in paths:
+    columns, groups = _look(path)
+    columns = _checked(path, kind, columns, bare)
+    first = first or columns
+    if columns != first:
+      raise errors.InputError(
+        f'{path}: expected the columns of {paths[0]}; column '
+        f'{min(columns ^ first)!r} is in one of them only'
+      )
+    found.append(groups)
+  if paths and not any(map(any, found)) and kind != 'votes':
+    several = len(paths) > 1
+    raise errors.InputError(
+      f'{paths[0]}{" and the like have" if several else " has"} no rows'
+    )
+  return found
 
 
 def _checked(

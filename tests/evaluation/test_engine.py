@@ -368,7 +368,7 @@ def test_a_damaged_file_is_named(copied):
 def test_nothing_to_judge_is_told(copied):
   for path in (copied / 'clips').iterdir():
     path.write_text('id,group,label\n', encoding='utf-8')
-  with pytest.raises(errors.InputError, match=r'0\.csv and the like: have no'):
+  with pytest.raises(errors.InputError, match=r'0\.csv and the like have no'):
     sources.find(copied, copied / 'predictions')
   (copied / 'clips.csv').touch()
   with pytest.raises(errors.InputError, match='a folder clips; expected one'):
