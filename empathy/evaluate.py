@@ -8,6 +8,8 @@
   python -m empathy.evaluate --predictions=FILE --corpus=PART --tally=TALLY \
     SURVEY...
   python -m empathy.evaluate --merge TALLY... --output=DIR
+  python -m empathy.evaluate --predictions=FILES --corpus=CORPUS --output=DIR \
+    --beam='--runner=...'
 
 The first judges a training run, the second anybody's predictions, the third
 the human annotators alone; the fourth sets two finished studies of one corpus
@@ -28,6 +30,8 @@ import dataclasses
 import json
 import logging
 import pathlib
+import shlex
+import tempfile
 import time
 
 from absl import flags
@@ -38,6 +42,7 @@ from empathy.evaluation import (
   comparison,
   comparison_report,
   data_checks,
+  engine,
   report,
   shards,
 )
@@ -86,6 +91,13 @@ _MERGE = flags.DEFINE_string(
   'A tally, followed by those of all other parts of the corpus: their study '
   'goes to --output.',
 )
+_BEAM = flags.DEFINE_string(
+  'beam',
+  None,
+  "Judge by Apache Beam, on many machines; Beam's own flags, perhaps none. "
+  '--predictions may be a folder of tables or a pattern, and so may clips and '
+  'votes be folders in the corpus, whose rows are in any order.',
+)
 
 _LOGGER = logging.getLogger('empathy')
 
@@ -109,6 +121,9 @@ def main(*words: str) -> None:
     raise errors.InputError(f'{words[0]!r} is not a flag: write --name=value')
   if _SURVEY.value is not None:
     _survey(pathlib.Path(_SURVEY.value))
+    return
+  if _BEAM.value is not None:
+    _by_beam(shlex.split(_BEAM.value))
     return
   workdir = _WORKDIR.value
   if workdir is None or not remote.is_remote(workdir):
@@ -186,6 +201,29 @@ def _part(flag: flags.FlagHolder) -> tuple[pathlib.Path, pathlib.Path]:
   if predictions is None:
     raise errors.InputError(f'--{flag.name} needs --predictions=FILE')
   return corpus, predictions
+
+
+def _by_beam(options: list[str]) -> None:
+  """Makes a study by a pipeline, and says where it is."""
+  start = time.monotonic()
+  _refuse_flags(_BEAM, _WORKDIR)
+  corpus, predictions, output = _places(None)
+  study_lib.check_output(output)
+  place = output.resolve().parent
+  place.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryDirectory(
+    dir=place, prefix=f'.{output.name}.'
+  ) as name:
+    folder = pathlib.Path(name)
+    study = study_lib.of_totals(
+      *engine.judge(corpus, predictions, folder, options)
+    )
+    _warn(study)
+    study_lib.write(study, output, report.render(study), folder / 'signals')
+  print(
+    f'report: {output / "report.html"}  '
+    f'({time.monotonic() - start:.1f} s to evaluate)'
+  )
 
 
 def _compare(*folders: str) -> None:

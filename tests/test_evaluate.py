@@ -109,7 +109,7 @@ def test_predictions_and_corpus_go_to_study_here(workdir, tmp_path):
     (('--merge', '{0}/config.json'), 'is not a whole tally'),
     (('--merge', 'a', '--workdir={0}'), '--workdir does not go with --merge'),
     (('--corpus={0}/corpus', '--tally=t.npz'), '--tally needs --predictions'),
-    (('--workdir={0}', '--tally=t.npz'), 'not in its place'),
+    (('--workdir={0}', '--beam='), '--workdir does not go with --beam'),
     (('--workdir={0}', '--tally=t', '--output=o'), '--output does not go with'),
     (('--corpus={0}/corpus', '--survey=s'), '--survey needs --predictions'),
     (('--workdir={0}', '--survey=s', '--merge=t'), '--workdir does not go'),
@@ -240,6 +240,7 @@ def test_two_studies_are_compared(workdir, tmp_path):
   }
 
 
+<<<<<<< HEAD
 def test_tallies_give_a_study(workdir, tmp_path):
   table = pq.read_table(workdir / 'predictions.parquet')
   place = [int(clip.removeprefix('clip')) for clip in table['id'].to_pylist()]
@@ -265,6 +266,56 @@ def test_tallies_give_a_study(workdir, tmp_path):
   for tally in ('alone.npz', 't.npz'):
     done = _run('--merge', tally, '--output=merged', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+=======
+def test_a_pipeline_gives_the_study_of_memory(workdir, tmp_path):
+  pytest.importorskip('apache_beam', reason='needs the extra beam')
+  flags = (
+    f'--corpus={workdir}/corpus',
+    f'--predictions={workdir}/*.parquet',
+  )
+  done = _run(*flags, '--output=a', '--beam=', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.startswith('report: a/report.html')
+  done = _run(f'--workdir={workdir}', '--output=b', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+  found, expected = (
+    _study(tmp_path / name)['statistics'] for name in ('a', 'b')
+  )
+  for name, figures in expected.items():
+    assert found[name]['estimate'] == pytest.approx(
+      figures['estimate'], abs=1e-10
+    )
+  names = {path.name for path in tmp_path.rglob('*')}
+  assert {'signals.csv', 'part-0-of-1.parquet'} <= names
+  assert sorted(path.name for path in tmp_path.iterdir()) == ['a', 'b']
+
+
+def test_what_a_pipeline_finds_wrong_is_one_line(workdir, tmp_path):
+  pytest.importorskip('apache_beam', reason='needs the extra beam')
+  table = pq.read_table(workdir / 'predictions.parquet')
+  ids = table['id'].to_pylist()
+  place = table.column_names.index('id')
+  table = table.set_column(place, 'id', pa.array(['nobody', *ids[1:]]))
+  pq.write_table(table, tmp_path / 'p.parquet')
+  done = _run(
+    f'--corpus={workdir}/corpus',
+    '--predictions=p.parquet',
+    '--beam=',
+    cwd=tmp_path,
+  )
+  assert done.returncode == 2
+  assert "p.parquet: row 1: column 'id': 'nobody' is not" in done.stderr
+  assert len(done.stderr.splitlines()) == 1
+  assert [path.name for path in tmp_path.iterdir()] == ['p.parquet']
+
+
+def test_tallies_give_a_study(workdir, tmp_path):
+  done = _run(f'--workdir={workdir}', '--tally=t.npz', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.startswith('tally: t.npz')
+  done = _run('--merge', 't.npz', '--output=merged', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+>>>>>>> work-beam
   study = _study(tmp_path / 'merged')
   assert study['info']['predictions'] == 360
   assert 'views.full_minus_best_single.accuracy' in study['statistics']

@@ -154,6 +154,18 @@ def hashes(
   return entries.ids[own], entries.clip[own], found[own]
 
 
+def ids(path: pathlib.Path) -> list[str]:
+  """The clips that have the modality, once each; values are not read.
+
+  Raises:
+    InputError: the file is damaged, or has no ids.
+  """
+  arrays = load(path, mapped=True)
+  if 'id' not in arrays:
+    raise errors.InputError(f"{path}: array 'id' is missing")
+  return list(dict.fromkeys(_feature_ids(path, arrays['id']).tolist()))
+
+
 def _entries(
   path: pathlib.Path, names: spelling.Names, mapped: bool
 ) -> _Entries:

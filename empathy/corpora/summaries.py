@@ -61,6 +61,21 @@ def read(
   return clip, hashes
 
 
+def ids(features: pathlib.Path) -> list[str]:
+  """The clips that have the modality, as they are written there.
+
+  Args:
+    features: the `.npz` file; its values are not read.
+
+  Raises:
+    InputError: there is no summary, and the file is damaged.
+  """
+  table = _read(features)
+  if table is not None:
+    return table['id'].to_pylist()
+  return feature_files.ids(features)
+
+
 def leave(features: Iterable[pathlib.Path], ids: np.ndarray) -> None:
   """Writes the summaries that are missing, or are of other features.
 

@@ -6,11 +6,9 @@ joins them. The files are those of the plain way, and so is going on after a
 kill. Needs the extra `beam`.
 """
 
-import logging
 from collections.abc import Callable, Sequence
-from types import ModuleType
 
-from empathy import errors
+from empathy import pipelines
 from empathy.encoders import extraction, extractors
 
 # What a worker calls once, to have what it extracts with.
@@ -29,17 +27,7 @@ def extract(undone: Sequence[int], setup: Setup, options: list[str]) -> None:
   Raises:
     InputError: the extra is missing, or the flags name no runner.
   """
-  beam = _import()
-  # The direct runner's own talk of how it works is of no use here.
-  logging.getLogger('apache_beam').setLevel(logging.WARNING)
-  try:
-    pipeline = beam.Pipeline(
-      options=beam.options.pipeline_options.PipelineOptions(
-        options, save_main_session=False
-      )
-    )
-  except ValueError as error:
-    raise errors.InputError(f'--beam: {error}') from None
+  beam, pipeline = pipelines.load(), pipelines.start(options)
 
   class MakeParts(beam.DoFn):
     """Makes the part of a number."""
@@ -61,15 +49,3 @@ def extract(undone: Sequence[int], setup: Setup, options: list[str]) -> None:
     | 'Extract' >> beam.ParDo(MakeParts(setup))
   )
   pipeline.run().wait_until_finish()
-
-
-def _import() -> ModuleType:
-  try:
-    import apache_beam
-    import apache_beam.options.pipeline_options
-  except ImportError:
-    raise errors.InputError(
-      '--beam: apache-beam is missing; install the extra: '
-      "pip install 'empathy[beam]'"
-    ) from None
-  return apache_beam

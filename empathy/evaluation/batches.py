@@ -36,6 +36,11 @@ class Batch:
     return () if self.predictions is None else self.predictions.views
 
   @property
+  def num_rows(self) -> int:
+    """Of the predictions."""
+    return 0 if self.predictions is None else self.predictions.num_rows
+
+  @property
   def singles(self) -> list[str]:
     """The views of one modality, beside the full one."""
     return [v for v in self.views if '+' not in v and v != self.full]

@@ -43,6 +43,11 @@ class Listing:
     """The clips of the page, which says of how many they are the first."""
     return dataclasses.replace(self.shown, num_ranked=self.num_ranked)
 
+  def first(self) -> 'Listing':
+    """As many as the page shows."""
+    signals = {name: v[: explorer.MOST] for name, v in self.signals.items()}
+    return dataclasses.replace(self, signals=signals)
+
   def __add__(self, other: 'Listing') -> 'Listing':
     """The first of both, as many as the page shows."""
     sizes = len(self.shown.ids), len(other.shown.ids)
@@ -106,7 +111,7 @@ def to_arrays(found: Listing) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
   for field in dataclasses.fields(explorer.Clips):
     value = getattr(found.shown, field.name)
     if isinstance(value, Mapping):
-      arrays |= {f'{field.name}/{name}': v for name, v in value.items()}
+      arrays |= {f'shown/{field.name}/{name}': v for name, v in value.items()}
     elif isinstance(value, np.ndarray):
       arrays[field.name] = value
   return {'num_ranked': found.num_ranked}, arrays
@@ -127,7 +132,7 @@ def of_arrays(
   shown = {
     field.name: arrays[field.name]
     if field.name in arrays
-    else under(field.name)
+    else under(f'shown/{field.name}')
     for field in dataclasses.fields(explorer.Clips)
     if field.name != 'num_ranked'
   }

@@ -18,7 +18,7 @@ import logging
 import pathlib
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -228,23 +228,50 @@ def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
 
 
 def of_batch(
-  path: pathlib.Path, table: pa.Table, corpus: corpus_lib.Corpus, first: int
+  table: pa.Table,
+  corpus: corpus_lib.Corpus,
+  place: Callable[[int], tuple[str, int]],
+  members: Mapping[str, Sequence[int]],
 ) -> Predictions:
-  """The same for some rows of a Parquet file, of all clips of `corpus`.
+  """The same for rows of one file or several, of all clips of `corpus`.
 
   Args:
-    path: the file, for messages.
     table: the rows, with the columns that `check_columns` wants.
     corpus: the clips that they are of.
-    first: how many rows of the file come before them.
+    place: says of each row the file and the row there, counted from 1.
+    members: the seeds of each view, whether or not they have any rows.
 
   Raises:
     InputError: as for `read`.
   """
-  return _of_rows(_Rows(path, table, first), corpus)
+  return _of_rows(_Rows(pathlib.Path(), table, place), corpus, members)
 
 
-def _of_rows(rows: '_Rows', corpus: corpus_lib.Corpus) -> Predictions:
+def members(table: pa.Table, corpus: corpus_lib.Corpus) -> set[tuple[str, int]]:
+  """The view and seed of rows, those that are right."""
+  rows = _Rows(pathlib.Path(), table, lambda row: ('', row))
+  mask = rows.modalities('view', corpus)
+  seeds = rows.whole('seed', absent=0)
+  right = np.isin(np.arange(len(mask)), rows.wrong, invert=True)
+  pairs = zip(mask[right].tolist(), seeds[right].tolist(), strict=True)
+  return {(_name(view, corpus), seed) for view, seed in pairs}
+
+
+def by_view(
+  pairs: Iterable[tuple[str, int]], corpus: corpus_lib.Corpus
+) -> dict[str, tuple[int, ...]]:
+  """The seeds of each view, narrow ones first, of pairs of view and seed."""
+  seeds: dict[int, list[int]] = {}
+  for view, seed in sorted(pairs):
+    seeds.setdefault(_mask(view, corpus), []).append(seed)
+  return {_name(mask, corpus): tuple(seeds[mask]) for mask in _in_order(seeds)}
+
+
+def _of_rows(
+  rows: '_Rows',
+  corpus: corpus_lib.Corpus,
+  members: Mapping[str, Sequence[int]] | None = None,
+) -> Predictions:
   clip = rows.clips(corpus)
   view = rows.modalities('view', corpus)
   fold = rows.whole('fold', least=0, absent=0)
@@ -262,9 +289,7 @@ def _of_rows(rows: '_Rows', corpus: corpus_lib.Corpus) -> Predictions:
       rows.numbers(name)
   rows.raise_faults()
   _refuse_duplicates(rows, keys)
-  return _dense(
-    corpus, keys, probabilities, inspected['gate'], inspected['attention']
-  )
+  return _dense(corpus, keys, probabilities, inspected, members)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,11 +313,19 @@ class _Rows:
     path: of the file.
     table: as it was read.
     notes: what was taken for something else than is written.
+    wrong: rows with a fault.
   """
 
-  def __init__(self, path: pathlib.Path, table: pa.Table, first: int = 0):
-    self.path, self.table, self._first = path, table, first
+  def __init__(
+    self,
+    path: pathlib.Path,
+    table: pa.Table,
+    place: Callable[[int], tuple[str, int]] | None = None,
+  ):
+    """Takes the rows of a file, or of those that `place` says."""
+    self.path, self.table, self._place = path, table, place
     self.notes: list[str] = []
+    self.wrong: list[int] = []
     self._faults: list[tuple[int, str]] = []
 
   def fault(
@@ -310,8 +343,10 @@ class _Rows:
     """
     if not len(rows):
       return
+    self.wrong += [int(row) for row in rows]
     first = int(rows[0])
-    line = f'{self.path}{":" if _is_csv(self.path) else ": row "}'
+    path = self._place(first)[0] if self._place else self.path
+    line = f'{path}{":" if _is_csv(self.path) else ": row "}'
     line += f'{self._number(first)}: column {column!r}: {message(first)}'
     if len(rows) > 1:
       shown = ', '.join(str(self._number(int(i))) for i in rows[:_MAX_ROWS])
@@ -322,6 +357,9 @@ class _Rows:
 
   def place(self, row: int) -> str:
     """Where a row is, as messages name it."""
+    if self._place:
+      path, number = self._place(row)
+      return f'row {number} of {path}'
     return f'{"line" if _is_csv(self.path) else "row"} {self._number(row)}'
 
   def raise_faults(self) -> None:
@@ -538,9 +576,9 @@ class _Rows:
     return pc.fill_null(texts, '')
 
   def _number(self, row: int) -> int:
-    if _is_csv(self.path):
-      return self._lines[row]
-    return self._first + row + 1
+    if self._place:
+      return self._place(row)[1]
+    return self._lines[row] if _is_csv(self.path) else row + 1
 
   @functools.cached_property
   def _lines(self) -> list[int]:
@@ -574,8 +612,10 @@ def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
     table = _read_csv(path, required_columns(corpus.classes))
   else:
     table = _read_parquet(path)
-  table = _renamed(table, corpus)
-  check_columns(path, table.column_names, corpus, table.num_rows)
+  table = table.rename_columns(renamed(table.column_names, corpus))
+  check_columns(path, table.column_names, corpus)
+  if not table.num_rows:
+    raise errors.InputError(f'{path}: has no rows')
   return table
 
 
@@ -588,9 +628,8 @@ def check_columns(
   path: pathlib.Path,
   names: Sequence[str],
   corpus: corpus_lib.Corpus,
-  num_rows: int,
 ) -> None:
-  """Raises an `InputError` unless there are rows and the right columns."""
+  """Raises an `InputError` unless there are the right columns."""
   missing = [
     name for name in required_columns(corpus.classes) if name not in names
   ]
@@ -620,8 +659,6 @@ def check_columns(
           f'{path}: column {name!r}: {rest!r} is no {kind} of the corpus; '
           f'expected one of {", ".join(known)}'
         )
-  if not num_rows and not faults:
-    faults.append(f'{path}: has no rows')
   errors.raise_faults(faults)
 
 
@@ -646,25 +683,30 @@ def _hint(
   return ''
 
 
-def _renamed(table: pa.Table, corpus: corpus_lib.Corpus) -> pa.Table:
-  """The table with columns whose names differ in case or white space only."""
-  known = [
+def known_columns(corpus: corpus_lib.Corpus) -> list[str]:
+  """The columns that a study may use."""
+  return [
     *required_columns(corpus.classes),
     *('seed', 'fold', 'given'),
-    *(f'logit_{name}' for name in corpus.classes),
     *(
       f'{kind}_{name}'
       for kind in ('gate', 'attention')
       for name in corpus.modalities
     ),
   ]
+
+
+def renamed(names: Sequence[str], corpus: corpus_lib.Corpus) -> list[str]:
+  """What columns are meant whose names differ in case or white space only."""
+  known = known_columns(corpus)
+  known += [f'logit_{name}' for name in corpus.classes]
   spelt = {_key(name): name for name in known}
-  names = list(table.column_names)
+  names = list(names)
   for i, name in enumerate(names):
     meant = spelt.get(_key(name), name)
     if meant not in names:
       names[i] = meant
-  return table.rename_columns(names)
+  return names
 
 
 def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
@@ -732,6 +774,11 @@ def _name(mask: int, corpus: corpus_lib.Corpus) -> str:
   )
 
 
+def _in_order(masks: Iterable[int]) -> list[int]:
+  """Views, narrow ones first."""
+  return sorted(masks, key=lambda mask: (mask.bit_count(), mask & -mask, mask))
+
+
 def _present(corpus: corpus_lib.Corpus) -> np.ndarray:
   """The modalities that each clip has: (N,) int64 masks."""
   present = np.zeros(len(corpus.ids), np.int64)
@@ -794,7 +841,7 @@ def _refuse_duplicates(rows: _Rows, keys: _Keys) -> None:
   """Raises if two rows are the same clip, view, given and seed."""
   columns = (keys.clip, keys.view, keys.given, keys.seed)
   order = np.lexsort(columns)
-  same = np.ones(len(order) - 1, bool)
+  same = np.ones(max(len(order) - 1, 0), bool)
   for column in columns:
     same &= column[order][1:] == column[order][:-1]
   # The sort is stable: within equals, the first row comes first.
@@ -821,19 +868,19 @@ def _dense(
   corpus: corpus_lib.Corpus,
   keys: _Keys,
   probabilities: np.ndarray,
-  gates: Mapping[str, np.ndarray],
-  attention: Mapping[str, np.ndarray],
+  inspected: Mapping[str, Mapping[str, np.ndarray]],
+  members: Mapping[str, Sequence[int]] | None,
 ) -> Predictions:
-  """Lays the rows out by view, seed and clip."""
+  """Lays the rows out by view, seed and clip; `members` None are theirs."""
   found = Predictions((), {}, {}, {}, {}, {}, {}, len(keys.clip))
-  masks = sorted(
-    np.unique(keys.view).tolist(),
-    key=lambda mask: (mask.bit_count(), mask & -mask, mask),
-  )
-  for mask in masks:
+  masks = np.unique(keys.view).tolist()
+  if members is not None:
+    masks = [_mask(view, corpus) for view in members]
+  for mask in _in_order(masks):
     view = _name(mask, corpus)
     rows = np.flatnonzero(keys.view == mask)
-    seeds, member = np.unique(keys.seed[rows], return_inverse=True)
+    seeds = np.unique(keys.seed[rows] if members is None else members[view])
+    member = np.searchsorted(seeds, keys.seed[rows])
     place = {'member': member, 'clip': keys.clip[rows]}
     shape = (len(seeds), len(corpus.ids))
 
@@ -850,15 +897,17 @@ def _dense(
         probabilities, np.nan, given == shown
       )
     is_own = given == own
-    if not is_own.any():
+    if members is None and not is_own.any():
       continue
     found.seeds[view] = seeds
     found.probabilities[view] = laid(probabilities, np.nan, is_own)
     found.folds[view] = laid(keys.fold.astype(np.int32), -1, is_own)
     found.gates[view] = {
-      name: laid(values, np.nan, is_own) for name, values in gates.items()
+      name: laid(values, np.nan, is_own)
+      for name, values in inspected['gate'].items()
     }
     found.attention[view] = {
-      name: laid(values, np.nan, is_own) for name, values in attention.items()
+      name: laid(values, np.nan, is_own)
+      for name, values in inspected['attention'].items()
     }
   return dataclasses.replace(found, views=tuple(found.seeds))

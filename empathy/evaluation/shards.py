@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors, files, progress
-from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import explorer, listing, streaming
+from empathy.evaluation import explorer, listing, sources, streaming
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import survey as survey_lib
@@ -55,17 +54,18 @@ def survey(corpus: pathlib.Path, predictions: pathlib.Path) -> Survey:
 
   Args:
     corpus: the corpus folder.
-    predictions: a Parquet table, in the order of `clips.csv`.
+    predictions: of its clips; see `sources.find`.
 
   Raises:
-    InputError: something is missing, wrong or out of order.
+    InputError: something is missing or wrong.
   """
-  found = [
-    survey_lib.of_batch(b) for b in _batches(corpus, predictions, 'survey')
-  ]
-  if not found:
+  found = None
+  for batch in _batches(corpus, predictions, 'survey'):
+    part = survey_lib.of_batch(batch)
+    found = part if found is None else found + part
+  if found is None:
     raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
-  return functools.reduce(operator.add, found)
+  return found
 
 
 def tally(corpus: pathlib.Path, predictions: pathlib.Path, plan: Plan) -> Tally:
@@ -81,7 +81,8 @@ def tally(corpus: pathlib.Path, predictions: pathlib.Path, plan: Plan) -> Tally:
     first = listing.of_batch(batch, plan, explorer.MOST)
     totals = part if totals is None else totals + part
     clips = first if clips is None else clips + first
-    ends += [str(batch.corpus.ids[0]), str(batch.corpus.ids[-1])]
+    ids = batch.corpus.ids.tolist()
+    ends = [min(ends[:1] + ids), max(ends[1:] + ids)]
   if totals is None:
     raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
   return Tally(plan, totals, clips, ((ends[0], ends[-1], totals.num_clips),))
@@ -184,14 +185,11 @@ def read(path: pathlib.Path) -> Tally:
 def _batches(
   corpus: pathlib.Path, predictions: pathlib.Path, what: str
 ) -> Iterator[Batch]:
-  info = corpus_lib.read_info(corpus / 'corpus.json')
-  empty = np.empty(0, np.str_)
-  bare = corpus_lib.Corpus(info, empty, empty, np.empty(0, np.int32))
-  members, num_rows = streaming.members(predictions, bare)
-  with progress.Progress(what, num_rows, 'row') as bar:
-    for clips, rows in streaming.batches(corpus, predictions, members):
-      yield Batch(clips, rows)
-      bar.advance(rows.num_rows)
+  source = sources.find(corpus, predictions)
+  with progress.Progress(what, source.num_rows, 'row') as bar:
+    for batch in streaming.batches(source):
+      yield batch
+      bar.advance(batch.num_rows)
 
 
 def _check(batch: Batch, plan: Plan, corpus: pathlib.Path) -> None:

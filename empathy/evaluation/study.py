@@ -7,6 +7,7 @@ it a line in `_QUESTIONS`.
 
 import dataclasses
 import pathlib
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,7 @@ _FILES = (
   'study.json',
   'influence.npz',
   'signals.csv',
+  'signals',
   'report.html',
   'tables',
 )
@@ -265,13 +267,20 @@ def assemble(
   )
 
 
-def write(study: Study, output: pathlib.Path, report: str) -> None:
+def write(
+  study: Study,
+  output: pathlib.Path,
+  report: str,
+  signals: pathlib.Path | None = None,
+) -> None:
   """Writes the study as a folder, whole or not at all.
 
   Args:
     study: what was found.
     output: the folder; an earlier study there is replaced.
     report: the report's HTML.
+    signals: a folder of those of all clips, which is moved into the study's,
+      where `signals.csv` has the first ones.
 
   Raises:
     InputError: see `check_output`.
@@ -307,6 +316,8 @@ def write(study: Study, output: pathlib.Path, report: str) -> None:
       },
     )
     files.write_text(folder / 'report.html', report)
+    if signals is not None:
+      shutil.move(signals, folder / 'signals')
 
 
 def check_output(

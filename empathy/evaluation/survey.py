@@ -139,7 +139,7 @@ def of_batch(batch: Batch) -> Survey:
     {view: tuple(predictions.seeds[view].tolist()) for view in batch.views},
     corpus.votes is not None,
     len(corpus.ids),
-    0 if predictions is None else predictions.num_rows,
+    batch.num_rows,
     _hashes(corpus.groups),
     numbers,
     handfuls,

@@ -12,7 +12,7 @@ import pytest
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import data_checks, streaming
+from empathy.evaluation import data_checks, sources, streaming
 from empathy.evaluation import predictions as predictions_lib
 
 
@@ -726,9 +726,11 @@ def test_a_pass_over_batches_reads_the_same(tmp_path):
   table = _as_texts(table.take(order), ['view'], lambda v: v.title())
   table = table.filter(pa.array(np.array(table['seed']) == 1))
   path = _write(table.drop_columns(['seed', 'fold']), tmp_path / 'p.parquet')
-  members, _ = streaming.members(path, corpus)
+  source = sources.find(tmp_path / 'corpus', path)
+  members = streaming.members(source)
   assert members == {'text': (0,), 'audio': (0,), 'text+audio': (0,)}
-  ((_, found),) = streaming.batches(tmp_path / 'corpus', path, members)
+  (batch,) = streaming.batches(source)
+  found = batch.predictions
   for view in members:
     np.testing.assert_allclose(
       found.probabilities[view], predictions.probabilities[view][1:], atol=1e-12

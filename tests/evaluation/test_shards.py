@@ -16,7 +16,7 @@ from empathy.evaluation import (
   humans,
   report,
   shards,
-  streaming,
+  sources,
   totals,
 )
 from empathy.evaluation import plan as plan_lib
@@ -151,7 +151,7 @@ def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
   )
   expected = made.answer(humans, corpus, predictions)
   paths = _write(corpus, _rows(corpus, predictions), tmp_path)
-  monkeypatch.setattr(streaming, 'NUM_CLIPS', 41)
+  monkeypatch.setattr(sources, 'NUM_CLIPS', 41)
   tally = _judged(*paths)
   found = humans.answer(tally.totals, tally.plan)
   assert found.statistics.keys() == expected.statistics.keys()
@@ -253,8 +253,8 @@ def test_shards_of_other_plans_or_studies_are_refused(parts, tally):
 
 
 def test_batches_do_not_matter(inputs, tally, monkeypatch):
-  monkeypatch.setattr(streaming, 'NUM_CLIPS', 17)
-  monkeypatch.setattr(streaming, '_NUM_ROWS', 41)
+  monkeypatch.setattr(sources, 'NUM_CLIPS', 17)
+  monkeypatch.setattr(sources, '_NUM_ROWS', 41)
   found = _judged(*inputs[2])
   made.assert_same(found.totals, tally.totals)
 
@@ -264,7 +264,7 @@ def test_many_groups_are_bundled_whole(inputs, monkeypatch):
   whole = shards.study(_judged(*paths))
   monkeypatch.setattr(totals, 'MOST_GROUPS', 8)
   monkeypatch.setattr(totals, 'MANY_CLIPS', 200)
-  monkeypatch.setattr(streaming, 'NUM_CLIPS', 60)
+  monkeypatch.setattr(sources, 'NUM_CLIPS', 60)
   found = _judged(*paths)
   assert found.totals.bundled
   assert (len(found.totals.groups), len(found.totals.hashes)) == (8, 12)
@@ -301,10 +301,7 @@ def _changed(table, column, row, value):
   ('change', 'says'),
   [
     (lambda t: t.take(pa.array([1, 0, *range(2, len(t))])), None),
-    (
-      lambda t: t.take(pa.array([len(t) - 1, *range(len(t) - 1)])),
-      "row 2: column 'id': 'clip0' is not a clip of the corpus, or not in its",
-    ),
+    (lambda t: t.take(pa.array([len(t) - 1, *range(len(t) - 1)])), None),
     (
       lambda t: _changed(t, 'id', 30, 'nobody'),
       "row 31: column 'id': 'nobody' is not a clip",
@@ -313,7 +310,7 @@ def _changed(table, column, row, value):
       lambda t: pa.concat_tables(
         [t.slice(0, 100), t.slice(99, 1), t.slice(100)]
       ),
-      "row 101: column 'id': the same id, view, given and seed as row 100",
+      "row 101: column 'id': the same id, view, given and seed as row 100 of ",
     ),
     (
       lambda t: _changed(t, 'prob_class0', 200, float('nan')),
@@ -344,11 +341,6 @@ def test_wrong_rows_are_named(inputs, tmp_path, change, says):
 @pytest.mark.parametrize(
   ('name', 'change', 'says'),
   [
-    (
-      'votes.csv',
-      lambda x: [x[0], x[-1], *x[1:-1]],
-      'row 2: .*not in its place',
-    ),
     ('votes.csv', lambda x: [*x, 'z,text,,class0,1'], "'z' is not a clip"),
     (
       'votes.csv',
