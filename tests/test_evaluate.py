@@ -240,33 +240,6 @@ def test_two_studies_are_compared(workdir, tmp_path):
   }
 
 
-<<<<<<< HEAD
-def test_tallies_give_a_study(workdir, tmp_path):
-  table = pq.read_table(workdir / 'predictions.parquet')
-  place = [int(clip.removeprefix('clip')) for clip in table['id'].to_pylist()]
-  table = table.take(np.argsort(place, kind='stable'))
-  pq.write_table(table, tmp_path / 'p.parquet')
-  # Votes are in the order of the clips, too.
-  folder = tmp_path / 'corpus'
-  folder.mkdir()
-  for name in ('corpus.json', 'clips.csv', 'votes.csv'):
-    lines = (workdir / 'corpus' / name).read_text().splitlines()
-    if name == 'votes.csv':
-      lines[1:] = sorted(lines[1:], key=lambda x: int(x.split(',')[0][4:]))
-    (folder / name).write_text('\n'.join(lines) + '\n')
-  both = '--predictions=p.parquet', '--corpus=corpus'
-  for flags, says in (
-    (('--survey=s',), 'survey: s'),
-    (('--tally=t.npz', 's'), 'tally: t.npz'),
-    (('--tally=alone.npz',), 'tally: alone.npz'),
-  ):
-    done = _run(*both, *flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(says)
-  for tally in ('alone.npz', 't.npz'):
-    done = _run('--merge', tally, '--output=merged', cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-=======
 def test_a_pipeline_gives_the_study_of_memory(workdir, tmp_path):
   pytest.importorskip('apache_beam', reason='needs the extra beam')
   flags = (
@@ -310,12 +283,17 @@ def test_what_a_pipeline_finds_wrong_is_one_line(workdir, tmp_path):
 
 
 def test_tallies_give_a_study(workdir, tmp_path):
-  done = _run(f'--workdir={workdir}', '--tally=t.npz', cwd=tmp_path)
-  assert done.returncode == 0, done.stderr
-  assert done.stdout.startswith('tally: t.npz')
-  done = _run('--merge', 't.npz', '--output=merged', cwd=tmp_path)
-  assert done.returncode == 0, done.stderr
->>>>>>> work-beam
+  for flags, says in (
+    (('--survey=s',), 'survey: s'),
+    (('--tally=t.npz', 's'), 'tally: t.npz'),
+    (('--tally=alone.npz',), 'tally: alone.npz'),
+  ):
+    done = _run(f'--workdir={workdir}', *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(says)
+  for tally in ('alone.npz', 't.npz'):
+    done = _run('--merge', tally, '--output=merged', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
   study = _study(tmp_path / 'merged')
   assert study['info']['predictions'] == 360
   assert 'views.full_minus_best_single.accuracy' in study['statistics']

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Clips, votes and predictions, a batch of clips at a time.
-=======
 """Clips, votes and predictions, a bucket of clips at a time.
->>>>>>> work-beam
 
 Rows may be in any order, and in any number of files: `sources` puts together
 what belongs to a clip, and here a bucket of clips becomes a batch. Names are
@@ -124,13 +120,7 @@ class _Rows:
     """Raises an `InputError` that says what is wrong with a value."""
     path, number = self.source.place(self._row[int(row)].as_py())
     raise errors.InputError(
-<<<<<<< HEAD
-      f"{self._path}: row {row + 1}: column 'id': {clip.as_py()!r} is not a "
-      'clip of the corpus, or not in its place; read in batches, rows are in '
-      'the order of clips.csv, those of a clip next to each other'
-=======
       f'{path}: row {number}: column {column!r}: {message}'
->>>>>>> work-beam
     )
 
   def codes(self, column: str, names: Sequence[str]) -> np.ndarray:
