@@ -13,16 +13,22 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
-from empathy.evaluation import beyond_seeds, contested, controls, resampling
+from empathy.evaluation import (
+  asked,
+  beyond_seeds,
+  contested,
+  controls,
+  resampling,
+)
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.catalogue import ANY, is_binary
 from empathy.evaluation.confidence import Strata
 from empathy.evaluation.findings import Cell, Findings, Scale, interval_cells
 from empathy.evaluation.plan import Plan
-from empathy.evaluation.survey import ANY
 
 BEYOND_SEEDS = f'ambiguity.{ANY}.beyond_seeds'
 _NUM_FIFTHS = 5
@@ -39,7 +45,7 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     known = ~np.isnan(values + signal)
     adder.add(_key('clips', name), known)
     strata = _strata(plan, name)
-    if not contested.binary(name) or strata is None:
+    if not is_binary(name) or strata is None:
       continue
     stratum = np.where(known, strata.of(mean), -1)
     size = len(plan.classes) * strata.num_bins
@@ -131,7 +137,7 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
     return Findings(skipped={'question 3': reason})
   found = Findings(primary=BEYOND_SEEDS)
   names = _names(found, totals)
-  binary = [name for name in names if contested.binary(name)]
+  binary = [name for name in names if is_binary(name)]
   strata = _strata(plan, ANY)
   counts = totals.counts[_key('sides', ANY)]
   any_sides = controls.merged(_by_pattern(counts, plan))
@@ -151,15 +157,7 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
     rows.append({'signal': 'control.seed'} | row)
   rows += _add_controls(found, totals, plan, any_sides)
   found.tables['ambiguity'] = rows
-  found.families.extend(
-    [f'ambiguity.{name}.{figure}' for name in binary]
-    for figure in ('gs_difference', 'adjusted')
-  )
   found.include(contested.answer(totals, plan, names))
-  found.families.append([beyond_seeds.BY_SEED])
-  found.families.append(
-    [f'ambiguity.{view}_disagreement.beyond_seeds' for view in plan.singles]
-  )
   found.curves['gs_by_disagreement'] = _by_disagreement(totals)
   found.curves['gs_by_confidence'] = _by_confidence(totals)
   return found
@@ -221,33 +219,22 @@ def _ask(
     sides: where the signal is set and where it is not.
     strata: within which it is adjusted.
   """
-  control = prefix.startswith('ambiguity.control.')
-  what = 'control' if control else 'signal'
-  for name, figure, undefined in (
-    (
-      'gs_difference',
-      sides_lib.difference,
-      f'The {what} has the same value for every clip with two votes or more.',
-    ),
-    (
-      'adjusted',
-      sides_lib.adjusted,
-      'In no stratum of label and confidence are there clips of both kinds.',
-    ),
+  for name, figure in (
+    ('gs_difference', sides_lib.difference),
+    ('adjusted', sides_lib.adjusted),
   ):
     within = name == 'adjusted'
     if within and strata.too_coarse():
       found.skipped[f'{prefix}.{name}'] = strata.too_coarse()
       continue
-    estimate = resampling.estimate(
-      sides.groups, figure(sides), Scale.DIFFERENCE, null=not control
-    )
     # What is permuted is made of the means of strata.
-    within |= prefix.endswith('.permuted')
-    found.add(
+    told = within or prefix.endswith('.permuted')
+    asked.add(
+      found,
       f'{prefix}.{name}',
-      strata.noted(estimate) if within else estimate,
-      undefined,
+      sides.groups,
+      figure(sides),
+      strata.noted if told else None,
     )
   values, clips = sides.by_side.sum(axis=0)
   number = round(float(clips[1]))
@@ -282,13 +269,13 @@ def _add_controls(
   strata = _strata(plan, ANY)
   labels = np.stack([totals.wholes[_key('labels', v)] for v in plan.singles])
   clustered = sides_lib.of_matrix(totals, sides).groups.clustered
-  asked = {
+  matrices = {
     'constant': controls.constant(counts, len(plan.classes)),
     'noise': controls.noise(counts, labels),
     'permuted': controls.permuted(sides, clustered),
   }
   rows = []
-  for name, matrix in asked.items():
+  for name, matrix in matrices.items():
     one = sides_lib.of_matrix(totals, matrix)
     row = _ask(found, f'ambiguity.control.{name}', one, strata)
     rows.append({'signal': f'control.{name}'} | row)

@@ -13,25 +13,25 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from empathy.evaluation import resampling, wording
+from empathy.evaluation import asked, resampling, wording
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.catalogue import ANY
 from empathy.evaluation.confidence import Strata
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
-  Scale,
   SeedNoise,
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
 from empathy.evaluation.sides import Sides
 
-BY_SEED = f'ambiguity.{survey_lib.ANY}.adjusted_by_seed'
+BY_SEED = f'ambiguity.{ANY}.adjusted_by_seed'
 CONTROL = 'ambiguity.control.seed'
 _OF_CONTROL = (f'{CONTROL}.gs_difference', f'{CONTROL}.adjusted')
 # Of clips that are too many to keep their labels, what seeds add is known by so
@@ -379,32 +379,17 @@ def answer(
     name = f'ambiguity.{signal}.beyond_seeds'
     reason = _missing(totals, plan, signal, views)
     if reason:
-      of_any = (BY_SEED, *_OF_CONTROL) if signal == survey_lib.ANY else ()
+      of_any = (BY_SEED, *_OF_CONTROL) if signal == ANY else ()
       found.skipped.update(dict.fromkeys((name, *of_any), reason))
       continue
     make = _of_labels if plan.exact else _of_sums
     sides = make(totals, plan, signal, views)
     own = strata(plan, signal)[0]
-    found.add(
-      name,
-      own.noted(_beyond(sides, plan)),
-      'Among clips that a seed of the full view labels alike and with like '
-      'confidence, other seeds of it, or single views, disagree with it on all '
-      'or on none, so that they cannot be compared.',
-    )
-    if signal == survey_lib.ANY:
+    found.add(name, own.noted(_beyond(name, sides, plan)))
+    if signal == ANY:
       # Its seeds' noise is not known: that of the difference from the control.
-      estimate = resampling.estimate(
-        sides.views.groups,
-        sides_lib.adjusted(sides.views),
-        Scale.DIFFERENCE,
-        null=True,
-      )
-      found.add(
-        BY_SEED,
-        own.noted(estimate),
-        'In no stratum of label and confidence are there clips of both kinds.',
-      )
+      adjusted = sides_lib.adjusted(sides.views)
+      asked.add(found, BY_SEED, sides.views.groups, adjusted, own.noted)
       control = sides.control
     table.append(
       {'signal': signal, 'num_clips': sides.views.groups.num_clips}
@@ -416,14 +401,13 @@ def answer(
   return found, control
 
 
-def _beyond(sides: Matched, plan: Plan) -> Estimate:
+def _beyond(name: str, sides: Matched, plan: Plan) -> Estimate:
   """The adjusted difference of views minus that of other seeds."""
-  estimate = resampling.estimate(
+  estimate = asked.estimate(
+    name,
     sides.views.groups,
     resampling.minus(*map(sides_lib.adjusted, (sides.views, sides.control))),
-    Scale.DIFFERENCE,
     seeds=sides.noise,
-    null=True,
   )
   if plan.exact or 'seeds' not in estimate.variance:
     return estimate

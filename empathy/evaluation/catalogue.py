@@ -3,17 +3,17 @@
 A statistic's full name is that of its entry with the parts put in, as in
 `views.audio.accuracy`. Names are composed by `name`, and taken apart by `find`
 only. To add a statistic, add its entry to `ENTRIES` and a function that
-computes it to the module of its question.
+computes it to the module of its question. What an entry says is written
+nowhere else: `asked` makes intervals and p-values of it, `study.assemble` the
+families, and the report the headings and definitions.
 """
 
 import dataclasses
 import functools
-import re
-import string
 from collections.abc import Mapping
 
-from empathy.evaluation import glossary
-from empathy.evaluation.findings import Scale
+from empathy.evaluation import glossary, patterns
+from empathy.evaluation.patterns import name
 from empathy.evaluation.units import (
   CLASSES,
   COEFFICIENT,
@@ -26,6 +26,7 @@ from empathy.evaluation.units import (
   POINTS,
   SHARE,
   SIGNED_SHARE,
+  Scale,
   Unit,
 )
 
@@ -53,7 +54,8 @@ class Entry:
     null: what it is without an effect, which its p-value is against; None where
       no value is a natural one.
     one_sided: whether the p-value asks only if it is above that.
-    undefined: why there may be no such figure, if that is always the same.
+    undefined: why there may be no such figure, unless whoever asks for it
+      knows more.
     confidence: whether it rests on the confidence of the full view.
     within: patterns of the topics whose reasons are its own.
   """
@@ -64,7 +66,7 @@ class Entry:
   definition: glossary.Definition | None = None
   null: float | None = None
   one_sided: bool = False
-  undefined: str = ''
+  undefined: str = 'The figure is undefined for these data.'
   confidence: bool = False
   within: tuple[str, ...] = ()
 
@@ -173,6 +175,7 @@ _SAME = 'The {} has the same value for every clip with two votes or more.'
 _ALL_CONTESTED = 'The clips are all contested, or none is.'
 _SET_NOWHERE = 'The signal is set on no clip.'
 _ALL_RIGHT = 'The full view is right on every clip with the signal.'
+_ONE_KIND = 'The full view is right, or wrong, on every clip with the signal.'
 _NONE_ANSWERED = 'No clip is answered at this error rate.'
 _NEVER_DIFFER = 'The pluralities differ on no clip, or on every one.'
 
@@ -306,7 +309,14 @@ _AMBIGUITY = (
     dataclasses.replace(_ADJUSTED, null=0.0),
     dataclasses.replace(_ADJUSTED, pattern='adjusted_by_seed', null=0.0),
     Entry(
-      'beyond_seeds', 'beyond seeds', POINTS, glossary.BEYOND_SEEDS, null=0.0
+      'beyond_seeds',
+      'beyond seeds',
+      POINTS,
+      glossary.BEYOND_SEEDS,
+      null=0.0,
+      undefined='Among clips that a seed of the full view labels alike and '
+      'with like confidence, other seeds of it, or single views, disagree with '
+      'it on all or on none, so that they cannot be compared.',
     ),
     _AUROC_CONTESTED,
     dataclasses.replace(
@@ -432,17 +442,33 @@ _HUMANS = (
     within=('humans.models', 'question 5'),
   ),
 )
-_GAIN = Entry('', '', POINTS, null=0.0, one_sided=True, confidence=True)
+_GAIN = Entry(
+  '',
+  '',
+  POINTS,
+  null=0.0,
+  one_sided=True,
+  undefined='The clips with a disagreement that is known are all of one kind.',
+  confidence=True,
+)
 _DIAGNOSIS = (
   Entry('diagnosis.error_rate', 'error rate', SHARE, within=('question 6',)),
   *_of(
     'diagnosis.{signal}',
-    Entry('auroc_error', 'AUROC', SHARE, glossary.AUROC, null=0.5),
+    Entry(
+      'auroc_error',
+      'AUROC',
+      SHARE,
+      glossary.AUROC,
+      null=0.5,
+      undefined=_ONE_KIND,
+    ),
     Entry(
       'auroc_error_minus_confidence',
       'minus confidence',
       POINTS,
       null=0.0,
+      undefined=_ONE_KIND,
       confidence=True,
     ),
     Entry('average_precision', 'AP', INDEX, glossary.AP, undefined=_ALL_RIGHT),
@@ -527,25 +553,17 @@ def entry(pattern: str) -> Entry:
   return _BY_PATTERN[pattern]
 
 
+def entry_of(full_name: str) -> Entry:
+  """The entry of a full name; a LookupError if there is none."""
+  found = find(full_name)
+  if found is None or not isinstance(found.entry, Entry):
+    raise LookupError(f'{full_name}: no entry in the catalogue is its own')
+  return found.entry
+
+
 def under(stem: str) -> tuple[str, ...]:
   """The patterns that begin with `stem` and a dot."""
   return tuple(p for p in _BY_PATTERN if p.startswith(f'{stem}.'))
-
-
-def name(pattern: str, parts: Mapping[str, object]) -> str:
-  """The name of a statistic.
-
-  Args:
-    pattern: of an entry or topic.
-    parts: by name, what stands in their places; others are left aside.
-
-  Returns:
-    The pattern with the parts in their places.
-
-  Raises:
-    KeyError: a part is not given.
-  """
-  return pattern.format(**{part: parts[part] for part in _fields(pattern)})
 
 
 @functools.cache
@@ -561,13 +579,23 @@ def find(full_name: str) -> Found | None:
   Returns:
     None if there is no such entry or topic.
   """
-  return _match(full_name, _PATTERNS)
+  for one, parts in patterns.matches(full_name, _PATTERNS):
+    if 'signal' not in parts or signal(parts['signal']) is not None:
+      return Found(one, parts)
+  return None
 
 
 @functools.cache
 def signal(signal_name: str) -> Found | None:
   """The signal of a name, and the view that it is of; None if there is none."""
-  return _match(signal_name, _SIGNALS)
+  found = next(patterns.matches(signal_name, _SIGNALS), None)
+  return None if found is None else Found(*found)
+
+
+def is_binary(signal_name: str) -> bool:
+  """Whether a signal is 0 or 1."""
+  found = signal(signal_name)
+  return found is not None and found.entry.binary
 
 
 def is_confidence(signal_name: str) -> bool:
@@ -586,7 +614,7 @@ def on_confidence(full_name: str) -> bool:
 
 def family(full_name: str) -> str:
   """What is the same of names whose p-values are corrected together."""
-  return find(full_name).entry.pattern
+  return entry_of(full_name).pattern
 
 
 def reason(full_name: str, skipped: Mapping[str, str]) -> str:
@@ -615,36 +643,5 @@ def definitions(names: Mapping[str, object]) -> list[glossary.Definition]:
   return list(dict.fromkeys(one.definition for one in told if one.definition))
 
 
-def _fields(pattern: str) -> list[str]:
-  return [part for _, part, *_ in string.Formatter().parse(pattern) if part]
-
-
-def _compiled(known):
-  """Regular expressions of patterns, and whose they are, the keenest first."""
-  made = []
-  for one in known:
-    pieces, literal = [], 0
-    for text, part, *_ in string.Formatter().parse(one.pattern):
-      pieces.append(re.escape(text))
-      literal += len(text)
-      if part:
-        pieces.append(f'(?P<{part}>.+)')
-    made.append((literal, re.compile(''.join(pieces)), one))
-  return sorted(made, key=lambda one: -one[0])
-
-
-def _match(text: str, patterns) -> Found | None:
-  for _, pattern, one in patterns:
-    found = pattern.fullmatch(text)
-    if found is None:
-      continue
-    parts = found.groupdict()
-    of = parts.get('signal')
-    if of is not None and signal(of) is None:
-      continue
-    return Found(one, parts)
-  return None
-
-
-_SIGNALS = _compiled(SIGNALS)
-_PATTERNS = _compiled((*ENTRIES, *TOPICS))
+_SIGNALS = patterns.compiled(SIGNALS)
+_PATTERNS = patterns.compiled((*ENTRIES, *TOPICS))

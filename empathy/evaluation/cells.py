@@ -15,6 +15,7 @@ from scipy import special
 
 from empathy.evaluation import resampling
 from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.catalogue import is_binary
 from empathy.evaluation.findings import Estimate
 
 # A function of `ranking`: of a sample, a signal and which clips are positive.
@@ -100,7 +101,7 @@ def signal(
     num_singles: how many single views there are.
     num_places: unless the signal has few values.
   """
-  if name.endswith('_disagreement'):
+  if is_binary(name):
     return YES_OR_NO
   if name == 'num_unimodal_labels':
     return levels(np.arange(min(num_classes, num_singles) + 1.0))

@@ -5,25 +5,22 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from empathy.evaluation import cells, ranking, resampling, signal_rows
+from empathy.evaluation import asked, cells, ranking, resampling, signal_rows
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.catalogue import CONFIDENCE, is_binary
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
-  Scale,
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
-from empathy.evaluation.signals import CONFIDENCE, binary
 from empathy.evaluation.totals import Rows
 
 # Spearman's correlation is drawn with so many values of either variable.
 _NUM_RANKS = 12
 _VOTES = ('gs', 'contested', 'number')
-_NONE_SET = 'The signal is set on no clip.'
-_ONE_KIND = 'The clips are all contested, or none is.'
 _COLUMNS = {
   'auroc_contested': 'auroc_contested',
   'auroc_contested_equal_n': 'equal_n',
@@ -52,11 +49,13 @@ def _grids(plan: Plan, name: str) -> dict[str, dict[str, cells.Grid]]:
   doubt = {'doubt': cells.signal(CONFIDENCE, *size)}
   contested = {'contested': cells.YES_OR_NO}
   found = {
-    'contested': {'signal': full} | (doubt if binary(name) else {}) | contested,
+    'contested': {'signal': full}
+    | (doubt if is_binary(name) else {})
+    | contested,
     'number': {'signal': few, 'number': cells.VOTES} | contested,
     'gs': {'signal': few, 'gs': cells.GS},
   }
-  if not binary(name) and name != CONFIDENCE:
+  if not is_binary(name) and name != CONFIDENCE:
     found |= {'unsure': {'signal': full} | contested}
     found |= {'lacking': doubt | contested}
   return found
@@ -112,7 +111,7 @@ class _Ranks:
 
     The disagreement of a view is known only where confidence is.
     """
-    if self.plan.exact or binary(self.name):
+    if self.plan.exact or is_binary(self.name):
       rows = self.rows('contested')
       rows = rows.where(~np.isnan(rows['doubt']))
       return rows, rows
@@ -163,15 +162,6 @@ def answer(
   found.tables['ambiguity_signals'] = [
     _add(found, _Ranks(totals, plan, name)) for name in names
   ]
-  found.families.extend(
-    [f'ambiguity.{name}.{figure}' for name in names]
-    for figure in (
-      'auroc_contested',
-      'auroc_contested_equal_n',
-      'auroc_minus_confidence',
-      'spearman',
-    )
-  )
   return found
 
 
@@ -181,20 +171,16 @@ def _add(found: Findings, ranks: _Ranks) -> dict[str, object]:
   rows = ranks.rows('contested')
   sample, hit = ranks.sample(rows), rows['contested'] > 0
   auroc = ranking.auroc(sample, rows['signal'], hit)
-  estimate = resampling.estimate(sample, auroc, scale=Scale.LOGIT, null=True)
-  found.add(
-    f'{prefix}.auroc_contested',
-    cells.noted(estimate, _tied(ranks, rows)),
-    _ONE_KIND,
-  )
+  name = f'{prefix}.auroc_contested'
+  estimate = asked.estimate(name, sample, auroc)
+  found.add(name, cells.noted(estimate, _tied(ranks, rows)))
   _add_equal_n(found, ranks)
   against = f'{prefix}.auroc_minus_confidence'
   if ranks.name != CONFIDENCE:
     _add_gain(found, against, ranks)
-  if binary(ranks.name):
-    found.add(
-      f'{prefix}.precision_minus_confidence', _precision(ranks, rows), _NONE_SET
-    )
+  if is_binary(ranks.name):
+    name = f'{prefix}.precision_minus_confidence'
+    found.add(name, _precision(name, ranks, rows))
   _add_spearman(found, ranks)
   row = {
     'signal': ranks.name,
@@ -225,14 +211,11 @@ def _add_gain(found: Findings, name: str, ranks: _Ranks) -> None:
     ranking.auroc(ranks.sample(rows), rows[column], rows['contested'] > 0)
     for rows, column in zip(pair, ('signal', 'doubt'), strict=True)
   ]
-  estimate = resampling.estimate(
-    ranks.sample(pair[0]),
-    resampling.minus(*aurocs),
-    Scale.DIFFERENCE,
-    null=True,
+  estimate = asked.estimate(
+    name, ranks.sample(pair[0]), resampling.minus(*aurocs)
   )
   off = _tied(ranks, pair[0]) + _tied(ranks, pair[1], 'doubt')
-  found.add(name, cells.noted(estimate, off), _ONE_KIND)
+  found.add(name, cells.noted(estimate, off))
 
 
 def _add_equal_n(found: Findings, ranks: _Ranks) -> None:
@@ -242,32 +225,26 @@ def _add_equal_n(found: Findings, ranks: _Ranks) -> None:
   if (number == number[0]).all():
     return
   sample = ranks.sample(rows)
-  estimate = resampling.estimate(
-    sample,
-    auroc_at_equal_number(sample, rows['signal'], hit, number),
-    scale=Scale.LOGIT,
-    null=True,
+  name = f'ambiguity.{ranks.name}.auroc_contested_equal_n'
+  estimate = asked.estimate(
+    name, sample, auroc_at_equal_number(sample, rows['signal'], hit, number)
   )
   off = 0.0
   if ranks.off():
     kind = np.unique(number, return_inverse=True)[1]
     off = cells.tied(rows['signal'], hit, rows.number, kind)
-  found.add(
-    f'ambiguity.{ranks.name}.auroc_contested_equal_n',
-    cells.noted(estimate, off),
-    _ONE_KIND,
-  )
+  found.add(name, cells.noted(estimate, off))
 
 
-def _precision(ranks: _Ranks, rows: Rows) -> Estimate:
+def _precision(name: str, ranks: _Ranks, rows: Rows) -> Estimate:
   """The precision where a signal is set, minus that of the least confident."""
   sample, hit = ranks.sample(rows), rows['contested'] > 0
   differ, doubt = rows['signal'] > 0, rows['doubt']
   coarse = ranking.coarse(doubt, number=rows.number)
-  estimate = resampling.estimate(
+  estimate = asked.estimate(
+    name,
     sample,
     ranking.precision_gain(sample, differ, doubt, hit),
-    Scale.DIFFERENCE,
     drawn=ranking.precision_gain(sample, differ, coarse, hit),
   )
   wanted = float(rows.number @ differ)
@@ -283,22 +260,18 @@ def _add_spearman(found: Findings, ranks: _Ranks) -> None:
   """Adds the rank correlation with GS."""
   rows = ranks.rows('gs')
   sample, signal, gs = ranks.sample(rows), rows['signal'], rows['gs']
-  estimate = resampling.estimate(
+  name = f'ambiguity.{ranks.name}.spearman'
+  estimate = asked.estimate(
+    name,
     sample,
     ranking.spearman(sample, signal, gs),
-    Scale.FISHER,
-    null=True,
     drawn=ranking.spearman(
       sample,
       *(ranking.coarse(one, _NUM_RANKS, rows.number) for one in (signal, gs)),
     ),
   )
   off = cells.spearman_off(signal, rows.number) if ranks.off() else 0.0
-  found.add(
-    f'ambiguity.{ranks.name}.spearman',
-    cells.noted(estimate, off),
-    'The signal, or how often annotators differ, is the same on all clips.',
-  )
+  found.add(name, cells.noted(estimate, off))
 
 
 def auroc_at_equal_number(

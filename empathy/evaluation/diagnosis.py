@@ -6,11 +6,13 @@ question is what disagreement adds to it.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from scipy import special
 
 from empathy.evaluation import (
+  asked,
   cells,
   fits,
   ranking,
@@ -21,20 +23,23 @@ from empathy.evaluation import (
 from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.catalogue import (
+  ANY,
+  COMBINED,
+  CONFIDENCE,
+  SEEDS,
+  is_binary,
+)
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
-  Scale,
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
 from empathy.evaluation.signal_rows import Signals
-from empathy.evaluation.signals import CONFIDENCE, SEEDS, binary
-from empathy.evaluation.survey import ANY
 from empathy.evaluation.totals import Rows, Totals
 
-COMBINED = 'combined'
 _GAIN = 'diagnosis.combined.auroc_minus_confidence'
 _CONTESTED = 'diagnosis.combined.auroc_contested_minus_confidence'
 _PRIMARY = f'diagnosis.{ANY}.adjusted'
@@ -43,13 +48,11 @@ _NUM_POINTS = 50
 # Where confidence is nearer to 1, it is taken to be as near as that.
 _LEAST_DOUBT = 1e-12
 _BY_RANK = {
-  'average_precision': (ranking.average_precision, Scale.LOGIT),
-  'aurc': (ranking.aurc, Scale.LOGIT),
-  'e_aurc': (ranking.e_aurc, Scale.LOG),
-  'errors_found_at_10': (ranking.found_at, Scale.LOGIT),
+  'average_precision': ranking.average_precision,
+  'aurc': ranking.aurc,
+  'e_aurc': ranking.e_aurc,
+  'errors_found_at_10': ranking.found_at,
 }
-_RIGHT_ON_ALL = 'The full view is right on every clip with the signal.'
-_ONE_KIND = 'The full view is right, or wrong, on every clip with the signal.'
 
 
 def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
@@ -127,12 +130,8 @@ def _of_signals(signals: Signals) -> Findings:
   found = Findings(primary=_PRIMARY)
   sample = signals.sample(rows)
   columns = np.stack([rows['error'], np.ones(len(rows.group))], axis=1)
-  found.add(
-    'diagnosis.error_rate',
-    resampling.estimate(
-      sample, resampling.mean(sample.totals(columns)), scale=Scale.LOGIT
-    ),
-  )
+  rate = resampling.mean(sample.totals(columns))
+  asked.add(found, 'diagnosis.error_rate', sample, rate)
   names = signals.names
   if SEEDS not in names:
     found.skipped[f'diagnosis.{SEEDS}'] = (
@@ -153,20 +152,12 @@ def _of_signals(signals: Signals) -> Findings:
     else:
       found.skipped[f'diagnosis.{name}'] = 'No labelled clip has the signal.'
   found.tables['diagnosis'] = table
-  for figure in (
-    'auroc_error',
-    'auroc_error_uncontested',
-    'auroc_error_minus_confidence',
-  ):
-    found.families.append(
-      [f'diagnosis.{row["signal"]}.{figure}' for row in table]
-    )
-  found.families.extend([[_GAIN], [_CONTESTED]])
   found.curves.update(_curves(signals, combined))
   return found
 
 
 def gain(
+  name: str,
   sample: resampling.Sample,
   doubt: np.ndarray,
   disagree: np.ndarray,
@@ -176,6 +167,7 @@ def gain(
   """What disagreement adds to confidence as a detector.
 
   Args:
+    name: of the statistic.
     sample: the n clips.
     doubt: (n,) float64, 1 - confidence.
     disagree: (n,) 0 or 1.
@@ -193,15 +185,13 @@ def gain(
     fits.out_of_fold(columns[:, :number], outcome, fold, sample.number)
     for number in (2, 1)
   )
-  found = resampling.estimate(
+  found = asked.estimate(
+    name,
     sample,
     resampling.minus(
       ranking.auroc(sample, both, outcome),
       ranking.auroc(sample, alone, outcome),
     ),
-    Scale.DIFFERENCE,
-    null=True,
-    alternative='greater',
   )
   return found, both
 
@@ -217,13 +207,13 @@ def _add_combined(found: Findings, signals: Signals) -> Rows | None:
     missing = 'There are no predictions of a single modality.'
     found.skipped.update({_PRIMARY: missing, _GAIN: missing})
     return None
-  asked = [(_GAIN, 'error', signals.rows(ANY))]
+  outcomes = [(_GAIN, 'error', signals.rows(ANY))]
   if signals.plan.survey.has_votes:
-    asked.append((_CONTESTED, 'contested', signals.contested()))
+    outcomes.append((_CONTESTED, 'contested', signals.contested()))
   else:
     found.skipped[_CONTESTED] = 'The corpus has no votes.'
   combined = None
-  for name, outcome, rows in asked:
+  for name, outcome, rows in outcomes:
     sample = signals.sample(rows)
     if sample.num_groups < 2:
       found.skipped[name] = (
@@ -233,12 +223,10 @@ def _add_combined(found: Findings, signals: Signals) -> Rows | None:
       continue
     hit = rows[outcome] > 0
     fold = fits.folds(signals.folds(sample), sample, hit)
-    estimate, score = gain(sample, rows['doubt'], rows['signal'], hit, fold)
-    found.add(
-      name,
-      signals.noted(estimate),
-      'The clips with a disagreement that is known are all of one kind.',
+    estimate, score = gain(
+      name, sample, rows['doubt'], rows['signal'], hit, fold
     )
+    found.add(name, signals.noted(estimate))
     if outcome == 'error':
       columns = {one: rows[one] for one in rows.names}
       combined = rows.of(columns | {'signal': score})
@@ -302,49 +290,36 @@ def _ask(
   """
   prefix = f'diagnosis.{name}'
   own = _order(signals, name, rows)
-  auroc = own.figure(ranking.auroc)
-  found.add(
-    f'{prefix}.auroc_error',
-    _noted(
-      signals,
-      name,
-      resampling.estimate(own.sample, auroc, scale=Scale.LOGIT, null=True),
-      own.off(ranking.auroc),
-    ),
-    _ONE_KIND,
-  )
-  for figure, (function, scale) in _BY_RANK.items():
-    estimate = resampling.estimate(
-      own.sample, own.figure(function), scale, drawn=own.drawn(function)
-    )
-    found.add(
-      f'{prefix}.{figure}',
-      _noted(signals, name, estimate, own.off(function)),
-      _RIGHT_ON_ALL,
+
+  def add(
+    figure: str, statistic: resampling.Figure, off: float, **known: Any
+  ) -> None:
+    full_name = f'{prefix}.{figure}'
+    one = asked.estimate(full_name, own.sample, statistic, **known)
+    found.add(full_name, _noted(signals, name, one, off))
+
+  auroc, off = own.figure(ranking.auroc), own.off(ranking.auroc)
+  add('auroc_error', auroc, off)
+  for figure, function in _BY_RANK.items():
+    add(
+      figure,
+      own.figure(function),
+      own.off(function),
+      drawn=own.drawn(function),
     )
   if name != CONFIDENCE:
     doubts = rows if 'doubt' in rows.names else signals.doubts(name)
     other = _order(signals, CONFIDENCE, doubts, 'doubt')
-    estimate = resampling.estimate(
-      own.sample,
+    add(
+      'auroc_error_minus_confidence',
       resampling.minus(auroc, other.figure(ranking.auroc)),
-      Scale.DIFFERENCE,
-      null=True,
-    )
-    off = own.off(ranking.auroc) + other.off(ranking.auroc)
-    found.add(
-      f'{prefix}.auroc_error_minus_confidence',
-      _noted(signals, name, estimate, off),
-      _ONE_KIND,
+      off + other.off(ranking.auroc),
     )
   if signals.plan.survey.has_votes:
     _add_uncontested(found, signals, name, rows)
-  if binary(name):
-    found.add(
-      f'{prefix}.precision_minus_confidence',
-      _precision(signals, rows),
-      'The signal is set on no clip.',
-    )
+  if is_binary(name):
+    full_name = f'{prefix}.precision_minus_confidence'
+    found.add(full_name, _precision(full_name, signals, rows))
   if name == ANY:
     _add_adjusted(found, signals)
   return _row(name, own.sample.num_clips)
@@ -374,7 +349,9 @@ def _noted(
   """The figure of a signal, that says by how much a grid can have moved it."""
   if name == COMBINED:
     return signals.noted(estimate)
-  return cells.noted(estimate, off, 'confidence' if binary(name) else 'signal')
+  return cells.noted(
+    estimate, off, 'confidence' if is_binary(name) else 'signal'
+  )
 
 
 def _add_uncontested(
@@ -389,25 +366,20 @@ def _add_uncontested(
     )
     return
   own = _order(signals, name, calm)
-  estimate = resampling.estimate(
-    own.sample, own.figure(ranking.auroc), scale=Scale.LOGIT, null=True
-  )
-  found.add(
-    statistic,
-    _noted(signals, name, estimate, own.off(ranking.auroc)),
-    'The full view is right, or wrong, on every uncontested clip.',
-  )
+  auroc, off = own.figure(ranking.auroc), own.off(ranking.auroc)
+  estimate = asked.estimate(statistic, own.sample, auroc)
+  found.add(statistic, _noted(signals, name, estimate, off))
 
 
-def _precision(signals: Signals, rows: Rows) -> Estimate:
+def _precision(name: str, signals: Signals, rows: Rows) -> Estimate:
   """The precision where a signal is set, minus that of the least confident."""
   sample, wrong = signals.sample(rows), rows['error'] > 0
   differ, doubt = rows['signal'] > 0, rows['doubt']
   coarse = ranking.coarse(doubt, number=rows.number)
-  estimate = resampling.estimate(
+  estimate = asked.estimate(
+    name,
     sample,
     ranking.precision_gain(sample, differ, doubt, wrong),
-    Scale.DIFFERENCE,
     drawn=ranking.precision_gain(sample, differ, coarse, wrong),
   )
   wanted, off = float(rows.number @ differ), 0.0
@@ -425,18 +397,9 @@ def _add_adjusted(found: Findings, signals: Signals) -> None:
     found.skipped[_PRIMARY] = strata.too_coarse()
     return
   sides = sides_lib.of_totals(signals.totals, _STRATA)
-  estimate = resampling.estimate(
-    sides.groups,
-    sides_lib.adjusted(sides),
-    Scale.DIFFERENCE,
-    null=True,
-    alternative='greater',
-  )
-  found.add(
-    _PRIMARY,
-    cells.noted(estimate, None if strata.coarse else 0, 'confidence'),
-    'In no stratum of label and confidence are there clips of both kinds.',
-  )
+  estimate = asked.estimate(_PRIMARY, sides.groups, sides_lib.adjusted(sides))
+  off = None if strata.coarse else 0
+  found.add(_PRIMARY, cells.noted(estimate, off, 'confidence'))
 
 
 def _curves(

@@ -26,14 +26,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from empathy.evaluation import resampling
+from empathy.evaluation import asked, resampling
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
   Findings,
-  Scale,
   SeedNoise,
   interval_cells,
 )
@@ -221,17 +220,13 @@ def conclude(
     found.skipped['question 2'] = (
       'No clip is predicted by every seed of the full view and another one.'
     )
-
-  def names(figure: str, views: Sequence[str]) -> list[str]:
-    every = [f'disagreement.{view}_vs_full.{figure}' for view in views]
-    return [name for name in every if name in found.statistics]
-
   singles = [view for view in others if '+' not in view]
   if not singles:
     found.skipped['disagreement.single_vs_full.beyond_either'] = (
       'There are no predictions of a single modality.'
     )
-  candidates = names('beyond_either', singles)
+  names = [f'disagreement.{view}_vs_full.beyond_either' for view in singles]
+  candidates = [name for name in names if name in found.statistics]
   return dataclasses.replace(
     found,
     primary=max(
@@ -240,10 +235,6 @@ def conclude(
       default=None,
     ),
     num_candidates=len(candidates),
-    families=[
-      names(figure, others)
-      for figure in ('beyond_either', 'excess', 'same_seed_gap')
-    ],
   )
 
 
@@ -268,79 +259,68 @@ def table_row(view: str, num_clips: int) -> dict[str, object]:
 
 def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
   """Adds how often labels differ, what seeds have of it, and kappa."""
-  groups, clips = sums.groups, sums.clips
-  num_own, num_full = sums.apart.shape[1:]
   mean = _over_pairs(sums.apart, seeds_lib.distinct(*sums.names))
-
-  def noise(by_seed: np.ndarray) -> SeedNoise | None:
-    number = clips.sum()
-    means = by_seed.sum(axis=0) / number
-    slopes = ((by_seed - means * clips[:, None]) / number).T
-    return seeds_lib.noise(
-      seeds_lib.Part(sums.names[0], means[:num_own], slopes[:num_own]),
-      seeds_lib.Part(sums.names[1], means[num_own:], slopes[num_own:]),
-    )
-
-  def figure(columns: np.ndarray) -> tuple[resampling.Figure, dict]:
-    totals = np.stack([columns[:, 0], clips], axis=1)
-    return resampling.mean(totals), {'seeds': noise(columns[:, 1:])}
-
-  def add(name: str, columns: np.ndarray, signed: bool = False) -> None:
-    statistic, seeds = figure(columns)
-    found.add(
-      f'{prefix}.{name}',
-      resampling.estimate(
-        groups,
-        statistic,
-        scale=Scale.DIFFERENCE if signed else Scale.LOGIT,
-        null=signed,
-        **seeds,
-      ),
-    )
-
-  add('rate', mean)
+  rates = {'rate': mean}
   same = sums.names[0][:, None] == sums.names[1][None]
   if same.any() and not same.all():
-    add('same_seed_gap', mean - _over_pairs(sums.apart, same), signed=True)
-  if min(num_own, num_full) < 2:
-    for name in ('seed_null', 'excess', 'beyond_either'):
-      found.skipped[f'{prefix}.{name}'] = (
+    rates['same_seed_gap'] = mean - _over_pairs(sums.apart, same)
+  nulls = _nulls(sums)
+  if nulls:
+    null = sum(nulls) / 2
+    rates |= dict(zip(('own_null', 'full_null'), nulls, strict=True))
+    rates |= {'seed_null': null, 'excess': mean - null}
+  for figure, columns in rates.items():
+    statistic, seeds = _rate(sums, columns)
+    name = f'{prefix}.{figure}'
+    asked.add(found, name, sums.groups, statistic, seeds=seeds)
+  if nulls:
+    name = f'{prefix}.beyond_either'
+    differences = [_rate(sums, mean - null) for null in nulls]
+    found.add(name, asked.least(name, sums.groups, differences))
+  else:
+    for figure in ('seed_null', 'excess', 'beyond_either'):
+      found.skipped[f'{prefix}.{figure}'] = (
         'Seed noise is unknown: both views need two seeds or more.'
       )
-  else:
-    own, full = np.zeros_like(mean), np.zeros_like(mean)
-    # A seed is in the first place of pairs of its view, and in the second.
-    for null, apart, first in (
-      (own, sums.own, 1),
-      (full, sums.full, 1 + num_own),
-    ):
-      number = apart.shape[1]
-      within = apart.sum(axis=2) / (number - 1)
-      null[:, 0] = within.mean(axis=1)
-      null[:, first : first + number] = 2 * within
-    null = (own + full) / 2
-    add('own_null', own)
-    add('full_null', full)
-    add('seed_null', null)
-    add('excess', mean - null, signed=True)
-    differences = [figure(mean - one) for one in (own, full)]
-    found.add(
-      f'{prefix}.beyond_either',
-      resampling.minimum(
-        groups,
-        [
-          resampling.studentise(groups, statistic, Scale.DIFFERENCE, **seeds)
-          for statistic, seeds in differences
-        ],
-        groups.num_clips,
-      ),
-    )
   statistic, seeds = kappa(sums)
-  found.add(
-    f'{prefix}.kappa',
-    resampling.estimate(groups, statistic, Scale.FISHER, seeds),
-    'Some pair of seeds gives every clip the same one class.',
+  asked.add(found, f'{prefix}.kappa', sums.groups, statistic, seeds=seeds)
+
+
+def _nulls(sums: Pair) -> list[np.ndarray]:
+  """How often two seeds of the view, and of the full one, differ.
+
+  Returns:
+    Two arrays as of `_over_pairs`; none where a view has one seed only.
+  """
+  num_own, num_full = sums.apart.shape[1:]
+  if min(num_own, num_full) < 2:
+    return []
+  found = []
+  for apart, first in ((sums.own, 1), (sums.full, 1 + num_own)):
+    number = apart.shape[1]
+    within = apart.sum(axis=2) / (number - 1)
+    null = np.zeros((len(apart), 1 + num_own + num_full))
+    null[:, 0] = within.mean(axis=1)
+    # A seed is in the first place of pairs of its view, and in the second.
+    null[:, first : first + number] = 2 * within
+    found.append(null)
+  return found
+
+
+def _rate(
+  sums: Pair, columns: np.ndarray
+) -> tuple[resampling.Figure, SeedNoise | None]:
+  """The mean over clips, and what seeds add, of columns as of `_over_pairs`."""
+  num_own, clips = sums.apart.shape[1], sums.clips
+  rate, by_seed = columns[:, 0], columns[:, 1:]
+  number = clips.sum()
+  means = by_seed.sum(axis=0) / number
+  slopes = ((by_seed - means * clips[:, None]) / number).T
+  noise = seeds_lib.noise(
+    seeds_lib.Part(sums.names[0], means[:num_own], slopes[:num_own]),
+    seeds_lib.Part(sums.names[1], means[num_own:], slopes[num_own:]),
   )
+  return resampling.mean(np.stack([rate, clips], axis=1)), noise
 
 
 def add_error_consistency(
@@ -352,11 +332,7 @@ def add_error_consistency(
     found.skipped[name] = 'No clip that both views predict has a label.'
     return
   statistic, seeds = error_consistency(sums)
-  found.add(
-    name,
-    resampling.estimate(sums.groups, statistic, Scale.FISHER, seeds),
-    'Some pair of seeds is right, or wrong, on every clip.',
-  )
+  asked.add(found, name, sums.groups, statistic, seeds=seeds)
 
 
 def _over_pairs(apart: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -22,14 +22,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import asked, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import resampling
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
   Cell,
   Findings,
-  Scale,
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
@@ -154,9 +153,6 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   findings = Findings(primary=_PRIMARY)
   _add_shares(findings, totals, plan)
   _add_flags(findings, totals, plan)
-  findings.families.append(
-    [f'dominance.{name}.net_harm' for name in plan.modalities]
-  )
   number = round(float(totals[_key('judged')].sum()))
   findings.tables['dominance'] = [
     _row(name, number) for name in (*plan.modalities, 'any')
@@ -302,15 +298,9 @@ def _add_shares(findings: Findings, totals: Totals, plan: Plan) -> None:
   """Adds how often each modality dominates, and its shares."""
   judged = totals[_key('judged')]
 
-  def add(name: str, total: np.ndarray, number: np.ndarray, scale: Scale):
-    if not number.any():
-      return
-    part = totals.over(number)
-    both = np.stack([total, number], axis=1)[part.kept]
-    findings.add(
-      f'dominance.{name}',
-      resampling.estimate(part.groups, resampling.mean(both), scale),
-    )
+  def add(name: str, total: np.ndarray, number: np.ndarray) -> None:
+    if number.any():
+      _add_mean(findings, f'dominance.{name}', totals, total, number)
 
   measured = ['causal_share']
   for name in ('gate_share', 'attention_share'):
@@ -323,15 +313,27 @@ def _add_shares(findings: Findings, totals: Totals, plan: Plan) -> None:
       )
   for place, modality in enumerate(plan.modalities):
     rate = totals[_key('rate')][:, place]
-    add(f'{modality}.rate', rate, judged, Scale.LOGIT)
+    add(f'{modality}.rate', rate, judged)
     for name in measured:
       add(
         f'{modality}.{name}',
         totals[_key(name)][:, place],
         totals[_key(name, 'number')][:, place],
-        Scale.DIFFERENCE if name == 'causal_share' else Scale.LOGIT,
       )
-  add('any.rate', totals[_key('most')], judged, Scale.LOGIT)
+  add('any.rate', totals[_key('most')], judged)
+
+
+def _add_mean(
+  findings: Findings,
+  name: str,
+  totals: Totals,
+  total: np.ndarray,
+  number: np.ndarray,
+) -> None:
+  """Adds the mean of what sums to `total` over `number` clips, (G,) each."""
+  part = totals.over(number)
+  both = np.stack([total, number], axis=1)[part.kept]
+  asked.add(findings, name, part.groups, resampling.mean(both))
 
 
 def _mean_shares(
@@ -381,19 +383,8 @@ def _add_flags(findings: Findings, totals: Totals, plan: Plan) -> None:
       if not number.any():
         findings.skipped[key] = 'No clip that was judged has a label.'
         continue
-      part = totals.over(number)
       own = sums.sum(axis=1) if modality == 'any' else sums[:, place]
-      harm = name == 'net_harm'
-      findings.add(
-        key,
-        resampling.estimate(
-          part.groups,
-          resampling.mean(np.stack([own, number], axis=1)[part.kept]),
-          Scale.DIFFERENCE if harm else Scale.LOGIT,
-          null=harm,
-          alternative='greater',
-        ),
-      )
+      _add_mean(findings, key, totals, own, number)
 
 
 def _row(name: str, num_clips: int) -> dict[str, object]:

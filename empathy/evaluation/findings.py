@@ -7,23 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from empathy.evaluation import catalogue
+from empathy.evaluation.units import Scale
+
 Scalar = str | int | float | bool | None
-
-
-class Scale(enum.StrEnum):
-  """Where a figure's interval is symmetric, so that it stays in its range.
-
-  IDENTITY for what has no bounds, DIFFERENCE for differences of shares, as they
-  are but cut at -1 and 1 (which takes nothing from what an interval holds),
-  LOGIT for shares and AUROC (0 to 1), LOG for losses and distances (above 0),
-  FISHER for coefficients (-1 to 1).
-  """
-
-  IDENTITY = 'identity'
-  DIFFERENCE = 'difference'
-  LOGIT = 'logit'
-  LOG = 'log'
-  FISHER = 'fisher'
 
 
 class Kind(enum.StrEnum):
@@ -157,11 +144,9 @@ class Findings:
   Attributes:
     statistics: by dotted name.
     skipped: name or question to one sentence that says what is missing.
-    primary: the statistic whose p-value is corrected with the other questions',
-      whether or not it is in a family too.
+    primary: the statistic whose p-value is corrected with the other questions'.
     num_candidates: among how many statistics the primary was chosen by its
       value; its p-value is multiplied by it (Bonferroni).
-    families: names whose p-values are corrected together.
     tables: rows of scalars or of `Cell`s, which are filled in after the
       p-values are corrected.
     curves: data of figures.
@@ -171,21 +156,22 @@ class Findings:
   skipped: dict[str, str] = dataclasses.field(default_factory=dict)
   primary: str | None = None
   num_candidates: int = 1
-  families: list[list[str]] = dataclasses.field(default_factory=list)
   tables: dict[str, list[dict[str, Any]]] = dataclasses.field(
     default_factory=dict
   )
   curves: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-  def add(
-    self,
-    name: str,
-    estimate: Estimate,
-    undefined: str = 'The figure is undefined for these data.',
-  ) -> None:
-    """Keeps a statistic; where it is undefined, says so among the skipped."""
+  def add(self, name: str, estimate: Estimate, undefined: str = '') -> None:
+    """Keeps a statistic; where it is undefined, says why among the skipped.
+
+    Args:
+      name: the full one.
+      estimate: with its uncertainty.
+      undefined: why; '' for what its entry in the catalogue says.
+    """
     if estimate.estimate is None:
-      self.skipped[name] = undefined
+      entry = catalogue.entry_of(name)
+      self.skipped[name] = undefined or entry.undefined
     else:
       self.statistics[name] = estimate
 
@@ -193,7 +179,6 @@ class Findings:
     """Takes in what else was found of the question; the primary stays."""
     self.statistics.update(other.statistics)
     self.skipped.update(other.skipped)
-    self.families.extend(other.families)
     self.tables.update(other.tables)
     self.curves.update(other.curves)
 

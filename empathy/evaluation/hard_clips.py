@@ -6,22 +6,21 @@ It is a part of question 5: `humans` calls both functions.
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import cells, ranking, resampling
+from empathy.evaluation import asked, cells, ranking
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.catalogue import CONFIDENCE
 from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
-  Scale,
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
 
 _PREFIX = 'humans.models'
-_DOUBT = 'one_minus_confidence'
 _GOLD = ('one_minus_gold_probability', 'error')
 # Correlations are drawn with so many bins of either variable.
 _NUM_BINS = 16
@@ -33,7 +32,7 @@ _GRIDS = {
     else cells.near_zero(1.0, cells.FEW_PLACES),
     'gs': cells.GS,
   }
-  for name in (_DOUBT, *_GOLD)
+  for name in (CONFIDENCE, *_GOLD)
 }
 
 
@@ -45,12 +44,12 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   predicted = predictions_lib.predicted_class(mean)
   adder.count(_key('predicted'), predicted, len(plan.classes))
   signals = {
-    _DOUBT: 1 - mean.max(axis=-1),
+    CONFIDENCE: 1 - mean.max(axis=-1),
     _GOLD[0]: 1 - mean[np.arange(len(labels)), labels],
     _GOLD[1]: (predicted != labels).astype(np.float64),
   }
   uncertainty = votes_lib.gs(plan.votes(batch.corpus))
-  chosen = ~np.isnan(uncertainty + signals[_DOUBT])
+  chosen = ~np.isnan(uncertainty + signals[CONFIDENCE])
   if not _unjudged(plan):
     chosen &= labels != corpus_lib.UNLABELLED
   for name in _signals(plan):
@@ -75,7 +74,7 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
     plan: says which votes made the label.
 
   Returns:
-    Statistics `humans.models.<signal>.spearman`, one family, and the table
+    Statistics `humans.models.<signal>.spearman` and the table
     `humans_and_models`.
   """
   if plan.full not in plan.members:
@@ -98,18 +97,17 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   for signal in signals:
     name = f'{_PREFIX}.{signal}.spearman'
     clips = _rows(totals, plan, signal)
-    estimate = _correlation(totals, clips)
+    estimate = _correlation(name, totals, clips)
     if not plan.exact and _GRIDS[signal]['signal'].coarse:
       off = cells.spearman_off(clips['signal'], clips.number)
       estimate = cells.noted(estimate, off)
-    found.add(name, estimate, 'One of the two is the same for every clip.')
+    found.add(name, estimate)
     rows.append(
       {'signal': signal, 'num_clips': estimate.n}
       | interval_cells(name, 'spearman')
       | {field: Cell(name, field) for field in ('p', 'p_adjusted')}
     )
   found.tables['humans_and_models'] = rows
-  found.families.append([f'{_PREFIX}.{name}.spearman' for name in signals])
   return found
 
 
@@ -130,7 +128,7 @@ def _unjudged(plan: Plan) -> str:
 
 
 def _signals(plan: Plan) -> list[str]:
-  return [_DOUBT] if _unjudged(plan) else [_DOUBT, *_GOLD]
+  return [CONFIDENCE] if _unjudged(plan) else [CONFIDENCE, *_GOLD]
 
 
 def _unknown(totals: totals_lib.Totals, plan: Plan) -> dict[str, str]:
@@ -158,14 +156,15 @@ def _rows(
   return cells.rows(totals.counts[_key(signal)], _GRIDS[signal])
 
 
-def _correlation(totals: totals_lib.Totals, rows: totals_lib.Rows) -> Estimate:
+def _correlation(
+  name: str, totals: totals_lib.Totals, rows: totals_lib.Rows
+) -> Estimate:
   sample = totals_lib.sample(totals, rows)
   signal, uncertainty = rows['signal'], rows['gs']
-  return resampling.estimate(
+  return asked.estimate(
+    name,
     sample,
     ranking.spearman(sample, signal, uncertainty),
-    Scale.FISHER,
-    null=True,
     drawn=ranking.spearman(
       sample,
       *(

@@ -16,6 +16,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   agreement,
   annotators,
+  asked,
   gains,
   halves,
   hard_clips,
@@ -29,7 +30,6 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
-  Scale,
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
@@ -121,11 +121,6 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
     statistics=found.statistics | models.statistics,
     skipped=found.skipped | models.skipped,
     primary=primary,
-    families=[
-      [name for name in compared if name != primary],
-      [f'humans.{c}_vs_full.entropy_excess' for c in others],
-      *models.families,
-    ],
     tables=found.tables | models.tables,
     curves=found.curves,
   )
@@ -258,10 +253,11 @@ def _take_least(
   """
   name = min(totals, key=lambda n: found.statistics[n].estimate)
   if len(totals) > 1:
-    least = resampling.minimum(
+    least = asked.least(
+      name,
       groups,
       [
-        resampling.studentise(groups, resampling.mean(both), Scale.DIFFERENCE)
+        (resampling.mean(both), resampling.THESE_SEEDS)
         for both in totals.values()
       ],
       found.statistics[name].n,
@@ -282,12 +278,8 @@ def _judge(
   clips = totals[key][:, 2]
   if clips.any():
     part = totals.over(clips)
-    found.add(
-      f'{prefix}.accuracy',
-      resampling.estimate(
-        part.groups, resampling.mean(part[key][:, :2]), scale=Scale.LOGIT
-      ),
-    )
+    mean = resampling.mean(part[key][:, :2])
+    asked.add(found, f'{prefix}.accuracy', part.groups, mean)
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
   for name, how in (
@@ -303,7 +295,6 @@ def _judge(
       _key(name, condition),
       how=how,
       missing=agreement.why_undefined(pairable=False),
-      scale=Scale.LOG if name.startswith('entropy') else Scale.LOGIT,
     )
 
 
@@ -328,16 +319,14 @@ def _agree(
     if crowd is not None:
       own = 'observed_agreement' if name == 'gs' else name
       variance = annotators.variance(totals, condition, crowd, figures, own)
-    found.add(
-      f'humans.{condition}.{name}',
-      resampling.estimate(
-        part.groups,
-        resampling.one_minus(statistic) if name == 'gs' else statistic,
-        scale=Scale.LOGIT if figure.share else Scale.FISHER,
-        annotators=(variance or 0.0, 0 if crowd is None else crowd.number),
-      ),
-      why,
+    full_name = f'humans.{condition}.{name}'
+    estimate = asked.estimate(
+      full_name,
+      part.groups,
+      resampling.one_minus(statistic) if name == 'gs' else statistic,
+      annotators=(variance or 0.0, 0 if crowd is None else crowd.number),
     )
+    found.add(full_name, estimate, why)
 
 
 def _compare(
@@ -360,7 +349,6 @@ def _compare(
       add(
         f'humans.{condition}.accuracy_disjoint',
         key=_key('share', condition),
-        scale=Scale.LOGIT,
         missing=_missing(plan, f'votes on {condition}'),
       )
     if condition != full:
@@ -369,7 +357,6 @@ def _compare(
       add(
         name,
         key=gained[name],
-        null=True,
         missing=_missing(plan, f'votes in both {full} and {condition}'),
       )
   add(
@@ -381,7 +368,6 @@ def _compare(
   add(
     'humans.hurt_share_naive',
     key=_key('hurt_naive'),
-    scale=Scale.LOGIT,
     missing=_missing(plan, _EACH),
   )
   _best_per_clip(found, totals, plan)
@@ -479,17 +465,8 @@ def _differ(
     ('control_gs_difference', control_gap),
     ('entropy_excess', resampling.minus(gap, control_gap)),
   ):
-    estimate = resampling.estimate(
-      part.groups,
-      statistic,
-      scale=Scale.LOGIT if name.endswith('rate') else Scale.DIFFERENCE,
-      null=name == 'entropy_excess',
-    )
-    found.add(
-      f'{prefix}.{name}',
-      _told(estimate, _halves(plan)),
-      'The pluralities differ on no clip, or on every one.',
-    )
+    told = functools.partial(_told, how=_halves(plan))
+    asked.add(found, f'{prefix}.{name}', part.groups, statistic, told)
   row = {
     'condition': condition,
     'num_clips': part.num_clips,
@@ -573,8 +550,6 @@ def _add_mean(
   *,
   missing: str,
   how: str = '',
-  scale: Scale = Scale.DIFFERENCE,
-  null: bool = False,
 ) -> None:
   """Adds the mean over the clips where it is known of what `key` adds up."""
   clips = totals[key][:, 1]
@@ -582,10 +557,9 @@ def _add_mean(
     found.skipped[name] = missing
     return
   part = totals.over(clips)
-  estimate = resampling.estimate(
-    part.groups, resampling.mean(part[key][:, :2]), scale=scale, null=null
-  )
-  found.add(name, _told(estimate, how))
+  mean = resampling.mean(part[key][:, :2])
+  told = functools.partial(_told, how=how)
+  asked.add(found, name, part.groups, mean, told)
 
 
 def _told(estimate: Estimate, how: str) -> Estimate:

@@ -9,15 +9,14 @@ the rate that was wanted.
 
 import numpy as np
 
-from empathy.evaluation import fits, resampling
+from empathy.evaluation import asked, fits, resampling
+from empathy.evaluation.catalogue import CONFIDENCE
 from empathy.evaluation.findings import (
   Findings,
-  Scale,
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
 from empathy.evaluation.signal_rows import Signals
-from empathy.evaluation.signals import CONFIDENCE
 from empathy.evaluation.totals import Totals
 
 WANTED = (0.05, 0.1, 0.2)
@@ -67,16 +66,13 @@ def answer(totals: Totals, plan: Plan) -> Findings:
           'tell an error rate of.'
         )
         continue
-      estimate = resampling.estimate(
+      asked.add(
+        found,
+        f'{name}.{figure}',
         sample,
         resampling.mean(sample.totals(np.stack([top, bottom], axis=1))),
-        scale=Scale.LOGIT,
+        signals.noted,
         n=n,
-      )
-      found.add(
-        f'{name}.{figure}',
-        signals.noted(estimate),
-        'No clip is answered at this error rate.',
       )
     row = {'wanted': wanted, 'num_answered': number}
     for figure in ('risk', 'coverage'):

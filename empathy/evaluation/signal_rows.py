@@ -13,10 +13,9 @@ from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.catalogue import ANY, CONFIDENCE, SEEDS, is_binary
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.plan import Plan
-from empathy.evaluation.signals import CONFIDENCE, SEEDS, binary
-from empathy.evaluation.survey import ANY
 from empathy.evaluation.totals import Rows, Totals
 
 # How annotators differ on a clip, whether it is contested, and how many votes.
@@ -102,12 +101,12 @@ def _key(what: str, name: str = '') -> totals_lib.Key:
 
 def _with_doubt(name: str) -> bool:
   """Whether doubt is counted along with the signal, or is the signal."""
-  return binary(name) or name == CONFIDENCE
+  return is_binary(name) or name == CONFIDENCE
 
 
 def _grids(plan: Plan, name: str) -> dict[str, cells.Grid]:
   """By column, what clips with a label are counted by."""
-  doubt = {'doubt': _grid(plan, CONFIDENCE)} if binary(name) else {}
+  doubt = {'doubt': _grid(plan, CONFIDENCE)} if is_binary(name) else {}
   flags = dict.fromkeys(_FLAGS, cells.YES_OR_NO)
   return {'signal': _grid(plan, name)} | doubt | flags
 

@@ -8,14 +8,6 @@ from scipy import special
 
 from empathy.evaluation import predictions as predictions_lib
 
-CONFIDENCE = 'one_minus_confidence'
-SEEDS = 'seed_mutual_information'
-
-
-def binary(name: str) -> bool:
-  """Whether a signal is 0 or 1."""
-  return name.endswith('_disagreement')
-
 
 def signals(
   predictions: predictions_lib.Predictions, full: str

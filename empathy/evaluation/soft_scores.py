@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from scipy import special
 
-from empathy.evaluation import draws, resampling
+from empathy.evaluation import asked, draws, resampling
 from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
@@ -23,7 +23,6 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
-  Scale,
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
@@ -138,15 +137,8 @@ def _add(
   *scores, clips = part[_key('scores', view)].T
   names = ('human_cross_entropy', 'human_brier', *_distances(plan))
   for name, values in zip(names, scores, strict=True):
-    found.add(
-      f'{prefix}.{name}',
-      resampling.estimate(
-        part.groups,
-        resampling.mean(np.stack([values, clips], axis=1)),
-        # Less its sampling term, a score may be below 0 by chance.
-        Scale.IDENTITY if name == 'human_brier' else Scale.LOG,
-      ),
-    )
+    mean = resampling.mean(np.stack([values, clips], axis=1))
+    asked.add(found, f'{prefix}.{name}', part.groups, mean)
   number = num_draws(plan)
   drawn = f'votes drawn {number} times' if number > 1 else 'votes drawn once'
   nulls = part.totals.wholes[_key('nulls', view)] / part.num_clips
@@ -162,12 +154,11 @@ def _add(
         else f'{drawn} from the probabilities',
       ),
     )
-  found.add(
+  asked.add(
+    found,
     f'{prefix}.human_entropy_correlation',
-    resampling.estimate(
-      part.groups, correlation(part[_key('moments', view)]), Scale.FISHER
-    ),
-    'The votes of all clips, or the probabilities, are equally uncertain.',
+    part.groups,
+    correlation(part[_key('moments', view)]),
   )
 
 

@@ -5,6 +5,7 @@ some clips, and `answer` makes `Findings` of the totals of all. To add one, give
 it a line in `_QUESTIONS`.
 """
 
+import collections
 import dataclasses
 import pathlib
 import shutil
@@ -164,7 +165,7 @@ def build(
   """Asks every question that the data can answer.
 
   The p-values of the primaries are one family of Holm's; the others are a
-  family for each question and statistic.
+  family for each entry of the catalogue.
 
   Args:
     corpus: with votes or without; what features it has, its `presence` says.
@@ -239,19 +240,7 @@ def assemble(
     if findings.primary in statistics
   }
   _add_smallest_effect(statistics, skipped, tables, primaries)
-  corrected = {
-    name: min(1.0, statistics[name].p * answers[question].num_candidates)
-    for question, name in primaries.items()
-    if statistics[name].p is not None
-  }
-  families = [corrected] + [
-    {name: statistics[name].p for name in family if name in statistics}
-    for findings in answers.values()
-    for family in findings.families
-  ]
-  for family in reversed(families):
-    # The primaries come last, for they leave the family they are also in.
-    _adjust(statistics, family)
+  _correct(statistics, primaries, answers)
   tables['planner'] = [
     planner.row(name, statistics[name]) for name in primaries.values()
   ]
@@ -422,12 +411,37 @@ def without_confidence(found: Findings, reason: str) -> Findings:
   )
 
 
-def _adjust(
-  statistics: dict[str, Estimate], p_values: Mapping[str, float | None]
+def _correct(
+  statistics: dict[str, Estimate],
+  primaries: Mapping[int, str],
+  answers: Mapping[int, Findings],
 ) -> None:
-  """Puts Holm's adjusted p-values into one family of statistics."""
-  known = {name: p for name, p in p_values.items() if p is not None}
-  for name, p in zip(known, resampling.holm(list(known.values())), strict=True):
+  """Corrects p-values: the primaries' together, the others' by their entry.
+
+  A primary that was chosen by its value is one of those it was chosen from, so
+  that their number is not less for it.
+  """
+  known = {name: one.p for name, one in statistics.items() if one.p is not None}
+  first = {}
+  for question, name in primaries.items():
+    if name in known:
+      times = answers[question].num_candidates
+      first[name] = min(1.0, known[name] * times)
+      if times == 1:
+        del known[name]
+  families = collections.defaultdict(dict)
+  for name, p in known.items():
+    families[catalogue.family(name)][name] = p
+  for family in (*families.values(), first):
+    _adjust(statistics, family)
+
+
+def _adjust(
+  statistics: dict[str, Estimate], family: Mapping[str, float]
+) -> None:
+  """Puts Holm's adjusted p-values into one family, of which p is known."""
+  adjusted = resampling.holm(list(family.values()))
+  for name, p in zip(family, adjusted, strict=True):
     statistics[name] = dataclasses.replace(statistics[name], p_adjusted=p)
 
 

@@ -15,12 +15,12 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import annotators
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.catalogue import ANY, is_binary
 from empathy.evaluation.confidence import Histogram, histogram
 from empathy.evaluation.totals import DECIMALS, Key
 from empathy.evaluation.totals import group_hashes as _hashes
 
 # Keys of signals of which there is always one.
-ANY = 'any_disagreement'
 # Values that are more than these are many; no more than these are kept.
 _HANDFUL = 100
 SAME = (
@@ -199,7 +199,7 @@ def _confidences(batch: Batch) -> dict[Key, Histogram]:
     votes, which = batch.corpus.vote_counts(), 'all'
   voted = votes.sum(axis=1) > 1
   for name, values in signals.items():
-    if name.endswith('_disagreement'):
+    if is_binary(name):
       found['ambiguity', which, name] = histogram(
         mean[voted & ~np.isnan(values)]
       )

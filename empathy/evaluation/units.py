@@ -1,8 +1,23 @@
 """How figures are written, and where their intervals are symmetric."""
 
 import dataclasses
+import enum
 
-from empathy.evaluation.findings import Scale
+
+class Scale(enum.StrEnum):
+  """Where a figure's interval is symmetric, so that it stays in its range.
+
+  IDENTITY for what has no bounds, DIFFERENCE for differences of shares, as they
+  are but cut at -1 and 1 (which takes nothing from what an interval holds),
+  LOGIT for shares and AUROC (0 to 1), LOG for losses and distances (above 0),
+  FISHER for coefficients (-1 to 1).
+  """
+
+  IDENTITY = 'identity'
+  DIFFERENCE = 'difference'
+  LOGIT = 'logit'
+  LOG = 'log'
+  FISHER = 'fisher'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import special
 
+from empathy.evaluation import asked, resampling
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import resampling
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
@@ -19,7 +19,6 @@ from empathy.evaluation.findings import (
   Cell,
   Estimate,
   Findings,
-  Scale,
   SeedNoise,
   interval_cells,
 )
@@ -389,9 +388,8 @@ def _judge(
     **f1_statistics(part[_key('f1', view)][:, seeds]),
   }
   for name, (statistic, variance) in figures.items():
-    findings.add(
-      f'{prefix}.{name}',
-      resampling.estimate(part.groups, statistic, Scale.LOGIT, variance),
+    asked.add(
+      findings, f'{prefix}.{name}', part.groups, statistic, seeds=variance
     )
   if plan.graded('labelled', view):
     _calibrate(findings, part, view, seeds)
@@ -424,9 +422,8 @@ def _calibrate(
     statistic, variance = mean_over_seeds(
       part[_key(name, view)][:, seeds], number
     )
-    findings.add(
-      f'{prefix}.{name}',
-      resampling.estimate(part.groups, statistic, Scale.LOG, variance),
+    asked.add(
+      findings, f'{prefix}.{name}', part.groups, statistic, seeds=variance
     )
   count, confidence, hits, variance = (
     part[_key(what, view)].sum(axis=0)[seeds]
@@ -477,13 +474,7 @@ def _compare(
     names[view] = name
     part = totals.over(chosen)
     statistic, variance = _difference(part, plan, view)
-    findings.add(
-      name,
-      resampling.estimate(
-        part.groups, statistic, Scale.DIFFERENCE, variance, null=True
-      ),
-    )
-  findings.families.append(list(names.values()))
+    asked.add(findings, name, part.groups, statistic, seeds=variance)
   fields = ('estimate', 'low', 'high', 'p', 'p_adjusted', 'n')
   findings.tables['full_minus_view'] = [
     {'view': view} | {field: Cell(name, field) for field in fields}
@@ -499,15 +490,8 @@ def _compare(
     )
     return
   part = totals.over(totals[_key('paired', 'any')])
-  differences = []
-  for view in singles:
-    statistic, variance = _difference(part, plan, view)
-    differences.append(
-      resampling.studentise(part.groups, statistic, Scale.DIFFERENCE, variance)
-    )
-  findings.add(
-    _PRIMARY, resampling.minimum(part.groups, differences, part.num_clips)
-  )
+  differences = [_difference(part, plan, view) for view in singles]
+  findings.add(_PRIMARY, asked.least(_PRIMARY, part.groups, differences))
 
 
 def _difference(

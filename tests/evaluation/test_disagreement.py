@@ -147,7 +147,7 @@ def test_each_seeds_influence_is_the_derivative_by_its_weight(
   sample = resampling.sample(np.arange(30) // 5)
   disagreement.add_rates(
     findings.Findings(),
-    'x',
+    'disagreement.text_vs_full',
     made.pair(sample, names, first, second, 3),
   )
   distinct = names[0][:, None] != names[1][None]
@@ -192,8 +192,11 @@ def _found(first, second, groups, shared=True):
   found = findings.Findings()
   names = (np.arange(len(first)), np.arange(len(second)) + 100 * (not shared))
   sample = resampling.sample(groups, 500)
-  disagreement.add_rates(found, 'x', made.pair(sample, names, first, second, 3))
-  return found.statistics
+  pair = made.pair(sample, names, first, second, 3)
+  disagreement.add_rates(found, 'disagreement.text_vs_full', pair)
+  return {
+    name.rpartition('.')[2]: one for name, one in found.statistics.items()
+  }
 
 
 def _drawn(random, scores, noise, num_seeds):
@@ -212,9 +215,9 @@ def test_a_fusion_of_the_same_seeds_has_no_excess(num_seeds):
     text = _drawn(random, scores, 1.5, num_seeds)
     full = 0.95 * text + 0.05 * _drawn(random, scores, 1.5, num_seeds)
     found = _found(text.argmax(-1), full.argmax(-1), np.arange(500) // 20)
-    assert found['x.same_seed_gap'].low > 0.25
-    excess.append(found['x.excess'].estimate)
-    assert found['x.beyond_either'].low <= 0
+    assert found['same_seed_gap'].low > 0.25
+    excess.append(found['excess'].estimate)
+    assert found['beyond_either'].low <= 0
   assert abs(np.mean(excess)) < 0.005
 
 
@@ -223,8 +226,8 @@ def test_one_and_the_same_model_differs_by_nothing():
   labels = random.integers(0, 3, (3, 200))
   found = _found(labels, labels, np.arange(200) // 10)
   for figure in ('excess', 'beyond_either'):
-    assert found[f'x.{figure}'].estimate == pytest.approx(0, abs=1e-12)
-    assert found[f'x.{figure}'].low is None
+    assert found[figure].estimate == pytest.approx(0, abs=1e-12)
+    assert found[figure].low is None
 
 
 def test_a_view_that_errs_on_the_same_clips_more_often_is_no_finding():
@@ -239,8 +242,8 @@ def test_a_view_that_errs_on_the_same_clips_more_often_is_no_finding():
       _drawn(random, scores, noise, 4).argmax(-1) for noise in (1.8, 0.6)
     )
     found = _found(view, full, np.arange(600) // 20)
-    excess.append(found['x.excess'].low)
-    beyond.append(found['x.beyond_either'].low)
+    excess.append(found['excess'].low)
+    beyond.append(found['beyond_either'].low)
   assert np.mean(np.array(excess) > 0) > 0.9
   assert max(beyond) < 0
 
@@ -255,7 +258,7 @@ def test_a_view_with_evidence_of_its_own_is_one():
       _drawn(random, scores, 0.4, 4).argmax(-1)
       for scores in (text, text + audio)
     )
-    found = _found(view, full, np.arange(1_000) // 25)['x.beyond_either']
+    found = _found(view, full, np.arange(1_000) // 25)['beyond_either']
     told.append(found.low > 0)
   assert np.mean(told) > 0.8
 

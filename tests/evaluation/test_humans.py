@@ -65,13 +65,6 @@ def test_the_primary_is_minus_the_best_other_condition():
     humans, made.corpus(np.arange(60) // 5, labels, votes=votes)
   )
   assert found.primary == 'humans.full_minus_audio.accuracy'
-  assert found.families == [
-    ['humans.full_minus_text.accuracy'],
-    [
-      'humans.text_vs_full.entropy_excess',
-      'humans.audio_vs_full.entropy_excess',
-    ],
-  ]
 
 
 def test_what_is_missing_is_said():

@@ -164,7 +164,6 @@ def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
       assert getattr(one, field) == pytest.approx(value, abs=1e-10), name
   assert found.skipped == expected.skipped
   assert found.primary == expected.primary
-  assert found.families == expected.families
   assert found.tables.keys() == expected.tables.keys()
   told = study_lib.info(tally.totals, tally.plan)['covers']
   assert 'but for agreement, whose intervals cover others' in told

@@ -234,9 +234,6 @@ def test_full_minus_view_is_paired_and_the_least_is_primary():
   least = found.statistics['views.full_minus_best_single.accuracy']
   assert least.estimate == pytest.approx(min(gaps.values()))
   assert found.primary == 'views.full_minus_best_single.accuracy'
-  assert found.families == [
-    ['views.full_minus_text.accuracy', 'views.full_minus_audio.accuracy']
-  ]
 
 
 def test_pairs_use_the_clips_that_both_predict():
