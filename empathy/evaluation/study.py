@@ -458,9 +458,8 @@ def _add_smallest_effect(
     if question in primaries and statistics[primaries[question]].low is not None
   ]
   if not asked:
-    skipped['data.smallest_effect'] = (
-      'There is no paired difference with an interval.'
-    )
+    name = 'data.smallest_effect'
+    skipped[name] = catalogue.entry(name).undefined
     return
   effect = data_checks.smallest_effect(statistics[primaries[asked[0]]])
   statistics['data.smallest_effect'] = effect

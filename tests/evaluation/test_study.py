@@ -12,7 +12,7 @@ import pytest
 from statsmodels.stats import multitest
 
 from empathy import errors
-from empathy.evaluation import report, resampling
+from empathy.evaluation import findings, report, resampling
 from empathy.evaluation import study as study_lib
 
 
@@ -102,6 +102,33 @@ def test_the_others_are_a_family_for_each_question_and_statistic(study):
     expected = multitest.multipletests(p, method='holm')[1]
     found = [study.statistics[name].p_adjusted for name in names]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+  ('stem', 'names', 'num_candidates', 'adjusted'),
+  [
+    # Chosen among two, it counts in their family, and twice among primaries.
+    ('disagreement.{}_vs_full.beyond_either', 'ab', 2, (0.02, 0.02)),
+    # What was settled beforehand leaves its entry's family to the others.
+    ('dominance.{}.net_harm', ('any', 'a'), 1, (0.01, 0.012)),
+  ],
+)
+def test_a_primary_counts_where_it_was_chosen(
+  stem, names, num_candidates, adjusted
+):
+  first, other = (stem.format(name) for name in names)
+  found = findings.Findings(
+    {
+      name: findings.Estimate(0.1, 0.0, 0.2, 0.95, p)
+      for name, p in ((first, 0.01), (other, 0.012))
+    },
+    primary=first,
+    num_candidates=num_candidates,
+  )
+  statistics = study_lib.assemble({2: found}, {}).statistics
+  assert [statistics[n].p_adjusted for n in (first, other)] == pytest.approx(
+    adjusted
+  )
 
 
 def test_no_p_without_a_null_and_none_uncorrected(study):
