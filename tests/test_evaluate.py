@@ -111,6 +111,9 @@ def test_predictions_and_corpus_go_to_study_here(workdir, tmp_path):
     (('--corpus={0}/corpus', '--tally=t.npz'), '--tally needs --predictions'),
     (('--workdir={0}', '--beam='), '--workdir does not go with --beam'),
     (('--workdir={0}', '--tally=t', '--output=o'), '--output does not go with'),
+    (('--corpus={0}/corpus', '--survey=s'), '--survey needs --predictions'),
+    (('--workdir={0}', '--survey=s', '--merge=t'), '--workdir does not go'),
+    (('--workdir={0}', '--tally=t', '{0}/config.json'), 'not a whole survey'),
   ],
 )
 def test_a_wrong_call_is_one_line(workdir, tmp_path, flags, says):
@@ -280,11 +283,17 @@ def test_what_a_pipeline_finds_wrong_is_one_line(workdir, tmp_path):
 
 
 def test_tallies_give_a_study(workdir, tmp_path):
-  done = _run(f'--workdir={workdir}', '--tally=t.npz', cwd=tmp_path)
-  assert done.returncode == 0, done.stderr
-  assert done.stdout.startswith('tally: t.npz')
-  done = _run('--merge', 't.npz', '--output=merged', cwd=tmp_path)
-  assert done.returncode == 0, done.stderr
+  for flags, says in (
+    (('--survey=s',), 'survey: s'),
+    (('--tally=t.npz', 's'), 'tally: t.npz'),
+    (('--tally=alone.npz',), 'tally: alone.npz'),
+  ):
+    done = _run(f'--workdir={workdir}', *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(says)
+  for tally in ('alone.npz', 't.npz'):
+    done = _run('--merge', tally, '--output=merged', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
   study = _study(tmp_path / 'merged')
   assert study['info']['predictions'] == 360
   assert 'views.full_minus_best_single.accuracy' in study['statistics']

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from empathy.evaluation import cells, ranking, resampling
+from empathy.evaluation import cells, ranking, resampling, signal_rows
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
@@ -68,20 +68,18 @@ def tally(
   adder: totals_lib.Adder,
   votes: Mapping[str, np.ndarray],
 ) -> None:
-  """Keeps signals and votes of clips, or counts them on grids.
+  """Counts signals and votes of clips on grids, where they are not kept.
 
   Args:
     batch: of N clips.
-    plan: says which of both.
+    plan: says if they are, see `signal_rows`.
     adder: where they are added.
     votes: `gs`, `contested` and `number`, (N,), GS NaN where unknown.
   """
+  if plan.exact:
+    return
   signals, voted = batch.signals, ~np.isnan(votes['gs'])
   known = {name: voted & ~np.isnan(signal) for name, signal in signals.items()}
-  if plan.exact:
-    some = np.any(list(known.values()), axis=0)
-    adder.rank(_key('clips'), some, **votes, **signals)
-    return
   sure = known[CONFIDENCE]
   for name, there in known.items():
     chosen = {'unsure': there & ~sure, 'lacking': sure & ~there}
@@ -102,15 +100,10 @@ class _Ranks:
   def rows(self, what: str) -> Rows:
     """Those of a key of `_grids`."""
     if self.plan.exact:
-      rows = self.totals.rows[_key('clips')]
-      rows = rows.where(~np.isnan(rows[self.name]))
-      return dataclasses.replace(
-        rows,
-        names=('signal', 'doubt', *_VOTES),
-        values=np.stack(
-          [rows[name] for name in (self.name, CONFIDENCE, *_VOTES)], axis=1
-        ),
-      )
+      rows = signal_rows.every(self.totals)
+      rows = rows.where(~np.isnan(rows[self.name] + rows['gs']))
+      columns = {'signal': rows[self.name], 'doubt': rows[CONFIDENCE]}
+      return rows.of(columns | {name: rows[name] for name in _VOTES})
     counts = self.totals.counts[_key(what, self.name)]
     return cells.rows(counts, _grids(self.plan, self.name)[what])
 

@@ -19,31 +19,24 @@ from empathy.evaluation.signals import CONFIDENCE, SEEDS, binary
 from empathy.evaluation.survey import ANY
 from empathy.evaluation.totals import Rows, Totals
 
+# How annotators differ on a clip, whether it is contested, and how many votes.
+_VOTES = ('gs', 'contested', 'number')
 # Whether annotators agree on a clip, whether the curves are over it, and
 # whether the full view errs on it.
 _FLAGS = ('calm', 'common', 'error')
 
 
 def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
-  """Keeps the signals of the clips that the full view predicts, or counts them.
-
-  NaN stands for no label, and for too few votes to be contested.
-  """
-  signals = batch.signals
+  """Keeps clips with a label or votes, by their signals, or counts them."""
+  signals, error, votes = batch.signals, errors(batch), _of_votes(batch, plan)
   folds = batch.predictions.folds[plan.full]
   adder.count(_key('folds'), folds, plan.num_folds)
-  there, error = ~np.isnan(signals[CONFIDENCE]), errors(batch)
-  contested = np.full(len(error), np.nan)
-  if plan.survey.has_votes:
-    votes = plan.votes(batch.corpus)
-    # A single vote cannot be contested.
-    enough = votes.sum(axis=1) > 1
-    contested = np.where(enough, votes_lib.contested(votes), np.nan)
   if plan.exact:
-    adder.rank(
-      _key('clips'), there, **signals, error=error, contested=contested
-    )
+    some = np.any([~np.isnan(one) for one in signals.values()], axis=0)
+    some &= ~np.isnan(error) | ~np.isnan(votes['gs'])
+    adder.rank(_key('clips'), some, **signals, error=error, **votes)
     return
+  contested = votes['contested']
   columns = {
     'doubt': signals[CONFIDENCE],
     'calm': contested == 0,
@@ -66,6 +59,30 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     own = columns | {'signal': signals[ANY]}
     chosen = ~np.isnan(signals[ANY] + contested)
     cells.count(adder, _key('contested'), chosen, _contested_grids(plan), own)
+
+
+def _of_votes(batch: Batch, plan: Plan) -> dict[str, np.ndarray]:
+  """`_VOTES` of clips (N,); NaN where there are too few to be told."""
+  if not plan.survey.has_votes:
+    return dict.fromkeys(_VOTES, np.full(len(batch.labelled), np.nan))
+  votes = plan.votes(batch.corpus)
+  gs, contested = votes_lib.gs(votes), votes_lib.contested(votes)
+  # A single vote cannot be contested.
+  return {
+    'gs': gs,
+    'contested': np.where(np.isnan(gs), np.nan, contested),
+    'number': votes.sum(axis=1),
+  }
+
+
+def every(totals: Totals) -> Rows:
+  """All clips with a signal and a label or votes, where values are kept.
+
+  Returns:
+    Rows of every signal, of `error`, see `errors`, and of what votes say: `gs`,
+    `contested` and `number`; NaN where they are not known.
+  """
+  return totals.rows[_key('clips')]
 
 
 def errors(batch: Batch) -> np.ndarray:
@@ -131,7 +148,7 @@ class Signals:
   def names(self) -> list[str]:
     """Of the signals that the predictions have."""
     if self.plan.exact:
-      return list(self.totals.rows[_key('clips')].names[:-2])
+      return list(every(self.totals).names[: -1 - len(_VOTES)])
     return [
       key[2] for key in self.totals.counts if key[:2] == _key('clips')[:2]
     ]
@@ -146,7 +163,7 @@ class Signals:
     if not self.plan.exact:
       counts = self.totals.counts[_key('clips', name)]
       return cells.rows(counts, _grids(self.plan, name))
-    rows = self.totals.rows[_key('clips')]
+    rows = every(self.totals)
     rows = rows.where(~np.isnan(rows[name] + rows['error']))
     return rows.of(
       {
@@ -179,7 +196,7 @@ class Signals:
     if not self.plan.exact:
       counts = self.totals.counts[_key('contested')]
       return cells.rows(counts, _contested_grids(self.plan))
-    rows = self.totals.rows[_key('clips')]
+    rows = every(self.totals)
     rows = rows.where(~np.isnan(rows[ANY] + rows['contested']))
     return rows.of(
       {

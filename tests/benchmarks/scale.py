@@ -1,4 +1,4 @@
-"""What judging many clips in one pass costs, in time and in memory.
+"""What judging many clips batch by batch costs, in time and in memory.
 
 Writes a corpus and its predictions to disk, a piece at a time, so that they
 never are in memory; has `evaluate --tally` and `--merge` judge them, and
@@ -165,9 +165,9 @@ def main() -> None:
     f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB'
   )
   sizes = (
-    (0.01, ('memory', 'pass')),
-    (0.1, ('pass',)),
-    (1, ('pass',)),
+    (0.01, ('memory', 'batches')),
+    (0.1, ('batches',)),
+    (1, ('batches',)),
   )
   for share, ways in sizes[:1] if arguments.small else sizes:
     clips = int(arguments.clips * share)
@@ -192,7 +192,7 @@ def main() -> None:
             f'{study:.1f} s, {other:,.0f} MiB'
           )
         print(
-          f'{"in memory" if way == "memory" else "in one pass"}, {clips:,} '
+          f'{"in memory" if way == "memory" else "by batches"}, {clips:,} '
           f'clips, {size / 1e6:,.0f} MB: {seconds:.1f} s, '
           f'{clips / seconds:,.0f} clips a second, {memory:,.0f} MiB{told}',
           flush=True,

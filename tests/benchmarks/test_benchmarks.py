@@ -34,7 +34,7 @@ def test_scale_prints_its_table():
   lines = _run('scale.py', timeout=300)
   assert [line.split(' clips')[0] for line in lines[1:]] == [
     'in memory, 200',
-    'in one pass, 200',
+    'by batches, 200',
   ]
   assert all('MiB' in line for line in lines)
 

@@ -295,7 +295,7 @@ def test_seeds_add_as_much_noise_whether_labels_or_sums_are_kept():
     with pytest.MonkeyPatch.context() as patch:
       patch.setattr(plan_lib, 'MANY_CLIPS', many)
       # The same strata, so that all else is equal.
-      patch.setattr(plan_lib, 'on_grid', lambda values: values)
+      patch.setattr(confidence_lib, 'on_grid', lambda values: values)
       patch.setattr(
         beyond_seeds.seeds_lib,
         'noise',

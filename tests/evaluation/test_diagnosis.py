@@ -11,6 +11,7 @@ from scipy import special
 from sklearn import linear_model, metrics
 from test_report import text_of
 
+from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import diagnosis, fits, resampling, totals
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import signals as signals_lib
@@ -351,7 +352,8 @@ def on_a_grid():
   predictions = made.predictions(cut, folds=predictions.folds[_FULL][0])
   exact = made.answer(diagnosis, corpus, predictions)
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(plan_lib, 'MANY_CLIPS', 100)
+    for module in (plan_lib, confidence_lib):
+      patch.setattr(module, 'MANY_CLIPS', 100)
     return exact, made.answer(diagnosis, corpus, predictions)
 
 

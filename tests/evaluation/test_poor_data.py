@@ -15,7 +15,6 @@ from empathy.evaluation import (
   wording,
 )
 from empathy.evaluation import diagnosis as diagnosis_lib
-from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import Estimate, Findings
 from empathy.evaluation.sections import diagnosis, dominance, humans
@@ -71,9 +70,7 @@ def test_where_no_clip_has_a_label_that_is_the_reason():
 
 def test_one_vote_neither_contests_a_clip_nor_leaves_it_uncontested():
   corpus, predictions = made.study_input(60, 8, votes=1)
-  found = diagnosis_lib.answer(
-    corpus, predictions, signals_lib.signals(predictions, 'text+audio')
-  )
+  found = made.answer(diagnosis_lib, corpus, predictions)
   reason = found.skipped['diagnosis.entropy.auroc_error_uncontested']
   assert 'two votes or more' in reason
 

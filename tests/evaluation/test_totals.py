@@ -49,7 +49,7 @@ def test_totals_of_many_clips_are_those_of_their_parts(monkeypatch):
   # So many that values are put on grids.
   monkeypatch.setattr(plan_lib, 'MANY_CLIPS', 30)
   places = np.random.default_rng(3).integers(0, 4, 60)
-  plan = plan_lib.Plan(plan_lib.survey(Batch(*_input())))
+  plan = plan_lib.of_batch(Batch(*_input()))
   assert not plan.exact
   parts = [study.add_up(part, plan) for part in reversed(_parts(places))]
   found = functools.reduce(operator.add, parts)
