@@ -354,6 +354,15 @@ def test_a_wrong_row_is_named(copied, kind, column, row, value, says):
     list(streaming.batches(source))
 
 
+@pytest.mark.parametrize('kind', ['votes', 'predictions'])
+def test_rows_of_no_clip_are_named_in_whatever_bucket(copied, kind):
+  _changed(copied, kind, 'id', 1, 'nobody')
+  # Most buckets are empty.
+  source = sources.find(copied, copied / 'predictions', 0.1)
+  with pytest.raises(errors.InputError, match=r"row 2: .*'nobody' is not a"):
+    list(streaming.batches(source))
+
+
 def test_a_clip_in_two_files_is_refused(copied):
   path = copied / 'clips/0.csv'
   (copied / 'clips/2.csv').write_bytes(path.read_bytes())
