@@ -32,6 +32,7 @@ _MAX_PAIRS = 100
 _BUNDLED = 'Groups were put together into bundles, so that none is known.'
 # More classes than these are counted, not named.
 _MOST_NAMED = 4
+_NO_FEATURES = 'The corpus has no features, so repeated clips cannot be told.'
 
 
 def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
@@ -109,8 +110,11 @@ def answer(
     _check_views(found, plan)
     _check_confidence(found, plan)
   if repeats is None:
+    known = any(_key('present', name) in totals for name in plan.modalities)
     found.skipped['data.duplicates'] = (
       'Clips were added up in parts, so that repeated ones were not looked for.'
+      if known
+      else _NO_FEATURES
     )
   else:
     rows = found.tables['data_checks'] + repeats.tables.get('data_checks', [])
@@ -597,9 +601,7 @@ def duplicates(corpus: corpus_lib.Corpus) -> Findings:
   found = Findings()
   found.tables['data_checks'] = []
   if not corpus.presence:
-    found.skipped['data.duplicates'] = (
-      'The corpus has no features, so repeated clips cannot be told.'
-    )
+    found.skipped['data.duplicates'] = _NO_FEATURES
     return found
   rows, repeated = [], set()
   for modality, present in corpus.presence.items():
