@@ -13,7 +13,13 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
-from empathy.evaluation import beyond_seeds, contested, controls, resampling
+from empathy.evaluation import (
+  beyond_seeds,
+  contested,
+  controls,
+  resampling,
+  weighing,
+)
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import totals as totals_lib
@@ -320,7 +326,7 @@ def _by_disagreement(totals: totals_lib.Totals) -> dict[str, list]:
     part = totals.over(every[:, 1, number])
     found = resampling.estimate(
       part.groups,
-      resampling.mean(every[part.kept, :, number]),
+      weighing.mean(every[part.kept, :, number]),
       scale=Scale.LOGIT,
     )
     curve['num_disagreeing'].append(int(number))

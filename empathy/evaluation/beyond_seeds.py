@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from empathy.evaluation import resampling, wording
+from empathy.evaluation import resampling, samples, weighing, wording
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import survey as survey_lib
@@ -134,7 +134,7 @@ class Choice:
 
 
 def matched(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   values: np.ndarray,
   stratum: np.ndarray,
   full: Labelled,
@@ -420,7 +420,7 @@ def _beyond(sides: Matched, plan: Plan) -> Estimate:
   """The adjusted difference of views minus that of other seeds."""
   estimate = resampling.estimate(
     sides.views.groups,
-    resampling.minus(*map(sides_lib.adjusted, (sides.views, sides.control))),
+    weighing.minus(*map(sides_lib.adjusted, (sides.views, sides.control))),
     Scale.DIFFERENCE,
     seeds=sides.noise,
     null=True,

@@ -15,8 +15,10 @@ from empathy.evaluation import (
   fits,
   ranking,
   resampling,
+  samples,
   selective,
   signal_rows,
+  weighing,
 )
 from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import totals as totals_lib
@@ -130,7 +132,7 @@ def _of_signals(signals: Signals) -> Findings:
   found.add(
     'diagnosis.error_rate',
     resampling.estimate(
-      sample, resampling.mean(sample.totals(columns)), scale=Scale.LOGIT
+      sample, weighing.mean(sample.totals(columns)), scale=Scale.LOGIT
     ),
   )
   names = signals.names
@@ -167,7 +169,7 @@ def _of_signals(signals: Signals) -> Findings:
 
 
 def gain(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   doubt: np.ndarray,
   disagree: np.ndarray,
   outcome: np.ndarray,
@@ -195,7 +197,7 @@ def gain(
   )
   found = resampling.estimate(
     sample,
-    resampling.minus(
+    weighing.minus(
       ranking.auroc(sample, both, outcome),
       ranking.auroc(sample, alone, outcome),
     ),
@@ -256,16 +258,16 @@ class _Order:
     coarse: whether the signal is on a grid that ties what differs.
   """
 
-  sample: resampling.Sample
+  sample: samples.Sample
   signal: np.ndarray
   wrong: np.ndarray
   coarse: bool
 
-  def figure(self, function: cells.Ranking) -> resampling.Figure:
+  def figure(self, function: cells.Ranking) -> weighing.Figure:
     """A figure of `ranking`."""
     return function(self.sample, self.signal, self.wrong)
 
-  def drawn(self, function: cells.Ranking) -> resampling.Figure:
+  def drawn(self, function: cells.Ranking) -> weighing.Figure:
     """What is drawn in its stead."""
     coarse = ranking.coarse(self.signal, number=self.sample.number)
     return function(self.sample, coarse, self.wrong)
@@ -327,7 +329,7 @@ def _ask(
     other = _order(signals, CONFIDENCE, doubts, 'doubt')
     estimate = resampling.estimate(
       own.sample,
-      resampling.minus(auroc, other.figure(ranking.auroc)),
+      weighing.minus(auroc, other.figure(ranking.auroc)),
       Scale.DIFFERENCE,
       null=True,
     )

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from empathy.evaluation import resampling
+from empathy.evaluation import pivots, resampling, samples, weighing
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
@@ -58,7 +58,7 @@ class Pair:
     full_labels: (G, Z, C).
   """
 
-  groups: resampling.Groups
+  groups: samples.Groups
   names: tuple[np.ndarray, np.ndarray]
   clips: np.ndarray
   apart: np.ndarray
@@ -81,7 +81,7 @@ class RightPair:
     both_right: (G, S, Z).
   """
 
-  groups: resampling.Groups
+  groups: samples.Groups
   names: tuple[np.ndarray, np.ndarray]
   clips: np.ndarray
   right: np.ndarray
@@ -281,9 +281,9 @@ def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
       seeds_lib.Part(sums.names[1], means[num_own:], slopes[num_own:]),
     )
 
-  def figure(columns: np.ndarray) -> tuple[resampling.Figure, dict]:
+  def figure(columns: np.ndarray) -> tuple[weighing.Figure, dict]:
     totals = np.stack([columns[:, 0], clips], axis=1)
-    return resampling.mean(totals), {'seeds': noise(columns[:, 1:])}
+    return weighing.mean(totals), {'seeds': noise(columns[:, 1:])}
 
   def add(name: str, columns: np.ndarray, signed: bool = False) -> None:
     statistic, seeds = figure(columns)
@@ -329,7 +329,7 @@ def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
       resampling.minimum(
         groups,
         [
-          resampling.studentise(groups, statistic, Scale.DIFFERENCE, **seeds)
+          pivots.studentise(groups, statistic, Scale.DIFFERENCE, **seeds)
           for statistic, seeds in differences
         ],
         groups.num_clips,
@@ -389,7 +389,7 @@ def mismatches(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   return first[:, None] != second[None]
 
 
-def kappa(sums: Pair) -> tuple[resampling.Statistic, SeedNoise | None]:
+def kappa(sums: Pair) -> tuple[weighing.Statistic, SeedNoise | None]:
   """Cohen's kappa of two views, the mean over pairs of a seed of each.
 
   Cohen 1960, Educ. Psychol. Meas. 20:37.
@@ -415,7 +415,7 @@ def kappa(sums: Pair) -> tuple[resampling.Statistic, SeedNoise | None]:
 
 def error_consistency(
   sums: RightPair,
-) -> tuple[resampling.Statistic, SeedNoise | None]:
+) -> tuple[weighing.Statistic, SeedNoise | None]:
   """Whether two views err on the same clips, beyond what accuracies imply.
 
   (c - e) / (1 - e), with c the share of clips on which both are right or both
@@ -438,7 +438,7 @@ def _mean_over_pairs(
   names: tuple[np.ndarray, np.ndarray],
   num_classes: int,
   function: Callable[..., tuple[np.ndarray, np.ndarray]],
-) -> tuple[resampling.Statistic, SeedNoise | None]:
+) -> tuple[weighing.Statistic, SeedNoise | None]:
   """The mean of `function`'s figures (R, S, Z), and what seeds add to it.
 
   Args:
@@ -458,7 +458,7 @@ def _mean_over_pairs(
   values = function(totals.sum(axis=0)[None], share, num_classes)[0]
   parts = _over_pairs(np.where(pairs, values, 0), pairs)[0, 1:]
   own, full = np.split(parts, [len(names[0])])
-  return resampling.of_totals(totals, mean), seeds_lib.noise(
+  return weighing.of_totals(totals, mean), seeds_lib.noise(
     seeds_lib.Part(names[0], own), seeds_lib.Part(names[1], full)
   )
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import resampling
+from empathy.evaluation import resampling, weighing
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
@@ -309,7 +309,7 @@ def _add_shares(findings: Findings, totals: Totals, plan: Plan) -> None:
     both = np.stack([total, number], axis=1)[part.kept]
     findings.add(
       f'dominance.{name}',
-      resampling.estimate(part.groups, resampling.mean(both), scale),
+      resampling.estimate(part.groups, weighing.mean(both), scale),
     )
 
   measured = ['causal_share']
@@ -388,7 +388,7 @@ def _add_flags(findings: Findings, totals: Totals, plan: Plan) -> None:
         key,
         resampling.estimate(
           part.groups,
-          resampling.mean(np.stack([own, number], axis=1)[part.kept]),
+          weighing.mean(np.stack([own, number], axis=1)[part.kept]),
           Scale.DIFFERENCE if harm else Scale.LOGIT,
           null=harm,
           alternative='greater',

@@ -19,7 +19,10 @@ from empathy.evaluation import (
   gains,
   halves,
   hard_clips,
+  pivots,
   resampling,
+  samples,
+  weighing,
   wording,
 )
 from empathy.evaluation import totals as totals_lib
@@ -241,7 +244,7 @@ def _add_gains(adder: totals_lib.Adder, full: str, gain: gains.Gains) -> None:
 
 def _take_least(
   found: Findings,
-  groups: resampling.Groups,
+  groups: samples.Groups,
   totals: dict[str, np.ndarray],
   how: str,
 ) -> str:
@@ -261,7 +264,7 @@ def _take_least(
     least = resampling.minimum(
       groups,
       [
-        resampling.studentise(groups, resampling.mean(both), Scale.DIFFERENCE)
+        pivots.studentise(groups, weighing.mean(both), Scale.DIFFERENCE)
         for both in totals.values()
       ],
       found.statistics[name].n,
@@ -285,7 +288,7 @@ def _judge(
     found.add(
       f'{prefix}.accuracy',
       resampling.estimate(
-        part.groups, resampling.mean(part[key][:, :2]), scale=Scale.LOGIT
+        part.groups, weighing.mean(part[key][:, :2]), scale=Scale.LOGIT
       ),
     )
   else:
@@ -332,7 +335,7 @@ def _agree(
       f'humans.{condition}.{name}',
       resampling.estimate(
         part.groups,
-        resampling.one_minus(statistic) if name == 'gs' else statistic,
+        weighing.one_minus(statistic) if name == 'gs' else statistic,
         scale=Scale.LOGIT if figure.share else Scale.FISHER,
         annotators=(variance or 0.0, 0 if crowd is None else crowd.number),
       ),
@@ -477,7 +480,7 @@ def _differ(
     ('control_rate', _mean(control, clips)),
     ('gs_difference', gap),
     ('control_gs_difference', control_gap),
-    ('entropy_excess', resampling.minus(gap, control_gap)),
+    ('entropy_excess', weighing.minus(gap, control_gap)),
   ):
     estimate = resampling.estimate(
       part.groups,
@@ -510,16 +513,16 @@ def _differ(
 
 def _gap(
   gs: np.ndarray, clips: np.ndarray, differ_gs: np.ndarray, differ: np.ndarray
-) -> resampling.Statistic:
+) -> weighing.Statistic:
   """Mean GS where pluralities differ minus where not, of (G,) sums."""
-  return resampling.minus(
+  return weighing.minus(
     _mean(differ_gs, differ), _mean(gs - differ_gs, clips - differ)
   )
 
 
-def _mean(total: np.ndarray, clips: np.ndarray) -> resampling.Figure:
+def _mean(total: np.ndarray, clips: np.ndarray) -> weighing.Figure:
   """The ratio of sums by group, (G,) each."""
-  return resampling.mean(np.stack([total, clips], axis=1))
+  return weighing.mean(np.stack([total, clips], axis=1))
 
 
 def _row(
@@ -583,7 +586,7 @@ def _add_mean(
     return
   part = totals.over(clips)
   estimate = resampling.estimate(
-    part.groups, resampling.mean(part[key][:, :2]), scale=scale, null=null
+    part.groups, weighing.mean(part[key][:, :2]), scale=scale, null=null
   )
   found.add(name, _told(estimate, how))
 

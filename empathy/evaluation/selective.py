@@ -9,7 +9,7 @@ the rate that was wanted.
 
 import numpy as np
 
-from empathy.evaluation import fits, resampling
+from empathy.evaluation import fits, resampling, weighing
 from empathy.evaluation.findings import (
   Findings,
   Scale,
@@ -69,7 +69,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
         continue
       estimate = resampling.estimate(
         sample,
-        resampling.mean(sample.totals(np.stack([top, bottom], axis=1))),
+        weighing.mean(sample.totals(np.stack([top, bottom], axis=1))),
         scale=Scale.LOGIT,
         n=n,
       )

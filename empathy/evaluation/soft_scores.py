@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from scipy import special
 
-from empathy.evaluation import draws, resampling
+from empathy.evaluation import draws, resampling, weighing
 from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
@@ -142,7 +142,7 @@ def _add(
       f'{prefix}.{name}',
       resampling.estimate(
         part.groups,
-        resampling.mean(np.stack([values, clips], axis=1)),
+        weighing.mean(np.stack([values, clips], axis=1)),
         # Less its sampling term, a score may be below 0 by chance.
         Scale.IDENTITY if name == 'human_brier' else Scale.LOG,
       ),
@@ -288,7 +288,7 @@ def wasserstein(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   return np.abs(gap).sum(axis=-1)
 
 
-def correlation(moments: np.ndarray) -> resampling.Statistic:
+def correlation(moments: np.ndarray) -> weighing.Statistic:
   """Pearson's correlation of two variables x and y over clips.
 
   Args:
@@ -297,7 +297,7 @@ def correlation(moments: np.ndarray) -> resampling.Statistic:
   Returns:
     The statistic; undefined where one of both is constant.
   """
-  return resampling.of_totals(moments, _correlation)
+  return weighing.of_totals(moments, _correlation)
 
 
 def _correlation(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -28,12 +28,15 @@ from empathy.evaluation import (
   listing,
   planner,
   resampling,
+  samples,
+  significance,
   soft_scores,
   views,
   wording,
 )
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
@@ -427,7 +430,9 @@ def _adjust(
 ) -> None:
   """Puts Holm's adjusted p-values into one family of statistics."""
   known = {name: p for name, p in p_values.items() if p is not None}
-  for name, p in zip(known, resampling.holm(list(known.values())), strict=True):
+  for name, p in zip(
+    known, significance.holm(list(known.values())), strict=True
+  ):
     statistics[name] = dataclasses.replace(statistics[name], p_adjusted=p)
 
 
@@ -520,7 +525,7 @@ def info(
     'covers': covers(
       seeds, _known_annotators(plan) if plan.survey.has_votes else None
     )
-    if num_groups >= resampling.LEAST_GROUPS
+    if num_groups >= samples.LEAST_GROUPS
     else '',
   }
 
@@ -606,7 +611,7 @@ def _write_influences(
     place = np.searchsorted(groups, one.groups)
     slope[row, place] = one.slope
     in_sample[row, place] = True
-  noises = [one.seeds or resampling.THESE_SEEDS for one in known.values()]
+  noises = [one.seeds or seeds_lib.THESE_SEEDS for one in known.values()]
   with open(path, 'wb') as file:
     np.savez(
       file,

@@ -10,7 +10,7 @@ from empathy.evaluation import (
   agreement,
   annotators,
   disagreement,
-  resampling,
+  samples,
 )
 from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import plan as plan_lib
@@ -181,7 +181,7 @@ def table(corpus_, predictions_) -> pa.Table:
 
 
 def pair(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   names: tuple[np.ndarray, np.ndarray],
   ours: np.ndarray,
   fulls: np.ndarray,
@@ -212,7 +212,7 @@ def pair(
 
 
 def right_pair(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   names: tuple[np.ndarray, np.ndarray],
   right: np.ndarray,
   full_right: np.ndarray,

@@ -10,22 +10,27 @@ from statsmodels.stats import multitest, proportion
 
 from empathy.evaluation import (
   disagreement,
+  pivots,
   ranking,
   resampling,
+  samples,
   sides,
+  significance,
   views,
+  weighing,
 )
+from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Estimate, Kind, Scale, SeedNoise
 
 
-def _sample(groups, num_resamples=resampling.NUM_RESAMPLES):
-  return resampling.sample(np.asarray(groups), num_resamples)
+def _sample(groups, num_resamples=samples.NUM_RESAMPLES):
+  return samples.sample(np.asarray(groups), num_resamples)
 
 
 def _mean(sample, values):
   columns = np.stack([values, np.ones(len(values))], axis=1)
-  return resampling.mean(sample.totals(columns))
+  return weighing.mean(sample.totals(columns))
 
 
 _KINDS = (
@@ -136,7 +141,7 @@ def test_the_interval_is_that_of_a_plain_loop():
 
   everyone = np.arange(len(groups))
   pivots = []
-  for weights in resampling.draws(8, 400):
+  for weights in samples.draws(8, 400):
     names = np.repeat(np.arange(8), weights.astype(int))
     drawn = np.concatenate([np.flatnonzero(groups == name) for name in names])
     shift = logit(figure(drawn)) - logit(figure(everyone))
@@ -152,11 +157,11 @@ def test_the_interval_is_that_of_a_plain_loop():
 
 
 def test_a_draw_takes_as_many_groups_as_there_are_and_is_shared():
-  weights = resampling.draws(11, 3000)
+  weights = samples.draws(11, 3000)
   assert (weights.sum(axis=1) == 11).all()
   np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.1)
   np.testing.assert_allclose(weights.var(axis=0), 10 / 11, atol=0.12)
-  assert weights is resampling.draws(11, 3000)
+  assert weights is samples.draws(11, 3000)
   assert not weights.flags.writeable
 
 
@@ -165,13 +170,13 @@ def test_differences_are_paired():
   groups = np.repeat(np.arange(20), 10)
   values = random.normal(groups / 5, 1)
   sample = _sample(groups)
-  shifted = resampling.minus(
+  shifted = weighing.minus(
     _mean(sample, values + random.normal(0.1, 0.01, 200)),
     _mean(sample, values),
   )
   found = resampling.estimate(sample, shifted, null=True)
   assert found.high - found.low < 0.01
-  assert found.p == 1 / (resampling.NUM_RESAMPLES + 1)
+  assert found.p == 1 / (samples.NUM_RESAMPLES + 1)
 
 
 @given(shift=st.floats(-0.6, 0.6), seed=st.integers(0, 50))
@@ -217,25 +222,25 @@ def test_seed_noise_widens_the_interval():
   random = np.random.default_rng(7)
   sample = _sample(np.repeat(np.arange(12), 9))
   statistic = _mean(sample, random.normal(0, 1, 108))
-  plain = resampling.studentise(sample, statistic)
+  plain = pivots.studentise(sample, statistic)
   seeds = np.array([0.1, 0.3, 0.5])
-  noise = resampling.seed_variance((seeds, None))
+  noise = seeds_lib.seed_variance((seeds, None))
   assert noise == SeedNoise(pytest.approx(0.04 / 3), 2, 3)
-  wide = resampling.studentise(sample, statistic, seeds=noise)
+  wide = pivots.studentise(sample, statistic, seeds=noise)
   reach = (stats.t.ppf(0.975, 2) ** 2) * 0.04 / 3 + plain.reach() ** 2
   assert wide.reach() == pytest.approx(np.sqrt(reach), rel=1e-12)
   assert wide.own_variances() == pytest.approx(
     {'groups': plain.error**2, 'seeds': 0.04 / 3}
   )
   rates = _mean(sample, random.random(108))
-  plain = resampling.studentise(sample, rates, Scale.LOGIT)
-  both = resampling.studentise(sample, rates, Scale.LOGIT, noise)
+  plain = pivots.studentise(sample, rates, Scale.LOGIT)
+  both = pivots.studentise(sample, rates, Scale.LOGIT, noise)
   slope = 1 / (plain.value * (1 - plain.value))
   assert both.error**2 == pytest.approx(plain.error**2 + slope**2 * 0.04 / 3)
   assert both.own_variances()['seeds'] == pytest.approx(0.04 / 3)
-  twice = resampling.seed_variance((seeds, None), (seeds, None))
+  twice = seeds_lib.seed_variance((seeds, None), (seeds, None))
   assert twice == SeedNoise(pytest.approx(0.08 / 3), pytest.approx(4), 3)
-  assert resampling.seed_variance((seeds, None), (seeds[:1], None)) is None
+  assert seeds_lib.seed_variance((seeds, None), (seeds[:1], None)) is None
   lone = resampling.estimate(sample, statistic, seeds=None)
   assert 'one seed' in lone.method
   assert 'with seed noise' in wide.method
@@ -246,7 +251,7 @@ def test_two_seeds_tell_nothing_of_others():
   random = np.random.default_rng(7)
   sample = _sample(np.repeat(np.arange(12), 9))
   statistic = _mean(sample, random.normal(0, 1, 108))
-  noise = resampling.seed_variance((np.array([0.0, 2.0]), None))
+  noise = seeds_lib.seed_variance((np.array([0.0, 2.0]), None))
   found = resampling.estimate(sample, statistic, seeds=noise)
   plain = resampling.estimate(sample, statistic)
   assert (found.low, found.high) == (plain.low, plain.high)
@@ -263,9 +268,9 @@ def test_few_seeds_have_students_law_where_they_are_the_error(
   random = np.random.default_rng(21)
   sample = _sample(np.repeat(np.arange(num_groups), 4))
   statistic = _mean(sample, random.normal(0, 1, 4 * num_groups))
-  plain = resampling.studentise(sample, statistic)
+  plain = pivots.studentise(sample, statistic)
   noise = SeedNoise(share * plain.error**2, 2, 3)
-  found = resampling.studentise(sample, statistic, seeds=noise)
+  found = pivots.studentise(sample, statistic, seeds=noise)
   wider = found.reach() / plain.reach()
   # Student's quantile with two degrees of freedom is 4.303.
   expected = np.sqrt(1 + share * (4.3026527 / plain.quantile()) ** 2)
@@ -279,9 +284,9 @@ def test_p_with_few_seeds_says_what_the_interval_says(num_groups, freedom):
   random = np.random.default_rng(22)
   sample = _sample(np.repeat(np.arange(num_groups), 4))
   values = random.normal(0, 1, 4 * num_groups)
-  plain = resampling.studentise(sample, _mean(sample, values))
+  plain = pivots.studentise(sample, _mean(sample, values))
   noise = SeedNoise(2 * plain.error**2, freedom, freedom + 1)
-  own = resampling.studentise(sample, _mean(sample, values), seeds=noise)
+  own = pivots.studentise(sample, _mean(sample, values), seeds=noise)
   for size in (0.98, 1.02):
     moved = _mean(sample, values - plain.value + size * own.reach())
     found = resampling.estimate(sample, moved, seeds=noise, null=True)
@@ -302,7 +307,7 @@ def test_one_sided_p_agrees_with_the_two_sided_interval(num_groups):
   sample = _sample(np.repeat(np.arange(num_groups), 4))
   values = random.normal(0, 1, 4 * num_groups)
   values -= _mean(sample, values)(np.ones((1, num_groups)))[0]
-  reach = resampling.studentise(sample, _mean(sample, values)).reach()
+  reach = pivots.studentise(sample, _mean(sample, values)).reach()
   for size in (-1.5, 0.98, 1.02):
     statistic = _mean(sample, values + size * reach)
     two = resampling.estimate(sample, statistic, null=True)
@@ -319,7 +324,7 @@ def test_few_annotators_widen_the_interval():
   random = np.random.default_rng(15)
   sample = _sample(np.arange(300))
   statistic = _mean(sample, random.normal(0, 1, 300))
-  plain = resampling.studentise(sample, statistic)
+  plain = pivots.studentise(sample, statistic)
   found = resampling.estimate(sample, statistic, annotators=(0.02, 5))
   reach = plain.reach() ** 2 + stats.t.ppf(0.975, 4) ** 2 * 0.02
   assert found.high - found.estimate == pytest.approx(np.sqrt(reach), rel=1e-9)
@@ -349,8 +354,8 @@ def test_what_seeds_and_groups_share_counts_once(main):
     figures = means_of_seeds, sample.totals(apart.T).T
     statistic = _mean(sample, values.mean(axis=0))
     for kept, slopes in ((squares, figures[1]), (counted_twice, None)):
-      noise = resampling.seed_variance((figures[0], slopes))
-      error = resampling.studentise(sample, statistic, seeds=noise)
+      noise = seeds_lib.seed_variance((figures[0], slopes))
+      error = pivots.studentise(sample, statistic, seeds=noise)
       kept.append(error.error**2)
     means.append(values.mean())
   # The spread of 600 variances of means is 6 %, that of their mean is less.
@@ -447,7 +452,7 @@ def test_degenerate_data_give_a_reason(groups, values, says):
 
 def test_an_undefined_figure_is_none():
   sample = _sample(np.repeat(np.arange(6), 3))
-  statistic = resampling.mean(np.zeros((6, 2)))
+  statistic = weighing.mean(np.zeros((6, 2)))
   found = resampling.estimate(sample, statistic, scale=Scale.LOGIT, null=True)
   assert found.estimate is None
   assert found.low is None
@@ -458,9 +463,7 @@ def test_the_minimum_is_the_one_difference_if_there_is_one():
   sample = _sample(np.repeat(np.arange(15), 6))
   statistic = _mean(sample, random.normal(0.1, 1, 90))
   plain = resampling.estimate(sample, statistic, null=True)
-  least = resampling.minimum(
-    sample, [resampling.studentise(sample, statistic)], 90
-  )
+  least = resampling.minimum(sample, [pivots.studentise(sample, statistic)], 90)
   for field in ('estimate', 'low', 'high', 'p'):
     assert getattr(least, field) == getattr(plain, field)
 
@@ -474,7 +477,7 @@ def test_the_minimum_of_several_is_simultaneous(num_groups):
   alone = [resampling.estimate(sample, s, null=True) for s in statistics]
   found = resampling.minimum(
     sample,
-    [resampling.studentise(sample, statistic) for statistic in statistics],
+    [pivots.studentise(sample, statistic) for statistic in statistics],
     len(values),
   )
   assert found.estimate == min(one.estimate for one in alone)
@@ -499,7 +502,7 @@ def test_losing_to_one_rival_is_told_as_the_interval_tells_it():
   ]
   found = resampling.minimum(
     sample,
-    [resampling.studentise(sample, _mean(sample, one)) for one in losses],
+    [pivots.studentise(sample, _mean(sample, one)) for one in losses],
     1200,
   )
   assert found.high < 0
@@ -519,7 +522,7 @@ def test_the_least_of_several_agrees_with_its_p(num_groups, num_rivals):
     found = resampling.minimum(
       sample,
       [
-        resampling.studentise(sample, _mean(sample, one), seeds=noise)
+        pivots.studentise(sample, _mean(sample, one), seeds=noise)
         for one in values
       ],
       1,
@@ -540,7 +543,7 @@ def test_equal_rivals_are_seldom_told_apart(num_rivals):
     found = resampling.minimum(
       sample,
       [
-        resampling.studentise(sample, _mean(sample, 1.0 * ours - other))
+        pivots.studentise(sample, _mean(sample, 1.0 * ours - other))
         for other in others
       ],
       1,
@@ -595,7 +598,7 @@ def test_no_p_is_zero():
   values = 1 + 1e-3 * np.random.default_rng(0).normal(0, 1, 20_000)
   sample = _sample(np.arange(20_000))
   found = resampling.estimate(sample, _mean(sample, values), null=True)
-  assert found.p == resampling.LEAST_P > 0
+  assert found.p == significance.LEAST_P > 0
   noise = SeedNoise(1e-8, 9, 10)
   found = resampling.estimate(
     sample, _mean(sample, values), seeds=noise, null=True
@@ -637,7 +640,7 @@ def test_only_groups_that_count_are_trials():
   answered = np.zeros(300)
   answered[::34] = 1
   totals = sample.totals(np.stack([0 * answered, answered], axis=1))
-  found = resampling.estimate(sample, resampling.mean(totals), Scale.LOGIT)
+  found = resampling.estimate(sample, weighing.mean(totals), Scale.LOGIT)
   expected = proportion.proportion_confint(0, 9, method='beta')
   np.testing.assert_allclose([found.low, found.high], expected, rtol=1e-12)
   assert found.high > 0.3
@@ -683,7 +686,7 @@ def test_few_groups_that_count_among_many():
   chosen = (sample.group % 31 == 0) & (sample.group < 240)
   values = random.normal(0, 1, 1000)
   totals = sample.totals(np.stack([values * chosen, chosen], axis=1))
-  figure = resampling.mean(totals)
+  figure = weighing.mean(totals)
   means = values[chosen].reshape(8, 4).mean(axis=1)
   reach = stats.t.ppf(0.975, 7) * means.std(ddof=1) / np.sqrt(8)
   for statistic in (figure, figure.statistic):
@@ -691,7 +694,7 @@ def test_few_groups_that_count_among_many():
     assert found.high - found.estimate == pytest.approx(reach)
     assert '8 of 250 groups count' in found.method
     assert found.sizes == {'groups': 8}
-  few = resampling.mean(totals * (np.arange(250) < 140)[:, None])
+  few = weighing.mean(totals * (np.arange(250) < 140)[:, None])
   assert resampling.estimate(sample, few).low is None
 
 
@@ -700,7 +703,7 @@ def test_draws_of_few_that_count_tell_no_less_than_student():
   # known to tell less than Student's law with 11 degrees of freedom does.
   values = np.repeat([0.0, 1.0], 6)
   sample = _sample(np.repeat(np.arange(12), 2))
-  found = resampling.studentise(sample, _mean(sample, np.repeat(values, 2)))
+  found = pivots.studentise(sample, _mean(sample, np.repeat(values, 2)))
   drawn = np.sort(found.pivots)
   below = 0
   for p in np.linspace(0.02, 0.5, 25):
@@ -726,11 +729,11 @@ def test_a_difference_needs_groups_on_both_sides():
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels(p_values):
   expected = multitest.multipletests(p_values, method='holm')[1]
-  np.testing.assert_allclose(resampling.holm(p_values), expected, rtol=1e-12)
+  np.testing.assert_allclose(significance.holm(p_values), expected, rtol=1e-12)
 
 
 def test_holm_of_nothing_is_nothing():
-  assert resampling.holm([]) == []
+  assert significance.holm([]) == []
 
 
 def simulate(num_corpora, num_groups=24, num_resamples=999, seed=0):
@@ -775,7 +778,7 @@ def simulate(num_corpora, num_groups=24, num_resamples=999, seed=0):
       ),
       'full_minus_view': resampling.estimate(sample, statistics[0]),
       'full_minus_best': resampling.minimum(
-        sample, [resampling.studentise(sample, s) for s in statistics], 1
+        sample, [pivots.studentise(sample, s) for s in statistics], 1
       ),
     }
     for name, found in intervals.items():
@@ -802,5 +805,5 @@ def test_no_interval_is_finer_than_a_clip():
 @pytest.mark.parametrize('number', [1, 5, 6])
 def test_too_few_groups_are_said_to_have_no_intervals(number):
   groups = np.repeat([f'g{i}' for i in range(number)], 3)
-  said = resampling.describe(resampling.sample(groups))
+  said = resampling.describe(samples.sample(groups))
   assert said.startswith('There are no intervals') == (number < 6)
