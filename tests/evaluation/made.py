@@ -11,6 +11,7 @@ from empathy.evaluation import (
   annotators,
   disagreement,
   samples,
+  weighing,
 )
 from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import plan as plan_lib
@@ -230,6 +231,12 @@ def right_pair(
       -1, *both.shape[:-1]
     ),
   )
+
+
+def mean(sample, values):
+  """The mean of the clips' values (n,)."""
+  columns = np.stack([values, np.ones(len(values))], axis=1)
+  return weighing.mean(sample.totals(columns))
 
 
 def agreement_figure(figure, sample, counts):
