@@ -71,10 +71,10 @@ def estimate(
   """
   found = pivots.studentise(sample, statistic, scale, seeds, annotators, drawn)
   n = sample.num_clips if n is None else n
+  share = isinstance(statistic, weighing.Figure) and statistic.share
+  if found.fault is Fault.BOUND and share:
+    return _clopper_pearson(sample, found, n)
   if found.fault is not None:
-    share = isinstance(statistic, weighing.Figure) and statistic.share
-    if found.fault is Fault.BOUND and share:
-      return _clopper_pearson(sample, found, n)
     return _bare(found, n)
   p, method = None, found.method
   if null:
