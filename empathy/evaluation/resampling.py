@@ -76,12 +76,11 @@ def estimate(
     return _clopper_pearson(sample, found, n)
   if found.fault is not None:
     return _bare(found, n)
-  p, method = None, found.method
-  if null:
-    p = found.p_value()
-    if alternative == 'greater':
-      p = p / 2 if found.centre > 0 else 1 - p / 2
-      method += ', p one-sided'
+  one_sided = null and alternative == 'greater'
+  p, method = found.p_value() if null else None, found.method
+  if one_sided:
+    p = p / 2 if found.centre > 0 else 1 - p / 2
+    method += ', p one-sided'
   return Estimate(
     found.value,
     *found.interval(),
@@ -94,7 +93,7 @@ def estimate(
     scale=scale,
     variance=found.own_variances(),
     sizes=found.sizes,
-    one_sided=null and alternative == 'greater',
+    one_sided=one_sided,
   )
 
 
