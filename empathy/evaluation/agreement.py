@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from empathy.evaluation import resampling
+from empathy.evaluation import weighing
 
 # So many clips are worked on at a time, which bounds memory.
 _BLOCK = 1 << 15
@@ -41,15 +41,15 @@ class Coefficient:
   least: int
   share: bool = False
 
-  def of_totals(self, totals: np.ndarray) -> resampling.Figure:
+  def of_totals(self, totals: np.ndarray) -> weighing.Figure:
     """The figure as a function of the groups' weights.
 
     Args:
       totals: (G, k) sums of groups that all have clips of `least` votes.
     """
     own = totals.sum(axis=0, keepdims=True)
-    return resampling.Figure(
-      resampling.of_totals(totals, lambda sums: self.function(sums, own)),
+    return weighing.Figure(
+      weighing.of_totals(totals, lambda sums: self.function(sums, own)),
       totals.any(axis=1)[None],
       share=self.share,
     )

@@ -19,6 +19,7 @@ from empathy.evaluation import (
   contested,
   controls,
   resampling,
+  weighing,
 )
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import sides as sides_lib
@@ -307,7 +308,7 @@ def _by_disagreement(totals: totals_lib.Totals) -> dict[str, list]:
     part = totals.over(every[:, 1, number])
     found = resampling.estimate(
       part.groups,
-      resampling.mean(every[part.kept, :, number]),
+      weighing.mean(every[part.kept, :, number]),
       scale=Scale.LOGIT,
     )
     curve['num_disagreeing'].append(int(number))

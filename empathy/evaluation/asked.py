@@ -8,7 +8,7 @@ written once, in the `catalogue`.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from empathy.evaluation import catalogue, resampling
+from empathy.evaluation import catalogue, pivots, resampling, samples, weighing
 from empathy.evaluation.findings import Estimate, Findings, SeedNoise
 
 _Told = Callable[[Estimate], Estimate]
@@ -16,8 +16,8 @@ _Told = Callable[[Estimate], Estimate]
 
 def estimate(
   name: str,
-  groups: resampling.Groups,
-  statistic: resampling.Statistic,
+  groups: samples.Groups,
+  statistic: weighing.Statistic,
   **known: Any,
 ) -> Estimate:
   """The statistic of a name with its interval and p-value.
@@ -42,8 +42,8 @@ def estimate(
 def add(
   found: Findings,
   name: str,
-  groups: resampling.Groups,
-  statistic: resampling.Statistic,
+  groups: samples.Groups,
+  statistic: weighing.Statistic,
   told: _Told | None = None,
   **known: Any,
 ) -> None:
@@ -63,8 +63,8 @@ def add(
 
 def least(
   name: str,
-  groups: resampling.Groups,
-  statistics: Sequence[tuple[resampling.Statistic, SeedNoise | None]],
+  groups: samples.Groups,
+  statistics: Sequence[tuple[weighing.Statistic, SeedNoise | None]],
   n: int | None = None,
 ) -> Estimate:
   """The least of several, which is the statistic of a name.
@@ -82,7 +82,7 @@ def least(
   return resampling.minimum(
     groups,
     [
-      resampling.studentise(groups, statistic, scale, seeds)
+      pivots.studentise(groups, statistic, scale, seeds)
       for statistic, seeds in statistics
     ],
     groups.num_clips if n is None else n,

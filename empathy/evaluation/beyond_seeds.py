@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
-from empathy.evaluation import asked, resampling, wording
+from empathy.evaluation import asked, samples, weighing, wording
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import survey as survey_lib
@@ -134,7 +134,7 @@ class Choice:
 
 
 def matched(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   values: np.ndarray,
   stratum: np.ndarray,
   full: Labelled,
@@ -406,7 +406,7 @@ def _beyond(name: str, sides: Matched, plan: Plan) -> Estimate:
   estimate = asked.estimate(
     name,
     sides.views.groups,
-    resampling.minus(*map(sides_lib.adjusted, (sides.views, sides.control))),
+    weighing.minus(*map(sides_lib.adjusted, (sides.views, sides.control))),
     seeds=sides.noise,
   )
   if plan.exact or 'seeds' not in estimate.variance:

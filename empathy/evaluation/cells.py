@@ -13,15 +13,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy import special
 
-from empathy.evaluation import resampling
+from empathy.evaluation import samples, weighing
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.catalogue import is_binary
 from empathy.evaluation.findings import Estimate
 
 # A function of `ranking`: of a sample, a signal and which clips are positive.
-Ranking = Callable[
-  [resampling.Sample, np.ndarray, np.ndarray], resampling.Figure
-]
+Ranking = Callable[[samples.Sample, np.ndarray, np.ndarray], weighing.Figure]
 # Places of a signal where it is ranked against two kinds of clips, and where
 # there are many kinds.
 NUM_PLACES = 1_024
@@ -270,7 +268,7 @@ def order_off(
     positive: (n,) bool.
     number: (n,) how many clips are such.
   """
-  sample = resampling.Sample(
+  sample = samples.Sample(
     np.zeros(1),
     round(float(number.sum())),
     group=np.zeros(len(number), np.int64),

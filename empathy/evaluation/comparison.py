@@ -16,7 +16,8 @@ import numpy as np
 
 from empathy import errors, files
 from empathy.corpora import tables
-from empathy.evaluation import catalogue, resampling
+from empathy.evaluation import catalogue, pivots, samples, significance
+from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import (
   FIELDS,
@@ -163,7 +164,7 @@ def compare(a: Finished, b: Finished) -> Comparison:
     families.setdefault(family, []).append(name)
   for family in families.values():
     told = [n for n in family if statistics[n].difference.p is not None]
-    adjusted = resampling.holm([statistics[n].difference.p for n in told])
+    adjusted = significance.holm([statistics[n].difference.p for n in told])
     for name, p in zip(told, adjusted, strict=True):
       pair = statistics[name]
       statistics[name] = dataclasses.replace(
@@ -372,14 +373,14 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
     return value + moved - slope.sum(), by_group
 
   # The sample's clips do not matter to it, but whether they are clustered does.
-  sample = resampling.Groups(names, max(a.n, b.n))
+  sample = samples.Groups(names, max(a.n, b.n))
   noises = [
     one.influence.seeds for one in (a, b) if one.influence.seeds is not None
   ]
-  seeds = resampling.THESE_SEEDS
+  seeds = seeds_lib.THESE_SEEDS
   if noises:
-    seeds = resampling.add_noises(noises)
-  found = resampling.studentise(sample, linear, seeds=seeds)
+    seeds = seeds_lib.add_noises(noises)
+  found = pivots.studentise(sample, linear, seeds=seeds)
   if found.fault:
     return Estimate(value, n=n, method=found.fault)
   quantile = found.influence.quantile
@@ -393,7 +394,7 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
     value,
     low,
     high,
-    resampling.LEVEL,
+    significance.LEVEL,
     wider.p_value(),
     None,
     n,

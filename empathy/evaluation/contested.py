@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from empathy.evaluation import asked, cells, ranking, resampling, signal_rows
+from empathy.evaluation import (
+  asked,
+  cells,
+  ranking,
+  resampling,
+  samples,
+  signal_rows,
+  weighing,
+)
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.catalogue import CONFIDENCE, is_binary
@@ -130,7 +138,7 @@ class _Ranks:
     every = dataclasses.replace(every, matrix=matrix)
     return cells.rows(every, _grids(self.plan, self.name)[less])
 
-  def sample(self, rows: Rows) -> resampling.Sample:
+  def sample(self, rows: Rows) -> samples.Sample:
     """The sample of rows."""
     return totals_lib.sample(self.totals, rows)
 
@@ -212,7 +220,7 @@ def _add_gain(found: Findings, name: str, ranks: _Ranks) -> None:
     for rows, column in zip(pair, ('signal', 'doubt'), strict=True)
   ]
   estimate = asked.estimate(
-    name, ranks.sample(pair[0]), resampling.minus(*aurocs)
+    name, ranks.sample(pair[0]), weighing.minus(*aurocs)
   )
   off = _tied(ranks, pair[0]) + _tied(ranks, pair[1], 'doubt')
   found.add(name, cells.noted(estimate, off))
@@ -275,11 +283,11 @@ def _add_spearman(found: Findings, ranks: _Ranks) -> None:
 
 
 def auroc_at_equal_number(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   signal: np.ndarray,
   positive: np.ndarray,
   number: np.ndarray,
-) -> resampling.Figure:
+) -> weighing.Figure:
   """AUROC over the pairs of clips with equally many votes.
 
   Which clips can be contested depends on how many votes they have, so a signal
@@ -330,6 +338,6 @@ def auroc_at_equal_number(
     slope = slope * all_pairs[:, None] + gradient @ totals.T
     return np.where(told, own, np.nan), slope / pairs[:, None]
 
-  return resampling.Figure(
+  return weighing.Figure(
     statistic, kinds[:, :, both].any(axis=2), least=ranked.least
   )

@@ -9,7 +9,7 @@ from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import grouping
-from empathy.evaluation import resampling, wording
+from empathy.evaluation import samples, significance, wording
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Estimate, Findings
@@ -227,7 +227,7 @@ def smallest_effect(difference: Estimate) -> Estimate:
   reach = max(
     difference.high - difference.estimate, difference.estimate - difference.low
   )
-  normal = special.ndtri((1 + resampling.LEVEL) / 2)
+  normal = special.ndtri((1 + significance.LEVEL) / 2)
   return Estimate(
     float(reach * (1 + special.ndtri(_POWER) / normal)),
     n=difference.n,
@@ -434,14 +434,14 @@ def add_groups(found: Findings, sizes: np.ndarray, where: str = '') -> None:
   elif len(sizes) > 1:
     clips += ' each'
   few, alone = len(sizes) < _FEW_GROUPS, sizes.max() == 1
-  none = len(sizes) < resampling.LEAST_GROUPS
+  none = len(sizes) < samples.LEAST_GROUPS
   sentence = (
     f'There {"is" if len(sizes) == 1 else "are"} '
     f'{wording.plural(len(sizes), "group")} of {clips}{where}'
   )
   if none:
     sentence += (
-      f'; with fewer than {resampling.LEAST_GROUPS}, there are no intervals'
+      f'; with fewer than {samples.LEAST_GROUPS}, there are no intervals'
     )
   elif few:
     sentence += f'; with fewer than {_FEW_GROUPS}, intervals are rough'

@@ -17,8 +17,10 @@ from empathy.evaluation import (
   fits,
   ranking,
   resampling,
+  samples,
   selective,
   signal_rows,
+  weighing,
 )
 from empathy.evaluation import sides as sides_lib
 from empathy.evaluation import totals as totals_lib
@@ -130,7 +132,7 @@ def _of_signals(signals: Signals) -> Findings:
   found = Findings(primary=_PRIMARY)
   sample = signals.sample(rows)
   columns = np.stack([rows['error'], np.ones(len(rows.group))], axis=1)
-  rate = resampling.mean(sample.totals(columns))
+  rate = weighing.mean(sample.totals(columns))
   asked.add(found, 'diagnosis.error_rate', sample, rate)
   names = signals.names
   if SEEDS not in names:
@@ -158,7 +160,7 @@ def _of_signals(signals: Signals) -> Findings:
 
 def gain(
   name: str,
-  sample: resampling.Sample,
+  sample: samples.Sample,
   doubt: np.ndarray,
   disagree: np.ndarray,
   outcome: np.ndarray,
@@ -188,7 +190,7 @@ def gain(
   found = asked.estimate(
     name,
     sample,
-    resampling.minus(
+    weighing.minus(
       ranking.auroc(sample, both, outcome),
       ranking.auroc(sample, alone, outcome),
     ),
@@ -244,16 +246,16 @@ class _Order:
     coarse: whether the signal is on a grid that ties what differs.
   """
 
-  sample: resampling.Sample
+  sample: samples.Sample
   signal: np.ndarray
   wrong: np.ndarray
   coarse: bool
 
-  def figure(self, function: cells.Ranking) -> resampling.Figure:
+  def figure(self, function: cells.Ranking) -> weighing.Figure:
     """A figure of `ranking`."""
     return function(self.sample, self.signal, self.wrong)
 
-  def drawn(self, function: cells.Ranking) -> resampling.Figure:
+  def drawn(self, function: cells.Ranking) -> weighing.Figure:
     """What is drawn in its stead."""
     coarse = ranking.coarse(self.signal, number=self.sample.number)
     return function(self.sample, coarse, self.wrong)
@@ -292,7 +294,7 @@ def _ask(
   own = _order(signals, name, rows)
 
   def add(
-    figure: str, statistic: resampling.Figure, off: float, **known: Any
+    figure: str, statistic: weighing.Figure, off: float, **known: Any
   ) -> None:
     full_name = f'{prefix}.{figure}'
     one = asked.estimate(full_name, own.sample, statistic, **known)
@@ -312,7 +314,7 @@ def _ask(
     other = _order(signals, CONFIDENCE, doubts, 'doubt')
     add(
       'auroc_error_minus_confidence',
-      resampling.minus(auroc, other.figure(ranking.auroc)),
+      weighing.minus(auroc, other.figure(ranking.auroc)),
       off + other.off(ranking.auroc),
     )
   if signals.plan.survey.has_votes:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from empathy.evaluation import asked, resampling
+from empathy.evaluation import asked, samples, weighing
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
@@ -57,7 +57,7 @@ class Pair:
     full_labels: (G, Z, C).
   """
 
-  groups: resampling.Groups
+  groups: samples.Groups
   names: tuple[np.ndarray, np.ndarray]
   clips: np.ndarray
   apart: np.ndarray
@@ -80,7 +80,7 @@ class RightPair:
     both_right: (G, S, Z).
   """
 
-  groups: resampling.Groups
+  groups: samples.Groups
   names: tuple[np.ndarray, np.ndarray]
   clips: np.ndarray
   right: np.ndarray
@@ -309,7 +309,7 @@ def _nulls(sums: Pair) -> list[np.ndarray]:
 
 def _rate(
   sums: Pair, columns: np.ndarray
-) -> tuple[resampling.Figure, SeedNoise | None]:
+) -> tuple[weighing.Figure, SeedNoise | None]:
   """The mean over clips, and what seeds add, of columns as of `_over_pairs`."""
   num_own, clips = sums.apart.shape[1], sums.clips
   rate, by_seed = columns[:, 0], columns[:, 1:]
@@ -320,7 +320,7 @@ def _rate(
     seeds_lib.Part(sums.names[0], means[:num_own], slopes[:num_own]),
     seeds_lib.Part(sums.names[1], means[num_own:], slopes[num_own:]),
   )
-  return resampling.mean(np.stack([rate, clips], axis=1)), noise
+  return weighing.mean(np.stack([rate, clips], axis=1)), noise
 
 
 def add_error_consistency(
@@ -365,7 +365,7 @@ def mismatches(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   return first[:, None] != second[None]
 
 
-def kappa(sums: Pair) -> tuple[resampling.Statistic, SeedNoise | None]:
+def kappa(sums: Pair) -> tuple[weighing.Statistic, SeedNoise | None]:
   """Cohen's kappa of two views, the mean over pairs of a seed of each.
 
   Cohen 1960, Educ. Psychol. Meas. 20:37.
@@ -391,7 +391,7 @@ def kappa(sums: Pair) -> tuple[resampling.Statistic, SeedNoise | None]:
 
 def error_consistency(
   sums: RightPair,
-) -> tuple[resampling.Statistic, SeedNoise | None]:
+) -> tuple[weighing.Statistic, SeedNoise | None]:
   """Whether two views err on the same clips, beyond what accuracies imply.
 
   (c - e) / (1 - e), with c the share of clips on which both are right or both
@@ -414,7 +414,7 @@ def _mean_over_pairs(
   names: tuple[np.ndarray, np.ndarray],
   num_classes: int,
   function: Callable[..., tuple[np.ndarray, np.ndarray]],
-) -> tuple[resampling.Statistic, SeedNoise | None]:
+) -> tuple[weighing.Statistic, SeedNoise | None]:
   """The mean of `function`'s figures (R, S, Z), and what seeds add to it.
 
   Args:
@@ -434,7 +434,7 @@ def _mean_over_pairs(
   values = function(totals.sum(axis=0)[None], share, num_classes)[0]
   parts = _over_pairs(np.where(pairs, values, 0), pairs)[0, 1:]
   own, full = np.split(parts, [len(names[0])])
-  return resampling.of_totals(totals, mean), seeds_lib.noise(
+  return weighing.of_totals(totals, mean), seeds_lib.noise(
     seeds_lib.Part(names[0], own), seeds_lib.Part(names[1], full)
   )
 

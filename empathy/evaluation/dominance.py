@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import asked, resampling
+from empathy.evaluation import asked, weighing
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
@@ -333,7 +333,7 @@ def _add_mean(
   """Adds the mean of what sums to `total` over `number` clips, (G,) each."""
   part = totals.over(number)
   both = np.stack([total, number], axis=1)[part.kept]
-  asked.add(findings, name, part.groups, resampling.mean(both))
+  asked.add(findings, name, part.groups, weighing.mean(both))
 
 
 def _mean_shares(

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import special
 
 from empathy.corpora import splits
-from empathy.evaluation import resampling
+from empathy.evaluation import samples
 
 _MOST_FOLDS = 10
 _RIDGE = 1.0
@@ -12,7 +12,7 @@ _MOST_STEPS = 50
 
 
 def folds(
-  held_out: np.ndarray, sample: resampling.Sample, outcome: np.ndarray
+  held_out: np.ndarray, sample: samples.Sample, outcome: np.ndarray
 ) -> np.ndarray:
   """The folds of a fit: the predictions', unless a group is in two of them.
 

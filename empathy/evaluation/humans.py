@@ -20,9 +20,11 @@ from empathy.evaluation import (
   gains,
   halves,
   hard_clips,
-  resampling,
+  samples,
+  weighing,
   wording,
 )
+from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
@@ -236,7 +238,7 @@ def _add_gains(adder: totals_lib.Adder, full: str, gain: gains.Gains) -> None:
 
 def _take_least(
   found: Findings,
-  groups: resampling.Groups,
+  groups: samples.Groups,
   totals: dict[str, np.ndarray],
   how: str,
 ) -> str:
@@ -257,8 +259,7 @@ def _take_least(
       name,
       groups,
       [
-        (resampling.mean(both), resampling.THESE_SEEDS)
-        for both in totals.values()
+        (weighing.mean(both), seeds_lib.THESE_SEEDS) for both in totals.values()
       ],
       found.statistics[name].n,
     )
@@ -278,7 +279,7 @@ def _judge(
   clips = totals[key][:, 2]
   if clips.any():
     part = totals.over(clips)
-    mean = resampling.mean(part[key][:, :2])
+    mean = weighing.mean(part[key][:, :2])
     asked.add(found, f'{prefix}.accuracy', part.groups, mean)
   else:
     found.skipped[f'{prefix}.accuracy'] = 'No clip with votes has a label.'
@@ -323,7 +324,7 @@ def _agree(
     estimate = asked.estimate(
       full_name,
       part.groups,
-      resampling.one_minus(statistic) if name == 'gs' else statistic,
+      weighing.one_minus(statistic) if name == 'gs' else statistic,
       annotators=(variance or 0.0, 0 if crowd is None else crowd.number),
     )
     found.add(full_name, estimate, why)
@@ -463,7 +464,7 @@ def _differ(
     ('control_rate', _mean(control, clips)),
     ('gs_difference', gap),
     ('control_gs_difference', control_gap),
-    ('entropy_excess', resampling.minus(gap, control_gap)),
+    ('entropy_excess', weighing.minus(gap, control_gap)),
   ):
     told = functools.partial(_told, how=_halves(plan))
     asked.add(found, f'{prefix}.{name}', part.groups, statistic, told)
@@ -487,16 +488,16 @@ def _differ(
 
 def _gap(
   gs: np.ndarray, clips: np.ndarray, differ_gs: np.ndarray, differ: np.ndarray
-) -> resampling.Statistic:
+) -> weighing.Statistic:
   """Mean GS where pluralities differ minus where not, of (G,) sums."""
-  return resampling.minus(
+  return weighing.minus(
     _mean(differ_gs, differ), _mean(gs - differ_gs, clips - differ)
   )
 
 
-def _mean(total: np.ndarray, clips: np.ndarray) -> resampling.Figure:
+def _mean(total: np.ndarray, clips: np.ndarray) -> weighing.Figure:
   """The ratio of sums by group, (G,) each."""
-  return resampling.mean(np.stack([total, clips], axis=1))
+  return weighing.mean(np.stack([total, clips], axis=1))
 
 
 def _row(
@@ -557,7 +558,7 @@ def _add_mean(
     found.skipped[name] = missing
     return
   part = totals.over(clips)
-  mean = resampling.mean(part[key][:, :2])
+  mean = weighing.mean(part[key][:, :2])
   told = functools.partial(_told, how=how)
   asked.add(found, name, part.groups, mean, told)
 

@@ -15,7 +15,7 @@ from scipy import special
 
 from empathy.evaluation import wording
 from empathy.evaluation.findings import Estimate
-from empathy.evaluation.resampling import LEVEL
+from empathy.evaluation.significance import LEVEL
 
 # Beyond so many times as many, more of the same is no plan.
 MOST = 100
@@ -131,7 +131,7 @@ def sentence(estimate: Estimate, found: Plan | None) -> str:
 
 
 def _reach(variance: dict[str, float], sizes: dict[str, int]) -> float:
-  """How far an interval reaches by Student's law, see `resampling`."""
+  """How far an interval reaches by Student's law, see `pivots`."""
   total = sum(
     special.stdtrit(max(sizes[name] - 1, 1), (1 + LEVEL) / 2) ** 2 * part
     for name, part in variance.items()

@@ -1,6 +1,6 @@
 """How well a signal ranks clips: AUROC, Spearman, precision, risk-coverage.
 
-Every figure is a smooth function of the groups' weights, as `resampling` wants
+Every figure is a smooth function of the groups' weights, as `weighing` wants
 it: a clip of weight 2 counts as two clips of the same signal. Signals are
 rounded to 12 decimals, so that what is equal but for rounding is tied.
 
@@ -23,7 +23,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse, special
 
-from empathy.evaluation import resampling
+from empathy.evaluation import samples, weighing
 
 NUM_BINS = 32
 # Groups with clips of either kind that an interval rests on at least: below,
@@ -61,8 +61,8 @@ def coarse(
 
 
 def auroc(
-  sample: resampling.Sample, signal: np.ndarray, positive: np.ndarray
-) -> resampling.Figure:
+  sample: samples.Sample, signal: np.ndarray, positive: np.ndarray
+) -> weighing.Figure:
   """The chance that a positive clip has the higher signal; ties count half.
 
   Args:
@@ -80,7 +80,7 @@ def auroc(
   if not sample.resampled:
     totals = _totals(sample, place, len(values), sides)
     return _of_kinds(
-      resampling.of_totals(totals, _auroc), *sample.totals(sides.T).T
+      weighing.of_totals(totals, _auroc), *sample.totals(sides.T).T
     )
   weighted = sample.weighted(sides)
   pairs = np.zeros((sample.num_groups, sample.num_groups))
@@ -106,15 +106,15 @@ def auroc(
 
 
 def _of_kinds(
-  statistic: resampling.Statistic, *kinds: np.ndarray, share: bool = False
-) -> resampling.Figure:
+  statistic: weighing.Statistic, *kinds: np.ndarray, share: bool = False
+) -> weighing.Figure:
   """The figure that needs clips of some kinds, each (G,) numbers of them."""
-  return resampling.Figure(
+  return weighing.Figure(
     statistic, np.stack(kinds) > 0, share=share, least=LEAST_GROUPS
   )
 
 
-def _auroc_of_pairs(pairs: np.ndarray, kinds: np.ndarray) -> resampling.Figure:
+def _auroc_of_pairs(pairs: np.ndarray, kinds: np.ndarray) -> weighing.Figure:
   """AUROC of the pairs (G, G) won, and clips of both kinds (G, 2)."""
   both = pairs + pairs.T
 
@@ -135,8 +135,8 @@ def _auroc_of_pairs(pairs: np.ndarray, kinds: np.ndarray) -> resampling.Figure:
 
 
 def spearman(
-  sample: resampling.Sample, first: np.ndarray, second: np.ndarray
-) -> resampling.Statistic:
+  sample: samples.Sample, first: np.ndarray, second: np.ndarray
+) -> weighing.Statistic:
   """Spearman's rank correlation: Pearson's of the ranks, ties at their middle.
 
   Args:
@@ -152,7 +152,7 @@ def spearman(
   pairs, place = np.unique(x * len(ys) + y, return_inverse=True)
   x, y = np.divmod(pairs, len(ys))
   totals = _totals(sample, place, len(pairs), np.ones((1, len(place))))
-  return resampling.of_totals(
+  return weighing.of_totals(
     totals,
     functools.partial(
       _spearman, x=x, y=y, sum_x=_sums(x, len(xs)), sum_y=_sums(y, len(ys))
@@ -161,8 +161,8 @@ def spearman(
 
 
 def average_precision(
-  sample: resampling.Sample, signal: np.ndarray, positive: np.ndarray
-) -> resampling.Figure:
+  sample: samples.Sample, signal: np.ndarray, positive: np.ndarray
+) -> weighing.Figure:
   """The mean of the precision at each positive clip, from the highest signal.
 
   Precision at a clip is the share of positive ones among all clips that have
@@ -183,8 +183,8 @@ def average_precision(
 
 
 def aurc(
-  sample: resampling.Sample, signal: np.ndarray, error: np.ndarray
-) -> resampling.Figure:
+  sample: samples.Sample, signal: np.ndarray, error: np.ndarray
+) -> weighing.Figure:
   """The area under the risk-coverage curve (Geifman et al. 2019, ICLR, sec. 2).
 
   The mean over k = 1 ... n of the error rate among the k clips with the lowest
@@ -204,23 +204,21 @@ def aurc(
 
 
 def e_aurc(
-  sample: resampling.Sample, signal: np.ndarray, error: np.ndarray
-) -> resampling.Figure:
+  sample: samples.Sample, signal: np.ndarray, error: np.ndarray
+) -> weighing.Figure:
   """AURC minus that of the oracle, for whom every error has a higher signal.
 
   Geifman et al. 2019, ICLR, eq. 3, with the oracle's exact area.
   """
-  return resampling.minus(
-    aurc(sample, signal, error), aurc(sample, error, error)
-  )
+  return weighing.minus(aurc(sample, signal, error), aurc(sample, error, error))
 
 
 def found_at(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   signal: np.ndarray,
   positive: np.ndarray,
   share: float = 0.1,
-) -> resampling.Figure:
+) -> weighing.Figure:
   """The share of the positive clips among those with the highest signal.
 
   Ties, and a last clip that the share cuts, count by expectation. How the
@@ -244,11 +242,11 @@ def found_at(
 
 
 def precision_gain(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   chosen: np.ndarray,
   signal: np.ndarray,
   positive: np.ndarray,
-) -> resampling.Figure:
+) -> weighing.Figure:
   """Precision of a choice minus that of equally many with the highest signal.
 
   Args:
@@ -282,7 +280,7 @@ def precision_gain(
     return np.where(told, value, np.nan), gradient
 
   return _of_kinds(
-    resampling.of_totals(totals, function),
+    weighing.of_totals(totals, function),
     *sample.totals(np.stack([chosen, positive], axis=1)).T,
   )
 
@@ -358,7 +356,7 @@ def _sorted(signal: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _totals(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   place: np.ndarray,
   num_values: int,
   columns: np.ndarray,
@@ -382,15 +380,15 @@ def _totals(
 
 
 def _by_value(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   signal: np.ndarray,
   positive: np.ndarray,
   function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-) -> resampling.Statistic:
+) -> weighing.Statistic:
   """A function of clips, then positive ones, by value: sums (R, 2 U)."""
   values, place = _values(signal)
   columns = np.stack([np.ones(len(place)), positive])
-  return resampling.of_totals(
+  return weighing.of_totals(
     _totals(sample, place, len(values), columns), function
   )
 

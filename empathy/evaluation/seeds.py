@@ -8,12 +8,15 @@ variance, which moves in all views at once.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from empathy.evaluation import resampling
 from empathy.evaluation.findings import SeedNoise
+
+# The figure is about these seeds and no others.
+THESE_SEEDS = SeedNoise(0.0, math.inf, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +89,59 @@ def noise(*parts: Part) -> SeedNoise | None:
       else:
         others.append(some)
     together = [*others, own]
-  return resampling.add_noises([_of_units(some) for some in together])
+  return add_noises([_of_units(some) for some in together])
+
+
+def seed_variance(
+  *views: tuple[np.ndarray, np.ndarray | None],
+) -> SeedNoise | None:
+  """What the choice of seeds adds to the variance of a mean over seeds.
+
+  The spread of the seeds' figures holds two things: how far a seed is better
+  or worse everywhere, and how far it is so on these groups only. The latter is
+  in the variance over groups already, so it is taken off where it is known:
+  s^2 less G / (G - 1) sum_g var_s U_sg, over S. The infinitesimal jackknife. Of
+  that, (S - 2) / (S - 1) is taken off: a difference of noisy numbers that is
+  not let below 0 would else be too small too often where seeds are few.
+
+  Args:
+    *views: for each view that takes part, (S,) the figure of each seed, or for
+      means over pairs of seeds each seed's part in it; and its derivative by
+      each group's weight, (S, G), or None where it is not known, which makes
+      intervals wider than they need be. Seeds of different views are
+      independent.
+
+  Returns:
+    The noise, whose degrees of freedom are Satterthwaite's (1946, Biometrics
+    Bull. 2:110) of the views'; None if a view has one seed only.
+  """
+  if any(len(values) < 2 for values, _ in views):
+    return None
+  parts = []
+  for values, slopes in views:
+    num_seeds = len(values)
+    variance = float(np.var(values, ddof=1))
+    if slopes is not None and slopes.shape[1] > 1:
+      num_groups = slopes.shape[1]
+      shared = np.var(slopes, axis=0, ddof=1).sum()
+      shared *= (num_seeds - 2) / (num_seeds - 1)
+      variance -= float(shared) * num_groups / (num_groups - 1)
+    parts.append(
+      SeedNoise(max(variance, 0.0) / num_seeds, num_seeds - 1, num_seeds)
+    )
+  return add_noises(parts)
+
+
+def add_noises(parts: Sequence[SeedNoise]) -> SeedNoise:
+  """The noise of a sum whose parts have seeds of their own."""
+  variance = sum(part.variance for part in parts)
+  freedom = min(part.freedom for part in parts)
+  if variance > 0:
+    # Shares first, for the squares of tiny variances are 0.
+    freedom = 1 / sum(
+      (part.variance / variance) ** 2 / part.freedom for part in parts
+    )
+  return SeedNoise(variance, freedom, min(part.num_seeds for part in parts))
 
 
 def _of_units(parts: Sequence[Part]) -> SeedNoise:
@@ -105,7 +160,7 @@ def _of_units(parts: Sequence[Part]) -> SeedNoise:
     return total * np.sqrt(number * (number - 1))
 
   slopes = [part.slopes for part in parts]
-  found = resampling.seed_variance(
+  found = seed_variance(
     (
       summed([part.values for part in parts]),
       None if any(slope is None for slope in slopes) else summed(slopes),

@@ -9,7 +9,7 @@ the rate that was wanted.
 
 import numpy as np
 
-from empathy.evaluation import asked, fits, resampling
+from empathy.evaluation import asked, fits, weighing
 from empathy.evaluation.catalogue import CONFIDENCE
 from empathy.evaluation.findings import (
   Findings,
@@ -70,7 +70,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
         found,
         f'{name}.{figure}',
         sample,
-        resampling.mean(sample.totals(np.stack([top, bottom], axis=1))),
+        weighing.mean(sample.totals(np.stack([top, bottom], axis=1))),
         signals.noted,
         n=n,
       )

@@ -11,7 +11,7 @@ import functools
 import numpy as np
 from scipy import sparse
 
-from empathy.evaluation import resampling
+from empathy.evaluation import samples, weighing
 from empathy.evaluation import totals as totals_lib
 
 
@@ -25,7 +25,7 @@ class Sides:
       and side, first where the signal is not set.
   """
 
-  groups: resampling.Groups
+  groups: samples.Groups
   matrix: sparse.csr_array
 
   @functools.cached_property
@@ -106,7 +106,7 @@ def of_matrix(totals: totals_lib.Totals, matrix: sparse.csr_array) -> Sides:
 
 
 def of_clips(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   values: np.ndarray,
   differ: np.ndarray,
   stratum: np.ndarray | int = 0,
@@ -124,18 +124,18 @@ def of_clips(
   return Sides(sample, matrix)
 
 
-def difference(found: Sides) -> resampling.Figure:
+def difference(found: Sides) -> weighing.Figure:
   """The mean value where the signal is set minus that where it is not.
 
   Returns:
     The figure; undefined where one side is empty.
   """
-  return resampling.minus(
-    *(resampling.mean(found.by_side[:, :, side]) for side in (1, 0))
+  return weighing.minus(
+    *(weighing.mean(found.by_side[:, :, side]) for side in (1, 0))
   )
 
 
-def adjusted(found: Sides) -> resampling.Figure:
+def adjusted(found: Sides) -> weighing.Figure:
   """The difference within strata, averaged with weights n1 n0 / (n1 + n0).
 
   These weights make it the coefficient of the signal in a regression with a
@@ -152,7 +152,7 @@ def adjusted(found: Sides) -> resampling.Figure:
   # Where groups are drawn they are few; elsewhere most of it is 0.
   if found.groups.resampled:
     totals = totals.toarray()
-  return resampling.Figure(resampling.of_totals(totals, _adjusted), counted)
+  return weighing.Figure(weighing.of_totals(totals, _adjusted), counted)
 
 
 def gradient(found: Sides) -> np.ndarray:

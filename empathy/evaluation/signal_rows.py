@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from empathy.evaluation import cells, resampling
+from empathy.evaluation import cells, samples
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
@@ -205,12 +205,12 @@ class Signals:
       }
     )
 
-  def folds(self, sample: resampling.Groups) -> np.ndarray:
+  def folds(self, sample: samples.Groups) -> np.ndarray:
     """How often clips of groups were held out in each fold: (G, K)."""
     group = np.searchsorted(self.totals.groups, sample.names)
     return self.totals[_key('folds')][group]
 
-  def sample(self, rows: Rows) -> resampling.Sample:
+  def sample(self, rows: Rows) -> samples.Sample:
     """The sample of rows."""
     return totals_lib.sample(self.totals, rows)
 

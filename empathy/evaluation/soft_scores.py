@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from scipy import special
 
-from empathy.evaluation import asked, draws, resampling
+from empathy.evaluation import asked, draws, weighing
 from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
@@ -137,7 +137,7 @@ def _add(
   *scores, clips = part[_key('scores', view)].T
   names = ('human_cross_entropy', 'human_brier', *_distances(plan))
   for name, values in zip(names, scores, strict=True):
-    mean = resampling.mean(np.stack([values, clips], axis=1))
+    mean = weighing.mean(np.stack([values, clips], axis=1))
     asked.add(found, f'{prefix}.{name}', part.groups, mean)
   number = num_draws(plan)
   drawn = f'votes drawn {number} times' if number > 1 else 'votes drawn once'
@@ -279,7 +279,7 @@ def wasserstein(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   return np.abs(gap).sum(axis=-1)
 
 
-def correlation(moments: np.ndarray) -> resampling.Statistic:
+def correlation(moments: np.ndarray) -> weighing.Statistic:
   """Pearson's correlation of two variables x and y over clips.
 
   Args:
@@ -288,7 +288,7 @@ def correlation(moments: np.ndarray) -> resampling.Statistic:
   Returns:
     The statistic; undefined where one of both is constant.
   """
-  return resampling.of_totals(moments, _correlation)
+  return weighing.of_totals(moments, _correlation)
 
 
 def _correlation(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -29,12 +29,15 @@ from empathy.evaluation import (
   listing,
   planner,
   resampling,
+  samples,
+  significance,
   soft_scores,
   views,
   wording,
 )
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
@@ -440,7 +443,7 @@ def _adjust(
   statistics: dict[str, Estimate], family: Mapping[str, float]
 ) -> None:
   """Puts Holm's adjusted p-values into one family, of which p is known."""
-  adjusted = resampling.holm(list(family.values()))
+  adjusted = significance.holm(list(family.values()))
   for name, p in zip(family, adjusted, strict=True):
     statistics[name] = dataclasses.replace(statistics[name], p_adjusted=p)
 
@@ -533,7 +536,7 @@ def info(
     'covers': covers(
       seeds, _known_annotators(plan) if plan.survey.has_votes else None
     )
-    if num_groups >= resampling.LEAST_GROUPS
+    if num_groups >= samples.LEAST_GROUPS
     else '',
   }
 
@@ -619,7 +622,7 @@ def _write_influences(
     place = np.searchsorted(groups, one.groups)
     slope[row, place] = one.slope
     in_sample[row, place] = True
-  noises = [one.seeds or resampling.THESE_SEEDS for one in known.values()]
+  noises = [one.seeds or seeds_lib.THESE_SEEDS for one in known.values()]
   with open(path, 'wb') as file:
     np.savez(
       file,

@@ -29,7 +29,7 @@ from scipy import sparse
 
 from empathy import errors
 from empathy.corpora import spelling
-from empathy.evaluation import resampling
+from empathy.evaluation import samples
 
 MANY_CLIPS = 1 << 18
 MOST_GROUPS = 512
@@ -204,19 +204,19 @@ class Part:
   num_clips: int
 
   @functools.cached_property
-  def groups(self) -> resampling.Groups:
+  def groups(self) -> samples.Groups:
     """Those that a statistic over these clips rests on."""
-    return resampling.Groups(self.totals.groups[self.kept], self.num_clips)
+    return samples.Groups(self.totals.groups[self.kept], self.num_clips)
 
   def __getitem__(self, key: Key) -> np.ndarray:
     """Their rows of the sums or counts of a key."""
     return self.totals[key][self.kept]
 
 
-def sample(found: Totals, rows: Rows) -> resampling.Sample:
+def sample(found: Totals, rows: Rows) -> samples.Sample:
   """The sample whose clips are the rows, by the groups that have some."""
   there, group = np.unique(rows.group, return_inverse=True)
-  return resampling.Sample(
+  return samples.Sample(
     found.groups[there],
     round(float(rows.number.sum())),
     group=group.astype(np.int64),

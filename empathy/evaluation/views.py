@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import special
 
-from empathy.evaluation import asked, resampling
+from empathy.evaluation import asked, weighing
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import totals as totals_lib
@@ -176,7 +176,7 @@ def correctness(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def mean_over_seeds(
   total: np.ndarray, number: np.ndarray
-) -> tuple[resampling.Figure, SeedNoise | None]:
+) -> tuple[weighing.Figure, SeedNoise | None]:
   """The mean over seeds of the mean over clips.
 
   Args:
@@ -186,8 +186,8 @@ def mean_over_seeds(
   Returns:
     The statistic and the variance that the choice of seeds adds.
   """
-  statistic = resampling.mean_of_ratios(total, number)
-  return statistic, resampling.seed_variance(_by_seed(total, number))
+  statistic = weighing.mean_of_ratios(total, number)
+  return statistic, seeds_lib.seed_variance(_by_seed(total, number))
 
 
 def _by_seed(
@@ -221,7 +221,7 @@ def losses(
 
 def f1_statistics(
   totals: np.ndarray,
-) -> dict[str, tuple[resampling.Statistic, SeedNoise | None]]:
+) -> dict[str, tuple[weighing.Statistic, SeedNoise | None]]:
   """Macro and weighted F1, means over seeds.
 
   As in scikit-learn: a class that is neither predicted nor true is left out of
@@ -248,8 +248,8 @@ def f1_statistics(
       totals.reshape(len(totals), shape[0], -1),
     )
     statistics[name] = (
-      resampling.of_totals(flat, _mean_of(function, shape)),
-      resampling.seed_variance((by_seed[0], slopes)),
+      weighing.of_totals(flat, _mean_of(function, shape)),
+      seeds_lib.seed_variance((by_seed[0], slopes)),
     )
   return statistics
 
@@ -382,8 +382,8 @@ def _judge(
       fold_hits, folds, number.shape[1]
     ),
     'ensemble_accuracy': (
-      resampling.mean(part[_key('ensemble', view)]),
-      resampling.THESE_SEEDS,
+      weighing.mean(part[_key('ensemble', view)]),
+      seeds_lib.THESE_SEEDS,
     ),
     **f1_statistics(part[_key('f1', view)][:, seeds]),
   }
@@ -496,7 +496,7 @@ def _compare(
 
 def _difference(
   part: Part, plan: Plan, view: str
-) -> tuple[resampling.Statistic, SeedNoise | None]:
+) -> tuple[weighing.Statistic, SeedNoise | None]:
   """Accuracy of the full view minus that of another one, on the same clips.
 
   Returns:
@@ -505,7 +505,7 @@ def _difference(
   number = part[_key('paired', view)]
   full, own = (part[_key(what, view)] for what in ('full_right', 'right'))
   gain = full.mean(axis=1) - own.mean(axis=1)
-  return resampling.mean(np.stack([gain, number], axis=1)), noise_of_difference(
+  return weighing.mean(np.stack([gain, number], axis=1)), noise_of_difference(
     [np.array(plan.members[name]) for name in (plan.full, view)],
     [_by_seed(right, number[:, None]) for right in (full, own)],
   )
@@ -542,7 +542,7 @@ def noise_of_difference(
 
 def fold_mean_of_totals(
   hits: np.ndarray, count: np.ndarray, num_seeds: int
-) -> tuple[resampling.Statistic, SeedNoise | None]:
+) -> tuple[weighing.Statistic, SeedNoise | None]:
   """The mean over seeds of the mean over folds of hits over count.
 
   Args:
@@ -563,10 +563,10 @@ def fold_mean_of_totals(
   slopes = slopes.reshape(-1, num_seeds, num_folds).sum(axis=2) / num_used
   # Seeds count alike, also where a member of one is missing.
   weights = np.repeat(1 / num_used, num_folds)
-  statistic = resampling.mean_of_ratios(
+  statistic = weighing.mean_of_ratios(
     hits[:, used], count[:, used], weights[used]
   )
-  return statistic, resampling.seed_variance((by_seed, slopes.T))
+  return statistic, seeds_lib.seed_variance((by_seed, slopes.T))
 
 
 def _macro_f1(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

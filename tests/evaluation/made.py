@@ -10,7 +10,8 @@ from empathy.evaluation import (
   agreement,
   annotators,
   disagreement,
-  resampling,
+  samples,
+  weighing,
 )
 from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import plan as plan_lib
@@ -181,7 +182,7 @@ def table(corpus_, predictions_) -> pa.Table:
 
 
 def pair(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   names: tuple[np.ndarray, np.ndarray],
   ours: np.ndarray,
   fulls: np.ndarray,
@@ -212,7 +213,7 @@ def pair(
 
 
 def right_pair(
-  sample: resampling.Sample,
+  sample: samples.Sample,
   names: tuple[np.ndarray, np.ndarray],
   right: np.ndarray,
   full_right: np.ndarray,
@@ -230,6 +231,12 @@ def right_pair(
       -1, *both.shape[:-1]
     ),
   )
+
+
+def mean(sample, values):
+  """The mean of the clips' values (n,)."""
+  columns = np.stack([values, np.ones(len(values))], axis=1)
+  return weighing.mean(sample.totals(columns))
 
 
 def agreement_figure(figure, sample, counts):

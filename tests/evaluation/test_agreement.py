@@ -14,7 +14,13 @@ from scipy import stats
 from statsmodels.stats import inter_rater
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import agreement, annotators, humans, resampling
+from empathy.evaluation import (
+  agreement,
+  annotators,
+  humans,
+  resampling,
+  samples,
+)
 
 _METRICS = ('nominal', 'ordinal', 'interval')
 _NAMES = ('alpha_nominal', 'alpha_ordinal', 'fleiss_kappa', 'gwet_ac1')
@@ -402,7 +408,7 @@ def _true_alpha():
 def test_intervals_hold_other_annotators_too():
   truth = _true_alpha()
   figure = agreement.coefficients(3)['alpha_nominal']
-  sample = resampling.sample(np.arange(200))
+  sample = samples.sample(np.arange(200))
   of_clips, of_both = 0, 0
   for seed in range(300):
     clip, annotator, label = _by_annotator(np.random.default_rng(seed))
@@ -432,7 +438,7 @@ def test_annotators_who_are_alike_add_little():
       random, annotators=100, votes=3, spread=0
     )
     counts = np.bincount(clip * 3 + label, minlength=600).reshape(200, 3)
-    sample = resampling.sample(np.arange(200))
+    sample = samples.sample(np.arange(200))
     _, slope = made.agreement_figure(figure, sample, counts)(np.ones((1, 200)))
     there.append((slope**2).sum())
     added.append(
@@ -446,7 +452,7 @@ def test_annotators_who_are_alike_add_little():
 def _statistic(name, seed=3):
   counts = _counts_of_codes(_codes(seed, clips=60, gaps=0.6), 5)
   counts = counts[counts.any(axis=1)]
-  sample = resampling.sample(np.arange(len(counts)) // 8)
+  sample = samples.sample(np.arange(len(counts)) // 8)
   figure = _coefficients(5)[name]
   return sample, counts, made.agreement_figure(figure, sample, counts)
 
@@ -494,7 +500,7 @@ def test_only_the_proportions_of_weights_matter(name):
 @pytest.mark.parametrize('name', _ALL)
 def test_two_groups_are_too_few(name):
   _, counts, _ = _statistic(name)
-  sample = resampling.sample(np.arange(len(counts)) % 2)
+  sample = samples.sample(np.arange(len(counts)) % 2)
   figure = _coefficients(5)[name]
   one = resampling.estimate(
     sample, made.agreement_figure(figure, sample, counts)
@@ -506,7 +512,7 @@ def test_two_groups_are_too_few(name):
 @pytest.mark.parametrize('name', _NAMES)
 def test_draws_in_which_it_is_undefined_say_so(name):
   counts = np.array([[2, 0, 0, 0, 0], [1, 2, 0, 0, 0], [1, 0, 0, 0, 0]])
-  sample = resampling.sample(np.arange(3))
+  sample = samples.sample(np.arange(3))
   figure = agreement.coefficients(5, ordered=True)[name]
   value, slope = made.agreement_figure(figure, sample, counts)(
     np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 0]])

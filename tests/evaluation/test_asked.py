@@ -16,6 +16,8 @@ from empathy.evaluation import (
   patterns,
   report,
   resampling,
+  samples,
+  weighing,
 )
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import Findings, SeedNoise
@@ -27,9 +29,9 @@ README = pathlib.Path(__file__).parents[2] / 'README.md'
 
 
 def _groups(values):
-  sample = resampling.sample(np.arange(len(values)))
+  sample = samples.sample(np.arange(len(values)))
   columns = np.stack([values, np.ones(len(values))], axis=1)
-  return sample, resampling.mean(sample.totals(columns))
+  return sample, weighing.mean(sample.totals(columns))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import made
 import numpy as np
 import pytest
 
-from empathy.evaluation import beyond_seeds, resampling, sides
+from empathy.evaluation import beyond_seeds, samples, sides
 
 
 def _enumerated(values, stratum, full, singles):
@@ -56,7 +56,7 @@ def test_both_sides_are_those_of_all_choices_of_distinct_seeds(shared):
   ]
   expected = _enumerated(values, stratum, made_of[0], made_of[1:])
   full, *singles = (beyond_seeds.Labelled(*view) for view in made_of)
-  sample = resampling.sample(np.arange(n) // 6)
+  sample = samples.sample(np.arange(n) // 6)
   found = beyond_seeds.matched(sample, values, stratum, full, singles)
   one = np.ones((1, 10))
   assert sides.adjusted(found.views)(one)[0][0] == pytest.approx(
@@ -72,7 +72,7 @@ def test_views_that_are_the_full_views_own_seeds_tell_nothing_beyond():
   labels = random.integers(0, 3, (5, 80))
   full = beyond_seeds.Labelled(np.arange(5), labels)
   found = beyond_seeds.matched(
-    resampling.sample(np.arange(80) // 8),
+    samples.sample(np.arange(80) // 8),
     random.random(80),
     random.integers(0, 4, (5, 80)),
     full,
@@ -99,7 +99,7 @@ def test_the_noise_of_seeds_is_the_slope_by_their_weights(shared, monkeypatch):
     beyond_seeds.seeds_lib, 'noise', lambda *parts: told.extend(parts)
   )
   full, *singles = map(beyond_seeds.Labelled, names, labels)
-  sample = resampling.sample(np.arange(n) // 4)
+  sample = samples.sample(np.arange(n) // 4)
   beyond_seeds.matched(sample, values, stratum, full, singles)
 
   def side(reference, members):

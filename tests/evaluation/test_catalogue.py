@@ -5,7 +5,7 @@ import dataclasses
 import made
 import pytest
 
-from empathy.evaluation import catalogue, findings, resampling
+from empathy.evaluation import catalogue, findings, significance
 from empathy.evaluation import study as study_lib
 
 
@@ -84,7 +84,7 @@ def test_p_values_are_corrected_by_family(study):
     if estimate.p is not None and name not in alone.values():
       families.setdefault(catalogue.family(name), []).append(name)
   for names in families.values():
-    expected = resampling.holm([study.statistics[name].p for name in names])
+    expected = significance.holm([study.statistics[name].p for name in names])
     for name, adjusted in zip(names, expected, strict=True):
       found = study.statistics[name].p_adjusted
       if name not in study.primaries.values():

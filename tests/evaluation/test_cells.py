@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from empathy.evaluation import cells, findings, ranking, resampling, totals
+from empathy.evaluation import cells, findings, ranking, samples, totals
 
 
 def _clips(seed=0, n=4_000):
@@ -84,7 +84,7 @@ def test_ranks_on_a_grid_are_within_their_bounds(num_places, rate):
     signal = random.beta(0.4, 2, 1_000)
     hit = random.random(1_000) < rate * (0.5 + signal)
     on = cells.near_zero(1.0, num_places).on(signal)
-    sample = resampling.sample(np.zeros(1_000))
+    sample = samples.sample(np.zeros(1_000))
     number = np.ones(1_000)
     for function in (
       ranking.auroc,

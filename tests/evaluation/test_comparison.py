@@ -15,13 +15,17 @@ from empathy.evaluation import (
   catalogue,
   comparison,
   comparison_report,
+  pivots,
   ranking,
   report,
-  resampling,
+  samples,
   sides,
+  significance,
   views,
+  weighing,
 )
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import votes as votes_lib
@@ -57,7 +61,7 @@ def _found(inputs, tmp_path_factory):
 
 def _statistics(corpus, predictions):
   """Some of the study's statistics, on one sample for all."""
-  sample = resampling.sample(corpus.groups)
+  sample = samples.sample(corpus.groups)
   probabilities = predictions.probabilities[FULL]
   mean = predictions_lib.mean_over_seeds(probabilities)
   votes = votes_lib.speaking_votes(corpus)[0]
@@ -74,11 +78,11 @@ def _statistics(corpus, predictions):
         sample,
         corpus.vote_counts('text'),
       ),
-      resampling.THESE_SEEDS,
+      seeds_lib.THESE_SEEDS,
     ),
     'diagnosis.one_minus_confidence.auroc_error': (
       ranking.auroc(sample, signals['one_minus_confidence'], error),
-      resampling.THESE_SEEDS,
+      seeds_lib.THESE_SEEDS,
     ),
     'ambiguity.any_disagreement.adjusted': (
       sides.adjusted(
@@ -89,7 +93,7 @@ def _statistics(corpus, predictions):
           made.strata(mean),
         )
       ),
-      resampling.THESE_SEEDS,
+      seeds_lib.THESE_SEEDS,
     ),
   }
 
@@ -106,10 +110,10 @@ def test_a_difference_is_that_of_the_raw_predictions(inputs, found, name):
   corpus, first, second = inputs
   sample, one = _statistics(corpus, first)
   _, other = _statistics(corpus, second)
-  direct = resampling.studentise(
+  direct = pivots.studentise(
     sample,
-    resampling.minus(other[name][0], one[name][0]),
-    seeds=resampling.add_noises([other[name][1], one[name][1]]),
+    weighing.minus(other[name][0], one[name][0]),
+    seeds=seeds_lib.add_noises([other[name][1], one[name][1]]),
   )
   pair = found.statistics[name]
   assert pair.difference.estimate == pytest.approx(direct.value, abs=1e-12)
@@ -144,9 +148,7 @@ def test_alpha_of_other_votes_is_paired_by_group(inputs, tmp_path):
   sample, one = _statistics(corpus, first)
   _, two = _statistics(other, first)
   name = 'humans.text.alpha_nominal'
-  direct = resampling.studentise(
-    sample, resampling.minus(two[name][0], one[name][0])
-  )
+  direct = pivots.studentise(sample, weighing.minus(two[name][0], one[name][0]))
   slope = pair.difference.influence.slope
   error = np.sqrt(len(slope) / (len(slope) - 1) * slope @ slope)
   assert error == pytest.approx(direct.error, abs=1e-10)
@@ -191,7 +193,7 @@ def test_primaries_are_one_family(found):
     if found.statistics[name].difference.p is not None
   ]
   assert len(told) > 2
-  assert [one.p_adjusted for one in told] == resampling.holm(
+  assert [one.p_adjusted for one in told] == significance.holm(
     [one.p for one in told]
   )
 
@@ -223,7 +225,7 @@ def test_other_p_values_are_a_family_for_each_figure(found):
     ]
     told = [found.statistics[name].difference for name in names]
     assert len(told) > 1
-    assert [one.p_adjusted for one in told] == resampling.holm(
+    assert [one.p_adjusted for one in told] == significance.holm(
       [one.p for one in told]
     )
 

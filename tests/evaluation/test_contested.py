@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from empathy.evaluation import contested, ranking, resampling
+from empathy.evaluation import contested, ranking, resampling, samples
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Scale
 
@@ -20,7 +20,7 @@ def test_auroc_of_pairs_with_equally_many_votes(seed):
   signal = random.integers(0, 5, n) / 4
   positive = random.random(n) < 0.4
   number = random.integers(2, 5, n)
-  sample = resampling.sample(np.arange(n) % num_groups)
+  sample = samples.sample(np.arange(n) % num_groups)
   statistic = contested.auroc_at_equal_number(sample, signal, positive, number)
   weights = np.concatenate(
     [np.ones((1, num_groups)), random.integers(0, 3, (2, num_groups))]
@@ -42,7 +42,7 @@ def test_auroc_of_pairs_with_equally_many_votes(seed):
 def test_auroc_of_equal_numbers_has_its_slope():
   random = np.random.default_rng(5)
   n, num_groups = 80, 7
-  sample = resampling.sample(np.arange(n) % num_groups)
+  sample = samples.sample(np.arange(n) % num_groups)
   statistic = contested.auroc_at_equal_number(
     sample,
     random.random(n).round(1),
@@ -59,7 +59,7 @@ def test_auroc_of_equal_numbers_has_its_slope():
 def test_groups_of_equal_numbers_have_clips_of_their_kind():
   # No clip of 4 votes is positive, so group 2 is in no pair.
   figure = contested.auroc_at_equal_number(
-    resampling.sample(np.array([0, 0, 1, 2, 2])),
+    samples.sample(np.array([0, 0, 1, 2, 2])),
     np.arange(5.0),
     np.array([1, 0, 0, 0, 0], bool),
     np.array([3, 3, 3, 4, 4]),
@@ -76,7 +76,7 @@ def test_a_signal_that_knows_the_number_of_votes_tells_nothing():
   number = np.where(random.random(3000) < 0.5, 3, 5)
   votes = random.multinomial(number, [0.6, 0.4])
   hit = votes_lib.contested(votes)
-  sample = resampling.sample(np.arange(3000) % 300)
+  sample = samples.sample(np.arange(3000) % 300)
   signal = number + 0.1 * random.random(3000)
   plain = resampling.estimate(
     sample, ranking.auroc(sample, signal, hit), scale=Scale.LOGIT

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from empathy.evaluation import controls, resampling, sides, totals
+from empathy.evaluation import controls, samples, sides, totals
 
 
 def _clips(predicted, labels, stratum_of=None):
@@ -84,7 +84,7 @@ def test_votes_are_permuted_within_groups_beside_their_strata(clustered):
   differ = np.array([1, 0, 0, 1, 1, 0])
   mean = np.array([values[stratum == s].mean() for s in stratum])
   left = values - mean
-  sample = resampling.sample(np.array([0, 0, 0, 1, 1, 1]))
+  sample = samples.sample(np.array([0, 0, 0, 1, 1, 1]))
   if clustered:
     drawn = [
       mean + np.concatenate([left[list(first)], left[list(second)]])

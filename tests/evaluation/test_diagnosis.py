@@ -12,7 +12,7 @@ from sklearn import linear_model, metrics
 from test_report import text_of
 
 from empathy.evaluation import confidence as confidence_lib
-from empathy.evaluation import diagnosis, fits, resampling, totals
+from empathy.evaluation import diagnosis, fits, samples, totals
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import signals as signals_lib
 from empathy.evaluation import study as study_lib
@@ -198,7 +198,7 @@ def test_a_row_counts_as_often_as_it_says():
   found = fits.out_of_fold(columns, outcome, fold, number)
   np.testing.assert_allclose(np.repeat(found, number)[order], expected)
   sample, one_each = (
-    resampling.Sample(np.arange(6), 60, group=group, number=how_many)
+    samples.Sample(np.arange(6), 60, group=group, number=how_many)
     for group, how_many in (
       (np.arange(60) // 10, number),
       (np.repeat(np.arange(60) // 10, number), None),
@@ -258,7 +258,7 @@ def _gains(effect, number):
   found = []
   for _ in range(number):
     group, fold, doubt, disagree, wrong = _detectors(random, effect)
-    sample = resampling.sample(group, num_resamples=399)
+    sample = samples.sample(group, num_resamples=399)
     rows = doubt, disagree, wrong, fold
     found.append(diagnosis.gain(_GAIN, sample, *rows)[0])
   return found

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial import distance
 from sklearn import metrics
 
-from empathy.evaluation import disagreement, findings, resampling, seeds
+from empathy.evaluation import disagreement, findings, samples, seeds
 from empathy.evaluation import signals as signals_lib
 
 
@@ -141,10 +141,10 @@ def test_each_seeds_influence_is_the_derivative_by_its_weight(
 
   def note(*parts):
     told.append(parts)
-    return resampling.THESE_SEEDS
+    return seeds.THESE_SEEDS
 
   monkeypatch.setattr(seeds, 'noise', note)
-  sample = resampling.sample(np.arange(30) // 5)
+  sample = samples.sample(np.arange(30) // 5)
   disagreement.add_rates(
     findings.Findings(),
     'disagreement.text_vs_full',
@@ -191,7 +191,7 @@ def test_each_seeds_influence_is_the_derivative_by_its_weight(
 def _found(first, second, groups, shared=True):
   found = findings.Findings()
   names = (np.arange(len(first)), np.arange(len(second)) + 100 * (not shared))
-  sample = resampling.sample(groups, 500)
+  sample = samples.sample(groups, 500)
   pair = made.pair(sample, names, first, second, 3)
   disagreement.add_rates(found, 'disagreement.text_vs_full', pair)
   return {
@@ -346,7 +346,7 @@ def test_error_consistency_by_pairs():
     'disagreement.audio_vs_full.error_consistency'
   ].estimate == pytest.approx(np.mean([_error_consistency(*p) for p in pairs]))
   # By hand: right on (1, 1, 1, 0) and (1, 1, 0, 0): c = 3/4, e = 1/2.
-  sample = resampling.sample(np.arange(4))
+  sample = samples.sample(np.arange(4))
   right = np.array([[1, 1, 1, 0]]) > 0, np.array([[1, 1, 0, 0]]) > 0
   statistic, _ = disagreement.error_consistency(
     made.right_pair(sample, made.apart(*right), *right)

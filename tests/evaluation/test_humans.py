@@ -17,7 +17,9 @@ from empathy.evaluation import (
   humans,
   plan,
   resampling,
+  samples,
   study,
+  weighing,
 )
 from empathy.evaluation.findings import Kind, filled
 from empathy.evaluation.sections import humans as section
@@ -238,9 +240,9 @@ def test_the_least_gain_has_the_interval_of_the_least(num_others):
   chosen = votes[other].any(axis=1)
   alone = (hits['text+audio+video'] - hits[other])[chosen]
   assert one.estimate == pytest.approx(alone.mean())
-  sample = resampling.sample(corpus.groups[chosen])
+  sample = samples.sample(corpus.groups[chosen])
   columns = np.stack([alone, np.ones(len(alone))], axis=1)
-  plain = resampling.estimate(sample, resampling.mean(sample.totals(columns)))
+  plain = resampling.estimate(sample, weighing.mean(sample.totals(columns)))
   # The choice of the least makes its upper end reach further.
   assert one.high > plain.high
   assert one.low <= plain.low + 1e-9

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from empathy.evaluation import planner, resampling
+from empathy.evaluation import planner, resampling, samples, weighing
 from empathy.evaluation.findings import Estimate, SeedNoise
 
 
@@ -62,10 +62,10 @@ def test_as_many_groups_as_are_planned_settle_it():
 
   def study(values):
     num_groups = len(values)
-    sample = resampling.sample(np.arange(num_groups))
+    sample = samples.sample(np.arange(num_groups))
     columns = np.stack([values, np.ones(num_groups)], axis=1)
     return resampling.estimate(
-      sample, resampling.mean(sample.totals(columns)), null=True
+      sample, weighing.mean(sample.totals(columns)), null=True
     )
 
   values = stats.zscore(random.normal(0, 1, 40), ddof=1)
@@ -95,12 +95,12 @@ def test_only_the_end_towards_zero_counts():
 
 
 def test_a_distance_may_be_asked_for():
-  sample = resampling.sample(np.arange(50))
+  sample = samples.sample(np.arange(50))
   values = np.random.default_rng(1).normal(0, 1, 50)
   columns = np.stack([values, np.ones(50)], axis=1)
   one = resampling.estimate(
     sample,
-    resampling.mean(sample.totals(columns)),
+    weighing.mean(sample.totals(columns)),
     seeds=SeedNoise(0.001, 2, 3),
   )
   half = one.high - one.estimate

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
 
-from empathy.evaluation import ranking, resampling
+from empathy.evaluation import ranking, resampling, samples, weighing
 
 
 def _table(seed, n=60, num_groups=8, num_values=7):
@@ -85,7 +85,7 @@ def test_figures_are_those_of_other_tools(seed, num_values, num_groups):
   # 60 groups of one clip each are not drawn: they take the other way.
   n = 60
   groups, first, second, positive = _table(seed, n, num_groups, num_values)
-  sample = resampling.sample(groups)
+  sample = samples.sample(groups)
   found = {
     name: _value(statistic, sample)
     for name, statistic in _all(sample, first, second, positive).items()
@@ -118,7 +118,7 @@ def test_ties_of_aurc_are_an_expectation_over_orders():
 
 def test_aurc_by_hand():
   # Risks 0, 0, 1/3, 2/4 in order; the oracle's are 0, 0, 1/3, 2/4 as well.
-  sample = resampling.sample(np.arange(4))
+  sample = samples.sample(np.arange(4))
   signal, error = np.arange(4.0), np.array([0, 0, 1, 1]) > 0
   assert _value(ranking.aurc(sample, signal, error), sample) == pytest.approx(
     (1 / 3 + 1 / 2) / 4
@@ -136,11 +136,11 @@ def test_aurc_by_hand():
 @settings(max_examples=15, deadline=None)
 def test_whole_weights_are_repeated_clips(seed, num_values):
   groups, *columns = _table(seed, num_values=num_values)
-  sample = resampling.sample(groups)
+  sample = samples.sample(groups)
   weights = np.random.default_rng(seed).integers(0, 4, sample.num_groups)
   weights[groups[0]] = weights[groups[1]] = 1  # A clip of either kind.
   times = weights[groups]
-  again = resampling.sample(np.repeat(groups, times))
+  again = samples.sample(np.repeat(groups, times))
   repeated = _all(again, *(np.repeat(column, times) for column in columns))
   for name, statistic in _all(sample, *columns).items():
     found = statistic(weights[None].astype(np.float64))[0][0]
@@ -155,7 +155,7 @@ def test_whole_weights_are_repeated_clips(seed, num_values):
 @pytest.mark.parametrize('num_groups', [8, 60])
 def test_slopes_are_differences_by_weight(num_values, num_groups):
   groups, *columns = _table(3, 60, num_groups, num_values)
-  sample = resampling.sample(groups)
+  sample = samples.sample(groups)
   random = np.random.default_rng(4)
   weights = np.stack([np.ones(num_groups), random.uniform(0.5, 2, num_groups)])
   step = 1e-5
@@ -180,7 +180,7 @@ def test_the_smoothed_slope_gives_the_error_of_new_corpora(name):
   for _ in range(400):
     first, second = random.random((2, 300))
     positive = random.random(300) < 0.1 + 0.6 * first
-    sample = resampling.sample(np.arange(300))
+    sample = samples.sample(np.arange(300))
     statistic = _all(sample, first, second, positive)[name]
     value, slope = statistic(np.ones((1, 300)))
     values.append(value[0])
@@ -192,7 +192,7 @@ def test_the_smoothed_slope_gives_the_error_of_new_corpora(name):
 def test_the_coarse_signal_stands_in_for_the_draws():
   # Exact draws are too dear for 10,000 clips, not for these.
   groups, first, second, positive = _table(6, 400, 15, 1_000)
-  sample = resampling.sample(groups, num_resamples=2_000)
+  sample = samples.sample(groups, num_resamples=2_000)
   coarse = ranking.coarse(first, 32), ranking.coarse(second, 16)
   exact = _all(sample, first, second, positive)
   drawn = _all(sample, *coarse, positive)
@@ -228,8 +228,8 @@ def test_coarse_signals_keep_the_order_and_the_ties():
 
 def test_pairs_are_counted_a_part_of_the_values_at_a_time(monkeypatch):
   groups, *columns = _table(8, num_values=500)
-  sample = resampling.sample(groups)
-  weights = resampling.draws(sample.num_groups, 20)
+  sample = samples.sample(groups)
+  weights = samples.draws(sample.num_groups, 20)
   expected = ranking.auroc(sample, columns[0], columns[2])(weights)
   monkeypatch.setattr(ranking, '_BLOCK', 7)
   found = ranking.auroc(sample, columns[0], columns[2])(weights)
@@ -240,15 +240,15 @@ def test_pairs_are_counted_a_part_of_the_values_at_a_time(monkeypatch):
 def test_what_rounding_sets_apart_is_tied():
   signal = np.array([0.3, 0.1 + 0.2, 0.5, 0.7])
   assert signal[0] != signal[1]
-  sample = resampling.sample(np.arange(4))
+  sample = samples.sample(np.arange(4))
   positive = np.array([True, False, False, True])
   assert _value(ranking.auroc(sample, signal, positive), sample) == 0.625
 
 
 def test_what_is_undefined_is_nan():
   groups = np.arange(20) // 5
-  sample = resampling.sample(groups)
-  alone = resampling.sample(np.arange(20))
+  sample = samples.sample(groups)
+  alone = samples.sample(np.arange(20))
   signal, all_positive = np.arange(20.0), np.ones(20, bool)
   for chosen in (sample, alone):
     value = functools.partial(_value, sample=chosen)
@@ -286,7 +286,7 @@ def test_curves_by_hand_and_by_loops():
     [_hits(first, positive, k + 1) / positive.sum() for k in range(n)],
   )
   # The mean risk over all coverages is the area.
-  sample = resampling.sample(np.arange(n))
+  sample = samples.sample(np.arange(n))
   assert ranking.risks(first, positive, shares).mean() == pytest.approx(
     _value(ranking.aurc(sample, first, positive), sample)
   )
@@ -294,15 +294,15 @@ def test_curves_by_hand_and_by_loops():
 
 def test_signals_of_one_sample_are_paired():
   groups, first, second, positive = _table(10, 200, 12)
-  sample = resampling.sample(groups)
-  same = resampling.minus(
+  sample = samples.sample(groups)
+  same = weighing.minus(
     ranking.auroc(sample, first, positive),
     ranking.auroc(sample, 3 * first + 1, positive),
   )
   assert resampling.estimate(sample, same).low is None
   apart = resampling.estimate(
     sample,
-    resampling.minus(
+    weighing.minus(
       ranking.auroc(sample, first, positive),
       ranking.auroc(sample, second, positive),
     ),

@@ -2,10 +2,11 @@
 
 import itertools
 
+import made
 import numpy as np
 import pytest
 
-from empathy.evaluation import seeds
+from empathy.evaluation import pivots, samples, seeds
 
 
 def test_pairs_are_of_different_names():
@@ -82,3 +83,30 @@ def test_the_noise_says_how_few_seeds_it_rests_on():
   assert found.variance == pytest.approx(1 / 3)
   one = seeds.Part(np.array([1]), np.array([0.5]))
   assert seeds.noise(one) is None
+
+
+@pytest.mark.parametrize('main', [0.0, 0.3])
+def test_what_seeds_and_groups_share_counts_once(main):
+  # Clips, groups, seeds and what a seed does to a group alone all vary; the
+  # error has to be that of a mean over new groups and new seeds.
+  random = np.random.default_rng(11)
+  groups = np.repeat(np.arange(30), 4)
+  sample = samples.sample(groups, num_resamples=20)
+  means, squares, counted_twice = [], [], []
+  for _ in range(600):
+    values = random.normal(0, main, (4, 1)) + random.normal(0, 1, (4, 120))
+    values += random.normal(0, 0.5, 30)[groups]
+    values += random.normal(0, 0.7, (4, 30))[:, groups]
+    means_of_seeds = values.mean(axis=1)
+    apart = (values - means_of_seeds[:, None]) / values.shape[1]
+    figures = means_of_seeds, sample.totals(apart.T).T
+    statistic = made.mean(sample, values.mean(axis=0))
+    for kept, slopes in ((squares, figures[1]), (counted_twice, None)):
+      noise = seeds.seed_variance((figures[0], slopes))
+      error = pivots.studentise(sample, statistic, seeds=noise)
+      kept.append(error.error**2)
+    means.append(values.mean())
+  # The spread of 600 variances of means is 6 %, that of their mean is less.
+  # A third of what they share counts twice still, see `seed_variance`.
+  assert 0.85 < np.mean(squares) / np.var(means) < 1.45
+  assert np.mean(counted_twice) > 1.1 * np.mean(squares)

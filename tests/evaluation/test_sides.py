@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from empathy.evaluation import resampling, sides
+from empathy.evaluation import resampling, samples, sides
 
 
 @given(st.integers(0, 200))
@@ -17,7 +17,7 @@ def test_the_adjusted_difference_is_that_of_least_squares(seed):
   stratum = random.integers(0, 8, n)
   differ = random.random(n) < 0.1 + 0.1 * stratum
   values = random.random(n) + 0.1 * stratum + 0.2 * differ
-  sample = resampling.sample(np.arange(n) // 5)
+  sample = samples.sample(np.arange(n) // 5)
   statistic = sides.adjusted(sides.of_clips(sample, values, differ, stratum))
   found = statistic(np.ones((1, 12)))[0][0]
   expected = made.least_squares(differ, values, stratum)
@@ -40,7 +40,7 @@ def test_groups_of_the_adjusted_difference_have_clips_of_their_side():
   stratum = np.array([0, 0, 1, 1, 1, 2, 2])
   differ = np.array([0, 1, 1, 1, 0, 0, 0], bool)
   figure = sides.adjusted(
-    sides.of_clips(resampling.sample(group), np.arange(7.0), differ, stratum)
+    sides.of_clips(samples.sample(group), np.arange(7.0), differ, stratum)
   )
   assert figure.counted.tolist() == [
     [True, False, True, False],
@@ -51,7 +51,7 @@ def test_groups_of_the_adjusted_difference_have_clips_of_their_side():
 @pytest.mark.parametrize('num_differ', [4, 8])
 def test_few_clips_that_differ_are_few_groups(num_differ):
   random = np.random.default_rng(8)
-  sample = resampling.sample(np.arange(300))
+  sample = samples.sample(np.arange(300))
   differ = np.arange(300) % (300 // num_differ) == 0
   figure = sides.adjusted(
     sides.of_clips(sample, random.random(300), differ, np.arange(300) // 75)
@@ -66,7 +66,7 @@ def test_few_clips_that_differ_are_few_groups(num_differ):
 
 
 def test_no_stratum_with_both_sides_is_undefined():
-  sample = resampling.sample(np.arange(8) // 2)
+  sample = samples.sample(np.arange(8) // 2)
   differ = np.arange(8) < 4
   statistic = sides.adjusted(
     sides.of_clips(sample, np.ones(8), differ, differ.astype(int))
@@ -82,7 +82,7 @@ def test_the_adjustment_takes_out_what_confidence_knows():
   stratum = random.integers(0, 20, n)
   differ = random.random(n) < stratum / 20
   values = stratum / 20 + random.normal(0, 0.1, n)
-  sample = resampling.sample(np.arange(n) // 100)
+  sample = samples.sample(np.arange(n) // 100)
   raw = resampling.estimate(
     sample, sides.difference(sides.of_clips(sample, values, differ)), null=True
   )
@@ -104,7 +104,7 @@ def test_chances_and_variants_are_shares_of_clips(num_variants):
   chances = random.choice([0, 0.25, 1], (num_variants, n))
   stratum = random.integers(0, 4, (num_variants, n))
   values = random.random(n)
-  sample = resampling.sample(np.arange(n) // 5)
+  sample = samples.sample(np.arange(n) // 5)
   top = bottom = 0.0
   for name in range(4):
     inside = (stratum == name) / num_variants

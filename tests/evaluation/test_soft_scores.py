@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.spatial import distance
 from sklearn import metrics
 
-from empathy.evaluation import draws, resampling, soft_scores
+from empathy.evaluation import draws, samples, soft_scores
 
 
 def _distributions(seed, n=20, num_classes=4):
@@ -151,7 +151,7 @@ def _correlated(seed=0, n=60, num_groups=9):
   random = np.random.default_rng(seed)
   first = random.random(n) + 5
   second = first + random.normal(0, 0.4, n)
-  sample = resampling.sample(np.arange(n) % num_groups)
+  sample = samples.sample(np.arange(n) % num_groups)
   return sample, first, second, _correlation(sample, first, second)
 
 

@@ -12,7 +12,7 @@ import pytest
 from statsmodels.stats import multitest
 
 from empathy import errors
-from empathy.evaluation import findings, report, resampling
+from empathy.evaluation import findings, report, samples
 from empathy.evaluation import study as study_lib
 
 
@@ -384,7 +384,7 @@ def test_a_failure_leaves_nothing(study, tmp_path, monkeypatch):
 
 
 def test_the_same_input_gives_the_same_study(study):
-  resampling.draws.cache_clear()
+  samples.draws.cache_clear()
   corpus, predictions = made.study_input()
   again = study_lib.build(corpus, made.with_parts(predictions))
   assert again.statistics == study.statistics

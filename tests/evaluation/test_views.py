@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from empathy.evaluation import resampling, views
+from empathy.evaluation import samples, views
 
 
 def _answer(corpus, predictions):
@@ -70,7 +70,7 @@ def test_a_class_that_nobody_says_or_is():
   # Class 2 is absent: out of the macro mean. Class 1 is never guessed: F1 0.
   labels = np.array([0, 0, 1, 1])
   predicted = np.zeros((1, 4), int)
-  sample = resampling.sample(np.arange(4))
+  sample = samples.sample(np.arange(4))
   found = views.f1_statistics(made.f1_totals(sample, predicted, labels, 3))
   for name, average in (('macro_f1', 'macro'), ('weighted_f1', 'weighted')):
     value, slope = found[name][0](np.ones((1, 4)))

@@ -37,10 +37,13 @@ from empathy.evaluation import (
   beyond_seeds,
   controls,
   resampling,
+  samples,
   sides,
   totals,
+  weighing,
 )
 from empathy.evaluation import confidence as confidence_lib
+from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import SeedNoise
 
@@ -132,8 +135,8 @@ def figures(
   votes: np.ndarray,
   num_resamples: int,
 ) -> tuple[
-  resampling.Sample,
-  dict[str, Callable[[], resampling.Statistic]],
+  samples.Sample,
+  dict[str, Callable[[], weighing.Statistic]],
   SeedNoise | None,
 ]:
   """The sample, the figures of question 3 as the study asks them, the noise.
@@ -148,7 +151,7 @@ def figures(
   differ = (singles != said['full']).any(axis=0)
   uncertainty = votes_lib.gs(votes)
   stratum, num_strata = _strata(mean['full'])
-  sample = resampling.sample(group, num_resamples)
+  sample = samples.sample(group, num_resamples)
   own = sides.of_clips(sample, uncertainty, differ, stratum)
   # All views predict every clip, which is the last pattern.
   size = 1 << len(views)
@@ -180,10 +183,10 @@ def figures(
     'adjusted': lambda: sides.adjusted(own),
     'adjusted by seed': lambda: by_seed,
     'control: seed': lambda: control,
-    'beyond seeds': lambda: resampling.minus(by_seed, control),
+    'beyond seeds': lambda: weighing.minus(by_seed, control),
   }
 
-  def of_control(matrix: Callable[[], np.ndarray]) -> resampling.Figure:
+  def of_control(matrix: Callable[[], np.ndarray]) -> weighing.Figure:
     return sides.adjusted(sides.Sides(sample, matrix()))
 
   for name, matrix in (
@@ -216,7 +219,7 @@ def judge(
   sample, statistics, noise = figures(*corpus, num_resamples)
   found = []
   for name in names:
-    seeds = noise if name == 'beyond seeds' else resampling.THESE_SEEDS
+    seeds = noise if name == 'beyond seeds' else seeds_lib.THESE_SEEDS
     one = resampling.estimate(sample, statistics[name](), seeds=seeds)
     found.append(
       [

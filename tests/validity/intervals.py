@@ -27,12 +27,17 @@ from scipy import special
 from empathy.evaluation import (
   agreement,
   disagreement,
+  findings,
+  pivots,
   ranking,
   resampling,
+  samples,
   sides,
   views,
+  weighing,
 )
 from empathy.evaluation import confidence as confidence_lib
+from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Scale, SeedNoise
 
@@ -113,15 +118,13 @@ def simulate(random: np.random.Generator, num_groups: int) -> Corpus:
   )
 
 
-def _mean(
-  sample: resampling.Sample, values: np.ndarray
-) -> resampling.Statistic:
+def _mean(sample: samples.Sample, values: np.ndarray) -> weighing.Statistic:
   columns = np.stack([values, np.ones(len(values))], axis=1)
-  return resampling.mean(sample.totals(columns))
+  return weighing.mean(sample.totals(columns))
 
 
 def _pair(
-  sample: resampling.Sample, first: np.ndarray, second: np.ndarray
+  sample: samples.Sample, first: np.ndarray, second: np.ndarray
 ) -> disagreement.Pair:
   """The sums of two views of one seed each, whose labels are (n,)."""
   none = np.zeros((sample.num_groups, 1, 1))
@@ -139,8 +142,8 @@ def _pair(
 
 
 def figures(
-  corpus: Corpus, sample: resampling.Sample
-) -> dict[str, tuple[resampling.Statistic, SeedNoise | None, Scale]]:
+  corpus: Corpus, sample: samples.Sample
+) -> dict[str, tuple[weighing.Statistic, SeedNoise | None, Scale]]:
   """By name: the statistic, its seeds' noise and its scale."""
   contested = votes_lib.contested(corpus.votes)
   right = (corpus.said == corpus.gold).astype(np.float64)
@@ -165,7 +168,7 @@ def figures(
   gap = sides.difference(
     sides.of_clips(sample, votes_lib.gs(corpus.votes), differ)
   )
-  these = resampling.THESE_SEEDS
+  these = seeds_lib.THESE_SEEDS
   return {
     'accuracy': (_mean(sample, right[0]), these, Scale.LOGIT),
     f'accuracy, mean of {_NUM_SEEDS} seeds': (seeds, noise, Scale.LOGIT),
@@ -174,7 +177,7 @@ def figures(
     "Cohen's kappa": (kappa, these, Scale.FISHER),
     'alpha': (alpha.of_totals(alpha_sums), these, Scale.FISHER),
     'AUROC': (curves[0], these, Scale.LOGIT),
-    'AUROC difference': (resampling.minus(*curves), these, Scale.IDENTITY),
+    'AUROC difference': (weighing.minus(*curves), these, Scale.IDENTITY),
     'GS difference': (gap, these, Scale.IDENTITY),
     'full minus view': (
       _mean(sample, right[2] - right[0]),
@@ -188,7 +191,7 @@ def truths(num_groups: int) -> dict[str, float]:
   """The figures of one corpus of `num_groups` groups, and of many seeds."""
   corpus = simulate(np.random.default_rng(1), num_groups)
   # All in one group, for nothing is drawn here.
-  sample = resampling.sample(np.zeros(len(corpus.group), np.int64))
+  sample = samples.sample(np.zeros(len(corpus.group), np.int64))
   found = {
     name: float(statistic(np.ones((1, 1)))[0][0])
     for name, (statistic, *_) in figures(corpus, sample).items()
@@ -209,8 +212,8 @@ def judge(
   """What one corpus says: by arm and name, whether it held or rejected."""
   random = np.random.default_rng((seed, num_groups))
   corpus = simulate(random, num_groups)
-  grouped = resampling.sample(corpus.group, num_resamples)
-  clips = resampling.sample(np.arange(len(corpus.group)))
+  grouped = samples.sample(corpus.group, num_resamples)
+  clips = samples.sample(np.arange(len(corpus.group)))
   found = {}
   for arm, sample in (('by group', grouped), ('groups ignored', clips)):
     for name, (statistic, noise, scale) in figures(corpus, sample).items():
@@ -218,7 +221,7 @@ def judge(
       found[arm, name] = _holds(estimate, truth[name])
   right = (corpus.said == corpus.gold).astype(np.float64)
   differences = [
-    resampling.studentise(grouped, _mean(grouped, right[2] - right[view]))
+    pivots.studentise(grouped, _mean(grouped, right[2] - right[view]))
     for view in (0, 1)
   ]
   least = resampling.minimum(grouped, differences, len(corpus.group))
@@ -228,13 +231,13 @@ def judge(
   return found
 
 
-def _holds(estimate: resampling.Estimate, truth: float) -> bool:
+def _holds(estimate: findings.Estimate, truth: float) -> bool:
   # Without an interval nothing is held.
   return estimate.low is not None and estimate.low <= truth <= estimate.high
 
 
 def p_values(
-  corpus: Corpus, sample: resampling.Sample, random: np.random.Generator
+  corpus: Corpus, sample: samples.Sample, random: np.random.Generator
 ) -> dict[str, float]:
   """Tests of effects that are not there, in groups that differ."""
   n = len(corpus.group)
@@ -253,7 +256,7 @@ def p_values(
   )
   twentieth = twentieths.bin_of(corpus.doubt[0])
 
-  def p_value(statistic: resampling.Statistic) -> float:
+  def p_value(statistic: weighing.Statistic) -> float:
     found = resampling.estimate(sample, statistic, null=True)
     return 1.0 if found.p is None else found.p
 
@@ -263,7 +266,7 @@ def p_values(
     'GS by a coin, adjusted': p_value(
       sides.adjusted(sides.of_clips(sample, gs, coin, twentieth))
     ),
-    'AUROC of two coins': p_value(resampling.minus(*equal)),
+    'AUROC of two coins': p_value(weighing.minus(*equal)),
     'association of what groups share': p_value(
       ranking.spearman(sample, corpus.idle, gs)
     ),
@@ -295,7 +298,7 @@ def retrain(
   weights = np.linalg.solve(ridge, features.T @ np.eye(_NUM_CLASSES)[gold])
   group, gold, features = clips()
   right = (features @ weights).argmax(axis=1) == gold
-  sample = resampling.sample(group, num_resamples)
+  sample = samples.sample(group, num_resamples)
   found = resampling.estimate(sample, _mean(sample, right), scale=Scale.LOGIT)
   return float(right.sum()), float(len(right)), found.low, found.high
 
@@ -308,7 +311,7 @@ def few_seeds(
   Groups are alike, so that nearly all of the error is the seeds'.
   """
   random = np.random.default_rng((num_seeds, 5))
-  sample = resampling.sample(np.repeat(np.arange(num_groups), num_clips))
+  sample = samples.sample(np.repeat(np.arange(num_groups), num_clips))
   number = np.full((num_groups, num_seeds), float(num_clips))
   held = 0
   for _ in range(num_corpora):
@@ -316,11 +319,11 @@ def few_seeds(
     hits = random.binomial(num_clips, right, number.shape).astype(np.float64)
     total = number.sum(axis=0)
     means = hits.sum(axis=0) / total
-    noise = resampling.seed_variance(
+    noise = seeds_lib.seed_variance(
       (means, ((hits - means * number) / total).T)
     )
     found = resampling.estimate(
-      sample, resampling.mean_of_ratios(hits, number), Scale.LOGIT, noise
+      sample, weighing.mean_of_ratios(hits, number), Scale.LOGIT, noise
     )
     held += found.low <= 0.75 <= found.high
   return held / num_corpora
@@ -348,7 +351,7 @@ def few_events(
     corpora have an interval.
   """
   random = np.random.default_rng((round(10 * expected), by_group, 6))
-  sample = resampling.sample(np.arange(num_clips) // by_group, num_resamples)
+  sample = samples.sample(np.arange(num_clips) // by_group, num_resamples)
   apart = 2**0.5 * special.ndtri(0.8)
   held = told = 0
   for _ in range(num_corpora):
