@@ -43,11 +43,11 @@ from empathy.evaluation import (
   comparison_report,
   data_checks,
   engine,
+  reading,
   report,
   shards,
 )
 from empathy.evaluation import plan as plan_lib
-from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
 
 _WORKDIR = flags.DEFINE_string(
@@ -149,7 +149,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   corpus = corpus_lib.with_presence(corpus_lib.read(corpus_path))
   predictions = None
   if predictions_path is not None:
-    predictions = predictions_lib.read(predictions_path, corpus)
+    predictions = reading.read(predictions_path, corpus)
   elif corpus.votes is None:
     raise errors.InputError(
       f'{corpus_path}: has no votes, and there is no --predictions=FILE: '
