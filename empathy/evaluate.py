@@ -41,11 +41,12 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   comparison,
   comparison_report,
-  data_checks,
   engine,
+  leakage,
   reading,
   report,
   shards,
+  verdicts,
 )
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
@@ -259,7 +260,7 @@ def _merge(*paths: str) -> None:
 def _warn(study: study_lib.Study) -> None:
   """Says at once what makes a study worth little."""
   for row in study.tables['data_checks']:
-    if row['verdict'] == data_checks.FAIL or row == data_checks.FOLDS_UNKNOWN:
+    if row['verdict'] == verdicts.FAIL or row == leakage.FOLDS_UNKNOWN:
       _LOGGER.warning('data check %s: %s', row['check'], row['sentence'])
 
 

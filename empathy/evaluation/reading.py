@@ -22,8 +22,7 @@ import pyarrow.parquet as pq
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import spelling, tables
-from empathy.evaluation import columns as columns_lib
-from empathy.evaluation import masks
+from empathy.evaluation import headers, masks
 from empathy.evaluation import rows as rows_lib
 from empathy.evaluation.predictions import Predictions
 from empathy.evaluation.rows import Rows
@@ -70,7 +69,7 @@ def of_batch(
   """The same for rows of one file or several, of all clips of `corpus`.
 
   Args:
-    table: the rows, with the columns that `columns.check` wants.
+    table: the rows, with the columns that `headers.check` wants.
     corpus: the clips that they are of.
     place: says of each row the file and the row there, counted from 1.
     members: the seeds of each view, whether or not they have any rows.
@@ -109,11 +108,11 @@ def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
   if not path.is_file():
     raise errors.InputError(f'{path}: no such file')
   if rows_lib.is_csv(path):
-    table = _read_csv(path, columns_lib.required(corpus.classes))
+    table = _read_csv(path, headers.required(corpus.classes))
   else:
     table = _read_parquet(path)
-  table = table.rename_columns(columns_lib.renamed(table.column_names, corpus))
-  columns_lib.check(path, table.column_names, corpus)
+  table = table.rename_columns(headers.renamed(table.column_names, corpus))
+  headers.check(path, table.column_names, corpus)
   if not table.num_rows:
     raise errors.InputError(f'{path}: has no rows')
   return table

@@ -17,8 +17,7 @@ import pyarrow.compute as pc
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import spelling, tables
-from empathy.evaluation import columns as columns_lib
-from empathy.evaluation import masks
+from empathy.evaluation import headers, masks
 
 # Sums of probabilities may be off by this much; they are renormalised.
 _TOLERANCE = 1e-3
@@ -98,10 +97,10 @@ class Rows:
     if len(unknown):
       cleaned: dict[str, int] = {}
       for row, name in enumerate(names):  # -1: it could be one of several.
-        key = columns_lib.key(name)
+        key = headers.key(name)
         cleaned[key] = -1 if key in cleaned else row
       for row in unknown:
-        clip[row] = cleaned.get(columns_lib.key(ids[row].as_py()), -1)
+        clip[row] = cleaned.get(headers.key(ids[row].as_py()), -1)
       found = unknown[clip[unknown] >= 0]
       if len(found):
         self.notes.append(

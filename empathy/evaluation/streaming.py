@@ -17,8 +17,7 @@ import pyarrow.compute as pc
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import spelling
-from empathy.evaluation import columns as columns_lib
-from empathy.evaluation import reading, sources
+from empathy.evaluation import headers, reading, sources
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.predictions import Predictions
 from empathy.evaluation.sources import Piece, Source
@@ -304,7 +303,7 @@ def _predictions(
   """The predictions of these clips by all members, whether or not they are."""
   table = tables.get('predictions')
   if table is None:
-    names = columns_lib.required(corpus.classes)
+    names = headers.required(corpus.classes)
     table = pa.table(
       {name: pa.array([], pa.string()) for name in names}
       | {sources.ROW: pa.array([], pa.int64())}
