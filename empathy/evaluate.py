@@ -220,7 +220,9 @@ def _by_beam(options: list[str]) -> None:
       *engine.judge(corpus, predictions, folder, options)
     )
     _warn(study)
-    study_lib.write(study, output, report.render(study), folder / 'signals')
+    study_lib.write(
+      study, output, report.render(study, output), folder / 'signals'
+    )
   print(
     f'report: {output / "report.html"}  '
     f'({time.monotonic() - start:.1f} s to evaluate)'

@@ -150,7 +150,7 @@ def test_beam_makes_the_same_features(run, folder, corpus):
     *_CHANGES,
   )
   wanted = interruptions.content(corpus / 'features')
-  assert len(wanted) == 6
+  assert len(wanted) == 9
   assert interruptions.content(other / 'features') == wanted
 
 

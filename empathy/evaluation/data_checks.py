@@ -3,6 +3,7 @@
 import numpy as np
 
 from empathy.evaluation import (
+  duplicates,
   independence,
   labelling,
   leakage,
@@ -51,8 +52,13 @@ def answer(
     _check_views(found, plan)
     _check_confidence(found, plan)
   if repeats is None:
+    known = any(
+      verdicts.key('present', name) in totals for name in plan.modalities
+    )
     found.skipped['data.duplicates'] = (
       'Clips were added up in parts, so that repeated ones were not looked for.'
+      if known
+      else duplicates.NO_FEATURES
     )
   else:
     rows = found.tables['data_checks'] + repeats.tables.get('data_checks', [])

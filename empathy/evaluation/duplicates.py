@@ -6,6 +6,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import verdicts, wording
 from empathy.evaluation.findings import Findings
 
+NO_FEATURES = 'The corpus has no features, so repeated clips cannot be told.'
 # The table has no more rows.
 _MAX_PAIRS = 100
 
@@ -15,9 +16,7 @@ def find(corpus: corpus_lib.Corpus) -> Findings:
   found = Findings()
   found.tables['data_checks'] = []
   if not corpus.presence:
-    found.skipped['data.duplicates'] = (
-      'The corpus has no features, so repeated clips cannot be told.'
-    )
+    found.skipped['data.duplicates'] = NO_FEATURES
     return found
   rows, repeated = [], set()
   for modality, present in corpus.presence.items():

@@ -68,13 +68,12 @@ class Listing:
     )
 
 
-def of_batch(batch: Batch, plan: Plan, most: int | None = None) -> Listing:
+def of_batch(batch: Batch, plan: Plan) -> Listing:
   """The clips of a batch.
 
   Args:
     batch: the clips.
     plan: says whose votes speak for a clip.
-    most: how many are listed at most, the first ones; all if None.
   """
   columns = {'id': batch.corpus.ids, 'group': batch.corpus.groups}
   known = np.zeros(len(batch.labelled), bool)
@@ -99,9 +98,9 @@ def of_batch(batch: Batch, plan: Plan, most: int | None = None) -> Listing:
       total > 0, votes_lib.contested(votes), np.nan
     )
   columns = {name: values[known] for name, values in columns.items()}
-  order = _order(columns)[:most]
+  order = _order(columns)
   columns = {name: values[order] for name, values in columns.items()}
-  shown = explorer.rows(batch.corpus, batch.predictions, columns)
+  shown = explorer.rows(batch.corpus, batch.predictions, columns, explorer.MOST)
   return Listing(int(known.sum()), columns, shown)
 
 

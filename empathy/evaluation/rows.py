@@ -91,7 +91,7 @@ class Rows:
     """The row in the corpus of each id."""
     ids = self._texts('id')
     names = corpus.ids.tolist()
-    clip = pc.index_in(ids, value_set=pa.array(names))
+    clip = pc.index_in(ids, value_set=pa.array(names, pa.string()))
     clip = pc.fill_null(clip, -1).to_numpy().astype(np.int64)
     unknown = np.flatnonzero(clip < 0)
     if len(unknown):

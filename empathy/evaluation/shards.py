@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors, files, progress
-from empathy.evaluation import explorer, listing, sources, streaming
+from empathy.evaluation import listing, sources, streaming
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import survey as survey_lib
@@ -78,7 +78,7 @@ def tally(corpus: pathlib.Path, predictions: pathlib.Path, plan: Plan) -> Tally:
   for batch in _batches(corpus, predictions, 'tally'):
     _check(batch, plan, corpus)
     part = study_lib.add_up(batch, plan)
-    first = listing.of_batch(batch, plan, explorer.MOST)
+    first = listing.of_batch(batch, plan).first()
     totals = part if totals is None else totals + part
     clips = first if clips is None else clips + first
     ids = batch.corpus.ids.tolist()

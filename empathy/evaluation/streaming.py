@@ -79,9 +79,9 @@ def batch(
   Raises:
     InputError: a row is wrong, or of no clip.
   """
-  corpus = source.bare
-  if 'clips' in tables:
-    corpus = _clips(_Rows(source, tables['clips']))
+  if 'clips' not in tables:
+    _Rows(source, next(iter(tables.values()))).refuse_clip(0)
+  corpus = _clips(_Rows(source, tables['clips']))
   if source.has('features'):
     presence = _presence(source, tables, corpus)
     corpus = dataclasses.replace(corpus, presence=presence)
@@ -122,6 +122,11 @@ class _Rows:
     raise errors.InputError(
       f'{path}: row {number}: column {column!r}: {message}'
     )
+
+  def refuse_clip(self, row: int) -> None:
+    """Raises an `InputError` that says that a row is of no clip."""
+    name = self.columns['id'][row].as_py()
+    self.refuse(row, 'id', f'{name!r} is not a clip of the corpus')
 
   def codes(self, column: str, names: Sequence[str]) -> np.ndarray:
     """The place of each text in `names`: (n,) int32."""
@@ -289,8 +294,7 @@ def _clip_of(rows: _Rows, corpus: corpus_lib.Corpus) -> np.ndarray:
       try:
         clip[row] = names.find(ids[row].as_py())
       except KeyError:
-        message = f'{ids[row].as_py()!r} is not a clip of the corpus'
-        rows.refuse(row, 'id', message)
+        rows.refuse_clip(row)
   return clip
 
 

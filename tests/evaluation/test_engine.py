@@ -232,6 +232,14 @@ def test_files_in_any_order_are_the_whole(
     _assert_same_study(study_lib.of_totals(*found), study)
 
 
+def test_the_humans_alone_need_no_predictions(shards):
+  corpus = corpus_lib.with_presence(corpus_lib.read(shards / 'whole'))
+  batch = Batch(corpus)
+  expected = study_lib.add_up(batch, plan_lib.of_batch(batch))
+  source = sources.find(shards / 'corpus', num_clips=23)
+  made.assert_same(_added_up(streaming.batches(source))[0], expected)
+
+
 def test_a_pattern_names_files(shards):
   source = sources.find(shards / 'corpus', f'{shards}/predictions/[01].*')
   assert [pathlib.Path(name).name for name in source.files] == [
@@ -342,6 +350,15 @@ def test_a_wrong_row_is_named(copied, kind, column, row, value, says):
   _changed(copied, kind, column, row, value)
   source = sources.find(copied, copied / 'predictions', 23)
   with pytest.raises(errors.InputError, match=says):
+    list(streaming.batches(source))
+
+
+@pytest.mark.parametrize('kind', ['votes', 'predictions'])
+def test_rows_of_no_clip_are_named_in_whatever_bucket(copied, kind):
+  _changed(copied, kind, 'id', 1, 'nobody')
+  # Most buckets are empty.
+  source = sources.find(copied, copied / 'predictions', 0.1)
+  with pytest.raises(errors.InputError, match=r"row 2: .*'nobody' is not a"):
     list(streaming.batches(source))
 
 

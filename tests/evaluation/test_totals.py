@@ -82,10 +82,10 @@ def test_surveys_of_parts_make_the_plan_of_all(places, random):
 def test_the_first_clips_of_parts_are_those_of_all(places, random):
   plan = plan_lib.of_batch(Batch(*_input()))
   with mock.patch.object(explorer, 'MOST', 7):
-    parts = [listing.of_batch(part, plan, 7) for part in _parts(places)]
+    parts = [listing.of_batch(part, plan).first() for part in _parts(places)]
     random.shuffle(parts)
     found = functools.reduce(operator.add, parts)
-    expected = listing.of_batch(Batch(*_input()), plan, 7)
+    expected = listing.of_batch(Batch(*_input()), plan).first()
   again = listing.of_arrays(*listing.to_arrays(found))
   for one in (found, again):
     assert one.clips.num_ranked == expected.num_ranked == 60
