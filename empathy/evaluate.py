@@ -41,13 +41,14 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   comparison,
   comparison_report,
-  data_checks,
   engine,
+  leakage,
+  reading,
   report,
   shards,
+  verdicts,
 )
 from empathy.evaluation import plan as plan_lib
-from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
 
 _WORKDIR = flags.DEFINE_string(
@@ -149,7 +150,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   corpus = corpus_lib.with_presence(corpus_lib.read(corpus_path))
   predictions = None
   if predictions_path is not None:
-    predictions = predictions_lib.read(predictions_path, corpus)
+    predictions = reading.read(predictions_path, corpus)
   elif corpus.votes is None:
     raise errors.InputError(
       f'{corpus_path}: has no votes, and there is no --predictions=FILE: '
@@ -261,7 +262,7 @@ def _merge(*paths: str) -> None:
 def _warn(study: study_lib.Study) -> None:
   """Says at once what makes a study worth little."""
   for row in study.tables['data_checks']:
-    if row['verdict'] == data_checks.FAIL or row == data_checks.FOLDS_UNKNOWN:
+    if row['verdict'] == verdicts.FAIL or row == leakage.FOLDS_UNKNOWN:
       _LOGGER.warning('data check %s: %s', row['check'], row['sentence'])
 
 

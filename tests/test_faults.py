@@ -9,7 +9,7 @@ import small
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import predictions
+from empathy.evaluation import reading
 
 _CORPUS = mutations.corpus_mutations()
 _PREDICTIONS = [
@@ -66,7 +66,7 @@ def test_the_base_is_valid(base):
   assert len(corpus.ids) == mutations.NUM_CLIPS
   assert set(corpus.features) == {'text', 'audio', 'video'}
   csv, parquet = (
-    predictions.read(base / f'predictions{suffix}', corpus)
+    reading.read(base / f'predictions{suffix}', corpus)
     for suffix in ('.csv', '.parquet')
   )
   assert csv.num_rows == parquet.num_rows > 1000
@@ -79,8 +79,8 @@ def test_predictions_may_be_between_semicolons(base, tmp_path, encoding):
   text = (base / 'predictions.csv').read_text(encoding='utf-8')
   path = tmp_path / 'predictions.csv'
   path.write_text(text.replace(',', ';'), encoding=encoding)
-  plain = predictions.read(base / 'predictions.csv', corpus)
-  found = predictions.read(path, corpus)
+  plain = reading.read(base / 'predictions.csv', corpus)
+  found = reading.read(path, corpus)
   assert found.num_rows == plain.num_rows
   for view, values in plain.probabilities.items():
     np.testing.assert_array_equal(found.probabilities[view], values)

@@ -13,7 +13,7 @@ import small
 
 from empathy.corpora import corpus as corpora
 from empathy.corpora import simulate
-from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import reading
 from empathy.training import inference, loop
 
 _VIEWS = ('text', 'text+audio+video')
@@ -227,7 +227,7 @@ def test_evaluate_judges_the_table_if_the_clips_have_labels(
   )
   assert done.status == 0, done.err
   study = json.loads((tmp_path / 'study/study.json').read_text())
-  read = predictions_lib.read(
+  read = reading.read(
     tmp_path / 'p.parquet', corpora.read(tmp_path / 'new', None)
   )
   right = (

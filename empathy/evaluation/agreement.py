@@ -76,12 +76,6 @@ def nominal_distance(num_classes: int) -> np.ndarray:
   return 1 - np.eye(num_classes)
 
 
-def interval_distance(values: np.ndarray) -> np.ndarray:
-  """Squared differences of the classes' values (C,): (C, C) float64."""
-  values = np.asarray(values, np.float64)
-  return np.subtract.outer(values, values) ** 2
-
-
 def observed() -> Coefficient:
   """The chance that two annotators of a clip agree, mean over clips.
 

@@ -136,15 +136,6 @@ def _row(name: str, pair: Pair) -> tuple[parts.Cell, ...]:
   )
 
 
-def _counts(pair: Pair) -> bool:
-  """Whether a figure is how many there are, as no share is above 1."""
-  sides = [pair.a.estimate, pair.b.estimate]
-  return (
-    all(wording.is_known(side) and side == int(side) for side in sides)
-    and max(sides) > 1
-  )
-
-
 def _skipped(comparison: Comparison) -> list[tuple[str, str]]:
   """Reasons and the figures that each concerns."""
   by_reason: dict[str, list[str]] = {}

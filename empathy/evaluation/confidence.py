@@ -11,6 +11,8 @@ from empathy.evaluation.totals import DECIMALS, MANY_CLIPS
 
 # The grid that confidence is put on where it has too many values.
 _DOUBT = cells.near_zero(1.0, 4_096)
+# Confidence that takes so many values or fewer is none.
+_HANDFUL = 5
 # Bins of confidence in each predicted class; up to so many clips, twentieths.
 NUM_STRATA = 20
 _TWENTIETHS = 5_000
@@ -44,6 +46,33 @@ class Histogram:
       number = np.bincount(place, number, len(values))
       coarse = True
     return Histogram(values, number, coarse)
+
+
+def enough(number: int, there: float) -> bool:
+  """Whether the top probability is a confidence, and not a mere label.
+
+  Labels written as 0 and 1, or by a handful of numbers, have no confidence that
+  could be judged, ranked by or held equal. A handful is few beside the clips.
+
+  Args:
+    number: how many values the top probability takes, but for rounding.
+    there: how many predictions there are.
+  """
+  return number > _HANDFUL or 4 * number > there
+
+
+def too_few(number: int, whose: str = '') -> str:
+  """The reason, in a sentence, to skip what rests on confidence.
+
+  Args:
+    number: how many values the top probability takes.
+    whose: it is, if not that of every seed.
+  """
+  values = f'{number} values' if number > 1 else 'one value'
+  return (
+    f'The top probability{whose} takes {values} only, so that there is no '
+    'confidence to speak of.'
+  )
 
 
 def histogram(values: np.ndarray) -> Histogram:

@@ -25,9 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from empathy import errors, files, pipelines
-from empathy.evaluation import listing, sources, streaming
+from empathy.evaluation import listing, reading, sources, streaming
 from empathy.evaluation import plan as plan_lib
-from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import totals as totals_lib
@@ -272,7 +271,7 @@ def _of_bucket(
   faults = [part[1:].decode() for part in parts if part[:1] == _FAULT]
   if faults:
     return Sum(fault=min(faults))
-  members: Members = predictions_lib.by_view(map(tuple, pairs), source.bare)
+  members: Members = reading.by_view(map(tuple, pairs), source.bare)
   try:
     return made(streaming.batch(source, sources.joined(parts), members))
   except errors.InputError as error:

@@ -65,20 +65,20 @@ def rows(
   corpus: corpus_lib.Corpus,
   predictions: predictions_lib.Predictions | None,
   signals: Mapping[str, np.ndarray],
-  most: int = MOST,
 ) -> Clips:
-  """What there is to show of each clip.
+  """What there is to show of each clip, of `MOST` at most, the first ones.
 
   Args:
     corpus: for labels, votes, transcripts and media.
     predictions: None for a study of the humans alone.
     signals: the columns of `signals.csv`, whose order the clips keep.
-    most: how many clips to show at most, the first ones.
 
   Returns:
     The clips.
   """
-  ids = signals['id'][:most]
+  num_ranked = len(signals['id'])
+  signals = {name: values[:MOST] for name, values in signals.items()}
+  ids = signals['id']
   row_of = {clip: row for row, clip in enumerate(corpus.ids.tolist())}
   row = np.array([row_of[clip] for clip in ids.tolist()], np.intp)
   means = {}
@@ -90,16 +90,11 @@ def rows(
   votes = {}
   if corpus.votes is not None:
     votes = {name: corpus.vote_counts(name)[row] for name in corpus.conditions}
-  columns = {
-    name: corpus.metadata[name][row]
-    if name in corpus.metadata
-    else np.full(len(row), '')
-    for name in ('transcript', 'start', 'end', *MEDIA)
-  }
-  media = {kind: _files(corpus, columns[kind]) for kind in MEDIA}
-  contested = signals.get('votes_contested', np.zeros(len(ids)))[:most]
+  none = np.full(len(row), '')
+  told = {name: values[row] for name, values in corpus.metadata.items()}
+  media = {kind: _files(corpus, told.get(kind, none)) for kind in MEDIA}
   return Clips(
-    num_ranked=len(signals['id']),
+    num_ranked=num_ranked,
     ids=ids,
     groups=corpus.groups[row],
     labels=corpus.labels[row],
@@ -113,17 +108,17 @@ def rows(
       for name, counts in votes.items()
     },
     votes=votes,
-    contested=contested == 1,
+    contested=signals.get('votes_contested', np.zeros(len(ids))) == 1,
     signals={
-      name: values[:most].astype(np.float64)
+      name: values.astype(np.float64)
       for name, values in signals.items()
       if name not in _SHOWN_OTHERWISE and values.dtype.kind in 'bif'
     },
-    dominant=signals.get('dominant', np.full(len(row), ''))[:most],
-    transcripts=columns['transcript'],
+    dominant=signals.get('dominant', none),
+    transcripts=told.get('transcript', none),
     media={kind: paths for kind, paths in media.items() if paths.any()},
-    starts=columns['start'],
-    ends=columns['end'],
+    starts=told.get('start', none),
+    ends=told.get('end', none),
   )
 
 

@@ -100,7 +100,7 @@ def of_batch(batch: Batch, plan: Plan) -> Listing:
   columns = {name: values[known] for name, values in columns.items()}
   order = _order(columns)
   columns = {name: values[order] for name, values in columns.items()}
-  shown = explorer.rows(batch.corpus, batch.predictions, columns, explorer.MOST)
+  shown = explorer.rows(batch.corpus, batch.predictions, columns)
   return Listing(int(known.sum()), columns, shown)
 
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import agreement, annotators, confidence
-from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
@@ -163,8 +162,8 @@ class Plan:
     return self.bounds.get(key)
 
   def graded(self, *key: str) -> bool:
-    """As `predictions.graded`, of the confidences of a key of `handfuls`."""
-    return predictions_lib.enough_confidences(
+    """Whether the confidences of a key of `handfuls` are such at all."""
+    return confidence.enough(
       self.num_confidences(*key), float(self.survey.numbers[key])
     )
 
@@ -174,8 +173,8 @@ class Plan:
 
   def not_graded(self, *key: str) -> str:
     """The reason, in a sentence, to skip what rests on such a confidence."""
-    whose = predictions_lib.MEAN if key[0] == 'mean' else ''
-    return predictions_lib.few_confidences(self.num_confidences(*key), whose)
+    whose = ' of the seeds’ mean' if key[0] == 'mean' else ''
+    return confidence.too_few(self.num_confidences(*key), whose)
 
   @property
   def num_folds(self) -> int:

@@ -50,29 +50,13 @@ def signals(
     view for view in predictions.views if view != full and '+' not in view
   ]
   if singles:
-    seen = np.stack([there & (labels[view] >= 0) for view in singles])
-    count = seen.sum(axis=0)
-    guesses = np.stack([labels[view] for view in singles])
-    differ = ((guesses != labels[full]) & seen).any(axis=0)
-    found['any_disagreement'] = np.where(count > 0, differ, np.nan)
-    num_classes = means[full].shape[-1]
-    said = (guesses[..., None] == np.arange(num_classes)) & seen[..., None]
-    found['num_unimodal_labels'] = np.where(
-      count > 0, said.any(axis=0).sum(axis=-1), np.nan
+    found |= _labels_of_singles(
+      labels[full],
+      np.stack([labels[view] for view in singles]),
+      means[full].shape[-1],
     )
-    if len(singles) > 1:
-      found['unimodal_jsd'] = divergence(
-        np.stack([means[view] for view in singles])
-      )
-    divergences = [
-      divergence(np.stack([means[view], means[full]])) for view in singles
-    ]
-    for view, values in zip(singles, divergences, strict=True):
-      found[f'{view}_jsd'] = values
-    seen = ~np.isnan(divergences)
-    total = np.where(seen, divergences, 0).sum(axis=0)
-    found['full_jsd'] = np.where(
-      count > 0, total / np.maximum(seen.sum(axis=0), 1), np.nan
+    found |= _divergences_of_singles(
+      means[full], {view: means[view] for view in singles}
     )
   two = np.sort(means[full], axis=-1)[:, -2:]
   found['entropy'] = entropy(means[full])
@@ -82,6 +66,40 @@ def signals(
   if len(members) > 1:
     found['seed_mutual_information'] = divergence(members)
   return found
+
+
+def _labels_of_singles(
+  full: np.ndarray, singles: np.ndarray, num_classes: int
+) -> dict[str, np.ndarray]:
+  """What the classes of single views (V, N) say beside the full one's (N,)."""
+  seen = (full >= 0) & (singles >= 0)
+  count = seen.sum(axis=0)
+  differ = ((singles != full) & seen).any(axis=0)
+  said = (singles[..., None] == np.arange(num_classes)) & seen[..., None]
+  return {
+    'any_disagreement': np.where(count > 0, differ, np.nan),
+    'num_unimodal_labels': np.where(
+      count > 0, said.any(axis=0).sum(axis=-1), np.nan
+    ),
+  }
+
+
+def _divergences_of_singles(
+  full: np.ndarray, singles: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+  """How far the means of single views are apart, and from the full one's."""
+  found = {}
+  if len(singles) > 1:
+    found['unimodal_jsd'] = divergence(np.stack(list(singles.values())))
+  each = {
+    f'{view}_jsd': divergence(np.stack([mean, full]))
+    for view, mean in singles.items()
+  }
+  values = np.stack(list(each.values()))
+  count = (~np.isnan(values)).sum(axis=0)
+  total = np.where(np.isnan(values), 0, values).sum(axis=0)
+  mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+  return found | each | {'full_jsd': mean}
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import grouping, summaries, tables
-from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import headers
 
 # Clips of a bucket, more or less.
 NUM_CLIPS = 1 << 15
@@ -416,8 +416,8 @@ def _checked(
   """The columns of a table that a study may use, if all are right."""
   found = [name for name in _name_of(kind, bare, names) if name is not None]
   if kind == 'predictions':
-    names = predictions_lib.renamed(names, bare)
-    predictions_lib.check_columns(pathlib.Path(path), names, bare)
+    names = headers.renamed(names, bare)
+    headers.check(pathlib.Path(path), names, bare)
     return set(found)
   errors.raise_faults(
     [
@@ -443,8 +443,8 @@ def _name_of(
 ) -> list[str | None]:
   """What columns are called; None for those that no study uses."""
   if kind == 'predictions':
-    known = predictions_lib.known_columns(bare)
-    names = predictions_lib.renamed(names, bare)
+    known = headers.used(bare)
+    names = headers.renamed(names, bare)
   elif kind == 'votes':
     known = corpus_lib.VOTE_COLUMNS
   else:

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import spelling
-from empathy.evaluation import predictions as predictions_lib
-from empathy.evaluation import sources
+from empathy.evaluation import headers, reading, sources
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.predictions import Predictions
 from empathy.evaluation.sources import Piece, Source
 
 _MOST_FOLDS = 1_000
@@ -37,7 +37,7 @@ def pairs_of(source: Source, piece: Piece) -> set[tuple[str, int]]:
   for batch in sources.read(source, piece, ('view', 'seed')):
     table = pa.Table.from_batches([batch]).drop_columns([sources.ROW])
     table = table.group_by(table.column_names).aggregate([])
-    found |= predictions_lib.members(table, source.bare)
+    found |= reading.members(table, source.bare)
   return found
 
 
@@ -52,7 +52,7 @@ def members(source: Source) -> Members:
     for piece in source.pieces
     if piece.kind == 'predictions'
   ]
-  return predictions_lib.by_view(set().union(*found), source.bare)
+  return reading.by_view(set().union(*found), source.bare)
 
 
 def batches(source: Source) -> Iterator[Batch]:
@@ -303,17 +303,17 @@ def _predictions(
   tables: Mapping[str, pa.Table],
   corpus: corpus_lib.Corpus,
   known: Members,
-) -> predictions_lib.Predictions:
+) -> Predictions:
   """The predictions of these clips by all members, whether or not they are."""
   table = tables.get('predictions')
   if table is None:
-    names = predictions_lib.required_columns(corpus.classes)
+    names = headers.required(corpus.classes)
     table = pa.table(
       {name: pa.array([], pa.string()) for name in names}
       | {sources.ROW: pa.array([], pa.int64())}
     )
   row = table[sources.ROW].combine_chunks()
-  found = predictions_lib.of_batch(
+  found = reading.of_batch(
     table.drop_columns([sources.ROW]),
     corpus,
     lambda number: source.place(row[number].as_py()),

@@ -24,6 +24,7 @@ from empathy.evaluation import (
   diagnosis,
   disagreement,
   dominance,
+  duplicates,
   explorer,
   humans,
   listing,
@@ -32,6 +33,7 @@ from empathy.evaluation import (
   samples,
   significance,
   soft_scores,
+  verdicts,
   views,
   wording,
 )
@@ -183,7 +185,7 @@ def build(
     add_up(batch, plan),
     plan,
     listing.of_batch(batch, plan),
-    data_checks.duplicates(corpus),
+    duplicates.find(corpus),
     corpus_lib.content(corpus),
   )
 
@@ -201,7 +203,7 @@ def of_totals(
     totals: what `add_up` gives of all of them.
     plan: by which they were added up.
     clips: those to show one by one; none if None.
-    repeats: which clips are there twice, see `data_checks.duplicates`; None if
+    repeats: which clips are there twice, see `duplicates.find`; None if
       they were never together.
     content: of the corpus, see `corpus.content`; None likewise.
   """
@@ -464,13 +466,13 @@ def _add_smallest_effect(
     name = 'data.smallest_effect'
     skipped[name] = catalogue.entry(name).undefined
     return
-  effect = data_checks.smallest_effect(statistics[primaries[asked[0]]])
+  effect = planner.smallest_effect(statistics[primaries[asked[0]]])
   statistics['data.smallest_effect'] = effect
   tables.setdefault('data_checks', []).append(
-    data_checks.check_row(
+    verdicts.row(
       'smallest_effect',
       effect.estimate,
-      data_checks.OK if effect.estimate <= _MATTERS else data_checks.WARNING,
+      verdicts.OK if effect.estimate <= _MATTERS else verdicts.WARNING,
       'The smallest gain in accuracy of '
       + (
         'the full view over the best single one'

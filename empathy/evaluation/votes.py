@@ -5,30 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import special
 
-from empathy.corpora import corpus as corpus_lib
-
 _CLOSE = 2
 _ENOUGH_CLOSE = 30
 # Of the clips without a tie, on so many a label that was made of votes is their
 # plurality: a few may have been mended by hand.
 NEARLY_ALL = 0.99
-
-
-def speaking_votes(corpus: corpus_lib.Corpus) -> tuple[np.ndarray, str | None]:
-  """The votes of the condition that speaks for the clips.
-
-  Args:
-    corpus: with votes.
-
-  Returns:
-    (N, C) int64 votes in the full condition and its name; all votes together
-    and None where nobody voted in it.
-  """
-  condition = corpus_lib.full_condition(corpus.conditions)
-  votes = corpus.vote_counts(condition)
-  if condition is not None and votes.any():
-    return votes, condition
-  return corpus.vote_counts(), None
 
 
 def gs(votes: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import reading
 from empathy.evaluation import study as study_lib
 
 _MODALITIES = ('text', 'audio', 'video')
@@ -139,7 +139,7 @@ def main() -> None:
       folder = pathlib.Path(temporary)
       make(folder, arguments.clips, num_groups, arguments.seeds)
       corpus = corpus_lib.read(folder / 'corpus')
-      table = predictions_lib.read(folder / 'predictions.parquet', corpus)
+      table = reading.read(folder / 'predictions.parquet', corpus)
       start = time.perf_counter()
       study = study_lib.build(corpus, table)
       built = time.perf_counter() - start

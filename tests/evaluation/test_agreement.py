@@ -63,7 +63,7 @@ def _counts_of_codes(codes, num_classes):
 def _alpha(counts, metric, values):
   figures = agreement.coefficients(counts.shape[1], ordered=True)
   if metric == 'interval':
-    distance = agreement.interval_distance(values)
+    distance = np.subtract.outer(values, values) ** 2
     figures['alpha_interval'] = agreement.alpha('interval', distance)
   return made.agreement_value(figures[f'alpha_{metric}'], counts)
 

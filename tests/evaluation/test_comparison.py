@@ -64,7 +64,7 @@ def _statistics(corpus, predictions):
   sample = samples.sample(corpus.groups)
   probabilities = predictions.probabilities[FULL]
   mean = predictions_lib.mean_over_seeds(probabilities)
-  votes = votes_lib.speaking_votes(corpus)[0]
+  votes = corpus.vote_counts(FULL)
   signals = signals_lib.signals(predictions, FULL)
   accuracy, variance = views.mean_over_seeds(
     *made.by_seed(sample, views.correctness(probabilities, corpus.labels))

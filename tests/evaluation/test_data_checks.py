@@ -6,13 +6,20 @@ import made
 import numpy as np
 import pytest
 
-from empathy.evaluation import data_checks
+from empathy.evaluation import (
+  data_checks,
+  duplicates,
+  independence,
+  labelling,
+  leakage,
+  planner,
+)
 from empathy.evaluation.findings import Estimate
 
 
 def _answer(corpus, predictions=None):
   totals, plan = made.added_up(corpus, predictions)
-  return data_checks.answer(totals, plan, data_checks.duplicates(corpus))
+  return data_checks.answer(totals, plan, duplicates.find(corpus))
 
 
 def _counts(groups, folds, split, labels=None, num_classes=1):
@@ -26,11 +33,11 @@ def _counts(groups, folds, split, labels=None, num_classes=1):
 
 
 def _leakage(groups, folds, split):
-  return data_checks.group_leakage(_counts(groups, folds, split).sum(axis=2))
+  return leakage.group_leakage(_counts(groups, folds, split).sum(axis=2))
 
 
 def _majorities(groups, labels, folds, num_classes):
-  return data_checks.majority_accuracies(
+  return leakage.majority_accuracies(
     _counts(groups, folds, False, labels, num_classes)
   )
 
@@ -129,7 +136,7 @@ def test_features_that_are_the_same():
   # 0 is what clips without the modality have: they are no repeats.
   hashes = np.array([7, 9, 0, 3, 9, 9, 0], np.uint64)
   present = np.array([1, 1, 0, 1, 1, 1, 0], bool)
-  pairs = data_checks.duplicate_pairs(present, hashes)
+  pairs = duplicates.pairs_of(present, hashes)
   assert pairs.tolist() == [[4, 1], [5, 1]]
   corpus = dataclasses.replace(
     made.corpus(range(7), [0, 1, 2, 0, 1, 2, 0]),
@@ -259,7 +266,7 @@ def test_a_label_made_from_votes_is_told():
 def test_the_smallest_effect_is_found_four_times_in_five():
   # A difference with a standard error of 1: true effects of 2.80 give |t| above
   # 1.96 in 80 % of the studies.
-  effect = data_checks.smallest_effect(Estimate(0.3, 0.3 - 1.96, 0.3 + 1.96))
+  effect = planner.smallest_effect(Estimate(0.3, 0.3 - 1.96, 0.3 + 1.96))
   assert effect.estimate == pytest.approx(1.96 + 0.8416, abs=1e-3)
   random = np.random.default_rng(1)
   found = np.abs(random.normal(effect.estimate, 1, 100_000)) > 1.96
@@ -286,7 +293,7 @@ def test_the_smallest_effect_is_found_four_times_in_five():
   ],
 )
 def test_classes_that_share_a_place(count, sentence):
-  told = data_checks.class_sentence(made.CLASSES, np.array(count))
+  told = labelling.class_sentence(made.CLASSES, np.array(count))
   assert told == sentence
 
 
@@ -309,7 +316,7 @@ def test_straddling_by_hand():
   # a is on both sides, b on one with two clips, c on the other.
   values, sides = np.array([7, 7, 8, 9]), np.array([0, 1, 0, 1])
   number = np.array([1, 3, 2, 1])
-  assert data_checks.straddling(values, sides, number) == (1, 4)
+  assert independence.straddling(values, sides, number) == (1, 4)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +338,7 @@ def test_columns_that_name_speakers(name, known):
   corpus = made.corpus(
     range(4), [0, 1, 2, 0], metadata={name: np.array(list('aaaa'))}
   )
-  assert data_checks.speaker_columns(corpus) == [name] * known
+  assert independence.speaker_columns(corpus) == [name] * known
 
 
 def test_speakers_on_both_sides_are_counted():

@@ -53,7 +53,7 @@ def asked():
 
 def test_each_signal_is_judged_as_by_scikit_learn(asked):
   corpus, found, signals, wrong = asked
-  votes = votes_lib.speaking_votes(corpus)[0]
+  votes = corpus.vote_counts(_FULL)
   calm = ~(3 * votes.max(axis=1) < 2 * votes.sum(axis=1))
   assert 0 < calm.sum() < len(calm)
   confidence = metrics.roc_auc_score(wrong, signals['one_minus_confidence'])
@@ -301,7 +301,7 @@ def test_the_combination_takes_the_folds_of_the_predictions():
   assert found.statistics[
     'diagnosis.combined.auroc_error'
   ].estimate == pytest.approx(figures[0], abs=1e-9)
-  votes = votes_lib.speaking_votes(corpus)[0]
+  votes = corpus.vote_counts(_FULL)
   divided = votes_lib.contested(votes)
   figures = [
     metrics.roc_auc_score(divided, fits.out_of_fold(columns, divided, fold))

@@ -17,9 +17,8 @@ import pytest
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import tables
-from empathy.evaluation import engine, listing, sources, streaming
+from empathy.evaluation import engine, listing, reading, sources, streaming
 from empathy.evaluation import plan as plan_lib
-from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import survey as survey_lib
 from empathy.evaluation.batches import Batch
@@ -149,7 +148,7 @@ def _ordinals(votes, several):
 @pytest.fixture(scope='module', name='whole')
 def _whole(shards):
   corpus = corpus_lib.with_presence(corpus_lib.read(shards / 'whole'))
-  found = predictions_lib.read(shards / 'whole.parquet', corpus)
+  found = reading.read(shards / 'whole.parquet', corpus)
   batch = Batch(corpus, found)
   plan = plan_lib.of_batch(batch)
   return study_lib.add_up(batch, plan), plan, listing.of_batch(batch, plan)

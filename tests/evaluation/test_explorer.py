@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+from unittest import mock
 
 import browser
 import made
@@ -112,7 +113,8 @@ def test_rows_of_a_small_corpus():
 
 def test_no_more_rows_than_a_page_can_hold():
   corpus, predictions = _small()
-  rows = explorer.rows(corpus, predictions, _signals(), most=3)
+  with mock.patch.object(explorer, 'MOST', 3):
+    rows = explorer.rows(corpus, predictions, _signals())
   assert rows.ids.tolist() == ['clip1', 'clip3', 'clip0']
   assert rows.num_ranked == 4
   study = study_lib.build(corpus, predictions)

@@ -10,6 +10,7 @@ from test_report import text_of
 from empathy.evaluation import (
   ambiguity,
   data_checks,
+  independence,
   planner,
   report,
   wording,
@@ -32,7 +33,7 @@ from empathy.evaluation.sections import diagnosis, dominance, humans
 def test_few_groups_have_rough_intervals_and_fewer_have_none(number, says):
   found = Findings()
   found.tables['data_checks'] = []
-  data_checks.add_groups(found, np.full(number, 3))
+  independence.add_groups(found, np.full(number, 3))
   assert found.tables['data_checks'][0]['sentence'].endswith(says)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import data_checks, sources, streaming
+from empathy.evaluation import data_checks, reading, sources, streaming
 from empathy.evaluation import predictions as predictions_lib
 
 
@@ -43,7 +43,7 @@ def test_a_table_becomes_dense_arrays(tmp_path, suffix):
   corpus, predictions, table = _input()
   rows = np.random.default_rng(0).permutation(table.num_rows)
   path = _write(table.take(rows), tmp_path / f'predictions{suffix}')
-  found = predictions_lib.read(path, corpus)
+  found = reading.read(path, corpus)
   assert found.views == ('text', 'audio', 'text+audio')
   assert found.num_rows == table.num_rows
   for view in found.views:
@@ -67,7 +67,7 @@ def test_other_types_of_columns_are_read(tmp_path):
   table = table.set_column(
     first, 'prob_class0', table['prob_class0'].cast(pa.float32())
   )
-  found = predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+  found = reading.read(_write(table, tmp_path / 'p.parquet'), corpus)
   np.testing.assert_allclose(
     found.probabilities['text'], predictions.probabilities['text'], atol=1e-6
   )
@@ -83,7 +83,7 @@ def test_sums_that_are_a_little_off_are_renormalised(tmp_path):
     values = np.array(table[name]) * 1.0009
     table = table.set_column(first, name, pa.array(values))
     first += 1
-  found = predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+  found = reading.read(_write(table, tmp_path / 'p.parquet'), corpus)
   np.testing.assert_allclose(
     found.probabilities['audio'], predictions.probabilities['audio'], rtol=1e-12
   )
@@ -91,9 +91,7 @@ def test_sums_that_are_a_little_off_are_renormalised(tmp_path):
 
 def test_rows_that_are_not_there_are_nan(tmp_path):
   corpus, _, table = _input()
-  found = predictions_lib.read(
-    _write(table.slice(3), tmp_path / 'p.parquet'), corpus
-  )
+  found = reading.read(_write(table.slice(3), tmp_path / 'p.parquet'), corpus)
   assert np.isnan(found.probabilities['text'][0, :3]).all()
   assert not np.isnan(found.probabilities['text'][0, 3:]).any()
   assert (found.folds['text'][0, :3] == -1).all()
@@ -123,7 +121,7 @@ def test_what_was_shown_tells_rows_apart(tmp_path):
       _with_given(narrow, ['text'] * narrow.num_rows),
     ]
   )
-  found = predictions_lib.read(_write(both, tmp_path / 'p.csv'), corpus)
+  found = reading.read(_write(both, tmp_path / 'p.csv'), corpus)
   assert found.subsets.keys() == {
     ('text', 'text'),
     ('audio', 'audio'),
@@ -136,7 +134,7 @@ def test_what_was_shown_tells_rows_apart(tmp_path):
     atol=1e-12,
   )
   only = _with_given(narrow, ['text'] * narrow.num_rows)
-  found = predictions_lib.read(_write(only, tmp_path / 'q.parquet'), corpus)
+  found = reading.read(_write(only, tmp_path / 'q.parquet'), corpus)
   assert found.views == ()
   assert found.subsets.keys() == {('text+audio', 'text')}
 
@@ -161,7 +159,7 @@ def test_the_widest_row_that_a_clip_allows_is_the_views_own(tmp_path):
   path = _write(
     _with_given(table, given).filter(pa.array(kept)), tmp_path / 'p.parquet'
   )
-  found = predictions_lib.read(path, corpus)
+  found = reading.read(path, corpus)
   np.testing.assert_allclose(
     found.probabilities['text+audio'],
     predictions.probabilities['text+audio'],
@@ -170,7 +168,7 @@ def test_the_widest_row_that_a_clip_allows_is_the_views_own(tmp_path):
   assert np.isnan(found.subsets['text+audio', 'text+audio'][:, 4]).all()
   assert np.isnan(found.probabilities['audio'][:, 4]).all()
   with pytest.raises(errors.InputError, match="no features of 'audio'"):
-    predictions_lib.read(
+    reading.read(
       _write(_with_given(table, views.tolist()), tmp_path / 'q.parquet'), corpus
     )
 
@@ -178,7 +176,7 @@ def test_the_widest_row_that_a_clip_allows_is_the_views_own(tmp_path):
 def test_other_models_may_see_what_the_corpus_has_no_features_of(tmp_path):
   corpus, predictions, table = _input()
   path = _write(table, tmp_path / 'p.parquet')
-  found = predictions_lib.read(path, _without_audio(corpus, [4]))
+  found = reading.read(path, _without_audio(corpus, [4]))
   for view in found.views:
     np.testing.assert_allclose(
       found.probabilities[view], predictions.probabilities[view], atol=1e-12
@@ -193,7 +191,7 @@ def test_repeats_name_the_first_row(tmp_path):
     ('p.csv', 'as line 9 (2 times: lines 122, 123)'),
   ):
     with pytest.raises(errors.InputError) as caught:
-      predictions_lib.read(_write(thrice, tmp_path / name), corpus)
+      reading.read(_write(thrice, tmp_path / name), corpus)
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).endswith(says)
 
@@ -205,7 +203,7 @@ def test_gates_and_attention_are_kept(tmp_path):
   table = table.append_column('gate_text', pa.array(gates))
   table = table.append_column('attention_audio', pa.array(gates))
   for name in ('p.parquet', 'p.csv'):
-    found = predictions_lib.read(_write(table, tmp_path / name), corpus)
+    found = reading.read(_write(table, tmp_path / name), corpus)
     np.testing.assert_array_equal(
       found.gates['text']['text'].ravel(), gates[:40]
     )
@@ -289,7 +287,7 @@ def test_a_fault_names_file_row_and_column(tmp_path, fault, suffix):
   corpus, _, table = _input()
   path = _write(change(table), tmp_path / f'p{suffix}')
   with pytest.raises(errors.InputError) as caught:
-    predictions_lib.read(path, corpus)
+    reading.read(path, corpus)
   message = str(caught.value)
   place = f':{row + 2}:' if suffix == '.csv' else f': row {row + 1}:'
   assert message.startswith(f'{path}{place} column {column!r}: ')
@@ -320,7 +318,7 @@ def test_a_text_in_a_number(tmp_path, column, text, says):
   )
   path = _write(table, tmp_path / 'p.csv')
   with pytest.raises(errors.InputError) as caught:
-    predictions_lib.read(path, corpus)
+    reading.read(path, corpus)
   assert str(caught.value) == f'{path}:13: column {column!r}: {says}'
 
 
@@ -386,11 +384,11 @@ def test_a_table_between_tabs_is_read(tmp_path):
   corpus, predictions, table = _input()
   path = tmp_path / 'p.tsv'
   pa_csv.write_csv(table, path, pa_csv.WriteOptions(delimiter='\t'))
-  found = predictions_lib.read(path, corpus)
+  found = reading.read(path, corpus)
   assert found.num_rows == predictions.num_rows
   path = path.rename(tmp_path / 'p.txt')
   with pytest.raises(errors.InputError, match=r'named \.csv or \.tsv'):
-    predictions_lib.read(path, corpus)
+    reading.read(path, corpus)
 
 
 def test_the_row_numbers_of_pandas_are_no_matter(tmp_path):
@@ -401,8 +399,8 @@ def test_the_row_numbers_of_pandas_are_no_matter(tmp_path):
   numbered.write_text(
     ''.join(f'{i - 1 if i else ""},{line},\n' for i, line in enumerate(lines))
   )
-  found = predictions_lib.read(numbered, corpus)
-  wanted = predictions_lib.read(plain, corpus)
+  found = reading.read(numbered, corpus)
+  wanted = reading.read(plain, corpus)
   assert found.num_rows == wanted.num_rows > 0
   for view, values in wanted.probabilities.items():
     np.testing.assert_array_equal(found.probabilities[view], values)
@@ -414,7 +412,7 @@ def test_the_header_once_more_is_one_fault(tmp_path):
   header, *rows = path.read_text().splitlines()
   path.write_text('\n'.join([header, *rows[:6], header, *rows[6:], header]))
   with pytest.raises(errors.InputError) as caught:
-    predictions_lib.read(path, corpus)
+    reading.read(path, corpus)
   assert str(caught.value) == (
     f'{path}:8: the header once more; remove it (2 times)'
   )
@@ -427,11 +425,9 @@ def test_tables_are_read_as_people_write_them(
 ):
   change, says = _SPELLINGS[spelling]
   corpus, _, table = _input()
-  plain = predictions_lib.read(_write(table, tmp_path / f'a{suffix}'), corpus)
+  plain = reading.read(_write(table, tmp_path / f'a{suffix}'), corpus)
   caplog.set_level('INFO', 'empathy')
-  found = predictions_lib.read(
-    _write(change(table), tmp_path / f'b{suffix}'), corpus
-  )
+  found = reading.read(_write(change(table), tmp_path / f'b{suffix}'), corpus)
   assert found.views == plain.views
   for view in plain.views:
     np.testing.assert_array_equal(found.seeds[view], plain.seeds[view])
@@ -449,7 +445,7 @@ def test_semicolons_between_columns_and_decimal_commas(tmp_path):
   path = _write(table, tmp_path / 'p.csv')
   text = path.read_text().replace(',', ';').replace('.', ',').replace('"', '')
   path.write_text(text)
-  found = predictions_lib.read(path, corpus)
+  found = reading.read(path, corpus)
   np.testing.assert_allclose(
     found.probabilities['audio'], predictions.probabilities['audio'], rtol=1e-12
   )
@@ -462,7 +458,7 @@ def test_two_spellings_of_a_view_are_one(tmp_path):
   with pytest.raises(
     errors.InputError, match=r'as row 1 \(40 times: rows 41, '
   ):
-    predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+    reading.read(_write(table, tmp_path / 'p.parquet'), corpus)
 
 
 @pytest.mark.parametrize('seeds', [['s1', 't1'], ['s1', '1'], ['s1', 'one']])
@@ -470,14 +466,14 @@ def test_seeds_of_several_kinds_are_refused(tmp_path, seeds):
   corpus, _, table = _input()
   table = _as_texts(table, ['seed'], lambda v: seeds[v])
   with pytest.raises(errors.InputError, match="'s1' is not a whole number"):
-    predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+    reading.read(_write(table, tmp_path / 'p.parquet'), corpus)
 
 
 def test_percentages_that_are_cut_to_whole_ones_are_refused_in_a_line(tmp_path):
   corpus, _, table = _input()
   table = _as_texts(table, _PROBABILITIES, lambda v: float(int(100 * v)))
   with pytest.raises(errors.InputError) as caught:
-    predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+    reading.read(_write(table, tmp_path / 'p.parquet'), corpus)
   assert len(str(caught.value).splitlines()) == 1
   assert 'expected 1 within 0.001 (' in str(caught.value)
 
@@ -488,7 +484,7 @@ def test_a_model_has_neither_seed_nor_fold(tmp_path, caplog):
   caplog.set_level('INFO', 'empathy')
   for name in ('p.csv', 'p.parquet'):
     path = _write(first.drop_columns(['seed', 'fold']), tmp_path / name)
-    found = predictions_lib.read(path, corpus)
+    found = reading.read(path, corpus)
     assert "no column 'fold': which clips were held out" in caplog.text
     for view in found.views:
       assert found.seeds[view].tolist() == [0]
@@ -504,7 +500,7 @@ def test_a_model_has_neither_seed_nor_fold(tmp_path, caplog):
   assert 'data.group_leakage' in told.statistics
   twice = table.drop_columns(['seed', 'fold'])
   with pytest.raises(errors.InputError, match="there is no column 'seed'"):
-    predictions_lib.read(_write(twice, tmp_path / 'q.csv'), corpus)
+    reading.read(_write(twice, tmp_path / 'q.csv'), corpus)
 
 
 def test_faults_of_a_kind_come_once(tmp_path):
@@ -515,7 +511,7 @@ def test_faults_of_a_kind_come_once(tmp_path):
     ('p.parquet', 'rows 81, 82, 83, ...'),
   ):
     with pytest.raises(errors.InputError) as caught:
-      predictions_lib.read(_write(table, tmp_path / name), corpus)
+      reading.read(_write(table, tmp_path / name), corpus)
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).endswith(
       "'smell' is not modalities of the corpus, text, audio, joined by + "
@@ -534,7 +530,7 @@ def test_ids_that_were_read_as_numbers_are_told(tmp_path, number):
     lambda v: number if v == 'clip7' else f'{int(v[4:]):03d}',
   )
   with pytest.raises(errors.InputError) as caught:
-    predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+    reading.read(_write(table, tmp_path / 'p.parquet'), corpus)
   assert (
     f"row 8: column 'id': '{number}' is not a clip of the corpus, which has "
     "'007': were ids read as numbers? Read them as text (dtype=str) (6 times"
@@ -551,7 +547,7 @@ def test_every_fault_is_named_at_once(tmp_path):
   ):
     table = _set(table, column, row, value)
   with pytest.raises(errors.InputError) as caught:
-    predictions_lib.read(_write(table, tmp_path / 'p.parquet'), corpus)
+    reading.read(_write(table, tmp_path / 'p.parquet'), corpus)
   rows = [
     line.split(': ')[1].split()[1] for line in str(caught.value).splitlines()
   ]
@@ -565,7 +561,7 @@ def test_lines_are_counted_over_blank_ones(tmp_path):
   lines.insert(3, '')
   path.write_text('\n'.join(lines) + '\n')
   with pytest.raises(errors.InputError, match=r'p\.csv:9: '):
-    predictions_lib.read(path, corpus)
+    reading.read(path, corpus)
 
 
 @pytest.mark.parametrize(
@@ -614,7 +610,7 @@ def test_wrong_columns(tmp_path, change, says, suffix):
   corpus, _, table = _input()
   path = _write(change(table), tmp_path / f'p{suffix}')
   with pytest.raises(errors.InputError) as caught:
-    predictions_lib.read(path, corpus)
+    reading.read(path, corpus)
   assert says in str(caught.value)
   assert str(caught.value).startswith(str(path))
 
@@ -636,7 +632,7 @@ def test_a_damaged_file(tmp_path, damage, suffix):
     if damage == 'folder':
       path.mkdir()
   with pytest.raises(errors.InputError, match=r'p\.(csv|parquet)'):
-    predictions_lib.read(path, corpus)
+    reading.read(path, corpus)
 
 
 def test_a_row_with_a_field_too_many(tmp_path):
@@ -646,7 +642,7 @@ def test_a_row_with_a_field_too_many(tmp_path):
   lines[4] += ',1'
   path.write_text('\n'.join(lines) + '\n')
   with pytest.raises(errors.InputError, match=r'p\.csv:5: 8 fields'):
-    predictions_lib.read(path, corpus)
+    reading.read(path, corpus)
 
 
 def test_more_shown_than_the_view_has(tmp_path):
@@ -657,7 +653,7 @@ def test_more_shown_than_the_view_has(tmp_path):
   with pytest.raises(
     errors.InputError, match=r"row 4: column 'given'.*more than the view 'text'"
   ):
-    predictions_lib.read(path, corpus)
+    reading.read(path, corpus)
 
 
 def test_with_a_split_only_test_clips_are_held_out(tmp_path):
@@ -666,7 +662,7 @@ def test_with_a_split_only_test_clips_are_held_out(tmp_path):
   table = table.set_column(3, 'fold', zeros)
   path = _write(table, tmp_path / 'p.parquet')
   with pytest.raises(errors.InputError) as caught:
-    predictions_lib.read(path, _split(corpus))
+    reading.read(path, _split(corpus))
   assert str(caught.value).endswith(
     "row 1: column 'id': 'clip0' is a train clip; only test clips are held out "
     '(18 times: rows 1, 2, 3, ...)'
@@ -675,12 +671,10 @@ def test_with_a_split_only_test_clips_are_held_out(tmp_path):
     name not in ('clip0', 'clip1', 'clip2') for name in table['id'].to_pylist()
   ]
   table = table.filter(pa.array(held))
-  found = predictions_lib.read(
-    _write(table, tmp_path / 'q.parquet'), _split(corpus)
-  )
+  found = reading.read(_write(table, tmp_path / 'q.parquet'), _split(corpus))
   assert predictions_lib.common(found, ('text',)).sum() == 17
   with pytest.raises(errors.InputError, match="column 'fold': 2 is not 0"):
-    predictions_lib.read(
+    reading.read(
       _write(_set(table, 'fold', 1, 2), tmp_path / 'r.parquet'), _split(corpus)
     )
 
@@ -690,7 +684,7 @@ def test_the_published_predictions_are_read():
   if not shared.exists():
     pytest.skip(f'{shared} is not there')
   corpus = corpus_lib.with_presence(corpus_lib.read(shared))
-  found = predictions_lib.read(shared / 'published_predictions.csv', corpus)
+  found = reading.read(shared / 'published_predictions.csv', corpus)
   assert found.views == ('audio', 'video', 'audio+video')
   for view in found.views:
     assert found.probabilities[view].shape == (1, 1440, 8)
@@ -712,9 +706,13 @@ def test_the_published_predictions_are_read():
 )
 def test_what_counts_as_confidence(tops, number, graded):
   tops = np.array([*tops, np.nan])
-  made_ = np.stack([tops, 1 - tops], axis=-1)
-  assert predictions_lib.num_confidences(made_) == number
-  assert predictions_lib.graded(made_) == graded
+  shown = {'text': np.stack([tops, 1 - tops, 0 * tops], axis=-1)[None]}
+  clips = np.arange(len(tops))
+  _, plan = made.added_up(
+    made.corpus(clips, clips % 3), made.predictions(shown)
+  )
+  assert plan.num_confidences('view', 'text') == number
+  assert plan.graded('view', 'text') == graded
 
 
 def test_a_pass_over_batches_reads_the_same(tmp_path):

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import votes as votes_lib
+from empathy.evaluation.batches import Batch
 
 
 @given(hnp.arrays(np.int64, (4, 3), elements=st.integers(0, 4)))
@@ -53,6 +55,6 @@ def test_all_votes_speak_where_the_full_condition_has_none():
   }
   corpus = made.corpus([0, 1], [0, 1], votes=votes)
   corpus.info['conditions'].append('text+audio')
-  spoken, condition = votes_lib.speaking_votes(corpus)
-  assert condition is None
-  assert spoken.tolist() == [[1, 1, 0], [0, 3, 0]]
+  plan = plan_lib.of_batch(Batch(corpus))
+  assert plan.speaking is None
+  assert plan.votes(corpus).tolist() == [[1, 1, 0], [0, 3, 0]]

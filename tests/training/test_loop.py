@@ -26,7 +26,7 @@ from tensorboardX.proto import event_pb2
 from empathy import errors, preemption
 from empathy.corpora import corpus as corpora
 from empathy.corpora import simulate
-from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import reading
 from empathy.models import fusion
 from empathy.training import (
   checkpoints,
@@ -304,7 +304,7 @@ def test_a_prediction_is_what_the_saved_member_makes_of_the_files(rich, view):
 
 
 def test_evaluate_accepts_the_table(rich):
-  read = predictions_lib.read(rich.path / 'predictions.parquet', rich.corpus)
+  read = reading.read(rich.path / 'predictions.parquet', rich.corpus)
   assert sorted(read.views) == sorted(_VIEWS)
   assert read.num_rows == len(rich.table)
   keys = {(view, given) for _, view, _, given in _keys(rich.table)}
@@ -575,7 +575,7 @@ def test_a_diverging_member_is_named_and_the_others_go_on(
   lost = [line for line in run.lines() if line['train/loss'] is None]
   assert [line['epoch'] for line in lost] == [0, 1, 2]
   assert {line['view'] for line in lost} == {'text+video'}
-  predictions_lib.read(
+  reading.read(
     run.path / 'predictions.parquet', corpora.read(plain.corpus.path, None)
   )
 

@@ -17,7 +17,7 @@ import small
 
 from empathy import errors
 from empathy.corpora import corpus as corpora
-from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import reading
 from empathy.training import (
   configuration,
   inference,
@@ -194,7 +194,7 @@ def test_the_choice_is_the_argmax_and_its_predictions_are_written(
   assert table.schema == tables[3].schema
   for row, other in zip(table.to_pylist(), expected, strict=True):
     assert row == pytest.approx(other, abs=_TOLERANCE)
-  read = predictions_lib.read(swept / 'predictions.parquet', corpus)
+  read = reading.read(swept / 'predictions.parquet', corpus)
   assert read.num_rows == len(tables[3])
 
 

@@ -1,0 +1,342 @@
+"""Reads a table of predictions: a row for each clip and trained member.
+
+Columns: `id, view, prob_<class>...`; `seed` and `fold`, without which there is
+one seed, and nothing says which clips were held out together; optionally
+`given` (the modalities that were really shown), `logit_<class>`,
+`gate_<modality>` and `attention_<modality>`; others are ignored. Parquet or
+CSV. Nothing here asks who made the table.
+"""
+
+import csv
+import dataclasses
+import logging
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from empathy import errors
+from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import spelling, tables
+from empathy.evaluation import headers, masks
+from empathy.evaluation import rows as rows_lib
+from empathy.evaluation.predictions import Predictions
+from empathy.evaluation.rows import Rows
+
+_LOGGER = logging.getLogger('empathy')
+
+
+def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
+  """Reads and checks a predictions table against its corpus.
+
+  A clip has the modalities that `presence` of the corpus says; every clip has
+  one that is not there.
+
+  Args:
+    path: a `.csv` or `.tsv` file, or a Parquet file of any other name.
+    corpus: the corpus that the ids, classes and modalities belong to.
+
+  Returns:
+    The predictions.
+
+  Raises:
+    InputError: something is missing or wrong. Every kind of fault has a line,
+      with the file, the first row (the data row counted from 1 in Parquet, the
+      line in CSV), the column, and how many rows have it.
+  """
+  path = pathlib.Path(path)
+  rows = Rows(path, _read_table(path, corpus))
+  found = _of_rows(rows, corpus)
+  if 'fold' not in rows.table.column_names and corpus.split is None:
+    rows.notes.append(
+      "has no column 'fold': which clips were held out together is not known"
+    )
+  for note in rows.notes:
+    _LOGGER.info('%s: %s', path, note)
+  return found
+
+
+def of_batch(
+  table: pa.Table,
+  corpus: corpus_lib.Corpus,
+  place: Callable[[int], tuple[str, int]],
+  members: Mapping[str, Sequence[int]],
+) -> Predictions:
+  """The same for rows of one file or several, of all clips of `corpus`.
+
+  Args:
+    table: the rows, with the columns that `headers.check` wants.
+    corpus: the clips that they are of.
+    place: says of each row the file and the row there, counted from 1.
+    members: the seeds of each view, whether or not they have any rows.
+
+  Raises:
+    InputError: as for `read`.
+  """
+  return _of_rows(Rows(pathlib.Path(), table, place), corpus, members)
+
+
+def members(table: pa.Table, corpus: corpus_lib.Corpus) -> set[tuple[str, int]]:
+  """The view and seed of rows, those that are right."""
+  rows = Rows(pathlib.Path(), table, lambda row: ('', row))
+  mask = rows.modalities('view', corpus)
+  seeds = rows.whole('seed', absent=0)
+  right = np.isin(np.arange(len(mask)), rows.wrong, invert=True)
+  pairs = zip(mask[right].tolist(), seeds[right].tolist(), strict=True)
+  return {(masks.name(view, corpus), seed) for view, seed in pairs}
+
+
+def by_view(
+  pairs: Iterable[tuple[str, int]], corpus: corpus_lib.Corpus
+) -> dict[str, tuple[int, ...]]:
+  """The seeds of each view, narrow ones first, of pairs of view and seed."""
+  seeds: dict[int, list[int]] = {}
+  for view, seed in sorted(pairs):
+    seeds.setdefault(masks.of(view, corpus), []).append(seed)
+  return {
+    masks.name(mask, corpus): tuple(seeds[mask])
+    for mask in masks.in_order(seeds)
+  }
+
+
+def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
+  """Reads the file and checks which columns there are."""
+  if not path.is_file():
+    raise errors.InputError(f'{path}: no such file')
+  if rows_lib.is_csv(path):
+    table = _read_csv(path, headers.required(corpus.classes))
+  else:
+    table = _read_parquet(path)
+  table = table.rename_columns(headers.renamed(table.column_names, corpus))
+  headers.check(path, table.column_names, corpus)
+  if not table.num_rows:
+    raise errors.InputError(f'{path}: has no rows')
+  return table
+
+
+def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
+  """All columns as texts; `required` are only told if there are none."""
+  header = []
+  try:
+    with open(path, encoding='utf-8-sig', newline='') as file:
+      header = next(csv.reader(file), [])
+    if len(header) < 2:
+      raise csv.Error('columns are not between commas')
+    table = pa_csv.read_csv(
+      path,
+      convert_options=pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(header, pa.string())
+      ),
+    )
+    if table.num_rows:
+      _refuse_header(path, table)
+      return table
+  except (UnicodeDecodeError, csv.Error, pa.ArrowException):
+    pass
+  # What Arrow stumbles on, the plain reader names with its line, or reads.
+  columns, _ = tables.read_csv(path, () if header else required)
+  return pa.table(
+    {name: pa.array(values, pa.string()) for name, values in columns.items()}
+  )
+
+
+def _refuse_header(path: pathlib.Path, table: pa.Table) -> None:
+  """Raises if rows are the header once more, as where files were joined."""
+  # By place, since a name may be there twice.
+  columns = list(zip(table.column_names, table.columns, strict=True))
+  name, first = columns[0]
+  same = pc.fill_null(pc.equal(first, name), False)
+  row = pc.index(same, True).as_py()
+  if row >= 0 and all(column[row].as_py() == name for name, column in columns):
+    line = tables.read_csv(path, ())[1][row]
+    raise errors.InputError(
+      f'{path}:{line}: the header once more; remove it '
+      f'({spelling.counted(pc.sum(same).as_py(), "time")})'
+    )
+
+
+def _read_parquet(path: pathlib.Path) -> pa.Table:
+  try:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+      return file.read()
+  except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    raise errors.InputError(
+      f'{path}: is not a whole Parquet file: {reason} (tables of text are '
+      f'named {" or ".join(tables.SUFFIXES)})'
+    ) from None
+
+
+def _of_rows(
+  rows: Rows,
+  corpus: corpus_lib.Corpus,
+  members: Mapping[str, Sequence[int]] | None = None,
+) -> Predictions:
+  clip = rows.clips(corpus)
+  view = rows.modalities('view', corpus)
+  fold = rows.whole('fold', least=0, absent=0)
+  own, given = _shown(rows, corpus, clip, view)
+  if corpus.split is not None:
+    _refuse_seen(rows, corpus, clip, fold)
+  keys = _Keys(clip, view, own, given, rows.whole('seed', absent=0), fold)
+  probabilities = rows.probabilities(corpus.classes)
+  inspected = {'gate': {}, 'attention': {}}
+  for name in rows.table.column_names:
+    kind, _, modality = name.partition('_')
+    if kind in inspected:
+      inspected[kind][modality] = rows.numbers(name, optional=True)
+    elif kind == 'logit':
+      rows.numbers(name)
+  rows.raise_faults()
+  _refuse_duplicates(rows, keys)
+  return _dense(corpus, keys, probabilities, inspected, members)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Keys:
+  """What each row is about: (rows,) int64; modalities are bits of a mask."""
+
+  clip: np.ndarray
+  view: np.ndarray
+  own: np.ndarray  # What view and clip have in common.
+  given: np.ndarray
+  seed: np.ndarray
+  fold: np.ndarray
+
+
+def _present(corpus: corpus_lib.Corpus) -> np.ndarray:
+  """The modalities that each clip has: (N,) int64 masks."""
+  present = np.zeros(len(corpus.ids), np.int64)
+  for bit, modality in enumerate(corpus.modalities):
+    has = corpus.presence.get(modality, np.ones(len(present), np.bool_))
+    present[has] |= 1 << bit
+  return present
+
+
+def _shown(
+  rows: Rows, corpus: corpus_lib.Corpus, clip: np.ndarray, view: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """What view and clip have in common, and what was shown: (rows,) masks."""
+  present = np.where(clip >= 0, _present(corpus)[clip], -1)
+  own = view & present
+  # Other people's models may see what the corpus holds no features of.
+  own = np.where(own > 0, own, view)
+  if 'given' not in rows.table.column_names:
+    return own, own
+  given = rows.modalities('given', corpus, optional=True)
+  rows.fault(
+    np.flatnonzero((given & ~view != 0) & (view > 0)),
+    'given',
+    lambda row: (
+      f'{masks.name(given[row], corpus)!r} is more than the view '
+      f'{masks.name(view[row], corpus)!r}'
+    ),
+  )
+  rows.fault(
+    np.flatnonzero((given & ~view == 0) & (given & ~present != 0)),
+    'given',
+    lambda row: (
+      f'{masks.name(given[row], corpus)!r} was shown, but the clip has no '
+      f'features of {masks.name(given[row] & ~present[row], corpus)!r}'
+    ),
+  )
+  return own, np.where(given > 0, given, own)
+
+
+def _refuse_seen(
+  rows: Rows, corpus: corpus_lib.Corpus, clip: np.ndarray, fold: np.ndarray
+) -> None:
+  """Notes rows of clips that the split does not hold out."""
+  rows.fault(
+    np.flatnonzero((clip >= 0) & (corpus.split[clip] != 'test')),
+    'id',
+    lambda row: (
+      f'{str(corpus.ids[clip[row]])!r} is a '
+      f'{corpus.split[clip[row]]} clip; only test clips are held out'
+    ),
+  )
+  rows.fault(
+    np.flatnonzero(fold > 0),
+    'fold',
+    lambda row: f'{fold[row]} is not 0, but the corpus has a split',
+  )
+
+
+def _refuse_duplicates(rows: Rows, keys: _Keys) -> None:
+  """Raises if two rows are the same clip, view, given and seed."""
+  columns = (keys.clip, keys.view, keys.given, keys.seed)
+  order = np.lexsort(columns)
+  same = np.ones(max(len(order) - 1, 0), bool)
+  for column in columns:
+    same &= column[order][1:] == column[order][:-1]
+  # The sort is stable: within equals, the first row comes first.
+  first_of = {}
+  first = 0
+  for position in np.flatnonzero(same):
+    if position == 0 or not same[position - 1]:
+      first = order[position]
+    first_of[int(order[position + 1])] = first
+  hint = ''
+  if 'seed' not in rows.table.column_names:
+    hint = "; there is no column 'seed'"
+  rows.fault(
+    sorted(first_of),
+    'id',
+    lambda row: (
+      f'the same id, view, given and seed as {rows.place(first_of[row])}{hint}'
+    ),
+  )
+  rows.raise_faults()
+
+
+def _dense(
+  corpus: corpus_lib.Corpus,
+  keys: _Keys,
+  probabilities: np.ndarray,
+  inspected: Mapping[str, Mapping[str, np.ndarray]],
+  members: Mapping[str, Sequence[int]] | None,
+) -> Predictions:
+  """Lays the rows out by view, seed and clip; `members` None are theirs."""
+  found = Predictions((), {}, {}, {}, {}, {}, {}, len(keys.clip))
+  views = np.unique(keys.view).tolist()
+  if members is not None:
+    views = [masks.of(view, corpus) for view in members]
+  for mask in masks.in_order(views):
+    view = masks.name(mask, corpus)
+    rows = np.flatnonzero(keys.view == mask)
+    seeds = np.unique(keys.seed[rows] if members is None else members[view])
+    member = np.searchsorted(seeds, keys.seed[rows])
+    place = {'member': member, 'clip': keys.clip[rows]}
+    shape = (len(seeds), len(corpus.ids))
+
+    def laid(values, fill, chosen, rows=rows, place=place, shape=shape):
+      array = np.full(shape + values.shape[1:], fill, values.dtype)
+      array[place['member'][chosen], place['clip'][chosen]] = values[
+        rows[chosen]
+      ]
+      return array
+
+    given, own = keys.given[rows], keys.own[rows]
+    for shown in np.unique(given).tolist():
+      found.subsets[view, masks.name(shown, corpus)] = laid(
+        probabilities, np.nan, given == shown
+      )
+    is_own = given == own
+    if members is None and not is_own.any():
+      continue
+    found.seeds[view] = seeds
+    found.probabilities[view] = laid(probabilities, np.nan, is_own)
+    found.folds[view] = laid(keys.fold.astype(np.int32), -1, is_own)
+    found.gates[view] = {
+      name: laid(values, np.nan, is_own)
+      for name, values in inspected['gate'].items()
+    }
+    found.attention[view] = {
+      name: laid(values, np.nan, is_own)
+      for name, values in inspected['attention'].items()
+    }
+  return dataclasses.replace(found, views=tuple(found.seeds))

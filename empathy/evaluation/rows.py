@@ -1,0 +1,322 @@
+"""The values of a table of predictions, converted, and what is wrong with them.
+
+Tables are read as people have them, and what was changed is said: modalities of
+a view in another order or case, white space around names, seeds and folds with
+a word before the number (`s1`), percentages, decimal commas.
+"""
+
+import functools
+import pathlib
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from empathy import errors
+from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import spelling, tables
+from empathy.evaluation import headers, masks
+
+# Sums of probabilities may be off by this much; they are renormalised.
+_TOLERANCE = 1e-3
+# Rows that a message names, of those that are wrong in the same way.
+_MAX_ROWS = 3
+
+
+class Rows:
+  """A table's columns, converted and checked, with a list of faults.
+
+  A faulty value becomes -1 or NaN, so that the other checks can go on.
+
+  Attributes:
+    path: of the file.
+    table: as it was read.
+    notes: what was taken for something else than is written.
+    wrong: rows with a fault.
+  """
+
+  def __init__(
+    self,
+    path: pathlib.Path,
+    table: pa.Table,
+    place: Callable[[int], tuple[str, int]] | None = None,
+  ):
+    """Takes the rows of a file, or of those that `place` says."""
+    self.path, self.table, self._place = path, table, place
+    self.notes: list[str] = []
+    self.wrong: list[int] = []
+    self._faults: list[tuple[int, str]] = []
+
+  def fault(
+    self,
+    rows: Sequence[int],
+    column: str,
+    message: Callable[[int], str],
+  ) -> None:
+    """Notes that values are wrong, in one way.
+
+    Args:
+      rows: counted from 0; none is fine.
+      column: that they are in.
+      message: says what is wrong with the first of them.
+    """
+    if not len(rows):
+      return
+    self.wrong += [int(row) for row in rows]
+    first = int(rows[0])
+    path = self._place(first)[0] if self._place else self.path
+    line = f'{path}{":" if is_csv(self.path) else ": row "}'
+    line += f'{self._number(first)}: column {column!r}: {message(first)}'
+    if len(rows) > 1:
+      shown = ', '.join(str(self._number(int(i))) for i in rows[:_MAX_ROWS])
+      more = ', ...' if len(rows) > _MAX_ROWS else ''
+      what = 'lines' if is_csv(self.path) else 'rows'
+      line += f' ({len(rows):,} times: {what} {shown}{more})'
+    self._faults.append((first, line))
+
+  def place(self, row: int) -> str:
+    """Where a row is, as messages name it."""
+    if self._place:
+      path, number = self._place(row)
+      return f'row {number} of {path}'
+    return f'{"line" if is_csv(self.path) else "row"} {self._number(row)}'
+
+  def raise_faults(self) -> None:
+    """Raises an `InputError` that tells all faults, if there are any."""
+    errors.raise_faults([line for _, line in sorted(self._faults)])
+
+  def clips(self, corpus: corpus_lib.Corpus) -> np.ndarray:
+    """The row in the corpus of each id."""
+    ids = self._texts('id')
+    names = corpus.ids.tolist()
+    clip = pc.index_in(ids, value_set=pa.array(names, pa.string()))
+    clip = pc.fill_null(clip, -1).to_numpy().astype(np.int64)
+    unknown = np.flatnonzero(clip < 0)
+    if len(unknown):
+      cleaned: dict[str, int] = {}
+      for row, name in enumerate(names):  # -1: it could be one of several.
+        key = headers.key(name)
+        cleaned[key] = -1 if key in cleaned else row
+      for row in unknown:
+        clip[row] = cleaned.get(headers.key(ids[row].as_py()), -1)
+      found = unknown[clip[unknown] >= 0]
+      if len(found):
+        self.notes.append(
+          f"column 'id': took {ids[found[0]].as_py()!r} as "
+          f'{names[clip[found[0]]]!r}, and the like '
+          f'({spelling.counted(len(found), "row")})'
+        )
+      unknown = np.flatnonzero(clip < 0)
+
+    def says(row: int) -> str:
+      name = ids[row].as_py()
+      by_value = {_number_in(other): other for other in names}
+      by_value.pop(None, None)
+      meant = by_value.get(_number_in(name))
+      hint = ''
+      if meant is not None:
+        hint = (
+          f', which has {meant!r}: were ids read as numbers? Read them as text '
+          '(dtype=str)'
+        )
+      return f'{name!r} is not a clip of the corpus{hint}'
+
+    self.fault(unknown, 'id', says)
+    return clip
+
+  def modalities(
+    self, column: str, corpus: corpus_lib.Corpus, optional: bool = False
+  ) -> np.ndarray:
+    """Modalities joined by +, as a mask; 0 if faulty or, if optional, empty."""
+    texts = self._texts(column).dictionary_encode()
+    names = texts.dictionary.to_pylist()
+    found = [masks.canonical(name, corpus.modalities) for name in names]
+    other = [
+      (a, b) for a, b in zip(names, found, strict=True) if b not in (None, a)
+    ]
+    if other:
+      shown = ', '.join(f'{a!r} as {b!r}' for a, b in other[:_MAX_ROWS])
+      more = ', ...' if len(other) > _MAX_ROWS else ''
+      self.notes.append(f'column {column!r}: took {shown}{more}')
+    each = [0 if name is None else masks.of(name, corpus) for name in found]
+    code = texts.indices.to_numpy()
+    mask = np.array(each, np.int64)[code]
+    wrong = mask == 0
+    if optional:
+      wrong &= np.array([name.strip() != '' for name in names])[code]
+    self.fault(
+      np.flatnonzero(wrong),
+      column,
+      lambda row: (
+        f'{names[code[row]]!r} is not modalities of the corpus, '
+        f'{", ".join(corpus.modalities)}, joined by +'
+      ),
+    )
+    return mask
+
+  def whole(
+    self, column: str, least: int | None = None, absent: int | None = None
+  ) -> np.ndarray:
+    """Whole numbers, perhaps all with the same word before: (rows,) int64.
+
+    Args:
+      column: its name.
+      least: the smallest that is allowed.
+      absent: what they are where there is no such column.
+    """
+    if absent is not None and column not in self.table.column_names:
+      return np.full(self.table.num_rows, absent, np.int64)
+    values = self._decoded(column)
+    told = np.zeros(len(values), bool)
+    try:
+      if values.null_count:
+        raise pa.ArrowInvalid
+      numbers = pc.cast(values, pa.int64()).to_numpy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+      values = self._without_word(column, values.to_pylist())
+      numbers = np.full(len(values), -1)
+      for row, value in enumerate(values):
+        try:
+          number = value
+          if isinstance(value, str):
+            number = float(value) if '.' in value else int(value)
+          if number != int(number) or not -(2**63) <= number < 2**63:
+            raise ValueError
+          numbers[row] = int(number)
+        except (OverflowError, TypeError, ValueError):
+          told[row] = True
+      self.fault(
+        np.flatnonzero(told),
+        column,
+        lambda row: f'{_shown_value(values[row])} is not a whole number',
+      )
+    if least is not None:
+      self.fault(
+        np.flatnonzero((numbers < least) & ~told),
+        column,
+        lambda row: f'{numbers[row]} is less than {least}',
+      )
+    return numbers
+
+  def _without_word(self, column: str, values: list) -> list:
+    """`1` for `s1`, where all values are of this kind."""
+    found = [
+      re.fullmatch(r'\s*([^\W\d][^\d]*?)[ _-]*(\d+)\s*', value, re.ASCII)
+      if isinstance(value, str)
+      else None
+      for value in values
+    ]
+    if None in found or len({match[1] for match in found}) > 1:
+      return values
+    self.notes.append(
+      f'column {column!r}: took {values[0]!r} and the like as '
+      f'{int(found[0][2])}'
+    )
+    return [match[2] for match in found]
+
+  def numbers(self, column: str, optional: bool = False) -> np.ndarray:
+    """Numbers: (rows,) float64; if `optional`, NaN where there is none."""
+    values = self._decoded(column)
+    wrong = np.zeros(len(values), bool)
+    try:
+      numbers = pc.cast(values, pa.float64())
+      numbers = pc.fill_null(numbers, np.nan).to_numpy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+      numbers = np.full(len(values), np.nan)
+      commas = 0
+      for row, value in enumerate(values.to_pylist()):
+        try:
+          if isinstance(value, str):
+            commas += ',' in value
+            value = value.replace(',', '.').strip().removesuffix('%')
+          numbers[row] = float(value if value is not None else 'nan')
+        except (TypeError, ValueError):
+          wrong[row] = not (optional and value == '')
+      if commas:
+        self.notes.append(f'column {column!r}: took commas as decimal points')
+      self.fault(
+        np.flatnonzero(wrong),
+        column,
+        lambda row: f'{_shown_value(values[row].as_py())} is not a number',
+      )
+      numbers[wrong] = -np.inf
+    if not optional:
+      self.fault(
+        np.flatnonzero(np.isnan(numbers)),
+        column,
+        lambda row: 'is no number (NaN or empty)',
+      )
+    return numbers
+
+  def probabilities(self, classes: Sequence[str]) -> np.ndarray:
+    """Probabilities of every class, renormalised: (rows, C) float64."""
+    columns = [f'prob_{name}' for name in classes]
+    values = np.stack([self.numbers(column) for column in columns], axis=1)
+    # What was no number at all is told already and marked -inf or NaN.
+    told = np.isneginf(values) | np.isnan(values)
+    for number, column in enumerate(columns):
+      self.fault(
+        np.flatnonzero((values[:, number] < 0) & ~told[:, number]),
+        column,
+        lambda row, n=number: f'{values[row, n]:g} is not a probability',
+      )
+    fine = ((values >= 0) & ~told).all(axis=1)
+    if fine.any() and 99 < np.median(values[fine].sum(axis=1)) < 101:
+      self.notes.append('took the probabilities as percentages')
+      values[fine] /= 100
+    values = np.where(fine[:, None], values, 1 / len(classes))
+    total = values.sum(axis=1)
+    self.fault(
+      np.flatnonzero(~(np.abs(total - 1) <= _TOLERANCE)),
+      'prob_*',
+      lambda row: (
+        f'the probabilities sum to {total[row]:.6g}; expected 1 '
+        f'within {_TOLERANCE:g}'
+      ),
+    )
+    with np.errstate(invalid='ignore', divide='ignore'):
+      return values / total[:, None]
+
+  def _decoded(self, column: str) -> pa.Array:
+    values = self.table[column].combine_chunks()
+    if isinstance(values, pa.ChunkedArray):
+      values = pa.concat_arrays(values.chunks)
+    if pa.types.is_dictionary(values.type):
+      values = values.dictionary_decode()
+    return values
+
+  def _texts(self, column: str) -> pa.Array:
+    try:
+      texts = pc.cast(self._decoded(column), pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+      raise errors.InputError(
+        f'{self.path}: column {column!r}: expected texts, got '
+        f'{self.table[column].type}'
+      ) from None
+    return pc.fill_null(texts, '')
+
+  def _number(self, row: int) -> int:
+    if self._place:
+      return self._place(row)[1]
+    return self._lines[row] if is_csv(self.path) else row + 1
+
+  @functools.cached_property
+  def _lines(self) -> list[int]:
+    return tables.read_csv(self.path, ())[1]
+
+
+def is_csv(path: pathlib.Path) -> bool:
+  """Whether a file is a table of text."""
+  return path.suffix.lower() in tables.SUFFIXES
+
+
+def _number_in(name: str) -> str | None:
+  """The number that a spreadsheet would make of an id; None if it is none."""
+  found = re.fullmatch(r'0*(\d+)(?:\.0*)?', name.strip(), re.ASCII)
+  return found and found[1]
+
+
+def _shown_value(value: object) -> str:
+  return 'the empty cell' if value in (None, '') else repr(value)
