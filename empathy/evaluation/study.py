@@ -83,9 +83,8 @@ class Study:
       `views`, `single_views`, `full_view`, `full_condition`,
       `seeds` (by view, how many), `folds` (how many),
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
-      how intervals were made, and what they cover, '' where groups are too
-      few for any. No date: the same input
-      gives the same report.
+      how intervals were made, and what they cover, '' where groups are too few
+      for any. No date: the same input gives the same report.
     statistics: by dotted name, as in `views.audio.accuracy`.
     skipped: the name of a statistic or of a comparison, or `question <n>`
       where nothing of it is answered, to one sentence that says why.
