@@ -14,7 +14,7 @@ video 76.1, all three 75.7 (the paper's gate does not beat its best modality);
 in points, `ambiguity.any_disagreement.adjusted` +15.3 (12.0 to 18.6), of which
 `.beyond_seeds` +4.3 (1.2 to 7.5), and where the corpus was made with
 `--nolinked` +2.1 (-2.2 to 6.4) and -1.0 (-3.6 to 1.5).
-On two CPU cores training takes some 80 seconds.
+On two CPU cores training takes some 60 to 80 seconds.
 """
 
 import ml_collections

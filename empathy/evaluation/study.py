@@ -10,6 +10,7 @@ import dataclasses
 import pathlib
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,10 @@ from empathy.evaluation import (
   dominance,
   duplicates,
   explorer,
+  facts,
   humans,
   listing,
   planner,
-  resampling,
-  samples,
   significance,
   soft_scores,
   verdicts,
@@ -68,8 +68,6 @@ _FILES = (
 # could show.
 _MATTERS = 0.05
 _NO_CLIPS = {'id': np.array([], np.str_), 'rank': np.array([], np.int64)}
-# From so few seeds, or annotators, on, intervals cover others like them.
-_LEAST_KNOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +205,7 @@ def of_totals(
     content: of the corpus, see `corpus.content`; None likewise.
   """
   return assemble(
-    answers(totals, plan, repeats), info(totals, plan, content), clips
+    answers(totals, plan, repeats), facts.of(totals, plan, content), clips
   )
 
 
@@ -353,23 +351,36 @@ def answers(
     plan: of all clips.
     repeats: see `data_checks.answer`.
   """
-  found = {7: data_checks.answer(totals, plan, repeats)}
+  asked = {7: (data_checks.answer, repeats), 5: (humans.answer,)}
   if plan.members:
-    found[1] = views.answer(totals, plan)
-    found[2] = disagreement.answer(totals, plan)
-    found[3] = ambiguity.answer(totals, plan)
-    found[3].include(soft_scores.answer(totals, plan))
-    found[4] = dominance.answer(totals, plan)
-    found[6] = diagnosis.answer(totals, plan)
-    for question in (3, 6):
+    asked |= {
+      3: (_about_ambiguity,),
+      6: (diagnosis.answer,),
+      1: (views.answer,),
+      2: (disagreement.answer,),
+      4: (dominance.answer,),
+    }
+  # None needs another's answer, and NumPy leaves the other cores free.
+  with futures.ThreadPoolExecutor() as pool:
+    made = {
+      question: pool.submit(answer, totals, plan, *more)
+      for question, (answer, *more) in asked.items()
+    }
+    found = {question: answer.result() for question, answer in made.items()}
+  for question in (3, 6):
+    if question in found:
       found[question] = _if_graded(found[question], plan)
-  else:
-    for question in (1, 2, 3, 4, 6):
-      found[question] = Findings(
-        skipped={f'question {question}': 'There are no predictions.'}
-      )
-  found[5] = humans.answer(totals, plan)
+  for question in {1, 2, 3, 4, 6} - found.keys():
+    found[question] = Findings(
+      skipped={f'question {question}': 'There are no predictions.'}
+    )
   return dict(sorted(found.items(), key=lambda answer: answer[0] % 7))
+
+
+def _about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  found = ambiguity.answer(totals, plan)
+  found.include(soft_scores.answer(totals, plan))
+  return found
 
 
 def _if_graded(found: Findings, plan: Plan) -> Findings:
@@ -482,120 +493,6 @@ def _add_smallest_effect(
       f'{wording.points(effect.estimate)}.',
     )
   )
-
-
-def info(
-  totals: totals_lib.Totals,
-  plan: Plan,
-  content: str | None = None,
-) -> dict[str, Any]:
-  """The facts of `Study.info`.
-
-  Args:
-    totals: of all clips.
-    plan: of all clips.
-    content: of the corpus, see `corpus.content`; None if nobody had it whole.
-  """
-  clips, judged = (totals['data', what] for what in ('clips', 'judged'))
-  judged = judged if judged.any() else clips
-  num_groups = len(totals.hashes)
-  how = resampling.describe(totals.over(judged).groups)
-  if plan.survey.has_votes and (judged != clips).any():
-    how += (
-      ' That is so for figures of predictions; those of votes alone rest on '
-      'other clips too, and study.json says of each how its interval was made.'
-    )
-  if totals.bundled:
-    how += (
-      f' Here these are {len(totals.groups)} bundles of whole groups, of which '
-      f'there are {num_groups:,}.'
-    )
-  if not plan.exact:
-    how += ' Signals that rank clips were put on a grid of their values.'
-  seeds = {view: len(own) for view, own in plan.members.items()}
-  corpus = plan.info
-  return {
-    'corpus': corpus['name'],
-    'label': corpus.get('label', ''),
-    'classes': list(plan.classes),
-    'modalities': list(plan.modalities),
-    'conditions': list(corpus['conditions']),
-    'license': corpus['license'],
-    'source': corpus['source'],
-    'simulated': bool(corpus.get('simulated', False)),
-    'content': content,
-    'num_clips': plan.survey.num_clips,
-    'num_groups': num_groups,
-    'views': list(plan.members),
-    'single_views': [view for view in plan.members if '+' not in view],
-    'full_view': plan.full,
-    'full_condition': corpus_lib.full_condition(corpus['conditions']),
-    'seeds': seeds,
-    'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
-    'predictions': plan.survey.num_rows,
-    'resampling': how,
-    'covers': covers(
-      seeds, _known_annotators(plan) if plan.survey.has_votes else None
-    )
-    if num_groups >= samples.LEAST_GROUPS
-    else '',
-  }
-
-
-def covers(
-  seeds: Mapping[str, int], known_annotators: Sequence[str] | None
-) -> str:
-  """What the intervals of a study hold for, and what they leave out.
-
-  Args:
-    seeds: by view, how many; empty without predictions.
-    known_annotators: the conditions of which it is known who voted, by enough
-      annotators to tell of others; '' stands for all; None without votes.
-  """
-  told = ['Intervals cover new groups like these.']
-  if seeds:
-    fewest, most = min(seeds.values()), max(seeds.values())
-    told.append('They do not cover another training set.')
-    if most < _LEAST_KNOWN:
-      told.append(
-        'They speak of these trained members alone: '
-        + (
-          'there is one seed of each.'
-          if most == 1
-          else 'two seeds are too few to tell what others would do.'
-        )
-      )
-    else:
-      where = 'seeds' if fewest >= _LEAST_KNOWN else 'three seeds or more'
-      told.append(
-        f'Those of means over {where} cover new seeds, too; what rests on the '
-        'mean of the seeds’ probabilities, as most of Dominance and Diagnosis '
-        'does, speaks of these trained members.'
-      )
-  if known_annotators is not None:
-    told.append(
-      'What is said of votes speaks of these annotators'
-      + (
-        '.'
-        if not known_annotators
-        else ', but for agreement, whose intervals cover others like them.'
-        if '' in known_annotators
-        else f', but for agreement on {wording.listing(known_annotators)}, '
-        'whose intervals cover others like them.'
-      )
-    )
-  return ' '.join(told)
-
-
-def _known_annotators(plan: Plan) -> list[str]:
-  """The conditions of `covers`: [''] for all of them."""
-  crowds = {condition: plan.crowd(condition) for condition in plan.voted}
-  known = [
-    condition
-    for condition, crowd in crowds.items()
-    if crowd is not None and crowd.number >= _LEAST_KNOWN
-  ]
-  return [''] if len(known) == len(plan.voted) else known
 
 
 def _write_influences(

@@ -13,6 +13,7 @@ import pytest
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
+  facts,
   humans,
   report,
   shards,
@@ -165,7 +166,7 @@ def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
   assert found.skipped == expected.skipped
   assert found.primary == expected.primary
   assert found.tables.keys() == expected.tables.keys()
-  told = study_lib.info(tally.totals, tally.plan)['covers']
+  told = facts.of(tally.totals, tally.plan)['covers']
   assert 'but for agreement, whose intervals cover others' in told
   alpha = found.statistics['humans.text+audio.alpha_nominal']
   assert 'with the noise of 9 annotators' in alpha.method

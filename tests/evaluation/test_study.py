@@ -12,7 +12,7 @@ import pytest
 from statsmodels.stats import multitest
 
 from empathy import errors
-from empathy.evaluation import findings, report, samples
+from empathy.evaluation import facts, findings, report, samples
 from empathy.evaluation import study as study_lib
 
 
@@ -59,8 +59,8 @@ def test_each_primary_has_a_plan(study):
   ],
 )
 def test_new_seeds_are_said_to_be_covered_where_they_are(seeds, says):
-  assert says in study_lib.covers(seeds, None)
-  assert 'votes' not in study_lib.covers(seeds, None)
+  assert says in facts.covers(seeds, None)
+  assert 'votes' not in facts.covers(seeds, None)
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_assembling_leaves_the_answers_alone():
   totals, plan = made.added_up(corpus, predictions)
   answers = study_lib.answers(totals, plan)
   rows = len(answers[7].tables['data_checks'])
-  info = study_lib.info(totals, plan)
+  info = facts.of(totals, plan)
   first, again = (study_lib.assemble(answers, info) for _ in range(2))
   assert len(answers[7].tables['data_checks']) == rows
   assert len(first.tables['data_checks']) == rows + 1

@@ -1,0 +1,128 @@
+"""What a study is of, and what its intervals cover: facts and sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation import resampling, samples, wording
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.plan import Plan
+
+# From so few seeds, or annotators, on, intervals cover others like them.
+_LEAST_KNOWN = 3
+
+
+def of(
+  totals: totals_lib.Totals,
+  plan: Plan,
+  content: str | None = None,
+) -> dict[str, Any]:
+  """The facts of `Study.info`.
+
+  Args:
+    totals: of all clips.
+    plan: of all clips.
+    content: of the corpus, see `corpus.content`; None if nobody had it whole.
+  """
+  clips, judged = (totals['data', what] for what in ('clips', 'judged'))
+  judged = judged if judged.any() else clips
+  num_groups = len(totals.hashes)
+  how = resampling.describe(totals.over(judged).groups)
+  if plan.survey.has_votes and (judged != clips).any():
+    how += (
+      ' That is so for figures of predictions; those of votes alone rest on '
+      'other clips too, and study.json says of each how its interval was made.'
+    )
+  if totals.bundled:
+    how += (
+      f' Here these are {len(totals.groups)} bundles of whole groups, of which '
+      f'there are {num_groups:,}.'
+    )
+  if not plan.exact:
+    how += ' Signals that rank clips were put on a grid of their values.'
+  seeds = {view: len(own) for view, own in plan.members.items()}
+  corpus = plan.info
+  return {
+    'corpus': corpus['name'],
+    'label': corpus.get('label', ''),
+    'classes': list(plan.classes),
+    'modalities': list(plan.modalities),
+    'conditions': list(corpus['conditions']),
+    'license': corpus['license'],
+    'source': corpus['source'],
+    'simulated': bool(corpus.get('simulated', False)),
+    'content': content,
+    'num_clips': plan.survey.num_clips,
+    'num_groups': num_groups,
+    'views': list(plan.members),
+    'single_views': [view for view in plan.members if '+' not in view],
+    'full_view': plan.full,
+    'full_condition': corpus_lib.full_condition(corpus['conditions']),
+    'seeds': seeds,
+    'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
+    'predictions': plan.survey.num_rows,
+    'resampling': how,
+    'covers': covers(
+      seeds, _known_annotators(plan) if plan.survey.has_votes else None
+    )
+    if num_groups >= samples.LEAST_GROUPS
+    else '',
+  }
+
+
+def covers(
+  seeds: Mapping[str, int], known_annotators: Sequence[str] | None
+) -> str:
+  """What the intervals of a study hold for, and what they leave out.
+
+  Args:
+    seeds: by view, how many; empty without predictions.
+    known_annotators: the conditions of which it is known who voted, by enough
+      annotators to tell of others; '' stands for all; None without votes.
+  """
+  told = ['Intervals cover new groups like these.']
+  if seeds:
+    fewest, most = min(seeds.values()), max(seeds.values())
+    told.append('They do not cover another training set.')
+    if most < _LEAST_KNOWN:
+      told.append(
+        'They speak of these trained members alone: '
+        + (
+          'there is one seed of each.'
+          if most == 1
+          else 'two seeds are too few to tell what others would do.'
+        )
+      )
+    else:
+      where = 'seeds' if fewest >= _LEAST_KNOWN else 'three seeds or more'
+      told.append(
+        f'Those of means over {where} cover new seeds, too; what rests on the '
+        'mean of the seeds’ probabilities, as most of Dominance and Diagnosis '
+        'does, speaks of these trained members.'
+      )
+  if known_annotators is not None:
+    told.append(
+      'What is said of votes speaks of these annotators'
+      + (
+        '.'
+        if not known_annotators
+        else ', but for agreement, whose intervals cover others like them.'
+        if '' in known_annotators
+        else f', but for agreement on {wording.listing(known_annotators)}, '
+        'whose intervals cover others like them.'
+      )
+    )
+  return ' '.join(told)
+
+
+def _known_annotators(plan: Plan) -> list[str]:
+  """The conditions of `covers`: [''] for all of them."""
+  crowds = {condition: plan.crowd(condition) for condition in plan.voted}
+  known = [
+    condition
+    for condition, crowd in crowds.items()
+    if crowd is not None and crowd.number >= _LEAST_KNOWN
+  ]
+  return [''] if len(known) == len(plan.voted) else known
