@@ -169,6 +169,10 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
     study = dataclasses.replace(study, info=study.info | {'covers': covers})
   _warn(study)
   study_lib.write(study, output, report.render(study, output))
+  _done(output, start)
+
+
+def _done(output: pathlib.Path, start: float) -> None:
   print(
     f'report: {output / "report.html"}  '
     f'({time.monotonic() - start:.1f} s to evaluate)'
@@ -223,10 +227,7 @@ def _by_beam(options: list[str]) -> None:
     study_lib.write(
       study, output, report.render(study, output), folder / 'signals'
     )
-  print(
-    f'report: {output / "report.html"}  '
-    f'({time.monotonic() - start:.1f} s to evaluate)'
-  )
+  _done(output, start)
 
 
 def _compare(*folders: str) -> None:

@@ -28,8 +28,9 @@ from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.catalogue import ANY, is_binary
 from empathy.evaluation.confidence import Strata
-from empathy.evaluation.findings import Cell, Findings, Scale, interval_cells
+from empathy.evaluation.findings import Cell, Findings, interval_cells
 from empathy.evaluation.plan import Plan
+from empathy.evaluation.units import Scale
 
 BEYOND_SEEDS = f'ambiguity.{ANY}.beyond_seeds'
 _NUM_FIFTHS = 5

@@ -136,10 +136,20 @@ def count(
 
 
 def rows(
-  counts: totals_lib.Counts, grids: Mapping[str, Grid]
+  counts: totals_lib.Counts,
+  grids: Mapping[str, Grid],
+  less: totals_lib.Counts | None = None,
 ) -> totals_lib.Rows:
-  """The clips of `count`, as rows of the values that stand for them."""
-  matrix = counts.matrix.tocoo()
+  """The clips of `count`, as rows of the values that stand for them.
+
+  Args:
+    counts: of the clips.
+    grids: by column, as they were counted.
+    less: some of them, counted alike, that are left out; none if None.
+  """
+  matrix = counts.matrix if less is None else counts.matrix - less.matrix
+  matrix = matrix.tocoo()
+  matrix.eliminate_zeros()
   group, cell = matrix.coords
   places = np.unravel_index(cell, counts.shape)
   values = [

@@ -9,7 +9,6 @@ from empathy.evaluation import (
   asked,
   cells,
   ranking,
-  resampling,
   samples,
   signal_rows,
   weighing,
@@ -19,7 +18,6 @@ from empathy.evaluation.batches import Batch
 from empathy.evaluation.catalogue import CONFIDENCE, is_binary
 from empathy.evaluation.findings import (
   Cell,
-  Estimate,
   Findings,
   interval_cells,
 )
@@ -28,7 +26,6 @@ from empathy.evaluation.totals import Rows
 
 # Spearman's correlation is drawn with so many values of either variable.
 _NUM_RANKS = 12
-_VOTES = ('gs', 'contested', 'number')
 _COLUMNS = {
   'auroc_contested': 'auroc_contested',
   'auroc_contested_equal_n': 'equal_n',
@@ -110,7 +107,7 @@ class _Ranks:
       rows = signal_rows.every(self.totals)
       rows = rows.where(~np.isnan(rows[self.name] + rows['gs']))
       columns = {'signal': rows[self.name], 'doubt': rows[CONFIDENCE]}
-      return rows.of(columns | {name: rows[name] for name in _VOTES})
+      return rows.of(columns | {name: rows[name] for name in signal_rows.VOTES})
     counts = self.totals.counts[_key(what, self.name)]
     return cells.rows(counts, _grids(self.plan, self.name)[what])
 
@@ -133,10 +130,7 @@ class _Ranks:
       self.totals.counts[key]
       for key in (_key(what, name), _key(less, self.name))
     )
-    matrix = every.matrix - some.matrix
-    matrix.eliminate_zeros()
-    every = dataclasses.replace(every, matrix=matrix)
-    return cells.rows(every, _grids(self.plan, self.name)[less])
+    return cells.rows(every, _grids(self.plan, self.name)[less], some)
 
   def sample(self, rows: Rows) -> samples.Sample:
     """The sample of rows."""
@@ -188,7 +182,12 @@ def _add(found: Findings, ranks: _Ranks) -> dict[str, object]:
     _add_gain(found, against, ranks)
   if is_binary(ranks.name):
     name = f'{prefix}.precision_minus_confidence'
-    found.add(name, _precision(name, ranks, rows))
+    found.add(
+      name,
+      signal_rows.precision(
+        name, ranks.sample(rows), rows, 'contested', ranks.off('doubt')
+      ),
+    )
   _add_spearman(found, ranks)
   row = {
     'signal': ranks.name,
@@ -242,26 +241,6 @@ def _add_equal_n(found: Findings, ranks: _Ranks) -> None:
     kind = np.unique(number, return_inverse=True)[1]
     off = cells.tied(rows['signal'], hit, rows.number, kind)
   found.add(name, cells.noted(estimate, off))
-
-
-def _precision(name: str, ranks: _Ranks, rows: Rows) -> Estimate:
-  """The precision where a signal is set, minus that of the least confident."""
-  sample, hit = ranks.sample(rows), rows['contested'] > 0
-  differ, doubt = rows['signal'] > 0, rows['doubt']
-  coarse = ranking.coarse(doubt, number=rows.number)
-  estimate = asked.estimate(
-    name,
-    sample,
-    ranking.precision_gain(sample, differ, doubt, hit),
-    drawn=ranking.precision_gain(sample, differ, coarse, hit),
-  )
-  wanted = float(rows.number @ differ)
-  off = 0.0
-  if ranks.off('doubt') and wanted:
-    off = cells.top_off(doubt, hit, rows.number, wanted) / wanted
-  # Not known more exactly than one clip more or less would leave it.
-  estimate = resampling.no_finer(estimate, 1 / max(wanted, 1))
-  return cells.noted(estimate, off, 'confidence')
 
 
 def _add_spearman(found: Findings, ranks: _Ranks) -> None:

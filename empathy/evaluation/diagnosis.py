@@ -16,7 +16,6 @@ from empathy.evaluation import (
   cells,
   fits,
   ranking,
-  resampling,
   samples,
   selective,
   signal_rows,
@@ -321,7 +320,16 @@ def _ask(
     _add_uncontested(found, signals, name, rows)
   if is_binary(name):
     full_name = f'{prefix}.precision_minus_confidence'
-    found.add(full_name, _precision(full_name, signals, rows))
+    found.add(
+      full_name,
+      signal_rows.precision(
+        full_name,
+        signals.sample(rows),
+        rows,
+        'error',
+        signals.coarse(CONFIDENCE),
+      ),
+    )
   if name == ANY:
     _add_adjusted(found, signals)
   return _row(name, own.sample.num_clips)
@@ -371,25 +379,6 @@ def _add_uncontested(
   auroc, off = own.figure(ranking.auroc), own.off(ranking.auroc)
   estimate = asked.estimate(statistic, own.sample, auroc)
   found.add(statistic, _noted(signals, name, estimate, off))
-
-
-def _precision(name: str, signals: Signals, rows: Rows) -> Estimate:
-  """The precision where a signal is set, minus that of the least confident."""
-  sample, wrong = signals.sample(rows), rows['error'] > 0
-  differ, doubt = rows['signal'] > 0, rows['doubt']
-  coarse = ranking.coarse(doubt, number=rows.number)
-  estimate = asked.estimate(
-    name,
-    sample,
-    ranking.precision_gain(sample, differ, doubt, wrong),
-    drawn=ranking.precision_gain(sample, differ, coarse, wrong),
-  )
-  wanted, off = float(rows.number @ differ), 0.0
-  if signals.coarse(CONFIDENCE) and wanted:
-    off = cells.top_off(doubt, wrong, rows.number, wanted) / wanted
-  # Not known more exactly than one clip more or less would leave it.
-  estimate = resampling.no_finer(estimate, 1 / max(wanted, 1))
-  return cells.noted(estimate, off, 'confidence')
 
 
 def _add_adjusted(found: Findings, signals: Signals) -> None:

@@ -14,7 +14,6 @@ of the sum, so that it is told in one line, and not by every worker in hundred.
 import dataclasses
 import functools
 import io
-import json
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,7 +24,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from empathy import errors, files, pipelines
-from empathy.evaluation import listing, reading, sources, streaming
+from empathy.evaluation import (
+  archives,
+  listing,
+  reading,
+  sources,
+  streaming,
+)
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import survey as survey_lib
@@ -76,14 +81,13 @@ class Sum:
 
 def packed(found: Sum) -> bytes:
   """The bytes of a sum: plain arrays, nothing that could be run."""
-  head, arrays = {'fault': found.fault}, {}
-  for name, module in _MODULES.items():
-    part = getattr(found, name)
-    if part is not None:
-      head[name], own = module.to_arrays(part)
-      arrays |= {f'{name}/{key}': values for key, values in own.items()}
+  parts = {
+    name: module.to_arrays(getattr(found, name))
+    for name, module in _MODULES.items()
+    if getattr(found, name) is not None
+  }
   sink = io.BytesIO()
-  np.savez(sink, head=np.array(json.dumps(head, ensure_ascii=False)), **arrays)
+  archives.save(sink, {'fault': found.fault}, parts)
   return sink.getvalue()
 
 
@@ -91,16 +95,9 @@ def unpacked(data: bytes) -> Sum:
   """The sum of `packed`."""
   with np.load(io.BytesIO(data), allow_pickle=False) as archive:
     arrays = {name: archive[name] for name in archive.files}
-  head = json.loads(str(arrays['head']))
+  head = archives.head_of(arrays)
   parts = {
-    name: module.of_arrays(
-      head[name],
-      {
-        key.removeprefix(f'{name}/'): values
-        for key, values in arrays.items()
-        if key.startswith(f'{name}/')
-      },
-    )
+    name: module.of_arrays(*archives.part(head, arrays, name))
     for name, module in _MODULES.items()
     if name in head
   }

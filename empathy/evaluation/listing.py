@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from empathy.evaluation import dominance, explorer
+from empathy.evaluation import archives, dominance, explorer
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
@@ -120,23 +120,16 @@ def of_arrays(
   head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> Listing:
   """The listing of `to_arrays`."""
-
-  def under(name: str) -> dict[str, np.ndarray]:
-    return {
-      key.removeprefix(f'{name}/'): values
-      for key, values in arrays.items()
-      if key.startswith(f'{name}/')
-    }
-
   shown = {
     field.name: arrays[field.name]
     if field.name in arrays
-    else under(f'shown/{field.name}')
+    else archives.under(f'shown/{field.name}', arrays)
     for field in dataclasses.fields(explorer.Clips)
     if field.name != 'num_ranked'
   }
   number = head['num_ranked']
-  return Listing(number, under('signals'), explorer.Clips(number, **shown))
+  signals = archives.under('signals', arrays)
+  return Listing(number, signals, explorer.Clips(number, **shown))
 
 
 def _order(columns: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -22,10 +22,11 @@ import numpy as np
 from scipy import special
 
 from empathy.evaluation import samples, scales, significance, weighing
-from empathy.evaluation.findings import Influence, Scale, SeedNoise
+from empathy.evaluation.findings import Influence, SeedNoise
 from empathy.evaluation.samples import Groups
 from empathy.evaluation.seeds import THESE_SEEDS
 from empathy.evaluation.significance import LEVEL
+from empathy.evaluation.units import Scale
 from empathy.evaluation.weighing import Statistic
 
 _WORDS = {

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-from empathy.evaluation.findings import Scale
+from empathy.evaluation.units import Scale
 
 # What rounding leaves of a zero, for figures of the size of 1.
 _ZERO = 1e-12

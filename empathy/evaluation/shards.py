@@ -12,13 +12,13 @@ import hashlib
 import json
 import operator
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from empathy import errors, files, progress
-from empathy.evaluation import listing, sources, streaming
+from empathy.evaluation import archives, listing, sources, streaming
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import survey as survey_lib
@@ -217,42 +217,25 @@ def _digest(plan: Plan) -> str:
 
 
 def _write(
-  path: pathlib.Path,
-  parts: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]],
-  more: dict[str, Any],
+  path: pathlib.Path, parts: Mapping[str, archives.Part], more: dict[str, Any]
 ) -> None:
-  head = {'schema': SCHEMA} | more
-  arrays = {}
-  for name, (own, values) in parts.items():
-    head[name] = own
-    arrays |= {f'{name}/{key}': value for key, value in values.items()}
   with files.replacing(path) as temporary, open(temporary, 'wb') as file:
-    np.savez_compressed(
-      file, head=np.array(json.dumps(head, ensure_ascii=False)), **arrays
-    )
+    archives.save(file, {'schema': SCHEMA} | more, parts, np.savez_compressed)
 
 
 def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
   """What `made` makes of the parts of a file and of its head."""
   try:
     arrays = files.read_arrays(path, f'a whole {what}')
-    head = json.loads(str(arrays.pop('head')))
+    head = archives.head_of(arrays)
     if head['schema'] != SCHEMA:
       raise errors.InputError(
         f'{path}: expected a {what} of schema {SCHEMA}, got {head["schema"]}'
       )
-
-    def part(name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-      return head[name], {
-        key.removeprefix(f'{name}/'): value
-        for key, value in arrays.items()
-        if key.startswith(f'{name}/')
-      }
-
-    return made(part, head)
+    return made(functools.partial(archives.part, head, arrays), head)
   except FileNotFoundError:
     raise errors.InputError(f'{path}: no such file') from None
   except (KeyError, *files.DAMAGED) as error:
     raise errors.InputError(
-      f'{path}: is not a whole {what}: {str(error).splitlines()[0]}'
+      f'{path}: is not a whole {what}: {files.reason(error)}'
     ) from None

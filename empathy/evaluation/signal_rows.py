@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from empathy.evaluation import cells, samples
+from empathy.evaluation import asked, cells, ranking, resampling, samples
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
@@ -19,7 +19,7 @@ from empathy.evaluation.plan import Plan
 from empathy.evaluation.totals import Rows, Totals
 
 # How annotators differ on a clip, whether it is contested, and how many votes.
-_VOTES = ('gs', 'contested', 'number')
+VOTES = ('gs', 'contested', 'number')
 # Whether annotators agree on a clip, whether the curves are over it, and
 # whether the full view errs on it.
 _FLAGS = ('calm', 'common', 'error')
@@ -61,9 +61,9 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
 
 
 def _of_votes(batch: Batch, plan: Plan) -> dict[str, np.ndarray]:
-  """`_VOTES` of clips (N,); NaN where there are too few to be told."""
+  """`VOTES` of clips (N,); NaN where there are too few to be told."""
   if not plan.survey.has_votes:
-    return dict.fromkeys(_VOTES, np.full(len(batch.labelled), np.nan))
+    return dict.fromkeys(VOTES, np.full(len(batch.labelled), np.nan))
   votes = plan.votes(batch.corpus)
   gs, contested = votes_lib.gs(votes), votes_lib.contested(votes)
   # A single vote cannot be contested.
@@ -93,6 +93,34 @@ def errors(batch: Batch) -> np.ndarray:
   predicted = predictions_lib.predicted_class(batch.means[batch.full])
   known = batch.labelled & (predicted >= 0)
   return np.where(known, predicted != batch.corpus.labels, np.nan)
+
+
+def precision(
+  name: str, sample: samples.Sample, rows: Rows, kind: str, coarse: bool
+) -> Estimate:
+  """The precision where a signal is set, minus that of the least confident.
+
+  Args:
+    name: of the figure.
+    sample: of the rows.
+    rows: of `signal`, which is set or not, of `doubt` and of the kind.
+    kind: of clips to find, `error` or `contested`.
+    coarse: whether doubt is on a grid that ties what differs.
+  """
+  differ, doubt, hit = rows['signal'] > 0, rows['doubt'], rows[kind] > 0
+  drawn = ranking.coarse(doubt, number=rows.number)
+  estimate = asked.estimate(
+    name,
+    sample,
+    ranking.precision_gain(sample, differ, doubt, hit),
+    drawn=ranking.precision_gain(sample, differ, drawn, hit),
+  )
+  wanted, off = float(rows.number @ differ), 0.0
+  if coarse and wanted:
+    off = cells.top_off(doubt, hit, rows.number, wanted) / wanted
+  # Not known more exactly than one clip more or less would leave it.
+  estimate = resampling.no_finer(estimate, 1 / max(wanted, 1))
+  return cells.noted(estimate, off, 'confidence')
 
 
 def _key(what: str, name: str = '') -> totals_lib.Key:
@@ -147,7 +175,7 @@ class Signals:
   def names(self) -> list[str]:
     """Of the signals that the predictions have."""
     if self.plan.exact:
-      return list(every(self.totals).names[: -1 - len(_VOTES)])
+      return list(every(self.totals).names[: -1 - len(VOTES)])
     return [
       key[2] for key in self.totals.counts if key[:2] == _key('clips')[:2]
     ]
@@ -180,10 +208,7 @@ class Signals:
       self.totals.counts[_key(what, one)]
       for what, one in (('clips', CONFIDENCE), ('lacking', name))
     )
-    matrix = every.matrix - lacking.matrix
-    matrix.eliminate_zeros()
-    every = dataclasses.replace(every, matrix=matrix)
-    rows = cells.rows(every, _grids(self.plan, CONFIDENCE))
+    rows = cells.rows(every, _grids(self.plan, CONFIDENCE), lacking)
     return rows.of({'doubt': rows['signal'], 'error': rows['error']})
 
   def contested(self) -> Rows:

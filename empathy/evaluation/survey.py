@@ -5,7 +5,7 @@ order; the plan is drawn from their sum, see `plan`.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.catalogue import ANY, is_binary
 from empathy.evaluation.confidence import Histogram, histogram
-from empathy.evaluation.totals import DECIMALS, Key
+from empathy.evaluation.totals import DECIMALS, Key, merged
 from empathy.evaluation.totals import group_hashes as _hashes
 
 # Keys of signals of which there is always one.
@@ -85,10 +85,10 @@ class Survey:
       self.num_clips + other.num_clips,
       self.num_rows + other.num_rows,
       np.union1d(self.hashes, other.hashes),
-      _merged(self.numbers, other.numbers, _padded_sum),
-      _merged(self.handfuls, other.handfuls, _handful),
-      _merged(self.confidences, other.confidences, Histogram.__add__),
-      _merged(self.annotators, other.annotators, np.union1d),
+      merged(self.numbers, other.numbers, _padded_sum),
+      merged(self.handfuls, other.handfuls, _handful),
+      merged(self.confidences, other.confidences, Histogram.__add__),
+      merged(self.annotators, other.annotators, np.union1d),
     )
 
 
@@ -219,13 +219,6 @@ def beyond_seeds(singles: list[str]) -> dict[str, list[str]]:
   found = {ANY: singles} if singles else {}
   if len(singles) > 1:
     found |= {f'{view}_disagreement': [view] for view in singles}
-  return found
-
-
-def _merged(first: Mapping, second: Mapping, add: Callable) -> dict:
-  found = dict(first)
-  for key, value in second.items():
-    found[key] = add(found[key], value) if key in found else value
   return found
 
 

@@ -152,10 +152,10 @@ class Totals:
       num_clips,
       groups,
       hashes,
-      _merged(first.sums, second.sums, np.add),
-      _merged(first.counts, second.counts, _added_counts),
-      _merged(first.rows, second.rows, _added_rows),
-      _merged(first.wholes, second.wholes, np.add),
+      merged(first.sums, second.sums, np.add),
+      merged(first.counts, second.counts, _added_counts),
+      merged(first.rows, second.rows, _added_rows),
+      merged(first.wholes, second.wholes, np.add),
     )
 
   def moved(self, groups: np.ndarray, place: np.ndarray) -> 'Totals':
@@ -376,7 +376,7 @@ def _alike(rows: Rows) -> Rows:
   return Rows(rows.names, group[starts], values[starts], number)
 
 
-def _merged(
+def merged(
   first: Mapping[Key, _T], second: Mapping[Key, _T], add: Callable[[_T, _T], _T]
 ) -> dict[Key, _T]:
   """What either has, added up where both have it."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from empathy.evaluation import contested, ranking, resampling, samples
 from empathy.evaluation import votes as votes_lib
-from empathy.evaluation.findings import Scale
+from empathy.evaluation.units import Scale
 
 
 @given(st.integers(0, 200))

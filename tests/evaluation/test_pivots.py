@@ -7,7 +7,8 @@ from scipy import stats
 
 from empathy.evaluation import pivots, ranking, resampling, samples, weighing
 from empathy.evaluation import seeds as seeds_lib
-from empathy.evaluation.findings import Scale, SeedNoise
+from empathy.evaluation.findings import SeedNoise
+from empathy.evaluation.units import Scale
 
 
 def test_seed_noise_widens_the_interval():

@@ -16,7 +16,8 @@ from empathy.evaluation import (
   significance,
   weighing,
 )
-from empathy.evaluation.findings import Estimate, Kind, Scale, SeedNoise
+from empathy.evaluation.findings import Estimate, Kind, SeedNoise
+from empathy.evaluation.units import Scale
 
 
 def test_the_interval_is_that_of_a_plain_loop():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from empathy.evaluation import resampling, samples, scales
-from empathy.evaluation.findings import Scale
+from empathy.evaluation.units import Scale
 
 
 @pytest.mark.parametrize('clustered', [True, False])

@@ -39,7 +39,8 @@ from empathy.evaluation import (
 from empathy.evaluation import confidence as confidence_lib
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import votes as votes_lib
-from empathy.evaluation.findings import Scale, SeedNoise
+from empathy.evaluation.findings import SeedNoise
+from empathy.evaluation.units import Scale
 
 _NUM_VOTES = 5
 _NUM_CLASSES = 3
