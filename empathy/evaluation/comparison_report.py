@@ -40,7 +40,7 @@ def render(comparison: Comparison) -> str:
     ],
     forest=_forest(comparison),
     tables=[
-      (topic, catalogue.TITLES[topic], _table(comparison, names))
+      (topic, topic.capitalize(), _table(comparison, names))
       for topic, names in comparison_lib.by_question(comparison).items()
     ],
     skipped=_skipped(comparison),
@@ -67,7 +67,7 @@ def _rows(comparison: Comparison) -> list[tuple[str, str, str, str]]:
     words = f'the accuracy of the full view ({full})'
     rows.append(('Accuracy', f'full view, {full}', words, name))
   for question, name in comparison.primaries.items():
-    title = catalogue.TITLES[catalogue.find(name).entry.topic]
+    title = catalogue.find(name).entry.topic.capitalize()
     rows.append((title, *[_PRIMARIES[question]] * 2, name))
   return rows
 

@@ -1,0 +1,1 @@
+"""The statistics of each question, as entries of the catalogue."""
