@@ -95,7 +95,7 @@ def unpacked(data: bytes) -> Sum:
   """The sum of `packed`."""
   with np.load(io.BytesIO(data), allow_pickle=False) as archive:
     arrays = {name: archive[name] for name in archive.files}
-  head = archives.head_of(arrays)
+  head, arrays = archives.load(arrays)
   parts = {
     name: module.of_arrays(*archives.part(head, arrays, name))
     for name, module in _MODULES.items()

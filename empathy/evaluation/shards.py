@@ -29,7 +29,7 @@ from empathy.evaluation.plan import Plan
 from empathy.evaluation.survey import Survey
 from empathy.evaluation.totals import Totals
 
-SCHEMA = 4
+SCHEMA = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,8 +226,7 @@ def _write(
 def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
   """What `made` makes of the parts of a file and of its head."""
   try:
-    arrays = files.read_arrays(path, f'a whole {what}')
-    head = archives.head_of(arrays)
+    head, arrays = archives.load(files.read_arrays(path, f'a whole {what}'))
     if head['schema'] != SCHEMA:
       raise errors.InputError(
         f'{path}: expected a {what} of schema {SCHEMA}, got {head["schema"]}'

@@ -112,6 +112,38 @@ def test_totals_and_surveys_come_back_from_their_arrays():
     np.testing.assert_array_equal(again.annotators[name], hashes)
 
 
+@pytest.mark.parametrize(
+  ('votes', 'denominator'), [((5,), 1_200), ((5, 7), 25_200), ((), 120)]
+)
+def test_sums_of_fractions_are_kept_as_whole_numbers(votes, denominator):
+  random = np.random.default_rng(0)
+  adder = totals.Adder(np.array(['a', 'b']))
+  clip, cell = random.integers(0, 2, 9_000), random.integers(0, 300, 9_000)
+  # Shares of pairs of votes that differ, each of some orders of 5 seeds.
+  pairs = random.choice([n * (n - 1) // 2 for n in votes] or [1], 9_000)
+  amount = random.integers(0, pairs + 1) / pairs
+  amount *= random.integers(0, 121, 9_000) / 120
+  adder.count(('x',), cell, 300, amount, clip)
+  found = adder.totals()
+  head, arrays = totals.to_arrays(found)
+  assert head['counts'][0]['denominator'] == denominator
+  whole = arrays['counts_0_sum']
+  np.testing.assert_array_equal(whole, np.rint(whole))
+  again = totals.of_arrays(head, arrays)
+  np.testing.assert_allclose(again['x',], found['x',], 1e-13)
+
+
+def test_sums_of_no_fractions_are_kept_to_the_bit():
+  adder = totals.Adder(np.array(['a', 'b']))
+  cell, amount = np.arange(50), np.random.default_rng(0).normal(0, 1, 50)
+  adder.count(('x',), cell, 50, amount, cell % 2)
+  adder.count(('none',), cell - 50, 50, clip=cell % 2)
+  found = adder.totals()
+  again = totals.of_arrays(*totals.to_arrays(found))
+  for key in (('x',), ('none',)):
+    np.testing.assert_array_equal(again[key], found[key], strict=True)
+
+
 def test_a_plan_comes_back_from_its_arrays():
   batch = Batch(*_input())
   plan = plan_lib.of_batch(batch)
