@@ -105,10 +105,19 @@ def of_batch(batch: Batch, plan: Plan) -> Listing:
 
 
 def to_arrays(found: Listing) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-  """What JSON can hold of a listing, and arrays by name: for a file."""
+  """What JSON can hold of a listing, and arrays by name: for a file.
+
+  Of probabilities, what the page shows.
+  """
   arrays = {f'signals/{name}': v for name, v in found.signals.items()}
+  # In thousandths, as the page shows them: they would be half of a file.
+  shares = {
+    view: np.rint(1000 * values)
+    for view, values in found.shown.probabilities.items()
+  }
+  shown = dataclasses.replace(found.shown, probabilities=shares)
   for field in dataclasses.fields(explorer.Clips):
-    value = getattr(found.shown, field.name)
+    value = getattr(shown, field.name)
     if isinstance(value, Mapping):
       arrays |= {f'shown/{field.name}/{name}': v for name, v in value.items()}
     elif isinstance(value, np.ndarray):
@@ -127,6 +136,8 @@ def of_arrays(
     for field in dataclasses.fields(explorer.Clips)
     if field.name != 'num_ranked'
   }
+  shares = shown['probabilities']
+  shown['probabilities'] = {name: one / 1000 for name, one in shares.items()}
   number = head['num_ranked']
   signals = archives.under('signals', arrays)
   return Listing(number, signals, explorer.Clips(number, **shown))
