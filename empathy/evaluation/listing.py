@@ -6,11 +6,15 @@ different clips add up, and each may be cut to its first ones before.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from empathy import files
 from empathy.evaluation import archives, dominance, explorer
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import votes as votes_lib
@@ -102,6 +106,23 @@ def of_batch(batch: Batch, plan: Plan) -> Listing:
   columns = {name: values[order] for name, values in columns.items()}
   shown = explorer.rows(batch.corpus, batch.predictions, columns)
   return Listing(int(known.sum()), columns, shown)
+
+
+def write(found: Listing, path: pathlib.Path) -> None:
+  """Writes the signals as Parquet; numbers that are not known are null."""
+  table = pa.table(
+    {
+      name: pa.array(values, from_pandas=True)
+      for name, values in found.signals.items()
+    }
+  )
+  with files.replacing(path) as temporary:
+    pq.write_table(table, temporary)
+
+
+def part(place: int, number: int) -> str:
+  """What a file is called that has the signals of a part of all clips."""
+  return f'part-{place:0{len(str(number))}}-of-{number}.parquet'
 
 
 def to_arrays(found: Listing) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

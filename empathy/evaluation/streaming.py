@@ -6,9 +6,10 @@ taken as they are written, since nobody sees all of them; what is no name, or
 would be another's, is refused.
 """
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -55,15 +56,19 @@ def members(source: Source) -> Members:
   return reading.by_view(set().union(*found), source.bare)
 
 
-def batches(source: Source) -> Iterator[Batch]:
+@contextlib.contextmanager
+def batches(source: Source) -> Iterator[Callable[[], Iterator[Batch]]]:
   """All clips with their votes and predictions, in parts.
+
+  Yields:
+    A function that goes through the parts, as often as it is called.
 
   Raises:
     InputError: see `batch`, and `sources.read`.
   """
   known = members(source)
-  for tables in sources.buckets(source):
-    yield batch(source, tables, known)
+  with sources.buckets(source) as buckets:
+    yield lambda: (batch(source, tables, known) for tables in buckets())
 
 
 def batch(
