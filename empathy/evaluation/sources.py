@@ -2,11 +2,11 @@
 
 A source is a corpus and its predictions, where each of clips, votes and
 predictions is one file or many, Parquet or CSV, in any order; of features only
-is read which clips have them. It is read in
-pieces; the rows of a piece are parted into buckets by a hash of the id, so that
-all that belongs to a clip is in one bucket, and a bucket is small enough to be
-held in memory. Parts are bytes (Arrow's streams) that go to files of their own
-on one machine, and to whoever judges their bucket on many.
+is read which clips have them, and which have the same. It is read in pieces;
+the rows of a piece are parted into buckets by a hash of the id, so that all
+that belongs to a clip is in one bucket, and a bucket is small enough to be held
+in memory. Parts are bytes (Arrow's streams) that go to files of their own on
+one machine, and to whoever judges their bucket on many.
 """
 
 import contextlib
@@ -485,15 +485,17 @@ def _places(piece: Piece, first: int, number: int) -> pa.Array:
 
 
 def _features(source: Source, piece: Piece) -> Iterator[pa.RecordBatch]:
-  """The clips that have a modality."""
+  """The clips that have a modality, and hashes of what they have."""
   path = pathlib.Path(source.files[piece.file])
-  ids = pa.array(summaries.ids(path), pa.string())
+  ids, hashes = summaries.contents(path)
+  ids = pa.array(ids, pa.string())
   for first in range(0, len(ids), _NUM_ROWS):
     own = ids.slice(first, _NUM_ROWS)
     yield pa.record_batch(
       {
         'id': own,
         'modality': pa.array([path.stem] * len(own)),
+        'hash': pa.array(hashes[first:][: len(own)]),
         ROW: _places(piece, first, len(own)),
       }
     )

@@ -5,11 +5,11 @@ however many the clips are, and the sum of two parts' totals is that of both, in
 whatever order; so clips can be added up in batches, and on many machines, and a
 study in memory is the total of one batch.
 
-There are four kinds. `add` sums numbers of each clip: a few columns, a row for
+There are five kinds. `add` sums numbers of each clip: a few columns, a row for
 each group. `count` counts in which cell of many a clip is; most are empty, so
 these are sparse. `rank` keeps clips that are alike as one row with their
 number: figures of ranks need the values themselves. `whole` sums over all clips
-what no interval is made of.
+what no interval is made of. `keep` keeps some clips by their ids.
 
 Where there are more than `MANY_CLIPS` clips and `MOST_GROUPS` groups, groups
 are put together into so many bundles of whole groups, by a hash of their names.
@@ -22,6 +22,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -101,6 +102,41 @@ class Rows:
 
 
 @dataclasses.dataclass(frozen=True)
+class Kept:
+  """Clips one by one, in order of their values and ids.
+
+  Attributes:
+    values: (n,) uint64.
+    ids: (n,) str.
+    groups: (n,) str, their true groups.
+  """
+
+  values: np.ndarray
+  ids: np.ndarray
+  groups: np.ndarray
+
+  def __add__(self, other: 'Kept') -> 'Kept':
+    """The clips of both."""
+    return Kept.sorted(
+      *(
+        np.concatenate([getattr(self, name), getattr(other, name)])
+        for name in _KEPT
+      )
+    )
+
+  @classmethod
+  def sorted(
+    cls, values: np.ndarray, ids: np.ndarray, groups: np.ndarray
+  ) -> 'Kept':
+    """Takes them in any order."""
+    order = np.lexsort([ids, values])
+    return cls(values[order], ids[order], groups[order])
+
+
+_KEPT = tuple(field.name for field in dataclasses.fields(Kept))
+
+
+@dataclasses.dataclass(frozen=True)
 class Totals:
   """Totals of some clips.
 
@@ -112,6 +148,7 @@ class Totals:
     counts: by key.
     rows: by key.
     wholes: by key, sums over all groups.
+    kept: by key.
   """
 
   num_clips: int
@@ -121,6 +158,7 @@ class Totals:
   counts: Mapping[Key, Counts]
   rows: Mapping[Key, Rows]
   wholes: Mapping[Key, np.ndarray]
+  kept: Mapping[Key, Kept]
 
   @property
   def bundled(self) -> bool:
@@ -129,7 +167,7 @@ class Totals:
 
   def __contains__(self, key: Key) -> bool:
     """Whether there is anything of that key."""
-    kinds = (self.sums, self.counts, self.rows, self.wholes)
+    kinds = (self.sums, self.counts, self.rows, self.wholes, self.kept)
     return any(key in kind for kind in kinds)
 
   def __getitem__(self, key: Key) -> np.ndarray:
@@ -159,6 +197,7 @@ class Totals:
       merged(first.counts, second.counts, _added_counts),
       merged(first.rows, second.rows, _added_rows),
       merged(first.wholes, second.wholes, np.add),
+      merged(first.kept, second.kept, operator.add),
     )
 
   def moved(self, groups: np.ndarray, place: np.ndarray) -> 'Totals':
@@ -236,10 +275,12 @@ class Adder:
     Raises:
       InputError: two names are one, spelt in two ways.
     """
+    self._groups = groups
     names, self._group = np.unique(groups, return_inverse=True)
     refuse_spellings(names.tolist())
     self._names, self._hashes = names, group_hashes(names)
-    self._sums, self._counts, self._rows, self._wholes = {}, {}, {}, {}
+    self._sums, self._counts, self._rows = {}, {}, {}
+    self._wholes, self._kept = {}, {}
 
   def add(self, key: Key, columns: np.ndarray) -> None:
     """Sums (N, ...) numbers of clips, a NaN as 0; (N,) gives (G,)."""
@@ -301,6 +342,19 @@ class Adder:
     """Keeps sums (...) over all clips, without groups."""
     self._wholes[key] = np.asarray(sums, np.float64)
 
+  def keep(
+    self, key: Key, values: np.ndarray, ids: np.ndarray, chosen: np.ndarray
+  ) -> None:
+    """Keeps the n clips that are `chosen` (N,) bool.
+
+    Args:
+      key: of the clips.
+      values: (n,) uint64.
+      ids: (n,) str.
+      chosen: which clips they are.
+    """
+    self._kept[key] = Kept.sorted(values, ids, self._groups[chosen])
+
   def totals(self) -> Totals:
     """What was added up."""
     return Totals(
@@ -311,6 +365,7 @@ class Adder:
       self._counts,
       self._rows,
       self._wholes,
+      self._kept,
     )
 
 
@@ -434,6 +489,7 @@ def to_arrays(found: Totals) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       for key, value in found.rows.items()
     ],
     'wholes': [list(key) for key in found.wholes],
+    'kept': [list(key) for key in found.kept],
   }
   arrays = {'groups': found.groups.astype(np.str_), 'hashes': found.hashes}
   for place, sums in enumerate(found.sums.values()):
@@ -451,6 +507,9 @@ def to_arrays(found: Totals) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     # Column by column: alike numbers lie together, which makes files small.
     arrays[f'rows_{place}_values'] = rows.values.T
     arrays[f'rows_{place}_number'] = rows.number
+  for place, kept in enumerate(found.kept.values()):
+    for name in _KEPT:
+      arrays[f'kept_{place}_{name}'] = getattr(kept, name)
   return head, arrays
 
 
@@ -486,6 +545,10 @@ def of_arrays(
     arrays['hashes'],
     counts=counts,
     rows=rows,
+    kept={
+      tuple(key): Kept(*(arrays[f'kept_{place}_{name}'] for name in _KEPT))
+      for place, key in enumerate(head['kept'])
+    },
     **dense,
   )
 

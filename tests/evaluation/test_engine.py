@@ -115,10 +115,10 @@ def _shards(tmp_path_factory):
   _scatter(rows, folder / 'texts', 2, 'csv')
   pq.write_table(rows.slice(0, 0), folder / 'predictions/empty.parquet')
   (folder / 'predictions/_SUCCESS').touch()
+  features = random.normal(0, 1, (155, 2))
+  features[[3, 20, 90]] = features[70]
   corpus_lib.write_features(
-    folder / 'corpus/features/audio.npz',
-    has_audio,
-    random.normal(0, 1, (155, 2)),
+    folder / 'corpus/features/audio.npz', has_audio, features
   )
   corpus_lib.files.write_json(folder / 'corpus/corpus.json', corpus.info)
   written = _columns(corpus)
@@ -195,6 +195,11 @@ def _assert_same(found, expected):
   one, other = (some[2].clips for some in (found, expected))
   assert one.transcripts.tolist() == other.transcripts.tolist()
   assert one.signals.keys() == other.signals.keys()
+
+
+def test_clips_that_are_there_twice_are_seen(study):
+  assert study.statistics['data.duplicates'].estimate == 3 / 160
+  assert len(study.tables['duplicates']) == 3
 
 
 def _assert_same_study(found, expected):

@@ -1,5 +1,6 @@
 """Totals add up: whatever the parts and their order, they are those of all."""
 
+import dataclasses
 import functools
 import operator
 from unittest import mock
@@ -21,6 +22,10 @@ from empathy.evaluation.batches import Batch
 @functools.cache
 def _input():
   corpus, predictions = made.study_input(60, 9, 3)
+  hashes = np.random.default_rng(0).integers(0, 40, 60).astype(np.uint64)
+  corpus = dataclasses.replace(
+    corpus, presence={'audio': hashes > 3}, hashes={'audio': hashes}
+  )
   return made.with_annotators(corpus), made.with_parts(predictions)
 
 
