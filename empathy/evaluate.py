@@ -26,6 +26,7 @@ import os
 # it is imported.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -33,10 +34,11 @@ import pathlib
 import shlex
 import tempfile
 import time
+from collections.abc import Iterator
 
 from absl import flags
 
-from empathy import cli, errors, remote
+from empathy import cli, errors, files, remote
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   comparison,
@@ -84,7 +86,8 @@ _TALLY = flags.DEFINE_string(
   'tally',
   None,
   'The file that sums over the clips of --corpus and --predictions go to, '
-  'followed by the surveys of all parts, if there are several; for --merge.',
+  'followed by the surveys of all parts, if there are several; for --merge. '
+  'Signals of all clips go to a folder beside it, FILE.signals.',
 )
 _MERGE = flags.DEFINE_string(
   'merge',
@@ -193,10 +196,11 @@ def _tally(path: pathlib.Path, *surveys: str) -> None:
   _refuse_flags(_TALLY, _OUTPUT, _SURVEY)
   part = _part(_TALLY)
   found = [shards.read_survey(pathlib.Path(one)) for one in surveys]
-  plan = plan_lib.draw_up(
-    sum(found[1:], found[0]) if found else shards.survey(*part)
-  )
-  shards.write(shards.tally(*part, plan), path)
+  plan = plan_lib.draw_up(sum(found[1:], found[0])) if found else None
+  with files.replacing(shards.signals_of(path)) as signals:
+    signals.mkdir()
+    tally = shards.tally(*part, plan, signals)
+  shards.write(tally, path)
   print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
 
 
@@ -214,12 +218,7 @@ def _by_beam(options: list[str]) -> None:
   _refuse_flags(_BEAM, _WORKDIR)
   corpus, predictions, output = _places(None)
   study_lib.check_output(output)
-  place = output.resolve().parent
-  place.mkdir(parents=True, exist_ok=True)
-  with tempfile.TemporaryDirectory(
-    dir=place, prefix=f'.{output.name}.'
-  ) as name:
-    folder = pathlib.Path(name)
+  with _folder_beside(output) as folder:
     study = study_lib.of_totals(
       *engine.judge(corpus, predictions, folder, options)
     )
@@ -228,6 +227,17 @@ def _by_beam(options: list[str]) -> None:
       study, output, report.render(study, output), folder / 'signals'
     )
   _done(output, start)
+
+
+@contextlib.contextmanager
+def _folder_beside(output: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A folder on the disk of another one, for what is moved there."""
+  place = output.resolve().parent
+  place.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryDirectory(
+    dir=place, prefix=f'.{output.name}.'
+  ) as name:
+    yield pathlib.Path(name)
 
 
 def _compare(*folders: str) -> None:
@@ -256,7 +266,12 @@ def _merge(*paths: str) -> None:
   tallies = [shards.read(pathlib.Path(path)) for path in paths]
   study = shards.study(shards.merge(tallies))
   _warn(study)
-  study_lib.write(study, output, report.render(study))
+  with _folder_beside(output) as folder:
+    signals = shards.put_together(
+      dict(zip(map(pathlib.Path, paths), tallies, strict=True)),
+      folder / 'signals',
+    )
+    study_lib.write(study, output, report.render(study), signals)
   print(f'report: {output / "report.html"}')
 
 
