@@ -269,7 +269,7 @@ def test_archives_with_objects_are_read(tmp_path, monkeypatch):
   with pytest.raises(errors.InputError, match='no such file'):
     pickles.read_archive(tmp_path / 'none.npz')
   monkeypatch.setattr(pickles, '_MOST_BYTES', 100)
-  with pytest.raises(errors.InputError, match='train_corpus.npy is of'):
+  with pytest.raises(errors.InputError, match=r'train_corpus\.npy is of'):
     pickles.read_archive(_write(path, whole))
   monkeypatch.undo()
   random = np.random.default_rng(0)
