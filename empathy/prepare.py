@@ -10,7 +10,9 @@ speaker, split or fold, start and end; and perhaps votes.csv with the columns
 id, condition, annotator, label. The other importers read what was published.
 
 An importer is a module `empathy.corpora.importers.NAME` with a function
-`read(source: pathlib.Path) -> Corpus`; a new file there is a new importer. The
+`read(source: pathlib.Path) -> Corpus`, or a dictionary of them by the name of
+the label where clips have several; a new file there is a new importer. The
+source is a folder, or a file where `SUFFIXES` of the module has its suffix. The
 simulator has no source; the flags that describe it apply to it alone.
 """
 
@@ -112,24 +114,30 @@ def main() -> None:
         f'--source: is missing; expected {flags.FLAGS["source"].help}'
       )
     source = pathlib.Path(_SOURCE.value)
-    if not source.is_dir():
-      raise errors.InputError(f'--source: {source}: no such folder')
-    _refuse_existing(output)
     importer = importlib.import_module(f'{importers.__name__}.{name}')
+    suffixes = getattr(importer, 'SUFFIXES', ())
+    if not source.is_dir() and not (
+      source.is_file() and source.suffix.lower() in suffixes
+    ):
+      raise errors.InputError(
+        f'--source: {source}: no such folder'
+        + (f', nor a {" or ".join(suffixes)} file' if suffixes else '')
+      )
+    _refuse_existing(output)
     corpus = importer.read(source)
     write(corpus, output)
   logging.getLogger('empathy').info('%s: %s', output, describe(corpus))
 
 
 def write(
-  corpus: corpus_lib.Corpus,
+  corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
   path: pathlib.Path,
   truth: Mapping[str, np.ndarray] | None = None,
 ) -> None:
   """Writes a corpus folder, whole or not at all.
 
   Args:
-    corpus: what to write.
+    corpus: what to write; by name of the label where there are several.
     path: the new folder.
     truth: columns of `truth.csv`, what was planted in a simulated corpus.
   """
@@ -139,8 +147,16 @@ def write(
       tables.write_csv(folder / 'truth.csv', truth)
 
 
-def describe(corpus: corpus_lib.Corpus) -> str:
+def describe(
+  corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
+) -> str:
   """What is in a corpus, in one line."""
+  if isinstance(corpus, Mapping):
+    names = spelling.counted(len(corpus), 'label')
+    first = next(iter(corpus))
+    return (
+      f'{names}: {_shown(list(corpus))}; of {first}: {describe(corpus[first])}'
+    )
   parts = [
     f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups',
     f'{len(corpus.classes)} classes ({_shown(corpus.classes)})',
