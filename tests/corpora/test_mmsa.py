@@ -136,13 +136,16 @@ def test_a_wider_scale_and_a_single_modality(tmp_path, heard):
   assert 'on the scale -3 to 3' in heard.text
 
 
-def test_pooled_features_are_sequences_of_one(tmp_path):
+def test_pooled_features_stay_so(tmp_path):
   content = _content()
   for part in content.values():
     part['audio'] = part['audio'][:, 0]
     del part['audio_lengths']
   corpus = mmsa.read(_write(tmp_path / 'a.pkl', content))
-  assert corpus.features['audio'].length.tolist() == [1] * 9
+  assert corpus.features['audio'].length is None
+  np.testing.assert_array_equal(
+    corpus.features['audio'].values, _all(content, 'audio')
+  )
 
 
 def test_what_is_not_finite_or_all_zero_is_told(tmp_path, heard):

@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 
 from empathy import errors, pickles
-from empathy.corpora import columns, declared, spelling, tables
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import declared, sequences, spelling, tables
 
 # Of a file that may be given in place of the folder.
 SUFFIXES = ('.pkl', '.pickle')
@@ -255,7 +255,7 @@ def _features(
   path: pathlib.Path, parts: Sequence[_Split], key: str, ids: Sequence[str]
 ) -> corpus_lib.Features:
   """The features of a modality, without what is padded."""
-  rows, length, counts = [], [], {'-inf': 0, 'NaN': 0}
+  rows, counts = [], {'-inf': 0, 'NaN': 0}
   width = None
   for part in parts:
     lengths = _lengths(part, key)
@@ -281,9 +281,7 @@ def _features(
       elif lengths is None:
         own = own[used[0] : used[-1] + 1]
       rows.append(own)
-      length.append(len(own))
-  length = np.array(length, np.int64)
-  there = np.flatnonzero(length)
+  there = [clip for clip, own in enumerate(rows) if len(own)]
   for what, count in counts.items():
     if count:
       _LOGGER.warning('%s: %r: %d %s set to 0', path, key, count, what)
@@ -294,18 +292,11 @@ def _features(
       key,
       spelling.counted(len(ids) - len(there), 'clip'),
       f'{len(ids):,} have',
-      ids[int(np.argmin(length))],
+      next(name for name, own in zip(ids, rows, strict=True) if not len(own)),
     )
   if not len(there):
     raise errors.InputError(f'{path}: {key!r}: is 0 in all clips')
-  values = np.concatenate([rows[clip] for clip in there.tolist()])
-  offset = columns.offset(values)
-  return corpus_lib.Features(
-    clip=there.astype(np.int32),
-    values=columns.narrowed(values, offset, copy=False),
-    length=length[there],
-    offset=offset,
-  )
+  return sequences.joined(rows)
 
 
 def _finite(values: np.ndarray, counts: dict[str, int], place: str):
