@@ -10,8 +10,9 @@ speaker, split or fold, start and end; and perhaps votes.csv with the columns
 id, condition, annotator, label. The other importers read what was published.
 
 An importer is a module `empathy.corpora.importers.NAME` with a function
-`read(source: pathlib.Path) -> Corpus`, or a mapping of them by label where
-there are several; a new file there is a new importer. The
+`read(source: pathlib.Path) -> Corpus`, or a dictionary of them by the name of
+the label where clips have several; a new file there is a new importer. The
+source is a folder, or a file where `SUFFIXES` of the module has its suffix. The
 simulator has no source; the flags that describe it apply to it alone.
 """
 
@@ -113,10 +114,16 @@ def main() -> None:
         f'--source: is missing; expected {flags.FLAGS["source"].help}'
       )
     source = pathlib.Path(_SOURCE.value)
-    if not source.is_dir():
-      raise errors.InputError(f'--source: {source}: no such folder')
-    _refuse_existing(output)
     importer = importlib.import_module(f'{importers.__name__}.{name}')
+    suffixes = getattr(importer, 'SUFFIXES', ())
+    if not source.is_dir() and not (
+      source.is_file() and source.suffix.lower() in suffixes
+    ):
+      raise errors.InputError(
+        f'--source: {source}: no such folder'
+        + (f', nor a {" or ".join(suffixes)} file' if suffixes else '')
+      )
+    _refuse_existing(output)
     corpus = importer.read(source)
     write(corpus, output)
   logging.getLogger('empathy').info('%s: %s', output, describe(corpus))
