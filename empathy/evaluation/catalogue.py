@@ -62,6 +62,7 @@ SIGNALS = (
   Signal(CONFIDENCE, 'low confidence', confidence=True),
   Signal('one_minus_margin', 'small margin', confidence=True),
   Signal(SEEDS, 'seeds disagree'),
+  Signal('labels_gs', 'its own labels differ', definition=glossary.LABELS_GS),
   Signal('{view}_disagreement', '{view} disagrees', binary=True),
   Signal('{view}_jsd', '{view}, distance'),
   Signal('{view}_shapley', '{view}, Shapley value'),

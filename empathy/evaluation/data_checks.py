@@ -14,6 +14,7 @@ from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Findings
 from empathy.evaluation.plan import Plan
+from empathy.evaluation.predictions import Kind
 from empathy.evaluation.totals import Totals
 
 
@@ -91,6 +92,18 @@ def _check_views(found: Findings, plan: Plan) -> None:
 
 def _check_confidence(found: Findings, plan: Plan) -> None:
   """Says where probabilities are labels in disguise."""
+  if plan.labels_alone:
+    verdicts.note(
+      found,
+      'confidence',
+      0,
+      verdicts.WARNING,
+      'Predictions are '
+      + ('samples of' if plan.survey.kind is Kind.SAMPLES else '')
+      + ' labels without probabilities: what needs these is skipped.',
+      plan.survey.num_clips,
+    )
+    return
   views = list(plan.members)
   number = {view: plan.num_confidences('view', view) for view in views}
   bare = [view for view in views if not plan.graded('view', view)]

@@ -9,6 +9,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import resampling, samples, wording
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.plan import Plan
+from empathy.evaluation.predictions import Kind
 
 # From so few seeds, or annotators, on, intervals cover others like them.
 _LEAST_KNOWN = 3
@@ -61,11 +62,14 @@ def of(
     'full_view': plan.full,
     'full_condition': corpus_lib.full_condition(corpus['conditions']),
     'seeds': seeds,
+    'kind': str(plan.survey.kind),
     'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
     'predictions': plan.survey.num_rows,
     'resampling': how,
     'covers': covers(
-      seeds, _known_annotators(plan) if plan.survey.has_votes else None
+      seeds,
+      _known_annotators(plan) if plan.survey.has_votes else None,
+      plan.survey.kind,
     )
     if num_groups >= samples.LEAST_GROUPS
     else '',
@@ -73,7 +77,9 @@ def of(
 
 
 def covers(
-  seeds: Mapping[str, int], known_annotators: Sequence[str] | None
+  seeds: Mapping[str, int],
+  known_annotators: Sequence[str] | None,
+  kind: Kind = Kind.PROBABILITIES,
 ) -> str:
   """What the intervals of a study hold for, and what they leave out.
 
@@ -81,11 +87,17 @@ def covers(
     seeds: by view, how many; empty without predictions.
     known_annotators: the conditions of which it is known who voted, by enough
       annotators to tell of others; '' stands for all; None without votes.
+    kind: what predictions say.
   """
   told = ['Intervals cover new groups like these.']
   if seeds:
     fewest, most = min(seeds.values()), max(seeds.values())
     told.append('They do not cover another training set.')
+    if kind is Kind.SAMPLES:
+      told.append(
+        'What this page calls seeds are samples: answers of one model to the '
+        'same question.'
+      )
     if most < _LEAST_KNOWN:
       told.append(
         'They speak of these trained members alone: '
@@ -96,10 +108,12 @@ def covers(
         )
       )
     else:
+      graded = kind is Kind.PROBABILITIES
+      what = 'probabilities' if graded else 'labels, their shares'
       where = 'seeds' if fewest >= _LEAST_KNOWN else 'three seeds or more'
       told.append(
         f'Those of means over {where} cover new seeds, too; what rests on the '
-        'mean of the seeds’ probabilities, as most of Dominance and Diagnosis '
+        f'mean of the seeds’ {what}, as most of Dominance and Diagnosis '
         'does, speaks of these trained members.'
       )
   if known_annotators is not None:

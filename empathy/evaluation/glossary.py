@@ -13,9 +13,9 @@ class Definition:
 
 ACCURACY = Definition(
   'Accuracy',
-  'Share of clips whose most probable class is the label; the mean over '
-  'seeds of each seed’s held-out predictions, pooled over folds. Ties go to '
-  'the class named first.',
+  'Share of clips whose predicted class is the label; the mean over seeds of '
+  'each seed’s held-out predictions, pooled over folds. Of classes that are '
+  'equally probable, the one named first is predicted.',
 )
 FOLD_MEAN = Definition(
   'Mean over folds',
@@ -23,7 +23,19 @@ FOLD_MEAN = Definition(
 )
 ENSEMBLE = Definition(
   'Seeds averaged',
-  'Accuracy after averaging the probabilities of all seeds.',
+  'Accuracy after averaging the probabilities of all seeds; of labels, that of '
+  'the commonest one.',
+)
+LABELS_GS = Definition(
+  'Its own labels differ',
+  'The chance that two labels that the full view gives a clip, of two seeds or '
+  'two samples, differ: unbiased for any number of them.',
+)
+ANSWERED = Definition(
+  'Answered',
+  'Share of the questions put to a view to which it gave a label. Accuracy is '
+  'the share of right ones among these answers; accuracy of all asked counts '
+  'what was not answered as wrong.',
 )
 F1 = Definition(
   'Macro and weighted F1',

@@ -19,6 +19,7 @@ from empathy.evaluation import archives, dominance, explorer
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.catalogue import CONFIDENCE
 from empathy.evaluation.plan import Plan
 
 
@@ -87,6 +88,9 @@ def of_batch(batch: Batch, plan: Plan) -> Listing:
     columns['predicted'] = np.array([*plan.classes, ''])[predicted]
     columns |= batch.signals
     columns |= _gold(batch, plan)
+    if plan.labels_alone:
+      for name in (CONFIDENCE, 'gold_probability'):
+        del columns[name]
     columns |= dominance.clip_columns(batch, plan, dominance.judge(batch, plan))
   if batch.corpus.votes is not None:
     votes = plan.votes(batch.corpus)

@@ -18,6 +18,7 @@ from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.confidence import Bins, Strata
+from empathy.evaluation.predictions import Kind
 from empathy.evaluation.survey import Survey
 from empathy.evaluation.totals import MANY_CLIPS, MOST_GROUPS, Key
 
@@ -163,9 +164,14 @@ class Plan:
 
   def graded(self, *key: str) -> bool:
     """Whether the confidences of a key of `handfuls` are such at all."""
-    return confidence.enough(
+    return not self.labels_alone and confidence.enough(
       self.num_confidences(*key), float(self.survey.numbers[key])
     )
+
+  @property
+  def labels_alone(self) -> bool:
+    """Whether predictions say classes, and no probabilities."""
+    return self.survey.kind is not Kind.PROBABILITIES
 
   def num_confidences(self, *key: str) -> int:
     """How many values confidence takes, or a hundred."""
@@ -173,6 +179,8 @@ class Plan:
 
   def not_graded(self, *key: str) -> str:
     """The reason, in a sentence, to skip what rests on such a confidence."""
+    if self.labels_alone:
+      return confidence.LABELS_ALONE[self.survey.kind]
     whose = ' of the seeds’ mean' if key[0] == 'mean' else ''
     return confidence.too_few(self.num_confidences(*key), whose)
 

@@ -114,6 +114,10 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
         'No clip that the view predicts has two votes or more.'
       )
       continue
+    if not plan.graded('mean', view):
+      reason = plan.not_graded('mean', view)
+      found.skipped[f'{prefix}.human_cross_entropy'] = reason
+      continue
     part = totals.over(clips)
     _add(found, prefix, part, view, plan)
     row = {'view': view, 'num_clips': part.num_clips}

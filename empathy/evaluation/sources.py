@@ -30,6 +30,7 @@ from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import grouping, summaries, tables
 from empathy.evaluation import headers
+from empathy.evaluation.predictions import Kind
 
 # Clips of a bucket, more or less.
 NUM_CLIPS = 1 << 15
@@ -41,6 +42,8 @@ _REQUIRED = {
   'clips': ('id', 'group', 'label'),
   'votes': ('id', 'condition', 'label'),
 }
+# What of a prediction is no number.
+_TEXTS = ('id', 'view', 'given', 'label')
 _SUFFIXES = ('.parquet', *tables.SUFFIXES)
 # Rows that are read at once, and those of a piece, which one worker reads.
 _NUM_ROWS = 1 << 18
@@ -81,6 +84,8 @@ class Source:
     pieces: of all files.
     num_rows: of the predictions, more or less.
     num_buckets: that they are parted into.
+    kind: what the predictions say.
+    renormalise: see `reading.read`.
   """
 
   corpus: pathlib.Path
@@ -89,6 +94,8 @@ class Source:
   pieces: tuple[Piece, ...]
   num_rows: int
   num_buckets: int
+  kind: Kind = Kind.PROBABILITIES
+  renormalise: bool = False
 
   def has(self, kind: str) -> bool:
     """Whether there are tables of a kind."""
@@ -110,6 +117,7 @@ def find(
   corpus: pathlib.Path,
   predictions: str | os.PathLike | None = None,
   num_clips: int | None = None,
+  renormalise: bool = False,
 ) -> Source:
   """Finds the tables of a study, and looks at their columns.
 
@@ -119,6 +127,7 @@ def find(
     predictions: a file, a folder of files, or a pattern with *; None for a
       study of the humans alone.
     num_clips: of a bucket; `NUM_CLIPS` if None.
+    renormalise: see `reading.read`.
 
   Raises:
     InputError: something is missing, or a table has the wrong columns.
@@ -134,7 +143,7 @@ def find(
   }
   names, pieces, rows = [], [], {}
   for kind, paths in files.items():
-    groups = _rows_of(kind, paths, bare)
+    groups = _rows_of(kind, paths, bare, renormalise)
     for path, own in zip(paths, groups, strict=True):
       pieces += _pieces(path, kind, len(names), own)
       names.append(path)
@@ -152,6 +161,8 @@ def find(
     tuple(pieces),
     rows['predictions'],
     max(1, round(number)),
+    _kind(files['predictions'], bare),
+    renormalise,
   )
 
 
@@ -188,7 +199,7 @@ def read(
         rename(batch.schema.names), batch.columns, strict=True
       ):
         if name is not None and (columns is None or name in columns):
-          text = piece.kind != 'predictions' or name in ('id', 'view', 'given')
+          text = piece.kind != 'predictions' or name in _TEXTS
           found[name] = _plain(path, name, values, text)
       found[ROW] = _places(piece, row, batch.num_rows)
       row += batch.num_rows
@@ -393,13 +404,13 @@ def _look(path: str) -> tuple[list[str], list[int]]:
 
 
 def _rows_of(
-  kind: str, paths: list[str], bare: corpus_lib.Corpus
+  kind: str, paths: list[str], bare: corpus_lib.Corpus, renormalise: bool
 ) -> list[list[int]]:
   """The rows of each row group of each file, whose columns are right."""
   found, first = [], set()
   for path in paths:
     columns, groups = _look(path)
-    columns = _checked(path, kind, columns, bare)
+    columns = _checked(path, kind, columns, bare, renormalise)
     first = first or columns
     if columns != first:
       raise errors.InputError(
@@ -415,17 +426,25 @@ def _rows_of(
   return found
 
 
+def _kind(predictions: list[str], bare: corpus_lib.Corpus) -> Kind:
+  """What predictions say, whose columns are those of the first file."""
+  if not predictions:
+    return Kind.PROBABILITIES
+  return headers.kind(headers.renamed(_look(predictions[0])[0], bare))
+
+
 def _checked(
   path: str,
   kind: str,
   names: list[str],
   bare: corpus_lib.Corpus,
+  renormalise: bool,
 ) -> set[str]:
   """The columns of a table that a study may use, if all are right."""
   found = [name for name in _name_of(kind, bare, names) if name is not None]
   if kind == 'predictions':
     names = headers.renamed(names, bare)
-    headers.check(pathlib.Path(path), names, bare)
+    headers.check(pathlib.Path(path), names, bare, renormalise)
     return set(found)
   errors.raise_faults(
     [

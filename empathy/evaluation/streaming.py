@@ -20,7 +20,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import spelling
 from empathy.evaluation import headers, reading, sources
 from empathy.evaluation.batches import Batch
-from empathy.evaluation.predictions import Predictions
+from empathy.evaluation.predictions import Kind, Predictions
 from empathy.evaluation.sources import Piece, Source
 
 _MOST_FOLDS = 1_000
@@ -35,9 +35,12 @@ def pairs_of(source: Source, piece: Piece) -> set[tuple[str, int]]:
     InputError: the file is damaged.
   """
   found = set()
-  for batch in sources.read(source, piece, ('view', 'seed')):
-    table = pa.Table.from_batches([batch]).drop_columns([sources.ROW])
-    table = table.group_by(table.column_names).aggregate([])
+  for batch in sources.read(source, piece, ('view', 'seed', 'sample')):
+    table = pa.Table.from_batches([batch])
+    names = [name for name in table.column_names if name != sources.ROW]
+    if source.kind is not Kind.SAMPLES:
+      names = [name for name in names if name != 'sample']
+    table = table.group_by(names).aggregate([]) if names else table[:1]
     found |= reading.members(table, source.bare)
   return found
 
@@ -53,7 +56,7 @@ def members(source: Source) -> Members:
     for piece in source.pieces
     if piece.kind == 'predictions'
   ]
-  return reading.by_view(set().union(*found), source.bare)
+  return reading.by_view(set().union(*found), source.bare, source.kind)
 
 
 @contextlib.contextmanager
@@ -316,7 +319,8 @@ def _predictions(
   """The predictions of these clips by all members, whether or not they are."""
   table = tables.get('predictions')
   if table is None:
-    names = headers.required(corpus.classes)
+    names = headers.required(corpus, source.kind)
+    names += ['sample'] if source.kind is Kind.SAMPLES else []
     table = pa.table(
       {name: pa.array([], pa.string()) for name in names}
       | {sources.ROW: pa.array([], pa.int64())}
@@ -327,6 +331,7 @@ def _predictions(
     corpus,
     lambda number: source.place(row[number].as_py()),
     known,
+    source.renormalise,
   )
   for folds in found.folds.values():
     if folds.max(initial=0) >= _MOST_FOLDS:

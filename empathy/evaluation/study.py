@@ -20,6 +20,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import tables
 from empathy.evaluation import (
   ambiguity,
+  answering,
   catalogue,
   data_checks,
   diagnosis,
@@ -48,6 +49,7 @@ SCHEMA = 1
 _QUESTIONS = (
   data_checks,
   views,
+  answering,
   disagreement,
   ambiguity,
   soft_scores,
@@ -93,6 +95,8 @@ class Study:
       `votes_per_clip`: condition, num_clips, num_votes, min, median, max.
       `views`: view, num_clips, num_seeds, then each `views.<view>.*`, and
         accuracy_low, accuracy_high.
+      `answered`: view, num_asked, num_silent, answered and accuracy_of_asked
+        with their intervals, accuracy.
       `classes`: view, class, precision, recall, f1, support.
       `full_minus_view`: view, estimate, low, high, p, p_adjusted, n.
       `disagreement`: view, num_clips, rate, kappa, seed_null, own_null,
@@ -346,7 +350,7 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     asked |= {
       3: _about_ambiguity,
       6: diagnosis.answer,
-      1: views.answer,
+      1: _about_views,
       2: disagreement.answer,
       4: dominance.answer,
     }
@@ -365,6 +369,12 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
       skipped={f'question {question}': 'There are no predictions.'}
     )
   return dict(sorted(found.items(), key=lambda answer: answer[0] % 7))
+
+
+def _about_views(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  found = views.answer(totals, plan)
+  found.include(answering.answer(totals, plan))
+  return found
 
 
 def _about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:

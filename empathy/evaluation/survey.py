@@ -17,6 +17,7 @@ from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.catalogue import ANY, is_binary
 from empathy.evaluation.confidence import Histogram, histogram
+from empathy.evaluation.predictions import Kind
 from empathy.evaluation.totals import DECIMALS, Key, merged
 from empathy.evaluation.totals import group_hashes as _hashes
 
@@ -48,6 +49,7 @@ class Survey:
     handfuls: by key, the least of some values, a few at most.
     confidences: by key.
     annotators: by condition, (A,) uint64, ascending, one for each who voted.
+    kind: what the predictions say.
   """
 
   info: Mapping[str, Any]
@@ -60,6 +62,7 @@ class Survey:
   handfuls: Mapping[Key, np.ndarray]
   confidences: Mapping[Key, Histogram]
   annotators: Mapping[str, np.ndarray]
+  kind: Kind = Kind.PROBABILITIES
 
   def __add__(self, other: 'Survey') -> 'Survey':
     """That of the clips of both.
@@ -73,6 +76,11 @@ class Survey:
           f'parts of one study: a corpus has {key} {other.info.get(key)!r}, '
           f'another {self.info.get(key)!r}'
         )
+    if self.kind != other.kind:
+      raise errors.InputError(
+        f'parts of one study: the predictions of one say {self.kind}, those of '
+        f'another {other.kind}'
+      )
     if self.members != other.members or self.has_votes != other.has_votes:
       raise errors.InputError(
         'parts of one study: one has other views or seeds than another, or '
@@ -89,6 +97,7 @@ class Survey:
       merged(self.handfuls, other.handfuls, _handful),
       merged(self.confidences, other.confidences, Histogram.__add__),
       merged(self.annotators, other.annotators, np.union1d),
+      self.kind,
     )
 
 
@@ -119,6 +128,8 @@ def of_batch(batch: Batch) -> Survey:
     numbers['ways',] = _hashed(batch.keys, folds)
     if batch.full in batch.views:
       numbers |= _labels_by_fold(batch)
+    for view, asked in predictions.asked.items():
+      numbers['asked', view] = np.array(float(asked.sum()))
     for view in batch.views:
       for key, values in (
         (('view', view), predictions.probabilities[view]),
@@ -145,6 +156,7 @@ def of_batch(batch: Batch) -> Survey:
     handfuls,
     confidences,
     voters,
+    Kind.PROBABILITIES if predictions is None else predictions.kind,
   )
 
 
@@ -257,6 +269,7 @@ def to_arrays(found: Survey) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       for key, one in found.confidences.items()
     ],
     'annotators': list(found.annotators),
+    'kind': found.kind,
   }
   arrays = {'hashes': found.hashes}
   for place, hashes in enumerate(found.annotators.values()):
@@ -300,4 +313,5 @@ def of_arrays(
       name: arrays[f'annotators_{place}']
       for place, name in enumerate(head['annotators'])
     },
+    Kind(head['kind']),
   )
