@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from empathy.evaluation import glossary, patterns
 from empathy.evaluation.entries import (
   ambiguity,
+  conflict,
   data,
   diagnosis,
   disagreement,
@@ -88,6 +89,7 @@ ENTRIES = (
   *dominance.ENTRIES,
   *humans.ENTRIES,
   *diagnosis.ENTRIES,
+  *conflict.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

@@ -156,3 +156,16 @@ COMBINED = Definition(
   'A logistic regression of errors on the log odds of doubt and on whether '
   'some single view disagrees, fitted to the other folds.',
 )
+CONFLICT = Definition(
+  'Conflict that people see',
+  'How often the pluralities of votes on two conditions differ; by chance, how '
+  'often two of one condition do, the mean of both. All are of equally many '
+  'votes: disjoint random halves of the fewest. The excess is half the squared '
+  'distance of the two conditions’ distributions of pluralities.',
+)
+CONFLICT_BEYOND = Definition(
+  'Beyond chance',
+  'A figure’s difference between clips on which the pluralities of two '
+  'conditions differ and others, minus the same for two pluralities of one '
+  'condition.',
+)

@@ -22,6 +22,7 @@ from empathy.evaluation import (
   ambiguity,
   answering,
   catalogue,
+  conflict,
   data_checks,
   diagnosis,
   disagreement,
@@ -56,6 +57,7 @@ _QUESTIONS = (
   dominance,
   humans,
   diagnosis,
+  conflict,
 )
 _FILES = (
   'study.json',
@@ -135,6 +137,11 @@ class Study:
       `diagnosis`: signal, num_clips, auroc_error, minus_confidence (with p,
         p_adjusted), uncontested with their intervals, average_precision, aurc,
         e_aurc, errors_found_at_10 with its interval.
+      `conflict`: pair, num_clips, then rate, control_rate, excess with their
+        intervals, p, p_adjusted; `conflict_followed`: condition, followed with
+        its interval; `conflict_outcomes`: outcome, num_clips, then inside,
+        outside, difference, control_difference, beyond_chance with their
+        intervals, p, p_adjusted.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
@@ -345,7 +352,7 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     totals: of all clips.
     plan: of all clips.
   """
-  asked = {7: data_checks.answer, 5: humans.answer}
+  asked = {7: data_checks.answer, 5: humans.answer, 10: conflict.answer}
   if plan.members:
     asked |= {
       3: _about_ambiguity,
@@ -368,7 +375,8 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     found[question] = Findings(
       skipped={f'question {question}': 'There are no predictions.'}
     )
-  return dict(sorted(found.items(), key=lambda answer: answer[0] % 7))
+  # First whether the data can bear it.
+  return dict(sorted(found.items(), key=lambda it: (it[0] != 7, it[0])))
 
 
 def _about_views(totals: totals_lib.Totals, plan: Plan) -> Findings:

@@ -198,6 +198,8 @@ def test_no_two_entries_are_of_one_name():
     'control': 'noise',
     'number': '2',
     'wanted': '5',
+    'pair': 'text_vs_audio',
+    'outcome': 'net_harm',
   }
   for signal in ('audio_disagreement', 'combined'):
     for pattern in patterns:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from empathy.evaluation.sections import (
   ambiguity,
+  conflict,
   data,
   diagnosis,
   disagreement,
@@ -32,4 +33,5 @@ ALL: tuple[Callable[[Study], Section], ...] = (
   dominance.section,
   humans.section,
   diagnosis.section,
+  conflict.section,
 )
