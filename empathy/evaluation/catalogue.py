@@ -20,6 +20,7 @@ from empathy.evaluation.entries import (
   disagreement,
   dominance,
   humans,
+  scores,
   views,
 )
 from empathy.evaluation.entry import Entry, Signal, Topic
@@ -87,6 +88,7 @@ ENTRIES = (
   *dominance.ENTRIES,
   *humans.ENTRIES,
   *diagnosis.ENTRIES,
+  *scores.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

@@ -26,6 +26,7 @@ _RIDGE = 1e-9
 
 def moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
   """1, x, y, xx, yy and xy of two variables (...): (..., 6), NaN kept."""
+  x, y = np.broadcast_arrays(x, y)
   return np.stack([1 + 0 * (x + y), x, y, x * x, y * y, x * y], axis=-1)
 
 
@@ -105,21 +106,6 @@ def _of_means(sums: np.ndarray, function) -> tuple[np.ndarray, np.ndarray]:
   own = -(slopes * means).sum(axis=0)
   gradient = np.concatenate([own[None], slopes]) / number
   return np.where(there, value, np.nan), np.moveaxis(gradient, 0, -1)
-
-
-def nearest(scores: np.ndarray, values: np.ndarray) -> np.ndarray:
-  """The class whose value is nearest to each score (...), the lower of equals.
-
-  Args:
-    scores: (...) float64.
-    values: (K,) float64, rising.
-
-  Returns:
-    (...) int64, without meaning for NaN.
-  """
-  middles = (values[1:] + values[:-1]) / 2
-  # But for rounding, what lies in the middle is with the lower class.
-  return np.searchsorted(middles, scores - _ZERO * np.abs(middles).max())
 
 
 def spread(probabilities: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -233,7 +219,9 @@ def unshared(
   own, full = np.where(told, own, 1), np.where(told, full, 1)
   shared = cross**2 / (own * full)
   by = (shared / own, shared / full, -2 * cross / (own * full))
-  weight = sum(slope[:, None, None] * w for slope, w in zip(by, pairs))
+  weight = sum(
+    slope[:, None, None] * w for slope, w in zip(by, pairs, strict=True)
+  )
   turned = weight + weight.swapaxes(1, 2)
   by_mean = -np.einsum('rij,rj->ri', turned, means)
   gradient = np.concatenate([by_mean, weight.reshape(len(sums), -1)], axis=1)

@@ -31,6 +31,7 @@ from empathy.evaluation import (
   humans,
   listing,
   planner,
+  scores,
   significance,
   soft_scores,
   verdicts,
@@ -55,6 +56,7 @@ _QUESTIONS = (
   dominance,
   humans,
   diagnosis,
+  scores,
 )
 _FILES = (
   'study.json',
@@ -352,6 +354,8 @@ def answers(
     repeats: see `data_checks.answer`.
   """
   asked = {7: (data_checks.answer, repeats), 5: (humans.answer,)}
+  if plan.values is not None:
+    asked[8] = (scores.answer,)
   if plan.members:
     asked |= {
       3: (_about_ambiguity,),
@@ -374,7 +378,7 @@ def answers(
     found[question] = Findings(
       skipped={f'question {question}': 'There are no predictions.'}
     )
-  return dict(sorted(found.items(), key=lambda answer: answer[0] % 7))
+  return dict(sorted(found.items(), key=lambda it: (it[0] != 7, it[0])))
 
 
 def _about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:

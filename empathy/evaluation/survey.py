@@ -29,6 +29,8 @@ SAME = (
   'modalities',
   'conditions',
   'ordered',
+  'values',
+  'scale',
   'label_source',
 )
 

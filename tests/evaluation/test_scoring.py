@@ -78,12 +78,6 @@ def test_concordance_of_classes_is_quadratic_kappa():
   assert found == pytest.approx(plain)
 
 
-def test_the_nearest_class():
-  scores = np.array([-3, 1.5, 1.5 + 1e-6, 2.9, 3, 3.1, 5.5, 9])
-  found = scoring.nearest(scores, VALUES)
-  assert found.tolist() == [0, 0, 1, 1, 1, 2, 2, 3]
-
-
 def test_crps_is_the_integral_of_the_squared_difference():
   random = np.random.default_rng(3)
   p = random.dirichlet([1, 1, 1, 1], 6)
