@@ -187,7 +187,7 @@ UNSHARED = Definition(
 )
 SCORES_TELL = Definition(
   'With ratings’ variance, with errors',
-  'Correlation, over clips, of a view’s distance from a seed of the full view '
+  'Correlation, over clips and pairs of seeds, of a view’s distance from a seed of the full view '
   'with the variance of the ratings, or with that seed’s absolute error, '
   'beyond that seed’s score, its square and the variance of its distribution; '
   'the same of another seed of the full view; and the difference.',
@@ -206,6 +206,6 @@ SCORE_HARM = Definition(
 )
 RATINGS = Definition(
   'Variance of the ratings',
-  'Unbiased variance of a clip’s ratings where there are two or more, mean over '
-  'clips, in squared units of the scale.',
+  'Unbiased variance of a clip’s ratings where there are two or more, mean '
+  'over clips, in squared units of the scale.',
 )

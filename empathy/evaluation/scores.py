@@ -15,6 +15,7 @@ same.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -254,31 +255,42 @@ def _add_told(
   ratings: np.ndarray | None,
 ) -> None:
   """Adds what a view's distance from each seed of the full one goes with."""
-  full, own = scores[plan.full], scores[view]
+  full = scores[plan.full]
   if len(full) < 2:
     return
   common = batch.common(plan.full, view)
-  shifted = plan.values - _middle(plan)
-  for place, seed in enumerate(plan.members[plan.full]):
-    reference = full[place]
-    probabilities = batch.predictions.probabilities[plan.full][place]
-    variance = probabilities @ shifted**2 - reference**2
-    itself = reference, reference**2, variance
-    for told, values in (
-      ('ambiguity', ratings),
-      ('errors', np.abs(reference - truth)),
+  values = plan.values - _middle(plan)
+  variance = batch.predictions.probabilities[plan.full] @ values**2 - full**2
+  for told, known in (
+    ('ambiguity', None if ratings is None else ratings + 0 * full),
+    ('errors', np.abs(full - truth)),
+  ):
+    if known is None:
+      continue
+    # Where one is known, all are: they are of clips that all seeds predict.
+    chosen = common & ~np.isnan(known[0])
+    itself = (known, full, full**2, variance)
+    for what, others, pairs in (
+      ('view', scores[view], _pairs(plan, view)),
+      ('seeds', full, _pairs(plan, plan.full)),
     ):
-      if values is None:
-        continue
-      chosen = common & ~np.isnan(values)
-      for what, others in (('view', own), ('seeds', full)):
+      sums, each = 0, []
+      for place, own in enumerate(pairs):
         columns = scoring.columns(
-          np.abs(others - reference).T,
-          values[:, None],
-          *np.stack(itself)[..., None],
+          np.abs(others - full[place]).T,
+          *(column[place][:, None] for column in itself),
         )
-        key = _key(told, what, view, str(seed))
-        adder.add(key, _where(chosen, columns))
+        columns = _where(chosen, columns) * own[:, None]
+        sums = sums + columns.sum(axis=1)
+        each.append(columns.sum(axis=0))
+      adder.add(_key(told, what, view), sums)
+      adder.whole(_key(told, what, view, 'pairs'), np.stack(each))
+
+
+def _pairs(plan: Plan, view: str) -> np.ndarray:
+  """Which seeds of a view are put beside each of the full one: (Z, S) bool."""
+  names = (np.array(plan.members[name]) for name in (plan.full, view))
+  return seeds_lib.distinct(*names)
 
 
 def _add_dominance(
@@ -325,9 +337,7 @@ def _judge_views(found: Findings, totals: Totals, plan: Plan) -> None:
     part = totals.over(clips)
     number = part[_key('clips', view)][:, None]
 
-    def add(name: str, statistic: weighing.Statistic, seeds: SeedNoise | None):
-      asked.add(found, f'{prefix}.{name}', part.groups, statistic, seeds=seeds)
-
+    add = functools.partial(_add, found, prefix, part)
     add('mae', *_mean(part[_key('absolute', view)], number))
     for name, (what, function) in _MOMENTS.items():
       add(name, *scoring.over_seeds(part[_key(what, view)], function))
@@ -336,8 +346,7 @@ def _judge_views(found: Findings, totals: Totals, plan: Plan) -> None:
     )
     row = {'view': view, 'num_clips': part.num_clips}
     for name in FIGURES:
-      rows_of = interval_cells(f'{prefix}.{name}', name)
-      row |= rows_of
+      row |= interval_cells(f'{prefix}.{name}', name)
     rows.append(row)
     if not plan.graded('labelled', view):
       found.skipped[f'{prefix}.crps'] = plan.not_graded('labelled', view)
@@ -359,6 +368,17 @@ def _judge_views(found: Findings, totals: Totals, plan: Plan) -> None:
     calibration.append(row)
   found.tables['scores'] = rows
   found.tables['score_calibration'] = calibration
+
+
+def _add(
+  found: Findings,
+  prefix: str,
+  part: Part,
+  name: str,
+  statistic: weighing.Statistic,
+  seeds: SeedNoise | None,
+) -> None:
+  asked.add(found, f'{prefix}.{name}', part.groups, statistic, seeds=seeds)
 
 
 def _mean(
@@ -457,7 +477,7 @@ def _gain(
 
 
 def _differ(found: Findings, totals: Totals, plan: Plan) -> None:
-  """Adds how far each view's scores are from the full one's, and what it tells."""
+  """Adds how far scores are from the full view's, and what that tells."""
   if plan.full not in plan.members:
     return
   rows = []
@@ -543,96 +563,48 @@ def _tell(
 ) -> None:
   """Adds what a view's distance from the full one goes with, beyond seeds'."""
   prefix = f'scores.{view}_vs_full.{told}'
-  seeds = plan.members[plan.full]
-  keys = {
-    what: [_key(told, what, view, str(seed)) for seed in seeds]
-    for what in ('view', 'seeds')
-  }
-  if len(seeds) < 2:
+  keys = [_key(told, what, view) for what in ('view', 'seeds')]
+  if len(names[1]) < 2:
     found.skipped[prefix] = 'It takes two seeds of the full view.'
     return
-  if keys['view'][0] not in totals:
+  if keys[0] not in totals:
     found.skipped[prefix] = 'The corpus has no votes.'
     return
-  clips = totals[keys['view'][0]][:, 0, 0]
-  if not clips.any():
+  number = totals[keys[0]][:, 0]
+  if not number.any():
     found.skipped[prefix] = (
       'No clip that both predict has two votes or more.'
       if told == 'ambiguity'
       else 'No clip that both predict has a score.'
     )
     return
-  part = totals.over(clips)
-  apart = seeds_lib.distinct(*names).T
-  others = seeds_lib.distinct(names[1], names[1])
-  # The reference first: (G, Z, S, k), and (G, Z, Z, k).
-  sums = {
-    what: np.stack([part[key] for key in own], axis=1)
-    for what, own in keys.items()
-  }
-  figures = {
-    '': [(1, sums['view'], apart)],
-    '_seeds': [(1, sums['seeds'], others)],
-  }
-  figures['_excess'] = [(1, sums['view'], apart), (-1, sums['seeds'], others)]
-  for name, terms in figures.items():
-    statistic, noise = _partials(terms, names, name == '_seeds')
-    full_name = prefix + name
-    asked.add(found, full_name, part.groups, statistic, seeds=noise)
+  part = totals.over(number / _pairs(plan, view).sum())
+  statistics, noises = [], []
+  for key in keys:
+    sums = part[key]
+    statistics.append(weighing.of_totals(sums, _partial))
+    # How it moves with the weight of each pair of seeds.
+    slope = _partial(sums.sum(axis=0)[None])[1][0]
+    noises.append(totals.wholes[*key, 'pairs'] @ slope)
+  (view_pairs, seed_pairs), (own, full) = noises, map(len, names)
+  by_view = seeds_lib.Part(names[0], own * view_pairs.sum(axis=0))
+  by_full = full * view_pairs.sum(axis=1)
+  by_seed = full * (seed_pairs.sum(axis=0) + seed_pairs.sum(axis=1))
+  for name, statistic, parts in (
+    ('', statistics[0], [by_view, seeds_lib.Part(names[1], by_full)]),
+    ('_seeds', statistics[1], [seeds_lib.Part(names[1], by_seed)]),
+    (
+      '_excess',
+      weighing.minus(*statistics),
+      [by_view, seeds_lib.Part(names[1], by_full - by_seed)],
+    ),
+  ):
+    noise = seeds_lib.noise(*parts)
+    asked.add(found, prefix + name, part.groups, statistic, seeds=noise)
 
 
-def _partials(
-  terms: Sequence[tuple[int, np.ndarray, np.ndarray]],
-  names: tuple[np.ndarray, np.ndarray],
-  alone: bool,
-) -> tuple[weighing.Statistic, SeedNoise | None]:
-  """A sum of means over pairs of seeds of partial correlations.
-
-  Args:
-    terms: its sign, sums (G, Z, S, k) by pair, and which pairs count (Z, S);
-      the first is of the view's seeds, unless it is alone.
-    names: of the view's seeds, and of the full one's.
-    alone: whether only seeds of the full view take part.
-
-  Returns:
-    The statistic and what the choice of seeds adds.
-  """
-  values = np.zeros(len(names[1]))
-  statistics, parts = [], []
-  for place, (sign, sums, pairs) in enumerate(terms):
-    reference, other = np.nonzero(pairs)
-    own = sums[:, reference, other]
-    size = own.shape[1]
-
-    def mean(
-      totals: np.ndarray, shape=own.shape[1:]
-    ) -> tuple[np.ndarray, np.ndarray]:
-      found, gradient = scoring.partial(
-        totals.reshape(-1, *shape), _NUM_VARIABLES
-      )
-      return found.mean(axis=1), (gradient / shape[0]).reshape(len(totals), -1)
-
-    flat = own.reshape(len(own), -1)
-    statistics.append((sign, weighing.of_totals(flat, mean)))
-    each = scoring.partial(own.sum(axis=0), _NUM_VARIABLES)[0]
-    each = sign * (each - each.mean()) / size
-    values += len(names[1]) * np.bincount(reference, each, len(names[1]))
-    if place == 0 and not alone:
-      number = len(names[0])
-      told = number * np.bincount(other, each, number)
-      parts.append(seeds_lib.Part(names[0], told))
-    else:
-      values += len(names[1]) * np.bincount(other, each, len(names[1]))
-  parts.append(seeds_lib.Part(names[1], values))
-
-  def total(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    every = [(sign, *one(weights)) for sign, one in statistics]
-    return (
-      sum(sign * value for sign, value, _ in every),
-      sum(sign * slope for sign, _, slope in every),
-    )
-
-  return total, seeds_lib.noise(*parts)
+def _partial(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  return scoring.partial(sums, _NUM_VARIABLES)
 
 
 def _dominate(found: Findings, totals: Totals, plan: Plan) -> None:
