@@ -21,6 +21,7 @@ from empathy.evaluation.entries import (
   disagreement,
   dominance,
   humans,
+  scores,
   views,
 )
 from empathy.evaluation.entry import Entry, Signal, Topic
@@ -90,6 +91,7 @@ ENTRIES = (
   *humans.ENTRIES,
   *diagnosis.ENTRIES,
   *conflict.ENTRIES,
+  *scores.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

@@ -32,6 +32,7 @@ from empathy.evaluation import (
   humans,
   listing,
   planner,
+  scores,
   significance,
   soft_scores,
   verdicts,
@@ -58,6 +59,7 @@ _QUESTIONS = (
   humans,
   diagnosis,
   conflict,
+  scores,
 )
 _FILES = (
   'study.json',
@@ -353,6 +355,8 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     plan: of all clips.
   """
   asked = {7: data_checks.answer, 5: humans.answer, 10: conflict.answer}
+  if plan.values is not None:
+    asked[8] = scores.answer
   if plan.members:
     asked |= {
       3: _about_ambiguity,
