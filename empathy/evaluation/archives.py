@@ -6,8 +6,10 @@ its module gives them and `of_arrays` takes them; nothing in it could be run.
 Numbers come back to the bit, and take little room: whole ones have the smallest
 type that holds them, or their steps if they ascend; and bytes of one weight lie
 together, since those of high weight are much alike, which makes files small.
+What is the same is there once.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
@@ -35,10 +37,15 @@ def save(
     write: `np.savez` or `np.savez_compressed`.
   """
   head = dict(head) | {name: own for name, (own, _) in parts.items()}
-  small, arrays = {}, {}
-  for name, (_, own) in parts.items():
+  small, arrays, seen = {}, {}, {}
+  for part_name, (_, own) in parts.items():
     for key, values in own.items():
-      small[f'{name}/{key}'], arrays[f'{name}/{key}'] = _packed(values)
+      name = f'{part_name}/{key}'
+      how, values = _packed(values)
+      first = seen.setdefault(_digest(values), name)
+      if first == name:
+        arrays[name] = values
+      small[name] = [first, how]
   text = json.dumps(head | {'packed': small}, ensure_ascii=False)
   write(file, head=np.array(text), **arrays)
 
@@ -52,7 +59,8 @@ def load(arrays: Arrays) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
   head = json.loads(str(arrays['head']))
   packed = head.pop('packed')
   return head, {
-    name: _unpacked(arrays[name], **how) for name, how in packed.items()
+    name: _unpacked(arrays[first], **how)
+    for name, (first, how) in packed.items()
   }
 
 
@@ -89,6 +97,12 @@ def _packed(values: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
     values = values.astype(fit[0] if fit else values.dtype)
   how['small'] = values.dtype.str
   return how, values.view(np.uint8).reshape(len(values), -1).T
+
+
+def _digest(values: np.ndarray) -> tuple:
+  """The same for arrays that are the same."""
+  digest = hashlib.blake2b(np.ascontiguousarray(values)).digest()
+  return values.dtype.str, values.shape, digest
 
 
 def _fits(kind: str, least: int, most: int) -> bool:

@@ -93,57 +93,16 @@ class Study:
       where nothing of it is answered, to one sentence that says why.
     primaries: by question, the name of the statistic whose p-value is corrected
       with the other questions'; it has none where it has no interval.
-    tables: by name, rows of scalars (no NaN); each is a CSV file.
+    tables: by name, rows of scalars (no NaN); each is a CSV file. The `answer`
+      of a question says which it makes. A row is of a view, signal, condition,
+      modality or class, and a column has the name that its statistics end in,
+      see `catalogue`, with `_low` and `_high` of their intervals; `p` and
+      `p_adjusted` are of the row's question. Others are
       `data_checks`: check, value, verdict ('ok', 'warning', 'fail'), sentence.
       `class_balance`: class, num_clips, share.
       `votes_per_clip`: condition, num_clips, num_votes, min, median, max.
-      `views`: view, num_clips, num_seeds, then each `views.<view>.*`, and
-        accuracy_low, accuracy_high.
-      `answered`: view, num_asked, num_silent, answered and accuracy_of_asked
-        with their intervals, accuracy.
-      `classes`: view, class, precision, recall, f1, support.
-      `full_minus_view`: view, estimate, low, high, p, p_adjusted, n.
-      `disagreement`: view, num_clips, rate, kappa, seed_null, own_null,
-        full_null, excess, beyond_either, error_consistency, with intervals of
-        rate, excess and beyond_either; p and p_adjusted of the last.
-      `ambiguity`: signal (or control.<name>), num_disagree, num_agree,
-        gs_disagree, gs_agree, gs_difference, gs_difference_low,
-        gs_difference_high, adjusted, adjusted_low, adjusted_high, p,
-        p_adjusted.
-      `beyond_seeds`: signal, num_clips, beyond_seeds with its interval, p,
-        p_adjusted.
-      `ambiguity_signals`: signal, num_clips, num_contested, auroc_contested,
-        equal_n, minus_confidence (with p, p_adjusted),
-        precision_minus_confidence and spearman with their intervals.
-      `soft_scores`: view, num_clips, human_cross_entropy, human_brier,
-        human_jensen_shannon, human_manhattan, human_wasserstein,
-        human_entropy_correlation with their intervals; all but Brier's and the
-        last with `_null`, what they would be if the view were right.
       `planner`: statistic (the primaries), groups_share, seeds_share,
         annotators_share of its variance, seeds_needed, groups_needed, sentence.
-      `dominance`: modality (or any), num_clips, then rate, gate_share,
-        attention_share, causal_share, unsupported, misled, rescued, net_harm
-        with their intervals, p, p_adjusted.
-      `humans`: condition, num_clips, num_votes, accuracy, accuracy_low,
-        accuracy_high, gs, entropy, entropy_miller_madow, observed_agreement,
-        one_vote_ceiling, split_half_reliability, full_minus, full_minus_low,
-        full_minus_high, p, p_adjusted; where votes made the label,
-        accuracy_disjoint with its interval.
-      `best_per_clip`: chosen_by, num_votes, num_clips, biased, estimate,
-        estimate_low, estimate_high.
-      `humans_vs_full`: condition, num_clips, num_votes, then rate,
-        control_rate, gs_difference, control_gs_difference, entropy_excess with
-        their intervals, p, p_adjusted.
-      `humans_and_models`: signal, num_clips, spearman, spearman_low,
-        spearman_high, p, p_adjusted.
-      `diagnosis`: signal, num_clips, auroc_error, minus_confidence (with p,
-        p_adjusted), uncontested with their intervals, average_precision, aurc,
-        e_aurc, errors_found_at_10 with its interval.
-      `conflict`: pair, num_clips, then rate, control_rate, excess with their
-        intervals, p, p_adjusted; `conflict_followed`: condition, followed with
-        its interval; `conflict_outcomes`: outcome, num_clips, then inside,
-        outside, difference, control_difference, beyond_chance with their
-        intervals, p, p_adjusted.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the

@@ -20,6 +20,18 @@ def _there_and_back(values):
   return again, arrays['it/x'].nbytes
 
 
+def test_what_is_the_same_is_there_once():
+  file, values = io.BytesIO(), np.arange(5.0)
+  own = {'x': values, 'y': values.astype(int), 'z': values * 2, 'w': values > 9}
+  archives.save(file, {}, {'it': ({}, own), 'its': ({}, own)})
+  arrays = dict(np.load(io.BytesIO(file.getvalue()), allow_pickle=False))
+  assert set(arrays) == {'head', 'it/x', 'it/z', 'it/w'}
+  head, found = archives.load(arrays)
+  for part in ('it', 'its'):
+    for name, again in archives.part(head, found, part)[1].items():
+      np.testing.assert_array_equal(again, own[name], strict=True)
+
+
 _RANDOM = np.random.default_rng(0)
 
 
