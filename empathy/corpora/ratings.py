@@ -101,7 +101,7 @@ def corpora(
     faults.add(
       f'{clips.place}: clip {clips.ids[row]!r} is there twice'
       + ('' if clips.ids[first] == clips.ids[row] else ' in another spelling'),
-      row,
+      clips.ids[row],
       'twice',
     )
   faults.raise_all('clips')
@@ -170,7 +170,8 @@ def _of_label(
   )
   errors.raise_faults(faults)
   info['conditions'] = list(conditions)
-  codes, scores = _coded(unified.values, info, place)
+  owners = [clips.ids[one.clip] for one in ratings] + list(clips.ids)
+  codes, scores = _coded(unified.values, owners, info, place)
   votes = None
   if conditions:
     votes = _votes(ratings, codes, scores, info, annotators)
@@ -218,7 +219,10 @@ def by_number(label: str) -> tuple[float, str]:
 
 
 def _coded(
-  values: Sequence[str], info: Mapping[str, Any], place: str
+  values: Sequence[str],
+  owners: Sequence[str],
+  info: Mapping[str, Any],
+  place: str,
 ) -> tuple[np.ndarray, np.ndarray | None]:
   """Labels, (n,) int32, and scores, (n,) float64, or None without values."""
   known = declared.values_of(info)
@@ -237,11 +241,15 @@ def _coded(
       expected = f'{low:g} to {high:g}'
       if 'scale' not in info:
         expected = f'one of {", ".join(info["classes"])}'
-      faults.add(f'{place}: {value!r} is not {expected}', None, 'label')
+      faults.add(
+        f'{place}: clip {owners[row]!r}: {value!r} is not {expected}',
+        owners[row],
+        'label',
+      )
       continue
     if number is not None:
       scores[row] = number
-  errors.raise_faults(faults.lines())
+  faults.raise_all('clips')
   return (
     (codes, None) if known is None else declared.filled(codes, scores, known)
   )
@@ -283,7 +291,7 @@ def _refuse_twice(clips: Clips, place: str, votes: corpus_lib.Votes) -> None:
     if (clip, condition, annotator) in seen:
       faults.add(
         f'{place}: {annotator!r} rated clip {clips.ids[clip]!r} twice',
-        clip,
+        clips.ids[clip],
         'twice',
       )
     seen.add((clip, condition, annotator))

@@ -228,7 +228,7 @@ _MUTATIONS = {
         'train': {name: {'emo': 'sad', 'val': 'x'} for name in labels['train']}
       }
     ),
-    "'val' is no number (3 times: clips 0, 1, 2)",
+    "'val' is no number (3 times: clips dia0_utt0, dia0_utt1, dia1_utt0)",
   ),
   'a clip in two parts': (
     _put('test', 'dia0_utt0', {'emo': 'sad', 'val': 1}),

@@ -166,20 +166,21 @@ def _labels(
     part = key.removesuffix(_CORPUS)
     for name, label in found.items():
       place = f'{path}: {key!r}: clip {name!r:.60}'
-      number = len(ids)
       if not isinstance(name, str) or not isinstance(label, dict):
-        faults.add(f"{place}: expected a name and its 'emo', 'val'", number, 1)
+        faults.add(
+          f"{place}: expected a name and its 'emo', 'val'", str(name), 1
+        )
         continue
       ids.append(str(name))
       parts.append(_SPLITS.get(part, part))
       emotion, valence = label.get('emo', ''), label.get('val')
       if not isinstance(emotion, str | int | float | np.generic):
-        faults.add(f"{place}: 'emo' is no class", number, 'emo')
+        faults.add(f"{place}: 'emo' is no class", str(name), 'emo')
       emotions.append(str(emotion))
       if isinstance(valence, str) and spelling.is_missing(valence):
         valence = None
       if valence is not None and not _is_number(valence):
-        faults.add(f"{place}: 'val' is no number", number, 'val')
+        faults.add(f"{place}: 'val' is no number", str(name), 'val')
       elif valence is not None:
         valence = None if valence == _NO_VALENCE else float(valence)
       valences.append(valence)
@@ -263,16 +264,16 @@ def _features(folder: pathlib.Path, ids: Sequence[str]) -> corpus_lib.Features:
   there = {path.name.removesuffix('.npy'): path for path in folder.iterdir()}
   pieces: list[np.ndarray | None] = []
   width = None
-  for row, name in enumerate(ids):
+  for name in ids:
     piece = None
     if name in there:
-      piece = _piece(there[name], row, faults)
+      piece = _piece(there[name], faults)
     if piece is not None and len(piece):
       width = piece.shape[1] if width is None else width
       if piece.shape[1] != width:
         faults.add(
           f'{there[name]}: {piece.shape[1]} wide; those before are {width}',
-          row,
+          name,
           'width',
         )
     pieces.append(piece)
@@ -296,9 +297,7 @@ def _features(folder: pathlib.Path, ids: Sequence[str]) -> corpus_lib.Features:
   return sequences.joined(pieces)
 
 
-def _piece(
-  path: pathlib.Path, row: int, faults: errors.Faults
-) -> np.ndarray | None:
+def _piece(path: pathlib.Path, faults: errors.Faults) -> np.ndarray | None:
   """The features of a clip, (length, width); None if there are none."""
   paths = [path]
   if path.is_dir():
@@ -311,7 +310,9 @@ def _piece(
       values = np.load(own, allow_pickle=False)
     except files.DAMAGED as error:
       faults.add(
-        f'{own}: is no whole .npy file: {files.reason(error)}', row, 'damaged'
+        f'{own}: is no whole .npy file: {files.reason(error)}',
+        path.stem,
+        'damaged',
       )
       return None
     is_frame = path.is_dir() or values.ndim == 1
@@ -320,18 +321,18 @@ def _piece(
       faults.add(
         f'{own}: expected numbers of shape (width,) or (length, width), got '
         f'{values.dtype} of shape {values.shape}',
-        row,
+        path.stem,
         'shape',
       )
       return None
     if not np.isfinite(values).all():
-      faults.add(f'{own}: a number is not finite', row, 'finite')
+      faults.add(f'{own}: a number is not finite', path.stem, 'finite')
       return None
     if found and values.shape[1] != found[0].shape[1]:
       faults.add(
         f'{own}: {values.shape[1]} wide; the frames before are '
         f'{found[0].shape[1]}',
-        row,
+        path.stem,
         'frames',
       )
       return None
