@@ -321,23 +321,3 @@ def test_one_fault_has_one_line(source, name, capsys):
   assert line.startswith(str(source))
   assert message in line
   assert 'it ran' not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-  ('name', 'modality'),
-  [
-    ('chinese-hubert-large-UTT', 'audio'),
-    ('chinese-roberta-wwm-ext-large-FRA', 'text'),
-    ('clip-vit-large-patch14-UTT', 'video'),
-    ('Baichuan-13B-Base-UTT', 'text'),
-    ('wavlm-base-FRA', 'audio'),
-    ('whisper-large-v2-UTT', 'audio'),
-    ('dinov2-large-UTT', 'video'),
-    ('manet_UTT', 'video'),
-    ('text-my-bert', 'text'),
-    ('audio-opt', 'audio'),
-    ('xyz', None),
-  ],
-)
-def test_modalities_of_models(name, modality):
-  assert mertools._modality(name) == modality

@@ -39,22 +39,6 @@ from empathy.corpora import ratings, sequences, spelling, tables
 SUFFIXES = ('.npz',)
 _CORPUS = '_corpus'
 _SPLITS = {'train': 'train', 'val': 'val', 'valid': 'val', 'test': 'test'}
-# Audio before text, for hubert is no bert.
-_WORDS = {
-  'audio': (
-    *('audio', 'hubert', 'wav2vec', 'wavlm', 'whisper', 'vggish', 'egemaps'),
-    *('compare', 'opensmile', 'mfcc', 'speech', 'emotion2vec', 'is09', 'is10'),
-  ),
-  'video': (
-    *('video', 'clip', 'vit', 'resnet', 'dino', 'eva', 'openface', 'manet'),
-    *('emonet', 'senet', 'face', 'timesformer', 'mae', 'sigl', 'image'),
-  ),
-  'text': (
-    *('text', 'bert', 'sentence', 'xlnet', 'electra', 'gpt', 'llama', 'bloom'),
-    *('baichuan', 'glm', 'falcon', 'vicuna', 'qwen', 'moss', 'lert', 'opt'),
-    *('stablelm', 'word', 'simbert', 'alpaca', 'ziya'),
-  ),
-}
 _NO_VALENCE = -10
 # Columns of a transcription, the first that is there.
 _SAID = ('sentence', 'transcript', 'text', 'english', 'chinese')
@@ -221,7 +205,7 @@ def _feature_folders(folder: pathlib.Path) -> dict[str, pathlib.Path]:
   for path in sorted(root.iterdir()) if root.is_dir() else ():
     if not path.is_dir() or path.name[0] == '.':
       continue
-    modality = _modality(path.name)
+    modality = sequences.modality_of(path.name)
     if modality is None:
       faults.append(
         f'{path}: is it text, audio or video? Let the name begin with text-, '
@@ -245,17 +229,6 @@ def _feature_folders(folder: pathlib.Path) -> dict[str, pathlib.Path]:
   return dict(
     sorted(chosen.items(), key=lambda own: corpus_lib.modality_order(own[0]))
   )
-
-
-def _modality(name: str) -> str | None:
-  name = name.casefold()
-  for modality in _WORDS:
-    if name.startswith(f'{modality}-'):
-      return modality
-  for modality, words in _WORDS.items():
-    if any(word in name for word in words):
-      return modality
-  return None
 
 
 def _features(folder: pathlib.Path, ids: Sequence[str]) -> corpus_lib.Features:
