@@ -33,6 +33,7 @@ import pathlib
 import shlex
 import tempfile
 import time
+from typing import Any
 
 from absl import flags
 
@@ -61,6 +62,12 @@ _PREDICTIONS = flags.DEFINE_string(
   'predictions', None, 'A predictions table, Parquet or CSV; needs --corpus.'
 )
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
+_LABEL = flags.DEFINE_string(
+  'label',
+  None,
+  'Of a corpus with several labels, the one to judge by; a training run says '
+  'it itself.',
+)
 _OUTPUT = flags.DEFINE_string(
   'output',
   None,
@@ -147,7 +154,9 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   start = time.monotonic()
   corpus_path, predictions_path, output = _places(workdir)
   study_lib.check_output(output)
-  corpus = corpus_lib.with_presence(corpus_lib.read(corpus_path))
+  corpus = corpus_lib.with_presence(
+    corpus_lib.read(corpus_path, label=_label(workdir))
+  )
   predictions = None
   if predictions_path is not None:
     predictions = reading.read(predictions_path, corpus)
@@ -303,10 +312,26 @@ def _places(
   )
 
 
+def _label(workdir: str | os.PathLike | None) -> str | None:
+  """The label that is judged by, of several."""
+  if workdir is None:
+    return _LABEL.value
+  own = _config(pathlib.Path(workdir) / 'config.json').get('label')
+  if own and _LABEL.value not in (None, own):
+    raise errors.InputError(
+      f'--label: {_LABEL.value!r}, but the run in {workdir} is of {own!r}'
+    )
+  return own or _LABEL.value
+
+
 def _is_transductive(path: pathlib.Path) -> bool:
   """Whether a run normalised features by group."""
-  config = json.loads(path.read_text(encoding='utf-8')).get('config', {})
-  return config.get('normalise') == 'group'
+  return _config(path).get('normalise') == 'group'
+
+
+def _config(path: pathlib.Path) -> dict[str, Any]:
+  """The configuration of a run, by its `config.json`."""
+  return json.loads(path.read_text(encoding='utf-8')).get('config', {})
 
 
 def _trained_on(path: pathlib.Path) -> pathlib.Path:

@@ -250,6 +250,7 @@ def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
         f'{str(annotator[row])!r} has more than one vote on the clip in this '
         'condition',
       )
+    voted &= ~np.isin(annotator, corpus.info.get('judges', ()))
   return corpus_lib.Votes(
     clip[voted],
     condition[voted],
