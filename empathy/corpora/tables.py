@@ -10,6 +10,7 @@ two ways is refused.
 """
 
 import codecs
+import copy
 import csv
 import io
 import itertools
@@ -266,8 +267,46 @@ class Table:
   ):
     """Reads the file; arguments and errors are those of `read_csv`."""
     self.path = path
-    self.columns, self.lines, self.notes = read_csv(path, required, known)
-    self.faults = errors.Faults()
+    self._set(path, *read_csv(path, required, known))
+
+  @classmethod
+  def of(
+    cls, path: pathlib.Path, columns: dict[str, list[str]], lines: list[int]
+  ) -> 'Table':
+    """A table that was read from a file of another format."""
+    table = cls.__new__(cls)
+    table._set(path, columns, lines, [])
+    return table
+
+  def _set(
+    self,
+    path: pathlib.Path,
+    columns: dict[str, list[str]],
+    lines: list[int],
+    notes: list[str],
+  ) -> None:
+    self.path, self.columns, self.lines = path, columns, lines
+    self.faults, self.notes = errors.Faults(), notes
+    # By column that was made of others: where each value stood.
+    self.origin: dict[str, list[str]] = {}
+
+  def taken(
+    self,
+    rows: Sequence[int],
+    columns: dict[str, list[str]],
+    origin: Mapping[str, list[str]],
+  ) -> 'Table':
+    """Another arrangement of the values, which adds to the same faults.
+
+    Args:
+      rows: of this table, one for each new row.
+      columns: the new ones.
+      origin: by new column that has another name here, that name for each row.
+    """
+    table = copy.copy(self)
+    table.columns, table.origin = columns, dict(origin)
+    table.lines = [self.lines[row] for row in rows]
+    return table
 
   def __len__(self) -> int:
     return len(self.lines)
@@ -284,6 +323,7 @@ class Table:
       kind: of faults in the column that are told together; the message if None.
     """
     line = self.lines[row]
+    column = self.origin[column][row] if column in self.origin else column
     self.faults.add(
       f'{self.path}:{line}: column {column!r}: {message}',
       line,
@@ -292,7 +332,10 @@ class Table:
 
   def note(self, column: str, message: str) -> None:
     """Notes what was read otherwise than it is written."""
-    self.notes.append(f'{self.path}: column {column!r}: {message}')
+    names = ', '.join(
+      map(repr, dict.fromkeys(self.origin.get(column, [column])))
+    )
+    self.notes.append(f'{self.path}: column {names}: {message}')
 
   def convert(
     self,
