@@ -7,26 +7,32 @@
 `folder` takes anybody's data: media, and one CSV file with the columns file (or
 audio and video) or transcript, label, and as you have them id, group or
 speaker, split or fold, start and end; and perhaps votes.csv with the columns
-id, condition, annotator, label. The other importers read what was published.
+id, condition, annotator, label. `votes` takes ratings alone, a row a rating or
+a column a rater. The other importers read what was published.
 
 An importer is a module `empathy.corpora.importers.NAME` with a function
-`read(source: pathlib.Path) -> Corpus`; a new file there is a new importer. The
-simulator has no source; the flags that describe it apply to it alone.
+`read(source: pathlib.Path) -> Corpus`, or a corpus by name of each label; a new
+file there is a new importer. What else its function takes are flags. `FILE` in
+the module says that the source may be a file. The simulator has no source; the
+flags that describe it apply to it alone.
 """
 
 import dataclasses
 import importlib
+import inspect
 import logging
+import os
 import pathlib
 import pkgutil
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from absl import flags
 
 from empathy import cli, errors, files
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import importers, simulate, spelling, tables
+from empathy.corpora import importers, ratings, simulate, spelling, tables
 
 SIMULATED = 'simulated'
 # Of classes, which tell at a glance what was taken for one.
@@ -48,11 +54,31 @@ _IMPORTER = flags.DEFINE_string(
 _SOURCE = flags.DEFINE_string(
   'source',
   None,
-  'the folder with your own data (importer folder), or with the published data',
+  'the folder with your own data (importer folder), or with the published '
+  'data; for votes perhaps one table',
 )
 _OUTPUT = flags.DEFINE_string('output', None, 'the corpus folder to make')
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'simulated: seed of all that is random', lower_bound=0
+)
+
+
+_COLUMNS = flags.DEFINE_list(
+  'columns',
+  [],
+  'votes: which columns are what, where their names do not say it, as '
+  'item=clip,annotator=coder,label=empathy|distress or raters=Ann|Bob; also '
+  'condition, count, transcript and group',
+)
+_SHOWN = flags.DEFINE_string(
+  'shown',
+  None,
+  'votes: what annotators were shown, as audio+video, where no column says it',
+)
+_SCALE = flags.DEFINE_list(
+  'scale',
+  [],
+  'votes: the ends of the scale that ratings are on, as 1,7',
 )
 
 
@@ -111,38 +137,101 @@ def main() -> None:
       raise errors.InputError(
         f'--source: is missing; expected {flags.FLAGS["source"].help}'
       )
-    source = pathlib.Path(_SOURCE.value)
-    if not source.is_dir():
-      raise errors.InputError(f'--source: {source}: no such folder')
-    _refuse_existing(output)
     importer = importlib.import_module(f'{importers.__name__}.{name}')
-    corpus = importer.read(source)
+    source = pathlib.Path(_SOURCE.value)
+    if not (
+      source.is_dir() or (source.is_file() and hasattr(importer, 'FILE'))
+    ):
+      what = 'file or folder' if hasattr(importer, 'FILE') else 'folder'
+      raise errors.InputError(f'--source: {source}: no such {what}')
+    options = _options(name, importer.read)
+    _refuse_existing(output)
+    corpus = importer.read(source, **options)
     write(corpus, output)
   logging.getLogger('empathy').info('%s: %s', output, describe(corpus))
 
 
+def _options(name: str, read: Any) -> dict[str, Any]:
+  """The values of the flags that the importer's function takes."""
+  taken = inspect.signature(read).parameters
+  given = {}
+  for flag, parse in (
+    (_COLUMNS, ratings.told),
+    (_SHOWN, str),
+    (_SCALE, _ends),
+  ):
+    if not flag.present:
+      continue
+    if flag.name not in taken:
+      raise errors.InputError(f'--{flag.name}: not for the importer {name}')
+    given[flag.name] = parse(flag.value)
+  return given
+
+
+def _ends(texts: Sequence[str]) -> tuple[float, float]:
+  """The ends of a scale."""
+  try:
+    low, high = map(tables.number, texts)
+    if low >= high:
+      raise ValueError
+  except ValueError:
+    raise errors.InputError(
+      f'--scale: {",".join(texts)!r}: expected two numbers, as 1,7'
+    ) from None
+  return low, high
+
+
 def write(
-  corpus: corpus_lib.Corpus,
+  corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
   path: pathlib.Path,
   truth: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-  """Writes a corpus folder, whole or not at all.
+  """Writes a corpus folder, whole or not at all; paths of media are relative.
 
   Args:
-    corpus: what to write.
+    corpus: what to write, or by name of each of several labels.
     path: the new folder.
     truth: columns of `truth.csv`, what was planted in a simulated corpus.
   """
+  # A corpus moves with its media.
+  if isinstance(corpus, Mapping):
+    corpus = {name: _relative(one, path) for name, one in corpus.items()}
+  else:
+    corpus = _relative(corpus, path)
   with files.replacing(path) as folder:
     corpus_lib.write(corpus, folder)
     if truth is not None:
       tables.write_csv(folder / 'truth.csv', truth)
 
 
-def describe(corpus: corpus_lib.Corpus) -> str:
+def _relative(
+  corpus: corpus_lib.Corpus, path: pathlib.Path
+) -> corpus_lib.Corpus:
+  """With absolute paths of media as they are from the corpus folder."""
+  folder = path.resolve()
+  found = {
+    name: np.array(
+      [
+        os.path.relpath(text, folder) if os.path.isabs(text) else text
+        for text in corpus.metadata[name].tolist()
+      ]
+    )
+    for name in ('audio', 'video')
+    if name in corpus.metadata
+  }
+  return dataclasses.replace(corpus, metadata={**corpus.metadata, **found})
+
+
+def describe(
+  corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
+) -> str:
   """What is in a corpus, in one line."""
+  labels = list(corpus) if isinstance(corpus, Mapping) else []
+  if isinstance(corpus, Mapping):
+    corpus = next(iter(corpus.values()))
   parts = [
     f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups',
+    f'{len(labels)} labels ({_shown(labels)}), of the first:' if labels else '',
     f'{len(corpus.classes)} classes ({_shown(corpus.classes)})',
   ]
   unlabelled = int(np.sum(corpus.labels == corpus_lib.UNLABELLED))
@@ -155,7 +244,7 @@ def describe(corpus: corpus_lib.Corpus) -> str:
     )
   if corpus.features:
     parts.append(f'features of {", ".join(corpus.features)}')
-  return ', '.join(parts)
+  return ', '.join(filter(None, parts)).replace(':,', ':')
 
 
 def _shown(names: Sequence[str]) -> str:

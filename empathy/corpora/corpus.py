@@ -1014,6 +1014,18 @@ def _clip_columns(by_label: Mapping[str, Corpus]) -> dict[str, Iterable]:
   return columns | dict(corpus.metadata)
 
 
+def joined(parts: Sequence[Votes]) -> Votes:
+  """The votes of several tables, one after the other."""
+  return Votes(
+    *(
+      None
+      if getattr(parts[0], field.name) is None
+      else np.concatenate([getattr(part, field.name) for part in parts])
+      for field in dataclasses.fields(Votes)
+    )
+  )
+
+
 def _label_columns(
   name: str, corpus: Corpus, labels: np.ndarray, scores: np.ndarray | None
 ) -> dict[str, np.ndarray]:

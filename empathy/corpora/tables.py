@@ -97,8 +97,8 @@ def read_csv(
     InputError: the file is missing, is no text, lacks a column, names a column
       twice, or has a row of another width than the header.
   """
-  text, encoding = _text(path)
-  delimiter = _delimiter(text, (*required, *known))
+  content, encoding = text(path)
+  delimiter = _delimiter(content, (*required, *known))
   guessed = []
   if delimiter != (',' if path.suffix.lower() != '.tsv' else '\t'):
     between = _DELIMITERS.get(delimiter, repr(delimiter))
@@ -106,7 +106,7 @@ def read_csv(
   if encoding:
     guessed.append(encoding)
   notes = [f'{path}: read as {", ".join(guessed)}'] if guessed else []
-  header, rows, lines = _split(path, text, delimiter)
+  header, rows, lines = _split(path, content, delimiter)
   if not header:
     raise errors.InputError(
       f'{path}: is empty; expected the columns {", ".join(required)}'
@@ -243,12 +243,14 @@ def write_csv(path: pathlib.Path, columns: Mapping[str, Iterable[Any]]) -> None:
     writer.writerows(zip(*columns.values(), strict=True))
 
 
-def found_in(folder: pathlib.Path) -> list[pathlib.Path]:
+def found_in(
+  folder: pathlib.Path, suffixes: Sequence[str] = SUFFIXES
+) -> list[pathlib.Path]:
   """The tables in a folder, but those that file managers and editors leave."""
   return sorted(
     path
     for path in folder.iterdir()
-    if path.suffix.lower() in SUFFIXES and path.name[0] not in '.~'
+    if path.suffix.lower() in suffixes and path.name[0] not in '.~'
   )
 
 
@@ -422,7 +424,7 @@ class Table:
   def finish(self) -> None:
     """Raises an `InputError` that tells all faults, or logs the notes."""
     self.faults.raise_all()
-    for note in self.notes:
+    for note in dict.fromkeys(self.notes):
       _LOGGER.warning('%s', note)
 
 
@@ -521,7 +523,7 @@ def positive(text: str) -> int:
   return value
 
 
-def _text(path: pathlib.Path) -> tuple[str, str]:
+def text(path: pathlib.Path) -> tuple[str, str]:
   """The text of a file, and what was guessed of its encoding, or ''."""
   try:
     # Not read_text, which would change the line breaks within a field.

@@ -16,6 +16,12 @@ _SOUND_ONLY = frozenset(
     *('.opus', '.ra', '.snd', '.spx', '.w64', '.wav', '.weba', '.wma', '.wv'),
   )
 )
+_FILMS = frozenset(
+  (
+    *('.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg'),
+    *('.ogv', '.ts', '.webm', '.wmv'),
+  )
+)
 _KINDS = frozenset(('audio', 'video'))
 
 
@@ -35,6 +41,14 @@ def of(path: str | os.PathLike) -> frozenset[str]:
     return found
   suffix = pathlib.Path(path).suffix.lower()
   return frozenset(('audio',)) if suffix in _SOUND_ONLY else _KINDS
+
+
+def by_suffix(name: str) -> frozenset[str]:
+  """What a file of that name may have; nothing if it is no media."""
+  suffix = pathlib.PurePath(name.strip()).suffix.lower()
+  if suffix in _SOUND_ONLY:
+    return frozenset(('audio',))
+  return _KINDS if suffix in _FILMS else frozenset()
 
 
 def _asked(path: str | os.PathLike) -> frozenset[str]:
