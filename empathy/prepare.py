@@ -1,13 +1,15 @@
 """Turns your own data, a published data set or a simulation into a corpus.
 
     python -m empathy.prepare --importer=simulated --output=CORPUS
+    python -m empathy.prepare --template=DIR
     python -m empathy.prepare --importer=folder --source=DIR --output=CORPUS
     python -m empathy.prepare --importer=NAME --source=DIR --output=CORPUS
 
 `folder` takes anybody's data: media, and one CSV file with the columns file (or
 audio and video) or transcript, label, and as you have them id, group or
 speaker, split or fold, start and end; and perhaps votes.csv with the columns
-id, condition, annotator, label. `votes` takes ratings alone, a row a rating or
+id, condition, annotator, label. --template writes an example to fill in.
+`votes` takes ratings alone, a row a rating or
 a column a rater. The other importers read what was published.
 
 An importer is a module `empathy.corpora.importers.NAME` with a function
@@ -32,7 +34,14 @@ from absl import flags
 
 from empathy import cli, errors, files
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import importers, ratings, simulate, spelling, tables
+from empathy.corpora import (
+  importers,
+  sheets,
+  simulate,
+  spelling,
+  tables,
+  template,
+)
 
 SIMULATED = 'simulated'
 # Of classes, which tell at a glance what was taken for one.
@@ -58,6 +67,12 @@ _SOURCE = flags.DEFINE_string(
   'data; for votes perhaps one table',
 )
 _OUTPUT = flags.DEFINE_string('output', None, 'the corpus folder to make')
+_TEMPLATE = flags.DEFINE_string(
+  'template',
+  None,
+  'instead of all else: a new folder, an example of your own data to fill in, '
+  'for --importer=folder',
+)
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'simulated: seed of all that is random', lower_bound=0
 )
@@ -66,19 +81,21 @@ _SEED = flags.DEFINE_integer(
 _COLUMNS = flags.DEFINE_list(
   'columns',
   [],
-  'votes: which columns are what, where their names do not say it, as '
-  'item=clip,annotator=coder,label=empathy|distress or raters=Ann|Bob; also '
-  'condition, count, transcript and group',
+  'votes and folder: which columns of ratings are what, where their names do '
+  'not say it, as item=clip,annotator=coder,label=empathy|distress or '
+  'raters=Ann|Bob; also condition, count, transcript and group',
 )
 _SHOWN = flags.DEFINE_string(
   'shown',
   None,
-  'votes: what annotators were shown, as audio+video, where no column says it',
+  'votes and folder: what annotators were shown, as audio+video, where no '
+  'column says it',
 )
 _SCALE = flags.DEFINE_list(
   'scale',
   [],
-  'votes: the ends of the scale that ratings are on, as 1,7',
+  'votes and folder: the ends of the scale that ratings or scores are on, as '
+  '1,7, or by label, as empathy=1|7,distress=0|100',
 )
 
 
@@ -107,6 +124,9 @@ _PARAMETERS = _define_parameter_flags()
 
 def main() -> None:
   """Reads the flags, prepares the corpus and writes it."""
+  if _TEMPLATE.value is not None:
+    _write_template(pathlib.Path(_TEMPLATE.value))
+    return
   faults = [
     f'--{flag.name}: is missing; expected {flags.FLAGS[flag.name].help}'
     for flag in (_IMPORTER, _OUTPUT)
@@ -151,12 +171,27 @@ def main() -> None:
   logging.getLogger('empathy').info('%s: %s', output, describe(corpus))
 
 
+def _write_template(path: pathlib.Path) -> None:
+  for flag in (_IMPORTER, _SOURCE, _OUTPUT):
+    if flag.present:
+      raise errors.InputError(f'--{flag.name} does not go with --template')
+  if path.exists():
+    raise errors.InputError(
+      f'--template: {path}: exists already; choose another name'
+    )
+  with files.replacing(path) as folder:
+    template.write(folder)
+  logging.getLogger('empathy').info(
+    '%s: an example; %s says how to fill it in', path, path / 'README.txt'
+  )
+
+
 def _options(name: str, read: Any) -> dict[str, Any]:
   """The values of the flags that the importer's function takes."""
   taken = inspect.signature(read).parameters
   given = {}
   for flag, parse in (
-    (_COLUMNS, ratings.told),
+    (_COLUMNS, sheets.told),
     (_SHOWN, str),
     (_SCALE, _ends),
   ):
@@ -168,17 +203,24 @@ def _options(name: str, read: Any) -> dict[str, Any]:
   return given
 
 
-def _ends(texts: Sequence[str]) -> tuple[float, float]:
-  """The ends of a scale."""
-  try:
-    low, high = map(tables.number, texts)
-    if low >= high:
-      raise ValueError
-  except ValueError:
-    raise errors.InputError(
-      f'--scale: {",".join(texts)!r}: expected two numbers, as 1,7'
-    ) from None
-  return low, high
+def _ends(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+  """The ends of the scale of each label, '' for all."""
+  if not any('=' in text for text in texts):
+    texts = [f'={"|".join(texts)}']
+  found = {}
+  for text in texts:
+    name, _, both = text.partition('=')
+    try:
+      low, high = map(tables.number, both.split('|'))
+      if low >= high:
+        raise ValueError
+    except ValueError:
+      raise errors.InputError(
+        f'--scale: {text.lstrip("=")!r}: expected two numbers, as 1,7 or '
+        'NAME=1|7'
+      ) from None
+    found[name.strip()] = (low, high)
+  return found
 
 
 def write(

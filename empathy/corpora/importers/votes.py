@@ -21,7 +21,7 @@ import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import declared, ratings, spelling, tables, tracks
+from empathy.corpora import declared, sheets, spelling, tables, tracks
 
 # The source may be a file.
 FILE = True
@@ -33,15 +33,15 @@ def read(
   source: pathlib.Path,
   columns: Mapping[str, Sequence[str]] | None = None,
   shown: str = '',
-  scale: Sequence[float] = (),
+  scale: Mapping[str, tuple[float, float]] | None = None,
 ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """Reads ratings.
 
   Args:
     source: a table, or a folder of tables.
-    columns: which columns are what, as `ratings.told` says.
+    columns: which columns are what, as `sheets.told` says.
     shown: what annotators were shown, where no column says it.
-    scale: the ends of the scale; () for what is there.
+    scale: the ends of the scale by label, '' for all; what is there otherwise.
 
   Returns:
     A corpus of votes alone, or one by name of each label.
@@ -50,7 +50,7 @@ def read(
     InputError: something is missing or wrong, or not clear.
   """
   found = [
-    ratings.read(ratings.load(path), columns or {}) for path in _paths(source)
+    sheets.read(sheets.load(path), columns or {}) for path in _paths(source)
   ]
   if len(found) > 1 and not any('annotator' in f.table.columns for f in found):
     for one in found:
@@ -76,7 +76,9 @@ def read(
   }
   corpora = {}
   for name in found[0].labels:
-    corpora[name] = _corpus(name, found, ids, dict(info), scale)
+    corpora[name] = _corpus(
+      name, found, ids, dict(info), sheets.ends(scale or {}, name)
+    )
   for one in found:
     one.table.finish()
   return corpora if len(corpora) > 1 else next(iter(corpora.values()))
@@ -111,11 +113,11 @@ def _conditions(
 ) -> tuple[list[str], list[str]]:
   """The conditions, which stand in the tables then, and the modalities."""
   everything = corpus_lib.MODALITIES
-  names = {}
+  names = set()
   for one in found:
     table = one.table
     if 'condition' not in table.columns:
-      what = ratings.condition(shown, everything) if shown else _shown(one)
+      what = sheets.condition(shown, everything) if shown else _shown(one)
       if not shown:
         table.notes.append(
           f'{table.path}: no column condition: votes are taken to be on '
@@ -127,7 +129,7 @@ def _conditions(
         f'--shown: {table.path} has a column of conditions'
       )
     told = [
-      '' if spelling.is_missing(text) else ratings.condition(text, everything)
+      '' if spelling.is_missing(text) else sheets.condition(text, everything)
       for text in table.columns['condition']
     ]
     for row, name in enumerate(told):
@@ -138,13 +140,12 @@ def _conditions(
         says = 'is not modalities joined by +, such as audio+video'
         table.fault(row, 'condition', f'{text!r} {says}', says)
       else:
-        names[name] = None
+        names.add(name)
     table.columns['condition'] = told
   modalities = {part for name in names for part in name.split('+')}
-  order = corpus_lib.modality_order
   return (
-    sorted(names, key=lambda n: (n.count('+'), [*map(order, n.split('+'))])),
-    sorted(modalities, key=order),
+    sheets.in_order(names),
+    sorted(modalities, key=corpus_lib.modality_order),
   )
 
 
@@ -167,11 +168,11 @@ def _corpus(
   texts = [
     text for one in found for text in one.table.columns[one.labels[name]]
   ]
-  keys = ratings.declare(texts, scale)
+  keys = sheets.declare(texts, scale)
   first, column = found[0].table, found[0].labels[name]
-  ratings.check_answers(first, column, keys)
+  sheets.check_answers(first, column, keys)
   first.faults.raise_all()
-  if not scale and (says := ratings.says(keys)):
+  if not scale and (says := sheets.says(keys)):
     first.note(column, says)
   keys, faults = declared.checked(info | keys, str(first.path))
   errors.raise_faults(faults)
@@ -179,8 +180,8 @@ def _corpus(
   for one in found:
     one.table.faults.raise_all()
   votes = corpus_lib.joined(votes)
-  _refuse_twice(found, votes, list(ids), keys['conditions'])
-  labels, scores = ratings.labels(votes, len(ids), keys)
+  sheets.refuse_twice(first.path.parent, votes, list(ids), keys['conditions'])
+  labels, scores = sheets.labels(votes, len(ids), keys)
   metadata, groups = _told(found, ids)
   return corpus_lib.Corpus(
     info=keys,
@@ -201,31 +202,7 @@ def _votes(
 ) -> corpus_lib.Votes:
   names = spelling.Names(ids)
   clip = [names.find(text) for text in one.table.columns['id']]
-  return ratings.votes(one, name, clip, info)
-
-
-def _refuse_twice(
-  found: Sequence[ratings.Ratings],
-  votes: corpus_lib.Votes,
-  ids: Sequence[str],
-  conditions: Sequence[str],
-) -> None:
-  """Raises if somebody voted twice, in two tables: in one it is told there."""
-  keys = np.stack(
-    [votes.clip, votes.condition, np.unique(votes.annotator, False, True)[1]]
-  )[:, votes.annotator != '']
-  unique, first, count = np.unique(
-    keys, axis=1, return_index=True, return_counts=True
-  )
-  twice = np.flatnonzero(count > 1)
-  if len(twice):
-    clip, condition, _ = unique[:, twice[0]]
-    who = votes.annotator[votes.annotator != ''][first[twice[0]]]
-    raise errors.InputError(
-      f'{found[0].table.path.parent}: {str(who)!r} voted for {ids[clip]!r} on '
-      f'{conditions[condition]} in two tables '
-      f'({spelling.counted(len(twice), "time")})'
-    )
+  return sheets.votes(one, name, clip, info)
 
 
 def _told(

@@ -203,13 +203,17 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Ratings:
     )
   item = chosen['item'][0]
   if 'raters' not in chosen and not {'annotator', 'label'} & set(chosen):
-    raters = [name for name in left if _is_rater(name, left)]
-    if len(raters) > 1:
-      chosen['raters'] = raters
+    found = raters(left)
+    if found:
+      chosen['raters'] = found
   if 'raters' in chosen:
     table = _long(table, chosen['raters'])
     chosen |= {'annotator': ['annotator'], 'label': ['label']}
     left = [name for name in left if name not in chosen['raters']]
+  if 'annotator' not in chosen:
+    table.notes.append(
+      f'{table.path}: no column annotator: who voted is not known'
+    )
   if 'label' not in chosen:
     chosen['label'] = _labels(table, left, item, chosen.get('annotator'))
   left = [name for name in left if name not in chosen['label']]
@@ -236,6 +240,28 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Ratings:
     chosen.get('transcript', [_first(left, _WORDS['transcript'])])[0],
     chosen['group'][0] if 'group' in chosen else _group(table, left, item),
   )
+
+
+def raters(names: Sequence[str]) -> list[str]:
+  """The columns of raters, `annotator_1`, `Rater B`, if there are several."""
+  found = [name for name in names if _is_rater(name, names)]
+  return found if len(found) > 1 else []
+
+
+def in_order(conditions: Iterable[str]) -> list[str]:
+  """Conditions, those of one modality first."""
+  order = corpus_lib.modality_order
+  return sorted(
+    conditions,
+    key=lambda name: (name.count('+'), [*map(order, name.split('+'))]),
+  )
+
+
+def ends(
+  scale: Mapping[str, tuple[float, float]], name: str
+) -> tuple[float, float] | tuple[()]:
+  """The ends of the scale of a label, as far as they are told."""
+  return scale.get(name, scale.get('', ()))
 
 
 def condition(text: str, modalities: Sequence[str]) -> str:
@@ -276,9 +302,9 @@ def declare(
       numbers.append(tables.number(text))
     except ValueError:
       continue
-  if not scale and len(numbers) < max(1, _NUMBERS * len(texts)):
+  if len(numbers) < max(1, (0 if scale else _NUMBERS) * len(texts)):
     return {'classes': spelling.in_order({*spelling.unified(texts).values})}
-  low, high = scale or (min(numbers), max(numbers))
+  low, high = map(float, scale or (min(numbers), max(numbers)))
   whole = all(number.is_integer() for number in (*numbers, low, high))
   if whole and high - low <= _MOST_VALUES:
     values = list(range(int(low), int(high) + 1))
@@ -385,6 +411,44 @@ def labels(
     total, weight, where=weight > 0, out=np.full(number, np.nan)
   )
   return declared.class_of(scores, values), scores
+
+
+def given(
+  table: tables.Table, column: str, info: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Labels and scores that a column gives, as `corpus.read_labels` does."""
+  ours = 'label' if declared.values_of(info) is None else 'score'
+  view = table.taken(
+    range(len(table)),
+    {ours: table.columns[column]},
+    {ours: [column] * len(table)},
+  )
+  return corpus_lib.read_labels(view, info)
+
+
+def refuse_twice(
+  place: pathlib.Path,
+  votes: corpus_lib.Votes,
+  ids: Sequence[str],
+  conditions: Sequence[str],
+) -> None:
+  """Raises if somebody voted twice, in two tables: in one it is told there."""
+  named = votes.where(votes.annotator != '')
+  annotator = np.unique(named.annotator, return_inverse=True)[1]
+  _, first, count = np.unique(
+    np.stack([named.clip, named.condition, annotator]),
+    axis=1,
+    return_index=True,
+    return_counts=True,
+  )
+  twice = first[count > 1]
+  if len(twice):
+    row = twice.min()
+    raise errors.InputError(
+      f'{place}: {str(named.annotator[row])!r} voted for '
+      f'{ids[named.clip[row]]!r} on {conditions[named.condition[row]]} in two '
+      f'tables ({spelling.counted(len(twice), "time")})'
+    )
 
 
 def _key(name: str) -> str:
