@@ -267,15 +267,25 @@ def _relative(
 def describe(
   corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
 ) -> str:
-  """What is in a corpus, in one line."""
-  labels = list(corpus) if isinstance(corpus, Mapping) else []
+  """What is in a corpus, in one line; of several labels, in the first."""
+  names: Sequence[str] = ()
   if isinstance(corpus, Mapping):
-    corpus = next(iter(corpus.values()))
+    names, corpus = list(corpus), next(iter(corpus.values()))
   parts = [
-    f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups',
-    f'{len(labels)} labels ({_shown(labels)}), of the first:' if labels else '',
-    f'{len(corpus.classes)} classes ({_shown(corpus.classes)})',
+    f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups'
   ]
+  if names:
+    parts.append(
+      f'{spelling.counted(len(names), "label")} ({_shown(names)}); of the '
+      'first:'
+    )
+  if 'scale' in corpus.info:
+    low, high = corpus.info['scale']
+    parts.append(
+      f'scores from {low:g} to {high:g} in {len(corpus.classes)} bins'
+    )
+  else:
+    parts.append(f'{len(corpus.classes)} classes ({_shown(corpus.classes)})')
   unlabelled = int(np.sum(corpus.labels == corpus_lib.UNLABELLED))
   if unlabelled:
     parts.append(f'{unlabelled:,} clips without a label')
@@ -286,7 +296,7 @@ def describe(
     )
   if corpus.features:
     parts.append(f'features of {", ".join(corpus.features)}')
-  return ', '.join(filter(None, parts)).replace(':,', ':')
+  return ', '.join(parts).replace(':,', ':')
 
 
 def _shown(names: Sequence[str]) -> str:

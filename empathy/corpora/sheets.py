@@ -116,7 +116,7 @@ _ALL = frozenset(('all', 'full', 'multimodal', 'everything', 'm'))
 
 
 @dataclasses.dataclass(frozen=True)
-class Ratings:
+class Sheet:
   """Ratings of one table.
 
   Attributes:
@@ -163,7 +163,7 @@ def load(path: pathlib.Path) -> tables.Table:
   return tables.Table(path, (), known)
 
 
-def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Ratings:
+def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
   """Finds out which columns are what.
 
   Args:
@@ -234,7 +234,7 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Ratings:
     if name not in found:
       found[name] = table.columns[name]
       origin[name] = table.origin.get(name, [name] * len(table))
-  return Ratings(
+  return Sheet(
     table.taken(range(len(table)), found, origin),
     labels,
     chosen.get('transcript', [_first(left, _WORDS['transcript'])])[0],
@@ -351,7 +351,7 @@ def says(keys: Mapping[str, Any]) -> str | None:
 
 
 def votes(
-  one: Ratings,
+  one: Sheet,
   name: str,
   clip: Sequence[int | None],
   info: Mapping[str, Any],

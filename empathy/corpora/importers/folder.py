@@ -21,7 +21,7 @@ and `label` unless there are votes, whose plurality or mean it is then:
   start, end  where the clip is in its file: seconds, or as 0:01.5; empty: all
 
 Paths start at the folder. Other columns are kept. Beside it may be a table
-`votes.csv` (or `ratings`, `annotations`) of what annotators said, as `ratings`
+`votes.csv` (or `ratings`, `annotations`) of what annotators said, as `sheets`
 reads it: a row a vote, or a column an annotator; and also in the table of the
 clips, `annotator_1` and so on.
 
@@ -175,7 +175,7 @@ def _read_votes(
   ids: Sequence[str],
   paths: Sequence[pathlib.Path],
   columns: Mapping[str, Sequence[str]],
-) -> list[ratings.Ratings]:
+) -> list[sheets.Sheet]:
   """The tables of votes, or the columns of annotators in that of the clips."""
   raters = sheets.raters(list(table.columns))
   if paths or not raters:
@@ -186,7 +186,7 @@ def _read_votes(
 
 
 def _labels(
-  table: tables.Table, votes: Sequence[ratings.Ratings]
+  table: tables.Table, votes: Sequence[sheets.Sheet]
 ) -> dict[str, str | None]:
   """By name of each label its column, None if votes alone tell it.
 
@@ -224,7 +224,7 @@ def _labels(
   return found
 
 
-def _rated(one: ratings.Ratings, name: str, alone: bool) -> str | None:
+def _rated(one: sheets.Sheet, name: str, alone: bool) -> str | None:
   """The name that votes have for a label; an only one may have any."""
   if name in one.labels:
     return name
@@ -234,7 +234,7 @@ def _rated(one: ratings.Ratings, name: str, alone: bool) -> str | None:
 def _declared(
   table: tables.Table,
   column: str | None,
-  votes: Sequence[ratings.Ratings],
+  votes: Sequence[sheets.Sheet],
   name: str,
   scale: Mapping[str, tuple[float, float]],
 ) -> dict[str, Any]:
@@ -272,7 +272,7 @@ def _declared(
 
 
 def _cast(
-  votes: Sequence[ratings.Ratings],
+  votes: Sequence[sheets.Sheet],
   name: str,
   clip: Sequence[Sequence[int | None]],
   info: Mapping[str, Any],
@@ -311,7 +311,7 @@ def _kinds(name: str) -> Collection[str]:
 
 
 def _conditions(
-  votes: Sequence[ratings.Ratings], modalities: Sequence[str], shown: str
+  votes: Sequence[sheets.Sheet], modalities: Sequence[str], shown: str
 ) -> list[str]:
   """The conditions of votes, which stand in the tables then."""
   names = set()

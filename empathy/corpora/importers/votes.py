@@ -1,7 +1,7 @@
 """Ratings alone, in spreadsheets or as annotation tools export them.
 
 Reads one table, or several in a folder: of raters each, where none has a column
-that names them. `ratings` says what is a table and which columns are known;
+that names them. `sheets` says what is a table and which columns are known;
 those of other names are told, as by
 `--columns=item=clip,annotator=coder,label=empathy|distress`.
 
@@ -95,7 +95,7 @@ def _paths(source: pathlib.Path) -> list[pathlib.Path]:
   return found
 
 
-def _ids(found: Sequence[ratings.Ratings]) -> dict[str, int]:
+def _ids(found: Sequence[sheets.Sheet]) -> dict[str, int]:
   """Items in the order in which they come, one for each thing."""
   known: dict[str, str] = {}
   for one in found:
@@ -109,7 +109,7 @@ def _ids(found: Sequence[ratings.Ratings]) -> dict[str, int]:
 
 
 def _conditions(
-  found: Sequence[ratings.Ratings], shown: str
+  found: Sequence[sheets.Sheet], shown: str
 ) -> tuple[list[str], list[str]]:
   """The conditions, which stand in the tables then, and the modalities."""
   everything = corpus_lib.MODALITIES
@@ -149,7 +149,7 @@ def _conditions(
   )
 
 
-def _shown(one: ratings.Ratings) -> str:
+def _shown(one: sheets.Sheet) -> str:
   """What the names of files and the other columns let suppose."""
   kinds = {tracks.by_suffix(text) for text in one.table.columns['id']}
   if len(kinds) == 1 and (kind := next(iter(kinds))):
@@ -159,7 +159,7 @@ def _shown(one: ratings.Ratings) -> str:
 
 def _corpus(
   name: str,
-  found: Sequence[ratings.Ratings],
+  found: Sequence[sheets.Sheet],
   ids: Mapping[str, int],
   info: dict[str, Any],
   scale: Sequence[float],
@@ -195,7 +195,7 @@ def _corpus(
 
 
 def _votes(
-  one: ratings.Ratings,
+  one: sheets.Sheet,
   name: str,
   ids: Mapping[str, int],
   info: Mapping[str, Any],
@@ -206,7 +206,7 @@ def _votes(
 
 
 def _told(
-  found: Sequence[ratings.Ratings], ids: Mapping[str, int]
+  found: Sequence[sheets.Sheet], ids: Mapping[str, int]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
   """What else the tables tell of each item, and its group."""
   names = spelling.Names(ids)
