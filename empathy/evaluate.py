@@ -37,8 +37,10 @@ from typing import Any
 
 from absl import flags
 
-from empathy import cli, errors, remote
+import empathy
+from empathy import cli, errors, files, remote
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora.importers import label_studio
 from empathy.evaluation import (
   comparison,
   comparison_report,
@@ -99,6 +101,12 @@ _MERGE = flags.DEFINE_string(
   'A tally, followed by those of all other parts of the corpus: their study '
   'goes to --output.',
 )
+_LABEL_STUDIO = flags.DEFINE_string(
+  'label_studio',
+  None,
+  'A .json file that the clips of signals.csv go to as well, most in doubt '
+  'first, as tasks for Label Studio, whose score puts them in this order.',
+)
 _BEAM = flags.DEFINE_string(
   'beam',
   None,
@@ -116,6 +124,9 @@ def main(*words: str) -> None:
   Args:
     *words: what is no flag on the command line.
   """
+  if _LABEL_STUDIO.value is not None:
+    for flag in (_COMPARE, _MERGE, _TALLY, _SURVEY, _BEAM):
+      _refuse_flags(_LABEL_STUDIO, flag)
   if _COMPARE.value is not None:
     _compare(_COMPARE.value, *words)
     return
@@ -165,6 +176,8 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
       f'{corpus_path}: has no votes, and there is no --predictions=FILE: '
       'nothing to evaluate'
     )
+  if _LABEL_STUDIO.value is not None:  # What cannot be shown is told at once.
+    label_studio.tasks(corpus, corpus.ids.tolist(), '')
   study = study_lib.build(corpus, predictions)
   if workdir is not None and _is_transductive(
     pathlib.Path(workdir) / 'config.json'
@@ -178,7 +191,24 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
     study = dataclasses.replace(study, info=study.info | {'covers': covers})
   _warn(study)
   study_lib.write(study, output, report.render(study, output))
+  if _LABEL_STUDIO.value is not None:
+    _queue(pathlib.Path(_LABEL_STUDIO.value), corpus, study, predictions_path)
   _done(output, start)
+
+
+def _queue(
+  path: pathlib.Path,
+  corpus: corpus_lib.Corpus,
+  study: study_lib.Study,
+  predictions: pathlib.Path | None,
+) -> None:
+  """Writes the clips of a study as tasks for Label Studio."""
+  version = f'empathy {empathy.__version__}'
+  if predictions is not None:
+    version += f', {predictions.name} {files.sha256(predictions)[:8]}'
+  tasks = label_studio.tasks(corpus, study.signals['id'].tolist(), version)
+  files.write_json(path, tasks)
+  print(f'tasks: {path}  ({len(tasks):,} clips)')
 
 
 def _done(output: pathlib.Path, start: float) -> None:

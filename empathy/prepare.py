@@ -9,14 +9,15 @@
 audio and video) or transcript, label, and as you have them id, group or
 speaker, split or fold, start and end; and perhaps votes.csv with the columns
 id, condition, annotator, label. --template writes an example to fill in.
-`votes` takes ratings alone, a row a rating or
-a column a rater. The other importers read what was published.
+`votes` takes ratings alone, a row a rating or a column a rater. The other
+importers read what was published, or what annotation tools export.
 
 An importer is a module `empathy.corpora.importers.NAME` with a function
-`read(source: pathlib.Path) -> Corpus`, or a corpus by name of each label; a new
-file there is a new importer. What else its function takes are flags. `FILE` in
-the module says that the source may be a file. The simulator has no source; the
-flags that describe it apply to it alone.
+`read(source: pathlib.Path) -> Corpus`, or a dictionary of them by the name of
+the label where clips have several; a new file there is a new importer. What
+else its function takes are flags. The source is a folder, or a file where
+`SUFFIXES` of the module has its suffix. The simulator has no source; the flags
+that describe it apply to it alone.
 """
 
 import dataclasses
@@ -157,13 +158,16 @@ def main() -> None:
       raise errors.InputError(
         f'--source: is missing; expected {flags.FLAGS["source"].help}'
       )
-    importer = importlib.import_module(f'{importers.__name__}.{name}')
     source = pathlib.Path(_SOURCE.value)
-    if not (
-      source.is_dir() or (source.is_file() and hasattr(importer, 'FILE'))
+    importer = importlib.import_module(f'{importers.__name__}.{name}')
+    suffixes = getattr(importer, 'SUFFIXES', ())
+    if not source.is_dir() and not (
+      source.is_file() and source.suffix.lower() in suffixes
     ):
-      what = 'file or folder' if hasattr(importer, 'FILE') else 'folder'
-      raise errors.InputError(f'--source: {source}: no such {what}')
+      raise errors.InputError(
+        f'--source: {source}: no such folder'
+        + (f', nor a {" or ".join(suffixes)} file' if suffixes else '')
+      )
     options = _options(name, importer.read)
     _refuse_existing(output)
     corpus = importer.read(source, **options)
@@ -231,7 +235,7 @@ def write(
   """Writes a corpus folder, whole or not at all; paths of media are relative.
 
   Args:
-    corpus: what to write, or by name of each of several labels.
+    corpus: what to write; by name of the label where there are several.
     path: the new folder.
     truth: columns of `truth.csv`, what was planted in a simulated corpus.
   """

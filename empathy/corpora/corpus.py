@@ -21,7 +21,6 @@ A label may have values or a scale, and be one of several, as `declared` says.
 import dataclasses
 import hashlib
 import itertools
-import json
 import logging
 import os
 import pathlib
@@ -546,16 +545,7 @@ def read_info(path: pathlib.Path, label: str | None = None) -> dict[str, Any]:
 
 def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
   """Reads and checks `corpus.json`, with all of its labels."""
-  try:
-    info = json.loads(path.read_text(encoding='utf-8-sig'))
-  except FileNotFoundError:
-    raise errors.InputError(f'{path}: no such file') from None
-  except json.JSONDecodeError as error:
-    raise errors.InputError(
-      f'{path}:{error.lineno}: is not JSON: {error.msg}'
-    ) from None
-  except UnicodeDecodeError as error:
-    raise errors.InputError(f'{path}: is not UTF-8 text: {error}') from None
+  info = files.read_json(path)
   if not isinstance(info, dict):
     raise errors.InputError(f'{path}: expected an object of keys and values')
   faults = []

@@ -25,7 +25,7 @@ import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import declared, grouping, spelling, tables
+from empathy.corpora import declared, grouping, ratings, spelling, tables
 
 # Usual names, without case and signs; the first that is there.
 _WORDS = {
@@ -77,8 +77,6 @@ _OPTION = ':::'
 _NO = frozenset(('0', '0.0', 'false', 'no', 'off'))
 # More kinds of answer are free text.
 _MOST_ANSWERS = 50
-# More whole numbers than that are a scale.
-_MOST_VALUES = 12
 # So many answers have to be numbers for others to be faults.
 _NUMBERS = 0.9
 # What people call what they showed.
@@ -223,7 +221,7 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
     if what in chosen:
       found[what] = table.columns[chosen[what][0]]
       origin[what] = chosen[what] * len(table)
-  labels = {_name(name): name for name in chosen['label']}
+  labels = {_label(name): name for name in chosen['label']}
   if len(labels) < len(chosen['label']):
     raise errors.InputError(
       f'{table.path}: columns {_listed(chosen["label"])} have one name but for '
@@ -283,54 +281,49 @@ def condition(text: str, modalities: Sequence[str]) -> str:
 
 
 def declare(
-  texts: Iterable[str], scale: Sequence[float] = ()
+  texts: Iterable[str], scale: Sequence[float], place: str
 ) -> dict[str, Any]:
   """What kind of label answers are of: the keys for `corpus.json`.
+
+  Where nearly all are numbers, so is the label; others will be faults.
 
   Args:
     texts: all answers.
     scale: the ends of the scale; () where it is not known.
+    place: the file and the column, for messages.
 
-  Returns:
-    `values`, the whole numbers from the least to the greatest, `scale`, or
-    `classes`.
+  Raises:
+    InputError: there are less than two answers.
   """
   texts = [text for text in texts if not spelling.is_missing(text)]
-  numbers = []
+  numbers, own = [], []
   for text in texts:
     try:
       numbers.append(tables.number(text))
+      own.append(text)
     except ValueError:
       continue
   if len(numbers) < max(1, (0 if scale else _NUMBERS) * len(texts)):
-    return {'classes': spelling.in_order({*spelling.unified(texts).values})}
-  low, high = map(float, scale or (min(numbers), max(numbers)))
+    return ratings.inferred(spelling.unified(texts).values, place)
+  if not scale:
+    return ratings.inferred(spelling.unified(own).values, place)
+  low, high = map(float, scale)
   whole = all(number.is_integer() for number in (*numbers, low, high))
-  if whole and high - low <= _MOST_VALUES:
-    values = list(range(int(low), int(high) + 1))
-    if len(values) <= 2:
-      return {'classes': [str(value) for value in values]}
-    return {'values': values}
+  if whole and high - low < ratings.MOST_VALUES:
+    return {'values': list(range(int(low), int(high) + 1))}
   return {'scale': [low, high]}
 
 
 def check_answers(
   table: tables.Table, column: str, keys: Mapping[str, Any]
 ) -> None:
-  """Notes as a fault what are no answers to choose from, or just one."""
-  names = keys.get('classes')
-  if names is None:
-    return
-  if len(names) < 2:
-    what = f'expected two or more answers, found {", ".join(names) or "none"}'
-  elif len(names) > _MOST_ANSWERS:
-    what = (
-      f'{len(names):,} different answers look like free text; which column '
-      'holds ratings? Say --columns=label=NAME'
+  """Notes as a fault what are no answers to choose from."""
+  number = len(keys.get('classes', ()))
+  if number > _MOST_ANSWERS:
+    table.faults.add(
+      f'{table.path}: column {column!r}: {number:,} different answers look '
+      'like free text; which column holds ratings? Say --columns=label=NAME'
     )
-  else:
-    return
-  table.faults.add(f'{table.path}: column {column!r}: {what}')
 
 
 def says(keys: Mapping[str, Any]) -> str | None:
@@ -380,39 +373,6 @@ def votes(
   )
 
 
-def labels(
-  votes: corpus_lib.Votes, number: int, info: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray | None]:
-  """What those who were shown most say of each clip.
-
-  Args:
-    votes: with scores where the label has values.
-    number: N, of clips.
-    info: of the corpus.
-
-  Returns:
-    (N,) int32, the plurality, `UNLABELLED` for ties and none, or the class of
-    the mean; and the mean, (N,) float64, NaN for none, or None without values.
-  """
-  conditions = info['conditions']
-  full = conditions.index(corpus_lib.full_condition(conditions))
-  votes = votes.where(votes.condition == full)
-  values = declared.values_of(info)
-  if values is None:
-    counts = np.zeros((number, len(info['classes'])), np.int64)
-    np.add.at(counts, (votes.clip, votes.label), votes.count)
-    most = counts.max(axis=1, keepdims=True)
-    clear = (counts == most).sum(axis=1) == 1
-    found = np.where(clear, counts.argmax(axis=1), corpus_lib.UNLABELLED)
-    return found.astype(np.int32), None
-  weight = np.bincount(votes.clip, votes.count, number)
-  total = np.bincount(votes.clip, votes.count * votes.scores, number)
-  scores = np.divide(
-    total, weight, where=weight > 0, out=np.full(number, np.nan)
-  )
-  return declared.class_of(scores, values), scores
-
-
 def given(
   table: tables.Table, column: str, info: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -455,10 +415,8 @@ def _key(name: str) -> str:
   return re.sub(r'[\W_]', '', spelling.clean(name)).casefold()
 
 
-def _name(column: str) -> str:
-  """A name for a label, of what a name may have."""
-  column = re.sub(r'^(label|score)\.', '', column)
-  return re.sub(r'[^\w-]+', '_', column).strip('_') or 'label'
+def _label(column: str) -> str:
+  return ratings.label_name(re.sub(r'^(label|score)\.', '', column))
 
 
 def _listed(names: Sequence[str]) -> str:

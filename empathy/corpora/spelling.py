@@ -27,7 +27,6 @@ well be called `none`.
 import collections
 import dataclasses
 import functools
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -83,16 +82,6 @@ def number(text: str) -> float | None:
   if not re.fullmatch(r'[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?', text, re.I):
     return None
   return float(text.replace(',', '.'))
-
-
-def in_order(names: Iterable[str]) -> list[str]:
-  """Names that are numbers by their value, then the others by name."""
-
-  def place(name: str) -> tuple[float, str]:
-    value = number(name)
-    return (math.inf if value is None else value, name)
-
-  return sorted(names, key=place)
 
 
 def is_missing(text: str) -> bool:

@@ -16,13 +16,13 @@ _SOUND_ONLY = frozenset(
     *('.opus', '.ra', '.snd', '.spx', '.w64', '.wav', '.weba', '.wma', '.wv'),
   )
 )
-_FILMS = frozenset(
+_KINDS = frozenset(('audio', 'video'))
+_PICTURES = frozenset(
   (
     *('.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg'),
-    *('.ogv', '.ts', '.webm', '.wmv'),
+    *('.mts', '.mxf', '.ogv', '.webm', '.wmv'),
   )
 )
-_KINDS = frozenset(('audio', 'video'))
 
 
 def of(path: str | os.PathLike) -> frozenset[str]:
@@ -43,12 +43,12 @@ def of(path: str | os.PathLike) -> frozenset[str]:
   return frozenset(('audio',)) if suffix in _SOUND_ONLY else _KINDS
 
 
-def by_suffix(name: str) -> frozenset[str]:
-  """What a file of that name may have; nothing if it is no media."""
-  suffix = pathlib.PurePath(name.strip()).suffix.lower()
+def of_name(name: str) -> frozenset[str]:
+  """The kinds of track that a name's suffix tells; none if it is no media's."""
+  suffix = pathlib.PurePosixPath(name).suffix.lower()
   if suffix in _SOUND_ONLY:
     return frozenset(('audio',))
-  return _KINDS if suffix in _FILMS else frozenset()
+  return _KINDS if suffix in _PICTURES else frozenset()
 
 
 def _asked(path: str | os.PathLike) -> frozenset[str]:

@@ -51,6 +51,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import (
   declared,
   grouping,
+  ratings,
   sheets,
   spelling,
   tables,
@@ -133,12 +134,10 @@ def read(
     cast = _cast(votes, name, clip, made)
     if cast is not None:
       sheets.refuse_twice(source, cast, ids, conditions)
-    if column is None:
-      made['label_source'] = corpus_lib.full_condition(conditions)
-      codes, scores = sheets.labels(cast, len(ids), made)
-    else:
+    codes, scores = np.full(len(ids), corpus_lib.UNLABELLED, np.int32), None
+    if column is not None:
       codes, scores = sheets.given(table, column, made)
-    corpora[name] = corpus_lib.Corpus(
+    corpus = corpus_lib.Corpus(
       info=made,
       ids=np.array(ids),
       groups=np.array(groups),
@@ -149,6 +148,9 @@ def read(
       metadata=metadata,
       votes=cast,
     )
+    if column is None:
+      corpus = ratings.labelled(corpus, f'{path}')
+    corpora[name] = corpus
   for one in (table, *(one.table for one in votes)):
     one.finish()
   return corpora if len(corpora) > 1 else next(iter(corpora.values()))
@@ -247,24 +249,19 @@ def _declared(
     rated = _rated(one, name, not name)
     if rated is not None:
       texts += one.table.columns[one.labels[rated]]
-  keys = sheets.declare(texts, ends)
+  keys = sheets.declare(texts, ends, f'{table.path}: column {place!r}')
   if column and column.startswith('label') and not ends:
     numbers = [spelling.number(text) for text in names]
     if 'values' in keys and len(names) <= _MOST_NUMBERS:
       # They may be codes: nothing says that they are more or less.
       keys = {'classes': names}
-    elif 'classes' in keys and any(n is not None and n % 1 for n in numbers):
+    elif None in numbers and any(n is not None and n % 1 for n in numbers):
       table.faults.add(
         f'{table.path}: column {place!r}: some are numbers with fractions, '
         'some are not; expected classes, or plain numbers'
       )
     if 'classes' in keys:
-      keys = {'classes': spelling.in_order(names)}
-  if len(keys.get('classes', (0, 0))) < 2 and not table.faults:
-    table.faults.add(
-      f'{table.path}: column {place!r}: expected two or more classes, found '
-      f'{", ".join(keys["classes"]) or "none"}'
-    )
+      keys = {'classes': sorted(names, key=ratings.by_number)}
   says = sheets.says(keys)
   if says and not ends:
     table.note(place, says)
@@ -307,7 +304,7 @@ def _kinds(name: str) -> Collection[str]:
   """What a file of that name shows."""
   if _file_name(name).suffix.lower() == '.txt':
     return ('text',)
-  return tracks.by_suffix(name)
+  return tracks.of_name(name)
 
 
 def _conditions(

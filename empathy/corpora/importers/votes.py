@@ -21,11 +21,17 @@ import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import declared, sheets, spelling, tables, tracks
+from empathy.corpora import (
+  declared,
+  ratings,
+  sheets,
+  spelling,
+  tables,
+  tracks,
+)
 
 # The source may be a file.
-FILE = True
-_SUFFIXES = (*tables.SUFFIXES, '.jsonl', '.ndjson')
+SUFFIXES = (*tables.SUFFIXES, '.jsonl', '.ndjson')
 _UNKNOWN = 'item'
 
 
@@ -72,7 +78,6 @@ def read(
     'conditions': conditions,
     'license': 'not stated',
     'source': f'ratings in {source.resolve().name}',
-    'label_source': corpus_lib.full_condition(conditions),
   }
   corpora = {}
   for name in found[0].labels:
@@ -87,10 +92,10 @@ def read(
 def _paths(source: pathlib.Path) -> list[pathlib.Path]:
   if source.is_file():
     return [source]
-  found = tables.found_in(source, _SUFFIXES)
+  found = tables.found_in(source, SUFFIXES)
   if not found:
     raise errors.InputError(
-      f'{source}: holds no table; expected {", ".join(_SUFFIXES)}'
+      f'{source}: holds no table; expected {", ".join(SUFFIXES)}'
     )
   return found
 
@@ -151,7 +156,7 @@ def _conditions(
 
 def _shown(one: sheets.Sheet) -> str:
   """What the names of files and the other columns let suppose."""
-  kinds = {tracks.by_suffix(text) for text in one.table.columns['id']}
+  kinds = {tracks.of_name(text) for text in one.table.columns['id']}
   if len(kinds) == 1 and (kind := next(iter(kinds))):
     return corpus_lib.view_name(kind)
   return _UNKNOWN if one.transcript is None else 'text'
@@ -168,8 +173,8 @@ def _corpus(
   texts = [
     text for one in found for text in one.table.columns[one.labels[name]]
   ]
-  keys = sheets.declare(texts, scale)
   first, column = found[0].table, found[0].labels[name]
+  keys = sheets.declare(texts, scale, f'{first.path}: column {column!r}')
   sheets.check_answers(first, column, keys)
   first.faults.raise_all()
   if not scale and (says := sheets.says(keys)):
@@ -181,17 +186,16 @@ def _corpus(
     one.table.faults.raise_all()
   votes = corpus_lib.joined(votes)
   sheets.refuse_twice(first.path.parent, votes, list(ids), keys['conditions'])
-  labels, scores = sheets.labels(votes, len(ids), keys)
   metadata, groups = _told(found, ids)
-  return corpus_lib.Corpus(
+  corpus = corpus_lib.Corpus(
     info=keys,
     ids=np.array(list(ids)),
     groups=groups,
-    labels=labels,
-    scores=scores,
+    labels=np.full(len(ids), corpus_lib.UNLABELLED, np.int32),
     metadata=metadata,
     votes=votes,
   )
+  return ratings.labelled(corpus, f'{first.path}: column {column!r}')
 
 
 def _votes(
