@@ -27,7 +27,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import declared, spelling
 
 # Whole numbers in a wider range are scores.
-_MOST_VALUES = 12
+MOST_VALUES = 12
 _LOGGER = logging.getLogger('empathy')
 
 
@@ -188,7 +188,7 @@ def _of_label(
     votes=votes,
     features=clips.features,
   )
-  return corpus if votes is None else _labelled(corpus, place)
+  return corpus if votes is None else labelled(corpus, place)
 
 
 def inferred(values: Sequence[str], place: str) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def inferred(values: Sequence[str], place: str) -> dict[str, Any]:
   if len(names) == 2 or None in numbers:
     return {'classes': names}
   low, high = math.floor(min(numbers)), math.ceil(max(numbers))
-  if all(n.is_integer() for n in numbers) and high - low < _MOST_VALUES:
+  if all(n.is_integer() for n in numbers) and high - low < MOST_VALUES:
     return {'values': list(range(low, high + 1))}
   return {'scale': [low, high]}
 
@@ -298,8 +298,13 @@ def _refuse_twice(clips: Clips, place: str, votes: corpus_lib.Votes) -> None:
   faults.raise_all('clips')
 
 
-def _labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
-  """Gives clips without a label that of their raters."""
+def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
+  """Gives clips without a label that of their raters.
+
+  Args:
+    corpus: with votes.
+    place: the file or folder, for the message.
+  """
   missing = corpus.labels == corpus_lib.UNLABELLED
   full = corpus_lib.full_condition(corpus.conditions)
   votes = corpus.votes.of(corpus.conditions.index(full))
