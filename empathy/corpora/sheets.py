@@ -305,13 +305,7 @@ def declare(
       continue
   if len(numbers) < max(1, (0 if scale else _NUMBERS) * len(texts)):
     return ratings.inferred(spelling.unified(texts).values, place)
-  if not scale:
-    return ratings.inferred(spelling.unified(own).values, place)
-  low, high = map(float, scale)
-  whole = all(number.is_integer() for number in (*numbers, low, high))
-  if whole and high - low < ratings.MOST_VALUES:
-    return {'values': list(range(int(low), int(high) + 1))}
-  return {'scale': [low, high]}
+  return ratings.inferred(spelling.unified(own).values, place, scale)
 
 
 def check_answers(
@@ -324,23 +318,6 @@ def check_answers(
       f'{table.path}: column {column!r}: {number:,} different answers look '
       'like free text; which column holds ratings? Say --columns=label=NAME'
     )
-
-
-def says(keys: Mapping[str, Any]) -> str | None:
-  """What is supposed of numbers, in words."""
-  if 'values' in keys:
-    low, high = keys['values'][0], keys['values'][-1]
-    return (
-      f'is taken for values from {low} to {high}; --scale=LOW,HIGH would say '
-      'otherwise, and codes of classes would better be words'
-    )
-  if 'scale' in keys:
-    low, high = keys['scale']
-    return (
-      f'is taken for scores on a scale from {low:g} to {high:g}; '
-      '--scale=LOW,HIGH would say otherwise'
-    )
-  return None
 
 
 def votes(

@@ -221,6 +221,15 @@ def test_references_of_references_parts_and_no_times(tmp_path, heard):
   assert "left out: 1 tier 'gloss'" in heard.text
 
 
+def test_what_was_shown_and_the_scale_can_be_told(tmp_path):
+  path = _write(tmp_path / 'a.eaf', _dependent())
+  corpus = elan.read(path, 'video', {'empathy': (1, 7), '': (1, 7)})
+  assert corpus.values.tolist() == list(range(1, 8))
+  assert corpus.conditions == ('video',)
+  with pytest.raises(errors.InputError, match="--shown: 'smell': expected"):
+    elan.read(path, 'smell')
+
+
 def _replace(old, new):
   def damage(text):
     assert old in text

@@ -13,8 +13,9 @@ Each is a recording and a group: whoever speaks in it is on one side of a split.
 
 Other tiers, and ratings of parts of an annotation, are left out, which is said.
 In `label@name` the name of the tier's own participant is no annotator's.
-Annotators are taken to perceive the recording as its media are: a film with its
-sound. A file that declares a document type or entities is refused.
+Annotators are taken to perceive the recording as its media are, a film with its
+sound, if `--shown=video` does not say otherwise; numbers are on the scale that
+`--scale=1,7` says. A file that declares a document type or entities is refused.
 """
 
 import collections
@@ -27,7 +28,7 @@ from xml.parsers import expat
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import ratings, spelling, tracks
+from empathy.corpora import ratings, sheets, spelling, tracks
 
 # Of a file that may be given in place of the folder.
 SUFFIXES = ('.eaf',)
@@ -255,11 +256,15 @@ class _Gathered:
 
 def read(
   source: pathlib.Path,
+  shown: str = '',
+  scale: Mapping[str, tuple[float, float]] | None = None,
 ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """Reads the files.
 
   Args:
     source: a folder that holds them at any depth, or one file.
+    shown: what annotators perceived; without it, all that the media have.
+    scale: the ends of the scale of numbers, by label, '' for all.
 
   Returns:
     The clips in the order of files and times; by name of the label where there
@@ -279,11 +284,16 @@ def read(
   if not paths:
     raise errors.InputError(f'{source}: no .eaf below it')
   gathered, faults = _Gathered(), []
+  shown = sheets.condition(shown, corpus_lib.MODALITIES) if shown else ''
+  if not set(shown.split('+')) <= {*corpus_lib.MODALITIES, ''}:
+    raise errors.InputError(
+      f'--shown: {shown!r}: expected text, audio and video joined by +'
+    )
   root = source if source.is_dir() else source.parent
   for path in paths:
     try:
       name = path.relative_to(root).with_suffix('').as_posix()
-      _gather(_File(path), name.replace('/', '-'), gathered)
+      _gather(_File(path), name.replace('/', '-'), gathered, shown)
     except errors.InputError as error:
       faults += str(error).splitlines()
   errors.raise_faults(faults)
@@ -312,6 +322,7 @@ def read(
       },
     ),
     gathered.votes,
+    scale=scale or {},
   )
 
 
@@ -332,7 +343,7 @@ def _note_speakers(source: pathlib.Path, gathered: _Gathered) -> None:
     )
 
 
-def _gather(file: _File, name: str, gathered: _Gathered) -> None:
+def _gather(file: _File, name: str, gathered: _Gathered, shown: str) -> None:
   """Adds what is in a file."""
   for tier in file.tiers.values():
     if tier.parent and tier.parent not in file.tiers:
@@ -341,8 +352,8 @@ def _gather(file: _File, name: str, gathered: _Gathered) -> None:
         'not there'
       )
   media, kinds, origin = _media(file)
-  condition = corpus_lib.view_name(kinds)
-  gathered.media |= kinds
+  condition = shown or corpus_lib.view_name(kinds)
+  gathered.media |= kinds | set(condition.split('+'))
   parents = {tier.parent for tier in file.tiers.values() if tier.parent}
   words: dict[tuple[int, int], str] = {}
   clips: dict[_Clip, None] = {}
