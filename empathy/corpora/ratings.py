@@ -349,13 +349,12 @@ def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
   if not missing.any():
     return corpus
   labels = np.where(missing, counts.argmax(axis=1), corpus.labels)
-  info, scores, how = dict(corpus.info), corpus.scores, 'the mean of'
+  info, scores, how = dict(corpus.info), corpus.scores, 'the mean'
+  ties = 0
   if scores is None:
-    ties = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    how = (
-      f'the commonest of ({int((ties & missing).sum()):,} ties: the first of '
-      'the classes)'
-    )
+    how = 'the commonest'
+    most = counts == counts.max(axis=1, keepdims=True)
+    ties = int(((most.sum(axis=1) > 1) & missing).sum())
   else:
     size = len(corpus.ids)
     total = np.bincount(votes.clip, votes.scores * votes.count, size)
@@ -363,11 +362,14 @@ def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
     scores = np.where(missing, mean, scores)
     labels = np.where(missing, corpus_lib.UNLABELLED, labels)
   _LOGGER.info(
-    '%s: the label of %s is %s its votes on %s',
+    '%s: the label of %s is %s of its votes on %s%s',
     place,
     spelling.counted(int(missing.sum()), 'clip'),
     how,
     full,
+    f'; {spelling.counted(ties, "tie")}: the first of the classes'
+    if ties
+    else '',
   )
   if (missing | (corpus.labels == corpus_lib.UNLABELLED)).all():
     info['label_source'] = full

@@ -361,7 +361,12 @@ def _given(
     for name, column in zip(names, values.T, strict=True)
   }
   declarations = {
-    name: {'scale': _SCALES[name], 'label': name}
+    # Neutral has a bin of its own, and so has each third, of three raters.
+    name: {
+      'scale': _SCALES[name],
+      'num_bins': 11 if name == 'sentiment' else 10,
+      'label': name,
+    }
     for name in names
     if name in _SCALES
   }

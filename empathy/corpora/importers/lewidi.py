@@ -148,6 +148,10 @@ class _Reader:
     ):
       fault("'text' is missing, or no text")
       return
+    hard = item.get('hard_label', '')
+    if not isinstance(hard, str | int | float):
+      fault(f"'hard_label': {hard!r:.40} is no label", 'hard_label')
+      return
     soft = item.get('soft_label', {})
     if not isinstance(soft, dict):
       fault("'soft_label': expected an object of shares")
@@ -161,7 +165,7 @@ class _Reader:
     self._texts.append({k: str(v) for k, v in text.items() if v})
     self._soft.append(soft)
     self._said += [(row, who, labels) for who, labels in votes]
-    self._hard.append(str(item.get('hard_label', '')))
+    self._hard.append(str(hard))
     self._tasks[str(item.get('annotation task', ''))] += 1
     info = item.get('other_info')
     info = info if isinstance(info, dict) else {}
@@ -282,6 +286,16 @@ class _Reader:
         {'label': {'values': list(_VALUES[task]), 'label': task}},
       )
     given = {'label': self._hard} if any(self._hard) else {}
+    keys = {spelling.key(name) for name in (*known, '0', '1')}
+    for (_, key), hard in zip(self._keys, self._hard, strict=True):
+      if hard and spelling.key(hard) not in keys:
+        self._faults.add(
+          f"{self._source}: item {key!r}: 'hard_label': {hard!r:.40} is no "
+          'label that an annotator gave',
+          key,
+          'hard_label',
+        )
+    self._faults.raise_all('items')
     if task == _ABUSE and any(name.startswith('-') for name in known):
       binary = rated(lambda labels: str(int(labels[0].startswith('-'))))
       return (
