@@ -9,17 +9,18 @@ Reads the layout of github.com/zeroQiaoba/MERTools (commit 89120b7; Lian et al.
   features/<model>-UTT/<clip>.npy   one vector, or
   features/<model>-FRA/<clip>.npy   a vector a frame; or a folder `<clip>` with
               a file a frame, in the order of their names
-  transcription*.csv   the clips, `name`, and what is said
+  transcription*.csv (or subtitle*.csv)   the clips, `name`, and what is said
 
 What a folder of features is of, words in the name of its model tell, such as
 `hubert`; or the name begins with `text-`, `audio-` or `video-`. There may be
 one folder a modality; of a model's two, -UTT is taken.
 
 Where clips have classes and valence these are two labels, `emotion` and
-`valence`. A valence of -10 means that there is none. The group is what the name
-has before its last `_`, as in `video_clip`; where that is the same for all, or
-there is no `_`, every clip is its own group. Train, val and test make a split;
-others are kept as `published_split`.
+`valence`. A valence of -10 means that there is none, and a part of the corpus
+whose clips are all of one class and have no valence is not labelled. The group
+is what the name has before its last `_`, as in `video_clip`; where that is the
+same for all, or there is no `_`, every clip is its own group. Train, val and
+test make a split; others are kept as `published_split`.
 """
 
 import logging
@@ -161,8 +162,9 @@ def _labels(
       if not isinstance(emotion, str | int | float | np.generic):
         faults.add(f"{place}: 'emo' is no class", str(name), 'emo')
       emotions.append(str(emotion))
-      if isinstance(valence, str) and spelling.is_missing(valence):
-        valence = None
+      if isinstance(valence, str):
+        missing, number = spelling.is_missing(valence), spelling.number(valence)
+        valence = None if missing else valence if number is None else number
       if valence is not None and not _is_number(valence):
         faults.add(f"{place}: 'val' is no number", str(name), 'val')
       elif valence is not None:
@@ -173,6 +175,17 @@ def _labels(
     _LOGGER.warning('%s: left out: %s', path, ', '.join(others))
   if not ids:
     raise errors.InputError(f'{path}: expected arrays train{_CORPUS}, ...')
+  for part in dict.fromkeys(parts):
+    rows = [row for row, own in enumerate(parts) if own == part]
+    alike = {(emotions[row], valences[row]) for row in rows}
+    if len(rows) > 1 and len(set(parts)) > 1 and len(alike) == 1:
+      emotion, valence = alike.pop()
+      if emotion and valence is None:
+        _LOGGER.warning(
+          '%s: all of %s is %s: taken as not labelled', path, part, emotion
+        )
+        for row in rows:
+          emotions[row] = ''
   return ids, parts, emotions, valences
 
 
@@ -317,7 +330,11 @@ def _transcripts(
   folder: pathlib.Path, ids: Sequence[str]
 ) -> Mapping[str, list[str]]:
   """The column `transcript`, if there is a table of it."""
-  found = sorted(folder.glob('transcription*.csv'))
+  found = sorted(
+    path
+    for name in ('transcription*.csv', 'subtitle*.csv')
+    for path in folder.glob(name)
+  )
   if not found:
     return {}
   table = tables.Table(found[0], ('name',), _SAID)
