@@ -306,7 +306,7 @@ def file_hashes(path: str | os.PathLike) -> dict[str, str]:
       path / 'corpus.json',
       path / 'clips.csv',
       path / 'votes.csv',
-      *sorted((path / 'features').glob('*.npz')),
+      *sorted((path / 'features').glob('[!.]*.npz')),
     ]
     if file.exists()
   }
@@ -694,15 +694,10 @@ def read_labels(
     return declared.filled(codes, None, values)
   low, high = declared.limits(info)
   scores = np.full(len(table), np.nan)
-  for row, text in enumerate(table.columns[score]):
-    if spelling.is_missing(text):
-      continue
-    found = spelling.number(text)
-    if found is None:
-      table.fault(row, score, f'{text!r} is not a number', 'number')
-    elif not low <= found <= high:
+  for row, found in enumerate(table.numbers(score)):
+    if found < low or found > high:
       says = f'is outside of the scale, {low:g} to {high:g}'
-      table.fault(row, score, f'{text!r} {says}', says)
+      table.fault(row, score, f'{table.columns[score][row]!r} {says}', says)
     else:
       scores[row] = found
   upper = declared.class_of(scores, values)
@@ -1007,6 +1002,18 @@ def _clip_columns(by_label: Mapping[str, Corpus]) -> dict[str, Iterable]:
   if corpus.fold is not None:
     columns['fold'] = corpus.fold
   return columns | dict(corpus.metadata)
+
+
+def joined(parts: Sequence[Votes]) -> Votes:
+  """The votes of several tables, one after the other."""
+  return Votes(
+    *(
+      None
+      if getattr(parts[0], field.name) is None
+      else np.concatenate([getattr(part, field.name) for part in parts])
+      for field in dataclasses.fields(Votes)
+    )
+  )
 
 
 def _label_columns(

@@ -27,7 +27,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import declared, spelling
 
 # Whole numbers in a wider range are scores.
-_MOST_VALUES = 12
+MOST_VALUES = 12
 _LOGGER = logging.getLogger('empathy')
 
 
@@ -80,6 +80,7 @@ def corpora(
   ratings: Mapping[str, Sequence[Rating]],
   given: Mapping[str, Sequence[str]] | None = None,
   declarations: Mapping[str, Mapping[str, Any]] | None = None,
+  scale: Mapping[str, Sequence[float]] | None = None,
 ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """The corpus of clips and what was said of them.
 
@@ -89,6 +90,8 @@ def corpora(
     given: by label, a clip's own, '' where it has none: N each.
     declarations: by label, the classes, values or scale, and what else is known
       of it, as `declared` takes them; without, they are inferred.
+    scale: the ends of the scale by label, '' for all, which the user may tell;
+      None where nobody can.
 
   Returns:
     One corpus, or one by name of the label where there are several.
@@ -101,11 +104,11 @@ def corpora(
     faults.add(
       f'{clips.place}: clip {clips.ids[row]!r} is there twice'
       + ('' if clips.ids[first] == clips.ids[row] else ' in another spelling'),
-      row,
+      clips.ids[row],
       'twice',
     )
   faults.raise_all('clips')
-  given, declarations = given or {}, declarations or {}
+  given, declarations = given or {}, dict(declarations or {})
   names = list(dict.fromkeys([*ratings, *given]))
   conditions = _conditions(ratings)
   annotators = _annotators(clips, ratings)
@@ -116,6 +119,7 @@ def corpora(
       ratings.get(name, ()),
       given.get(name, [''] * len(clips.ids)),
       declarations.get(name, {}),
+      None if scale is None else scale.get(name, scale.get('', ())),
       conditions,
       annotators,
     )
@@ -156,6 +160,7 @@ def _of_label(
   ratings: Sequence[Rating],
   given: Sequence[str],
   declaration: Mapping[str, Any],
+  ends: Sequence[float] | None,
   conditions: Sequence[str],
   annotators: Mapping[str, str],
 ) -> corpus_lib.Corpus:
@@ -165,12 +170,16 @@ def _of_label(
   unified = spelling.unified([*said, *given], declaration.get('classes', ()))
   for note in spelling.Unified([], unified.others, {}).notes():
     _LOGGER.warning('%s: %s', place, note)
-  info, faults = declared.checked(
-    dict(clips.info) | (declaration or inferred(unified.values, place)), place
-  )
+  if not declaration:
+    declaration = inferred(unified.values, place, ends or ())
+    supposed = says(declaration)
+    if supposed and ends is not None and not ends:
+      _LOGGER.warning('%s: %s', place, supposed)
+  info, faults = declared.checked(dict(clips.info) | declaration, place)
   errors.raise_faults(faults)
   info['conditions'] = list(conditions)
-  codes, scores = _coded(unified.values, info, place)
+  owners = [clips.ids[one.clip] for one in ratings] + list(clips.ids)
+  codes, scores = _coded(unified.values, owners, info, place)
   votes = None
   if conditions:
     votes = _votes(ratings, codes, scores, info, annotators)
@@ -187,28 +196,56 @@ def _of_label(
     votes=votes,
     features=clips.features,
   )
-  return corpus if votes is None else _labelled(corpus, place)
+  return corpus if votes is None else labelled(corpus, place)
 
 
-def inferred(values: Sequence[str], place: str) -> dict[str, Any]:
+def inferred(
+  values: Sequence[str], place: str, scale: Sequence[float] = ()
+) -> dict[str, Any]:
   """What classes a label has whose values are these, '' for none.
+
+  Args:
+    values: one spelling for each thing.
+    place: the file, and perhaps the label, for messages.
+    scale: the ends of that of numbers; () where it is not known.
+
+  Returns:
+    The keys for `corpus.json`.
 
   Raises:
     InputError: there are less than two.
   """
   names = sorted(set(values) - {''}, key=by_number)
-  if len(names) < 2:
+  numbers = [spelling.number(name) for name in names]
+  if len(names) < 2 and not (scale and names):
     found = ', '.join(names) or 'none'
     raise errors.InputError(
       f'{place}: expected two or more labels, found {found}'
     )
-  numbers = [spelling.number(name) for name in names]
-  if len(names) == 2 or None in numbers:
+  if None in numbers or (len(names) == 2 and not scale):
     return {'classes': names}
-  low, high = math.floor(min(numbers)), math.ceil(max(numbers))
-  if all(n.is_integer() for n in numbers) and high - low < _MOST_VALUES:
-    return {'values': list(range(low, high + 1))}
+  low, high = scale or (math.floor(min(numbers)), math.ceil(max(numbers)))
+  whole = all(float(n).is_integer() for n in (*numbers, low, high))
+  if whole and high - low < MOST_VALUES:
+    return {'values': list(range(int(low), int(high) + 1))}
   return {'scale': [low, high]}
+
+
+def says(keys: Mapping[str, Any]) -> str | None:
+  """What is supposed of numbers, in words."""
+  if 'values' in keys:
+    low, high = keys['values'][0], keys['values'][-1]
+    return (
+      f'is taken for values from {low} to {high}; --scale=LOW,HIGH would say '
+      'otherwise, and codes of classes would better be words'
+    )
+  if 'scale' in keys:
+    low, high = keys['scale']
+    return (
+      f'is taken for scores on a scale from {low:g} to {high:g}; '
+      '--scale=LOW,HIGH would say otherwise'
+    )
+  return None
 
 
 def by_number(label: str) -> tuple[float, str]:
@@ -218,7 +255,10 @@ def by_number(label: str) -> tuple[float, str]:
 
 
 def _coded(
-  values: Sequence[str], info: Mapping[str, Any], place: str
+  values: Sequence[str],
+  owners: Sequence[str],
+  info: Mapping[str, Any],
+  place: str,
 ) -> tuple[np.ndarray, np.ndarray | None]:
   """Labels, (n,) int32, and scores, (n,) float64, or None without values."""
   known = declared.values_of(info)
@@ -237,11 +277,15 @@ def _coded(
       expected = f'{low:g} to {high:g}'
       if 'scale' not in info:
         expected = f'one of {", ".join(info["classes"])}'
-      faults.add(f'{place}: {value!r} is not {expected}', None, 'label')
+      faults.add(
+        f'{place}: clip {owners[row]!r}: {value!r} is not {expected}',
+        owners[row],
+        'label',
+      )
       continue
     if number is not None:
       scores[row] = number
-  errors.raise_faults(faults.lines())
+  faults.raise_all('clips')
   return (
     (codes, None) if known is None else declared.filled(codes, scores, known)
   )
@@ -283,15 +327,20 @@ def _refuse_twice(clips: Clips, place: str, votes: corpus_lib.Votes) -> None:
     if (clip, condition, annotator) in seen:
       faults.add(
         f'{place}: {annotator!r} rated clip {clips.ids[clip]!r} twice',
-        clip,
+        clips.ids[clip],
         'twice',
       )
     seen.add((clip, condition, annotator))
   faults.raise_all('clips')
 
 
-def _labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
-  """Gives clips without a label that of their raters."""
+def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
+  """Gives clips without a label that of their raters.
+
+  Args:
+    corpus: with votes.
+    place: the file or folder, for the message.
+  """
   missing = corpus.labels == corpus_lib.UNLABELLED
   full = corpus_lib.full_condition(corpus.conditions)
   votes = corpus.votes.of(corpus.conditions.index(full))
@@ -300,13 +349,12 @@ def _labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
   if not missing.any():
     return corpus
   labels = np.where(missing, counts.argmax(axis=1), corpus.labels)
-  info, scores, how = dict(corpus.info), corpus.scores, 'the mean of'
+  info, scores, how = dict(corpus.info), corpus.scores, 'the mean'
+  ties = 0
   if scores is None:
-    ties = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    how = (
-      f'the commonest of ({int((ties & missing).sum()):,} ties: the first of '
-      'the classes)'
-    )
+    how = 'the commonest'
+    most = counts == counts.max(axis=1, keepdims=True)
+    ties = int(((most.sum(axis=1) > 1) & missing).sum())
   else:
     size = len(corpus.ids)
     total = np.bincount(votes.clip, votes.scores * votes.count, size)
@@ -314,11 +362,14 @@ def _labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
     scores = np.where(missing, mean, scores)
     labels = np.where(missing, corpus_lib.UNLABELLED, labels)
   _LOGGER.info(
-    '%s: the label of %s is %s its votes on %s',
+    '%s: the label of %s is %s of its votes on %s%s',
     place,
     spelling.counted(int(missing.sum()), 'clip'),
     how,
     full,
+    f'; {spelling.counted(ties, "tie")}: the first of the classes'
+    if ties
+    else '',
   )
   if (missing | (corpus.labels == corpus_lib.UNLABELLED)).all():
     info['label_source'] = full

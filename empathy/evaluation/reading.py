@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import spelling, tables
+from empathy.corpora import tables
 from empathy.evaluation import headers, masks
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import rows as rows_lib
@@ -190,31 +190,31 @@ def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
         column_types=dict.fromkeys(header, pa.string())
       ),
     )
-    if table.num_rows:
-      _refuse_header(path, table)
+    if table.num_rows and not _has_idle_rows(table):
       return table
   except (UnicodeDecodeError, csv.Error, pa.ArrowException):
     pass
   # What Arrow stumbles on, the plain reader names with its line, or reads.
-  columns, _ = tables.read_csv(path, () if header else required)
+  found = tables.read_csv(path, () if header else required, required)
+  for note in found.notes:
+    _LOGGER.info('%s', note)
   return pa.table(
-    {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    {name: pa.array(values, pa.string()) for name, values in found[0].items()}
   )
 
 
-def _refuse_header(path: pathlib.Path, table: pa.Table) -> None:
-  """Raises if rows are the header once more, as where files were joined."""
-  # By place, since a name may be there twice.
-  columns = list(zip(table.column_names, table.columns, strict=True))
-  name, first = columns[0]
-  same = pc.fill_null(pc.equal(first, name), False)
-  row = pc.index(same, True).as_py()
-  if row >= 0 and all(column[row].as_py() == name for name, column in columns):
-    line = tables.read_csv(path, ())[1][row]
-    raise errors.InputError(
-      f'{path}:{line}: the header once more; remove it '
-      f'({spelling.counted(pc.sum(same).as_py(), "time")})'
-    )
+def _has_idle_rows(table: pa.Table) -> bool:
+  """Whether rows are empty, or the header once more."""
+  for wanted in (table.column_names, [''] * table.num_columns):
+    same = np.ones(table.num_rows, np.bool_)
+    # By place, since a name may be there twice.
+    for cell, column in zip(wanted, table.columns, strict=True):
+      same &= pc.fill_null(pc.equal(column, cell), not cell).to_numpy()
+      if not same.any():
+        break
+    else:
+      return True
+  return False
 
 
 def _read_parquet(path: pathlib.Path) -> pa.Table:

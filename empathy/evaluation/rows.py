@@ -228,6 +228,9 @@ class Rows:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
       numbers = np.full(len(values), np.nan)
       commas = 0
+      texts = [str(value or '') for value in values.to_pylist()]
+      unclear = tables.unclear_numbers(texts)
+      self.fault(unclear, column, lambda row: tables.unclear_number(texts[row]))
       for row, value in enumerate(values.to_pylist()):
         try:
           if isinstance(value, str):

@@ -275,7 +275,8 @@ _MUTATIONS = {
   ),
   'a label beyond the scale': (
     _change('train', 'regression_labels', lambda old: old + 5),
-    'expected -1 to 1 (4 times: clips 0, 1, 2, ...)',
+    'expected -1 to 1 (4 times: clips video_0000$_$0000, video_0000$_$0001, '
+    'video_0001$_$0002, ...)',
   ),
   'a vote beyond the scale': (
     _change('test', 'regression_labels_T', lambda old: old * 0 - 2),

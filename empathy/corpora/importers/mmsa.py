@@ -405,16 +405,16 @@ def _corpus(
   for row, name in enumerate(clips.ids):
     if not name.partition(_BETWEEN)[2] or name.startswith(_BETWEEN):
       faults.add(
-        f'{path}: clip {name!r}: expected an id VIDEO{_BETWEEN}CLIP', row, 'id'
+        f'{path}: clip {name!r}: expected an id VIDEO{_BETWEEN}CLIP', name, 'id'
       )
     elif first.setdefault(spelling.clean(name), row) != row:
-      faults.add(f'{path}: clip {name!r} is there twice', row, 'twice')
+      faults.add(f'{path}: clip {name!r} is there twice', name, 'twice')
     beyond = every[np.abs(every[:, row]) > limit, row]
     if len(beyond):
       faults.add(
         f'{path}: clip {name!r}: a label is {beyond[0]:g}; expected -{limit:g} '
         f'to {limit:g}',
-        row,
+        name,
         'scale',
       )
   faults.raise_all('clips')
