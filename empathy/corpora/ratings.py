@@ -80,6 +80,7 @@ def corpora(
   ratings: Mapping[str, Sequence[Rating]],
   given: Mapping[str, Sequence[str]] | None = None,
   declarations: Mapping[str, Mapping[str, Any]] | None = None,
+  fill: bool = True,
 ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """The corpus of clips and what was said of them.
 
@@ -89,6 +90,7 @@ def corpora(
     given: by label, a clip's own, '' where it has none: N each.
     declarations: by label, the classes, values or scale, and what else is known
       of it, as `declared` takes them; without, they are inferred.
+    fill: whether a clip without a label gets that of its raters.
 
   Returns:
     One corpus, or one by name of the label where there are several.
@@ -118,6 +120,7 @@ def corpora(
       declarations.get(name, {}),
       conditions,
       annotators,
+      fill,
     )
     for name in names
   }
@@ -158,6 +161,7 @@ def _of_label(
   declaration: Mapping[str, Any],
   conditions: Sequence[str],
   annotators: Mapping[str, str],
+  fill: bool,
 ) -> corpus_lib.Corpus:
   """The corpus of one label."""
   place = f'{clips.place}: label {name!r}' if name else clips.place
@@ -188,7 +192,7 @@ def _of_label(
     votes=votes,
     features=clips.features,
   )
-  return corpus if votes is None else labelled(corpus, place)
+  return corpus if votes is None or not fill else labelled(corpus, place)
 
 
 def inferred(values: Sequence[str], place: str) -> dict[str, Any]:

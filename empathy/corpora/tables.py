@@ -35,10 +35,10 @@ _MARKS = (
 _DELIMITERS = {',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars'}
 _SPREADSHEETS = (b'PK\x03\x04', b'\xd0\xcf\x11\xe0')
 # What is no western text, as far as one can see: in it accents stand alone or
-# in pairs, and signs such as ³ not within words.
+# in pairs, and signs such as ³ not before letters.
 _NOT_WESTERN = re.compile(
   r'[^\x00-\x7f\xa0–—…]{4}|[^\x00-\xa0«»‚ƒ„…†‡‰‹‘’“”•–—˜™›€]{3}'
-  r'|[^\W\d_][\xa1-\xb3\xb5\xb6\xb8-\xbf][^\W\d_]'
+  r'|[\xa2-\xa8\xac\xaf\xb2\xb3\xb6\xb8\xb9\xbc-\xbe][^\W\d_]'
 )
 _MAX_COUNT = 2**31 - 1
 _MAX_NAMES = 8
