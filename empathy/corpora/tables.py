@@ -42,6 +42,8 @@ _NOT_WESTERN = re.compile(
 )
 _MAX_COUNT = 2**31 - 1
 _MAX_NAMES = 8
+# Rows that have to be as wide as the header.
+_FEW = 5
 _TIME = re.compile(
   r'(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?|[.,]\d+)'
   r'\s*(s|sec|secs|second|seconds|ms)?',
@@ -586,13 +588,19 @@ def _delimiter(text: str, known: Sequence[str]) -> str:
     return told[1]
   wanted = {name.casefold() for name in known}
 
-  def fit(delimiter: str) -> tuple[int, int]:
+  def fit(delimiter: str) -> tuple[int, bool, int]:
+    reader = csv.reader(io.StringIO(start), delimiter=delimiter, strict=True)
     try:
-      header = next(csv.reader(io.StringIO(start), delimiter=delimiter), [])
+      header = next(reader, [])
     except csv.Error:
-      return (-1, 0)
+      return (-1, False, 0)
     names = {spelling.clean(name).casefold() for name in header}
-    return (len(names & wanted), len(header))
+    try:
+      widths = {len(row) for row in itertools.islice(reader, _FEW) if row}
+    except csv.Error:
+      widths = {0}
+    alike = widths <= {len(header)} and len(header) > 1
+    return (len(names & wanted), alike, len(header))
 
   return max(_DELIMITERS, key=fit)
 
