@@ -137,7 +137,9 @@ _MUTATIONS = {
   'no names': ('FileName,E', 'File,E', "column 'FileName' is missing"),
   'a clip twice': ('0001_0019.wav,X', '0001_0008.wav,X', 'is there already'),
   'a clip without a name': (
-    'MSP-PODCAST_0001_0019.wav,X', ',X', "column 'FileName': is empty"
+    'MSP-PODCAST_0001_0019.wav,X',
+    ',X',
+    "column 'FileName': is empty",
   ),
   'an unknown class': ('wav,H', 'wav,Q', "'Q' is not one of N, A, S, H, U, F"),
   'a word for a class': ('wav,H', 'wav,Happy', "'Happy' is not one of N, A"),
@@ -149,9 +151,7 @@ _MUTATIONS = {
   'a field more': ('Train\n', 'Train,\nx,y,', 'fields; the header has 8'),
   'another encoding': ('Female,Test1\nMSP', 'F\x81,Test1\nMSP', 'is not UTF-8'),
   'votes: empty': (_DETAILED, '', 'labels_detailed.csv: is empty'),
-  'votes: three columns': (
-    ',', ',0,', 'expected two columns, the file and'
-  ),
+  'votes: three columns': (',', ',0,', 'expected two columns, the file and'),
   'votes: no primary': (
     'WORKER2; Sad; Dissapointed; A:3.000; V:2.000; D:4.000;',
     'WORKER2',
@@ -160,20 +160,22 @@ _MUTATIONS = {
   'votes: no worker': ('WORKER2; Sad', '; Sad', 'is not worker; primary;'),
   'votes: too many parts': ('Sad; Diss', 'Sad; b; c; Diss', 'is not worker;'),
   'votes: a number too large': (
-    'A:3.000; V:2', 'A:9.000; V:2', 'A:9.000 is not from 1 to 7'
+    'A:3.000; V:2',
+    'A:9.000; V:2',
+    'A:9.000 is not from 1 to 7',
   ),
   'votes: a number with a fraction': (
-    'A:3.000; V:2', 'A:3.500; V:2', 'A:3.500 is not from 1 to 7'
+    'A:3.000; V:2',
+    'A:3.500; V:2',
+    'A:3.500 is not from 1 to 7',
   ),
   'votes: of other clips': (
     'MSP-PODCAST_00',
     'OTHER_00',
     "no rating of a clip of labels_consensus.csv; found 'OTHER_0001_0008'",
   ),
-  'votes: a quote left open': (
-    'D:3.000;"\n', 'D:3.000;\n', 'is not CSV'
-  ),
-}  # fmt: skip
+  'votes: a quote left open': ('D:3.000;"\n', 'D:3.000;\n', 'is not CSV'),
+}
 
 
 @pytest.mark.parametrize('name', _MUTATIONS)
