@@ -16,6 +16,7 @@ JSON) becomes a label `yes` or `no` for each option.
 import collections
 import dataclasses
 import json
+import math
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -227,6 +228,7 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
       f'{table.path}: columns {_listed(chosen["label"])} have one name but for '
       'signs'
     )
+  left += chosen.get('transcript', []) + chosen.get('group', [])
   for name in (*chosen['label'], *left):
     # A name of ours that is taken belongs to what was chosen.
     if name not in found:
@@ -305,6 +307,8 @@ def declare(
       continue
   if len(numbers) < max(1, (0 if scale else _NUMBERS) * len(texts)):
     return ratings.inferred(spelling.unified(texts).values, place)
+  if not scale and len(set(numbers)) == 2 and any(n % 1 for n in numbers):
+    return {'scale': [math.floor(min(numbers)), math.ceil(max(numbers))]}
   return ratings.inferred(spelling.unified(own).values, place, scale)
 
 
