@@ -20,6 +20,7 @@ from empathy.evaluation.entries import (
   disagreement,
   dominance,
   humans,
+  raters,
   views,
 )
 from empathy.evaluation.entry import Entry, Signal, Topic
@@ -88,6 +89,7 @@ ENTRIES = (
   *dominance.ENTRIES,
   *humans.ENTRIES,
   *diagnosis.ENTRIES,
+  *raters.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

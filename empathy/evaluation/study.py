@@ -32,8 +32,10 @@ from empathy.evaluation import (
   humans,
   listing,
   planner,
+  raters,
   significance,
   soft_scores,
+  stand_in,
   verdicts,
   views,
   wording,
@@ -57,6 +59,8 @@ _QUESTIONS = (
   dominance,
   humans,
   diagnosis,
+  stand_in,
+  raters,
 )
 _FILES = (
   'study.json',
@@ -136,6 +140,14 @@ class Study:
       `diagnosis`: signal, num_clips, auroc_error, minus_confidence (with p,
         p_adjusted), uncontested with their intervals, average_precision, aurc,
         e_aurc, errors_found_at_10 with its interval.
+      `stand_in`: rater, kind, epsilon (percent), num_annotators, num_clips,
+        advantage and winning_rate with their intervals, published_rate.
+      `stand_in_annotators`: rater, annotator, num_clips, advantage, difference
+        with its interval, p_at_<epsilon>, published_p_at_<epsilon>.
+      `raters`: first, second, kind, num_clips, kappa, weighted_kappa and
+        spearman with their intervals.
+      `rater_kinds`: kind, num_pairs, num_clips, median_kappa and
+        median_weighted_kappa with their intervals.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
@@ -355,7 +367,11 @@ def answers(
     plan: of all clips.
     repeats: see `data_checks.answer`.
   """
-  asked = {7: (data_checks.answer, repeats), 5: (humans.answer,)}
+  asked = {
+    7: (data_checks.answer, repeats),
+    5: (humans.answer,),
+    8: (_about_raters,),
+  }
   if plan.members:
     asked |= {
       3: (_about_ambiguity,),
@@ -378,12 +394,19 @@ def answers(
     found[question] = Findings(
       skipped={f'question {question}': 'There are no predictions.'}
     )
-  return dict(sorted(found.items(), key=lambda answer: answer[0] % 7))
+  # First whether the data can bear it.
+  return dict(sorted(found.items(), key=lambda it: (it[0] != 7, it[0])))
 
 
 def _about_views(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found = views.answer(totals, plan)
   found.include(answering.answer(totals, plan))
+  return found
+
+
+def _about_raters(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  found = stand_in.answer(totals, plan)
+  found.include(raters.answer(totals, plan))
   return found
 
 

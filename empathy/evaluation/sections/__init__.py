@@ -15,6 +15,7 @@ from empathy.evaluation.sections import (
   disagreement,
   dominance,
   humans,
+  stand_in,
   views,
 )
 from empathy.evaluation.sections.parts import Section
@@ -31,5 +32,6 @@ ALL: tuple[Callable[[Study], Section], ...] = (
   ambiguity.section,
   dominance.section,
   humans.section,
+  stand_in.section,
   diagnosis.section,
 )
