@@ -44,8 +44,8 @@ ADVANTAGE = Definition(
 )
 WINNING = Definition(
   'Winning rate',
-  'Share of annotators in whose place the model falls short by less than ε, the '
-  'price of an annotator, by the alternative annotator test; a half or more, '
+  'Share of annotators in whose place the model falls short by less than ε, the'
+  ' price of an annotator, by the alternative annotator test; a half or more, '
   'and it may stand in.',
 )
 RATER_KAPPA = Definition(

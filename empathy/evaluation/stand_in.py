@@ -81,6 +81,8 @@ def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
       ours = own[np.arange(len(said)), said] - (said == votes.label)
       close = 0.5
     there = (said >= 0) & (others[0] > 0)
+    clips = np.bincount(votes.clip[there], minlength=len(corpus.ids)) > 0
+    adder.add(_key(rater, 'clips'), clips)
     won, kept = ours >= theirs - close, theirs >= ours - close
     gap = kept.astype(float) - won
     shape = crowd.size, _COLUMNS
@@ -108,9 +110,9 @@ def answer(totals: Totals, plan: Plan) -> Findings:
     Statistics `stand_in.<rater>.advantage`, and for each epsilon, in percent,
     `.winning_rate_at_<epsilon>`, with groups drawn whole, and
     `.published_rate_at_<epsilon>`, of single clips. The tables `stand_in`, a
-    row a rater and epsilon, and `stand_in_annotators`, a row a rater and annotator, where
-    annotators are few: clips, `advantage`, `difference` (of the annotator's
-    share and the model's), and p-values at each epsilon.
+    row a rater and epsilon, and `stand_in_annotators`, where these are few, a
+    row a rater and annotator: clips, `advantage`, `difference` (of the
+    annotator's share and the model's), and p-values at each epsilon.
   """
   missing = _missing(plan)
   if missing:
@@ -142,7 +144,7 @@ def _judge(
   if not len(chosen):
     return [], []
   sums = sums[:, chosen]
-  part = totals.over(sums[..., 0].sum(axis=1))
+  part = totals.over(totals[_key(rater, 'clips')])
   sums = sums[part.kept]
   asked.add(
     found,
@@ -336,5 +338,5 @@ def _missing(plan: Plan) -> str:
   return ''
 
 
-def _key(rater: raters.Rater) -> Key:
-  return 'stand_in', rater.name
+def _key(rater: raters.Rater, what: str = 'sums') -> Key:
+  return 'stand_in', what, rater.name

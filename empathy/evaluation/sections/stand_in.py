@@ -11,6 +11,8 @@ from empathy.evaluation.study import Study
 # As many annotators as may be trusted, at least.
 _FEW = 3
 _HALF = 0.5
+# Longer tables are in the study's folder alone.
+_MOST_ROWS = 80
 _RATE = 'stand_in.{rater}.winning_rate_at_{epsilon}'
 _PUBLISHED = 'stand_in.{rater}.published_rate_at_{epsilon}'
 _ADVANTAGE = 'stand_in.{rater}.advantage'
@@ -28,6 +30,12 @@ _RATER = parts.text_column('rater', 'in place of an annotator')
 
 def _plain(key: str, heading: str) -> parts.Column:
   return parts.Column(heading, lambda r: wording.p_value(r.get(key)))
+
+
+def _hundredths(key: str, heading: str, signed: bool = False) -> parts.Column:
+  return parts.Column(
+    heading, lambda r: wording.hundredths(r[key], signed=signed)
+  )
 
 
 def _between(row: parts.Record) -> str:
@@ -109,7 +117,15 @@ def section(study: Study) -> parts.Section:
     ),
     shows={
       'advantage': _figure(study, advantage),
-      **parts.tables(study, _TABLES),
+      **dict.fromkeys(_TABLES),
+      **parts.tables(
+        study,
+        {
+          name: (rows_of, columns)
+          for name, (rows_of, columns) in _TABLES.items()
+          if len(study.tables.get(rows_of) or ()) <= _MOST_ROWS
+        },
+      ),
       'matrix': _matrix(study, pairs),
     },
     facts={
@@ -129,22 +145,26 @@ def _finding(
   rest = [rater for rater in advantage if rater not in passed]
   if passed:
     told = wording.listing(
-      f'{rater} from ε = {at} % on (winning rate '
+      f'{rater} for annotators who are worth ε = {at} % or more (winning rate '
       f'{wording.share_with_interval(rate)})'
       for rater, (at, rate) in passed.items()
     )
-    verb = 'passes' if len(passed) == 1 else 'pass'
-    sentence = f'In the place of an annotator {told} {verb} the alternative '
-    sentence += 'annotator test'
+    sentence = f'The alternative annotator test lets {told} stand in'
+    unsure = [n for n, (_, rate) in passed.items() if rate.low < _HALF]
+    if unsure:
+      sentence += (
+        f', though of {wording.listing(unsure)} the interval reaches below a '
+        'half'
+      )
     if rest:
-      sentence += f'; {wording.listing(rest)} '
-      sentence += f'{"does" if len(rest) == 1 else "do"} not, up to ε = 20 %'
+      verb = 'fails' if len(rest) == 1 else 'fail'
+      sentence += f'; {wording.listing(rest)} {verb} it up to ε = 20 %'
     return sentence + '.'
   best = max(advantage, key=lambda rater: advantage[rater].estimate)
   return (
     f'{"No model passes" if len(rest) > 1 else f"{best} does not pass"} the '
-    'alternative annotator test, even where an annotator is worth ε = 20 %'
-    + (f': the nearest to it, {best},' if len(rest) > 1 else ': it')
+    'alternative annotator test, even for annotators who are worth ε = 20 %: '
+    + (f'the nearest to it, {best},' if len(rest) > 1 else 'it')
     + ' agrees with the other annotators at least as well as the one in whose '
     f'place it is put on {wording.share_with_interval(advantage[best])} of '
     'clips.'
