@@ -26,6 +26,7 @@ import os
 # it is imported.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -33,11 +34,12 @@ import pathlib
 import shlex
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from absl import flags
 
-from empathy import cli, errors, remote
+from empathy import cli, errors, files, remote
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   comparison,
@@ -60,6 +62,13 @@ _WORKDIR = flags.DEFINE_string(
 )
 _PREDICTIONS = flags.DEFINE_string(
   'predictions', None, 'A predictions table, Parquet or CSV; needs --corpus.'
+)
+_RENORMALISE = flags.DEFINE_bool(
+  'renormalise',
+  False,
+  'Take what judges wrote that is no whole answer: divide probabilities by their '
+  'sum, leave out those of unknown classes, and count a label that is none of '
+  'the classes as no answer. What was changed is said.',
 )
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
 _LABEL = flags.DEFINE_string(
@@ -91,7 +100,8 @@ _TALLY = flags.DEFINE_string(
   'tally',
   None,
   'The file that sums over the clips of --corpus and --predictions go to, '
-  'followed by the surveys of all parts, if there are several; for --merge.',
+  'followed by the surveys of all parts, if there are several; for --merge. '
+  'Signals of all clips go to a folder beside it, FILE.signals.',
 )
 _MERGE = flags.DEFINE_string(
   'merge',
@@ -159,7 +169,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   )
   predictions = None
   if predictions_path is not None:
-    predictions = reading.read(predictions_path, corpus)
+    predictions = reading.read(predictions_path, corpus, _RENORMALISE.value)
   elif corpus.votes is None:
     raise errors.InputError(
       f'{corpus_path}: has no votes, and there is no --predictions=FILE: '
@@ -192,7 +202,7 @@ def _survey(path: pathlib.Path) -> None:
   """Surveys a part of a corpus."""
   start = time.monotonic()
   _refuse_flags(_SURVEY, _OUTPUT)
-  shards.write_survey(shards.survey(*_part(_SURVEY)), path)
+  shards.write_survey(shards.survey(*_part(_SURVEY), _RENORMALISE.value), path)
   print(f'survey: {path}  ({time.monotonic() - start:.1f} s)')
 
 
@@ -202,10 +212,11 @@ def _tally(path: pathlib.Path, *surveys: str) -> None:
   _refuse_flags(_TALLY, _OUTPUT, _SURVEY)
   part = _part(_TALLY)
   found = [shards.read_survey(pathlib.Path(one)) for one in surveys]
-  plan = plan_lib.draw_up(
-    sum(found[1:], found[0]) if found else shards.survey(*part)
-  )
-  shards.write(shards.tally(*part, plan), path)
+  plan = plan_lib.draw_up(sum(found[1:], found[0])) if found else None
+  with files.replacing(shards.signals_of(path)) as signals:
+    signals.mkdir()
+    tally = shards.tally(*part, plan, signals, _RENORMALISE.value)
+  shards.write(tally, path)
   print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
 
 
@@ -223,20 +234,28 @@ def _by_beam(options: list[str]) -> None:
   _refuse_flags(_BEAM, _WORKDIR)
   corpus, predictions, output = _places(None)
   study_lib.check_output(output)
-  place = output.resolve().parent
-  place.mkdir(parents=True, exist_ok=True)
-  with tempfile.TemporaryDirectory(
-    dir=place, prefix=f'.{output.name}.'
-  ) as name:
-    folder = pathlib.Path(name)
+  with _folder_beside(output) as folder:
     study = study_lib.of_totals(
-      *engine.judge(corpus, predictions, folder, options)
+      *engine.judge(
+        corpus, predictions, folder, options, renormalise=_RENORMALISE.value
+      )
     )
     _warn(study)
     study_lib.write(
       study, output, report.render(study, output), folder / 'signals'
     )
   _done(output, start)
+
+
+@contextlib.contextmanager
+def _folder_beside(output: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A folder on the disk of another one, for what is moved there."""
+  place = output.resolve().parent
+  place.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryDirectory(
+    dir=place, prefix=f'.{output.name}.'
+  ) as name:
+    yield pathlib.Path(name)
 
 
 def _compare(*folders: str) -> None:
@@ -265,7 +284,12 @@ def _merge(*paths: str) -> None:
   tallies = [shards.read(pathlib.Path(path)) for path in paths]
   study = shards.study(shards.merge(tallies))
   _warn(study)
-  study_lib.write(study, output, report.render(study))
+  with _folder_beside(output) as folder:
+    signals = shards.put_together(
+      dict(zip(map(pathlib.Path, paths), tallies, strict=True)),
+      folder / 'signals',
+    )
+    study_lib.write(study, output, report.render(study), signals)
   print(f'report: {output / "report.html"}')
 
 

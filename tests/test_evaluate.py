@@ -295,5 +295,7 @@ def test_tallies_give_a_study(workdir, tmp_path):
     done = _run('--merge', tally, '--output=merged', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
   study = _study(tmp_path / 'merged')
+  signals = pq.read_table(tmp_path / 'merged/signals/part-0-of-1.parquet')
+  assert len(signals) == study['info']['num_clips']
   assert study['info']['predictions'] == 360
   assert 'views.full_minus_best_single.accuracy' in study['statistics']

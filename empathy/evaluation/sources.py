@@ -2,13 +2,14 @@
 
 A source is a corpus and its predictions, where each of clips, votes and
 predictions is one file or many, Parquet or CSV, in any order; of features only
-is read which clips have them. It is read in
-pieces; the rows of a piece are parted into buckets by a hash of the id, so that
-all that belongs to a clip is in one bucket, and a bucket is small enough to be
-held in memory. Parts are bytes (Arrow's streams) that go to files of their own
-on one machine, and to whoever judges their bucket on many.
+is read which clips have them, and which have the same. It is read in pieces;
+the rows of a piece are parted into buckets by a hash of the id, so that all
+that belongs to a clip is in one bucket, and a bucket is small enough to be held
+in memory. Parts are bytes (Arrow's streams) that go to files of their own on
+one machine, and to whoever judges their bucket on many.
 """
 
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -16,7 +17,7 @@ import glob
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,9 @@ _PIECE_ROWS = 1 << 21
 _BLOCK_BYTES = 1 << 23
 _SAMPLE_BYTES = 1 << 16
 _HASHED_ROWS = 1 << 15
+
+# Goes through buckets, each of which is its rows by kind, see `joined`.
+Buckets = Callable[[], Iterator[dict[str, pa.Table]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,25 +259,29 @@ def joined(parts: Iterable[bytes]) -> dict[str, pa.Table]:
     ) from None
 
 
-def buckets(source: Source) -> Iterator[dict[str, pa.Table]]:
-  """The buckets that have rows, by way of files if there are several.
+@contextlib.contextmanager
+def buckets(source: Source) -> Iterator[Buckets]:
+  """Parts all rows, which are read once.
+
+  Yields:
+    A function that goes through the buckets that have rows, by way of files,
+    as often as it is called.
 
   Raises:
     InputError: as for `read` and `joined`.
   """
-  every = ((n, part) for p in source.pieces for n, part in parted(source, p))
-  if source.num_buckets == 1:
-    yield joined(part for _, part in every)
-    return
   with tempfile.TemporaryDirectory() as folder:
-    for number, part in every:
-      with open(os.path.join(folder, str(number)), 'ab') as file:
-        file.write(len(part).to_bytes(8, 'little') + part)
-    for number in range(source.num_buckets):
-      path = os.path.join(folder, str(number))
-      if os.path.exists(path):
-        yield joined(_parts(path))
-        os.remove(path)
+    paths = [os.path.join(folder, str(i)) for i in range(source.num_buckets)]
+    for piece in source.pieces:
+      for number, part in parted(source, piece):
+        with open(paths[number], 'ab') as file:
+          file.write(len(part).to_bytes(8, 'little') + part)
+    there = [path for path in paths if os.path.exists(path)]
+    if not there:
+      raise errors.InputError(
+        f'{source.corpus}: its table of clips has no rows'
+      )
+    yield lambda: (joined(_parts(path)) for path in there)
 
 
 def hashes(ids: pa.Array) -> np.ndarray:
@@ -496,15 +504,17 @@ def _places(piece: Piece, first: int, number: int) -> pa.Array:
 
 
 def _features(source: Source, piece: Piece) -> Iterator[pa.RecordBatch]:
-  """The clips that have a modality."""
+  """The clips that have a modality, and hashes of what they have."""
   path = pathlib.Path(source.files[piece.file])
-  ids = pa.array(summaries.ids(path), pa.string())
+  ids, hashes = summaries.contents(path)
+  ids = pa.array(ids, pa.string())
   for first in range(0, len(ids), _NUM_ROWS):
     own = ids.slice(first, _NUM_ROWS)
     yield pa.record_batch(
       {
         'id': own,
         'modality': pa.array([path.stem] * len(own)),
+        'hash': pa.array(hashes[first:][: len(own)]),
         ROW: _places(piece, first, len(own)),
       }
     )

@@ -6,9 +6,10 @@ taken as they are written, since nobody sees all of them; what is no name, or
 would be another's, is refused.
 """
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -58,15 +59,19 @@ def members(source: Source) -> Members:
   return reading.by_view(set().union(*found), source.bare, source.kind)
 
 
-def batches(source: Source) -> Iterator[Batch]:
+@contextlib.contextmanager
+def batches(source: Source) -> Iterator[Callable[[], Iterator[Batch]]]:
   """All clips with their votes and predictions, in parts.
+
+  Yields:
+    A function that goes through the parts, as often as it is called.
 
   Raises:
     InputError: see `batch`, and `sources.read`.
   """
   known = members(source)
-  for tables in sources.buckets(source):
-    yield batch(source, tables, known)
+  with sources.buckets(source) as buckets:
+    yield lambda: (batch(source, tables, known) for tables in buckets())
 
 
 def batch(
@@ -86,8 +91,7 @@ def batch(
     _Rows(source, next(iter(tables.values()))).refuse_clip(0)
   corpus = _clips(_Rows(source, tables['clips']))
   if source.has('features'):
-    presence = _presence(source, tables, corpus)
-    corpus = dataclasses.replace(corpus, presence=presence)
+    corpus = _with_features(source, tables, corpus)
   if source.has('votes'):
     votes = corpus_lib.Votes(
       *(np.empty(0, kind) for kind in (np.int32, np.int32, np.str_)),
@@ -214,23 +218,27 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
   )
 
 
-def _presence(
+def _with_features(
   source: Source, tables: Mapping[str, pa.Table], corpus: corpus_lib.Corpus
-) -> dict[str, np.ndarray]:
-  """By modality of which there are features, which clips have it: (N,) bool."""
-  found = {
-    pathlib.Path(source.files[piece.file]).stem: np.zeros(
-      len(corpus.ids), np.bool_
-    )
+) -> corpus_lib.Corpus:
+  """The same with `presence` and `hashes`, see `corpus.with_presence`."""
+  kinds = [
+    pathlib.Path(source.files[piece.file]).stem
     for piece in source.pieces
     if piece.kind == 'features'
-  }
+  ]
+  size = len(corpus.ids)
+  presence = {name: np.zeros(size, np.bool_) for name in kinds}
+  hashes = {name: np.zeros(size, np.uint64) for name in kinds}
   if 'features' in tables:
     rows = _Rows(source, tables['features'])
     clip, (names, place) = _clip_of(rows, corpus), rows.texts('modality')
+    values = rows.columns['hash'].to_numpy()
     for number, modality in enumerate(names):
-      found[modality][clip[place == number]] = True
-  return found
+      own = place == number
+      presence[modality][clip[own]] = True
+      hashes[modality][clip[own]] = values[own]
+  return dataclasses.replace(corpus, presence=presence, hashes=hashes)
 
 
 def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:

@@ -26,7 +26,6 @@ from empathy.evaluation import (
   diagnosis,
   disagreement,
   dominance,
-  duplicates,
   explorer,
   facts,
   humans,
@@ -198,7 +197,6 @@ def build(
     add_up(batch, plan),
     plan,
     listing.of_batch(batch, plan),
-    duplicates.find(corpus),
     corpus_lib.content(corpus),
   )
 
@@ -207,7 +205,6 @@ def of_totals(
   totals: totals_lib.Totals,
   plan: Plan,
   clips: listing.Listing | None = None,
-  repeats: Findings | None = None,
   content: str | None = None,
 ) -> Study:
   """The study of the totals of all clips.
@@ -216,13 +213,9 @@ def of_totals(
     totals: what `add_up` gives of all of them.
     plan: by which they were added up.
     clips: those to show one by one; none if None.
-    repeats: which clips are there twice, see `duplicates.find`; None if
-      they were never together.
-    content: of the corpus, see `corpus.content`; None likewise.
+    content: of the corpus, see `corpus.content`; None if nobody had it whole.
   """
-  return assemble(
-    answers(totals, plan, repeats), facts.of(totals, plan, content), clips
-  )
+  return assemble(answers(totals, plan), facts.of(totals, plan, content), clips)
 
 
 def add_up(batch: Batch, plan: Plan) -> totals_lib.Totals:
@@ -357,34 +350,27 @@ def check_output(
     )
 
 
-def answers(
-  totals: totals_lib.Totals, plan: Plan, repeats: Findings | None = None
-) -> dict[int, Findings]:
+def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read.
 
   Args:
     totals: of all clips.
     plan: of all clips.
-    repeats: see `data_checks.answer`.
   """
-  asked = {
-    7: (data_checks.answer, repeats),
-    5: (humans.answer,),
-    8: (_about_raters,),
-  }
+  asked = {7: data_checks.answer, 5: humans.answer, 8: _about_raters}
   if plan.members:
     asked |= {
-      3: (_about_ambiguity,),
-      6: (diagnosis.answer,),
-      1: (_about_views,),
-      2: (disagreement.answer,),
-      4: (dominance.answer,),
+      3: _about_ambiguity,
+      6: diagnosis.answer,
+      1: _about_views,
+      2: disagreement.answer,
+      4: dominance.answer,
     }
   # None needs another's answer, and NumPy leaves the other cores free.
   with futures.ThreadPoolExecutor() as pool:
     made = {
-      question: pool.submit(answer, totals, plan, *more)
-      for question, (answer, *more) in asked.items()
+      question: pool.submit(answer, totals, plan)
+      for question, answer in asked.items()
     }
     found = {question: answer.result() for question, answer in made.items()}
   for question in (3, 6):

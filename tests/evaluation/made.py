@@ -380,6 +380,12 @@ def assert_same(found, expected):
       np.testing.assert_array_equal(
         getattr(found.rows[key], name), getattr(rows, name), str(key)
       )
+  assert found.kept.keys() == expected.kept.keys()
+  for key, one in expected.kept.items():
+    for name, values in vars(one).items():
+      np.testing.assert_array_equal(
+        getattr(found.kept[key], name), values, str(key)
+      )
   assert found.wholes.keys() == expected.wholes.keys()
   for key, sums in expected.wholes.items():
     np.testing.assert_allclose(found.wholes[key], sums, 1e-12, 1e-12, str(key))
