@@ -40,13 +40,12 @@ from typing import Any
 from absl import flags
 
 from empathy import cli, errors, files, remote
-from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   comparison,
   comparison_report,
   engine,
+  judging,
   leakage,
-  reading,
   report,
   shards,
   verdicts,
@@ -66,9 +65,9 @@ _PREDICTIONS = flags.DEFINE_string(
 _RENORMALISE = flags.DEFINE_bool(
   'renormalise',
   False,
-  'Take what judges wrote that is no whole answer: divide probabilities by their '
-  'sum, leave out those of unknown classes, and count a label that is none of '
-  'the classes as no answer. What was changed is said.',
+  'Take what judges wrote that is no whole answer: divide probabilities by '
+  'their sum, leave out those of unknown classes, and count a label that is '
+  'none of the classes as no answer. What was changed is said.',
 )
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
 _LABEL = flags.DEFINE_string(
@@ -164,18 +163,12 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   start = time.monotonic()
   corpus_path, predictions_path, output = _places(workdir)
   study_lib.check_output(output)
-  corpus = corpus_lib.with_presence(
-    corpus_lib.read(corpus_path, label=_label(workdir))
+  study = judging.judge(
+    predictions_path,
+    corpus_path,
+    label=_label(workdir),
+    renormalise=_RENORMALISE.value,
   )
-  predictions = None
-  if predictions_path is not None:
-    predictions = reading.read(predictions_path, corpus, _RENORMALISE.value)
-  elif corpus.votes is None:
-    raise errors.InputError(
-      f'{corpus_path}: has no votes, and there is no --predictions=FILE: '
-      'nothing to evaluate'
-    )
-  study = study_lib.build(corpus, predictions)
   if workdir is not None and _is_transductive(
     pathlib.Path(workdir) / 'config.json'
   ):

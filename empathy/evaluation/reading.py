@@ -61,7 +61,8 @@ def read(
       line in CSV), the column, and how many rows have it.
   """
   path = pathlib.Path(path)
-  return of_table(path, _read_table(path, corpus), corpus, renormalise)
+  found = table(path, headers.required(corpus))
+  return of_table(path, found, corpus, renormalise)
 
 
 def of_table(
@@ -167,12 +168,20 @@ def _refuse_nested(members: Mapping[str, Sequence[int]], kind: Kind) -> None:
       )
 
 
-def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
-  """Reads the file."""
+def table(path: pathlib.Path, required: Sequence[str] = ()) -> pa.Table:
+  """The table of a file, as it is.
+
+  Args:
+    path: a `.csv` or `.tsv` file, or a Parquet file of any other name.
+    required: columns that are told where the file has none.
+
+  Raises:
+    InputError: the file is missing or damaged.
+  """
   if not path.is_file():
     raise errors.InputError(f'{path}: no such file')
   if rows_lib.is_csv(path):
-    return _read_csv(path, headers.required(corpus))
+    return _read_csv(path, required)
   return _read_parquet(path)
 
 

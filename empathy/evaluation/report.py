@@ -69,6 +69,14 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
   )
 
 
+def findings(study: Study) -> list[str]:
+  """The finding of each section in plain text, or why there is none."""
+  return [
+    f'{part.title}: {part.finding or f"skipped. {part.skipped}"}'
+    for part in (section(study) for section in sections.ALL)
+  ]
+
+
 def page(
   template: str, info: Mapping[str, object], script: str = '', **shown
 ) -> str:

@@ -7,8 +7,11 @@ it a line in `_QUESTIONS`.
 
 import collections
 import dataclasses
+import html
+import os
 import pathlib
 import shutil
+import types
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any
@@ -75,7 +78,7 @@ _MATTERS = 0.05
 _NO_CLIPS = {'id': np.array([], np.str_), 'rank': np.array([], np.int64)}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Study:
   """What a study found; everything that the report tells comes from here.
 
@@ -173,6 +176,34 @@ class Study:
   curves: Mapping[str, Any]
   signals: Mapping[str, np.ndarray]
   clips: explorer.Clips | None = None
+
+  def save(self, folder: str | os.PathLike) -> None:
+    """Writes the study and its report as a folder, whole or not at all.
+
+    Raises:
+      InputError: see `check_output`.
+    """
+    output = pathlib.Path(folder)
+    write(self, output, _report().render(self, output))
+
+  def __repr__(self) -> str:
+    """What is found of each question, a line each."""
+    return '\n'.join(_report().findings(self))
+
+  def _repr_html_(self) -> str:
+    """The report, in a frame of its own that reaches nothing outside it."""
+    page = html.escape(_report().render(self), quote=True)
+    return (
+      '<iframe sandbox="allow-scripts" style="width: 100%; height: 40em; '
+      f'border: 0" title="report" srcdoc="{page}"></iframe>'
+    )
+
+
+def _report() -> types.ModuleType:
+  """What shows studies, which needs them first."""
+  from empathy.evaluation import report
+
+  return report
 
 
 def build(
