@@ -39,7 +39,7 @@ from empathy.evaluation.weighing import Statistic
 
 PERSON, CROWD, MODEL = 'person', 'crowd', 'model'
 # Pairs of more people than these are too many to look at.
-MOST_PEOPLE = 12
+MOST_PEOPLE = 8
 # Two raters are compared on so many clips at least.
 LEAST_CLIPS = 10
 KINDS = (
@@ -323,6 +323,8 @@ def _raters(plan: Plan) -> list[Rater]:
 
 
 def _why_none(plan: Plan) -> str:
+  if plan.full_condition is None:
+    return 'The corpus has no votes of people.'
   number = len(people(plan))
   if number > MOST_PEOPLE:
     return (

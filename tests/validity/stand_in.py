@@ -1,4 +1,4 @@
-"""How often a model that falls short of annotators passes the test all the same.
+"""How often a model passes the alternative annotator test that should not.
 
   python tests/validity/stand_in.py [NUM_WORLDS]
 
