@@ -22,6 +22,8 @@ from empathy.corpora import spelling, tables
 from empathy.evaluation import reading
 from empathy.evaluation import study as study_lib
 
+# What messages call the files that tables are written to.
+_NAMES = {'corpus.json': 'about', 'clips.csv': 'clips', 'votes.csv': 'votes'}
 _UNKNOWN = {'license': 'not given', 'source': 'tables in memory'}
 
 
@@ -80,14 +82,14 @@ def judge(
       if path
       else _table('predictions', predictions)
     )
+  if predictions is None and votes is None and not (corpus and corpus.votes):
+    raise errors.InputError(
+      f'{"clips" if corpus is None else clips}: has no votes, and there are no '
+      'predictions: nothing to evaluate'
+    )
   if corpus is None:
     corpus = _corpus(_table('clips', clips), votes, table, about or {})
   if table is None:
-    if corpus.votes is None:
-      raise errors.InputError(
-        f'{clips if isinstance(clips, str | os.PathLike) else "clips"}: has no '
-        'votes, and there are no predictions: nothing to evaluate'
-      )
     return study_lib.build(corpus)
   name = pathlib.Path(predictions) if path else pathlib.Path('predictions')
   found = reading.of_table(name, table, corpus, renormalise)
@@ -161,7 +163,9 @@ def _corpus(
       corpus = corpus_lib.read(folder)
     except errors.InputError as error:
       text = str(error).replace(f'{folder}{os.sep}', '')
-      raise errors.InputError(text.replace('corpus.json', 'about')) from None
+      for file, said in _NAMES.items():
+        text = text.replace(file, said)
+      raise errors.InputError(text) from None
   # The folder is gone.
   return dataclasses.replace(corpus, path=None)
 
@@ -205,6 +209,11 @@ def _classes(
   ]
   classes = [c for c in spelling.unified(labels).values if c]
   numbers = {name: spelling.number(name) for name in classes}
+  if len(numbers) < 2:
+    raise errors.InputError(
+      f'clips and votes have {spelling.counted(len(numbers), "label")}: say '
+      "all classes that there are, as in about={'classes': ['no', 'yes']}"
+    )
   if None in numbers.values():
     return sorted(numbers)
   return sorted(numbers, key=numbers.get)

@@ -122,10 +122,10 @@ def of_batch(
 
 
 def members(table: pa.Table, corpus: corpus_lib.Corpus) -> set[tuple[str, int]]:
-  """The view and seed, or member, of rows, those that are right."""
+  """The view and seed of rows that are right, or the member of samples."""
   rows = Rows(pathlib.Path(), table, lambda row: ('', row))
   mask = rows.modalities('view', corpus)
-  seeds = _members(rows)
+  seeds = _members(rows, 'sample' in table.column_names)
   right = np.isin(np.arange(len(mask)), rows.wrong, invert=True)
   pairs = zip(mask[right].tolist(), seeds[right].tolist(), strict=True)
   return {(masks.name(view, corpus), seed) for view, seed in pairs}
@@ -251,7 +251,8 @@ def _of_rows(
   own, given = _shown(rows, corpus, clip, view)
   if corpus.split is not None:
     _refuse_seen(rows, corpus, clip, fold)
-  keys = _Keys(clip, view, own, given, _members(rows), fold)
+  member = _members(rows, kind is Kind.SAMPLES)
+  keys = _Keys(clip, view, own, given, member, fold)
   values = rows.probabilities if kind is Kind.PROBABILITIES else rows.labels
   probabilities = values(corpus.classes, renormalise)
   inspected = {'gate': {}, 'attention': {}}
@@ -269,10 +270,10 @@ def _of_rows(
   return dataclasses.replace(found, kind=kind)
 
 
-def _members(rows: Rows) -> np.ndarray:
+def _members(rows: Rows, sampled: bool) -> np.ndarray:
   """The seed of each row, or the number of its seed and sample: (rows,)."""
   seeds = rows.whole('seed', absent=0)
-  if headers.kind(rows.table.column_names) is not Kind.SAMPLES:
+  if not sampled:
     return seeds
   samples = rows.whole('sample', least=0)
   rows.fault(
