@@ -187,10 +187,11 @@ UNSHARED = Definition(
 )
 SCORES_TELL = Definition(
   'With ratings’ variance, with errors',
-  'Correlation, over clips and pairs of seeds, of a view’s distance from a seed of the full view '
-  'with the variance of the ratings, or with that seed’s absolute error, '
-  'beyond that seed’s score, its square and the variance of its distribution; '
-  'the same of another seed of the full view; and the difference.',
+  'Correlation, over clips and pairs of seeds, of a view’s distance from a '
+  'seed of the full view with the variance of the ratings, or with that seed’s '
+  'absolute error, beyond that seed’s score, its square and the variance of '
+  'its distribution; the same of another seed of the full view; and the '
+  'difference.',
 )
 SCORE_SHARE = Definition(
   'Share of the score',

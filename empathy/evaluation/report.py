@@ -44,7 +44,7 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
   Returns:
     A whole page.
   """
-  parts = [section(study) for section in sections.ALL]
+  parts = sections.of(study)
   primaries = {
     part.title: study.statistics[study.primaries[part.number]]
     for part in parts

@@ -134,6 +134,15 @@ class Study:
       `diagnosis`: signal, num_clips, auroc_error, minus_confidence (with p,
         p_adjusted), uncontested with their intervals, average_precision, aurc,
         e_aurc, errors_found_at_10 with its interval.
+      `scores`: view, num_clips, mae, rmse, pearson, spearman, ccc,
+        weighted_kappa; `score_calibration`: view, num_clips, crps, crps_null,
+        coverage_50, _80 and _90, each with `_null` and `_gap`; `score_gains`:
+        view, estimate, low, high, p, p_adjusted, n; `scores_apart`: view,
+        num_clips, apart, own_null, full_null, excess, unshared, and of single
+        views ambiguity and errors, each with `_seeds`, `_excess`, `_p` and
+        `_p_adjusted`; `score_dominance`: modality (or any), share, net_harm;
+        `score_votes`: condition, variance, gain: with their intervals, of a
+        corpus with values.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the

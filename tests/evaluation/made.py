@@ -151,6 +151,18 @@ def with_annotators(corpus_, num_annotators=9, seed=0):
   )
 
 
+def with_values(corpus_, values=(1.0, 2.0, 4.0)):
+  """The same corpus, whose classes are values, with scores beside them.
+
+  Every fifth score lies a little off its class's, as a mean of ratings does.
+  """
+  scores = np.asarray(values)[corpus_.labels]
+  off = np.where(scores == max(values), -0.3, 0.3)
+  scores = scores + off * (np.arange(len(scores)) % 5 == 0)
+  info = corpus_.info | {'ordered': True, 'values': list(values)}
+  return dataclasses.replace(corpus_, info=info, scores=scores)
+
+
 def with_parts(found):
   """The same predictions, with what the full view says shown less."""
   full = max(found.views, key=len)
@@ -296,13 +308,7 @@ def part(corpus_, predictions_, chosen):
   if votes is not None:
     own = chosen[votes.clip]
     place = (np.cumsum(chosen) - 1)[votes.clip[own]]
-    votes = corpus_lib.Votes(
-      place.astype(np.int32),
-      *(
-        getattr(votes, name)[own]
-        for name in ('condition', 'annotator', 'label', 'count')
-      ),
-    )
+    votes = dataclasses.replace(votes.where(own), clip=place.astype(np.int32))
   found = None
   if predictions_ is not None:
 
@@ -322,6 +328,7 @@ def part(corpus_, predictions_, chosen):
     ids=corpus_.ids[chosen],
     groups=corpus_.groups[chosen],
     labels=corpus_.labels[chosen],
+    scores=None if corpus_.scores is None else corpus_.scores[chosen],
     votes=votes,
     split=None if corpus_.split is None else corpus_.split[chosen],
     fold=None if corpus_.fold is None else corpus_.fold[chosen],

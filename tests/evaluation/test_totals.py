@@ -21,7 +21,8 @@ from empathy.evaluation.batches import Batch
 @functools.cache
 def _input():
   corpus, predictions = made.study_input(60, 9, 3)
-  return made.with_annotators(corpus), made.with_parts(predictions)
+  corpus = made.with_values(made.with_annotators(corpus))
+  return corpus, made.with_parts(predictions)
 
 
 def _parts(places):

@@ -414,7 +414,7 @@ def _columns(study: Study, of: Of) -> Iterable[Column]:
     of.reason,
     faint=lambda r: (
       of.interval
-      and entry.unit == units.POINTS
+      and entry.unit in (units.POINTS, units.GAIN)
       and not wording.settled(found(r))
     ),
   )
