@@ -516,13 +516,13 @@ def _differ(found: Findings, totals: Totals, plan: Plan) -> None:
     row = {'view': view, 'num_clips': part.num_clips}
     for name in APART:
       row |= interval_cells(f'{prefix}.{name}', name)
-    if view in plan.singles:
-      for told in TOLD:
+    for told in TOLD:
+      if view in plan.singles:
         _tell(found, totals, plan, view, names, told)
-        for name in (told, f'{told}_seeds', f'{told}_excess'):
-          row |= interval_cells(f'{prefix}.{name}', name)
-        for field in ('p', 'p_adjusted'):
-          row[f'{told}_{field}'] = Cell(f'{prefix}.{told}_excess', field)
+      for name in (told, f'{told}_seeds', f'{told}_excess'):
+        row |= interval_cells(f'{prefix}.{name}', name)
+      for field in ('p', 'p_adjusted'):
+        row[f'{told}_{field}'] = Cell(f'{prefix}.{told}_excess', field)
     rows.append(row)
   found.tables['scores_apart'] = rows
 
@@ -654,13 +654,14 @@ def _agree(found: Findings, totals: Totals, plan: Plan) -> None:
   rows = []
   for condition in plan.voted:
     row = {'condition': condition}
-    for figure, what in (('variance', 'variance'), ('gain', 'variance_gain')):
-      key = _key(what, condition)
+    for column, what, name in (
+      ('variance', 'variance', f'{condition}.variance'),
+      ('gain', 'variance_gain', f'full_minus_{condition}.variance'),
+    ):
+      key, name = _key(what, condition), f'scores.humans.{name}'
+      row |= interval_cells(name, column)
       if key not in totals:
         continue
-      name = f'scores.humans.{condition}.variance'
-      if figure == 'gain':
-        name = f'scores.humans.full_minus_{condition}.variance'
       clips = totals[key][:, 1]
       if not clips.any():
         found.skipped[name] = 'No clip has two votes or more.'
@@ -668,6 +669,5 @@ def _agree(found: Findings, totals: Totals, plan: Plan) -> None:
       part = totals.over(clips)
       mean = dataclasses.replace(weighing.mean(part[key]), share=False)
       asked.add(found, name, part.groups, mean)
-      row |= interval_cells(name, figure)
     rows.append(row)
   found.tables['score_votes'] = rows

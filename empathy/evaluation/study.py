@@ -84,7 +84,8 @@ class Study:
       `seeds` (by view, how many), `folds` (how many),
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
       how intervals were made, and what they cover, '' where groups are too few
-      for any. No date: the same input gives the same report.
+      for any; `label_name`, of one of several labels. No date: the same input
+      gives the same report.
     statistics: by dotted name, as in `views.audio.accuracy`.
     skipped: the name of a statistic or of a comparison, or `question <n>`
       where nothing of it is answered, to one sentence that says why.
@@ -159,6 +160,7 @@ class Study:
         error rate.
     signals: the columns of `signals.csv`, `id` first, most in doubt first.
     clips: what the report lists of single clips; None lists none.
+    candidates: by question, see `Findings.num_candidates`.
   """
 
   info: Mapping[str, Any]
@@ -169,6 +171,7 @@ class Study:
   curves: Mapping[str, Any]
   signals: Mapping[str, np.ndarray]
   clips: explorer.Clips | None = None
+  candidates: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
 
 def build(
@@ -266,6 +269,7 @@ def assemble(
     curves=curves,
     signals=_NO_CLIPS if clips is None else clips.columns(),
     clips=None if clips is None else clips.clips,
+    candidates={q: answers[q].num_candidates for q in primaries},
   )
 
 
@@ -296,6 +300,7 @@ def write(
         'schema': SCHEMA,
         'info': dict(study.info),
         'primaries': {str(q): name for q, name in study.primaries.items()},
+        'candidates': {str(q): n for q, n in study.candidates.items()},
         'statistics': {
           name: estimate.figures()
           for name, estimate in study.statistics.items()

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn import linear_model, metrics
 
 from empathy.corpora import declared
-from empathy.evaluation import agreement, dominance, scores, study
+from empathy.evaluation import agreement, dominance, findings, scores, study
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import report as report_lib
 from empathy.evaluation.batches import Batch
@@ -309,19 +309,45 @@ def test_what_is_missing_has_its_reason(given):
   assert found.statistics['scores.text.ccc'].estimate
 
 
-def test_classes_without_values_have_no_scores(given):
-  corpus, predictions = made.study_input(60, 8)
+def test_classes_without_values_have_no_scores():
+  corpus, predictions = made.study_input(40, 40)
   found = study.build(corpus, predictions)
   assert not [name for name in found.statistics if name.startswith('scores')]
   assert section.section(found) is None
   assert 'id="scores"' not in report_lib.render(found)
 
 
-def test_the_report_tells_of_scores(given):
-  page = report_lib.render(study.build(*given))
+def test_the_report_tells_of_scores():
+  corpus, predictions = made.study_input(230, 205, 3)
+  found = study.build(made.with_values(corpus), made.with_parts(predictions))
+  page = report_lib.render(found)
   assert 'id="scores"' in page
   assert 'The concordance (CCC) of the scores of the full view' in page
   assert 'The variance of a clip’s ratings is' in page
+
+
+def test_tables_are_written_whole(given):
+  corpus, predictions = given
+  more = dict(predictions.probabilities) | {
+    'video': predictions.probabilities['audio']
+  }
+  info = corpus.info | {'modalities': ['text', 'audio', 'video']}
+  one = dataclasses.replace(corpus, info=info)
+  every = {'text': 0, 'audio': 0, 'video': 0, 'text+audio': 0}
+  every = {view: more[view] for view in every}
+  every['text+audio+video'] = more['text+audio']
+  answer = made.answer(scores, one, made.predictions(every))
+  found = {
+    name: findings.filled(rows, answer.statistics)
+    for name, rows in answer.tables.items()
+  }
+  for name in ('scores', 'score_calibration', 'scores_apart', 'score_votes'):
+    rows = found[name]
+    assert rows and all(row.keys() == rows[0].keys() for row in rows), name
+  # What is asked of single views alone is not of pairs.
+  by_view = {row['view']: row for row in found['scores_apart']}
+  assert by_view['text+audio']['errors_excess'] is None
+  assert by_view['text']['errors_excess'] is not None
 
 
 def test_people_alone_have_scores(given):

@@ -39,12 +39,14 @@ class Cell:
     kind: `text`, `number` (to the right) or the name of a verdict.
     colour: the name of a colour, for a dot before the text.
     faint: greyed, because its interval does not support a finding.
+    href: what the text of a row's first cell links to; '' for nothing.
   """
 
   text: str
   kind: str = 'text'
   colour: str = ''
   faint: bool = False
+  href: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
