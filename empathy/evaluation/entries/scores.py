@@ -92,6 +92,7 @@ ENTRIES = (
         GAIN,
         glossary.SCORES_TELL,
         null=0.0,
+        one_sided=True,
         undefined=_TOLD,
       ),
       within=('scores.{view}_vs_full', f'scores.{{view}}_vs_full.of_{told}'),
