@@ -4,6 +4,7 @@
   python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --compare STUDY STUDY --output=DIR
+  python -m empathy.evaluate --labels STUDY STUDY... --output=DIR
   python -m empathy.evaluate --predictions=FILE --corpus=PART --survey=SURVEY
   python -m empathy.evaluate --predictions=FILE --corpus=PART --tally=TALLY \
     SURVEY...
@@ -13,10 +14,10 @@
 
 The first judges a training run, the second anybody's predictions, the third
 the human annotators alone; the fourth sets two finished studies of one corpus
-side by side. The others judge a corpus that does not fit in memory, or lies in
-parts on several machines: each part is surveyed, then added up by the surveys
-of all parts, and the tallies of all make one study. A corpus of one part needs
-no survey.
+side by side, and the fifth puts those of several labels together. The others
+judge a corpus that does not fit in memory, or lies in parts on several
+machines: each part is surveyed, then added up by the surveys of all parts, and
+the tallies of all make one study. A corpus of one part needs no survey.
 """
 
 import os
@@ -47,6 +48,8 @@ from empathy.evaluation import (
   judging,
   leakage,
   report,
+  several_labels,
+  several_labels_report,
   shards,
   verdicts,
 )
@@ -89,6 +92,13 @@ _COMPARE = flags.DEFINE_string(
   'The folder of a study, followed by that of another one of the same corpus: '
   'their differences, paired, go to --output, comparison by default.',
 )
+_LABELS = flags.DEFINE_string(
+  'labels',
+  None,
+  'The folder of a study, followed by those of studies of other labels of the '
+  'same clips: their summary, with means over labels, goes to --output, labels '
+  'by default.',
+)
 _SURVEY = flags.DEFINE_string(
   'survey',
   None,
@@ -127,6 +137,9 @@ def main(*words: str) -> None:
   """
   if _COMPARE.value is not None:
     _compare(_COMPARE.value, *words)
+    return
+  if _LABELS.value is not None:
+    _summarise(_LABELS.value, *words)
     return
   if _MERGE.value is not None:
     _merge(_MERGE.value, *words)
@@ -266,6 +279,21 @@ def _compare(*folders: str) -> None:
   a, b = (comparison.read(pathlib.Path(folder)) for folder in folders)
   found = comparison.compare(a, b)
   comparison.write(found, output, comparison_report.render(found))
+  print(f'report: {output / "report.html"}')
+
+
+def _summarise(*folders: str) -> None:
+  """Puts finished studies of several labels together."""
+  _refuse_flags(
+    _LABELS, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY, _MERGE
+  )
+  output = pathlib.Path(_OUTPUT.value or 'labels')
+  several_labels.check_output(output)
+  found = several_labels.summarise(
+    [comparison.read(pathlib.Path(folder)) for folder in folders]
+  )
+  page = several_labels_report.render(found, output)
+  several_labels.write(found, output, page)
   print(f'report: {output / "report.html"}')
 
 

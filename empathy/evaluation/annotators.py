@@ -79,7 +79,7 @@ def survey(
   """
   votes, found, numbers = corpus.votes, {}, {}
   ordered = bool(corpus.info.get('ordered', False))
-  figures = agreement.figures(len(corpus.classes), ordered)
+  figures = agreement.figures(len(corpus.classes), ordered, corpus.values)
   parts = {figure.sums: figure.parts for figure in figures.values()}
   for place, name in enumerate(corpus.conditions):
     own = votes.annotator[votes.condition == place]

@@ -21,6 +21,7 @@ from empathy.evaluation.entries import (
   dominance,
   humans,
   raters,
+  scores,
   views,
 )
 from empathy.evaluation.entry import Entry, Signal, Topic
@@ -90,6 +91,7 @@ ENTRIES = (
   *humans.ENTRIES,
   *diagnosis.ENTRIES,
   *raters.ENTRIES,
+  *scores.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

@@ -173,3 +173,69 @@ COMBINED = Definition(
   'A logistic regression of errors on the log odds of doubt and on whether '
   'some single view disagrees, fitted to the other folds.',
 )
+SCORES = Definition(
+  'MAE, RMSE',
+  'Mean absolute difference of the expected score and the true one, and the '
+  'root of the mean squared one, in units of the scale.',
+)
+CCC = Definition(
+  'CCC',
+  'Lin’s concordance correlation of expected and true scores: how near they '
+  'are to being equal; Pearson’s correlation, less what wrong means and '
+  'spreads take off.',
+)
+WEIGHTED_KAPPA = Definition(
+  'Weighted kappa',
+  'Cohen’s kappa, with weights that are squared differences of the classes’ '
+  'values, of the class nearest to the expected score and the label.',
+)
+CRPS = Definition(
+  'CRPS',
+  'Continuous ranked probability score: the absolute error, of a whole '
+  'distribution over the classes’ values. “If true” is what it would be if '
+  'scores were drawn from the distribution. Lower is better.',
+)
+COVERAGE = Definition(
+  'In 50, 80, 90 %',
+  'Share of clips whose label lies in the central interval of the predicted '
+  'distribution. Classes are whole, so the interval has more of the mass than '
+  'that: “if true” is what it has; the gap is the share minus that.',
+)
+SCORES_APART = Definition(
+  'Apart',
+  'Mean absolute difference of the scores of a view and the full one, over all '
+  'pairs of a seed of each; likewise of two seeds of one view. The excess is '
+  'the former minus the mean of both views’ latter, and never negative but by '
+  'chance.',
+)
+UNSHARED = Definition(
+  'Not shared',
+  'Share of the variance of a view’s mean score that is no linear function of '
+  'the full view’s, with the noise of seeds taken out of all: 1 minus the '
+  'squared covariance of a seed of each over those of two seeds of either.',
+)
+SCORES_TELL = Definition(
+  'With ratings’ variance, with errors',
+  'Correlation, over clips and pairs of seeds, of a view’s distance from a '
+  'seed of the full view with the variance of the ratings, or with that seed’s '
+  'absolute error, beyond that seed’s score, its square and the variance of '
+  'its distribution; the same of another seed of the full view; and the '
+  'difference.',
+)
+SCORE_SHARE = Definition(
+  'Share of the score',
+  'The size of a modality’s Shapley value in the expected score over the sum '
+  'of all sizes, mean over clips.',
+)
+SCORE_HARM = Definition(
+  'Net harm of scores',
+  'Squared error of the full view’s score minus that without the modality, '
+  'where it moves the score most, and 0 elsewhere; “any” is the sum. A fusion '
+  'that weighs all evidence as well as can be has 0 or less, for the mean of a '
+  'distribution has the least squared error; not the least absolute one.',
+)
+RATINGS = Definition(
+  'Variance of the ratings',
+  'Unbiased variance of a clip’s ratings where there are two or more, mean '
+  'over clips, in squared units of the scale.',
+)

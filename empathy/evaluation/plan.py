@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import declared
 from empathy.evaluation import agreement, annotators, confidence
 from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import votes as votes_lib
@@ -66,6 +67,11 @@ class Plan:
   def ordered(self) -> bool:
     """Whether the classes are a scale."""
     return bool(self.info.get('ordered', False))
+
+  @functools.cached_property
+  def values(self) -> np.ndarray | None:
+    """Those of the classes, (C,) float64, rising; None where they have none."""
+    return declared.values_of(self.info)
 
   @property
   def full(self) -> str:
@@ -132,7 +138,7 @@ class Plan:
   @functools.cached_property
   def agreements(self) -> dict[str, agreement.Coefficient]:
     """The figures of agreement that votes are asked for."""
-    return agreement.figures(len(self.classes), self.ordered)
+    return agreement.figures(len(self.classes), self.ordered, self.values)
 
   def crowd(self, condition: str) -> annotators.Crowd | None:
     """Those who voted in a condition; None where it is not known of all."""

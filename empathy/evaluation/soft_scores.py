@@ -292,10 +292,10 @@ def correlation(moments: np.ndarray) -> weighing.Statistic:
   Returns:
     The statistic; undefined where one of both is constant.
   """
-  return weighing.of_totals(moments, _correlation)
+  return weighing.of_totals(moments, pearson)
 
 
-def _correlation(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pearson(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Pearson's correlation of totals (R, 6): 1, x, y, xx, yy, xy."""
   number = np.maximum(sums[:, 0], 1e-300)
   x, y, xx, yy, xy = sums[:, 1:].T / number

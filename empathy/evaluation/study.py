@@ -35,6 +35,7 @@ from empathy.evaluation import (
   listing,
   planner,
   raters,
+  scores,
   significance,
   soft_scores,
   stand_in,
@@ -63,6 +64,7 @@ _QUESTIONS = (
   diagnosis,
   stand_in,
   raters,
+  scores,
 )
 _FILES = (
   'study.json',
@@ -90,7 +92,8 @@ class Study:
       `seeds` (by view, how many), `folds` (how many),
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
       how intervals were made, and what they cover, '' where groups are too few
-      for any. No date: the same input gives the same report.
+      for any; `label_name`, of one of several labels. No date: the same input
+      gives the same report.
     statistics: by dotted name, as in `views.audio.accuracy`.
     skipped: the name of a statistic or of a comparison, or `question <n>`
       where nothing of it is answered, to one sentence that says why.
@@ -150,6 +153,15 @@ class Study:
         spearman with their intervals.
       `rater_kinds`: kind, num_pairs, num_clips, median_kappa and
         median_weighted_kappa with their intervals.
+      `scores`: view, num_clips, mae, rmse, pearson, spearman, ccc,
+        weighted_kappa; `score_calibration`: view, num_clips, crps, crps_null,
+        coverage_50, _80 and _90, each with `_null` and `_gap`; `score_gains`:
+        view, estimate, low, high, p, p_adjusted, n; `scores_apart`: view,
+        num_clips, apart, own_null, full_null, excess, unshared, and of single
+        views ambiguity and errors, each with `_seeds`, `_excess`, `_p` and
+        `_p_adjusted`; `score_dominance`: modality (or any), share, net_harm;
+        `score_votes`: condition, variance, gain: with their intervals, of a
+        corpus with values.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
@@ -166,6 +178,7 @@ class Study:
         error rate.
     signals: the columns of `signals.csv`, `id` first, most in doubt first.
     clips: what the report lists of single clips; None lists none.
+    candidates: by question, see `Findings.num_candidates`.
   """
 
   info: Mapping[str, Any]
@@ -176,6 +189,7 @@ class Study:
   curves: Mapping[str, Any]
   signals: Mapping[str, np.ndarray]
   clips: explorer.Clips | None = None
+  candidates: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
   def save(self, folder: str | os.PathLike) -> None:
     """Writes the study and its report as a folder, whole or not at all.
@@ -295,6 +309,7 @@ def assemble(
     curves=curves,
     signals=_NO_CLIPS if clips is None else clips.columns(),
     clips=None if clips is None else clips.clips,
+    candidates={q: answers[q].num_candidates for q in primaries},
   )
 
 
@@ -325,6 +340,7 @@ def write(
         'schema': SCHEMA,
         'info': dict(study.info),
         'primaries': {str(q): name for q, name in study.primaries.items()},
+        'candidates': {str(q): n for q, n in study.candidates.items()},
         'statistics': {
           name: estimate.figures()
           for name, estimate in study.statistics.items()
@@ -388,7 +404,9 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     totals: of all clips.
     plan: of all clips.
   """
-  asked = {7: data_checks.answer, 5: humans.answer, 8: _about_raters}
+  asked = {7: data_checks.answer, 5: humans.answer, 9: _about_raters}
+  if plan.values is not None:
+    asked[8] = scores.answer
   if plan.members:
     asked |= {
       3: _about_ambiguity,

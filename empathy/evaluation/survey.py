@@ -30,6 +30,8 @@ SAME = (
   'modalities',
   'conditions',
   'ordered',
+  'values',
+  'scale',
   'label_source',
   'judges',
   'crowds',

@@ -26,7 +26,7 @@ def _input():
   corpus = dataclasses.replace(
     corpus, presence={'audio': hashes > 3}, hashes={'audio': hashes}
   )
-  corpus = made.with_judges(made.with_annotators(corpus))
+  corpus = made.with_values(made.with_judges(made.with_annotators(corpus)))
   return corpus, made.with_parts(predictions)
 
 

@@ -95,7 +95,7 @@ _TABLES = {
 
 def section(study: Study) -> parts.Section:
   """Who passes the alternative annotator test, and kappas of all pairs."""
-  base = parts.Section('stand_in', 'Stand-ins', 8)
+  base = parts.Section('stand_in', 'Stand-ins', 9)
   rows = study.tables.get('stand_in') or []
   pairs = study.tables.get('raters') or []
   reasons = parts.skip_notes(study, 'stand_in', 'raters')
