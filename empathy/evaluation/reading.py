@@ -4,7 +4,8 @@ Columns: `id, view, prob_<class>...`; `seed` and `fold`, without which there is
 one seed, and nothing says which clips were held out together; optionally
 `given` (the modalities that were really shown), `logit_<class>`,
 `gate_<modality>` and `attention_<modality>`; others are ignored. In place of
-probabilities there may be one `label`, empty where the model gave no answer;
+probabilities there may be one `label`, or, where the corpus has values, one
+`score`, empty where the model gave no answer;
 where it was asked several times, `sample` numbers its answers. Where there is
 one modality, `view` may be left out. Parquet or CSV. Nothing here asks who made
 the table.
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import spelling, tables
+from empathy.corpora import declared, spelling, tables
 from empathy.evaluation import headers, masks
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import rows as rows_lib
@@ -253,8 +254,7 @@ def _of_rows(
     _refuse_seen(rows, corpus, clip, fold)
   member = _members(rows, kind is Kind.SAMPLES)
   keys = _Keys(clip, view, own, given, member, fold)
-  values = rows.probabilities if kind is Kind.PROBABILITIES else rows.labels
-  probabilities = values(corpus.classes, renormalise)
+  probabilities = _said(rows, corpus, renormalise)
   inspected = {'gate': {}, 'attention': {}}
   for name in rows.table.column_names:
     what, _, modality = name.partition('_')
@@ -268,6 +268,17 @@ def _of_rows(
   if kind is Kind.PROBABILITIES and not renormalise:
     found = dataclasses.replace(found, asked={})
   return dataclasses.replace(found, kind=kind)
+
+
+def _said(
+  rows: Rows, corpus: corpus_lib.Corpus, renormalise: bool
+) -> np.ndarray:
+  """Probabilities of what the rows say: (rows, C), NaN without an answer."""
+  said = headers.said_in(rows.table.column_names)
+  if said == 'score':
+    return rows.scores(corpus.values, declared.limits(corpus.info))
+  values = rows.labels if said == 'label' else rows.probabilities
+  return values(corpus.classes, renormalise)
 
 
 def _members(rows: Rows, sampled: bool) -> np.ndarray:

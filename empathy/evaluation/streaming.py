@@ -322,8 +322,9 @@ def _predictions(
   """The predictions of these clips by all members, whether or not they are."""
   table = tables.get('predictions')
   if table is None:
-    names = headers.required(corpus, source.kind)
-    names += ['sample'] if source.kind is Kind.SAMPLES else []
+    names = [*headers.required(corpus, source.said), 'sample']
+    if source.kind is not Kind.SAMPLES:
+      names.remove('sample')
     table = pa.table(
       {name: pa.array([], pa.string()) for name in names}
       | {sources.ROW: pa.array([], pa.int64())}

@@ -230,6 +230,69 @@ def test_what_is_not_answered_is_counted():
   assert (row['num_asked'], row['num_silent']) == (4, 2)
 
 
+def _scored(num_clips=60):
+  corpus, _ = made.study_input(num_clips, 8, 1)
+  return made.with_values(made.with_annotators(corpus), (1.0, 2.0, 4.0))
+
+
+def test_a_score_is_kept_exactly():
+  corpus = _scored(8)
+  scores = [1, 4, 1.4, 3, 2.9, None, 2, 3.5]
+  table = pa.table({'id': corpus.ids, 'view': ['text'] * 8, 'score': scores})
+  found = reading.of_table(_PATH, table, corpus)
+  assert found.kind is Kind.SCORES
+  batch = Batch(corpus, found)
+  np.testing.assert_allclose(
+    batch.scores['text'][0], np.array(scores, float), rtol=0, atol=1e-11
+  )
+  # The nearest value, and half-way the upper one.
+  assert batch.labels['text'][0].tolist() == [0, 2, 0, 2, 1, -1, 1, 2]
+  table = table.set_column(2, 'score', pa.array([0.5, 4.5] + [1.0] * 6))
+  with pytest.raises(errors.InputError, match='is outside of the scale, 1'):
+    reading.of_table(_PATH, table, corpus)
+
+
+def test_on_a_scale_the_ends_are_kept_too():
+  corpus = made.corpus(np.arange(4), [0, 1, 1, 0], classes=('0.25', '0.75'))
+  info = corpus.info | {'scale': [0, 1], 'num_bins': 2, 'ordered': True}
+  info |= {'values': [0.25, 0.75]}
+  corpus = dataclasses.replace(corpus, info=info)
+  table = {'id': corpus.ids, 'view': ['text'] * 4, 'score': [0, 1, 0.5, 0.1]}
+  found = reading.of_table(_PATH, pa.table(table), corpus)
+  batch = Batch(corpus, found)
+  np.testing.assert_allclose(
+    batch.scores['text'][0], table['score'], rtol=0, atol=1e-11
+  )
+  assert batch.labels['text'][0].tolist() == [0, 1, 1, 0]
+
+
+def test_scores_are_judged_as_scores():
+  """Pearson's and MAE by hand, and nothing of a distribution."""
+  corpus = _scored(60)
+  random = np.random.default_rng(0)
+  rows = []
+  for _ in _VIEWS:
+    rows.append(np.clip(corpus.scores + random.normal(0, 0.7, 60), 1, 4))
+  table = pa.table(
+    {
+      'id': np.tile(corpus.ids, 3),
+      'view': np.repeat(_VIEWS, 60),
+      'score': np.concatenate(rows),
+    }
+  )
+  study = study_lib.build(corpus, reading.of_table(_PATH, table, corpus))
+  found = study.statistics
+  assert found['scores.text.mae'].estimate == pytest.approx(
+    np.abs(rows[0] - corpus.scores).mean()
+  )
+  assert found['scores.text.pearson'].estimate == pytest.approx(
+    np.corrcoef(rows[0], corpus.scores)[0, 1]
+  )
+  assert 'scores.text.crps' not in found
+  page = report.render(study)
+  assert 'Predictions are scores without probabilities' in page
+
+
 def test_dispersion_of_samples_is_unbiased():
   """Of samples of shares p two differ as often as 1 - sum p^2."""
   random = np.random.default_rng(0)
@@ -280,7 +343,7 @@ def test_what_needs_probabilities_is_skipped(kind):
   for name in study.statistics:
     if not name.startswith('humans.text'):
       assert not set(_GRADED) & set(name.split('.')), name
-  word = 'labels without' if kind == 'labels' else 'samples of labels'
+  word = 'labels without' if kind == 'labels' else 'samples of answers'
   for name in ('views.text.nll', 'views.audio.ece', 'question 6')[:2]:
     assert f'Predictions are {word}' in study.skipped[name]
   assert not {'entropy', 'one_minus_confidence', 'gold_probability'} & set(
