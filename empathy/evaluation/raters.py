@@ -149,7 +149,7 @@ def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
 
 
 def answer(totals: Totals, plan: Plan) -> Findings:
-  """How far any two raters agree, and the median over pairs of a kind.
+  """How far any two raters agree, and the mean over pairs of a kind.
 
   Args:
     totals: what `tally` added up.
@@ -158,7 +158,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   Returns:
     Statistics `raters.<first> and <second>.<figure>` with `kappa` and, where
     classes are ordered, `weighted_kappa` and `spearman`; and
-    `raters.<kind>_<kind>.median_<figure>` of the first two. The tables `raters`
+    `raters.<kind>_<kind>.mean_<figure>` of the first two. The tables `raters`
     and `rater_kinds`.
   """
   own = _raters(plan)
@@ -191,21 +191,21 @@ def answer(totals: Totals, plan: Plan) -> Findings:
     return Findings(skipped={'raters': reason})
   found.tables['raters'] = rows
   found.tables['rater_kinds'] = [
-    _add_medians(found, totals, plan, kind, pairs[kind])
+    _add_means(found, totals, plan, kind, pairs[kind])
     for kind in KINDS
     if kind in pairs
   ]
   return found
 
 
-def _add_medians(
+def _add_means(
   found: Findings,
   totals: Totals,
   plan: Plan,
   kind: tuple[str, str],
   pairs: Sequence[Rows],
 ) -> dict[str, object]:
-  """Adds the median over pairs of a kind; returns the row of the table."""
+  """Adds the mean over pairs of a kind; returns the row of the table."""
   group = np.unique(np.concatenate([clips.group for clips in pairs]))
   num_clips = max(round(float(clips.number.sum())) for clips in pairs)
   name = '_'.join(kind)
@@ -222,25 +222,18 @@ def _add_medians(
         number=clips.number,
       )
       each.append(_STATISTICS[figure](sample, clips, plan))
-    full_name = f'raters.{name}.median_{figure}'
-    asked.add(found, full_name, sample, median(each))
-    row |= interval_cells(full_name, f'median_{figure}')
+    full_name = f'raters.{name}.mean_{figure}'
+    asked.add(found, full_name, sample, mean(each))
+    row |= interval_cells(full_name, f'mean_{figure}')
   return row
 
 
-def median(statistics: Sequence[Statistic]) -> Statistic:
-  """The median of figures of the same groups; of two middle ones the mean."""
+def mean(statistics: Sequence[Statistic]) -> Statistic:
+  """The mean of figures of the same groups."""
 
   def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values, slopes = zip(*(one(weights) for one in statistics), strict=True)
-    values, slopes = np.stack(values, axis=1), np.stack(slopes, axis=1)
-    order = np.argsort(values, axis=1)
-    half = len(statistics) // 2
-    middle = order[:, half - 1 + len(statistics) % 2 : half + 1]
-    value = np.take_along_axis(values, middle, axis=1).mean(axis=1)
-    value = np.where(np.isnan(values).any(axis=1), np.nan, value)
-    slope = np.take_along_axis(slopes, middle[..., None], axis=1).mean(axis=1)
-    return value, slope
+    return np.mean(values, axis=0), np.mean(slopes, axis=0)
 
   return statistic
 

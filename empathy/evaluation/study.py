@@ -151,8 +151,8 @@ class Study:
         with its interval, p_at_<epsilon>, published_p_at_<epsilon>.
       `raters`: first, second, kind, num_clips, kappa, weighted_kappa and
         spearman with their intervals.
-      `rater_kinds`: kind, num_pairs, num_clips, median_kappa and
-        median_weighted_kappa with their intervals.
+      `rater_kinds`: kind, num_pairs, num_clips, mean_kappa and
+        mean_weighted_kappa with their intervals.
       `scores`: view, num_clips, mae, rmse, pearson, spearman, ccc,
         weighted_kappa; `score_calibration`: view, num_clips, crps, crps_null,
         coverage_50, _80 and _90, each with `_null` and `_gap`; `score_gains`:

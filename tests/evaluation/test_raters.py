@@ -93,7 +93,7 @@ def test_equal_steps_give_the_usual_weights():
   )
 
 
-def test_medians_are_over_the_pairs_of_a_kind(found):
+def test_means_are_over_the_pairs_of_a_kind(found):
   by_kind = {}
   for row in found.tables['raters']:
     name = f'raters.{row["first"]} and {row["second"]}.weighted_kappa'
@@ -106,8 +106,8 @@ def test_medians_are_over_the_pairs_of_a_kind(found):
     'model_model': 10,
   }
   for kind, own in by_kind.items():
-    one = found.statistics[f'raters.{kind}.median_weighted_kappa']
-    assert one.estimate == pytest.approx(np.median(own))
+    one = found.statistics[f'raters.{kind}.mean_weighted_kappa']
+    assert one.estimate == pytest.approx(np.mean(own))
     assert one.low < one.estimate < one.high
 
 
@@ -120,7 +120,7 @@ def test_slopes_are_derivatives():
   pairs = [found.rows['raters', 'annotator0', name] for name in ('gpt', 'text')]
   every = [
     *(one(sample, rows, plan) for one in raters._STATISTICS.values()),
-    raters.median(
+    raters.mean(
       [raters.weighted_kappa(totals.sample(found, p), p, plan) for p in pairs]
     ),
   ]

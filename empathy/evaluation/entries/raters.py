@@ -36,10 +36,10 @@ ENTRIES = (
   ),
   *of(
     'raters.{kind}',
-    Entry('median_kappa', 'median kappa', COEFFICIENT, undefined=_ALIKE),
+    Entry('mean_kappa', 'mean kappa', COEFFICIENT, undefined=_ALIKE),
     Entry(
-      'median_weighted_kappa',
-      'median weighted kappa',
+      'mean_weighted_kappa',
+      'mean weighted kappa',
       COEFFICIENT,
       undefined=_ALIKE,
     ),

@@ -78,7 +78,7 @@ _TABLES = {
     (
       parts.text_column('kind', 'raters', _KINDS.get),
       parts.count_column('num_pairs', 'pairs'),
-      *parts.ranged('raters.{kind}', 'median_kappa', 'median_weighted_kappa'),
+      *parts.ranged('raters.{kind}', 'mean_kappa', 'mean_weighted_kappa'),
     ),
   ),
   'pairs': (
@@ -200,14 +200,14 @@ def _otherwise(study: Study, rows: Sequence[parts.Record]) -> tuple[str, ...]:
 
 
 def _kinds(study: Study) -> tuple[str, ...]:
-  """How far people agree, and people and models, at the median."""
+  """How far people agree, and people and models, on average."""
   told = []
   for row in study.tables.get('rater_kinds') or []:
-    weighted = parts.get(study, 'raters.{kind}.median_weighted_kappa', **row)
-    plain = parts.get(study, 'raters.{kind}.median_kappa', **row)
+    weighted = parts.get(study, 'raters.{kind}.mean_weighted_kappa', **row)
+    plain = parts.get(study, 'raters.{kind}.mean_kappa', **row)
     found, name = (weighted, 'weighted kappa') if weighted else (plain, 'kappa')
     if found:
-      unit = catalogue.entry('raters.{kind}.median_kappa').unit
+      unit = catalogue.entry('raters.{kind}.mean_kappa').unit
       ends = wording.ends(found, unit)
       bracket = '' if ends == wording.MISSING else f' ({ends})'
       figure = f'{wording.figure(found.estimate, unit)}{bracket}'
@@ -215,7 +215,7 @@ def _kinds(study: Study) -> tuple[str, ...]:
   if not told:
     return ()
   level = wording.level(Estimate(None))
-  return (f'The median {name}, with its {level}, is {wording.listing(told)}.',)
+  return (f'The mean {name}, with its {level}, is {wording.listing(told)}.',)
 
 
 def _few(rows: Sequence[parts.Record]) -> tuple[str, ...]:
