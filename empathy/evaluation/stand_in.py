@@ -34,8 +34,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from empathy.evaluation import asked, pivots, raters, significance, weighing
-from empathy.evaluation import samples as samples_lib
+from empathy.evaluation import asked, raters, samples, significance, weighing
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import (
@@ -55,6 +54,7 @@ _Q = 0.05
 # and the annotator's being so less the model's, and its square.
 _COLUMNS = 4
 _ROUNDING = 1e-9
+_SIDES = np.array([-1, 1])
 
 
 def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
@@ -157,16 +157,16 @@ def _judge(
     part.groups,
     weighing.mean_of_ratios(sums[..., 1], sums[..., 0]),
   )
-  tests = [_test(totals, sums[:, j], part) for j in range(len(chosen))]
+  judged = tests(sums)
   rows, p_values, published = [], {}, {}
   for epsilon in EPSILONS:
     at = round(100 * epsilon)
-    p_values[at] = np.array([one.p(epsilon) for one in tests])
+    p_values[at] = judged.p(epsilon)
     published[at] = published_p(sums.sum(axis=0), epsilon)
     name, plain = (
       f'{prefix}.{what}_rate_at_{at}' for what in ('winning', 'published')
     )
-    above = np.array([one.p(epsilon, below=False) for one in tests])
+    above = judged.p(epsilon, below=False)
     found.add(name, _winning_rate(p_values[at], above, part.num_clips))
     found.add(
       plain,
@@ -199,8 +199,8 @@ def _judge(
       'num_clips': round(of_all[j, 0]),
       'advantage': float(of_all[j, 1] / of_all[j, 0]),
       'difference': float(of_all[j, 2] / of_all[j, 0]),
-      'difference_low': tests[j].interval[0],
-      'difference_high': tests[j].interval[1],
+      'difference_low': judged.interval(j)[0],
+      'difference_high': judged.interval(j)[1],
     }
     | {f'p_at_{at}': float(p[j]) for at, p in p_values.items()}
     | {f'published_p_at_{at}': float(p[j]) for at, p in published.items()}
@@ -209,56 +209,68 @@ def _judge(
 
 
 @dataclasses.dataclass(frozen=True)
-class Test:
-  """The difference of an annotator's share and a model's, groups drawn whole.
+class Tests:
+  """How far a model falls short of each of A annotators, groups drawn whole.
+
+  Student's law with the jackknife's error over the groups of an annotator's
+  clips, as of unclustered figures: an annotator has few clips in each.
 
   Attributes:
-    found: the difference, studentised.
-    num_groups: of the annotator's clips.
+    difference: (A,), the annotator's share of clips less the model's.
+    error: (A,), its standard error.
+    num_groups: (A,).
   """
 
-  found: pivots.Studentised
-  num_groups: int
+  difference: np.ndarray
+  error: np.ndarray
+  num_groups: np.ndarray
 
-  def p(self, epsilon: float, below: bool = True) -> float:
-    """The one-sided p-value of the difference's not being below epsilon.
+  def p(self, epsilon: float, below: bool = True) -> np.ndarray:
+    """One-sided p-values of the differences' not being below epsilon: (A,).
 
     Where it is the same in every group, nothing is known of its error. If it is
     0 or less in all, each of G groups is one trial, in which a difference of
     epsilon would have shown with probability epsilon at least, so that it is
-    (1 - epsilon)^G; else it is 1.
+    (1 - epsilon)^G; else, and where groups are too few, it is 1.
 
     Args:
       epsilon: the price of an annotator.
       below: whether it is below; otherwise above, likewise.
     """
-    gap = epsilon - self.found.value
-    if self.found.fault is not None:
-      known = self.found.fault is pivots.Fault.ALIKE
-      nil = known and below and self.found.value <= 0
-      return (1 - epsilon) ** self.num_groups if nil else 1.0
-    p = dataclasses.replace(self.found, centre=gap).p_value()
-    return p / 2 if (gap > 0) == below else 1 - p / 2
+    gap = (self.difference - epsilon) / np.where(self._still, 1, self.error)
+    p = stats.t.cdf(gap if below else -gap, np.maximum(self.num_groups - 1, 1))
+    nil = (self.difference <= 0) & below
+    p = np.where(
+      self._still, np.where(nil, (1 - epsilon) ** self.num_groups, 1), p
+    )
+    return np.where(self.num_groups < samples.LEAST_GROUPS, 1, p)
 
   @property
-  def interval(self) -> tuple[float | None, float | None]:
-    """Of the difference; None where there is none."""
-    if self.found.fault is not None:
+  def _still(self) -> np.ndarray:
+    return self.error <= _ROUNDING
+
+  def interval(self, place: int) -> tuple[float | None, float | None]:
+    """Of the difference of one annotator; None where there is none."""
+    number = self.num_groups[place]
+    if self._still[place] or number < samples.LEAST_GROUPS:
       return None, None
-    low, high = self.found.interval()
-    return max(low, -1.0), min(high, 1.0)
+    reach = significance.student(number - 1, 1 - significance.LEVEL)
+    ends = self.difference[place] + reach * self.error[place] * np.array(
+      [-1, 1]
+    )
+    low, high = np.clip(ends, -1, 1).tolist()
+    return low, high
 
 
-def _test(totals: Totals, sums: np.ndarray, part: totals_lib.Part) -> Test:
-  """The test of one annotator's sums (G, 4)."""
-  kept = sums[:, 0] > 0
-  groups = samples_lib.Groups(
-    part.groups.names[kept], round(float(sums[:, 0].sum()))
-  )
-  statistic = weighing.mean(sums[kept][:, [2, 0]])
-  # Not a share: the difference has both signs.
-  figure = dataclasses.replace(statistic, share=False)
-  return Test(pivots.studentise(groups, figure), int(kept.sum()))
+def tests(sums: np.ndarray) -> Tests:
+  """The tests of sums (G, A, 4), each annotator with clips."""
+  clips, gap = sums[..., 0], sums[..., 2]
+  number = clips.sum(axis=0)
+  difference = gap.sum(axis=0) / number
+  groups = (clips > 0).sum(axis=0)
+  slope = (gap - difference * clips) / number
+  square = (slope**2).sum(axis=0) * groups / np.maximum(groups - 1, 1)
+  return Tests(difference, np.sqrt(square), groups)
 
 
 def published_p(sums: np.ndarray, epsilon: float) -> np.ndarray:

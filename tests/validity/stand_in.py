@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 
-from empathy.evaluation import pivots, resampling, samples, stand_in, weighing
+from empathy.evaluation import resampling, samples, stand_in, weighing
 from empathy.evaluation.units import Scale
 
 NUM_ANNOTATORS = 5
@@ -50,19 +50,15 @@ def judged(sums):
   """P-values of both tests (A,), and the ends of the advantage's interval."""
   names = np.array([f'{g:03}' for g in range(sums.shape[1])])
   groups = samples.Groups(names, int(sums[0, :, 0].sum()), 2_000)
-  whole = []
-  for one in sums:
-    figure = weighing.mean(one[:, [2, 0]])
-    found = pivots.studentise(groups, figure)
-    whole.append(stand_in.Test(found, len(one)).p(EPSILON))
   by_group = np.moveaxis(sums, 0, 1)
+  whole = stand_in.tests(by_group).p(EPSILON)
   advantage = resampling.estimate(
     groups,
     weighing.mean_of_ratios(by_group[..., 1], by_group[..., 0]),
     Scale.LOGIT,
   )
   published = stand_in.published_p(sums.sum(axis=1), EPSILON)
-  return published, np.array(whole), advantage
+  return published, whole, advantage
 
 
 def main(num_worlds=1_000):
