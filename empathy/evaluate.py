@@ -4,6 +4,7 @@
   python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --compare STUDY STUDY --output=DIR
+  python -m empathy.evaluate --labels STUDY STUDY... --output=DIR
   python -m empathy.evaluate --predictions=FILE --corpus=PART --survey=SURVEY
   python -m empathy.evaluate --predictions=FILE --corpus=PART --tally=TALLY \
     SURVEY...
@@ -13,10 +14,10 @@
 
 The first judges a training run, the second anybody's predictions, the third
 the human annotators alone; the fourth sets two finished studies of one corpus
-side by side. The others judge a corpus that does not fit in memory, or lies in
-parts on several machines: each part is surveyed, then added up by the surveys
-of all parts, and the tallies of all make one study. A corpus of one part needs
-no survey.
+side by side, and the fifth puts those of several labels together. The others
+judge a corpus that does not fit in memory, or lies in parts on several
+machines: each part is surveyed, then added up by the surveys of all parts, and
+the tallies of all make one study. A corpus of one part needs no survey.
 """
 
 import os
@@ -47,9 +48,11 @@ from empathy.evaluation import (
   comparison,
   comparison_report,
   engine,
+  judging,
   leakage,
-  reading,
   report,
+  several_labels,
+  several_labels_report,
   shards,
   verdicts,
 )
@@ -64,6 +67,13 @@ _WORKDIR = flags.DEFINE_string(
 )
 _PREDICTIONS = flags.DEFINE_string(
   'predictions', None, 'A predictions table, Parquet or CSV; needs --corpus.'
+)
+_RENORMALISE = flags.DEFINE_bool(
+  'renormalise',
+  False,
+  'Take what judges wrote that is no whole answer: divide probabilities by '
+  'their sum, leave out those of unknown classes, and count a label that is '
+  'none of the classes as no answer. What was changed is said.',
 )
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
 _LABEL = flags.DEFINE_string(
@@ -84,6 +94,13 @@ _COMPARE = flags.DEFINE_string(
   None,
   'The folder of a study, followed by that of another one of the same corpus: '
   'their differences, paired, go to --output, comparison by default.',
+)
+_LABELS = flags.DEFINE_string(
+  'labels',
+  None,
+  'The folder of a study, followed by those of studies of other labels of the '
+  'same clips: their summary, with means over labels, goes to --output, labels '
+  'by default.',
 )
 _SURVEY = flags.DEFINE_string(
   'survey',
@@ -133,6 +150,9 @@ def main(*words: str) -> None:
   if _COMPARE.value is not None:
     _compare(_COMPARE.value, *words)
     return
+  if _LABELS.value is not None:
+    _summarise(_LABELS.value, *words)
+    return
   if _MERGE.value is not None:
     _merge(_MERGE.value, *words)
     return
@@ -168,20 +188,17 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   start = time.monotonic()
   corpus_path, predictions_path, output = _places(workdir)
   study_lib.check_output(output)
-  corpus = corpus_lib.with_presence(
-    corpus_lib.read(corpus_path, label=_label(workdir, _LABEL.value))
-  )
-  predictions = None
-  if predictions_path is not None:
-    predictions = reading.read(predictions_path, corpus)
-  elif corpus.votes is None:
-    raise errors.InputError(
-      f'{corpus_path}: has no votes, and there is no --predictions=FILE: '
-      'nothing to evaluate'
-    )
+  label = _label(workdir, _LABEL.value)
+  corpus = None
   if _LABEL_STUDIO.value is not None:  # What cannot be shown is told at once.
+    corpus = corpus_lib.read(corpus_path, label=label)
     label_studio.tasks(corpus, corpus.ids.tolist(), '')
-  study = study_lib.build(corpus, predictions)
+  study = judging.judge(
+    predictions_path,
+    corpus_path,
+    label=label,
+    renormalise=_RENORMALISE.value,
+  )
   if workdir is not None and _is_transductive(
     pathlib.Path(workdir) / 'config.json'
   ):
@@ -194,7 +211,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
     study = dataclasses.replace(study, info=study.info | {'covers': covers})
   _warn(study)
   study_lib.write(study, output, report.render(study, output))
-  if _LABEL_STUDIO.value is not None:
+  if corpus is not None:
     _queue(pathlib.Path(_LABEL_STUDIO.value), corpus, study, predictions_path)
   _done(output, start)
 
@@ -225,7 +242,7 @@ def _survey(path: pathlib.Path) -> None:
   """Surveys a part of a corpus."""
   start = time.monotonic()
   _refuse_flags(_SURVEY, _OUTPUT)
-  shards.write_survey(shards.survey(*_part(_SURVEY)), path)
+  shards.write_survey(shards.survey(*_part(_SURVEY), _RENORMALISE.value), path)
   print(f'survey: {path}  ({time.monotonic() - start:.1f} s)')
 
 
@@ -238,7 +255,7 @@ def _tally(path: pathlib.Path, *surveys: str) -> None:
   plan = plan_lib.draw_up(sum(found[1:], found[0])) if found else None
   with files.replacing(shards.signals_of(path)) as signals:
     signals.mkdir()
-    tally = shards.tally(*part, plan, signals)
+    tally = shards.tally(*part, plan, signals, _RENORMALISE.value)
   shards.write(tally, path)
   print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
 
@@ -259,7 +276,9 @@ def _by_beam(options: list[str]) -> None:
   study_lib.check_output(output)
   with _folder_beside(output) as folder:
     study = study_lib.of_totals(
-      *engine.judge(corpus, predictions, folder, options)
+      *engine.judge(
+        corpus, predictions, folder, options, renormalise=_RENORMALISE.value
+      )
     )
     _warn(study)
     study_lib.write(
@@ -294,6 +313,21 @@ def _compare(*folders: str) -> None:
   a, b = (comparison.read(pathlib.Path(folder)) for folder in folders)
   found = comparison.compare(a, b)
   comparison.write(found, output, comparison_report.render(found))
+  print(f'report: {output / "report.html"}')
+
+
+def _summarise(*folders: str) -> None:
+  """Puts finished studies of several labels together."""
+  _refuse_flags(
+    _LABELS, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY, _MERGE
+  )
+  output = pathlib.Path(_OUTPUT.value or 'labels')
+  several_labels.check_output(output)
+  found = several_labels.summarise(
+    [comparison.read(pathlib.Path(folder)) for folder in folders]
+  )
+  page = several_labels_report.render(found, output)
+  several_labels.write(found, output, page)
   print(f'report: {output / "report.html"}')
 
 

@@ -16,6 +16,7 @@ judges by what it sees.
 A label may have values or a scale, and be one of several, as `declared` says.
 `corpus.json` may name annotators who are models, `judges`: their rows of
 `votes.csv` are `Corpus.judges`, and none of `Corpus.votes`, which is people's.
+Of the judges, `crowds` are no models, but means of many people.
 """
 
 import dataclasses
@@ -556,8 +557,9 @@ def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
     ('modalities', 1, condition_name),
     ('conditions', 0, condition_name),
     ('judges', 0, spelling.clean),
+    ('crowds', 0, spelling.clean),
   ):
-    names = info.get(key, [] if key == 'judges' else None)
+    names = info.get(key, [] if key in ('judges', 'crowds') else None)
     if not isinstance(names, list) or not all(
       isinstance(name, str) and spelling.clean(name) for name in names
     ):
@@ -568,6 +570,9 @@ def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
     if key in info:
       info[key] = [cleaned(name) for name in names]
       faults += declared.spelt_twice(info[key], f'{path}: key {key!r}')
+  for name in info.get('crowds', []):
+    if name not in info.get('judges', []):
+      faults.append(f"{path}: key 'crowds': {name!r} is not one of the judges")
   info, others = declared.checked_labels(info, f'{path}')
   errors.raise_faults(faults + others)
   for keys in (info, *info.get('labels', {}).values()):

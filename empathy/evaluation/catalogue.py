@@ -21,6 +21,7 @@ from empathy.evaluation.entries import (
   disagreement,
   dominance,
   humans,
+  raters,
   scores,
   views,
 )
@@ -91,6 +92,7 @@ ENTRIES = (
   *humans.ENTRIES,
   *diagnosis.ENTRIES,
   *conflict.ENTRIES,
+  *raters.ENTRIES,
   *scores.ENTRIES,
 )
 TOPICS = tuple(

@@ -18,7 +18,9 @@ _HANDFUL = 5
 LABELS_ALONE = {
   Kind.LABELS: 'Predictions are labels without probabilities, so that nothing '
   'is said of confidence.',
-  Kind.SAMPLES: 'Predictions are samples of labels, whose shares are no '
+  Kind.SCORES: 'Predictions are scores without probabilities, so that nothing '
+  'is said of confidence.',
+  Kind.SAMPLES: 'Predictions are samples of answers, whose shares are no '
   'probabilities, so that nothing is said of confidence.',
 }
 # Bins of confidence in each predicted class; up to so many clips, twentieths.

@@ -14,7 +14,6 @@ from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Findings
 from empathy.evaluation.plan import Plan
-from empathy.evaluation.predictions import Kind
 from empathy.evaluation.totals import Totals
 
 
@@ -98,9 +97,8 @@ def _check_confidence(found: Findings, plan: Plan) -> None:
       'confidence',
       0,
       verdicts.WARNING,
-      'Predictions are '
-      + ('samples of' if plan.survey.kind is Kind.SAMPLES else '')
-      + ' labels without probabilities: what needs these is skipped.',
+      f'Predictions are {plan.survey.kind} without probabilities: what needs '
+      'these is skipped.',
       plan.survey.num_clips,
     )
     return

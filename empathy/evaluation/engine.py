@@ -108,6 +108,7 @@ def judge(
   folder: pathlib.Path,
   options: Sequence[str],
   num_clips: int | None = None,
+  renormalise: bool = False,
 ) -> tuple[Totals, Plan, Listing]:
   """Adds up all clips by a pipeline.
 
@@ -120,6 +121,7 @@ def judge(
     options: Beam's own flags, such as `--runner=FlinkRunner`; the direct runner
       is the default.
     num_clips: of a bucket.
+    renormalise: see `sources.find`.
 
   Returns:
     What makes a study, see `study.of_totals`.
@@ -130,7 +132,9 @@ def judge(
   """
   if predictions is not None:
     predictions = os.path.abspath(predictions)
-  source = sources.find(pathlib.Path(corpus).resolve(), predictions, num_clips)
+  source = sources.find(
+    pathlib.Path(corpus).resolve(), predictions, num_clips, renormalise
+  )
   if not source.has('predictions') and not source.has('votes'):
     raise errors.InputError(
       f'{corpus}: has no votes, and there are no predictions: nothing to '

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import declared
 from empathy.evaluation import resampling, samples, wording
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.plan import Plan
@@ -45,7 +46,7 @@ def of(
     how += ' Signals that rank clips were put on a grid of their values.'
   seeds = {view: len(own) for view, own in plan.members.items()}
   corpus = plan.info
-  return {
+  found = {
     'corpus': corpus['name'],
     'label': corpus.get('label', ''),
     'classes': list(plan.classes),
@@ -74,6 +75,9 @@ def of(
     if num_groups >= samples.LEAST_GROUPS
     else '',
   }
+  if declared.NAME in corpus:
+    found[declared.NAME] = corpus[declared.NAME]
+  return found
 
 
 def covers(

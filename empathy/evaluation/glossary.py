@@ -37,6 +37,23 @@ ANSWERED = Definition(
   'the share of right ones among these answers; accuracy of all asked counts '
   'what was not answered as wrong.',
 )
+ADVANTAGE = Definition(
+  'Advantage',
+  'How often a model agrees with the other annotators of a clip at least as '
+  'well as the one does in whose place it is put; mean over annotators.',
+)
+WINNING = Definition(
+  'Winning rate',
+  'Share of annotators in whose place the model falls short by less than ε, the'
+  ' price of an annotator, by the alternative annotator test; a half or more, '
+  'and it may stand in.',
+)
+RATER_KAPPA = Definition(
+  'Kappa of two raters',
+  'Cohen’s, agreement beyond what their shares of classes give by chance; '
+  'weighted, by the squared difference of the classes’ values, which is also '
+  'Lin’s coefficient of concordance.',
+)
 F1 = Definition(
   'Macro and weighted F1',
   'Harmonic mean of precision and recall by class; the mean over classes, '
@@ -212,10 +229,11 @@ UNSHARED = Definition(
 )
 SCORES_TELL = Definition(
   'With ratings’ variance, with errors',
-  'Correlation, over clips and pairs of seeds, of a view’s distance from a seed of the full view '
-  'with the variance of the ratings, or with that seed’s absolute error, '
-  'beyond that seed’s score, its square and the variance of its distribution; '
-  'the same of another seed of the full view; and the difference.',
+  'Correlation, over clips and pairs of seeds, of a view’s distance from a '
+  'seed of the full view with the variance of the ratings, or with that seed’s '
+  'absolute error, beyond that seed’s score, its square and the variance of '
+  'its distribution; the same of another seed of the full view; and the '
+  'difference.',
 )
 SCORE_SHARE = Definition(
   'Share of the score',

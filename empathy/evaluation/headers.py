@@ -21,23 +21,31 @@ _LABELS = (
 def kind(names: Sequence[str]) -> Kind:
   """What the rows of a table with such columns say.
 
-  Labels count where there are no probabilities; beside them, a label is
-  anybody's note.
+  Scores and labels count where there are no probabilities; beside them, they
+  are anybody's notes. Scores come before labels.
   """
-  if 'label' not in names or any(name.startswith('prob_') for name in names):
+  said = said_in(names)
+  if said == 'prob_*':
     return Kind.PROBABILITIES
-  return Kind.SAMPLES if 'sample' in names else Kind.LABELS
+  if 'sample' in names:
+    return Kind.SAMPLES
+  return Kind.SCORES if said == 'score' else Kind.LABELS
 
 
-def required(
-  corpus: corpus_lib.Corpus, said: Kind = Kind.PROBABILITIES
-) -> list[str]:
+def said_in(names: Sequence[str]) -> str:
+  """The column of what is said: `score`, `label`, or `prob_*` for several."""
+  if any(name.startswith('prob_') for name in names):
+    return 'prob_*'
+  return next((name for name in ('score', 'label') if name in names), 'prob_*')
+
+
+def required(corpus: corpus_lib.Corpus, said: str = 'prob_*') -> list[str]:
   """The columns that a table has to have; of one modality, no view."""
   values = [f'prob_{name}' for name in corpus.classes]
   return [
     'id',
     *(['view'] if len(corpus.modalities) > 1 else []),
-    *(values if said is Kind.PROBABILITIES else ['label']),
+    *(values if said == 'prob_*' else [said]),
   ]
 
 
@@ -46,6 +54,7 @@ def used(corpus: corpus_lib.Corpus) -> list[str]:
   return [
     *required(corpus),
     *('view', 'label', 'sample', 'seed', 'fold', 'given'),
+    *(['score'] if 'values' in corpus.info else []),
     *(
       f'{kind}_{name}'
       for kind in ('gate', 'attention')
@@ -86,7 +95,7 @@ def check(
     corpus: that it is of.
     renormalise: whether probabilities of unknown classes may be there.
   """
-  needed = required(corpus, kind(names))
+  needed = required(corpus, said_in(names))
   missing = [name for name in needed if name not in names]
   faults = []
   if missing:

@@ -10,14 +10,17 @@ import numpy as np
 class Kind(enum.StrEnum):
   """What a table of predictions says of a clip.
 
-  PROBABILITIES of all classes; LABELS, one class; SAMPLES, one class for each
-  of several answers of the same model. An answer is a member then, as a seed
-  is: its label has all of the probability, and shares of few answers are no
-  probabilities.
+  PROBABILITIES of all classes; LABELS, one class; SCORES, a number on the scale
+  of a corpus with values; SAMPLES, one class or number for each of several
+  answers of the same model. An answer is a member then, as a seed is: its label
+  has all of the probability, and shares of few answers are no probabilities. A
+  score is put between the two values that it lies between, so that their mean
+  is the score, and the likelier one its class.
   """
 
   PROBABILITIES = 'probabilities'
   LABELS = 'labels'
+  SCORES = 'scores'
   SAMPLES = 'samples'
 
 

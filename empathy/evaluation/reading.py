@@ -4,7 +4,8 @@ Columns: `id, view, prob_<class>...`; `seed` and `fold`, without which there is
 one seed, and nothing says which clips were held out together; optionally
 `given` (the modalities that were really shown), `logit_<class>`,
 `gate_<modality>` and `attention_<modality>`; others are ignored. In place of
-probabilities there may be one `label`, empty where the model gave no answer;
+probabilities there may be one `label`, or, where the corpus has values, one
+`score`, empty where the model gave no answer;
 where it was asked several times, `sample` numbers its answers. Where there is
 one modality, `view` may be left out. Parquet or CSV. Nothing here asks who made
 the table.
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import tables
+from empathy.corpora import declared, tables
 from empathy.evaluation import headers, masks
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import rows as rows_lib
@@ -61,7 +62,8 @@ def read(
       line in CSV), the column, and how many rows have it.
   """
   path = pathlib.Path(path)
-  return of_table(path, _read_table(path, corpus), corpus, renormalise)
+  found = table(path, headers.required(corpus))
+  return of_table(path, found, corpus, renormalise)
 
 
 def of_table(
@@ -121,10 +123,10 @@ def of_batch(
 
 
 def members(table: pa.Table, corpus: corpus_lib.Corpus) -> set[tuple[str, int]]:
-  """The view and seed, or member, of rows, those that are right."""
+  """The view and seed of rows that are right, or the member of samples."""
   rows = Rows(pathlib.Path(), table, lambda row: ('', row))
   mask = rows.modalities('view', corpus)
-  seeds = _members(rows)
+  seeds = _members(rows, 'sample' in table.column_names)
   right = np.isin(np.arange(len(mask)), rows.wrong, invert=True)
   pairs = zip(mask[right].tolist(), seeds[right].tolist(), strict=True)
   return {(masks.name(view, corpus), seed) for view, seed in pairs}
@@ -167,12 +169,20 @@ def _refuse_nested(members: Mapping[str, Sequence[int]], kind: Kind) -> None:
       )
 
 
-def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
-  """Reads the file."""
+def table(path: pathlib.Path, required: Sequence[str] = ()) -> pa.Table:
+  """The table of a file, as it is.
+
+  Args:
+    path: a `.csv` or `.tsv` file, or a Parquet file of any other name.
+    required: columns that are told where the file has none.
+
+  Raises:
+    InputError: the file is missing or damaged.
+  """
   if not path.is_file():
     raise errors.InputError(f'{path}: no such file')
   if rows_lib.is_csv(path):
-    return _read_csv(path, headers.required(corpus))
+    return _read_csv(path, required)
   return _read_parquet(path)
 
 
@@ -242,9 +252,9 @@ def _of_rows(
   own, given = _shown(rows, corpus, clip, view)
   if corpus.split is not None:
     _refuse_seen(rows, corpus, clip, fold)
-  keys = _Keys(clip, view, own, given, _members(rows), fold)
-  values = rows.probabilities if kind is Kind.PROBABILITIES else rows.labels
-  probabilities = values(corpus.classes, renormalise)
+  member = _members(rows, kind is Kind.SAMPLES)
+  keys = _Keys(clip, view, own, given, member, fold)
+  probabilities = _said(rows, corpus, renormalise)
   inspected = {'gate': {}, 'attention': {}}
   for name in rows.table.column_names:
     what, _, modality = name.partition('_')
@@ -260,10 +270,21 @@ def _of_rows(
   return dataclasses.replace(found, kind=kind)
 
 
-def _members(rows: Rows) -> np.ndarray:
+def _said(
+  rows: Rows, corpus: corpus_lib.Corpus, renormalise: bool
+) -> np.ndarray:
+  """Probabilities of what the rows say: (rows, C), NaN without an answer."""
+  said = headers.said_in(rows.table.column_names)
+  if said == 'score':
+    return rows.scores(corpus.values, declared.limits(corpus.info))
+  values = rows.labels if said == 'label' else rows.probabilities
+  return values(corpus.classes, renormalise)
+
+
+def _members(rows: Rows, sampled: bool) -> np.ndarray:
   """The seed of each row, or the number of its seed and sample: (rows,)."""
   seeds = rows.whole('seed', absent=0)
-  if headers.kind(rows.table.column_names) is not Kind.SAMPLES:
+  if not sampled:
     return seeds
   samples = rows.whole('sample', least=0)
   rows.fault(

@@ -45,7 +45,7 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
   Returns:
     A whole page.
   """
-  parts = [section(study) for section in sections.ALL]
+  parts = sections.of(study)
   primaries = {
     part.title: study.statistics[study.primaries[part.number]]
     for part in parts
@@ -67,6 +67,14 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     sections=parts,
     definitions=catalogue.definitions(study.statistics),
   )
+
+
+def findings(study: Study) -> list[str]:
+  """The finding of each section in plain text, or why there is none."""
+  return [
+    f'{part.title}: {part.finding or f"skipped. {part.skipped}"}'
+    for part in sections.of(study)
+  ]
 
 
 def page(

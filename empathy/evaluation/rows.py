@@ -23,6 +23,7 @@ from empathy.evaluation import headers, masks
 _TOLERANCE = 1e-3
 # Rows that a message names, of those that are wrong in the same way.
 _MAX_ROWS = 3
+_HALF_WAY = 1e-12
 
 
 class Rows:
@@ -301,6 +302,44 @@ class Rows:
         ),
       )
     return np.where(place[:, None] >= 0, np.eye(len(classes))[place], np.nan)
+
+  def scores(
+    self, values: np.ndarray, limits: tuple[float, float]
+  ) -> np.ndarray:
+    """A score as the mean of the two values that it lies between.
+
+    Args:
+      values: (C,) rising, of the classes.
+      limits: of the scale, which may lie beyond them; there, one of both has
+        more than all, and the other less than nothing.
+
+    Returns:
+      (rows, C) float64 whose means of the values are the scores, and whose
+      largest is the nearest value, half-way the upper one; NaN where there is
+      no answer.
+    """
+    scores = self.numbers('score', optional=True)
+    low, high = limits
+    outside = np.flatnonzero((scores < low) | (scores > high))
+    self.fault(
+      outside[~np.isneginf(scores[outside])],
+      'score',
+      lambda row: (
+        f'{scores[row]:g} is outside of the scale, {low:g} to {high:g}'
+      ),
+    )
+    known = np.isfinite(scores)
+    scores = np.where(known, scores, low)
+    place = np.clip(
+      np.searchsorted(values, scores, side='right') - 1, 0, len(values) - 2
+    )
+    upper = (scores - values[place]) / (values[place + 1] - values[place])
+    # Half-way, rounding must not decide.
+    upper = np.where(np.abs(upper - 0.5) < _HALF_WAY, 0.5 + _HALF_WAY, upper)
+    found = np.zeros((len(scores), len(values)))
+    row = np.arange(len(scores))
+    found[row, place], found[row, place + 1] = 1 - upper, upper
+    return np.where(known[:, None], found, np.nan)
 
   def probabilities(
     self, classes: Sequence[str], renormalise: bool = False

@@ -349,7 +349,9 @@ def _judge_views(found: Findings, totals: Totals, plan: Plan) -> None:
       row |= interval_cells(f'{prefix}.{name}', name)
     rows.append(row)
     if not plan.graded('labelled', view):
-      found.skipped[f'{prefix}.crps'] = plan.not_graded('labelled', view)
+      found.skipped[f'{prefix}.distribution'] = plan.not_graded(
+        'labelled', view
+      )
       continue
     add('crps', *_mean(part[_key('crps', view)], number))
     _add_plain(found, f'{prefix}.crps_null', part, part[_key('spread', view)])
@@ -359,12 +361,12 @@ def _judge_views(found: Findings, totals: Totals, plan: Plan) -> None:
     for level in LEVELS:
       name = f'coverage_{level}'
       inside, mass = np.moveaxis(part[_key(name, view)], -1, 0)
-      add(name, *_mean(inside, number, share=True))
-      add(f'{name}_gap', *_mean(inside - mass, number))
-      _add_plain(found, f'{prefix}.{name}_null', part, mass)
-      row |= interval_cells(f'{prefix}.{name}', name)
-      row[f'{name}_null'] = Cell(f'{prefix}.{name}_null')
-      row |= interval_cells(f'{prefix}.{name}_gap', f'{name}_gap')
+      add(f'{name}.share', *_mean(inside, number, share=True))
+      add(f'{name}.gap', *_mean(inside - mass, number))
+      _add_plain(found, f'{prefix}.{name}.null', part, mass)
+      row |= interval_cells(f'{prefix}.{name}.share', name)
+      row[f'{name}_null'] = Cell(f'{prefix}.{name}.null')
+      row |= interval_cells(f'{prefix}.{name}.gap', f'{name}_gap')
     calibration.append(row)
   found.tables['scores'] = rows
   found.tables['score_calibration'] = calibration
@@ -514,13 +516,13 @@ def _differ(found: Findings, totals: Totals, plan: Plan) -> None:
     row = {'view': view, 'num_clips': part.num_clips}
     for name in APART:
       row |= interval_cells(f'{prefix}.{name}', name)
-    if view in plan.singles:
-      for told in TOLD:
+    for told in TOLD:
+      if view in plan.singles:
         _tell(found, totals, plan, view, names, told)
-        for name in (told, f'{told}_seeds', f'{told}_excess'):
-          row |= interval_cells(f'{prefix}.{name}', name)
-        for field in ('p', 'p_adjusted'):
-          row[f'{told}_{field}'] = Cell(f'{prefix}.{told}_excess', field)
+      for name in (told, f'{told}_seeds', f'{told}_excess'):
+        row |= interval_cells(f'{prefix}.{name}', name)
+      for field in ('p', 'p_adjusted'):
+        row[f'{told}_{field}'] = Cell(f'{prefix}.{told}_excess', field)
     rows.append(row)
   found.tables['scores_apart'] = rows
 
@@ -562,17 +564,19 @@ def _tell(
   told: str,
 ) -> None:
   """Adds what a view's distance from the full one goes with, beyond seeds'."""
-  prefix = f'scores.{view}_vs_full.{told}'
+  prefix = f'scores.{view}_vs_full'
   keys = [_key(told, what, view) for what in ('view', 'seeds')]
   if len(names[1]) < 2:
-    found.skipped[prefix] = 'It takes two seeds of the full view.'
+    found.skipped[f'{prefix}.of_{told}'] = (
+      'It takes two seeds of the full view.'
+    )
     return
   if keys[0] not in totals:
-    found.skipped[prefix] = 'The corpus has no votes.'
+    found.skipped[f'{prefix}.of_{told}'] = 'The corpus has no votes.'
     return
   number = totals[keys[0]][:, 0]
   if not number.any():
-    found.skipped[prefix] = (
+    found.skipped[f'{prefix}.of_{told}'] = (
       'No clip that both predict has two votes or more.'
       if told == 'ambiguity'
       else 'No clip that both predict has a score.'
@@ -600,7 +604,9 @@ def _tell(
     ),
   ):
     noise = seeds_lib.noise(*parts)
-    asked.add(found, prefix + name, part.groups, statistic, seeds=noise)
+    asked.add(
+      found, f'{prefix}.{told}{name}', part.groups, statistic, seeds=noise
+    )
 
 
 def _partial(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -648,13 +654,14 @@ def _agree(found: Findings, totals: Totals, plan: Plan) -> None:
   rows = []
   for condition in plan.voted:
     row = {'condition': condition}
-    for figure, what in (('variance', 'variance'), ('gain', 'variance_gain')):
-      key = _key(what, condition)
+    for column, what, name in (
+      ('variance', 'variance', f'{condition}.variance'),
+      ('gain', 'variance_gain', f'full_minus_{condition}.variance'),
+    ):
+      key, name = _key(what, condition), f'scores.humans.{name}'
+      row |= interval_cells(name, column)
       if key not in totals:
         continue
-      name = f'scores.humans.{condition}.variance'
-      if figure == 'gain':
-        name = f'scores.humans.full_minus_{condition}.variance'
       clips = totals[key][:, 1]
       if not clips.any():
         found.skipped[name] = 'No clip has two votes or more.'
@@ -662,6 +669,5 @@ def _agree(found: Findings, totals: Totals, plan: Plan) -> None:
       part = totals.over(clips)
       mean = dataclasses.replace(weighing.mean(part[key]), share=False)
       asked.add(found, name, part.groups, mean)
-      row |= interval_cells(name, figure)
     rows.append(row)
   found.tables['score_votes'] = rows

@@ -151,7 +151,7 @@ def central(
   """The central interval of a distribution over classes.
 
   From the class that holds the quantile (1 - level) / 2 to that of (1 + level)
-  / 2. Classes are whole, so that it has more than `level` of the mass: how much,
+  / 2. Classes are whole, so that it has more of the mass than `level`: so much
   is what its coverage is held against.
 
   Args:

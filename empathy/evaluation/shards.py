@@ -53,17 +53,20 @@ class Tally:
   shards: tuple[tuple[str, str, int], ...]
 
 
-def survey(corpus: pathlib.Path, predictions: pathlib.Path) -> Survey:
+def survey(
+  corpus: pathlib.Path, predictions: pathlib.Path, renormalise: bool = False
+) -> Survey:
   """The survey of a shard, read batch by batch.
 
   Args:
     corpus: the corpus folder.
     predictions: of its clips; see `sources.find`.
+    renormalise: likewise.
 
   Raises:
     InputError: something is missing or wrong.
   """
-  with _batches(corpus, predictions) as batches:
+  with _batches(corpus, predictions, renormalise) as batches:
     return _surveyed(batches('survey'))
 
 
@@ -72,6 +75,7 @@ def tally(
   predictions: pathlib.Path,
   plan: Plan | None = None,
   signals: pathlib.Path | None = None,
+  renormalise: bool = False,
 ) -> Tally:
   """Adds up a shard by the plan of all, as `survey` reads it.
 
@@ -81,12 +85,13 @@ def tally(
     plan: of all shards; None if this one is all there is.
     signals: a folder that those of all clips are written to, in parts that
       each have the most in doubt first; None writes none.
+    renormalise: see `sources.find`.
 
   Raises:
     InputError: as for `survey`; or the shard is not of the plan's corpus.
   """
   totals, clips, ends = None, None, []
-  with _batches(corpus, predictions) as batches:
+  with _batches(corpus, predictions, renormalise) as batches:
     plan = plan or plan_lib.draw_up(_surveyed(batches('survey')))
     for number, batch in enumerate(batches('tally')):
       _check(batch, plan, corpus)
@@ -243,10 +248,10 @@ def read(path: pathlib.Path) -> Tally:
 
 @contextlib.contextmanager
 def _batches(
-  corpus: pathlib.Path, predictions: pathlib.Path
+  corpus: pathlib.Path, predictions: pathlib.Path, renormalise: bool
 ) -> Iterator[Callable[[str], Iterator[Batch]]]:
   """What goes through a shard, showing how far what is named has come."""
-  source = sources.find(corpus, predictions)
+  source = sources.find(corpus, predictions, renormalise=renormalise)
 
   def shown(what: str) -> Iterator[Batch]:
     with progress.Progress(what, source.num_rows, 'row') as bar:

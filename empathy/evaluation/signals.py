@@ -68,7 +68,8 @@ def signals(
   members = predictions.probabilities[full]
   if bare:
     if len(members) > 1:
-      counts = np.nan_to_num(members).sum(axis=0).astype(np.int64)
+      said = predictions_lib.predicted_class(members)[..., None]
+      counts = (said == np.arange(members.shape[-1])).sum(axis=0)
       found['labels_gs'] = votes_lib.gs(counts)
     return found | {'one_minus_confidence': 1 - means[full].max(axis=-1)}
   two = np.sort(means[full], axis=-1)[:, -2:]

@@ -46,7 +46,7 @@ FIGURES = (
 
 def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up how far each view's mean over seeds lies from the votes' shares."""
-  if not plan.survey.has_votes:
+  if not plan.survey.has_votes or plan.labels_alone:
     return
   votes = plan.votes(batch.corpus)
   number = votes.sum(axis=1)
@@ -108,6 +108,9 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found, rows = Findings(), []
   for view in plan.members:
     prefix = f'views.{view}'
+    if plan.labels_alone:
+      found.skipped[f'{prefix}.human_cross_entropy'] = plan.not_graded()
+      continue
     clips = totals.sums[_key('scores', view)][:, -1]
     if not clips.any():
       found.skipped[f'{prefix}.human_cross_entropy'] = (

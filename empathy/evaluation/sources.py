@@ -84,7 +84,8 @@ class Source:
     pieces: of all files.
     num_rows: of the predictions, more or less.
     num_buckets: that they are parted into.
-    kind: what the predictions say.
+    said: the column in which predictions say it, see `headers.said_in`.
+    kind: what they say.
     renormalise: see `reading.read`.
   """
 
@@ -94,6 +95,7 @@ class Source:
   pieces: tuple[Piece, ...]
   num_rows: int
   num_buckets: int
+  said: str = 'prob_*'
   kind: Kind = Kind.PROBABILITIES
   renormalise: bool = False
 
@@ -161,7 +163,7 @@ def find(
     tuple(pieces),
     rows['predictions'],
     max(1, round(number)),
-    _kind(files['predictions'], bare),
+    *_said(files['predictions'], bare),
     renormalise,
   )
 
@@ -426,11 +428,11 @@ def _rows_of(
   return found
 
 
-def _kind(predictions: list[str], bare: corpus_lib.Corpus) -> Kind:
-  """What predictions say, whose columns are those of the first file."""
-  if not predictions:
-    return Kind.PROBABILITIES
-  return headers.kind(headers.renamed(_look(predictions[0])[0], bare))
+def _said(predictions: list[str], bare: corpus_lib.Corpus) -> tuple[str, Kind]:
+  """Where predictions say what, by the columns of the first file."""
+  names = _look(predictions[0])[0] if predictions else []
+  names = headers.renamed(names, bare) if predictions else ['prob_']
+  return headers.said_in(names), headers.kind(names)
 
 
 def _checked(

@@ -99,7 +99,11 @@ def batch(
     )
     if 'votes' in tables:
       votes = _votes(_Rows(source, tables['votes']), corpus)
-    corpus = dataclasses.replace(corpus, votes=votes)
+    judged = np.isin(votes.annotator, source.info.get('judges', ()))
+    judges = votes.where(judged) if 'judges' in source.info else None
+    corpus = dataclasses.replace(
+      corpus, votes=votes.where(~judged), judges=judges
+    )
   if not source.has('predictions'):
     return Batch(corpus)
   return Batch(corpus, _predictions(source, tables, corpus, known))
@@ -261,7 +265,6 @@ def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
         f'{str(annotator[row])!r} has more than one vote on the clip in this '
         'condition',
       )
-    voted &= ~np.isin(annotator, corpus.info.get('judges', ()))
   return corpus_lib.Votes(
     clip[voted],
     condition[voted],
@@ -319,8 +322,9 @@ def _predictions(
   """The predictions of these clips by all members, whether or not they are."""
   table = tables.get('predictions')
   if table is None:
-    names = headers.required(corpus, source.kind)
-    names += ['sample'] if source.kind is Kind.SAMPLES else []
+    names = [*headers.required(corpus, source.said), 'sample']
+    if source.kind is not Kind.SAMPLES:
+      names.remove('sample')
     table = pa.table(
       {name: pa.array([], pa.string()) for name in names}
       | {sources.ROW: pa.array([], pa.int64())}

@@ -7,8 +7,11 @@ it a line in `_QUESTIONS`.
 
 import collections
 import dataclasses
+import html
+import os
 import pathlib
 import shutil
+import types
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any
@@ -32,9 +35,11 @@ from empathy.evaluation import (
   humans,
   listing,
   planner,
+  raters,
   scores,
   significance,
   soft_scores,
+  stand_in,
   verdicts,
   views,
   wording,
@@ -59,6 +64,8 @@ _QUESTIONS = (
   humans,
   diagnosis,
   conflict,
+  stand_in,
+  raters,
   scores,
 )
 _FILES = (
@@ -75,7 +82,7 @@ _MATTERS = 0.05
 _NO_CLIPS = {'id': np.array([], np.str_), 'rank': np.array([], np.int64)}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Study:
   """What a study found; everything that the report tells comes from here.
 
@@ -87,7 +94,8 @@ class Study:
       `seeds` (by view, how many), `folds` (how many),
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
       how intervals were made, and what they cover, '' where groups are too few
-      for any. No date: the same input gives the same report.
+      for any; `label_name`, of one of several labels. No date: the same input
+      gives the same report.
     statistics: by dotted name, as in `views.audio.accuracy`.
     skipped: the name of a statistic or of a comparison, or `question <n>`
       where nothing of it is answered, to one sentence that says why.
@@ -119,6 +127,7 @@ class Study:
         error rate.
     signals: the columns of `signals.csv`, `id` first, most in doubt first.
     clips: what the report lists of single clips; None lists none.
+    candidates: by question, see `Findings.num_candidates`.
   """
 
   info: Mapping[str, Any]
@@ -129,6 +138,35 @@ class Study:
   curves: Mapping[str, Any]
   signals: Mapping[str, np.ndarray]
   clips: explorer.Clips | None = None
+  candidates: Mapping[int, int] = dataclasses.field(default_factory=dict)
+
+  def save(self, folder: str | os.PathLike) -> None:
+    """Writes the study and its report as a folder, whole or not at all.
+
+    Raises:
+      InputError: see `check_output`.
+    """
+    output = pathlib.Path(folder)
+    write(self, output, _report().render(self, output))
+
+  def __repr__(self) -> str:
+    """What is found of each question, a line each."""
+    return '\n'.join(_report().findings(self))
+
+  def _repr_html_(self) -> str:
+    """The report, in a frame of its own that reaches nothing outside it."""
+    page = html.escape(_report().render(self), quote=True)
+    return (
+      '<iframe sandbox="allow-scripts" style="width: 100%; height: 40em; '
+      f'border: 0" title="report" srcdoc="{page}"></iframe>'
+    )
+
+
+def _report() -> types.ModuleType:
+  """What shows studies, which needs them first."""
+  from empathy.evaluation import report
+
+  return report
 
 
 def build(
@@ -220,6 +258,7 @@ def assemble(
     curves=curves,
     signals=_NO_CLIPS if clips is None else clips.columns(),
     clips=None if clips is None else clips.clips,
+    candidates={q: answers[q].num_candidates for q in primaries},
   )
 
 
@@ -250,6 +289,7 @@ def write(
         'schema': SCHEMA,
         'info': dict(study.info),
         'primaries': {str(q): name for q, name in study.primaries.items()},
+        'candidates': {str(q): n for q, n in study.candidates.items()},
         'statistics': {
           name: estimate.figures()
           for name, estimate in study.statistics.items()
@@ -313,7 +353,12 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     totals: of all clips.
     plan: of all clips.
   """
-  asked = {7: data_checks.answer, 5: humans.answer, 10: conflict.answer}
+  asked = {
+    7: data_checks.answer,
+    5: humans.answer,
+    9: _about_raters,
+    10: conflict.answer,
+  }
   if plan.values is not None:
     asked[8] = scores.answer
   if plan.members:
@@ -345,6 +390,12 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
 def _about_views(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found = views.answer(totals, plan)
   found.include(answering.answer(totals, plan))
+  return found
+
+
+def _about_raters(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  found = stand_in.answer(totals, plan)
+  found.include(raters.answer(totals, plan))
   return found
 
 

@@ -33,6 +33,8 @@ SAME = (
   'values',
   'scale',
   'label_source',
+  'judges',
+  'crowds',
 )
 
 
@@ -124,6 +126,9 @@ def of_batch(batch: Batch) -> Survey:
       ).sum(axis=0)
     voters, own = annotators.survey(corpus)
     numbers |= own
+  for who, votes in (('people', corpus.votes), ('judges', corpus.judges)):
+    if votes is not None:
+      handfuls |= _names(who, votes, corpus)
   if predictions is not None:
     folds = np.concatenate([predictions.folds[view] for view in batch.views])
     numbers['folds',] = np.bincount(folds[folds >= 0])
@@ -160,6 +165,17 @@ def of_batch(batch: Batch) -> Survey:
     voters,
     Kind.PROBABILITIES if predictions is None else predictions.kind,
   )
+
+
+def _names(
+  who: str, votes: corpus_lib.Votes, corpus: corpus_lib.Corpus
+) -> dict[Key, np.ndarray]:
+  """Some names of those who voted, by condition."""
+  found = {}
+  for place, name in enumerate(corpus.conditions):
+    names = np.unique(votes.annotator[votes.condition == place])
+    found[who, name] = names[names != ''][:_HANDFUL].astype(np.str_)
+  return found
 
 
 def _labels_by_fold(batch: Batch) -> dict[Key, np.ndarray]:

@@ -26,7 +26,8 @@ def _input():
   corpus = dataclasses.replace(
     corpus, presence={'audio': hashes > 3}, hashes={'audio': hashes}
   )
-  return made.with_annotators(corpus), made.with_parts(predictions)
+  corpus = made.with_values(made.with_judges(made.with_annotators(corpus)))
+  return corpus, made.with_parts(predictions)
 
 
 def _parts(places):

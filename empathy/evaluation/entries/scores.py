@@ -10,10 +10,12 @@ from empathy.evaluation.units import (
   NUMBER,
   POINTS,
   SHARE,
+  SIGNED_SHARE,
   STEPS,
 )
 
 _CONSTANT = 'Some seed gives every clip the same score, or all have one.'
+_GRADED = ('scores.{view}.distribution',)
 _SIGNED = dataclasses.replace(NUMBER, signed=True)
 _TOLD = 'Scores of some seed, ratings or errors are the same for every clip.'
 ENTRIES = (
@@ -31,21 +33,17 @@ ENTRIES = (
       glossary.WEIGHTED_KAPPA,
       undefined='All are of one class, and so is what is predicted.',
     ),
-    Entry('crps', 'CRPS', STEPS, glossary.CRPS, within=('scores.{view}.crps',)),
-    Entry('crps_null', 'if true', NUMBER, glossary.CRPS),
+    Entry('crps', 'CRPS', STEPS, glossary.CRPS, within=_GRADED),
+    Entry('crps_null', 'if true', NUMBER, glossary.CRPS, within=_GRADED),
     *(
       entry
       for level in (50, 80, 90)
-      for entry in (
-        Entry(f'coverage_{level}', f'in {level} %', SHARE, glossary.COVERAGE),
-        Entry(f'coverage_{level}_null', 'if true', SHARE, glossary.COVERAGE),
-        Entry(
-          f'coverage_{level}_gap',
-          'gap',
-          POINTS,
-          glossary.COVERAGE,
-          null=0.0,
-        ),
+      for entry in of(
+        f'coverage_{level}',
+        Entry('share', f'in {level} %', SHARE, glossary.COVERAGE),
+        Entry('null', 'if true', SHARE, glossary.COVERAGE),
+        Entry('gap', 'gap', POINTS, glossary.COVERAGE, null=0.0),
+        within=_GRADED,
       )
     ),
     within=('scores.{view}',),
@@ -64,7 +62,7 @@ ENTRIES = (
     Entry(
       'unshared',
       'not shared',
-      POINTS,
+      SIGNED_SHARE,
       glossary.UNSHARED,
       null=0.0,
       undefined='Scores of one view differ no more between clips than between '
@@ -94,9 +92,10 @@ ENTRIES = (
         GAIN,
         glossary.SCORES_TELL,
         null=0.0,
+        one_sided=True,
         undefined=_TOLD,
       ),
-      within=('scores.{view}_vs_full', f'scores.{{view}}_vs_full.{told}'),
+      within=('scores.{view}_vs_full', f'scores.{{view}}_vs_full.of_{told}'),
     )
   ),
   *of(
