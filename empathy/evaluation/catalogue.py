@@ -21,6 +21,7 @@ from empathy.evaluation.entries import (
   disagreement,
   dominance,
   humans,
+  together,
   views,
 )
 from empathy.evaluation.entry import Entry, Signal, Topic
@@ -89,6 +90,7 @@ ENTRIES = (
   *humans.ENTRIES,
   *diagnosis.ENTRIES,
   *conflict.ENTRIES,
+  *together.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

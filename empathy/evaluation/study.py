@@ -20,8 +20,10 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import tables
 from empathy.evaluation import (
   ambiguity,
+  best_view,
   catalogue,
   conflict,
+  cooperation,
   data_checks,
   diagnosis,
   disagreement,
@@ -30,6 +32,7 @@ from empathy.evaluation import (
   explorer,
   facts,
   humans,
+  information,
   listing,
   planner,
   significance,
@@ -57,6 +60,9 @@ _QUESTIONS = (
   humans,
   diagnosis,
   conflict,
+  information,
+  cooperation,
+  best_view,
 )
 _FILES = (
   'study.json',
@@ -139,6 +145,14 @@ class Study:
         its interval; `conflict_outcomes`: outcome, num_clips, then inside,
         outside, difference, control_difference, beyond_chance with their
         intervals, p, p_adjusted.
+      `information`: who (people or views), pair, num_clips, target, entropy (of
+        the target), then redundant, unique_first, unique_second, synergistic
+        with their intervals, total, all in bits.
+      `cooperation`: of (a modality or a pair), num_clips, then probability and
+        accuracy with their intervals and p-values.
+      `best_view`: views, num_clips, then accuracy, gain, regret,
+        independent_gain, beyond_independent, other_seeds_gain,
+        beyond_other_seeds with their intervals.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
@@ -362,6 +376,7 @@ def answers(
     7: (data_checks.answer, repeats),
     5: (humans.answer,),
     10: (conflict.answer,),
+    11: (_about_views_together,),
   }
   if plan.members:
     asked |= {
@@ -392,6 +407,13 @@ def answers(
 def _about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found = ambiguity.answer(totals, plan)
   found.include(soft_scores.answer(totals, plan))
+  return found
+
+
+def _about_views_together(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  found = information.answer(totals, plan)
+  found.include(cooperation.answer(totals, plan))
+  found.include(best_view.answer(totals, plan))
   return found
 
 

@@ -16,6 +16,7 @@ from empathy.evaluation.sections import (
   disagreement,
   dominance,
   humans,
+  together,
   views,
 )
 from empathy.evaluation.sections.parts import Section
@@ -34,4 +35,5 @@ ALL: tuple[Callable[[Study], Section], ...] = (
   humans.section,
   diagnosis.section,
   conflict.section,
+  together.section,
 )
