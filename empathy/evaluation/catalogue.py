@@ -23,6 +23,7 @@ from empathy.evaluation.entries import (
   humans,
   raters,
   scores,
+  together,
   views,
 )
 from empathy.evaluation.entry import Entry, Signal, Topic
@@ -94,6 +95,7 @@ ENTRIES = (
   *conflict.ENTRIES,
   *raters.ENTRIES,
   *scores.ENTRIES,
+  *together.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

@@ -252,3 +252,26 @@ RATINGS = Definition(
   'Unbiased variance of a clip’s ratings where there are two or more, mean '
   'over clips, in squared units of the scale.',
 )
+INFORMATION = Definition(
+  'Alike, alone, only together',
+  'Parts of the information that two sources have of a target: what either '
+  'tells (redundant), what one tells and the other does not (unique), and what '
+  'neither tells alone (synergistic), after Bertschinger and others (2014). '
+  'Bias is taken off by halves of the groups, so that a part may be a little '
+  'below zero.',
+)
+COOPERATION = Definition(
+  'Value, interaction',
+  'Shapley’s value of a modality, from the probability that the full view '
+  'gives the label when shown every part of the modalities, or from whether it '
+  'is right; and by how much two add more together than each by itself, the '
+  'mean over what else is shown (Grabisch and Roubens 1999).',
+)
+BEST_VIEW = Definition(
+  'Best view, regret',
+  'An oracle that is right wherever the full view or a single one is, a seed '
+  'of each; its gain over the full view, and its regret, over the view that is '
+  'best overall. Independent: what it would gain if views erred independently '
+  'given the label; other seeds: if it chose among as many seeds of the full '
+  'view.',
+)

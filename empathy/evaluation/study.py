@@ -24,8 +24,10 @@ from empathy.corpora import tables
 from empathy.evaluation import (
   ambiguity,
   answering,
+  best_view,
   catalogue,
   conflict,
+  cooperation,
   data_checks,
   diagnosis,
   disagreement,
@@ -33,6 +35,7 @@ from empathy.evaluation import (
   explorer,
   facts,
   humans,
+  information,
   listing,
   planner,
   raters,
@@ -67,6 +70,9 @@ _QUESTIONS = (
   stand_in,
   raters,
   scores,
+  information,
+  cooperation,
+  best_view,
 )
 _FILES = (
   'study.json',
@@ -358,6 +364,7 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     5: humans.answer,
     9: _about_raters,
     10: conflict.answer,
+    11: _about_views_together,
   }
   if plan.values is not None:
     asked[8] = scores.answer
@@ -402,6 +409,13 @@ def _about_raters(totals: totals_lib.Totals, plan: Plan) -> Findings:
 def _about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found = ambiguity.answer(totals, plan)
   found.include(soft_scores.answer(totals, plan))
+  return found
+
+
+def _about_views_together(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  found = information.answer(totals, plan)
+  found.include(cooperation.answer(totals, plan))
+  found.include(best_view.answer(totals, plan))
   return found
 
 

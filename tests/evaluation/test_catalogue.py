@@ -204,6 +204,7 @@ def test_no_two_entries_are_of_one_name():
     'number': '2',
     'wanted': '5',
     'pair': 'text_vs_audio',
+    'who': 'people',
     'outcome': 'net_harm',
   }
   for signal in ('audio_disagreement', 'combined'):

@@ -360,6 +360,7 @@ def test_sections_come_in_order_with_data_first():
     'humans',
     'diagnosis',
     'conflict',
+    'together',
   ]
   page = report.render(full_study())
   places = [page.index(f'<section id="{key}"') for key in keys]

@@ -18,6 +18,7 @@ from empathy.evaluation.sections import (
   humans,
   scores,
   stand_in,
+  together,
   views,
 )
 from empathy.evaluation.sections.parts import Section
@@ -39,6 +40,7 @@ ALL: tuple[Callable[[Study], Section | None], ...] = (
   diagnosis.section,
   conflict.section,
   scores.section,
+  together.section,
 )
 
 
