@@ -274,17 +274,17 @@ def _add_told(
       ('view', scores[view], _pairs(plan, view)),
       ('seeds', full, _pairs(plan, plan.full)),
     ):
-      sums, each = 0, []
+      by_other, by_reference = 0, []
       for place, own in enumerate(pairs):
         columns = scoring.columns(
           np.abs(others - full[place]).T,
           *(column[place][:, None] for column in itself),
         )
         columns = _where(chosen, columns) * own[:, None]
-        sums = sums + columns.sum(axis=1)
-        each.append(columns.sum(axis=0))
-      adder.add(_key(told, what, view), sums)
-      adder.whole(_key(told, what, view, 'pairs'), np.stack(each))
+        by_other = by_other + columns
+        by_reference.append(columns.sum(axis=1))
+      adder.add(_key(told, what, view), by_other)
+      adder.add(_key(told, what, view, 'full'), np.stack(by_reference, axis=1))
 
 
 def _pairs(plan: Plan, view: str) -> np.ndarray:
@@ -545,12 +545,15 @@ def _unshared(
     ],
     axis=1,
   )
-  by_seed = scoring.unshared(sums.sum(axis=0)[None], pairs)[2][0]
+  moved = scoring.unshared_by_seed(sums, pairs)
+  own_moved, full_moved = zip(
+    *(np.split(one, [own]) for one in moved), strict=True
+  )
   return (
-    weighing.of_totals(sums, lambda one: scoring.unshared(one, pairs)[:2]),
+    weighing.of_totals(sums, lambda one: scoring.unshared(one, pairs)),
     seeds_lib.noise(
-      seeds_lib.Part(names[0], own * by_seed[:own]),
-      seeds_lib.Part(names[1], full * by_seed[own:]),
+      seeds_lib.Part(names[0], *(own * one for one in own_moved)),
+      seeds_lib.Part(names[1], *(full * one for one in full_moved)),
     ),
   )
 
@@ -574,7 +577,7 @@ def _tell(
   if keys[0] not in totals:
     found.skipped[f'{prefix}.of_{told}'] = 'The corpus has no votes.'
     return
-  number = totals[keys[0]][:, 0]
+  number = totals[keys[0]][..., 0].sum(axis=1)
   if not number.any():
     found.skipped[f'{prefix}.of_{told}'] = (
       'No clip that both predict has two votes or more.'
@@ -583,27 +586,31 @@ def _tell(
     )
     return
   part = totals.over(number / _pairs(plan, view).sum())
-  statistics, noises = [], []
+  statistics, moved = [], []
   for key in keys:
-    sums = part[key]
+    others, references = part[key], part[*key, 'full']
+    sums = others.sum(axis=1)
     statistics.append(weighing.of_totals(sums, _partial))
-    # How it moves with the weight of each pair of seeds.
+    # How it moves with the weight of each seed, as the one and as the other.
     slope = _partial(sums.sum(axis=0)[None])[1][0]
-    noises.append(totals.wholes[*key, 'pairs'] @ slope)
-  (view_pairs, seed_pairs), (own, full) = noises, map(len, names)
-  by_view = seeds_lib.Part(names[0], own * view_pairs.sum(axis=0))
-  by_full = full * view_pairs.sum(axis=1)
-  by_seed = full * (seed_pairs.sum(axis=0) + seed_pairs.sum(axis=1))
-  for name, statistic, parts in (
-    ('', statistics[0], [by_view, seeds_lib.Part(names[1], by_full)]),
-    ('_seeds', statistics[1], [seeds_lib.Part(names[1], by_seed)]),
+    moved.append(
+      [(len(names[1]) * one @ slope).T for one in (others, references)]
+    )
+  (view, reference), seeds = moved
+  view = view * (len(names[0]) / len(names[1]))
+  by_view = seeds_lib.Part(names[0], view.sum(axis=1), view)
+  for name, statistic, by_full, parts in (
+    ('', statistics[0], reference, [by_view]),
+    ('_seeds', statistics[1], sum(seeds), []),
     (
       '_excess',
       weighing.minus(*statistics),
-      [by_view, seeds_lib.Part(names[1], by_full - by_seed)],
+      reference - sum(seeds),
+      [by_view],
     ),
   ):
-    noise = seeds_lib.noise(*parts)
+    own = seeds_lib.Part(names[1], by_full.sum(axis=1), by_full)
+    noise = seeds_lib.noise(*parts, own)
     asked.add(
       found, f'{prefix}.{told}{name}', part.groups, statistic, seeds=noise
     )

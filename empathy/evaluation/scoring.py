@@ -188,8 +188,8 @@ def variance(
 
 
 def unshared(
-  sums: np.ndarray, pairs: tuple[np.ndarray, np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  sums: np.ndarray, pairs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
   """What of the variance of one view's mean score the other's does not share.
 
   1 - C^2 / (A B): A and B are the covariances of two seeds of one and the same
@@ -203,33 +203,71 @@ def unshared(
   Args:
     sums: (R, 1 + U + U U) of the U seeds of both views: clips, scores, and
       products of two.
-    pairs: (U, U) each, the weights of products in A, B and C, which sum to 1.
+    pairs: (3, U, U), the weights of products in A, B and C, which sum to 1.
 
   Returns:
-    (R,) the figure, NaN where A or B is not above 0; (R, k) its gradient; and
-    (R, U) its derivative by each seed's weight.
+    (R,) the figure, NaN where A or B is not above 0; and (R, k) its gradient.
   """
   number = len(pairs[0])
+  clips, means, both = _covariances(sums, number)
+  value, weight = _unshared(both, pairs)
+  by_mean = -np.einsum('rij,rj->ri', weight + weight.swapaxes(1, 2), means)
+  gradient = np.concatenate([by_mean, weight.reshape(len(sums), -1)], axis=1)
+  # The figure does not change when all clips grow alike (Euler).
+  own = -(gradient * (sums[:, 1:] / clips)).sum(axis=1, keepdims=True)
+  return value, np.concatenate([own, gradient], axis=1) / clips
+
+
+def unshared_by_seed(
+  totals: np.ndarray, pairs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """How `unshared` moves with the weight of each seed.
+
+  Args:
+    totals: (G, k), the sums of `unshared` by group.
+    pairs: (3, U, U) as there.
+
+  Returns:
+    (U,) its derivative by each seed's weight, and (U, G) that of this by each
+    group's, but for what is the same for all seeds of a view.
+  """
+  number = len(pairs[0])
+  (clips,), (means,), both = _covariances(totals.sum(axis=0)[None], number)
+  weight = _unshared(both, pairs)[1][0]
+  weight = weight + weight.T
+  size, sums = totals[:, :1], totals[:, 1 : 1 + number]
+  products = totals[:, 1 + number :].reshape(-1, number, number)
+  # Products of what each seed is above its mean.
+  apart = sums - size * means
+  products = (
+    products - apart[:, :, None] * means - means[:, None] * sums[:, None]
+  )
+  products = (products - size[:, :, None] * both[0]) / clips
+  by_seed = np.einsum('ij,ij->i', weight, both[0])
+  return by_seed, np.einsum('ij,gij->ig', weight, products)
+
+
+def _covariances(
+  sums: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Clips (R, 1), means (R, U) and covariances (R, U, U) of U columns."""
   clips = np.maximum(sums[:, :1], _TINY)
   means = sums[:, 1 : 1 + number] / clips
   products = (sums[:, 1 + number :] / clips).reshape(-1, number, number)
-  both = products - means[:, :, None] * means[:, None]
-  own, full, cross = (np.einsum('rij,ij->r', both, w) for w in pairs)
+  return clips, means, products - means[:, :, None] * means[:, None]
+
+
+def _unshared(
+  both: np.ndarray, pairs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """`unshared` of covariances (R, U, U), and its gradient by these."""
+  own, full, cross = np.einsum('rij,kij->kr', both, pairs)
   told = (own > _ZERO) & (full > _ZERO)
   own, full = np.where(told, own, 1), np.where(told, full, 1)
   shared = cross**2 / (own * full)
   by = (shared / own, shared / full, -2 * cross / (own * full))
-  weight = sum(
-    slope[:, None, None] * w for slope, w in zip(by, pairs, strict=True)
-  )
-  turned = weight + weight.swapaxes(1, 2)
-  by_mean = -np.einsum('rij,rj->ri', turned, means)
-  gradient = np.concatenate([by_mean, weight.reshape(len(sums), -1)], axis=1)
-  flat = np.concatenate([means, products.reshape(len(sums), -1)], axis=1)
-  own_slope = -(gradient * flat).sum(axis=1, keepdims=True)
-  gradient = np.concatenate([own_slope, gradient], axis=1) / clips
-  by_seed = np.einsum('rij,rij->ri', turned, both)
-  return np.where(told, 1 - shared, np.nan), gradient, by_seed
+  weight = np.einsum('kr,kij->rij', np.stack(by), pairs)
+  return np.where(told, 1 - shared, np.nan), weight
 
 
 def columns(*variables: np.ndarray) -> np.ndarray:

@@ -16,10 +16,11 @@ _FIGURES = {
   'views.{view}.macro_f1': 'macro F1',
   'scores.{view}.ccc': 'concordance (CCC)',
 }
-_GAINS = (
-  'views.full_minus_{view}.accuracy',
-  'scores.full_minus_{view}.ccc',
-)
+# The first one that there is leads.
+_GAINS = {
+  'scores.full_minus_{view}.ccc': 'concordance',
+  'views.full_minus_{view}.accuracy': 'accuracy',
+}
 _TITLES = {
   1: 'Views',
   2: 'Disagreement',
@@ -28,6 +29,7 @@ _TITLES = {
   5: 'Humans',
   6: 'Diagnosis',
 }
+_OF = 'mean over labels of'
 _NONE = Estimate(None)
 
 
@@ -65,41 +67,46 @@ def _of(pattern: str, view: str) -> str:
 
 def _answer(labels: Labels, full: str) -> Iterator[str]:
   """What the mean over labels is, and what of the primaries stands."""
-  number = len(labels.studies)
-  for pattern, words in _FIGURES.items():
-    one = labels.means.get(_of(pattern, full))
-    if one is not None:
-      told = wording.with_interval(one, catalogue.entry(pattern).unit)
-      yield (
-        f'The mean over {number} labels of the full view’s {words} is {told}.'
-      )
+  told = [
+    f'{words} is {wording.with_interval(one, catalogue.entry(pattern).unit)}'
+    for pattern, words in _FIGURES.items()
+    if (one := labels.means.get(_of(pattern, full))) is not None
+  ]
+  if told:
+    yield (
+      f'In the mean over {len(labels.studies)} labels, the full view’s '
+      f'{wording.listing(told)}.'
+    )
   yield from _gains(labels, full)
   tested = {
     key: one for key, one in labels.primaries.items() if one.p is not None
   }
-  if tested:
-    standing = [
-      f'{_TITLES[question]} of {label}'
-      for (label, question), one in tested.items()
-      if wording.settled(one)
-    ]
-    number = wording.plural(len(tested), 'primary figure')
-    lead = f'Of {number} of all labels, corrected together,'
-    if standing:
-      yield f'{lead} there are findings in {wording.listing(standing)}.'
-    else:
-      yield f'{lead} none is a finding.'
+  if not tested:
+    return
+  standing: dict[str, list[str]] = {}
+  for (label, question), one in tested.items():
+    if wording.settled(one):
+      standing.setdefault(label, []).append(_TITLES[question])
+  listed = wording.listing(
+    f'{label} ({wording.listing(titles)})' for label, titles in standing.items()
+  )
+  number = wording.plural(len(tested), 'primary figure')
+  yield (
+    f'Of {number} of all labels, corrected together, '
+    + (f'there are findings of {listed}.' if listed else 'none is a finding.')
+  )
 
 
 def _gains(labels: Labels, full: str) -> Iterator[str]:
   """The full view against each single one, in the mean over labels."""
-  for view in next(iter(labels.studies.values())).info['single_views']:
-    for pattern, what in zip(_GAINS, ('accuracy', 'concordance'), strict=True):
+  singles = next(iter(labels.studies.values())).info['single_views']
+  for pattern, what in _GAINS.items():
+    for view in singles:
       one = labels.means.get(_of(pattern, view))
-      if view == full or one is None:
+      if one is None:
         continue
       claim = wording.claim(
-        f'In the mean over labels, the {what} of the full view ({full})',
+        f'The {what} of the full view, in that mean,',
         one,
         above=f' is above that of {view} by {{}}',
         below=f' is below that of {view} by {{}}',
@@ -108,6 +115,8 @@ def _gains(labels: Labels, full: str) -> Iterator[str]:
         unit=catalogue.entry(pattern).unit,
       )
       yield parts.with_p(claim, one)
+    if any(_of(pattern, view) in labels.means for view in singles):
+      return
 
 
 def _forest(labels: Labels, full: str) -> parts.Figure | None:
@@ -151,15 +160,9 @@ def _cells(
 
 
 def _header(*headings: str) -> tuple[parts.Cell, ...]:
-  first, *others = headings
-  intervals = ('95 % interval', 'p', 'adj. p')
-  return (
-    parts.Cell(first),
-    *(
-      parts.Cell(one, 'interval' if one in intervals else 'number')
-      for one in others
-    ),
-  )
+  kinds = dict.fromkeys(('95 % interval', 'p', 'adj. p'), 'interval')
+  kinds |= dict.fromkeys(('label', 'view', 'question', _OF), 'text')
+  return tuple(parts.Cell(one, kinds.get(one, 'number')) for one in headings)
 
 
 def _by_label(labels: Labels, full: str, folder: pathlib.Path) -> parts.Table:
@@ -217,9 +220,7 @@ def _means(labels: Labels, views: list[str], full: str) -> parts.Table | None:
       )
   if not rows:
     return None
-  header = _header(
-    'view', 'mean over labels of', 'figure', '95 % interval', 'p', 'adj. p', 'n'
-  )
+  header = _header('view', _OF, 'figure', '95 % interval', 'p', 'adj. p', 'n')
   return parts.Table(header, tuple(rows))
 
 

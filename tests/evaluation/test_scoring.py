@@ -140,10 +140,10 @@ def _unshared_sums(scores):
 
 
 def _unshared_pairs():
-  own, full, cross = np.zeros((3, 4, 4))
-  own[0, 1] = own[1, 0] = full[2, 3] = full[3, 2] = 0.5
-  cross[:2, 2:] = 0.25
-  return own, full, cross
+  pairs = np.zeros((3, 4, 4))
+  pairs[0, [0, 1], [1, 0]] = pairs[1, [2, 3], [3, 2]] = 0.5
+  pairs[2, :2, 2:] = 0.25
+  return pairs
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,37 @@ def test_what_views_do_not_share_is_free_of_seeds_and_scale(world, truth):
 def test_the_gradient_of_what_is_unshared():
   sums = _unshared_sums(_seeds('of its own', np.random.default_rng(6), 30))[0]
   pairs = _unshared_pairs()
-  _assert_gradient(lambda s: scoring.unshared(s, pairs)[:2], sums)
+  _assert_gradient(lambda s: scoring.unshared(s, pairs), sums)
+
+
+def test_how_what_is_unshared_moves_with_seeds():
+  random = np.random.default_rng(8)
+  scores = _seeds('of its own', random, 60)
+  totals = np.concatenate(
+    [_unshared_sums(part) for part in np.split(scores, 6, axis=1)]
+  )
+  pairs = _unshared_pairs()
+  found, slopes = scoring.unshared_by_seed(totals, pairs)
+  step = 1e-6
+  for seed in range(4):
+    heavier = np.ones(4)
+    heavier[seed] += step
+    moved = [own * heavier[:, None] * heavier for own in pairs]
+    moved = np.stack(moved)
+    after = scoring.unshared(totals.sum(axis=0)[None], moved)[0]
+    before = scoring.unshared(totals.sum(axis=0)[None], pairs)[0]
+    assert found[seed] == pytest.approx((after - before)[0] / step, rel=1e-3)
+  # All groups heavier alike change nothing.
+  np.testing.assert_allclose(slopes.sum(axis=1), 0, atol=1e-9)
+  weights = np.ones((6, 6)) + step * np.eye(6)
+  each = [
+    scoring.unshared_by_seed(w[:, None] * totals, pairs)[0] for w in weights
+  ]
+  each = (np.stack(each, axis=1) - found[:, None]) / step
+  # The two seeds of a view move apart as the slopes say, but for curvature.
+  for one, other in ((0, 1), (2, 3)):
+    expected, got = (e[one] - e[other] for e in (each, slopes))
+    assert np.abs(got - expected).max() < 0.35 * np.abs(expected).max()
 
 
 def _five(seed=7, num_clips=50):

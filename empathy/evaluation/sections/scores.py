@@ -45,12 +45,19 @@ _TABLES = {
       parts.CLIPS_ONCE,
       *parts.plain(_PAIR, 'apart'),
       *parts.ranged(_PAIR, 'excess', 'unshared'),
-      *(
-        parts.judged(_PAIR, f'{told}_excess', 'Asked of single views.')
-        for told in scores.TOLD
-      ),
     ),
   ),
+  **{
+    told: (
+      'scores_apart',
+      (
+        parts.VIEW,
+        *parts.plain(_PAIR, told, f'{told}_seeds'),
+        parts.judged(_PAIR, f'{told}_excess', 'It is asked of single views.'),
+      ),
+    )
+    for told in scores.TOLD
+  },
 }
 
 
@@ -218,7 +225,7 @@ def _settled(estimate: Estimate) -> str:
 
 
 def _moved(study: Study) -> Iterator[str]:
-  """Which modality moves the expected score, and whether that harms."""
+  """How far modalities move the expected score, and whether that harms."""
   shares = parts.each(
     study,
     'scores.dominance.{modality}.share',
@@ -228,22 +235,23 @@ def _moved(study: Study) -> Iterator[str]:
   harm = parts.get(study, _HARM, modality='any')
   if not shares:
     return
-  most = max(shares, key=lambda name: shares[name].estimate)
-  lead = (
-    f'{wording.capital(most)} has the largest part in the full view’s score, '
-    f'{wording.share_with_interval(shares[most])}'
+  listed = wording.listing(
+    f'{name} is {wording.share_with_interval(one)}'
+    for name, one in shares.items()
   )
+  lead = f'Of what moves the full view’s score, {listed}'
   if harm is None:
     yield f'{lead}.'
     return
   claim = wording.claim(
     lead,
     harm,
-    above='; what moves a score most makes its squared error larger by {}, as '
-    'no fusion does that weighs evidence well',
-    below='; what moves a score most makes its squared error smaller by {}, as '
-    'it would be in a model that weighs evidence well',
-    whether='whether what moves a score most makes its squared error larger',
+    above='; the modality that moves a clip’s score most makes its squared '
+    'error larger by {}, as no fusion does that weighs evidence well',
+    below='; the modality that moves a clip’s score most makes its squared '
+    'error smaller by {}, as it would be in a model that weighs evidence well',
+    whether='whether the modality that moves a clip’s score most makes its '
+    'squared error larger',
     unit=units.GAIN,
   )
   yield parts.with_p(claim, harm)
