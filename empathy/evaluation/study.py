@@ -22,6 +22,7 @@ from empathy.evaluation import (
   ambiguity,
   catalogue,
   data_checks,
+  deletions,
   diagnosis,
   disagreement,
   dominance,
@@ -31,6 +32,7 @@ from empathy.evaluation import (
   humans,
   listing,
   planner,
+  signal_rows,
   significance,
   soft_scores,
   verdicts,
@@ -214,7 +216,32 @@ def add_up(batch: Batch, plan: Plan) -> totals_lib.Totals:
   adder = totals_lib.Adder(batch.corpus.groups)
   for question in _QUESTIONS:
     question.tally(batch, plan, adder)
+  _add_up_without(batch, plan, adder)
   return adder.totals()
+
+
+def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up what leaving out annotators changes in figures of votes."""
+  if not plan.survey.has_votes:
+    return
+  deletions.tally(batch, plan, adder, [humans.tally], plan.voted)
+  tallies = [soft_scores.tally]
+  # Of more clips, what ranks them by signals and strata takes too much room.
+  if plan.exact and plan.full in plan.members:
+    tallies += [ambiguity.tally, signal_rows.tally]
+  speaking = plan.voted if plan.speaking is None else (plan.speaking,)
+  deletions.tally(batch, plan, adder, tallies, speaking)
+
+
+def with_annotators(totals: totals_lib.Totals, plan: Plan) -> totals_lib.Totals:
+  """The totals, with what the choice of annotators adds to figures of votes."""
+  answers = [humans.answer]
+  if plan.members:
+    answers.append(soft_scores.answer)
+  if plan.members and plan.exact:
+    answers.append(ambiguity.answer)
+  noises = deletions.noises(totals, plan, answers)
+  return dataclasses.replace(totals, annotators=noises)
 
 
 def assemble(
@@ -351,6 +378,7 @@ def answers(
     plan: of all clips.
     repeats: see `data_checks.answer`.
   """
+  totals = with_annotators(totals, plan)
   asked = {7: (data_checks.answer, repeats), 5: (humans.answer,)}
   if plan.members:
     asked |= {
