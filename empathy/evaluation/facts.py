@@ -123,10 +123,10 @@ def _annotators(known: Sequence[str], exact: bool) -> str:
     else f'Figures of votes on {wording.listing(known)} alone cover other '
     'annotators like these, too, and other figures of votes do not'
   )
-  where = 'Diagnosis speaks'
+  where = 'those of Diagnosis'
   if not exact:
-    where = 'Diagnosis, and of so many clips Ambiguity and correlations, speak'
-  return f'{told}; what {where} of clips by their votes is of these annotators.'
+    where += ', and of so many clips those of Ambiguity and correlations,'
+  return f'{told}; {where} do not.'
 
 
 def _known_annotators(plan: Plan) -> list[str]:

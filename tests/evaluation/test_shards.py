@@ -168,7 +168,7 @@ def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
   assert found.primary == expected.primary
   assert found.tables.keys() == expected.tables.keys()
   told = facts.of(tally.totals, tally.plan)['covers']
-  assert 'but for agreement, whose intervals cover others' in told
+  assert 'of votes cover other annotators like these, too' in told
   alpha = found.statistics['humans.text+audio.alpha_nominal']
   assert 'with the noise of 9 annotators' in alpha.method
 
