@@ -71,6 +71,7 @@ def of(
       seeds,
       _known_annotators(plan) if plan.survey.has_votes else None,
       plan.survey.kind,
+      plan.exact,
     )
     if num_groups >= samples.LEAST_GROUPS
     else '',
@@ -84,6 +85,7 @@ def covers(
   seeds: Mapping[str, int],
   known_annotators: Sequence[str] | None,
   kind: Kind = Kind.PROBABILITIES,
+  exact: bool = True,
 ) -> str:
   """What the intervals of a study hold for, and what they leave out.
 
@@ -92,6 +94,8 @@ def covers(
     known_annotators: the conditions of which it is known who voted, by enough
       annotators to tell of others; '' stands for all; None without votes.
     kind: what predictions say.
+    exact: whether clips are few enough to tell what annotators add to figures
+      that rank clips, or compare them within strata.
   """
   told = ['Intervals cover new groups like these.']
   if seeds:
@@ -121,26 +125,32 @@ def covers(
         'does, speaks of these trained members.'
       )
   if known_annotators is not None:
-    told.append(
-      'What is said of votes speaks of these annotators'
-      + (
-        '.'
-        if not known_annotators
-        else ', but for agreement, whose intervals cover others like them.'
-        if '' in known_annotators
-        else f', but for agreement on {wording.listing(known_annotators)}, '
-        'whose intervals cover others like them.'
-      )
-    )
+    told.append(_annotators(known_annotators, exact))
   return ' '.join(told)
+
+
+def _annotators(known: Sequence[str], exact: bool) -> str:
+  """Which figures of votes cover other annotators, see `covers`."""
+  if not known:
+    return 'What is said of votes speaks of these annotators.'
+  told = (
+    'Figures of votes cover other annotators like these, too'
+    if '' in known
+    else f'Figures of votes on {wording.listing(known)} alone cover other '
+    'annotators like these, too, and other figures of votes do not'
+  )
+  where = 'those of Diagnosis'
+  if not exact:
+    where += ', and of so many clips those of Ambiguity and correlations,'
+  return f'{told}; {where} do not.'
 
 
 def _known_annotators(plan: Plan) -> list[str]:
   """The conditions of `covers`: [''] for all of them."""
-  crowds = {condition: plan.crowd(condition) for condition in plan.voted}
   known = [
     condition
-    for condition, crowd in crowds.items()
-    if crowd is not None and crowd.number >= _LEAST_KNOWN
+    for condition in plan.voted
+    if not plan.survey.numbers['anonymous', condition]
+    and len(plan.survey.annotators.get(condition, ())) >= _LEAST_KNOWN
   ]
   return [''] if len(known) == len(plan.voted) else known

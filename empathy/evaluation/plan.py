@@ -140,20 +140,16 @@ class Plan:
     """The figures of agreement that votes are asked for."""
     return agreement.figures(len(self.classes), self.ordered, self.values)
 
-  def crowd(self, condition: str) -> annotators.Crowd | None:
-    """Those who voted in a condition; None where it is not known of all."""
-    hashes = self.survey.annotators.get(condition)
-    if hashes is None or self.survey.numbers['anonymous', condition]:
+  @functools.cached_property
+  def crowd(self) -> annotators.Crowd | None:
+    """All whose names are known; None where they are fewer than two."""
+    every = [self.survey.annotators.get(name, ()) for name in self.voted]
+    hashes = np.unique(np.concatenate([np.array([], np.uint64), *every]))
+    if len(hashes) < 2:
       return None
-    many = not self.exact and len(hashes) > MOST_GROUPS
-    return annotators.Crowd(
-      hashes,
-      MOST_GROUPS if many else len(hashes),
-      {
-        figure.sums: self.survey.numbers['agreement', figure.sums, condition]
-        for figure in self.agreements.values()
-      },
-    )
+    most = annotators.MOST_ANNOTATORS
+    many = not self.exact and len(hashes) > most
+    return annotators.Crowd(hashes, most if many else len(hashes))
 
   def votes(self, corpus: corpus_lib.Corpus) -> np.ndarray:
     """The votes that speak for each clip: (N, C) int64."""

@@ -71,6 +71,8 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     x, y = (signals_lib.entropy(one) - middle for one in (model, humans))
     columns = np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
     adder.add(_key('moments', view), np.where(there[:, None], columns, 0))
+  if batch.again:
+    return  # Only what is summed by group is asked for.
   keys = draws.anew(batch.keys, 'soft_scores')
   nulls = drawn_from(
     keys, number, batch.means, chosen, list(distances.values()), num_draws(plan)

@@ -29,6 +29,7 @@ from empathy.evaluation import (
   conflict,
   cooperation,
   data_checks,
+  deletions,
   diagnosis,
   disagreement,
   dominance,
@@ -40,6 +41,7 @@ from empathy.evaluation import (
   planner,
   raters,
   scores,
+  signal_rows,
   significance,
   soft_scores,
   stand_in,
@@ -223,7 +225,32 @@ def add_up(batch: Batch, plan: Plan) -> totals_lib.Totals:
   adder = totals_lib.Adder(batch.corpus.groups)
   for question in _QUESTIONS:
     question.tally(batch, plan, adder)
+  _add_up_without(batch, plan, adder)
   return adder.totals()
+
+
+def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up what leaving out annotators changes in figures of votes."""
+  if not plan.survey.has_votes:
+    return
+  deletions.tally(batch, plan, adder, [humans.tally], plan.voted)
+  tallies = [soft_scores.tally]
+  # Of more clips, what ranks them by signals and strata takes too much room.
+  if plan.exact and plan.full in plan.members:
+    tallies += [ambiguity.tally, signal_rows.tally]
+  speaking = plan.voted if plan.speaking is None else (plan.speaking,)
+  deletions.tally(batch, plan, adder, tallies, speaking)
+
+
+def with_annotators(totals: totals_lib.Totals, plan: Plan) -> totals_lib.Totals:
+  """The totals, with what the choice of annotators adds to figures of votes."""
+  answers = [humans.answer]
+  if plan.members:
+    answers.append(soft_scores.answer)
+  if plan.members and plan.exact:
+    answers.append(ambiguity.answer)
+  noises = deletions.noises(totals, plan, answers)
+  return dataclasses.replace(totals, annotators=noises)
 
 
 def assemble(
@@ -359,6 +386,7 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     totals: of all clips.
     plan: of all clips.
   """
+  totals = with_annotators(totals, plan)
   asked = {
     7: data_checks.answer,
     5: humans.answer,

@@ -52,7 +52,8 @@ class Survey:
     numbers: by key, arrays that add up; one may be longer than the other.
     handfuls: by key, the least of some values, a few at most.
     confidences: by key.
-    annotators: by condition, (A,) uint64, ascending, one for each who voted.
+    annotators: by condition, (A,) uint64, ascending, one for each who voted and
+      has a name.
     kind: what the predictions say.
   """
 

@@ -149,6 +149,9 @@ class Totals:
     rows: by key.
     wholes: by key, sums over all groups.
     kept: by key.
+    annotators: of the groups of every part, see `samples.Groups`.
+    probe: likewise.
+    num_probes: how many of the groups, the last ones, are there for it alone.
   """
 
   num_clips: int
@@ -159,6 +162,11 @@ class Totals:
   rows: Mapping[Key, Rows]
   wholes: Mapping[Key, np.ndarray]
   kept: Mapping[Key, Kept]
+  annotators: Mapping[str, tuple[float, int]] = dataclasses.field(
+    default_factory=dict
+  )
+  probe: Callable[..., Any] | None = None
+  num_probes: int = 0
 
   @property
   def bundled(self) -> bool:
@@ -176,7 +184,9 @@ class Totals:
 
   def over(self, clips: np.ndarray) -> 'Part':
     """What is known of the groups that have clips, by their number (G,)."""
-    return Part(self, clips > 0, round(float(clips.sum())))
+    kept = clips > 0
+    kept[len(kept) - self.num_probes :] = True
+    return Part(self, kept, round(float(clips.sum())))
 
   def __add__(self, other: 'Totals') -> 'Totals':
     """The totals of both, which are of different clips."""
@@ -248,7 +258,12 @@ class Part:
   @functools.cached_property
   def groups(self) -> samples.Groups:
     """Those that a statistic over these clips rests on."""
-    return samples.Groups(self.totals.groups[self.kept], self.num_clips)
+    return samples.Groups(
+      self.totals.groups[self.kept],
+      self.num_clips,
+      annotators=self.totals.annotators,
+      probe=self.totals.probe,
+    )
 
   def __getitem__(self, key: Key) -> np.ndarray:
     """Their rows of the sums or counts of a key."""
@@ -261,6 +276,8 @@ def sample(found: Totals, rows: Rows) -> samples.Sample:
   return samples.Sample(
     found.groups[there],
     round(float(rows.number.sum())),
+    annotators=found.annotators,
+    probe=found.probe,
     group=group.astype(np.int64),
     number=rows.number,
   )
@@ -329,14 +346,21 @@ class Adder:
       **columns: (N,) numbers each.
     """
     values = np.stack([column[chosen] for column in columns.values()], axis=1)
-    self._rows[key] = _alike(
-      Rows(
-        tuple(columns),
-        self._group[chosen].astype(np.int64),
-        np.round(values.astype(np.float64), DECIMALS),
-        np.ones(len(values)),
-      )
-    )
+    clips = np.flatnonzero(chosen)
+    self.rows(key, tuple(columns), values, np.ones(len(clips)), clips)
+
+  def rows(
+    self,
+    key: Key,
+    names: tuple[str, ...],
+    values: np.ndarray,
+    number: np.ndarray,
+    clip: np.ndarray,
+  ) -> None:
+    """Keeps rows (m, k), each so often (m,), of the groups of clips (m,)."""
+    values = np.round(values.astype(np.float64), DECIMALS)
+    group = self._group[clip].astype(np.int64)
+    self._rows[key] = _alike(Rows(names, group, values, number))
 
   def whole(self, key: Key, sums: np.ndarray) -> None:
     """Keeps sums (...) over all clips, without groups."""

@@ -8,8 +8,9 @@ import pyarrow as pa
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   agreement,
-  annotators,
+  deletions,
   disagreement,
+  resampling,
   samples,
   weighing,
 )
@@ -19,6 +20,7 @@ from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.findings import Findings
 
 CLASSES = ('low', 'middle', 'high')
 
@@ -297,17 +299,35 @@ def annotator_variance(
   figure, groups, clip, annotator, label, count, num_classes
 ):
   """What annotators add to a figure of entries of votes, as a study has it."""
+  zeros = np.zeros(len(clip), np.int32)
   names = np.asarray(annotator).astype(np.str_)
-  counts = np.zeros((len(groups), num_classes))
-  np.add.at(counts, (clip, label), count)
-  hashes = totals_lib.group_hashes(names)
-  crowd = annotators.Crowd(
-    hashes, len(hashes), {figure.sums: agreement.totals(figure.parts, counts)}
+  corpus_ = corpus(
+    np.unique(groups, return_inverse=True)[1],
+    np.zeros(len(groups), int),
+    classes=tuple(map(str, range(num_classes))),
   )
-  adder = totals_lib.Adder(np.asarray(groups).astype(np.str_))
-  votes = corpus_lib.Votes(clip, 0 * clip, names, label, count)
-  annotators.add(adder, 'x', crowd, {'it': figure}, votes, counts)
-  return annotators.variance(adder.totals(), 'x', crowd, {'it': figure}, 'it')
+  votes = corpus_lib.Votes(clip, zeros, names, label, count)
+  info = corpus_.info | {'conditions': ['text']}
+  corpus_ = dataclasses.replace(corpus_, info=info, votes=votes)
+
+  def tally(batch, plan, adder):
+    del plan
+    columns = figure.parts(batch.corpus.vote_counts('text').astype(float))
+    adder.add(('it',), columns)
+
+  def answer(totals, plan):
+    del plan
+    part = totals.over(np.ones(len(totals.groups)))
+    statistic = figure.of_totals(part['it',])
+    return Findings({'it': resampling.estimate(part.groups, statistic)})
+
+  batch = Batch(corpus_)
+  plan = plan_lib.of_batch(batch)
+  adder = totals_lib.Adder(corpus_.groups)
+  tally(batch, plan, adder)
+  deletions.tally(batch, plan, adder, [tally], ['text'])
+  found = deletions.noises(adder.totals(), plan, [answer])
+  return found.get('it', (None, 0))[0]
 
 
 def apart(first, second):
@@ -329,7 +349,8 @@ def added_up(corpus_, predictions_=None):
 
 def answer(question, corpus_, predictions_=None):
   """What a module of one question finds in a corpus and its predictions."""
-  return question.answer(*added_up(corpus_, predictions_))
+  totals, plan = added_up(corpus_, predictions_)
+  return question.answer(study_lib.with_annotators(totals, plan), plan)
 
 
 def part(corpus_, predictions_, chosen):

@@ -41,7 +41,7 @@ def _parts(places):
 _cuts = st.lists(st.integers(0, 3), min_size=60, max_size=60)
 
 
-@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.settings(max_examples=6, deadline=None)
 @hypothesis.given(_cuts, st.randoms(use_true_random=False))
 def test_totals_of_parts_are_those_of_all(places, random):
   plan = plan_lib.of_batch(Batch(*_input()))
