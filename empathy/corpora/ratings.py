@@ -81,6 +81,7 @@ def corpora(
   given: Mapping[str, Sequence[str]] | None = None,
   declarations: Mapping[str, Mapping[str, Any]] | None = None,
   scale: Mapping[str, Sequence[float]] | None = None,
+  fill: bool = True,
 ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """The corpus of clips and what was said of them.
 
@@ -92,6 +93,7 @@ def corpora(
       of it, as `declared` takes them; without, they are inferred.
     scale: the ends of the scale by label, '' for all, which the user may tell;
       None where nobody can.
+    fill: whether a clip without a label gets that of its raters.
 
   Returns:
     One corpus, or one by name of the label where there are several.
@@ -122,6 +124,7 @@ def corpora(
       None if scale is None else scale.get(name, scale.get('', ())),
       conditions,
       annotators,
+      fill,
     )
     for name in names
   }
@@ -163,6 +166,7 @@ def _of_label(
   ends: Sequence[float] | None,
   conditions: Sequence[str],
   annotators: Mapping[str, str],
+  fill: bool,
 ) -> corpus_lib.Corpus:
   """The corpus of one label."""
   place = f'{clips.place}: label {name!r}' if name else clips.place
@@ -196,7 +200,7 @@ def _of_label(
     votes=votes,
     features=clips.features,
   )
-  return corpus if votes is None else labelled(corpus, place)
+  return corpus if votes is None or not fill else labelled(corpus, place)
 
 
 def inferred(
@@ -222,10 +226,12 @@ def inferred(
     raise errors.InputError(
       f'{place}: expected two or more labels, found {found}'
     )
-  if None in numbers or (len(names) == 2 and not scale):
+  if None in numbers:
     return {'classes': names}
   low, high = scale or (math.floor(min(numbers)), math.ceil(max(numbers)))
   whole = all(float(n).is_integer() for n in (*numbers, low, high))
+  if whole and len(names) == 2 and not scale:
+    return {'classes': names}
   if whole and high - low < MOST_VALUES:
     return {'values': list(range(int(low), int(high) + 1))}
   return {'scale': [low, high]}

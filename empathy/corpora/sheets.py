@@ -227,6 +227,7 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
       f'{table.path}: columns {_listed(chosen["label"])} have one name but for '
       'signs'
     )
+  left += chosen.get('transcript', []) + chosen.get('group', [])
   for name in (*chosen['label'], *left):
     # A name of ours that is taken belongs to what was chosen.
     if name not in found:

@@ -35,13 +35,15 @@ _MARKS = (
 _DELIMITERS = {',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars'}
 _SPREADSHEETS = (b'PK\x03\x04', b'\xd0\xcf\x11\xe0')
 # What is no western text, as far as one can see: in it accents stand alone or
-# in pairs, and signs such as ³ not within words.
+# in pairs, and signs such as ³ not before letters.
 _NOT_WESTERN = re.compile(
   r'[^\x00-\x7f\xa0–—…]{4}|[^\x00-\xa0«»‚ƒ„…†‡‰‹‘’“”•–—˜™›€]{3}'
-  r'|[^\W\d_][\xa1-\xb3\xb5\xb6\xb8-\xbf][^\W\d_]'
+  r'|[\xa2-\xa8\xac\xaf\xb2\xb3\xb6\xb8\xb9\xbc-\xbe][^\W\d_]'
 )
 _MAX_COUNT = 2**31 - 1
 _MAX_NAMES = 8
+# Rows that have to be as wide as the header.
+_FEW = 5
 _TIME = re.compile(
   r'(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?|[.,]\d+)'
   r'\s*(s|sec|secs|second|seconds|ms)?',
@@ -586,13 +588,19 @@ def _delimiter(text: str, known: Sequence[str]) -> str:
     return told[1]
   wanted = {name.casefold() for name in known}
 
-  def fit(delimiter: str) -> tuple[int, int]:
+  def fit(delimiter: str) -> tuple[int, bool, int]:
+    reader = csv.reader(io.StringIO(start), delimiter=delimiter, strict=True)
     try:
-      header = next(csv.reader(io.StringIO(start), delimiter=delimiter), [])
+      header = next(reader, [])
     except csv.Error:
-      return (-1, 0)
+      return (-1, False, 0)
     names = {spelling.clean(name).casefold() for name in header}
-    return (len(names & wanted), len(header))
+    try:
+      widths = {len(row) for row in itertools.islice(reader, _FEW) if row}
+    except csv.Error:
+      widths = {0}
+    alike = widths <= {len(header)} and len(header) > 1
+    return (len(names & wanted), alike, len(header))
 
   return max(_DELIMITERS, key=fit)
 

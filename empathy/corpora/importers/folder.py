@@ -91,6 +91,19 @@ def read(
   """
   path, votes_paths = _tables(source)
   table = tables.Table(path, (), (*corpus_lib.CLIP_COLUMNS, 'file', 'score'))
+  return of_table(table, source, votes_paths, columns, shown, scale)
+
+
+def of_table(
+  table: tables.Table,
+  source: pathlib.Path,
+  votes_paths: Sequence[pathlib.Path] = (),
+  columns: Mapping[str, Sequence[str]] | None = None,
+  shown: str = '',
+  scale: Mapping[str, tuple[float, float]] | None = None,
+) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
+  """The same of a table of clips; paths in it start at `source`."""
+  path = table.path
   if not any(name in table.columns for name in (*_MEDIA, 'transcript')):
     raise errors.InputError(
       f'{path}: expected a column file, audio, video or transcript'
