@@ -6,15 +6,13 @@ from empathy import prepare
 
 
 @pytest.mark.parametrize('name', prepare.known_importers())
-@pytest.mark.parametrize('source', ['empty', 'file.txt'])
 def test_a_source_without_data_is_told_and_nothing_written(
-  server, tmp_path, name, source
+  server, tmp_path, name
 ):
   (tmp_path / 'empty').mkdir()
-  (tmp_path / 'file.txt').write_text('hello')
   done = server.run(
     'prepare',
-    *(f'--importer={name}', f'--source={source}', '--output=out'),
+    *(f'--importer={name}', '--source=empty', '--output=out'),
     cwd=tmp_path,
   )
   assert done.status == 2, done.err
@@ -23,7 +21,4 @@ def test_a_source_without_data_is_told_and_nothing_written(
   assert lines[0].startswith('error: ')
   assert len(lines) <= 20, done.err
   assert 'Traceback' not in done.err
-  assert sorted(path.name for path in tmp_path.iterdir()) == [
-    'empty',
-    'file.txt',
-  ]
+  assert [path.name for path in tmp_path.iterdir()] == ['empty']
