@@ -89,14 +89,14 @@ _COLUMNS = flags.DEFINE_list(
 _SHOWN = flags.DEFINE_string(
   'shown',
   None,
-  'votes and folder: what annotators were shown, as audio+video, where no '
-  'column says it',
+  'votes, folder, elan and label_studio: what annotators were shown, as '
+  'audio+video, where nothing says it',
 )
 _SCALE = flags.DEFINE_list(
   'scale',
   [],
-  'votes and folder: the ends of the scale that ratings or scores are on, as '
-  '1,7, or by label, as empathy=1|7,distress=0|100',
+  'votes, folder, elan and label_studio: the ends of the scale that ratings or '
+  'scores are on, as 1,7, or by label, as empathy=1|7,distress=0|100',
 )
 
 

@@ -80,6 +80,7 @@ def corpora(
   ratings: Mapping[str, Sequence[Rating]],
   given: Mapping[str, Sequence[str]] | None = None,
   declarations: Mapping[str, Mapping[str, Any]] | None = None,
+  scale: Mapping[str, Sequence[float]] | None = None,
   fill: bool = True,
 ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """The corpus of clips and what was said of them.
@@ -90,6 +91,8 @@ def corpora(
     given: by label, a clip's own, '' where it has none: N each.
     declarations: by label, the classes, values or scale, and what else is known
       of it, as `declared` takes them; without, they are inferred.
+    scale: the ends of the scale by label, '' for all, which the user may tell;
+      None where nobody can.
     fill: whether a clip without a label gets that of its raters.
 
   Returns:
@@ -107,7 +110,7 @@ def corpora(
       'twice',
     )
   faults.raise_all('clips')
-  given, declarations = given or {}, declarations or {}
+  given, declarations = given or {}, dict(declarations or {})
   names = list(dict.fromkeys([*ratings, *given]))
   conditions = _conditions(ratings)
   annotators = _annotators(clips, ratings)
@@ -118,6 +121,7 @@ def corpora(
       ratings.get(name, ()),
       given.get(name, [''] * len(clips.ids)),
       declarations.get(name, {}),
+      None if scale is None else scale.get(name, scale.get('', ())),
       conditions,
       annotators,
       fill,
@@ -159,6 +163,7 @@ def _of_label(
   ratings: Sequence[Rating],
   given: Sequence[str],
   declaration: Mapping[str, Any],
+  ends: Sequence[float] | None,
   conditions: Sequence[str],
   annotators: Mapping[str, str],
   fill: bool,
@@ -169,9 +174,12 @@ def _of_label(
   unified = spelling.unified([*said, *given], declaration.get('classes', ()))
   for note in spelling.Unified([], unified.others, {}).notes():
     _LOGGER.warning('%s: %s', place, note)
-  info, faults = declared.checked(
-    dict(clips.info) | (declaration or inferred(unified.values, place)), place
-  )
+  if not declaration:
+    declaration = inferred(unified.values, place, ends or ())
+    supposed = says(declaration)
+    if supposed and ends is not None and not ends:
+      _LOGGER.warning('%s: %s', place, supposed)
+  info, faults = declared.checked(dict(clips.info) | declaration, place)
   errors.raise_faults(faults)
   info['conditions'] = list(conditions)
   owners = [clips.ids[one.clip] for one in ratings] + list(clips.ids)
@@ -195,25 +203,55 @@ def _of_label(
   return corpus if votes is None or not fill else labelled(corpus, place)
 
 
-def inferred(values: Sequence[str], place: str) -> dict[str, Any]:
+def inferred(
+  values: Sequence[str], place: str, scale: Sequence[float] = ()
+) -> dict[str, Any]:
   """What classes a label has whose values are these, '' for none.
+
+  Args:
+    values: one spelling for each thing.
+    place: the file, and perhaps the label, for messages.
+    scale: the ends of that of numbers; () where it is not known.
+
+  Returns:
+    The keys for `corpus.json`.
 
   Raises:
     InputError: there are less than two.
   """
   names = sorted(set(values) - {''}, key=by_number)
-  if len(names) < 2:
+  numbers = [spelling.number(name) for name in names]
+  if len(names) < 2 and not (scale and names):
     found = ', '.join(names) or 'none'
     raise errors.InputError(
       f'{place}: expected two or more labels, found {found}'
     )
-  numbers = [spelling.number(name) for name in names]
-  if len(names) == 2 or None in numbers:
+  if None in numbers:
     return {'classes': names}
-  low, high = math.floor(min(numbers)), math.ceil(max(numbers))
-  if all(n.is_integer() for n in numbers) and high - low < MOST_VALUES:
-    return {'values': list(range(low, high + 1))}
+  low, high = scale or (math.floor(min(numbers)), math.ceil(max(numbers)))
+  whole = all(float(n).is_integer() for n in (*numbers, low, high))
+  if whole and len(names) == 2 and not scale:
+    return {'classes': names}
+  if whole and high - low < MOST_VALUES:
+    return {'values': list(range(int(low), int(high) + 1))}
   return {'scale': [low, high]}
+
+
+def says(keys: Mapping[str, Any]) -> str | None:
+  """What is supposed of numbers, in words."""
+  if 'values' in keys:
+    low, high = keys['values'][0], keys['values'][-1]
+    return (
+      f'is taken for values from {low} to {high}; --scale=LOW,HIGH would say '
+      'otherwise, and codes of classes would better be words'
+    )
+  if 'scale' in keys:
+    low, high = keys['scale']
+    return (
+      f'is taken for scores on a scale from {low:g} to {high:g}; '
+      '--scale=LOW,HIGH would say otherwise'
+    )
+  return None
 
 
 def by_number(label: str) -> tuple[float, str]:
@@ -317,13 +355,12 @@ def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
   if not missing.any():
     return corpus
   labels = np.where(missing, counts.argmax(axis=1), corpus.labels)
-  info, scores, how = dict(corpus.info), corpus.scores, 'the mean of'
+  info, scores, how = dict(corpus.info), corpus.scores, 'the mean'
+  ties = 0
   if scores is None:
-    ties = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    how = (
-      f'the commonest of ({int((ties & missing).sum()):,} ties: the first of '
-      'the classes)'
-    )
+    how = 'the commonest'
+    most = counts == counts.max(axis=1, keepdims=True)
+    ties = int(((most.sum(axis=1) > 1) & missing).sum())
   else:
     size = len(corpus.ids)
     total = np.bincount(votes.clip, votes.scores * votes.count, size)
@@ -331,11 +368,14 @@ def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
     scores = np.where(missing, mean, scores)
     labels = np.where(missing, corpus_lib.UNLABELLED, labels)
   _LOGGER.info(
-    '%s: the label of %s is %s its votes on %s',
+    '%s: the label of %s is %s of its votes on %s%s',
     place,
     spelling.counted(int(missing.sum()), 'clip'),
     how,
     full,
+    f'; {spelling.counted(ties, "tie")}: the first of the classes'
+    if ties
+    else '',
   )
   if (missing | (corpus.labels == corpus_lib.UNLABELLED)).all():
     info['label_source'] = full

@@ -1,4 +1,7 @@
-"""Features of clips, put together of what each clip has."""
+"""Features of clips, put together of what each clip has.
+
+And of which modality they are, where a name is all that tells.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +9,43 @@ import numpy as np
 
 from empathy.corpora import columns
 from empathy.corpora import corpus as corpus_lib
+
+# Audio before text, for hubert is no bert.
+_WORDS = {
+  'audio': (
+    *('audio', 'hubert', 'wav2vec', 'wavlm', 'whisper', 'vggish', 'egemaps'),
+    *(
+      'compare',
+      'opensmile',
+      'mfcc',
+      'speech',
+      'emotion2vec',
+      'is09',
+      'is10',
+      'covarep',
+    ),
+  ),
+  'video': (
+    *('video', 'clip', 'vit', 'resnet', 'dino', 'eva', 'openface', 'manet'),
+    *('emonet', 'senet', 'face', 'timesformer', 'mae', 'sigl', 'image'),
+    *('facet', 'visual'),
+  ),
+  'text': (
+    *(
+      'text',
+      'glove',
+      'bert',
+      'sentence',
+      'xlnet',
+      'electra',
+      'gpt',
+      'llama',
+      'bloom',
+    ),
+    *('baichuan', 'glm', 'falcon', 'vicuna', 'qwen', 'moss', 'lert', 'opt'),
+    *('stablelm', 'word', 'simbert', 'alpaca', 'ziya'),
+  ),
+}
 
 
 def joined(pieces: Sequence[np.ndarray | None]) -> corpus_lib.Features:
@@ -29,3 +69,18 @@ def joined(pieces: Sequence[np.ndarray | None]) -> corpus_lib.Features:
     length=None if (length == 1).all() else length,
     offset=offset,
   )
+
+
+def modality_of(name: str) -> str | None:
+  """The modality that the name of a model or sequence tells; None if none.
+
+  A name that begins with `text-`, `audio-` or `video-` is of that.
+  """
+  name = name.casefold()
+  for modality in corpus_lib.MODALITIES:
+    if name.startswith(f'{modality}-'):
+      return modality
+  for modality, words in _WORDS.items():
+    if any(word in name for word in words):
+      return modality
+  return None

@@ -16,7 +16,6 @@ JSON) becomes a label `yes` or `no` for each option.
 import collections
 import dataclasses
 import json
-import math
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -307,15 +306,7 @@ def declare(
       continue
   if len(numbers) < max(1, (0 if scale else _NUMBERS) * len(texts)):
     return ratings.inferred(spelling.unified(texts).values, place)
-  if not scale and len(set(numbers)) == 2 and any(n % 1 for n in numbers):
-    return {'scale': [math.floor(min(numbers)), math.ceil(max(numbers))]}
-  if not scale:
-    return ratings.inferred(spelling.unified(own).values, place)
-  low, high = map(float, scale)
-  whole = all(number.is_integer() for number in (*numbers, low, high))
-  if whole and high - low < ratings.MOST_VALUES:
-    return {'values': list(range(int(low), int(high) + 1))}
-  return {'scale': [low, high]}
+  return ratings.inferred(spelling.unified(own).values, place, scale)
 
 
 def check_answers(
@@ -328,23 +319,6 @@ def check_answers(
       f'{table.path}: column {column!r}: {number:,} different answers look '
       'like free text; which column holds ratings? Say --columns=label=NAME'
     )
-
-
-def says(keys: Mapping[str, Any]) -> str | None:
-  """What is supposed of numbers, in words."""
-  if 'values' in keys:
-    low, high = keys['values'][0], keys['values'][-1]
-    return (
-      f'is taken for values from {low} to {high}; --scale=LOW,HIGH would say '
-      'otherwise, and codes of classes would better be words'
-    )
-  if 'scale' in keys:
-    low, high = keys['scale']
-    return (
-      f'is taken for scores on a scale from {low:g} to {high:g}; '
-      '--scale=LOW,HIGH would say otherwise'
-    )
-  return None
 
 
 def votes(

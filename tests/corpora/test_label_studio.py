@@ -235,6 +235,29 @@ def test_taxonomies_dialogues_and_films(tmp_path):
   assert corpus.groups.tolist() == ['g0', 'g1']
 
 
+def test_what_was_shown_and_the_scale_can_be_told(tmp_path, heard):
+  tasks = [
+    {
+      'id': number,
+      'data': {'film': f'{number}.mp4', 'text': 'a'},
+      'annotations': [_annotation(1, _result('empathy', 'rating', number + 2))],
+    }
+    for number in range(2)
+  ]
+  path = _write(tmp_path / 'a.json', tasks)
+  corpus = label_studio.read(path, 'AV', {'': (1, 5)})
+  assert corpus.values.tolist() == [1, 2, 3, 4, 5]
+  assert corpus.conditions == ('audio+video',)
+  assert '--scale' not in heard.text
+  tasks.append(tasks[0] | {'id': 2})
+  tasks[2]['annotations'] = [_annotation(1, _result('empathy', 'rating', 4))]
+  corpus = label_studio.read(_write(path, tasks), 'video')
+  assert corpus.values.tolist() == [2, 3, 4]
+  assert 'taken for values from 2 to 4; --scale=LOW,HIGH would' in heard.text
+  with pytest.raises(errors.InputError, match="'smell': expected text"):
+    label_studio.read(path, 'smell')
+
+
 def _put(place, value):
   *path, last = place
 

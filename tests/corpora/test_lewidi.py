@@ -319,6 +319,20 @@ _MUTATIONS = {
     ],
     'expected two or more labels, found 0',
   ),
+  'a label that is a number of something else': (
+    _put(['train', '1', 'hard_label'], '2'),
+    "item '1': 'hard_label': '2' is no label that an annotator gave",
+  ),
+  'a label that is a list of labels': (
+    _put(['train', '1', 'hard_label'], ['0']),
+    "item '1': 'hard_label': ['0'] is no label",
+  ),
+  'an id in two spellings': (
+    lambda parts: parts.update(
+      train={'a': parts['train']['1'], 'A': parts['train']['1']}
+    ),
+    "clip 'A' is there twice in another spelling",
+  ),
   'every item of a file': (
     _put(['train'], {str(i): {'text': ''} for i in range(9)}),
     "'text' is missing, or no text (9 times: items 0, 1, 2, ...)",

@@ -117,6 +117,20 @@ def test_other_splits_are_kept_as_published(source):
   ]
 
 
+def test_labels_that_stand_for_none_are_left_out(source, heard):
+  none = {name: {'emo': 'neutral', 'val': -10} for name in _LABELS['test']}
+  train = dict(
+    _LABELS['train'],
+    dia0_utt0={'emo': 'sad', 'val': '-2.5'},
+    dia1_utt0={'emo': 'neutral', 'val': '0'},
+  )
+  _save_labels(source / 'label.npz', {'train': train, 'test3': none})
+  emotion, valence = mertools.read(source).values()
+  assert emotion.labels.tolist() == [2, 0, 1, *[corpus_lib.UNLABELLED] * 2]
+  np.testing.assert_array_equal(valence.scores, [-2.5, 3, 0, np.nan, np.nan])
+  assert 'all of test3 is neutral: taken as not labelled' in heard.text
+
+
 def test_one_label_alone_and_names_without_groups(source, heard):
   labels = {
     'train': {
@@ -321,23 +335,3 @@ def test_one_fault_has_one_line(source, name, capsys):
   assert line.startswith(str(source))
   assert message in line
   assert 'it ran' not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-  ('name', 'modality'),
-  [
-    ('chinese-hubert-large-UTT', 'audio'),
-    ('chinese-roberta-wwm-ext-large-FRA', 'text'),
-    ('clip-vit-large-patch14-UTT', 'video'),
-    ('Baichuan-13B-Base-UTT', 'text'),
-    ('wavlm-base-FRA', 'audio'),
-    ('whisper-large-v2-UTT', 'audio'),
-    ('dinov2-large-UTT', 'video'),
-    ('manet_UTT', 'video'),
-    ('text-my-bert', 'text'),
-    ('audio-opt', 'audio'),
-    ('xyz', None),
-  ],
-)
-def test_modalities_of_models(name, modality):
-  assert mertools._modality(name) == modality

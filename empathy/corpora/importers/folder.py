@@ -275,7 +275,7 @@ def _declared(
       )
     if 'classes' in keys:
       keys = {'classes': sorted(names, key=ratings.by_number)}
-  says = sheets.says(keys)
+  says = ratings.says(keys)
   if says and not ends:
     table.note(place, says)
   return keys

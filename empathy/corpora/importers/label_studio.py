@@ -7,7 +7,7 @@ vote of whom it was `completed_by`:
 
   choices   the class; where some annotation has several choices, each choice is
             a label of its own, yes or no, and who chose none has not rated
-  rating, number   a number
+  rating, number   a number, on the scale that `--scale=1,5` says
   taxonomy  the path, as in `negative / sad`
 
 Other results, and those of parts of a clip, are left out, which is said. Who
@@ -22,7 +22,8 @@ Of `data` are taken:
   a path or address of a sound or video file, under any name; the files
             themselves are looked for by name below the folder
   condition what annotators perceived, as `audio` or `text+video`; without it,
-            the text, sound and pictures that the task has, of a video both
+            what `--shown` says, or else the text, sound and pictures that the
+            task has, of a video both
   group     what must not straddle a split; without it, a column that names
             persons or conversations, or else every clip is its own group
 
@@ -35,13 +36,21 @@ import logging
 import math
 import pathlib
 import re
+import reprlib
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import grouping, ratings, spelling, tables, tracks
+from empathy.corpora import (
+  grouping,
+  ratings,
+  sheets,
+  spelling,
+  tables,
+  tracks,
+)
 
 # Of a file that may be given in place of the folder.
 SUFFIXES = ('.json',)
@@ -93,11 +102,15 @@ class _Said:
 
 def read(
   source: pathlib.Path,
+  shown: str = '',
+  scale: Mapping[str, tuple[float, float]] | None = None,
 ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """Reads the export.
 
   Args:
     source: the file, or the folder that holds it and perhaps the media.
+    shown: what annotators were shown, where `data` has no `condition`.
+    scale: the ends of the scale of numbers, by label, '' for all.
 
   Returns:
     The clips in the order of the tasks, with the votes; by name of the label
@@ -108,10 +121,10 @@ def read(
   """
   path = _find(source)
   tasks = files.read_json(path)
-  reader = _Reader(path)
+  reader = _Reader(path, shown)
   reader.read(tasks)
   folder = source if source.is_dir() else source.parent
-  return reader.corpora(folder)
+  return reader.corpora(folder, scale or {})
 
 
 def _find(source: pathlib.Path) -> pathlib.Path:
@@ -131,8 +144,9 @@ def _find(source: pathlib.Path) -> pathlib.Path:
 class _Reader:
   """Gathers clips and annotations, and faults by kind."""
 
-  def __init__(self, path: pathlib.Path):
+  def __init__(self, path: pathlib.Path, shown: str):
     self._path = path
+    self._shown = shown
     self._clips: dict[str, _Clip] = {}
     self._said: list[_Said] = []
     self._left: dict[str, int] = {}
@@ -171,12 +185,13 @@ class _Reader:
       self._fault(number, "'data' has no text, sound or video")
       return
     condition = corpus_lib.view_name(shown)
-    if 'condition' in data:
-      condition = corpus_lib.condition_name(str(data['condition']))
+    told = data.get('condition', self._shown)
+    if told:
+      condition = sheets.condition(str(told), sorted(shown))
       if not set(condition.split('+')) <= set(corpus_lib.MODALITIES):
         self._fault(
           number,
-          f"'condition': {data['condition']!r:.40}: expected text, audio and "
+          f"'condition': {reprlib.repr(told)}: expected text, audio and "
           'video joined by +',
           'condition',
         )
@@ -299,13 +314,15 @@ class _Reader:
       return '', []
     if found is None:
       self._fault(
-        task, f'{control!r}: expected {expected}, got {own!r:.40}', control
+        task,
+        f'{control!r}: expected {expected}, got {reprlib.repr(own)}',
+        control,
       )
       return '', []
     return control, found
 
   def corpora(
-    self, folder: pathlib.Path
+    self, folder: pathlib.Path, scale: Mapping[str, tuple[float, float]]
   ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
     """The corpus of what was gathered; media are looked for in the folder."""
     said = self._latest()
@@ -349,6 +366,7 @@ class _Reader:
       votes,
       given,
       declarations,
+      scale,
     )
 
   def _latest(self) -> list[_Said]:

@@ -26,6 +26,7 @@ import collections
 import json
 import logging
 import pathlib
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -137,7 +138,7 @@ class _Reader:
       return
     own = item.get('split', split)
     if own not in _SPLITS:
-      fault(f"'split': {own!r:.40} is not train, dev or test", 'split')
+      fault(f"'split': {reprlib.repr(own)} is not train, dev or test", 'split')
       return
     text = _parsed(item.get('text'))
     if isinstance(text, str):
@@ -147,6 +148,10 @@ class _Reader:
       and any(isinstance(v, str) and v.strip() for v in text.values())
     ):
       fault("'text' is missing, or no text")
+      return
+    hard = item.get('hard_label', '')
+    if not isinstance(hard, str | int | float):
+      fault(f"'hard_label': {reprlib.repr(hard)} is no label", 'hard_label')
       return
     soft = item.get('soft_label', {})
     if not isinstance(soft, dict):
@@ -161,7 +166,7 @@ class _Reader:
     self._texts.append({k: str(v) for k, v in text.items() if v})
     self._soft.append(soft)
     self._said += [(row, who, labels) for who, labels in votes]
-    self._hard.append(str(item.get('hard_label', '')))
+    self._hard.append(str(hard))
     self._tasks[str(item.get('annotation task', ''))] += 1
     info = item.get('other_info')
     info = info if isinstance(info, dict) else {}
@@ -282,6 +287,16 @@ class _Reader:
         {'label': {'values': list(_VALUES[task]), 'label': task}},
       )
     given = {'label': self._hard} if any(self._hard) else {}
+    keys = {spelling.key(name) for name in (*known, '0', '1')}
+    for (_, key), hard in zip(self._keys, self._hard, strict=True):
+      if hard and spelling.key(hard) not in keys:
+        self._faults.add(
+          f"{self._source}: item {key!r}: 'hard_label': {hard!r:.40} is no "
+          'label that an annotator gave',
+          key,
+          'hard_label',
+        )
+    self._faults.raise_all('items')
     if task == _ABUSE and any(name.startswith('-') for name in known):
       binary = rated(lambda labels: str(int(labels[0].startswith('-'))))
       return (
@@ -362,7 +377,7 @@ def _votes(item: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     who = spelling.clean(str(name))
     labels = [spelling.clean(part) for part in str(label).split(',')]
     if not isinstance(label, str | int | float) or not all(labels):
-      raise ValueError(f"'annotations': {label!r:.40} is no label")
+      raise ValueError(f"'annotations': {reprlib.repr(label)} is no label")
     if not who:
       raise ValueError("'annotations': an annotator has no name")
     # Elsewhere the same annotator is `Ann7`.

@@ -9,17 +9,18 @@ Reads the layout of github.com/zeroQiaoba/MERTools (commit 89120b7; Lian et al.
   features/<model>-UTT/<clip>.npy   one vector, or
   features/<model>-FRA/<clip>.npy   a vector a frame; or a folder `<clip>` with
               a file a frame, in the order of their names
-  transcription*.csv   the clips, `name`, and what is said
+  transcription*.csv (or subtitle*.csv)   the clips, `name`, and what is said
 
 What a folder of features is of, words in the name of its model tell, such as
 `hubert`; or the name begins with `text-`, `audio-` or `video-`. There may be
 one folder a modality; of a model's two, -UTT is taken.
 
 Where clips have classes and valence these are two labels, `emotion` and
-`valence`. A valence of -10 means that there is none. The group is what the name
-has before its last `_`, as in `video_clip`; where that is the same for all, or
-there is no `_`, every clip is its own group. Train, val and test make a split;
-others are kept as `published_split`.
+`valence`. A valence of -10 means that there is none, and a part of the corpus
+whose clips are all of one class and have no valence is not labelled. The group
+is what the name has before its last `_`, as in `video_clip`; where that is the
+same for all, or there is no `_`, every clip is its own group. Train, val and
+test make a split; others are kept as `published_split`.
 """
 
 import logging
@@ -39,22 +40,6 @@ from empathy.corpora import ratings, sequences, spelling, tables
 SUFFIXES = ('.npz',)
 _CORPUS = '_corpus'
 _SPLITS = {'train': 'train', 'val': 'val', 'valid': 'val', 'test': 'test'}
-# Audio before text, for hubert is no bert.
-_WORDS = {
-  'audio': (
-    *('audio', 'hubert', 'wav2vec', 'wavlm', 'whisper', 'vggish', 'egemaps'),
-    *('compare', 'opensmile', 'mfcc', 'speech', 'emotion2vec', 'is09', 'is10'),
-  ),
-  'video': (
-    *('video', 'clip', 'vit', 'resnet', 'dino', 'eva', 'openface', 'manet'),
-    *('emonet', 'senet', 'face', 'timesformer', 'mae', 'sigl', 'image'),
-  ),
-  'text': (
-    *('text', 'bert', 'sentence', 'xlnet', 'electra', 'gpt', 'llama', 'bloom'),
-    *('baichuan', 'glm', 'falcon', 'vicuna', 'qwen', 'moss', 'lert', 'opt'),
-    *('stablelm', 'word', 'simbert', 'alpaca', 'ziya'),
-  ),
-}
 _NO_VALENCE = -10
 # Columns of a transcription, the first that is there.
 _SAID = ('sentence', 'transcript', 'text', 'english', 'chinese')
@@ -177,8 +162,9 @@ def _labels(
       if not isinstance(emotion, str | int | float | np.generic):
         faults.add(f"{place}: 'emo' is no class", str(name), 'emo')
       emotions.append(str(emotion))
-      if isinstance(valence, str) and spelling.is_missing(valence):
-        valence = None
+      if isinstance(valence, str):
+        missing, number = spelling.is_missing(valence), spelling.number(valence)
+        valence = None if missing else valence if number is None else number
       if valence is not None and not _is_number(valence):
         faults.add(f"{place}: 'val' is no number", str(name), 'val')
       elif valence is not None:
@@ -189,6 +175,17 @@ def _labels(
     _LOGGER.warning('%s: left out: %s', path, ', '.join(others))
   if not ids:
     raise errors.InputError(f'{path}: expected arrays train{_CORPUS}, ...')
+  for part in dict.fromkeys(parts):
+    rows = [row for row, own in enumerate(parts) if own == part]
+    alike = {(emotions[row], valences[row]) for row in rows}
+    if len(rows) > 1 and len(set(parts)) > 1 and len(alike) == 1:
+      emotion, valence = alike.pop()
+      if emotion and valence is None:
+        _LOGGER.warning(
+          '%s: all of %s is %s: taken as not labelled', path, part, emotion
+        )
+        for row in rows:
+          emotions[row] = ''
   return ids, parts, emotions, valences
 
 
@@ -221,7 +218,7 @@ def _feature_folders(folder: pathlib.Path) -> dict[str, pathlib.Path]:
   for path in sorted(root.iterdir()) if root.is_dir() else ():
     if not path.is_dir() or path.name[0] == '.':
       continue
-    modality = _modality(path.name)
+    modality = sequences.modality_of(path.name)
     if modality is None:
       faults.append(
         f'{path}: is it text, audio or video? Let the name begin with text-, '
@@ -245,17 +242,6 @@ def _feature_folders(folder: pathlib.Path) -> dict[str, pathlib.Path]:
   return dict(
     sorted(chosen.items(), key=lambda own: corpus_lib.modality_order(own[0]))
   )
-
-
-def _modality(name: str) -> str | None:
-  name = name.casefold()
-  for modality in _WORDS:
-    if name.startswith(f'{modality}-'):
-      return modality
-  for modality, words in _WORDS.items():
-    if any(word in name for word in words):
-      return modality
-  return None
 
 
 def _features(folder: pathlib.Path, ids: Sequence[str]) -> corpus_lib.Features:
@@ -344,7 +330,11 @@ def _transcripts(
   folder: pathlib.Path, ids: Sequence[str]
 ) -> Mapping[str, list[str]]:
   """The column `transcript`, if there is a table of it."""
-  found = sorted(folder.glob('transcription*.csv'))
+  found = sorted(
+    path
+    for name in ('transcription*.csv', 'subtitle*.csv')
+    for path in folder.glob(name)
+  )
   if not found:
     return {}
   table = tables.Table(found[0], ('name',), _SAID)
