@@ -18,8 +18,8 @@ prediction.
 
 Expected, over held-out writers of five folds, beside ridge regression on the
 same features and clips, its penalty chosen by leave-one-out error: Pearson's
-r of empathy .267 (ridge .266), of distress .281 (.277); concordance .129 (.135)
-and .140 (.143). `tests/validity/test_scores.py` measures it. Of L2 .1, .3 and 1
+r of empathy .266 (ridge .266), of distress .280 (.277); concordance .131 (.135)
+and .142 (.143). `tests/validity/ridge.py` measures it. Of L2 .1, .3 and 1
 the second has the lowest mean absolute error on validation clips, for both
 labels and after any epoch; a smaller one has more concordance and less
 correlation. On two CPU cores training takes some 10 seconds.
