@@ -16,12 +16,12 @@ judges by what it sees.
 A label may have values or a scale, and be one of several, as `declared` says.
 `corpus.json` may name annotators who are models, `judges`: their rows of
 `votes.csv` are `Corpus.judges`, and none of `Corpus.votes`, which is people's.
+Of the judges, `crowds` are no models, but means of many people.
 """
 
 import dataclasses
 import hashlib
 import itertools
-import json
 import logging
 import os
 import pathlib
@@ -307,7 +307,7 @@ def file_hashes(path: str | os.PathLike) -> dict[str, str]:
       path / 'corpus.json',
       path / 'clips.csv',
       path / 'votes.csv',
-      *sorted((path / 'features').glob('*.npz')),
+      *sorted((path / 'features').glob('[!.]*.npz')),
     ]
     if file.exists()
   }
@@ -546,16 +546,7 @@ def read_info(path: pathlib.Path, label: str | None = None) -> dict[str, Any]:
 
 def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
   """Reads and checks `corpus.json`, with all of its labels."""
-  try:
-    info = json.loads(path.read_text(encoding='utf-8-sig'))
-  except FileNotFoundError:
-    raise errors.InputError(f'{path}: no such file') from None
-  except json.JSONDecodeError as error:
-    raise errors.InputError(
-      f'{path}:{error.lineno}: is not JSON: {error.msg}'
-    ) from None
-  except UnicodeDecodeError as error:
-    raise errors.InputError(f'{path}: is not UTF-8 text: {error}') from None
+  info = files.read_json(path)
   if not isinstance(info, dict):
     raise errors.InputError(f'{path}: expected an object of keys and values')
   faults = []
@@ -566,8 +557,9 @@ def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
     ('modalities', 1, condition_name),
     ('conditions', 0, condition_name),
     ('judges', 0, spelling.clean),
+    ('crowds', 0, spelling.clean),
   ):
-    names = info.get(key, [] if key == 'judges' else None)
+    names = info.get(key, [] if key in ('judges', 'crowds') else None)
     if not isinstance(names, list) or not all(
       isinstance(name, str) and spelling.clean(name) for name in names
     ):
@@ -578,6 +570,9 @@ def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
     if key in info:
       info[key] = [cleaned(name) for name in names]
       faults += declared.spelt_twice(info[key], f'{path}: key {key!r}')
+  for name in info.get('crowds', []):
+    if name not in info.get('judges', []):
+      faults.append(f"{path}: key 'crowds': {name!r} is not one of the judges")
   info, others = declared.checked_labels(info, f'{path}')
   errors.raise_faults(faults + others)
   for keys in (info, *info.get('labels', {}).values()):
@@ -704,15 +699,10 @@ def read_labels(
     return declared.filled(codes, None, values)
   low, high = declared.limits(info)
   scores = np.full(len(table), np.nan)
-  for row, text in enumerate(table.columns[score]):
-    if spelling.is_missing(text):
-      continue
-    found = spelling.number(text)
-    if found is None:
-      table.fault(row, score, f'{text!r} is not a number', 'number')
-    elif not low <= found <= high:
+  for row, found in enumerate(table.numbers(score)):
+    if found < low or found > high:
       says = f'is outside of the scale, {low:g} to {high:g}'
-      table.fault(row, score, f'{text!r} {says}', says)
+      table.fault(row, score, f'{table.columns[score][row]!r} {says}', says)
     else:
       scores[row] = found
   upper = declared.class_of(scores, values)
@@ -1017,6 +1007,18 @@ def _clip_columns(by_label: Mapping[str, Corpus]) -> dict[str, Iterable]:
   if corpus.fold is not None:
     columns['fold'] = corpus.fold
   return columns | dict(corpus.metadata)
+
+
+def joined(parts: Sequence[Votes]) -> Votes:
+  """The votes of several tables, one after the other."""
+  return Votes(
+    *(
+      None
+      if getattr(parts[0], field.name) is None
+      else np.concatenate([getattr(part, field.name) for part in parts])
+      for field in dataclasses.fields(Votes)
+    )
+  )
 
 
 def _label_columns(

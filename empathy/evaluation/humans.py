@@ -15,7 +15,6 @@ import numpy as np
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   agreement,
-  annotators,
   asked,
   gains,
   halves,
@@ -37,6 +36,8 @@ from empathy.evaluation.findings import (
 from empathy.evaluation.plan import Plan
 
 _EACH = 'votes in every condition'
+# So many random orders tell what leaving out an annotator changes.
+_AGAIN = 50
 # Of `gains.Pluralities`, all of which are added up.
 _PLURALITIES = (
   'differ',
@@ -54,10 +55,13 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   if corpus.votes is None:
     return
   votes = {name: corpus.vote_counts(name) for name in plan.voted}
-  draws = halves.Draws(batch.keys, _num_halves(plan))
+  number = _num_halves(plan)
+  if batch.again:
+    number = min(number, _AGAIN)
+  draws = halves.Draws(batch.keys, number)
   for condition, counts in votes.items():
     _add_votes(adder, condition, counts, corpus.labels, draws)
-    _add_agreement(adder, plan, condition, counts, corpus)
+    _add_agreement(adder, plan, condition, counts)
   full = plan.full_condition
   if len(votes) > 1:
     _add_gains(
@@ -189,13 +193,9 @@ def _add_votes(
 
 
 def _add_agreement(
-  adder: totals_lib.Adder,
-  plan: Plan,
-  condition: str,
-  votes: np.ndarray,
-  corpus: corpus_lib.Corpus,
+  adder: totals_lib.Adder, plan: Plan, condition: str, votes: np.ndarray
 ) -> None:
-  """Adds up what agreement is made of, also without each annotator."""
+  """Adds up what agreement is made of."""
   parts = {figure.sums: figure.parts for figure in plan.agreements.values()}
   for sums, part in parts.items():
     columns = part(votes.astype(np.float64)).T
@@ -205,16 +205,6 @@ def _add_agreement(
       np.where(columns == 0, -1, place),
       len(columns),
       columns,
-    )
-  crowd = plan.crowd(condition)
-  if crowd is not None:
-    annotators.add(
-      adder,
-      condition,
-      crowd,
-      plan.agreements,
-      corpus.votes.of(corpus.conditions.index(condition)),
-      votes,
     )
 
 
@@ -254,7 +244,7 @@ def _take_least(
     Its name.
   """
   name = min(totals, key=lambda n: found.statistics[n].estimate)
-  if len(totals) > 1:
+  if len(totals) > 1 and groups.probe is None:
     least = asked.least(
       name,
       groups,
@@ -262,6 +252,7 @@ def _take_least(
         (weighing.mean(both), seeds_lib.THESE_SEEDS) for both in totals.values()
       ],
       found.statistics[name].n,
+      list(totals),
     )
     found.statistics[name] = _told(least, how)
   return name
@@ -307,7 +298,7 @@ def _agree(
     totals[_key(name, condition)][:, 1]
     for name in ('entropy', 'one_vote_ceiling')
   )
-  figures, crowd = plan.agreements, plan.crowd(condition)
+  figures = plan.agreements
   for name, figure in {'gs': figures['observed_agreement'], **figures}.items():
     chosen = pairable if figure.least > 1 else voted
     why = agreement.why_undefined(bool(pairable.any()))
@@ -316,16 +307,11 @@ def _agree(
       continue
     part = totals.over(chosen)
     statistic = figure.of_totals(part[_key(figure.sums, condition)])
-    variance = None
-    if crowd is not None:
-      own = 'observed_agreement' if name == 'gs' else name
-      variance = annotators.variance(totals, condition, crowd, figures, own)
     full_name = f'humans.{condition}.{name}'
     estimate = asked.estimate(
       full_name,
       part.groups,
       weighing.one_minus(statistic) if name == 'gs' else statistic,
-      annotators=(variance or 0.0, 0 if crowd is None else crowd.number),
     )
     found.add(full_name, estimate, why)
 

@@ -6,9 +6,10 @@ taken as they are written, since nobody sees all of them; what is no name, or
 would be another's, is refused.
 """
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import spelling
 from empathy.evaluation import headers, reading, sources
 from empathy.evaluation.batches import Batch
-from empathy.evaluation.predictions import Predictions
+from empathy.evaluation.predictions import Kind, Predictions
 from empathy.evaluation.sources import Piece, Source
 
 _MOST_FOLDS = 1_000
@@ -34,9 +35,12 @@ def pairs_of(source: Source, piece: Piece) -> set[tuple[str, int]]:
     InputError: the file is damaged.
   """
   found = set()
-  for batch in sources.read(source, piece, ('view', 'seed')):
-    table = pa.Table.from_batches([batch]).drop_columns([sources.ROW])
-    table = table.group_by(table.column_names).aggregate([])
+  for batch in sources.read(source, piece, ('view', 'seed', 'sample')):
+    table = pa.Table.from_batches([batch])
+    names = [name for name in table.column_names if name != sources.ROW]
+    if source.kind is not Kind.SAMPLES:
+      names = [name for name in names if name != 'sample']
+    table = table.group_by(names).aggregate([]) if names else table[:1]
     found |= reading.members(table, source.bare)
   return found
 
@@ -52,18 +56,22 @@ def members(source: Source) -> Members:
     for piece in source.pieces
     if piece.kind == 'predictions'
   ]
-  return reading.by_view(set().union(*found), source.bare)
+  return reading.by_view(set().union(*found), source.bare, source.kind)
 
 
-def batches(source: Source) -> Iterator[Batch]:
+@contextlib.contextmanager
+def batches(source: Source) -> Iterator[Callable[[], Iterator[Batch]]]:
   """All clips with their votes and predictions, in parts.
+
+  Yields:
+    A function that goes through the parts, as often as it is called.
 
   Raises:
     InputError: see `batch`, and `sources.read`.
   """
   known = members(source)
-  for tables in sources.buckets(source):
-    yield batch(source, tables, known)
+  with sources.buckets(source) as buckets:
+    yield lambda: (batch(source, tables, known) for tables in buckets())
 
 
 def batch(
@@ -83,8 +91,7 @@ def batch(
     _Rows(source, next(iter(tables.values()))).refuse_clip(0)
   corpus = _clips(_Rows(source, tables['clips']))
   if source.has('features'):
-    presence = _presence(source, tables, corpus)
-    corpus = dataclasses.replace(corpus, presence=presence)
+    corpus = _with_features(source, tables, corpus)
   if source.has('votes'):
     votes = corpus_lib.Votes(
       *(np.empty(0, kind) for kind in (np.int32, np.int32, np.str_)),
@@ -92,7 +99,11 @@ def batch(
     )
     if 'votes' in tables:
       votes = _votes(_Rows(source, tables['votes']), corpus)
-    corpus = dataclasses.replace(corpus, votes=votes)
+    judged = np.isin(votes.annotator, source.info.get('judges', ()))
+    judges = votes.where(judged) if 'judges' in source.info else None
+    corpus = dataclasses.replace(
+      corpus, votes=votes.where(~judged), judges=judges
+    )
   if not source.has('predictions'):
     return Batch(corpus)
   return Batch(corpus, _predictions(source, tables, corpus, known))
@@ -207,23 +218,27 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
   )
 
 
-def _presence(
+def _with_features(
   source: Source, tables: Mapping[str, pa.Table], corpus: corpus_lib.Corpus
-) -> dict[str, np.ndarray]:
-  """By modality of which there are features, which clips have it: (N,) bool."""
-  found = {
-    pathlib.Path(source.files[piece.file]).stem: np.zeros(
-      len(corpus.ids), np.bool_
-    )
+) -> corpus_lib.Corpus:
+  """The same with `presence` and `hashes`, see `corpus.with_presence`."""
+  kinds = [
+    pathlib.Path(source.files[piece.file]).stem
     for piece in source.pieces
     if piece.kind == 'features'
-  }
+  ]
+  size = len(corpus.ids)
+  presence = {name: np.zeros(size, np.bool_) for name in kinds}
+  hashes = {name: np.zeros(size, np.uint64) for name in kinds}
   if 'features' in tables:
     rows = _Rows(source, tables['features'])
     clip, (names, place) = _clip_of(rows, corpus), rows.texts('modality')
+    values = rows.columns['hash'].to_numpy()
     for number, modality in enumerate(names):
-      found[modality][clip[place == number]] = True
-  return found
+      own = place == number
+      presence[modality][clip[own]] = True
+      hashes[modality][clip[own]] = values[own]
+  return dataclasses.replace(corpus, presence=presence, hashes=hashes)
 
 
 def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
@@ -250,7 +265,6 @@ def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
         f'{str(annotator[row])!r} has more than one vote on the clip in this '
         'condition',
       )
-    voted &= ~np.isin(annotator, corpus.info.get('judges', ()))
   return corpus_lib.Votes(
     clip[voted],
     condition[voted],
@@ -308,7 +322,9 @@ def _predictions(
   """The predictions of these clips by all members, whether or not they are."""
   table = tables.get('predictions')
   if table is None:
-    names = headers.required(corpus.classes)
+    names = [*headers.required(corpus, source.said), 'sample']
+    if source.kind is not Kind.SAMPLES:
+      names.remove('sample')
     table = pa.table(
       {name: pa.array([], pa.string()) for name in names}
       | {sources.ROW: pa.array([], pa.int64())}
@@ -319,6 +335,7 @@ def _predictions(
     corpus,
     lambda number: source.place(row[number].as_py()),
     known,
+    source.renormalise,
   )
   for folds in found.folds.values():
     if folds.max(initial=0) >= _MOST_FOLDS:
