@@ -232,6 +232,24 @@ def class_of(
   return np.where(np.isnan(scores), UNLABELLED, found).astype(np.int32)
 
 
+def contradictions(
+  labels: np.ndarray, scores: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+  """The rows whose label is not the class of their score: (n,) int.
+
+  Half-way between two values, a score may be of either class.
+
+  Args:
+    labels: (N,) int, `UNLABELLED` for none.
+    scores: (N,) float, NaN for none.
+    values: (K,) float, rising.
+  """
+  upper = class_of(scores, values)
+  lower = class_of(scores, values, upper=False)
+  both = (labels != UNLABELLED) & (upper != UNLABELLED)
+  return np.flatnonzero(both & (labels != upper) & (labels != lower))
+
+
 def filled(
   labels: np.ndarray, scores: np.ndarray | None, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
