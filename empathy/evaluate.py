@@ -242,7 +242,10 @@ def _survey(path: pathlib.Path) -> None:
   """Surveys a part of a corpus."""
   start = time.monotonic()
   _refuse_flags(_SURVEY, _OUTPUT)
-  shards.write_survey(shards.survey(*_part(_SURVEY), _RENORMALISE.value), path)
+  label = _label(_WORKDIR.value, _LABEL.value)
+  shards.write_survey(
+    shards.survey(*_part(_SURVEY), _RENORMALISE.value, label), path
+  )
   print(f'survey: {path}  ({time.monotonic() - start:.1f} s)')
 
 
@@ -255,7 +258,8 @@ def _tally(path: pathlib.Path, *surveys: str) -> None:
   plan = plan_lib.draw_up(sum(found[1:], found[0])) if found else None
   with files.replacing(shards.signals_of(path)) as signals:
     signals.mkdir()
-    tally = shards.tally(*part, plan, signals, _RENORMALISE.value)
+    label = _label(_WORKDIR.value, _LABEL.value)
+    tally = shards.tally(*part, plan, signals, _RENORMALISE.value, label)
   shards.write(tally, path)
   print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
 
@@ -277,7 +281,12 @@ def _by_beam(options: list[str]) -> None:
   with _folder_beside(output) as folder:
     study = study_lib.of_totals(
       *engine.judge(
-        corpus, predictions, folder, options, renormalise=_RENORMALISE.value
+        corpus,
+        predictions,
+        folder,
+        options,
+        renormalise=_RENORMALISE.value,
+        label=_LABEL.value,
       )
     )
     _warn(study)

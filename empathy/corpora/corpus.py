@@ -705,15 +705,13 @@ def read_labels(
       table.fault(row, score, f'{table.columns[score][row]!r} {says}', says)
     else:
       scores[row] = found
-  upper = declared.class_of(scores, values)
-  lower = declared.class_of(scores, values, upper=False)
-  both = (codes != UNLABELLED) & (upper != UNLABELLED)
-  for row in np.flatnonzero(both & (codes != upper) & (codes != lower)):
+  own = declared.class_of(scores, values)
+  for row in declared.contradictions(codes, scores, values):
     table.fault(
       row,
       score,
       f'{table.columns[score][row]} is of the class '
-      f'{info["classes"][upper[row]]!r}, but the label is '
+      f'{info["classes"][own[row]]!r}, but the label is '
       f'{info["classes"][codes[row]]!r}',
       'contradiction',
     )

@@ -109,6 +109,7 @@ def judge(
   options: Sequence[str],
   num_clips: int | None = None,
   renormalise: bool = False,
+  label: str | None = None,
 ) -> tuple[Totals, Plan, Listing]:
   """Adds up all clips by a pipeline.
 
@@ -122,6 +123,7 @@ def judge(
       is the default.
     num_clips: of a bucket.
     renormalise: see `sources.find`.
+    label: likewise.
 
   Returns:
     What makes a study, see `study.of_totals`.
@@ -133,7 +135,7 @@ def judge(
   if predictions is not None:
     predictions = os.path.abspath(predictions)
   source = sources.find(
-    pathlib.Path(corpus).resolve(), predictions, num_clips, renormalise
+    pathlib.Path(corpus).resolve(), predictions, num_clips, renormalise, label
   )
   if not source.has('predictions') and not source.has('votes'):
     raise errors.InputError(

@@ -54,7 +54,10 @@ class Tally:
 
 
 def survey(
-  corpus: pathlib.Path, predictions: pathlib.Path, renormalise: bool = False
+  corpus: pathlib.Path,
+  predictions: pathlib.Path,
+  renormalise: bool = False,
+  label: str | None = None,
 ) -> Survey:
   """The survey of a shard, read batch by batch.
 
@@ -62,11 +65,12 @@ def survey(
     corpus: the corpus folder.
     predictions: of its clips; see `sources.find`.
     renormalise: likewise.
+    label: likewise.
 
   Raises:
     InputError: something is missing or wrong.
   """
-  with _batches(corpus, predictions, renormalise) as batches:
+  with _batches(corpus, predictions, renormalise, label) as batches:
     return _surveyed(batches('survey'))
 
 
@@ -76,6 +80,7 @@ def tally(
   plan: Plan | None = None,
   signals: pathlib.Path | None = None,
   renormalise: bool = False,
+  label: str | None = None,
 ) -> Tally:
   """Adds up a shard by the plan of all, as `survey` reads it.
 
@@ -86,12 +91,13 @@ def tally(
     signals: a folder that those of all clips are written to, in parts that
       each have the most in doubt first; None writes none.
     renormalise: see `sources.find`.
+    label: likewise.
 
   Raises:
     InputError: as for `survey`; or the shard is not of the plan's corpus.
   """
   totals, clips, ends = None, None, []
-  with _batches(corpus, predictions, renormalise) as batches:
+  with _batches(corpus, predictions, renormalise, label) as batches:
     plan = plan or plan_lib.draw_up(_surveyed(batches('survey')))
     for number, batch in enumerate(batches('tally')):
       _check(batch, plan, corpus)
@@ -248,10 +254,15 @@ def read(path: pathlib.Path) -> Tally:
 
 @contextlib.contextmanager
 def _batches(
-  corpus: pathlib.Path, predictions: pathlib.Path, renormalise: bool
+  corpus: pathlib.Path,
+  predictions: pathlib.Path,
+  renormalise: bool,
+  label: str | None,
 ) -> Iterator[Callable[[str], Iterator[Batch]]]:
   """What goes through a shard, showing how far what is named has come."""
-  source = sources.find(corpus, predictions, renormalise=renormalise)
+  source = sources.find(
+    corpus, predictions, renormalise=renormalise, label=label
+  )
 
   def shown(what: str) -> Iterator[Batch]:
     with progress.Progress(what, source.num_rows, 'row') as bar:

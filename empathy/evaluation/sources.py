@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import grouping, summaries, tables
+from empathy.corpora import declared, grouping, summaries, tables
 from empathy.evaluation import headers
 from empathy.evaluation.predictions import Kind
 
@@ -120,6 +120,7 @@ def find(
   predictions: str | os.PathLike | None = None,
   num_clips: int | None = None,
   renormalise: bool = False,
+  label: str | None = None,
 ) -> Source:
   """Finds the tables of a study, and looks at their columns.
 
@@ -130,11 +131,12 @@ def find(
       study of the humans alone.
     num_clips: of a bucket; `NUM_CLIPS` if None.
     renormalise: see `reading.read`.
+    label: of several, see `corpus.read`.
 
   Raises:
     InputError: something is missing, or a table has the wrong columns.
   """
-  info = corpus_lib.read_info(corpus / 'corpus.json')
+  info = corpus_lib.read_info(corpus / 'corpus.json', label)
   bare = Source(corpus, info, (), (), 0, 1).bare
   files = {
     'clips': _of_corpus(corpus, 'clips', needed=True),
@@ -452,7 +454,8 @@ def _checked(
     [
       f'{path}: column {name!r} is missing'
       for name in _REQUIRED[kind]
-      if name not in found
+      # Where there are values, either says the other.
+      if name not in found and not (name == 'label' and 'score' in found)
     ]
     + [
       f'{path}: column {name!r} is there twice'
@@ -474,13 +477,23 @@ def _name_of(
   if kind == 'predictions':
     known = headers.used(bare)
     names = headers.renamed(names, bare)
-  elif kind == 'votes':
+    return [name if name in known else None for name in names]
+  own = declared.columns(bare.info.get(declared.NAME, ''))
+  if set(own) & set(names):  # Otherwise it was written as the only one.
+    plain = declared.columns('')
+    names = [
+      plain[own.index(name)] if name in own else '' if name in plain else name
+      for name in names
+    ]
+  if kind == 'votes':
     known = corpus_lib.VOTE_COLUMNS
   else:
     known = (
       *corpus_lib.CLIP_COLUMNS,
       *(name for name in names if grouping.names_persons(name)),
     )
+  if bare.values is not None:
+    known = (*known, 'score')
   return [name if name in known else None for name in names]
 
 

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import spelling
+from empathy.corpora import declared, spelling
 from empathy.evaluation import headers, reading, sources
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.predictions import Kind, Predictions
@@ -163,6 +164,16 @@ class _Rows:
       self.refuse(wrong[0], column, f'{numbers[wrong[0]]}: {expected}')
     return numbers
 
+  def decimals(self, column: str) -> np.ndarray:
+    """Numbers, NaN where there is no text: (n,) float64."""
+    texts = pc.utf8_trim_whitespace(self.columns[column])
+    number = r'^([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)?$'
+    row = pc.index(pc.match_substring_regex(texts, number), False).as_py()
+    if row >= 0:
+      self.refuse(row, column, f'{texts[row].as_py()!r} is not a number')
+    found = pc.cast(pc.if_else(pc.equal(texts, ''), 'nan', texts), pa.float64())
+    return found.to_numpy()
+
   def texts(self, column: str) -> tuple[list[str], np.ndarray]:
     """The different texts, and which of them each is: (n,) int."""
     found = self.columns[column].dictionary_encode()
@@ -194,8 +205,7 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
         else f'{name!r} is no name, or has white space that is not seen: clean '
         'it first',
       )
-  classes = tuple(rows.source.info['classes'])
-  codes = rows.codes('label', (*classes, ''))
+  labels, scores = _labels(rows, rows.source.info)
   split = fold = None
   if 'split' in rows.columns:
     place = rows.codes('split', corpus_lib.SPLITS)
@@ -206,16 +216,41 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
     rows.source.info,
     np.array(ids.to_pylist(), np.str_),
     np.array(names, np.str_)[group],
-    np.where(codes < len(classes), codes, corpus_lib.UNLABELLED),
+    labels,
     split,
     fold,
     metadata={
       name: np.array(values.to_pylist(), np.str_)
       for name, values in rows.columns.items()
-      if name not in ('id', 'group', 'label', 'split', 'fold')
+      if name not in ('id', 'group', 'label', 'score', 'split', 'fold')
     },
     path=rows.source.corpus,
+    scores=scores,
   )
+
+
+def _labels(
+  rows: _Rows, info: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Labels, and scores of a label with values; see `corpus.read_labels`."""
+  classes, values = info['classes'], declared.values_of(info)
+  labels = np.full(len(rows), corpus_lib.UNLABELLED, np.int32)
+  if 'label' in rows.columns:
+    codes = rows.codes('label', (*classes, ''))
+    labels = np.where(codes < len(classes), codes, labels)
+  if values is None:
+    return labels, None
+  if 'score' not in rows.columns:
+    return declared.filled(labels, None, values)
+  low, high = declared.limits(info)
+  scores = rows.decimals('score')
+  for row in np.flatnonzero((scores < low) | (scores > high))[:1]:
+    says = f'is outside of the scale, {low:g} to {high:g}'
+    rows.refuse(row, 'score', f'{scores[row]:g} {says}')
+  for row in declared.contradictions(labels, scores, values)[:1]:
+    says = f'is not of the class {classes[labels[row]]!r}, the label'
+    rows.refuse(row, 'score', f'{scores[row]:g} {says}')
+  return declared.filled(labels, scores, values)
 
 
 def _with_features(
@@ -244,13 +279,13 @@ def _with_features(
 def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
   """The votes on these clips; rows without a label are none."""
   clip = _clip_of(rows, corpus)
-  label = rows.codes('label', (*corpus.classes, ''))
+  label, scores = _labels(rows, corpus.info)
   count = np.ones(len(rows), np.int64)
   if 'count' in rows.columns:
     count = rows.numbers('count', 1)
   annotator = np.full(len(rows), '')
   condition = rows.codes('condition', corpus.conditions)
-  voted = label < len(corpus.classes)
+  voted = label != corpus_lib.UNLABELLED
   if 'annotator' in rows.columns:
     names, who = _annotators(rows)
     annotator = names[who]
@@ -271,6 +306,7 @@ def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
     annotator[voted],
     label[voted],
     count[voted],
+    None if scores is None else scores[voted],
   )
 
 

@@ -32,6 +32,7 @@ SAME = (
   'ordered',
   'values',
   'scale',
+  'label_name',
   'label_source',
   'judges',
   'crowds',
