@@ -21,6 +21,7 @@ from empathy.evaluation.entries import (
   disagreement,
   dominance,
   humans,
+  sets,
   together,
   views,
 )
@@ -91,6 +92,7 @@ ENTRIES = (
   *diagnosis.ENTRIES,
   *conflict.ENTRIES,
   *together.ENTRIES,
+  *sets.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

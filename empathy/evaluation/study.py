@@ -35,6 +35,7 @@ from empathy.evaluation import (
   information,
   listing,
   planner,
+  prediction_sets,
   significance,
   soft_scores,
   verdicts,
@@ -63,6 +64,7 @@ _QUESTIONS = (
   information,
   cooperation,
   best_view,
+  prediction_sets,
 )
 _FILES = (
   'study.json',
@@ -153,6 +155,9 @@ class Study:
       `best_view`: views, num_clips, then accuracy, gain, regret,
         independent_gain, beyond_independent, other_seeds_gain,
         beyond_other_seeds with their intervals.
+      `sets`: wanted (per cent), ambiguity (or all), num_clips, then coverage
+        and size with their intervals; of all, coverage_of_tenth, and
+        labels_coverage with its interval.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
@@ -377,6 +382,7 @@ def answers(
     5: (humans.answer,),
     10: (conflict.answer,),
     11: (_about_views_together,),
+    12: (prediction_sets.answer,),
   }
   if plan.members:
     asked |= {

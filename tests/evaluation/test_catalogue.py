@@ -200,6 +200,7 @@ def test_no_two_entries_are_of_one_name():
     'wanted': '5',
     'pair': 'text_vs_audio',
     'who': 'people',
+    'ambiguity': 'divided',
     'outcome': 'net_harm',
   }
   for signal in ('audio_disagreement', 'combined'):

@@ -16,6 +16,7 @@ from empathy.evaluation.sections import (
   disagreement,
   dominance,
   humans,
+  sets,
   together,
   views,
 )
@@ -34,6 +35,7 @@ ALL: tuple[Callable[[Study], Section], ...] = (
   dominance.section,
   humans.section,
   diagnosis.section,
+  sets.section,
   conflict.section,
   together.section,
 )
