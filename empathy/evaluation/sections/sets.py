@@ -26,7 +26,11 @@ def section(study: Study) -> parts.Section:
   wanted = max(row['wanted'] for row in rows)
   every = [row for row in rows if row['ambiguity'] == 'all']
   some = [row for row in rows if row['ambiguity'] != 'all']
-  told = (*_sizes(study, wanted), *_by_ambiguity(study, wanted))
+  told = (
+    _size(study, wanted),
+    *_by_ambiguity(study, wanted),
+    *_for_labels(study, wanted),
+  )
   return dataclasses.replace(
     base,
     finding=told[0],
@@ -55,23 +59,23 @@ _BY_AMBIGUITY = (
 )
 
 
-def _sizes(study: Study, wanted: int) -> tuple[str, ...]:
-  size, labels = (
-    parts.get(study, f'{_ALL}.{name}', wanted=wanted)
-    for name in ('size', 'labels_coverage')
-  )
+def _size(study: Study, wanted: int) -> str:
+  size = parts.get(study, f'{_ALL}.size', wanted=wanted)
   number = wording.figure(size.estimate, units.CLASSES)
   ends = wording.ends(size, units.CLASSES)
   if ends != wording.MISSING:
     number += f' ({wording.level(size)} {ends})'
-  said = (
+  return (
     f'To hold {wanted} % of the votes on clips of a new group, sets name '
     f'{number} of {len(study.info["classes"])} classes on average.'
   )
+
+
+def _for_labels(study: Study, wanted: int) -> tuple[str, ...]:
+  labels = parts.get(study, f'{_ALL}.labels_coverage', wanted=wanted)
   if labels is None:
-    return (said,)
+    return ()
   return (
-    said,
     f'Sets that are made to hold {wanted} % of the labels hold '
     f'{wording.share_with_interval(labels)} of the votes.',
   )
@@ -91,9 +95,7 @@ def _by_ambiguity(study: Study, wanted: int) -> tuple[str, ...]:
   ]
   if len(told) < 2:
     return ()
-  return (
-    f'By the same thresholds, sets hold {wording.listing(told)} of votes.',
-  )
+  return (f'Of votes they hold {wording.listing(told)}.',)
 
 
 def _figure(study: Study, wanted: int) -> parts.Figure | None:
