@@ -39,6 +39,7 @@ from empathy.evaluation import (
   information,
   listing,
   planner,
+  prediction_sets,
   raters,
   scores,
   signal_rows,
@@ -75,6 +76,7 @@ _QUESTIONS = (
   information,
   cooperation,
   best_view,
+  prediction_sets,
 )
 _FILES = (
   'study.json',
@@ -393,6 +395,7 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     9: _about_raters,
     10: conflict.answer,
     11: _about_views_together,
+    12: prediction_sets.answer,
   }
   if plan.values is not None:
     asked[8] = scores.answer

@@ -205,6 +205,7 @@ def test_no_two_entries_are_of_one_name():
     'wanted': '5',
     'pair': 'text_vs_audio',
     'who': 'people',
+    'ambiguity': 'divided',
     'outcome': 'net_harm',
     'rater': 'gpt-4.1',
     'epsilon': '15',
