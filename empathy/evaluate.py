@@ -168,7 +168,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   corpus_path, predictions_path, output = _places(workdir)
   study_lib.check_output(output)
   corpus = corpus_lib.with_presence(
-    corpus_lib.read(corpus_path, label=_label(workdir))
+    corpus_lib.read(corpus_path, label=_label(workdir, _LABEL.value))
   )
   predictions = None
   if predictions_path is not None:
@@ -340,16 +340,21 @@ def _places(
   )
 
 
-def _label(workdir: str | os.PathLike | None) -> str | None:
-  """The label that is judged by, of several."""
+def _label(workdir: str | os.PathLike | None, given: str | None) -> str | None:
+  """The label that is judged by, of several.
+
+  Args:
+    workdir: of a training run, which may say it; or None.
+    given: by the flag.
+  """
   if workdir is None:
-    return _LABEL.value
+    return given
   own = _config(pathlib.Path(workdir) / 'config.json').get('label')
-  if own and _LABEL.value not in (None, own):
+  if own and given not in (None, own):
     raise errors.InputError(
-      f'--label: {_LABEL.value!r}, but the run in {workdir} is of {own!r}'
+      f'--label: {given!r}, but the run in {workdir} is of {own!r}'
     )
-  return own or _LABEL.value
+  return own or given
 
 
 def _is_transductive(path: pathlib.Path) -> bool:

@@ -10,7 +10,8 @@ speaker, split or fold, start and end; and perhaps votes.csv with the columns
 id, condition, annotator, label. The other importers read what was published.
 
 An importer is a module `empathy.corpora.importers.NAME` with a function
-`read(source: pathlib.Path) -> Corpus`; a new file there is a new importer. The
+`read(source: pathlib.Path) -> Corpus`, or a mapping of them by label where
+there are several; a new file there is a new importer. The
 simulator has no source; the flags that describe it apply to it alone.
 """
 
@@ -122,14 +123,14 @@ def main() -> None:
 
 
 def write(
-  corpus: corpus_lib.Corpus,
+  corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
   path: pathlib.Path,
   truth: Mapping[str, np.ndarray] | None = None,
 ) -> None:
   """Writes a corpus folder, whole or not at all.
 
   Args:
-    corpus: what to write.
+    corpus: what to write, or by label if there are several.
     path: the new folder.
     truth: columns of `truth.csv`, what was planted in a simulated corpus.
   """
@@ -139,12 +140,28 @@ def write(
       tables.write_csv(folder / 'truth.csv', truth)
 
 
-def describe(corpus: corpus_lib.Corpus) -> str:
-  """What is in a corpus, in one line."""
+def describe(
+  corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
+) -> str:
+  """What is in a corpus, in one line; of several labels, in the first."""
+  names: Sequence[str] = ()
+  if isinstance(corpus, Mapping):
+    names, corpus = list(corpus), next(iter(corpus.values()))
   parts = [
-    f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups',
-    f'{len(corpus.classes)} classes ({_shown(corpus.classes)})',
+    f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups'
   ]
+  if names:
+    parts.append(
+      f'{spelling.counted(len(names), "label")} ({_shown(names)}); of the '
+      'first:'
+    )
+  if 'scale' in corpus.info:
+    low, high = corpus.info['scale']
+    parts.append(
+      f'scores from {low:g} to {high:g} in {len(corpus.classes)} bins'
+    )
+  else:
+    parts.append(f'{len(corpus.classes)} classes ({_shown(corpus.classes)})')
   unlabelled = int(np.sum(corpus.labels == corpus_lib.UNLABELLED))
   if unlabelled:
     parts.append(f'{unlabelled:,} clips without a label')
@@ -155,7 +172,7 @@ def describe(corpus: corpus_lib.Corpus) -> str:
     )
   if corpus.features:
     parts.append(f'features of {", ".join(corpus.features)}')
-  return ', '.join(parts)
+  return ', '.join(parts).replace(':,', ':')
 
 
 def _shown(names: Sequence[str]) -> str:
