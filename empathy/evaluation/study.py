@@ -124,6 +124,9 @@ class Study:
         one_vote_ceiling, split_half_reliability, full_minus, full_minus_low,
         full_minus_high, p, p_adjusted; where votes made the label,
         accuracy_disjoint with its interval.
+      `annotators`: annotator, num_votes, agreement, chance, kappa, kappa_low,
+        kappa_high, excess, flag, votes_needed, bias, leans_to, bias_<class>,
+        see `raters`.
       `best_per_clip`: chosen_by, num_votes, num_clips, biased, estimate,
         estimate_low, estimate_high.
       `humans_vs_full`: condition, num_clips, num_votes, then rate,

@@ -49,6 +49,7 @@ class Survey:
     confidences: by key.
     annotators: by condition, (A,) uint64, ascending, one for each who voted and
       has a name.
+    people: (P,) str, their names, ascending.
   """
 
   info: Mapping[str, Any]
@@ -61,6 +62,7 @@ class Survey:
   handfuls: Mapping[Key, np.ndarray]
   confidences: Mapping[Key, Histogram]
   annotators: Mapping[str, np.ndarray]
+  people: np.ndarray
 
   def __add__(self, other: 'Survey') -> 'Survey':
     """That of the clips of both.
@@ -90,6 +92,7 @@ class Survey:
       merged(self.handfuls, other.handfuls, _handful),
       merged(self.confidences, other.confidences, Histogram.__add__),
       merged(self.annotators, other.annotators, np.union1d),
+      np.union1d(self.people, other.people),
     )
 
 
@@ -97,6 +100,7 @@ def of_batch(batch: Batch) -> Survey:
   """What a batch tells of the plan."""
   corpus, predictions = batch.corpus, batch.predictions
   numbers, handfuls, confidences, voters = {}, {}, {}, {}
+  people = np.array([], np.str_)
   numbers['labels',] = np.bincount(
     corpus.labels[batch.labelled], minlength=len(corpus.classes)
   )
@@ -112,6 +116,8 @@ def of_batch(batch: Batch) -> Survey:
       numbers['plurality', name] = votes_lib.plurality_and_label(
         votes, labels
       ).sum(axis=0)
+    people = np.unique(corpus.votes.annotator).astype(np.str_)
+    people = people[people != '']
     voters, own = annotators.survey(corpus)
     numbers |= own
   if predictions is not None:
@@ -146,6 +152,7 @@ def of_batch(batch: Batch) -> Survey:
     handfuls,
     confidences,
     voters,
+    people,
   )
 
 
@@ -259,7 +266,7 @@ def to_arrays(found: Survey) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     ],
     'annotators': list(found.annotators),
   }
-  arrays = {'hashes': found.hashes}
+  arrays = {'hashes': found.hashes, 'people': found.people}
   for place, hashes in enumerate(found.annotators.values()):
     arrays[f'annotators_{place}'] = hashes
   for name in ('numbers', 'handfuls'):
@@ -301,4 +308,5 @@ def of_arrays(
       name: arrays[f'annotators_{place}']
       for place, name in enumerate(head['annotators'])
     },
+    arrays['people'],
   )
