@@ -112,7 +112,7 @@ def of_batch(batch: Batch) -> Survey:
     labels = np.where(batch.labelled, corpus.labels, -1)
     for name in (*corpus.conditions, ''):
       votes = corpus.vote_counts(name or None)
-      numbers['votes', name] = votes.sum(keepdims=True)[0]
+      numbers['votes', name] = votes.sum(axis=0)
       numbers['plurality', name] = votes_lib.plurality_and_label(
         votes, labels
       ).sum(axis=0)
