@@ -16,6 +16,7 @@ JSON) becomes a label `yes` or `no` for each option.
 import collections
 import dataclasses
 import json
+import math
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -121,6 +121,9 @@ class Study:
       `votes_per_clip`: condition, num_clips, num_votes, min, median, max.
       `planner`: statistic (the primaries), groups_share, seeds_share,
         annotators_share of its variance, seeds_needed, groups_needed, sentence.
+      `annotators`: annotator, num_votes, agreement, chance, kappa, kappa_low,
+        kappa_high, excess, flag, votes_needed, bias, leans_to, bias_<class>,
+        see `roster`.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
