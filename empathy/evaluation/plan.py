@@ -151,6 +151,11 @@ class Plan:
     many = not self.exact and len(hashes) > most
     return annotators.Crowd(hashes, most if many else len(hashes))
 
+  def named(self, condition: str) -> bool:
+    """Whether it is known of every vote in a condition whose it is."""
+    known = len(self.survey.annotators.get(condition, ()))
+    return bool(known and not self.survey.numbers['anonymous', condition])
+
   @functools.cached_property
   def people(self) -> np.ndarray:
     """The names of the crowd, in its order; one spelling of each: (A,) str."""

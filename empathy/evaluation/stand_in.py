@@ -61,6 +61,8 @@ _Q = 0.05
 # and the annotator's being so less the model's, and its square.
 _COLUMNS = 4
 _ROUNDING = 1e-9
+# So many annotators have rows of their own.
+_MOST_NAMED = 100
 _SIDES = np.array([-1, 1])
 
 
@@ -69,7 +71,7 @@ def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
   if _missing(plan):
     return
   corpus = batch.corpus
-  crowd = plan.crowd(plan.full_condition)
+  crowd = plan.crowd
   votes = corpus.votes.of(corpus.conditions.index(plan.full_condition))
   who = crowd.codes(votes.annotator)
   counts = np.zeros((len(corpus.ids), len(plan.classes)))
@@ -337,13 +339,9 @@ def _winning_rate(
 
 
 def _names(plan: Plan) -> list[str] | None:
-  """The annotators' names in the order of their hashes; None if too many."""
-  crowd = plan.crowd(plan.full_condition)
-  names = [rater.name for rater in raters.people(plan)]
-  if len(names) != crowd.number:
-    return None
-  order = np.argsort([totals_lib.hash_name(name) for name in names])
-  return [names[place] for place in order]
+  """The annotators' names, as `plan.crowd` orders them; None if too many."""
+  names = plan.people.tolist()
+  return names if len(names) <= _MOST_NAMED else None
 
 
 def _missing(plan: Plan) -> str:
@@ -351,13 +349,12 @@ def _missing(plan: Plan) -> str:
   condition = plan.full_condition
   if condition is None:
     return 'The corpus has no votes of people.'
-  crowd = plan.crowd(condition)
-  if crowd is None:
+  if not plan.named(condition):
     return f'It is not known who voted on {condition}.'
-  if crowd.size < crowd.number:
-    return 'There are too many annotators to be told from each other.'
-  if crowd.number < 2:
+  if len(plan.survey.annotators[condition]) < 2:
     return 'There is one annotator only.'
+  if plan.crowd.bundled:
+    return 'There are too many annotators to be told from each other.'
   if not raters.models(plan):
     return 'There is no model: neither predictions nor judges.'
   return ''
