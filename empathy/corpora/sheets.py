@@ -161,12 +161,17 @@ def load(path: pathlib.Path) -> tables.Table:
   return tables.Table(path, (), known)
 
 
-def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
+def read(
+  table: tables.Table,
+  columns: Mapping[str, Sequence[str]],
+  labels: Sequence[str] = (),
+) -> Sheet:
   """Finds out which columns are what.
 
   Args:
     table: as `load` reads it.
     columns: as `told` says.
+    labels: the names of labels that there are, whose columns hold ratings.
 
   Raises:
     InputError: it is not clear.
@@ -213,6 +218,10 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
     table.notes.append(
       f'{table.path}: no column annotator: who voted is not known'
     )
+  known = {*map(_key, labels)}
+  if known and 'label' not in chosen:
+    rated = [name for name in left if _key(name) in known]
+    chosen |= {'label': rated} if rated else {}
   if 'label' not in chosen:
     chosen['label'] = _labels(table, left, item, chosen.get('annotator'))
   left = [name for name in left if name not in chosen['label']]
@@ -222,8 +231,8 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
     if what in chosen:
       found[what] = table.columns[chosen[what][0]]
       origin[what] = chosen[what] * len(table)
-  labels = {_label(name): name for name in chosen['label']}
-  if len(labels) < len(chosen['label']):
+  by_name = {_label(name): name for name in chosen['label']}
+  if len(by_name) < len(chosen['label']):
     raise errors.InputError(
       f'{table.path}: columns {_listed(chosen["label"])} have one name but for '
       'signs'
@@ -236,7 +245,7 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
       origin[name] = table.origin.get(name, [name] * len(table))
   return Sheet(
     table.taken(range(len(table)), found, origin),
-    labels,
+    by_name,
     chosen.get('transcript', [_first(left, _WORDS['transcript'])])[0],
     chosen['group'][0] if 'group' in chosen else _group(table, left, item),
   )
