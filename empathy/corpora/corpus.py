@@ -883,7 +883,7 @@ def _read_votes(
       table.note('annotator', f'{name!r}, one of the judges, is not there')
   table.finish()
   if not judges:
-    return votes, None
+    return votes if len(votes.clip) or not labels else None, None
   by_model = np.isin(votes.annotator, judges)
   parts = (votes.where(~by_model), votes.where(by_model))
   return tuple(part if len(part.clip) else None for part in parts)
@@ -1062,6 +1062,8 @@ def _vote_columns(by_label: Mapping[str, Corpus]) -> dict[str, Iterable] | None:
         )
   if not cells and all(corpus.votes is None for corpus in by_label.values()):
     return None
+  for name in by_label:  # A label may be without votes.
+    cells.setdefault(declared.columns(name)[0], {})
   ids, conditions, annotators, counts = (
     [key[i] for key in rows] for i in range(4)
   )

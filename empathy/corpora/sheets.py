@@ -162,12 +162,19 @@ def load(path: pathlib.Path) -> tables.Table:
   return tables.Table(path, (), known)
 
 
-def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
+def read(
+  table: tables.Table,
+  columns: Mapping[str, Sequence[str]],
+  labels: Sequence[str] = (),
+  alone: bool = False,
+) -> Sheet:
   """Finds out which columns are what.
 
   Args:
     table: as `load` reads it.
     columns: as `told` says.
+    labels: the names of labels that there are, whose columns hold ratings.
+    alone: whether the table is of one rater, if no column names one.
 
   Raises:
     InputError: it is not clear.
@@ -196,6 +203,14 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
       chosen[what] = [name]
       left.remove(name)
   if 'item' not in chosen:
+    names_of = [name for name in left if _key(name).endswith('id')]
+    if len(names_of) == 1:
+      chosen['item'] = names_of
+      left.remove(names_of[0])
+      table.notes.append(
+        f'{table.path}: column {names_of[0]!r} is taken for what was rated'
+      )
+  if 'item' not in chosen:
     raise errors.InputError(
       f'{table.path}: which column names what was rated? Found '
       f'{_listed(names)}; say --columns=item=NAME'
@@ -210,12 +225,16 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
     chosen |= {'annotator': ['annotator'], 'label': ['label']}
     known = {name for its in chosen.values() for name in its}
     left = [name for name in table.columns if name not in known]
-  if 'annotator' not in chosen:
+  if 'annotator' not in chosen and not alone:
     table.notes.append(
       f'{table.path}: no column annotator: who voted is not known'
     )
+  known = {*map(_key, labels)}
+  if known and 'label' not in chosen:
+    rated = [name for name in left if _key(name) in known]
+    chosen |= {'label': rated} if rated else {}
   if 'label' not in chosen:
-    chosen['label'] = _labels(table, left, item, chosen.get('annotator'))
+    chosen['label'] = _labels(table, left, item, chosen.get('annotator'), alone)
   left = [name for name in left if name not in chosen['label']]
   found = {'id': table.columns[item]}
   origin = {'id': [item] * len(table)}
@@ -223,8 +242,8 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
     if what in chosen:
       found[what] = table.columns[chosen[what][0]]
       origin[what] = chosen[what] * len(table)
-  labels = {_label(name): name for name in chosen['label']}
-  if len(labels) < len(chosen['label']):
+  by_name = {_label(name): name for name in chosen['label']}
+  if len(by_name) < len(chosen['label']):
     raise errors.InputError(
       f'{table.path}: columns {_listed(chosen["label"])} have one name but for '
       'signs'
@@ -237,7 +256,7 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
       origin[name] = table.origin.get(name, [name] * len(table))
   return Sheet(
     table.taken(range(len(table)), found, origin),
-    labels,
+    by_name,
     chosen.get('transcript', [_first(left, _WORDS['transcript'])])[0],
     chosen['group'][0] if 'group' in chosen else _group(table, left, item),
   )
@@ -469,6 +488,7 @@ def _labels(
   names: Sequence[str],
   item: str,
   annotator: Sequence[str] | None,
+  alone: bool,
 ) -> list[str]:
   """The columns that hold ratings: by name, or what can be nothing else."""
   dotted = [name for name in names if re.match(r'(label|score)\.\S', name)]
@@ -478,8 +498,9 @@ def _labels(
   if name is not None:
     return [name]
   found = []
-  if annotator:
-    items, raters = table.columns[item], table.columns[annotator[0]]
+  if annotator or alone:
+    items = table.columns[item]
+    raters = table.columns[annotator[0]] if annotator else items
     found = [
       name
       for name in names

@@ -122,12 +122,17 @@ def read_csv(
   kept = [i for i in range(len(names)) if i not in nameless]
   filled = [i for i in nameless if any(row[i].strip() for row in rows)]
   names = [names[i] for i in kept]
-  for column in required:
-    if column not in names:
-      found = ', '.join(map(repr, names[:_MAX_NAMES]))
-      more = ', ...' if len(names) > _MAX_NAMES else ''
-      more += ', and a column without a name' if filled else ''
-      faults.add(f'{path}: column {column!r} is missing; found {found}{more}')
+  missing = [column for column in required if column not in names]
+  if missing:
+    found = ', '.join(map(repr, names[:_MAX_NAMES]))
+    more = ', ...' if len(names) > _MAX_NAMES else ''
+    more += ', and a column without a name' if filled else ''
+    several = len(missing) > 1
+    faults.add(
+      f'{path}: column{"s" if several else ""} '
+      f'{", ".join(map(repr, missing))} {"are" if several else "is"} missing; '
+      f'found {found}{more}'
+    )
   for column in sorted(set(names)):
     if names.count(column) > 1:
       faults.add(f'{path}: column {column!r} is there twice')

@@ -540,6 +540,15 @@ def test_several_labels_make_a_corpus_each(source, tmp_path):
   assert warmth.votes.scores.tolist() == [3, 2, 1, 1.5]
 
 
+def test_one_of_several_labels_may_be_without_votes(source, tmp_path):
+  write(source, 'file,group,label.a,label.b\nc.wav,g,x,y\nd.mp3,h,y,x\n')
+  (source / 'votes.csv').write_text('file,annotator,b\nc,p,x\nd,p,y\n')
+  corpus_lib.write(folder.read(source), tmp_path / 'corpus')
+  assert corpus_lib.read(tmp_path / 'corpus', label='a').votes is None
+  votes = corpus_lib.read(tmp_path / 'corpus', label='b').votes
+  assert votes.label.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize('form', ['NFC', 'NFD'])
 def test_votes_find_clips_in_another_unicode_form(source, form):
   for name in ('Zoë é.wav', 'Noé.wav'):

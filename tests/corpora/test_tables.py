@@ -216,7 +216,7 @@ def test_what_is_left_out_is_said(tmp_path, caplog, monkeypatch):
     ('id,label\nid,label\n', ': has no rows'),
     (
       'name;value\na;x\n',
-      ": column 'id' is missing; found 'name', 'value'",
+      ": columns 'id', 'label' are missing; found 'name', 'value'",
     ),
     ('id,label,Label\na,x,y\n', ''),
     (

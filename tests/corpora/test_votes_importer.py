@@ -17,6 +17,7 @@ from empathy.corpora.importers import votes
 
 
 def put(path, text, encoding='utf-8'):
+  path.parent.mkdir(exist_ok=True)
   path.write_bytes(text.encode(encoding))
   return path
 
@@ -206,6 +207,26 @@ def test_numbers_are_values_or_a_scale(tmp_path, said):
   assert ballots(read) == ballots(corpora['distress'])
   # Who said `a` is the rater's own, and no rating.
   assert 'kind' not in read.metadata
+
+
+def test_a_table_a_rater_may_rate_several_things(tmp_path, said):
+  for name, rows in (
+    ('ann', 'a,1,3\nb,5,3\nc,2,3\n'),
+    ('ben', 'a,2,1\nc,4,2\n'),
+  ):
+    text = f'conversation_id,warmth,advice\n{rows}'
+    put(tmp_path / 'all' / f'{name}.csv', text)
+  corpora = votes.read(tmp_path / 'all', scale={'': (1, 5)})
+  assert list(corpora) == ['warmth', 'advice']
+  assert ballots(corpora['advice']) == [
+    ('a', 'item', 'ann', 3.0),
+    ('a', 'item', 'ben', 1.0),
+    ('b', 'item', 'ann', 3.0),
+    ('c', 'item', 'ann', 3.0),
+    ('c', 'item', 'ben', 2.0),
+  ]
+  assert "column 'conversation_id' is taken for what was rated" in said()
+  assert 'ann.csv: is taken for one rater' in said()
 
 
 def test_what_was_shown_is_found(tmp_path, said):

@@ -194,7 +194,12 @@ def _read_votes(
   """The tables of votes, or the columns of annotators in that of the clips."""
   raters = sheets.raters(list(table.columns))
   if paths or not raters:
-    return [sheets.read(sheets.load(path), columns) for path in paths]
+    names = [
+      name.partition('.')[2]
+      for name in table.columns
+      if name.startswith(('label.', 'score.'))
+    ]
+    return [sheets.read(sheets.load(path), columns, names) for path in paths]
   cells = {name: table.columns.pop(name) for name in raters}
   own = tables.Table.of(table.path, {'id': list(ids)} | cells, table.lines)
   return [sheets.read(own, {'item': ['id'], 'raters': raters})]
@@ -208,11 +213,17 @@ def _labels(
   Where there is one label, it has no name.
   """
   names = list(table.columns)
-  found: dict[str, str | None] = {
-    name.partition('.')[2]: name
-    for name in names
-    if re.fullmatch(r'(label|score)\.[\w-]+', name)
-  }
+  found: dict[str, str | None] = {}
+  for name in names:
+    kind, dot, label = name.partition('.')
+    if kind not in ('label', 'score') or not dot:
+      continue
+    if not re.fullmatch(r'[\w-]+', label) or label in found:
+      raise errors.InputError(
+        f'{table.path}: column {name!r}: expected {kind}.NAME, once, of '
+        'letters, digits, _ and -'
+      )
+    found[label] = name
   own = [name for name in ('score', 'label') if name in names]
   if not found and own:
     found = {'': own[0]}

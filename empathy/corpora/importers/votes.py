@@ -55,13 +55,17 @@ def read(
   Raises:
     InputError: something is missing or wrong, or not clear.
   """
+  paths = _paths(source)
   found = [
-    sheets.read(sheets.load(path), columns or {}) for path in _paths(source)
+    sheets.read(sheets.load(path), columns or {}, alone=len(paths) > 1)
+    for path in paths
   ]
   if len(found) > 1 and not any('annotator' in f.table.columns for f in found):
     for one in found:
       one.table.columns['annotator'] = [one.table.path.stem] * len(one.table)
-      one.table.notes.append(f'{one.table.path}: is taken for one rater')
+      one.table.notes.append(
+        f'{one.table.path}: is taken for one rater, {one.table.path.stem!r}'
+      )
   for one in found[1:]:
     if list(one.labels) != list(found[0].labels):
       raise errors.InputError(
