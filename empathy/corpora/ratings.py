@@ -226,10 +226,12 @@ def inferred(
     raise errors.InputError(
       f'{place}: expected two or more labels, found {found}'
     )
-  if None in numbers or (len(names) == 2 and not scale):
+  if None in numbers:
     return {'classes': names}
   low, high = scale or (math.floor(min(numbers)), math.ceil(max(numbers)))
   whole = all(float(n).is_integer() for n in (*numbers, low, high))
+  if whole and len(names) == 2 and not scale:
+    return {'classes': names}
   if whole and high - low < MOST_VALUES:
     return {'values': list(range(int(low), int(high) + 1))}
   return {'scale': [low, high]}

@@ -208,7 +208,8 @@ def read(table: tables.Table, columns: Mapping[str, Sequence[str]]) -> Sheet:
   if 'raters' in chosen:
     table = _long(table, chosen['raters'])
     chosen |= {'annotator': ['annotator'], 'label': ['label']}
-    left = [name for name in left if name not in chosen['raters']]
+    known = {name for its in chosen.values() for name in its}
+    left = [name for name in table.columns if name not in known]
   if 'annotator' not in chosen:
     table.notes.append(
       f'{table.path}: no column annotator: who voted is not known'
@@ -265,21 +266,33 @@ def ends(
 
 
 def condition(text: str, modalities: Sequence[str]) -> str:
-  """The condition that people mean: `AV`, `sound`, `Video + text`, `all`."""
-  text = spelling.clean(text)
-  whole = text.casefold()
-  if whole in _ALL or (whole == 'both' and len(modalities) == 2):
+  """The condition that people mean: `AV`, `sound`, `Video + text`, `all`.
+
+  Args:
+    text: as it is written.
+    modalities: what `all` and `both` mean.
+  """
+  whole = spelling.clean(text).casefold()
+  if whole in _ALL:
     return corpus_lib.view_name(modalities)
-  parts = [whole] if whole in _SHOWN else re.split(r'\s*[+&,;_]\s*', whole)
-  if len(parts) == 1:
-    parts = re.split(r'[-\s/]+(?:and\s+)?', whole)
-  if whole in _SHOWN:
-    parts = [whole]
-  parts = [part for part in parts if part != 'only']
+  if whole == 'both':
+    both = modalities if len(modalities) == 2 else ('audio', 'video')
+    return corpus_lib.view_name(both)
+  parts = [whole]
+  if whole not in _SHOWN:
+    parts = re.split(r'\s*[+&,;_]\s*', whole)
+    if len(parts) == 1:
+      parts = re.split(r'[-\s/]+(?:and\s+)?', whole)
+    parts = [part for part in parts if part != 'only']
   if all(part in _SHOWN for part in parts):
     shown = {name for part in parts for name in _SHOWN[part]}
     return corpus_lib.view_name(shown)
   return corpus_lib.condition_name(text)
+
+
+def means_all(text: str) -> bool:
+  """Whether a condition is that of all modalities, whichever there are."""
+  return spelling.clean(text).casefold() in {*_ALL, 'both'}
 
 
 def declare(
@@ -433,11 +446,13 @@ def _long(table: tables.Table, raters: Sequence[str]) -> tables.Table:
     raise errors.InputError(
       f'{table.path}: no ratings in the columns {_listed(raters)}'
     )
-  columns = {
-    name: [values[row] for row in rows]
-    for name, values in table.columns.items()
-    if name not in raters
-  } | {
+  columns = {}
+  for name, values in table.columns.items():
+    if name not in raters:
+      # What the item is said to be is no vote.
+      own = f'given_{name}' if name in ('annotator', 'label') else name
+      columns[own] = [values[row] for row in rows]
+  columns |= {
     'annotator': who,
     'label': [
       table.columns[name][row] for row, name in zip(rows, who, strict=True)

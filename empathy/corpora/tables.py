@@ -293,6 +293,8 @@ class Table:
     self.faults, self.notes = errors.Faults(), notes
     # By column that was made of others: where each value stood.
     self.origin: dict[str, list[str]] = {}
+    # The file of each row, if there are several.
+    self.paths: list[pathlib.Path] = []
 
   def taken(
     self,
@@ -310,6 +312,7 @@ class Table:
     table = copy.copy(self)
     table.columns, table.origin = columns, dict(origin)
     table.lines = [self.lines[row] for row in rows]
+    table.paths = [self.paths[row] for row in rows] if self.paths else []
     return table
 
   def __len__(self) -> int:
@@ -328,10 +331,11 @@ class Table:
     """
     line = self.lines[row]
     column = self.origin[column][row] if column in self.origin else column
+    path = self.paths[row] if self.paths else self.path
     self.faults.add(
-      f'{self.path}:{line}: column {column!r}: {message}',
+      f'{path}:{line}: column {column!r}: {message}',
       line,
-      (self.path, column, message if kind is None else kind),
+      (path, column, message if kind is None else kind),
     )
 
   def note(self, column: str, message: str) -> None:

@@ -37,15 +37,20 @@ class Crowd:
   def codes(self, names: np.ndarray) -> np.ndarray:
     """Who each of (n,) names is: (n,) int64, `size` for those without one."""
     distinct, place = np.unique(names, return_inverse=True)
-    hashes = np.array(
-      [totals_lib.hash_name(name) for name in distinct.tolist()], np.uint64
-    )
+    hashes = hashed(distinct)
     if self.bundled:
       codes = hashes % np.uint64(self.size)
     else:
       codes = np.searchsorted(self.hashes, hashes)
     codes = np.where(distinct == '', self.size, codes.astype(np.int64))
     return codes[place]
+
+
+def hashed(names: np.ndarray) -> np.ndarray:
+  """Hashes of names (n,), alike for all spellings of one: (n,) uint64."""
+  distinct, place = np.unique(names, return_inverse=True)
+  found = [totals_lib.hash_name(name) for name in distinct.tolist()]
+  return np.array(found, np.uint64)[place]
 
 
 def survey(

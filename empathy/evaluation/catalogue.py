@@ -23,6 +23,7 @@ from empathy.evaluation.entries import (
   humans,
   raters,
   scores,
+  sets,
   together,
   views,
 )
@@ -96,6 +97,7 @@ ENTRIES = (
   *raters.ENTRIES,
   *scores.ENTRIES,
   *together.ENTRIES,
+  *sets.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

@@ -166,6 +166,12 @@ def answer(totals: Totals, plan: Plan) -> Findings:
       | interval_cells(f'conflict.{condition}.followed', 'followed')
       for condition in parties(plan)
     ]
+  if _made_the_label(plan):
+    for view in plan.members:
+      found.skipped[f'conflict.accuracy_{view}'] = (
+        'How often views are right is not compared, since the label is made of '
+        'the votes that part the clips.'
+      )
   rows = []
   for outcome, views in outcomes_of(plan).items():
     prefix = f'conflict.{outcome}'
@@ -188,19 +194,29 @@ def outcomes_of(plan: Plan) -> dict[str, tuple[str, ...]]:
 
   A second view is taken from the first.
   """
-  found = {f'accuracy_{view}': (view,) for view in plan.members}
-  if plan.full in plan.members:
-    for view in plan.singles:
-      found[f'full_minus_{view}'] = (plan.full, view)
-    if plan.singles:
-      found['disagreement'] = ()
-    if len(plan.modalities) > 1:
+  found: dict[str, tuple[str, ...]] = {}
+  full = plan.full in plan.members
+  if not _made_the_label(plan):
+    found |= {f'accuracy_{view}': (view,) for view in plan.members}
+    if full:
+      found |= {f'full_minus_{v}': (plan.full, v) for v in plan.singles}
+    if full and len(plan.modalities) > 1:
       found['net_harm'] = ()
+  if full and plan.singles:
+    found['disagreement'] = ()
   if plan.full_condition not in parties(plan):
     found['gs'] = ()
     if plan.source is None:
       found['equal_label'] = ()
   return found
+
+
+def _made_the_label(plan: Plan) -> bool:
+  """Whether the votes that part the clips made the label, too.
+
+  Its noise would then be that of the stratum, and most of all by chance.
+  """
+  return plan.source is not None and plan.source in ('', *parties(plan))
 
 
 def strata(

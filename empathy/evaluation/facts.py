@@ -150,7 +150,7 @@ def _known_annotators(plan: Plan) -> list[str]:
   known = [
     condition
     for condition in plan.voted
-    if not plan.survey.numbers['anonymous', condition]
+    if plan.named(condition)
     and len(plan.survey.annotators.get(condition, ())) >= _LEAST_KNOWN
   ]
   return [''] if len(known) == len(plan.voted) else known

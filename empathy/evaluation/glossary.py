@@ -275,3 +275,12 @@ BEST_VIEW = Definition(
   'given the label; other seeds: if it chose among as many seeds of the full '
   'view.',
 )
+SETS = Definition(
+  'Prediction sets',
+  'All classes to which the full view gives a threshold’s probability or more. '
+  'The threshold is chosen on other groups, so that sets of a new group’s '
+  'clips hold the wanted share of their votes or more (Monte-Carlo conformal '
+  'prediction, with whole groups exchangeable and counted alike). If for '
+  'labels: what share of votes sets hold whose thresholds are chosen for '
+  'labels.',
+)

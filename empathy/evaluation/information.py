@@ -247,7 +247,7 @@ def _add(
       nothing = Estimate(0.0, n=part.num_clips, method=_NIL)
       found.add(f'{prefix}.{name}', nothing)
       continue
-    statistic, linear = linearised(
+    statistic, linear = weighing.linearised(
       values[0, place] - excess[:, place].mean(), sums[:, place], number
     )
     asked.add(
@@ -258,29 +258,6 @@ def _add(
       _Widened(excess[:, place]),
       drawn=linear,
     )
-
-
-def linearised(
-  value: float, sums: np.ndarray, number: np.ndarray
-) -> tuple[weighing.Figure, weighing.Figure]:
-  """A statistic that is dear to compute, by its derivative.
-
-  Args:
-    value: of all groups.
-    sums: (G,) what each group's clips add to its derivative.
-    number: (G,) their number.
-
-  Returns:
-    The statistic, for equal weights only, and what is drawn in its stead: the
-    mean of the derivative.
-  """
-  linear = weighing.mean(np.stack([sums, number], axis=1))
-  _, slope = linear(np.ones((1, len(sums))))
-
-  def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.full(len(weights), value), np.repeat(slope, len(weights), axis=0)
-
-  return weighing.Figure(statistic, linear.counted), linear
 
 
 @dataclasses.dataclass(frozen=True)

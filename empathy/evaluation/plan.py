@@ -151,6 +151,18 @@ class Plan:
     many = not self.exact and len(hashes) > most
     return annotators.Crowd(hashes, most if many else len(hashes))
 
+  def named(self, condition: str) -> bool:
+    """Whether it is known of every vote in a condition whose it is."""
+    known = len(self.survey.annotators.get(condition, ()))
+    return bool(known and not self.survey.numbers['anonymous', condition])
+
+  @functools.cached_property
+  def people(self) -> np.ndarray:
+    """The names of the crowd, in its order; one spelling of each: (A,) str."""
+    names = self.survey.people
+    _, first = np.unique(annotators.hashed(names), return_index=True)
+    return names[first]
+
   def votes(self, corpus: corpus_lib.Corpus) -> np.ndarray:
     """The votes that speak for each clip: (N, C) int64."""
     return corpus.vote_counts(self.speaking)

@@ -87,7 +87,7 @@ def models(plan: Plan) -> list[Rater]:
 def people(plan: Plan) -> list[Rater]:
   """Those who perceived most, if it is known who they are."""
   condition = plan.full_condition
-  if condition is None or plan.crowd(condition) is None:
+  if condition is None or not plan.named(condition):
     return []
   return [
     Rater(PERSON, str(name), str(name), condition)

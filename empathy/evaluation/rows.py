@@ -433,7 +433,7 @@ class Rows:
     """How many they are, and the first of them."""
     shown = ', '.join(str(self._number(int(i))) for i in rows[:_MAX_ROWS])
     more = ', ...' if len(rows) > _MAX_ROWS else ''
-    what = 'lines' if is_csv(self.path) else 'rows'
+    what = ('line' if is_csv(self.path) else 'row') + 's' * (len(rows) > 1)
     times = spelling.counted(len(rows), 'time')
     return f'{times}: {what} {shown}{more}'
 

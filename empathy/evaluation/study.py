@@ -39,6 +39,7 @@ from empathy.evaluation import (
   information,
   listing,
   planner,
+  prediction_sets,
   raters,
   scores,
   signal_rows,
@@ -75,6 +76,7 @@ _QUESTIONS = (
   information,
   cooperation,
   best_view,
+  prediction_sets,
 )
 _FILES = (
   'study.json',
@@ -119,6 +121,9 @@ class Study:
       `votes_per_clip`: condition, num_clips, num_votes, min, median, max.
       `planner`: statistic (the primaries), groups_share, seeds_share,
         annotators_share of its variance, seeds_needed, groups_needed, sentence.
+      `annotators`: annotator, num_votes, agreement, chance, kappa, kappa_low,
+        kappa_high, excess, flag, votes_needed, bias, leans_to, bias_<class>,
+        see `roster`.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
@@ -393,6 +398,7 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     9: _about_raters,
     10: conflict.answer,
     11: _about_views_together,
+    12: prediction_sets.answer,
   }
   if plan.values is not None:
     asked[8] = scores.answer

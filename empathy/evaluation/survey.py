@@ -55,6 +55,7 @@ class Survey:
     confidences: by key.
     annotators: by condition, (A,) uint64, ascending, one for each who voted and
       has a name.
+    people: (P,) str, their names, ascending.
     kind: what the predictions say.
   """
 
@@ -68,6 +69,7 @@ class Survey:
   handfuls: Mapping[Key, np.ndarray]
   confidences: Mapping[Key, Histogram]
   annotators: Mapping[str, np.ndarray]
+  people: np.ndarray
   kind: Kind = Kind.PROBABILITIES
 
   def __add__(self, other: 'Survey') -> 'Survey':
@@ -103,6 +105,7 @@ class Survey:
       merged(self.handfuls, other.handfuls, _handful),
       merged(self.confidences, other.confidences, Histogram.__add__),
       merged(self.annotators, other.annotators, np.union1d),
+      np.union1d(self.people, other.people),
       self.kind,
     )
 
@@ -111,6 +114,7 @@ def of_batch(batch: Batch) -> Survey:
   """What a batch tells of the plan."""
   corpus, predictions = batch.corpus, batch.predictions
   numbers, handfuls, confidences, voters = {}, {}, {}, {}
+  people = np.array([], np.str_)
   numbers['labels',] = np.bincount(
     corpus.labels[batch.labelled], minlength=len(corpus.classes)
   )
@@ -122,10 +126,12 @@ def of_batch(batch: Batch) -> Survey:
     labels = np.where(batch.labelled, corpus.labels, -1)
     for name in (*corpus.conditions, ''):
       votes = corpus.vote_counts(name or None)
-      numbers['votes', name] = votes.sum(keepdims=True)[0]
+      numbers['votes', name] = votes.sum(axis=0)
       numbers['plurality', name] = votes_lib.plurality_and_label(
         votes, labels
       ).sum(axis=0)
+    people = np.unique(corpus.votes.annotator).astype(np.str_)
+    people = people[people != '']
     voters, own = annotators.survey(corpus)
     numbers |= own
   for who, votes in (('people', corpus.votes), ('judges', corpus.judges)):
@@ -165,6 +171,7 @@ def of_batch(batch: Batch) -> Survey:
     handfuls,
     confidences,
     voters,
+    people,
     Kind.PROBABILITIES if predictions is None else predictions.kind,
   )
 
@@ -291,7 +298,7 @@ def to_arrays(found: Survey) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     'annotators': list(found.annotators),
     'kind': found.kind,
   }
-  arrays = {'hashes': found.hashes}
+  arrays = {'hashes': found.hashes, 'people': found.people}
   for place, hashes in enumerate(found.annotators.values()):
     arrays[f'annotators_{place}'] = hashes
   for name in ('numbers', 'handfuls'):
@@ -333,5 +340,6 @@ def of_arrays(
       name: arrays[f'annotators_{place}']
       for place, name in enumerate(head['annotators'])
     },
+    arrays['people'],
     Kind(head['kind']),
   )

@@ -218,6 +218,20 @@ def test_twelve_numbers_are_classes(source):
   rows = ''.join(f'{i},hm,{i % 12}\n' for i in range(24))
   corpus = folder.read(write(source, 'id,transcript,label\n' + rows))
   assert corpus.classes == tuple(map(str, range(12)))
+  assert corpus.values is None
+
+
+def test_votes_may_be_for_a_number_that_no_clip_has(source, said):
+  write(source, 'file,label,group\nc.wav,1,g\nd.mp3,3,h\n')
+  (source / 'votes.csv').write_text(
+    'file,annotator,label\nc,p,1\nc,q,2\nd,p,3\nd,q,5\n'
+  )
+  corpus = folder.read(source)
+  assert corpus.classes == ('1', '2', '3', '5')
+  assert 'whole numbers are taken for classes' in ' '.join(said())
+  corpus = folder.read(source, scale={'': (1, 5)})
+  assert corpus.values.tolist() == [1, 2, 3, 4, 5]
+  assert corpus.votes.scores.tolist() == [1, 2, 3, 5]
 
 
 @pytest.mark.parametrize(

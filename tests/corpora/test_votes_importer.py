@@ -227,6 +227,29 @@ def test_what_was_shown_is_found(tmp_path, said):
   assert votes.read(path, shown='silent video').conditions == ('video',)
 
 
+def test_all_is_what_there_is(tmp_path, said):
+  text = 'clip,modality,rater,label\nx,{},p,a\nx,{},p,b\nx,{},p,a\ny,{},p,a\n'
+  for words, names in (
+    (('audio', 'face', 'Both', 'all'), ('audio', 'video', 'audio+video')),
+    (('words', 'sound', 'both', 'both'), ('text', 'audio', 'text+audio')),
+    (('smell', 'audio', 'smell+audio', 'audio'), None),
+  ):
+    path = put(tmp_path / 'x.csv', text.format(*words))
+    conditions = votes.read(path).conditions
+    assert conditions == (names or ('audio', 'smell', 'audio+smell'))
+  assert 'taken for modalities of their own: smell' in said()
+
+
+def test_a_label_beside_raters_is_no_vote(tmp_path):
+  text = 'clip,label,coder_1,coder_2\nx,b,a,a\ny,a,b,\n'
+  corpus = votes.read(put(tmp_path / 'x.csv', text))
+  assert [row[2:] for row in ballots(corpus)] == [
+    ('coder_1', 'a'), ('coder_2', 'a'), ('coder_1', 'b')
+  ]  # fmt: skip
+  assert corpus.metadata['given_label'].tolist() == ['b', 'a']
+  assert corpus.labels.tolist() == [0, 1]
+
+
 def test_columns_are_told(tmp_path):
   text = 'who,what,Anna,Ben,place\ns,1,x,y,h\ns,2,y,y,h\nt,3,,x,h\n'
   corpus = votes.read(

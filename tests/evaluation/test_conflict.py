@@ -191,6 +191,18 @@ def test_uncertainty_alone_is_no_conflict(share):
     assert beyond.low < 0 < beyond.high
 
 
+def test_a_label_made_of_these_votes_judges_nothing_there():
+  corpus, predictions = made.study_input(60, 8)
+  for source, told in (('text', False), ('votes', False), ('intended', True)):
+    info = corpus.info | {'label_source': source}
+    found = made.answer(
+      conflict, dataclasses.replace(corpus, info=info), predictions
+    )
+    assert ('conflict.accuracy_text.inside' in found.statistics) == told
+    assert ('conflict.accuracy_text' in found.skipped) != told
+    assert 'conflict.disagreement.inside' in found.statistics
+
+
 @pytest.mark.parametrize(
   ('conditions', 'says'),
   [((), 'The corpus has no votes.'), (('text',), 'in one condition only')],

@@ -359,6 +359,7 @@ def test_sections_come_in_order_with_data_first():
     'dominance',
     'humans',
     'diagnosis',
+    'sets',
     'conflict',
     'together',
   ]

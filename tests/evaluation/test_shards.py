@@ -39,14 +39,7 @@ def _rows(corpus, predictions):
 def _write(corpus, table, folder):
   votes = corpus.votes
   order = np.argsort(votes.clip, kind='stable')
-  corpus = dataclasses.replace(
-    corpus,
-    votes=corpus_lib.Votes(
-      *(
-        getattr(votes, field.name)[order] for field in dataclasses.fields(votes)
-      )
-    ),
-  )
+  corpus = dataclasses.replace(corpus, votes=votes.where(order))
   corpus_lib.write(corpus, folder / 'corpus')
   pq.write_table(table, folder / 'predictions.parquet', row_group_size=70)
   return folder / 'corpus', folder / 'predictions.parquet'

@@ -74,7 +74,11 @@ def test_surveys_of_parts_make_the_plan_of_all(places, random):
   for name in ('numbers', 'handfuls'):
     assert getattr(found, name).keys() == getattr(expected, name).keys()
     for key, values in getattr(expected, name).items():
-      np.testing.assert_allclose(getattr(found, name)[key], values)
+      own = getattr(found, name)[key]
+      if values.dtype.kind == 'U':
+        assert own.tolist() == values.tolist()
+      else:
+        np.testing.assert_allclose(own, values)
   assert found.annotators.keys() == expected.annotators.keys()
   for name, hashes in expected.annotators.items():
     np.testing.assert_array_equal(found.annotators[name], hashes)

@@ -267,7 +267,13 @@ def _declared(
     numbers = [spelling.number(text) for text in names]
     if 'values' in keys and len(names) <= _MOST_NUMBERS:
       # They may be codes: nothing says that they are more or less.
+      names = {*spelling.unified(texts).values} - {''}
       keys = {'classes': names}
+      table.note(
+        place,
+        'whole numbers are taken for classes; --scale=LOW,HIGH would '
+        'make them values',
+      )
     elif None in numbers and any(n is not None and n % 1 for n in numbers):
       table.faults.add(
         f'{table.path}: column {place!r}: some are numbers with fractions, '

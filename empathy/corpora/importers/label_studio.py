@@ -36,6 +36,7 @@ import logging
 import math
 import pathlib
 import re
+import reprlib
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -190,7 +191,7 @@ class _Reader:
       if not set(condition.split('+')) <= set(corpus_lib.MODALITIES):
         self._fault(
           number,
-          f"'condition': {told!r:.40}: expected text, audio and "
+          f"'condition': {reprlib.repr(told)}: expected text, audio and "
           'video joined by +',
           'condition',
         )
@@ -313,7 +314,9 @@ class _Reader:
       return '', []
     if found is None:
       self._fault(
-        task, f'{control!r}: expected {expected}, got {own!r:.40}', control
+        task,
+        f'{control!r}: expected {expected}, got {reprlib.repr(own)}',
+        control,
       )
       return '', []
     return control, found

@@ -26,6 +26,7 @@ import collections
 import json
 import logging
 import pathlib
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -137,7 +138,7 @@ class _Reader:
       return
     own = item.get('split', split)
     if own not in _SPLITS:
-      fault(f"'split': {own!r:.40} is not train, dev or test", 'split')
+      fault(f"'split': {reprlib.repr(own)} is not train, dev or test", 'split')
       return
     text = _parsed(item.get('text'))
     if isinstance(text, str):
@@ -150,7 +151,7 @@ class _Reader:
       return
     hard = item.get('hard_label', '')
     if not isinstance(hard, str | int | float):
-      fault(f"'hard_label': {hard!r:.40} is no label", 'hard_label')
+      fault(f"'hard_label': {reprlib.repr(hard)} is no label", 'hard_label')
       return
     soft = item.get('soft_label', {})
     if not isinstance(soft, dict):
@@ -376,7 +377,7 @@ def _votes(item: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     who = spelling.clean(str(name))
     labels = [spelling.clean(part) for part in str(label).split(',')]
     if not isinstance(label, str | int | float) or not all(labels):
-      raise ValueError(f"'annotations': {label!r:.40} is no label")
+      raise ValueError(f"'annotations': {reprlib.repr(label)} is no label")
     if not who:
       raise ValueError("'annotations': an annotator has no name")
     # Elsewhere the same annotator is `Ann7`.

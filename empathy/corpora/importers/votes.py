@@ -118,11 +118,10 @@ def _conditions(
 ) -> tuple[list[str], list[str]]:
   """The conditions, which stand in the tables then, and the modalities."""
   everything = corpus_lib.MODALITIES
-  names = set()
   for one in found:
     table = one.table
     if 'condition' not in table.columns:
-      what = sheets.condition(shown, everything) if shown else _shown(one)
+      what = shown or _shown(one)
       if not shown:
         table.notes.append(
           f'{table.path}: no column condition: votes are taken to be on '
@@ -133,20 +132,41 @@ def _conditions(
       raise errors.InputError(
         f'--shown: {table.path} has a column of conditions'
       )
-    told = [
-      '' if spelling.is_missing(text) else sheets.condition(text, everything)
-      for text in table.columns['condition']
-    ]
-    for row, name in enumerate(told):
+  texts = {text for one in found for text in one.table.columns['condition']}
+  # All is what others name, if they do.
+  there = {
+    part
+    for text in texts
+    if not sheets.means_all(text)
+    for part in sheets.condition(text, everything).split('+')
+  } & {*everything}
+  read = {
+    text: ''
+    if spelling.is_missing(text)
+    else sheets.condition(text, sorted(there) or everything)
+    for text in texts
+  }
+  names = set()
+  for one in found:
+    table = one.table
+    for row, text in enumerate(table.columns['condition']):
+      name = read[text]
       if not name:
         table.fault(row, 'condition', 'is empty', 'missing')
       elif not all(part.replace('_', '').isalnum() for part in name.split('+')):
-        text = table.columns['condition'][row]
         says = 'is not modalities joined by +, such as audio+video'
         table.fault(row, 'condition', f'{text!r} {says}', says)
       else:
         names.add(name)
-    table.columns['condition'] = told
+    table.columns['condition'] = [
+      read[text] for text in table.columns['condition']
+    ]
+  own = sorted({part for n in names for part in n.split('+')} - {*everything})
+  if own and own != [_UNKNOWN]:
+    found[0].table.notes.append(
+      f'{found[0].table.path}: taken for modalities of their own: '
+      f'{", ".join(own)}'
+    )
   modalities = {part for name in names for part in name.split('+')}
   return (
     sheets.in_order(names),

@@ -167,7 +167,7 @@ def _data(study: Study, clips: Clips, folder: pathlib.Path) -> dict[str, Any]:
       'labels': 'Labels, % of seeds',
       'samples': 'Labels, % of samples',
       'scores': 'Nearest class, %',
-    }.get(study.info['kind'], 'Probabilities, %'),
+    }.get(study.info.get('kind'), 'Probabilities, %'),
     'full': views.index(full) if full in views else -1,
     'conditions': [
       {

@@ -88,7 +88,7 @@ def section(study: Study) -> parts.Section:
       'seeds': seeds,
       'clips': clips,
       'picked': picked,
-      'member': 'sample' if study.info['kind'] == 'samples' else 'seed',
+      'member': 'sample' if study.info.get('kind') == 'samples' else 'seed',
       'calibrated': parts.each(study, 'views.{view}.ece', 'view', accuracy),
     },
   )
