@@ -337,9 +337,7 @@ def read(
       file are named, each kind on a line with its file, row and column.
   """
   path = pathlib.Path(path)
-  if not path.is_dir():
-    raise errors.InputError(f'{path}: no such corpus folder')
-  whole = _read_declaration(path / 'corpus.json')
+  whole = _read_declaration(_folder(path) / 'corpus.json')
   info = declared.chosen(whole, label, f'{path / "corpus.json"}')
   names = tuple(whole.get('labels', ()))
   corpus = _read_clips(path / 'clips.csv', info, names)
@@ -362,7 +360,7 @@ def label_names(path: str | os.PathLike) -> tuple[str, ...]:
   Raises:
     InputError: `corpus.json` is missing or wrong.
   """
-  info = _read_declaration(pathlib.Path(path) / 'corpus.json')
+  info = _read_declaration(_folder(path) / 'corpus.json')
   return tuple(info.get('labels', ()))
 
 
@@ -542,6 +540,14 @@ def read_info(path: pathlib.Path, label: str | None = None) -> dict[str, Any]:
     InputError: it is missing or wrong.
   """
   return declared.chosen(_read_declaration(path), label, f'{path}')
+
+
+def _folder(path: str | os.PathLike) -> pathlib.Path:
+  """The path, if it is a folder."""
+  path = pathlib.Path(path)
+  if not path.is_dir():
+    raise errors.InputError(f'{path}: no such corpus folder')
+  return path
 
 
 def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
