@@ -20,7 +20,7 @@ from empathy.evaluation.entries import (
   disagreement,
   dominance,
   humans,
-  raters,
+  kappas,
   scores,
   views,
 )
@@ -90,7 +90,7 @@ ENTRIES = (
   *dominance.ENTRIES,
   *humans.ENTRIES,
   *diagnosis.ENTRIES,
-  *raters.ENTRIES,
+  *kappas.ENTRIES,
   *scores.ENTRIES,
 )
 TOPICS = tuple(

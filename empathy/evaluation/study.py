@@ -32,9 +32,9 @@ from empathy.evaluation import (
   explorer,
   facts,
   humans,
+  kappas,
   listing,
   planner,
-  raters,
   scores,
   significance,
   soft_scores,
@@ -63,7 +63,7 @@ _QUESTIONS = (
   humans,
   diagnosis,
   stand_in,
-  raters,
+  kappas,
   scores,
 )
 _FILES = (
@@ -441,7 +441,7 @@ def _about_views(totals: totals_lib.Totals, plan: Plan) -> Findings:
 
 def _about_raters(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found = stand_in.answer(totals, plan)
-  found.include(raters.answer(totals, plan))
+  found.include(kappas.answer(totals, plan))
   return found
 
 

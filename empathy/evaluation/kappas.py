@@ -84,10 +84,21 @@ def models(plan: Plan) -> list[Rater]:
   return found
 
 
+def crowd(plan: Plan) -> np.ndarray | None:
+  """Those who perceived most: (A,) uint64 hashes, ascending.
+
+  None where it is not known who voted, or nobody did.
+  """
+  condition = plan.full_condition
+  if condition is None or plan.survey.numbers['anonymous', condition]:
+    return None
+  return plan.survey.annotators.get(condition)
+
+
 def people(plan: Plan) -> list[Rater]:
   """Those who perceived most, if it is known who they are."""
   condition = plan.full_condition
-  if condition is None or plan.crowd(condition) is None:
+  if crowd(plan) is None:
     return []
   return [
     Rater(PERSON, str(name), str(name), condition)

@@ -12,8 +12,8 @@ from scipy import stats
 from sklearn import metrics
 
 from empathy.corpora.importers import empathic_communication
+from empathy.evaluation import kappas, samples, totals
 from empathy.evaluation import plan as plan_lib
-from empathy.evaluation import raters, samples, totals
 from empathy.evaluation.batches import Batch
 
 _PUBLISHED = (
@@ -30,7 +30,7 @@ def _corpus(values=(1.0, 2.0, 5.0)):
 
 @pytest.fixture(scope='module', name='found')
 def _found():
-  return made.answer(raters, *_corpus())
+  return made.answer(kappas, *_corpus())
 
 
 def _said(corpus, predictions, rater):
@@ -85,7 +85,7 @@ def test_equal_steps_give_the_usual_weights():
   totals_, plan = made.added_up(corpus, predictions)
   rows = totals_.rows['raters', 'text', 'gpt']
   sample = totals.sample(totals_, rows)
-  value = raters.weighted_kappa(sample, rows, plan)(np.ones((1, 8)))[0][0]
+  value = kappas.weighted_kappa(sample, rows, plan)(np.ones((1, 8)))[0][0]
   gpt, text = (_said(corpus, predictions, name) for name in ('gpt', 'text'))
   both = gpt >= 0
   assert value == pytest.approx(
@@ -119,9 +119,9 @@ def test_slopes_are_derivatives():
   weights = np.random.default_rng(0).uniform(0.5, 1.5, (1, sample.num_groups))
   pairs = [found.rows['raters', 'annotator0', name] for name in ('gpt', 'text')]
   every = [
-    *(one(sample, rows, plan) for one in raters._STATISTICS.values()),
-    raters.mean(
-      [raters.weighted_kappa(totals.sample(found, p), p, plan) for p in pairs]
+    *(one(sample, rows, plan) for one in kappas._STATISTICS.values()),
+    kappas.mean(
+      [kappas.weighted_kappa(totals.sample(found, p), p, plan) for p in pairs]
     ),
   ]
   for statistic in every:
@@ -134,7 +134,7 @@ def test_slopes_are_derivatives():
 def test_who_is_compared():
   corpus, predictions = _corpus()
   plan = plan_lib.of_batch(Batch(corpus, predictions))
-  assert [(r.kind, r.name) for r in raters.models(plan)] == [
+  assert [(r.kind, r.name) for r in kappas.models(plan)] == [
     ('model', 'text'),
     ('model', 'audio'),
     ('model', 'text+audio'),
@@ -143,9 +143,9 @@ def test_who_is_compared():
     ('crowd', 'crowd'),
     ('model', 'gpt'),
   ]
-  assert len(raters.people(plan)) == 3
+  assert len(kappas.people(plan)) == 3
   anonymous, predictions = made.study_input(60, 8)
-  found = made.answer(raters, anonymous, predictions)
+  found = made.answer(kappas, anonymous, predictions)
   assert 'not known who voted' in found.skipped['raters']
 
 
@@ -171,8 +171,8 @@ def test_the_published_pairs():
     _, place = np.unique(np.concatenate([x, y]), return_inverse=True)
     first, second = np.split(place.astype(float), 2)
     for figure, ours, (a, b) in (
-      ("Weighted Cohen's Kappa", raters.weighted_kappa, (first, second)),
-      ('Spearman Correlation', raters.spearman, (x, y)),
+      ("Weighted Cohen's Kappa", kappas.weighted_kappa, (first, second)),
+      ('Spearman Correlation', kappas.spearman, (x, y)),
     ):
       sample = samples.sample(np.arange(50))
       clips = totals.Rows(
