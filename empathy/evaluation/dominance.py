@@ -322,7 +322,10 @@ def _add_shares(findings: Findings, totals: Totals, plan: Plan) -> None:
   if plan.labels_alone:
     # A value is then whether the label stays, which is no probability.
     measured = []
-    findings.skipped['dominance.causal_share'] = plan.not_graded()
+    findings.skipped['dominance.causal_share'] = (
+      'Predictions have no probabilities, of which modalities could decide a '
+      'share.'
+    )
   for name in ('gate_share', 'attention_share'):
     if totals[_key(name, 'known')].any(axis=0).all():
       measured.append(name)

@@ -19,7 +19,7 @@ from empathy.evaluation import (
   gains,
   halves,
   hard_clips,
-  roster,
+  raters,
   samples,
   weighing,
   wording,
@@ -76,7 +76,7 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     columns.append(~np.isnan(parts.gs))
     adder.add(_key('pluralities', condition), np.stack(columns, axis=1))
   hard_clips.tally(batch, plan, adder)
-  roster.tally(batch, plan, adder)
+  raters.tally(batch, plan, adder)
 
 
 def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
@@ -129,7 +129,7 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
     statistics=found.statistics | models.statistics,
     skipped=found.skipped | models.skipped,
     primary=primary,
-    tables=found.tables | models.tables | roster.answer(totals, plan).tables,
+    tables=found.tables | models.tables | raters.answer(totals, plan).tables,
     curves=found.curves,
   )
 

@@ -1,336 +1,170 @@
-"""Who labels clips: people, crowds and models, and how far any two agree.
+"""Each annotator beside the others: how far they agree, and to what he leans.
 
-A rater is an annotator, by name; a view, which says the class of its seeds'
-mean; or a judge: an annotator that `corpus.json` lists under `judges`, and that
-is no single person: a model, or, if it is listed under `crowds` as well, the
-mean of many people. Judges may have voted in several conditions, and are a
-rater in each; people are taken where they perceived most.
+A vote is held against the other votes on its clip and condition: s_c is the
+share of them that is c. It agrees with s_l of them, l being its label; labels
+that were told without looking at the clip, as often each as the annotator tells
+it, would on average agree with sum_c p_c s_c, p being his shares. Their
+difference has mean 0 for who tosses coins, whatever coins and whatever clips,
+and its variance is known from his votes alone. Over what is left to 1, it is
+the kappa of one annotator and all others (Cohen 1960, Educ. Psychol. Meas.
+20:37).
 
-For two raters, over the clips that both label: Cohen's kappa (1960, Educ.
-Psychol. Meas. 20:37); where classes are ordered, kappa weighted by the squared
-difference of their values (Cohen 1968, Psychol. Bull. 70:213), which is also
-Lin's coefficient of concordance (1989, Biometrics 45:255); and Spearman's
-correlation. Values are those of the corpus, and what was said on a scale, such
-as a crowd's mean of 2.67, counts as it is; where a corpus has no values,
-classes are one step apart.
+A flag stands where the upper end of the interval of that difference lies below
+half of what the votes of all reach. So who is as good as that is flagged in
+one of forty cases at most, and one who tosses coins nine times in ten from so
+many votes on as `votes_needed` says.
 """
 
-import dataclasses
-import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator
 
 import numpy as np
+from scipy import special
 
-from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import (
-  asked,
-  disagreement,
-  ranking,
-  samples,
-  weighing,
-)
-from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import annotators
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
-from empathy.evaluation.findings import Findings, interval_cells
+from empathy.evaluation.findings import Findings
 from empathy.evaluation.plan import Plan
-from empathy.evaluation.totals import Adder, Key, Rows, Totals
-from empathy.evaluation.weighing import Statistic
+from empathy.evaluation.significance import LEVEL
 
-PERSON, CROWD, MODEL = 'person', 'crowd', 'model'
-# Pairs of more people than these are too many to look at.
-MOST_PEOPLE = 8
-# Two raters are compared on so many clips at least.
-LEAST_CLIPS = 10
-KINDS = (
-  (PERSON, PERSON),
-  (PERSON, MODEL),
-  (PERSON, CROWD),
-  (CROWD, MODEL),
-  (MODEL, MODEL),
-)
-_ZERO = 1e-12
+# Who tosses coins is found in this share of cases.
+_POWER = 0.9
+# Fewer votes tell nothing of their variance.
+_LEAST = 10
+_KEY = 'annotators', 'votes', ''
 
 
-@dataclasses.dataclass(frozen=True)
-class Rater:
-  """Somebody, or something, that labels clips.
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up each annotator's votes beside the others'."""
+  votes, crowd = batch.corpus.votes, plan.crowd
+  if crowd is None or batch.again:
+    return
+  num_classes, num_conditions = len(plan.classes), len(plan.info['conditions'])
+  where = votes.clip.astype(np.int64) * num_conditions + votes.condition
+  places, place = np.unique(where, return_inverse=True)
+  known = votes.annotator != ''
+  who = np.searchsorted(crowd.hashes, annotators.hashed(votes.annotator[known]))
+  pair = who * len(places) + place[known]
+  pairs, own_place = np.unique(pair, return_inverse=True)
+  who, where = np.divmod(pairs, max(len(places), 1))
 
-  Attributes:
-    kind: PERSON, CROWD or MODEL.
-    name: as tables show it.
-    source: the view, or the annotator.
-    condition: of an annotator, what was perceived; '' of a view.
-  """
+  def counted(place: np.ndarray, chosen: np.ndarray, size: int) -> np.ndarray:
+    cell = place * num_classes + votes.label[chosen]
+    counts = np.bincount(cell, votes.count[chosen], size * num_classes)
+    return counts.reshape(size, num_classes)
 
-  kind: str
-  name: str
-  source: str
-  condition: str = ''
+  own = counted(own_place, known, len(pairs))
+  others = counted(place, slice(None), len(places))[where] - own
+  total = others.sum(axis=1)
+  there = total > 0
+  who, own = who[there], own[there]
+  shares = others[there] / total[there, None]
+  number = own.sum(axis=1)
+  hits = (own * shares).sum(axis=1)
 
+  def columns() -> Iterator[np.ndarray]:
+    yield from own.T
+    yield from (number * share for share in shares.T)
+    yield hits
+    yield (own * shares**2).sum(axis=1)
+    yield from (hits * share for share in shares.T)
+    for one in shares.T:
+      yield from (number * one * share for share in shares.T)
 
-def models(plan: Plan) -> list[Rater]:
-  """The raters that are no single person: views and judges."""
-  found = [Rater(MODEL, view, view) for view in plan.members]
-  crowds = plan.info.get('crowds', ())
-  names = {view: 1 for view in plan.members}
-  for condition in plan.info['conditions']:
-    for name in plan.survey.handfuls.get(('judges', condition), ()):
-      told = str(name)
-      if told in names or condition != plan.full_condition:
-        told = f'{name} ({condition})'
-      kind = CROWD if name in crowds else MODEL
-      found.append(Rater(kind, told, str(name), condition))
-  return found
-
-
-def people(plan: Plan) -> list[Rater]:
-  """Those who perceived most, if it is known who they are."""
-  condition = plan.full_condition
-  if condition is None or not plan.named(condition):
-    return []
-  return [
-    Rater(PERSON, str(name), str(name), condition)
-    for name in plan.survey.handfuls['people', condition]
-  ]
+  sums = [np.bincount(who, column, crowd.number) for column in columns()]
+  adder.whole(_KEY, np.stack(sums, axis=1))
 
 
-def labels(
-  batch: Batch, plan: Plan, rater: Rater
-) -> tuple[np.ndarray, np.ndarray]:
-  """What a rater says of each clip.
-
-  Returns:
-    (N,) int64, the class, -1 where there is none; (N,) float64, its value or
-    what was said on the scale, NaN likewise.
-  """
-  values = _values(plan)
-  if not rater.condition:
-    said = predictions_lib.predicted_class(batch.means[rater.source])
-    return said, np.where(said >= 0, values[said], np.nan)
-  corpus = batch.corpus
-  votes = corpus.votes if rater.kind == PERSON else corpus.judges
-  said = np.full(len(corpus.ids), -1)
-  numbers = np.full(len(corpus.ids), np.nan)
-  if votes is not None:
-    own = votes.annotator == rater.source
-    own &= votes.condition == corpus.conditions.index(rater.condition)
-    own = votes.where(own)
-    said[own.clip] = own.label
-    numbers[own.clip] = scores(own, plan)
-  return said, numbers
-
-
-def scores(votes: corpus_lib.Votes, plan: Plan) -> np.ndarray:
-  """What votes say on the scale: (V,) float64."""
-  return _values(plan)[votes.label] if votes.scores is None else votes.scores
-
-
-def _values(plan: Plan) -> np.ndarray:
-  """The value of each class (C,); its place where it has none."""
-  values = plan.info.get('values')
-  return np.array(range(len(plan.classes)) if values is None else values, float)
-
-
-def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
-  """Keeps what any two raters say of the clips that both label."""
-  own = _raters(plan)
-  said = {rater.name: labels(batch, plan, rater) for rater in own}
-  for one, other in itertools.combinations(own, 2):
-    (first, x), (second, y) = said[one.name], said[other.name]
-    adder.rank(
-      _key(one, other),
-      (first >= 0) & (second >= 0),
-      first=first,
-      second=second,
-      x=x,
-      y=y,
-    )
-
-
-def answer(totals: Totals, plan: Plan) -> Findings:
-  """How far any two raters agree, and the mean over pairs of a kind.
+def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  """Each annotator's agreement with the others.
 
   Args:
     totals: what `tally` added up.
-    plan: names the raters.
+    plan: has their names.
 
   Returns:
-    Statistics `raters.<first> and <second>.<figure>` with `kappa` and, where
-    classes are ordered, `weighted_kappa` and `spearman`; and
-    `raters.<kind>_<kind>.mean_<figure>` of the first two. The tables `raters`
-    and `rater_kinds`.
+    The table `annotators`, the most notable first: those who are flagged, then
+    by how far the agreement is below that of all. Without those who have no
+    vote beside others'.
   """
-  own = _raters(plan)
-  if not own:
-    return Findings(skipped={'raters': _why_none(plan)})
-  found, rows = Findings(), []
-  pairs = {}
-  for one, other in itertools.combinations(own, 2):
-    clips = totals.rows[_key(one, other)]
-    if clips.number.sum() < LEAST_CLIPS:
-      continue
-    kind = _kind(one, other)
-    pairs.setdefault(kind, []).append(clips)
-    names = {'first': one.name, 'second': other.name}
-    row = names | {'kind': '_'.join(kind), 'num_clips': int(clips.number.sum())}
-    for figure in _figures(plan):
-      name = f'raters.{one.name} and {other.name}.{figure}'
-      sample = totals_lib.sample(totals, clips)
-      asked.add(
-        found,
-        name,
-        sample,
-        _STATISTICS[figure](sample, clips, plan),
-        n=sample.num_clips,
-      )
-      row |= interval_cells(name, figure)
+  if plan.crowd is None or _KEY not in totals:
+    return Findings()
+  sums = totals.wholes[_KEY]
+  voted = sums[:, : len(plan.classes)].sum(axis=1) > 0
+  if np.count_nonzero(voted) < 2:
+    return Findings()
+  names = plan.people[voted].tolist()
+  columns = judge(sums[voted], len(plan.classes))
+  bias = columns.pop('bias')
+  leans = bias.argmax(axis=1)
+  columns['bias'] = bias.max(axis=1)
+  order = np.lexsort((columns['excess'], ~columns['flag']))
+  rows = []
+  for place in order.tolist():
+    row = {'annotator': names[place]}
+    for name, values in columns.items():
+      value = values[place].item()
+      row[name] = None if value != value else value
+    row['leans_to'] = plan.classes[leans[place]]
+    for name, value in zip(plan.classes, bias[place].tolist(), strict=True):
+      row[f'bias_{name}'] = value
+    row['num_votes'] = round(row['num_votes'])
+    if row['votes_needed'] is not None:
+      row['votes_needed'] = round(row['votes_needed'])
     rows.append(row)
-  if not rows:
-    reason = f'No two raters label {LEAST_CLIPS} clips or more in common.'
-    return Findings(skipped={'raters': reason})
-  found.tables['raters'] = rows
-  found.tables['rater_kinds'] = [
-    _add_means(found, totals, plan, kind, pairs[kind])
-    for kind in KINDS
-    if kind in pairs
-  ]
-  return found
+  return Findings(tables={'annotators': rows})
 
 
-def _add_means(
-  found: Findings,
-  totals: Totals,
-  plan: Plan,
-  kind: tuple[str, str],
-  pairs: Sequence[Rows],
-) -> dict[str, object]:
-  """Adds the mean over pairs of a kind; returns the row of the table."""
-  group = np.unique(np.concatenate([clips.group for clips in pairs]))
-  num_clips = max(round(float(clips.number.sum())) for clips in pairs)
-  name = '_'.join(kind)
-  row = {'kind': name, 'num_pairs': len(pairs), 'num_clips': num_clips}
-  for figure in _figures(plan):
-    if figure == 'spearman':
-      continue
-    each = []
-    for clips in pairs:
-      sample = samples.Sample(
-        totals.groups[group],
-        num_clips,
-        group=np.searchsorted(group, clips.group),
-        number=clips.number,
-      )
-      each.append(_STATISTICS[figure](sample, clips, plan))
-    full_name = f'raters.{name}.mean_{figure}'
-    asked.add(found, full_name, sample, mean(each))
-    row |= interval_cells(full_name, f'mean_{figure}')
-  return row
+def judge(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
+  """What the sums of `tally` say of each annotator.
 
+  Args:
+    sums: (A, 2 C + 2 + C + C^2), each with a vote.
+    num_classes: C.
 
-def mean(statistics: Sequence[Statistic]) -> Statistic:
-  """The mean of figures of the same groups."""
-
-  def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    values, slopes = zip(*(one(weights) for one in statistics), strict=True)
-    return np.mean(values, axis=0), np.mean(slopes, axis=0)
-
-  return statistic
-
-
-def kappa(sample: samples.Sample, rows: Rows, plan: Plan) -> Statistic:
-  """Cohen's kappa of two raters' classes."""
-  num_classes = len(plan.classes)
-  first, second = (rows[name].astype(np.int64) for name in ('first', 'second'))
-  clips = sample.totals(np.ones(len(first)))[:, 0]
-  nobody = np.zeros((len(clips), 1, 1))
-  return disagreement.kappa(
-    disagreement.Pair(
-      sample,
-      (np.array([0]), np.array([1])),
-      clips,
-      sample.totals(first != second)[:, :, None],
-      nobody,
-      nobody,
-      sample.counts(first, num_classes)[:, None],
-      sample.counts(second, num_classes)[:, None],
-    )
-  )[0]
-
-
-def weighted_kappa(sample: samples.Sample, rows: Rows, plan: Plan) -> Statistic:
-  """One minus the squared difference over that of raters who are independent.
-
-  1 - sum (x - y)^2 / n over E (x - y)^2 of x and y drawn apart (Cohen 1968).
+  Returns:
+    Each (A,), NaN where it is not known: `num_votes`; `agreement`, the mean
+    share of the other votes that are like his; `chance`; `kappa` with
+    `kappa_low` and `kappa_high`; `excess`, the agreement beyond chance less
+    that of all, in standard errors; `flag`; `votes_needed`; and `bias` (A, C),
+    his share of votes for a class minus the others' on the same clips.
   """
-  del plan
-  middle = (rows['x'].mean() + rows['y'].mean()) / 2 if len(rows.group) else 0
-  x, y = rows['x'] - middle, rows['y'] - middle
-  columns = [np.ones(len(x)), x, y, x * x + y * y, x * y]
-  return weighing.of_totals(
-    sample.totals(np.stack(columns, axis=1)), _weighted_kappa
-  )
-
-
-def _weighted_kappa(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Weighted kappa of totals (R, 5): 1, x, y, xx + yy, xy."""
-  number = np.maximum(sums[:, 0], 1e-300)
-  x, y, squares, product = sums[:, 1:].T / number
-  expected = squares - 2 * x * y
-  told = expected > _ZERO
-  expected = np.where(told, expected, 1)
-  value = 1 - (squares - 2 * product) / expected
-  rest = (1 - value) / expected
-  gradient = np.stack(
-    [-2 * y * rest, -2 * x * rest, -value / expected, 2 / expected], axis=1
-  )
-  # The figure does not change when all clips grow alike (Euler).
-  own = -(gradient * np.stack([x, y, squares, product], axis=1)).sum(axis=1)
-  gradient = np.concatenate([own[:, None], gradient], axis=1)
-  return np.where(told, value, np.nan), gradient / number[:, None]
-
-
-def spearman(sample: samples.Sample, rows: Rows, plan: Plan) -> Statistic:
-  """Spearman's correlation of what two raters say."""
-  del plan
-  return ranking.spearman(sample, rows['x'], rows['y'])
-
-
-_STATISTICS = {
-  'kappa': kappa,
-  'weighted_kappa': weighted_kappa,
-  'spearman': spearman,
-}
-
-
-def _figures(plan: Plan) -> list[str]:
-  return list(_STATISTICS) if plan.ordered else ['kappa']
-
-
-def _raters(plan: Plan) -> list[Rater]:
-  """Those of whom pairs are looked at; none if nobody is beside the views."""
-  persons = people(plan)
-  persons = persons if len(persons) <= MOST_PEOPLE else []
-  found = persons + models(plan)
-  return found if any(rater.condition for rater in found) else []
-
-
-def _why_none(plan: Plan) -> str:
-  if plan.full_condition is None:
-    return 'The corpus has no votes of people.'
-  number = len(people(plan))
-  if number > MOST_PEOPLE:
-    return (
-      f'There are more than {MOST_PEOPLE} annotators, and no judges: pairs of '
-      'them are too many to look at.'
-    )
-  return 'It is not known who voted, and there are no judges.'
-
-
-def _kind(one: Rater, other: Rater) -> tuple[str, str]:
-  kinds = one.kind, other.kind
-  return kinds if kinds in KINDS else kinds[::-1]
-
-
-def _key(one: Rater, other: Rater) -> Key:
-  return 'raters', one.name, other.name
+  ends = np.cumsum([num_classes, num_classes, 1, 1, num_classes])
+  own, others, hits, squares, mixed, every = np.split(sums, ends, axis=1)
+  number = own.sum(axis=1)
+  shares, beside = own / number[:, None], others / number[:, None]
+  agreement = hits[:, 0] / number
+  chance = (shares * beside).sum(axis=1)
+  beyond = agreement - chance
+  # Of s_l - sum_c p_c s_c, the mean of squares.
+  every = every.reshape(-1, num_classes, num_classes)
+  square = squares[:, 0] - 2 * (shares * mixed).sum(axis=1)
+  square += np.einsum('ac,acd,ad->a', shares, every, shares)
+  variance = np.maximum(square / number - beyond**2, 0)
+  variance *= number / np.maximum(number - 1, 1)
+  error = np.sqrt(variance / number)
+  error = np.where(number >= _LEAST, error, np.nan)
+  quantile = special.stdtrit(np.maximum(number - 1, 1), (1 + LEVEL) / 2)
+  all_beyond = beyond @ number / number.sum()
+  reach = quantile * error
+  room = np.where(chance < 1, 1 - chance, np.nan)
+  normal = special.ndtri((1 + LEVEL) / 2) + special.ndtri(_POWER)
+  needed = np.full(len(number), math.nan)
+  if all_beyond > 0:
+    needed = np.ceil(variance * (normal / (all_beyond / 2)) ** 2)
+    needed = np.where(number >= _LEAST, np.maximum(needed, _LEAST), np.nan)
+  with np.errstate(divide='ignore', invalid='ignore'):
+    excess = (beyond - all_beyond) / error
+  return {
+    'num_votes': number,
+    'agreement': agreement,
+    'chance': chance,
+    'kappa': beyond / room,
+    'kappa_low': (beyond - reach) / room,
+    'kappa_high': (beyond + reach) / room,
+    'excess': np.where(np.isfinite(excess), excess, np.nan),
+    'flag': (beyond + reach < all_beyond / 2) & (all_beyond > 0),
+    'votes_needed': needed,
+    'bias': shares - beside,
+  }

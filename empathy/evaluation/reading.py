@@ -119,7 +119,11 @@ def of_batch(
     InputError: as for `read`.
   """
   rows = Rows(pathlib.Path(), table, place)
-  return _of_rows(rows, corpus, members, renormalise)
+  found = _of_rows(rows, corpus, members, renormalise)
+  # Of a part of the rows; but what was changed by choice has to be said.
+  for note in rows.notes if renormalise else ():
+    _LOGGER.info('predictions: %s', note)
+  return found
 
 
 def members(table: pa.Table, corpus: corpus_lib.Corpus) -> set[tuple[str, int]]:

@@ -36,7 +36,7 @@ from scipy import stats
 
 from empathy.evaluation import (
   asked,
-  raters,
+  kappas,
   samples,
   significance,
   units,
@@ -61,8 +61,6 @@ _Q = 0.05
 # and the annotator's being so less the model's, and its square.
 _COLUMNS = 4
 _ROUNDING = 1e-9
-# So many annotators have rows of their own.
-_MOST_NAMED = 100
 _SIDES = np.array([-1, 1])
 
 
@@ -71,19 +69,20 @@ def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
   if _missing(plan):
     return
   corpus = batch.corpus
-  crowd = plan.crowd
+  crowd = kappas.crowd(plan)
   votes = corpus.votes.of(corpus.conditions.index(plan.full_condition))
-  who = crowd.codes(votes.annotator)
+  names, who = np.unique(votes.annotator, return_inverse=True)
+  who = np.searchsorted(crowd, _hashed(names))[who]
   counts = np.zeros((len(corpus.ids), len(plan.classes)))
   np.add.at(counts, (votes.clip, votes.label), 1)
-  scores = raters.scores(votes, plan)
+  scores = kappas.scores(votes, plan)
   sums = np.stack([np.ones(len(scores)), scores, scores**2])
   sums = np.stack(
     [np.bincount(votes.clip, one, len(corpus.ids)) for one in sums]
   )
   others = sums[:, votes.clip] - [np.ones(len(scores)), scores, scores**2]
-  for rater in raters.models(plan):
-    said, value = raters.labels(batch, plan, rater)
+  for rater in kappas.models(plan):
+    said, value = kappas.labels(batch, plan, rater)
     said, value = said[votes.clip], value[votes.clip]
     if plan.ordered:
       ours, theirs = (-_squares(others, x) for x in (value, scores))
@@ -99,7 +98,7 @@ def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
     adder.add(_key(rater, 'clips'), clips)
     won, kept = ours >= theirs - close, theirs >= ours - close
     gap = kept.astype(float) - won
-    shape = crowd.size, _COLUMNS
+    shape = len(crowd), _COLUMNS
     cell = totals_lib.index(
       shape, np.where(there, who, -1), np.arange(_COLUMNS)[:, None]
     )
@@ -133,7 +132,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
     return Findings(skipped={'stand_in': missing})
   found = Findings()
   rows, each = [], []
-  for rater in raters.models(plan):
+  for rater in kappas.models(plan):
     row, own = _judge(found, totals, plan, rater)
     rows += row
     each += own
@@ -149,7 +148,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
 
 
 def _judge(
-  found: Findings, totals: Totals, plan: Plan, rater: raters.Rater
+  found: Findings, totals: Totals, plan: Plan, rater: kappas.Rater
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
   """Adds the figures of a rater; returns its rows of both tables."""
   sums = totals[_key(rater)]
@@ -339,9 +338,15 @@ def _winning_rate(
 
 
 def _names(plan: Plan) -> list[str] | None:
-  """The annotators' names, as `plan.crowd` orders them; None if too many."""
-  names = plan.people.tolist()
-  return names if len(names) <= _MOST_NAMED else None
+  """The annotators' names in the order of their hashes; None if too many."""
+  names = [rater.name for rater in kappas.people(plan)]
+  if len(names) != len(kappas.crowd(plan)):
+    return None
+  return [names[place] for place in np.argsort(_hashed(names))]
+
+
+def _hashed(names: Sequence[str]) -> np.ndarray:
+  return np.array([totals_lib.hash_name(str(n)) for n in names], np.uint64)
 
 
 def _missing(plan: Plan) -> str:
@@ -349,16 +354,17 @@ def _missing(plan: Plan) -> str:
   condition = plan.full_condition
   if condition is None:
     return 'The corpus has no votes of people.'
-  if not plan.named(condition):
+  crowd = kappas.crowd(plan)
+  if crowd is None:
     return f'It is not known who voted on {condition}.'
-  if len(plan.survey.annotators[condition]) < 2:
+  if not plan.exact and len(crowd) > totals_lib.MOST_GROUPS:
+    return 'There are too many annotators of too many clips to test each.'
+  if len(crowd) < 2:
     return 'There is one annotator only.'
-  if plan.crowd.bundled:
-    return 'There are too many annotators to be told from each other.'
-  if not raters.models(plan):
+  if not kappas.models(plan):
     return 'There is no model: neither predictions nor judges.'
   return ''
 
 
-def _key(rater: raters.Rater, what: str = 'sums') -> Key:
+def _key(rater: kappas.Rater, what: str = 'sums') -> Key:
   return 'stand_in', what, rater.name

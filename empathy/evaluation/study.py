@@ -37,10 +37,10 @@ from empathy.evaluation import (
   facts,
   humans,
   information,
+  kappas,
   listing,
   planner,
   prediction_sets,
-  raters,
   scores,
   signal_rows,
   significance,
@@ -71,7 +71,7 @@ _QUESTIONS = (
   diagnosis,
   conflict,
   stand_in,
-  raters,
+  kappas,
   scores,
   information,
   cooperation,
@@ -123,7 +123,7 @@ class Study:
         annotators_share of its variance, seeds_needed, groups_needed, sentence.
       `annotators`: annotator, num_votes, agreement, chance, kappa, kappa_low,
         kappa_high, excess, flag, votes_needed, bias, leans_to, bias_<class>,
-        see `roster`.
+        see `raters`.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
@@ -436,7 +436,7 @@ def _about_views(totals: totals_lib.Totals, plan: Plan) -> Findings:
 
 def _about_raters(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found = stand_in.answer(totals, plan)
-  found.include(raters.answer(totals, plan))
+  found.include(kappas.answer(totals, plan))
   return found
 
 

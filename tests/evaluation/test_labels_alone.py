@@ -232,6 +232,7 @@ def test_what_is_not_answered_is_counted():
 
 def _scored(num_clips=60):
   corpus, _ = made.study_input(num_clips, 8, 1)
+  corpus = dataclasses.replace(corpus, groups=corpus.ids)
   return made.with_values(made.with_annotators(corpus), (1.0, 2.0, 4.0))
 
 
@@ -313,7 +314,9 @@ def test_dispersion_of_samples_is_unbiased():
 
 @functools.cache
 def _study(kind):
+  # Each clip a group of its own, whose figures need no draws.
   corpus = _corpus(120, 12)
+  corpus = dataclasses.replace(corpus, groups=corpus.ids)
   if kind == 'distributions':
     random = np.random.default_rng(0)
     table = made.table(corpus, made.study_input(120, 12, 1)[1])
@@ -365,6 +368,28 @@ def test_the_page_says_nothing_that_is_not_so(kind):
   assert ('without probabilities' in page) == (kind != 'distributions')
   assert ('left unanswered' in page) is False
   assert ('counting as wrong' in page) == (kind != 'distributions')
+
+
+def test_who_dominates_is_told_by_labels_that_stay():
+  corpus, predictions = made.study_input(60, 8, 1)
+  rows = {'id': [], 'view': [], 'given': [], 'label': []}
+  classes = np.array(corpus.classes)
+  for (view, given), shown in made.with_parts(predictions).subsets.items():
+    rows['id'] += corpus.ids.tolist()
+    rows['view'] += [view] * 60
+    rows['given'] += [given] * 60
+    rows['label'] += classes[shown[0].argmax(axis=1)].tolist()
+  found = reading.of_table(_PATH, pa.table(rows), corpus)
+  study = study_lib.build(corpus, found)
+  rates = [
+    study.statistics[f'dominance.{name}.rate'].estimate
+    for name in corpus.modalities
+  ]
+  assert 0.9 < sum(rates) <= 1 + 1e-12
+  assert 'dominance.any.net_harm' in study.statistics
+  assert 'no probabilities' in study.skipped['dominance.causal_share']
+  page = ' '.join(report.render(study).split())
+  assert 'Shapley value is the largest, of whether the label stays' in page
 
 
 def _files(tmp_path, corpus, table, number=3):

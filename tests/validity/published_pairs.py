@@ -17,7 +17,7 @@ import sys
 import numpy as np
 
 from empathy.corpora.importers import empathic_communication
-from empathy.evaluation import raters, resampling, samples, totals
+from empathy.evaluation import kappas, resampling, samples, totals
 from empathy.evaluation.units import Scale
 
 EXPERTS = ('expert1', 'expert2', 'expert3')
@@ -51,7 +51,7 @@ def statistic(corpus, pair):
     np.stack([first[there], second[there]], axis=1),
     np.ones(len(there)),
   )
-  return raters.weighted_kappa(sample, clips, None)
+  return kappas.weighted_kappa(sample, clips, None)
 
 
 def main(folder):
@@ -71,7 +71,7 @@ def main(folder):
     each = [
       statistic(corpus, pair) for corpus in corpora.values() for pair in pairs
     ]
-    one = resampling.estimate(everyone, raters.mean(each), Scale.FISHER)
+    one = resampling.estimate(everyone, kappas.mean(each), Scale.FISHER)
     plain = np.ones((1, len(first.ids)))
     every = [weights(plain)[0][0] for weights in each]
     drawn = np.median([weights(draws)[0] for weights in each], axis=0)

@@ -93,12 +93,14 @@ _TABLES = {
 }
 
 
-def section(study: Study) -> parts.Section:
+def section(study: Study) -> parts.Section | None:
   """Who passes the alternative annotator test, and kappas of all pairs."""
   base = parts.Section('stand_in', 'Stand-ins', 9)
   rows = study.tables.get('stand_in') or []
   pairs = study.tables.get('raters') or []
   reasons = parts.skip_notes(study, 'stand_in', 'raters')
+  if not rows and not pairs and not reasons:
+    return None
   if not rows and not pairs:
     return dataclasses.replace(base, skipped=' '.join(reasons))
   raters = list(dict.fromkeys(row['rater'] for row in rows))
