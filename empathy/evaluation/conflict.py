@@ -42,7 +42,7 @@ from empathy.evaluation.plan import Plan
 from empathy.evaluation.totals import Key, Totals
 
 # Means over so many draws of votes: a clip's own noise does not matter.
-_NUM_DRAWS = 40
+_NUM_DRAWS = 24
 # Of which votes the pluralities are.
 HALVES, WHOLE = 'halves', 'whole'
 ALL = 'all_pairs'
@@ -176,7 +176,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   for outcome, views in outcomes_of(plan).items():
     prefix = f'conflict.{outcome}'
     if not totals[_key(basis, 'number', outcome)].any():
-      found.skipped[prefix] = 'It is known of no clip with votes in each.'
+      found.skipped[prefix] = _unknown(outcome, views, plan)
       continue
     _judge(found, totals, plan, basis, outcome, views)
     row = {'outcome': outcome, 'num_clips': Cell(f'{prefix}.inside', 'n')}
@@ -350,6 +350,20 @@ def _missing(totals: Totals, plan: Plan) -> str:
       f'No clip has votes in each of the conditions {", ".join(parties(plan))}.'
     )
   return ''
+
+
+def _unknown(outcome: str, views: tuple[str, ...], plan: Plan) -> str:
+  """Why there is no clip to compare by an outcome."""
+  lacks = {
+    'disagreement': 'is predicted by the full view and a single one',
+    'net_harm': 'has a label and was shown to the full view in every part',
+    'gs': f'has two votes on {plan.full_condition}',
+    'equal_label': f'has a label and a vote on {plan.full_condition}',
+  }
+  lack = lacks.get(
+    outcome, f'has a label and predictions of {" and ".join(views)}'
+  )
+  return f'No clip with votes in each condition {lack}.'
 
 
 def _basis(totals: Totals) -> str:

@@ -15,7 +15,8 @@ Here each group in turn is the new one. What all sets together hold is then the
 wanted share by construction, or somewhat more where groups are few; what is
 found is how large they are, and what they hold of clips on which annotators
 agree or do not. Intervals are of the derivative, in which thresholds move with
-the groups.
+the groups, and of what thresholds from as many groups do: from more, sets are
+smaller. They held it in 93 to 97 % with 60 groups, in 91 to 97 % with 24.
 
 Probabilities are put on a grid, so that what is kept of a clip adds up.
 """

@@ -10,6 +10,7 @@ import pytest
 from empathy.evaluation import conflict, draws, report
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 
 
@@ -74,7 +75,7 @@ def test_halves_differ_as_often_as_all_ways_to_draw_them_do():
   apart = np.mean([a != b for (a, _) in one for (b, _) in other])
   control = np.mean([np.mean([a != b for a, b in o]) for o in (one, other)])
   # The standard error is that of so many draws.
-  limit = 4 * 0.5 / np.sqrt(number * 40)
+  limit = 4 * 0.5 / np.sqrt(number * 24)
   pair = 'audio', 'video'
   assert found.apart[pair].mean() == pytest.approx(apart, abs=limit)
   assert found.control[pair].mean() == pytest.approx(control, abs=limit)
@@ -189,6 +190,30 @@ def test_uncertainty_alone_is_no_conflict(share):
     assert abs(excess.estimate) < 0.02
     assert excess.low < 0 < excess.high
     assert beyond.low < 0 < beyond.high
+
+
+@pytest.mark.long
+def test_where_conditions_are_alike_little_is_found():
+  rng = np.random.default_rng(6)
+  found = []
+  for _ in range(300):
+    corpus, predictions = _made(rng, 600, np.zeros(600, bool))
+    batch = Batch(corpus, predictions)
+    plan = plan_lib.of_batch(batch)
+    adder = totals_lib.Adder(corpus.groups)
+    conflict.tally(batch, plan, adder)
+    statistics = conflict.answer(adder.totals(), plan).statistics
+    found.append(
+      [
+        statistics[name].p < 0.05
+        for name in (
+          'conflict.audio_vs_video.excess',
+          'conflict.accuracy_audio+video.beyond_chance',
+        )
+      ]
+    )
+  # Three standard errors of the share of 300 above 5 %.
+  assert (np.mean(found, axis=0) < 0.09).all(), np.mean(found, axis=0)
 
 
 def test_a_label_made_of_these_votes_judges_nothing_there():

@@ -13,7 +13,10 @@ from empathy.evaluation import (
   information,
   partial_information,
 )
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
 
 _PARTS = partial_information.PARTS
 
@@ -108,6 +111,44 @@ def test_votes_that_know_nothing_have_no_information_but_for_chance():
   error = mended.std(axis=0, ddof=1) / np.sqrt(len(mended))
   assert (np.abs(mended.mean(axis=0)) < 3.5 * error + 1e-4).all()
   assert plain.mean(axis=0)[3] > 4 * abs(mended.mean(axis=0)[3])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('alike', [False, True])
+def test_intervals_hold_the_parts_of_many_clips(alike):
+  random = np.random.default_rng(7)
+  table = random.gamma(0.7, size=(3, 3, 3))
+  if alike:
+    # Two noisy copies of the label, of which neither knows more.
+    copy = 0.2 + 0.4 * np.eye(3)
+    table = np.einsum('ay,by->aby', copy, copy)
+  table /= table.sum()
+  truth = partial_information.parts(table[None]).values[0]
+  held = []
+  for _ in range(150):
+    by_group = random.dirichlet(30 * table.ravel(), 60)
+    counts = np.stack([random.multinomial(10, one) for one in by_group])
+    place = np.repeat(np.tile(np.arange(27), 60), counts.ravel())
+    groups = np.repeat(np.arange(60), 10)
+    one, two, label = np.unravel_index(place, table.shape)
+    corpus = made.corpus(groups, label)
+    predictions = made.predictions(
+      {'text': np.eye(3)[one][None], 'audio': np.eye(3)[two][None]}
+    )
+    batch = Batch(corpus, predictions)
+    plan = plan_lib.of_batch(batch)
+    adder = totals_lib.Adder(corpus.groups)
+    information.tally(batch, plan, adder)
+    found = information.answer(adder.totals(), plan).statistics
+    parts = [found[f'together.views.text_vs_audio.{name}'] for name in _PARTS]
+    held.append(
+      [
+        one.low is None or one.low <= value <= one.high
+        for one, value in zip(parts, truth, strict=True)
+      ]
+    )
+  held = np.mean(held, axis=0)
+  assert (held > (0.82 if alike else 0.88)).all(), held
 
 
 def test_the_table_of_people_is_of_independent_votes():

@@ -34,7 +34,14 @@ def section(study: Study) -> parts.Section:
     shows={
       'rates': parts.table(study, pairs if len(pairs) > 1 else None, _RATES),
       'outcomes': _figure(study, rows),
-      'outcome_table': parts.table(study, rows, _OUTCOMES),
+      'outcome_table': parts.table(
+        study,
+        rows,
+        (
+          *_COMPARED,
+          *(_BY_CHANCE if chance else [parts.judged(_OUTCOME, 'difference')]),
+        ),
+      ),
     },
     facts={'chance': chance, 'pairs': _words(pairs[-1]['pair'])},
   )
@@ -73,10 +80,12 @@ _RATES = (
   *parts.ranged(_PAIR, 'rate', 'control_rate'),
   parts.judged(_PAIR, 'excess'),
 )
-_OUTCOMES = (
+_COMPARED = (
   parts.text_column('outcome', '', _outcome, _colour),
   parts.CLIPS_ONCE,
   *parts.plain(_OUTCOME, 'inside', 'outside'),
+)
+_BY_CHANCE = (
   *parts.ranged(_OUTCOME, 'difference'),
   *parts.plain(_OUTCOME, 'control_difference'),
   parts.judged(_OUTCOME, 'beyond_chance'),
