@@ -442,14 +442,16 @@ def _name_of(
   kind: str, bare: corpus_lib.Corpus, names: list[str]
 ) -> list[str | None]:
   """What columns are called; None for those that no study uses."""
+  score = ('score',) if bare.values is not None else ()
   if kind == 'predictions':
     known = headers.used(bare)
     names = headers.renamed(names, bare)
   elif kind == 'votes':
-    known = corpus_lib.VOTE_COLUMNS
+    known = (*corpus_lib.VOTE_COLUMNS, *score)
   else:
     known = (
       *corpus_lib.CLIP_COLUMNS,
+      *score,
       *(name for name in names if grouping.names_persons(name)),
     )
   return [name if name in known else None for name in names]

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import spelling
+from empathy.corpora import declared, spelling
 from empathy.evaluation import headers, reading, sources
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.predictions import Predictions
@@ -152,6 +152,31 @@ class _Rows:
       self.refuse(wrong[0], column, f'{numbers[wrong[0]]}: {expected}')
     return numbers
 
+  def scores(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Labels and scores, each made of the other where it is not there.
+
+    Args:
+      labels: (n,) int, the codes of the column `label`.
+
+    Returns:
+      Labels, and scores (n,) float64; None where classes have no values.
+    """
+    values = declared.values_of(self.source.info)
+    if values is None:
+      return labels, None
+    scores = np.full(len(self), np.nan)
+    low, high = declared.limits(self.source.info)
+    texts = self.columns['score'].to_pylist() if 'score' in self.columns else ()
+    for row, text in enumerate(texts):
+      if spelling.is_missing(text):
+        continue
+      number = spelling.number(text)
+      if number is None or not low <= number <= high:
+        says = f'expected a number from {low:g} to {high:g}'
+        self.refuse(row, 'score', f'{text!r}: {says}')
+      scores[row] = number
+    return declared.filled(labels, scores, values)
+
   def texts(self, column: str) -> tuple[list[str], np.ndarray]:
     """The different texts, and which of them each is: (n,) int."""
     found = self.columns[column].dictionary_encode()
@@ -185,6 +210,8 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
       )
   classes = tuple(rows.source.info['classes'])
   codes = rows.codes('label', (*classes, ''))
+  codes = np.where(codes < len(classes), codes, corpus_lib.UNLABELLED)
+  labels, scores = rows.scores(codes)
   split = fold = None
   if 'split' in rows.columns:
     place = rows.codes('split', corpus_lib.SPLITS)
@@ -195,13 +222,14 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
     rows.source.info,
     np.array(ids.to_pylist(), np.str_),
     np.array(names, np.str_)[group],
-    np.where(codes < len(classes), codes, corpus_lib.UNLABELLED),
+    labels,
     split,
     fold,
+    scores=scores,
     metadata={
       name: np.array(values.to_pylist(), np.str_)
       for name, values in rows.columns.items()
-      if name not in ('id', 'group', 'label', 'split', 'fold')
+      if name not in ('id', 'group', 'label', 'score', 'split', 'fold')
     },
     path=rows.source.corpus,
   )
@@ -230,12 +258,15 @@ def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
   """The votes on these clips; rows without a label are none."""
   clip = _clip_of(rows, corpus)
   label = rows.codes('label', (*corpus.classes, ''))
+  label, scores = rows.scores(
+    np.where(label < len(corpus.classes), label, corpus_lib.UNLABELLED)
+  )
   count = np.ones(len(rows), np.int64)
   if 'count' in rows.columns:
     count = rows.numbers('count', 1)
   annotator = np.full(len(rows), '')
   condition = rows.codes('condition', corpus.conditions)
-  voted = label < len(corpus.classes)
+  voted = label != corpus_lib.UNLABELLED
   if 'annotator' in rows.columns:
     names, who = _annotators(rows)
     annotator = names[who]
@@ -257,6 +288,7 @@ def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
     annotator[voted],
     label[voted],
     count[voted],
+    None if scores is None else scores[voted],
   )
 
 

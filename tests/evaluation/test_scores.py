@@ -343,7 +343,8 @@ def test_tables_are_written_whole(given):
   }
   for name in ('scores', 'score_calibration', 'scores_apart', 'score_votes'):
     rows = found[name]
-    assert rows and all(row.keys() == rows[0].keys() for row in rows), name
+    assert rows, name
+    assert all(row.keys() == rows[0].keys() for row in rows), name
   # What is asked of single views alone is not of pairs.
   by_view = {row['view']: row for row in found['scores_apart']}
   assert by_view['text+audio']['errors_excess'] is None
