@@ -54,6 +54,7 @@ def _columns(corpus) -> dict[str, pa.Table]:
         'id': corpus.ids,
         'group': corpus.groups,
         'label': names[corpus.labels],
+        'score': _texts(corpus.scores),
         'fold': corpus.fold,
         'transcript': [f'she said, "{name}"\nand left' for name in corpus.ids],
       }
@@ -64,6 +65,7 @@ def _columns(corpus) -> dict[str, pa.Table]:
         'condition': np.array(corpus.conditions)[votes.condition],
         'annotator': votes.annotator,
         'label': names[votes.label],
+        'score': _texts(votes.scores),
         'count': votes.count,
       }
     ),
@@ -106,6 +108,9 @@ def _shards(tmp_path_factory):
     fold=(groups % 3).astype(np.int32),
     votes=votes,
   )
+  corpus = made.with_values(corpus, scores=_scores(labels))
+  votes = dataclasses.replace(votes, scores=_scores(votes.label))
+  corpus = dataclasses.replace(corpus, votes=votes)
   predictions.probabilities['text'][1, random.random(160) < 0.05] = np.nan
   predictions = made.predictions(predictions.probabilities, folds=groups % 3)
   folder = tmp_path_factory.mktemp('shards')
@@ -133,6 +138,18 @@ def _shards(tmp_path_factory):
   pq.write_table(rows, folder / 'whole.parquet')
   shutil.copytree(folder / 'corpus/features', folder / 'whole/features')
   return folder
+
+
+def _scores(labels):
+  """Near the values 1, 2 and 4; what has none has no label, but for one."""
+  scores = np.array([1, 2, 4, np.nan])[labels]
+  scores[::5] += np.where(scores[::5] < 2, 0.25, -0.25)
+  scores[np.flatnonzero(labels < 0)[:1]] = 3.75
+  return scores
+
+
+def _texts(scores):
+  return ['' if np.isnan(score) else str(score) for score in scores]
 
 
 def _ordinals(votes, several):

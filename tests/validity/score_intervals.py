@@ -18,6 +18,7 @@ in score is found, and what it tells, in worlds of which the truth is known:
 
 import argparse
 import concurrent.futures
+import dataclasses
 import functools
 import os
 import pathlib
@@ -32,27 +33,45 @@ import made
 import numpy as np
 import tqdm
 
-from empathy.evaluation import samples, scores
+from empathy.evaluation import (
+  resampling,
+  samples,
+  scores,
+  scoring,
+  views,
+  weighing,
+)
+from empathy.evaluation.units import Scale
 
 FULL = 'text+audio'
 VALUES = np.arange(1.0, 8.0)
 WORLDS = ('linked', 'unlinked', 'drawn together', 'other seeds')
 _NUM_VOTES = 5
 _NUM_SEEDS = 3
-HELD = (
-  *(f'scores.{FULL}.{name}' for name in (*scores.FIGURES, 'crps')),
-  f'scores.{FULL}.coverage_80.gap',
-  'scores.full_minus_text.ccc',
-  'scores.text_vs_full.apart',
-  'scores.text_vs_full.excess',
-  'scores.text_vs_full.unshared',
-  'scores.text_vs_full.ambiguity',
-)
 FOUND = ('excess', 'unshared', 'ambiguity_excess', 'errors_excess')
 
 
-def simulate(random: np.random.Generator, num_groups: int, world: str):
-  """A corpus with values and votes, and predictions of two views."""
+@dataclasses.dataclass(frozen=True)
+class Clips:
+  """Simulated clips.
+
+  Attributes:
+    groups: (n,) int64.
+    score: (n,) float64, the true score.
+    rated: (n, V) int64, the class of each rating.
+    views: (S, n, K) each, the distributions of the seeds of a single view and
+      of the full one.
+  """
+
+  groups: np.ndarray
+  score: np.ndarray
+  rated: np.ndarray
+  views: tuple[np.ndarray, np.ndarray]
+
+
+def simulate(seed: int, num_groups: int, world: str) -> Clips:
+  """The clips of a corpus, of groups of some five clips."""
+  random = np.random.default_rng(seed)
   sizes = np.maximum(1, random.lognormal(1.5, 0.5, num_groups).astype(int))
   groups = np.repeat(np.arange(num_groups), sizes)
   number = len(groups)
@@ -63,7 +82,6 @@ def simulate(random: np.random.Generator, num_groups: int, world: str):
   truth = 4 + by_group(0.7) + random.normal(0, 1, number)
   first = truth + by_group(0.4) + random.normal(0, 0.7, number)
   second = truth + by_group(0.4) + random.normal(0, 0.7, number)
-  apart = np.abs(first - second)
   both = (first + second) / 2
   full = 4 + 0.8 * (both - 4)
   noise = random.normal(0, 0.35, (2, _NUM_SEEDS, number))
@@ -72,21 +90,16 @@ def simulate(random: np.random.Generator, num_groups: int, world: str):
     'other seeds': full,
   }.get(world, 4 + 0.65 * (first - 4))
   score = both + random.normal(0, 0.8, number)
-  spread = np.full(number, 1.0)
+  spread = np.ones(number)
   if world == 'linked':
     score = np.where(random.random(number) < 0.5, first, second)
-    spread = 0.5 + 0.7 * apart
-  rated = score[:, None] + spread[:, None] * random.normal(
-    size=(number, _NUM_VOTES)
-  )
-  votes = np.stack(
-    [(_nearest(rated) == c).sum(axis=1) for c in range(len(VALUES))], axis=1
-  )
-  labels = _nearest(score)
-  corpus = made.corpus(groups, labels, tuple('1234567'), votes={FULL: votes})
-  corpus = made.with_values(corpus, tuple(VALUES), np.clip(score, 1, 7))
-  return corpus, made.predictions(
-    {'text': _of(view + noise[0]), FULL: _of(full + noise[1])}
+    spread = 0.5 + 0.7 * np.abs(first - second)
+  ratings = random.normal(score[:, None], spread[:, None], (number, _NUM_VOTES))
+  return Clips(
+    groups,
+    np.clip(score, 1, 7),
+    _nearest(ratings),
+    (_of(view + noise[0]), _of(full + noise[1])),
   )
 
 
@@ -99,38 +112,78 @@ def _of(middle: np.ndarray) -> np.ndarray:
   return made.softmax(-((VALUES - middle[..., None]) ** 2) / 1.5)
 
 
-def figures(seed: int, num_groups: int, world: str, num_resamples: int):
-  """What is found in a corpus, by name."""
-  corpus, predictions = simulate(np.random.default_rng(seed), num_groups, world)
-  few = functools.partial(samples.Groups, num_resamples=num_resamples)
-  sample = functools.partial(samples.Sample, num_resamples=num_resamples)
-  with (
-    mock.patch.object(samples, 'Groups', few),
-    mock.patch.object(samples, 'Sample', sample),
-  ):
-    found = made.answer(scores, corpus, predictions).statistics
-  return {
-    name: (one.estimate, one.low, one.high, one.p)
-    for name, one in found.items()
-  }
-
-
-def truths(num_groups: int = 20_000, number: int = 4) -> dict[str, float]:
-  """The figures of very many groups."""
-  every = [
-    figures(10**9 + seed, num_groups, 'linked', 10) for seed in range(number)
-  ]
-  return {
-    name: float(np.mean([one[name][0] for one in every])) for name in HELD
-  }
-
-
-def _all(num_corpora, num_groups, world, num_resamples, workers):
-  run = functools.partial(
-    figures, num_groups=num_groups, world=world, num_resamples=num_resamples
+def whole(seed: int, num_groups: int, world: str, num_resamples: int):
+  """What the study finds in a corpus: estimate, low and high by name."""
+  clips = simulate(seed, num_groups, world)
+  votes = np.stack([(clips.rated == c).sum(axis=1) for c in range(7)], axis=1)
+  corpus = made.corpus(
+    clips.groups,
+    _nearest(clips.score),
+    tuple('1234567'),
+    votes={FULL: votes},
   )
+  corpus = made.with_values(corpus, tuple(VALUES), clips.score)
+  predictions = made.predictions(
+    dict(zip(('text', FULL), clips.views, strict=True))
+  )
+  few = functools.partial(samples.Groups, num_resamples=num_resamples)
+  with mock.patch.object(samples, 'Groups', few):
+    every = made.answer(scores, corpus, predictions).statistics
+  return {
+    name: (one.estimate, one.low, one.high) for name, one in every.items()
+  }
+
+
+def figures(seed: int, num_groups: int, num_resamples: int):
+  """Figures of the full view alone, and its gain, which take little time."""
+  clips = simulate(seed, num_groups, 'linked')
+  sample = samples.sample(clips.groups, num_resamples)
+  score = clips.score - VALUES.mean()
+  view, full = (p @ VALUES - VALUES.mean() for p in clips.views)
+
+  def sums(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    flat = scoring.moments(x.T, y[:, None]).reshape(len(y), -1)
+    return sample.totals(flat).reshape(sample.num_groups, len(x), 6)
+
+  own = sums(full, score)
+  classes = sums(
+    *(_nearest(one + VALUES.mean()) - 3.0 for one in (full, score))
+  )
+  asked = {
+    'RMSE': (own, scoring.rmse, Scale.LOG),
+    'CCC': (own, scoring.ccc, Scale.FISHER),
+    'Pearson': (own, scoring.pearson, Scale.FISHER),
+    'weighted kappa': (classes, scoring.ccc, Scale.FISHER),
+  }
+  found = {}
+  for name, (totals, function, scale) in asked.items():
+    statistic, seeds = scoring.over_seeds(totals, function)
+    found[name] = resampling.estimate(sample, statistic, scale, seeds)
+  both = [own, sums(view, score)]
+  gain = weighing.minus(
+    *(scoring.over_seeds(one, scoring.ccc)[0] for one in both)
+  )
+  seeds = views.noise_of_difference(
+    [np.arange(_NUM_SEEDS)] * 2,
+    [scoring.by_seed(one, scoring.ccc) for one in both],
+  )
+  found['gain in CCC'] = resampling.estimate(sample, gain, seeds=seeds)
+  return {
+    name: (one.estimate, one.low, one.high) for name, one in found.items()
+  }
+
+
+def truths(num_groups: int = 100_000) -> dict[str, float]:
+  """The figures of very many groups."""
+  every = figures(10**9, num_groups, 10)
+  return {name: estimate for name, (estimate, _, _) in every.items()}
+
+
+def _all(run, num_corpora: int, workers: int):
+  if workers == 1:
+    return [run(seed) for seed in range(num_corpora)]
   with concurrent.futures.ProcessPoolExecutor(workers) as pool:
-    every = pool.map(run, range(num_corpora), chunksize=5)
+    every = pool.map(run, range(num_corpora), chunksize=20)
     return list(tqdm.tqdm(every, total=num_corpora, disable=None))
 
 
@@ -142,12 +195,13 @@ def held(
   workers: int = 1,
 ) -> dict[str, float]:
   """By figure, the share of corpora whose interval holds the truth."""
-  every = _all(num_corpora, num_groups, 'linked', num_resamples, workers)
+  run = functools.partial(
+    figures, num_groups=num_groups, num_resamples=num_resamples
+  )
+  every = _all(run, num_corpora, workers)
   return {
-    name: float(
-      np.mean([one[name][1] <= truth[name] <= one[name][2] for one in every])
-    )
-    for name in HELD
+    name: float(np.mean([one[name][1] <= t <= one[name][2] for one in every]))
+    for name, t in truth.items()
   }
 
 
@@ -159,7 +213,10 @@ def found(
   workers: int = 1,
 ) -> dict[str, tuple[float, float, float]]:
   """By figure: its mean, how often it is found above zero, and below."""
-  every = _all(num_corpora, num_groups, world, num_resamples, workers)
+  run = functools.partial(
+    whole, num_groups=num_groups, world=world, num_resamples=num_resamples
+  )
+  every = _all(run, num_corpora, workers)
   names = {name: f'scores.text_vs_full.{name}' for name in FOUND}
   return {
     name: (
@@ -174,9 +231,9 @@ def found(
 def main():
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--corpora', type=int, default=4_000)
-  parser.add_argument('--found', type=int, default=1_000)
+  parser.add_argument('--found', type=int, default=400)
   parser.add_argument('--groups', type=int, nargs='+', default=[24, 60])
-  parser.add_argument('--resamples', type=int, default=1_000)
+  parser.add_argument('--resamples', type=int, default=500)
   parser.add_argument('--workers', type=int, default=os.cpu_count())
   args = parser.parse_args()
   truth = truths()
