@@ -22,6 +22,7 @@ from empathy.evaluation import (
   ambiguity,
   catalogue,
   data_checks,
+  dawid_skene,
   deletions,
   diagnosis,
   disagreement,
@@ -189,6 +190,7 @@ def build(
     listing.of_batch(batch, plan),
     duplicates.find(corpus),
     corpus_lib.content(corpus),
+    dawid_skene.find(corpus, plan),
   )
 
 
@@ -198,6 +200,7 @@ def of_totals(
   clips: listing.Listing | None = None,
   repeats: Findings | None = None,
   content: str | None = None,
+  modelled: Findings | None = None,
 ) -> Study:
   """The study of the totals of all clips.
 
@@ -208,10 +211,12 @@ def of_totals(
     repeats: which clips are there twice, see `duplicates.find`; None if
       they were never together.
     content: of the corpus, see `corpus.content`; None likewise.
+    modelled: what a model of annotators says, see `dawid_skene.find`; None
+      likewise.
   """
-  return assemble(
-    answers(totals, plan, repeats), facts.of(totals, plan, content), clips
-  )
+  found = answers(totals, plan, repeats)
+  found[5].include(dawid_skene.in_parts(plan) if modelled is None else modelled)
+  return assemble(found, facts.of(totals, plan, content), clips)
 
 
 def add_up(batch: Batch, plan: Plan) -> totals_lib.Totals:
