@@ -474,7 +474,6 @@ def _name_of(
   kind: str, bare: corpus_lib.Corpus, names: list[str]
 ) -> list[str | None]:
   """What columns are called; None for those that no study uses."""
-  score = ('score',) if bare.values is not None else ()
   if kind == 'predictions':
     known = headers.used(bare)
     names = headers.renamed(names, bare)
@@ -491,7 +490,6 @@ def _name_of(
   else:
     known = (
       *corpus_lib.CLIP_COLUMNS,
-      *score,
       *(name for name in names if grouping.names_persons(name)),
     )
   if bare.values is not None:

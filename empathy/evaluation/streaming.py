@@ -219,7 +219,6 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
     labels,
     split,
     fold,
-    scores=scores,
     metadata={
       name: np.array(values.to_pylist(), np.str_)
       for name, values in rows.columns.items()

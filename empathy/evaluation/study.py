@@ -29,6 +29,7 @@ from empathy.evaluation import (
   conflict,
   cooperation,
   data_checks,
+  dawid_skene,
   deletions,
   diagnosis,
   disagreement,
@@ -205,6 +206,7 @@ def build(
     plan,
     listing.of_batch(batch, plan),
     corpus_lib.content(corpus),
+    dawid_skene.find(corpus, plan),
   )
 
 
@@ -213,6 +215,7 @@ def of_totals(
   plan: Plan,
   clips: listing.Listing | None = None,
   content: str | None = None,
+  modelled: Findings | None = None,
 ) -> Study:
   """The study of the totals of all clips.
 
@@ -221,8 +224,12 @@ def of_totals(
     plan: by which they were added up.
     clips: those to show one by one; none if None.
     content: of the corpus, see `corpus.content`; None if nobody had it whole.
+    modelled: what a model of annotators says, see `dawid_skene.find`; None
+      likewise.
   """
-  return assemble(answers(totals, plan), facts.of(totals, plan, content), clips)
+  found = answers(totals, plan)
+  found[5].include(dawid_skene.in_parts(plan) if modelled is None else modelled)
+  return assemble(found, facts.of(totals, plan, content), clips)
 
 
 def add_up(batch: Batch, plan: Plan) -> totals_lib.Totals:

@@ -69,6 +69,18 @@ ENTRIES = (
     within=('humans.{condition}_vs_full', 'question 5'),
   ),
   *of(
+    'humans.model_of_annotators',
+    Entry('accuracy', 'equal label', SHARE),
+    Entry('plurality', 'equal plurality', SHARE),
+    Entry(
+      'spearman',
+      'GS and its entropy',
+      CORRELATION,
+      undefined='One of the two is the same for every clip.',
+    ),
+    within=('humans.model_of_annotators', 'question 5'),
+  ),
+  *of(
     'humans.models.{signal}',
     Entry(
       'spearman',

@@ -29,6 +29,7 @@ _TABLES = {
 
 # So many annotators are shown; all are in tables/annotators.csv.
 _SHOWN = 12
+_MODEL = 'humans.model_of_annotators'
 _PEOPLE = (
   parts.text_column('annotator'),
   parts.count_column('num_votes', 'votes'),
@@ -126,6 +127,11 @@ def section(study: Study) -> parts.Section:
       'accuracies': parts.table(study, rows, _compared(anew)),
       **humans_by_clip.shows(study, full),
       **parts.tables(study, _TABLES),
+      'model': parts.table(
+        study,
+        [{}] if parts.get(study, f'{_MODEL}.plurality') else None,
+        parts.ranged(_MODEL, 'accuracy', 'plurality', 'spearman'),
+      ),
       'people': parts.table(
         study, (study.tables.get('annotators') or [])[:_SHOWN], _PEOPLE
       ),
