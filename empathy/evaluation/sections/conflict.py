@@ -62,8 +62,8 @@ def _outcome(name: str) -> str:
   return {
     'disagreement': 'some single view disagrees',
     'net_harm': 'net harm of the dominant modality',
-    'gs': 'two annotators of all differ (GS)',
-    'equal_label': 'votes on all equal the label',
+    'gs': 'annotators given all differ (GS)',
+    'equal_label': 'votes given all equal the label',
   }[name]
 
 
