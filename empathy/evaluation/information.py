@@ -44,6 +44,7 @@ _NUM_HALVINGS = 6
 # Bits that are none, as exactly as parts are found.
 _ZERO = 1e-4
 _NIL = 'no interval: there is none of it in these data, which may be by chance'
+_LESS = 'less what halves of the {} exceed it by'
 # Tables of more cells are too sparse, and too slow.
 _MOST_CLASSES = 8
 
@@ -232,6 +233,7 @@ def _add(
     slopes: (4, C, C, C), of all groups.
   """
   exactly_zero = values[0] < _ZERO
+  less = _LESS.format(part.totals.units)
   counts = part[key].reshape(len(part.groups.names), -1)
   number = counts.sum(axis=1)
   sums = counts @ slopes.reshape(len(slopes), -1).T
@@ -255,7 +257,7 @@ def _add(
       f'{prefix}.{name}',
       part.groups,
       statistic,
-      _Widened(excess[:, place]),
+      _Widened(excess[:, place], less),
       drawn=linear,
     )
 
@@ -266,13 +268,15 @@ class _Widened:
 
   Attributes:
     excess: (H,) of halves over the whole.
+    less: what is taken off, in words.
   """
 
   excess: np.ndarray
+  less: str
 
   def __call__(self, estimate: Estimate) -> Estimate:
     """The estimate with the wider interval."""
-    method = f'{estimate.method}, less what halves of the groups exceed it by'
+    method = f'{estimate.method}, {self.less}'
     estimate = dataclasses.replace(estimate, method=method)
     if estimate.low is None:
       return estimate

@@ -21,7 +21,9 @@ smaller. They held it in 93 to 97 % with 60 groups, in 91 to 97 % with 24.
 Probabilities are put on a grid, so that what is kept of a clip adds up.
 """
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -135,7 +137,8 @@ def _answer(
   held, size = (tails[what].at(places) for what in ('votes', 'classes'))
   share = clips * weight[:, None]
   own = held.sum(axis=1)
-  method = 'no interval: thresholds are chosen for it'
+  told = f'by thresholds of other {totals.units}'
+  method = f'no interval: thresholds are chosen for it, {told}'
   found.add(
     f'{prefix}.coverage',
     Estimate(float(own.mean()), n=part.num_clips, method=method),
@@ -145,7 +148,7 @@ def _answer(
     Estimate(
       float(np.quantile(own, 0.1)),
       n=part.num_clips,
-      method=f'no interval: a quantile of {number:,} groups',
+      method=f'no interval: a quantile of {number:,} {totals.units}, {told}',
     ),
   )
   moved = own - own.mean()
@@ -159,7 +162,7 @@ def _answer(
       sums.sum() / weights.sum(), sums - slope * moved, weights
     )
     n = round(float(clips[:, chosen].sum()))
-    asked.add(found, name, part.groups, statistic, drawn=linear, n=n)
+    _add(found, name, part, statistic, drawn=linear, n=n)
 
   add(f'{prefix}.size', 'classes', size, None)
   _add_labels(found, totals, prefix, level)
@@ -194,7 +197,22 @@ def _add_labels(
   statistic, linear = weighing.linearised(
     held.mean(), held - slope * (own - own.mean()), np.ones(len(held))
   )
-  asked.add(found, name, part.groups, statistic, drawn=linear)
+  _add(found, name, part, statistic, drawn=linear)
+
+
+def _add(
+  found: Findings,
+  name: str,
+  part: totals_lib.Part,
+  statistic: weighing.Statistic,
+  **known: Any,
+) -> None:
+  told = f'by thresholds of other {part.totals.units}'
+
+  def with_units(estimate: Estimate) -> Estimate:
+    return dataclasses.replace(estimate, method=f'{estimate.method}, {told}')
+
+  asked.add(found, name, part.groups, statistic, with_units, **known)
 
 
 class Tails:

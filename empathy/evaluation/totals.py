@@ -173,6 +173,11 @@ class Totals:
     """Whether groups were put together."""
     return len(self.hashes) > len(self.groups)
 
+  @property
+  def units(self) -> str:
+    """What figures are clustered by, in words."""
+    return 'bundles of groups' if self.bundled else 'groups'
+
   def __contains__(self, key: Key) -> bool:
     """Whether there is anything of that key."""
     kinds = (self.sums, self.counts, self.rows, self.wholes, self.kept)

@@ -7,11 +7,12 @@ import made
 import numpy as np
 import pytest
 
-from empathy.evaluation import conflict, draws, report
+from empathy.evaluation import conflict, draws, facts, report
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.sections import conflict as section
 
 
 def _value(found, name):
@@ -177,7 +178,15 @@ def _made(rng, num_clips, conflicting):
 def test_uncertainty_alone_is_no_conflict(share):
   rng = np.random.default_rng(5)
   corpus, predictions = _made(rng, 3_000, rng.random(3_000) < share)
-  found = made.answer(conflict, corpus, predictions)
+  totals, plan = made.added_up(corpus, predictions)
+  found = conflict.answer(totals, plan)
+  study = study_lib.assemble({10: found}, facts.of(totals, plan))
+  page = section.section(study)
+  assert ('more than by chance; p' in page.finding) == (share > 0)
+  assert ('not settled' in page.finding) == (share == 0)
+  assert any('below that on clips' in told for told in page.details) == (
+    share > 0
+  )
   excess = found.statistics['conflict.audio_vs_video.excess']
   accuracy = 'conflict.accuracy_audio+video'
   beyond = found.statistics[f'{accuracy}.beyond_chance']

@@ -62,8 +62,8 @@ def _outcome(name: str) -> str:
   return {
     'disagreement': 'some single view disagrees',
     'net_harm': 'net harm of the dominant modality',
-    'gs': 'two annotators of all differ (GS)',
-    'equal_label': 'votes on all equal the label',
+    'gs': 'annotators given all differ (GS)',
+    'equal_label': 'votes given all equal the label',
   }[name]
 
 
@@ -128,12 +128,12 @@ def _followed(study: Study) -> tuple[str, ...]:
   if not found:
     return ()
   told = wording.listing(
-    f'{condition} on {wording.share_with_interval(one)}'
+    f'that of {condition} on {wording.share_with_interval(one)}'
     for condition, one in found.items()
   )
   return (
-    'Where its plurality differs from another’s, that of votes on '
-    f'{study.info["full_condition"]} is the same as that of votes on {told}.',
+    'Where they differ, the plurality of votes on '
+    f'{study.info["full_condition"]} is {told}.',
   )
 
 

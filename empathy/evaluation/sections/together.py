@@ -122,7 +122,7 @@ def _information(study: Study, rows) -> tuple[str, ...]:
     name, largest = max(known.items(), key=lambda it: it[1].estimate)
     meant = _MEANT[name].format(*row['pair'].split('_vs_'))
     rest = (
-      f'the largest part is {meant}, {_bits(largest)}'
+      f'the largest part found is {meant}, {_bits(largest)}'
       if wording.standing(largest) == wording.ABOVE
       else 'none of its parts is certain to be above zero'
     )
