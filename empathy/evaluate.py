@@ -27,6 +27,7 @@ import os
 # it is imported.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -34,18 +35,21 @@ import pathlib
 import shlex
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from absl import flags
 
-from empathy import cli, errors, remote
+import empathy
+from empathy import cli, errors, files, remote
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora.importers import label_studio
 from empathy.evaluation import (
   comparison,
   comparison_report,
   engine,
+  judging,
   leakage,
-  reading,
   report,
   several_labels,
   several_labels_report,
@@ -63,6 +67,13 @@ _WORKDIR = flags.DEFINE_string(
 )
 _PREDICTIONS = flags.DEFINE_string(
   'predictions', None, 'A predictions table, Parquet or CSV; needs --corpus.'
+)
+_RENORMALISE = flags.DEFINE_bool(
+  'renormalise',
+  False,
+  'Take what judges wrote that is no whole answer: divide probabilities by '
+  'their sum, leave out those of unknown classes, and count a label that is '
+  'none of the classes as no answer. What was changed is said.',
 )
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
 _LABEL = flags.DEFINE_string(
@@ -101,13 +112,20 @@ _TALLY = flags.DEFINE_string(
   'tally',
   None,
   'The file that sums over the clips of --corpus and --predictions go to, '
-  'followed by the surveys of all parts, if there are several; for --merge.',
+  'followed by the surveys of all parts, if there are several; for --merge. '
+  'Signals of all clips go to a folder beside it, FILE.signals.',
 )
 _MERGE = flags.DEFINE_string(
   'merge',
   None,
   'A tally, followed by those of all other parts of the corpus: their study '
   'goes to --output.',
+)
+_LABEL_STUDIO = flags.DEFINE_string(
+  'label_studio',
+  None,
+  'A .json file that the clips of signals.csv go to as well, most in doubt '
+  'first, as tasks for Label Studio, whose score puts them in this order.',
 )
 _BEAM = flags.DEFINE_string(
   'beam',
@@ -126,6 +144,9 @@ def main(*words: str) -> None:
   Args:
     *words: what is no flag on the command line.
   """
+  if _LABEL_STUDIO.value is not None:
+    for flag in (_COMPARE, _MERGE, _TALLY, _SURVEY, _BEAM):
+      _refuse_flags(_LABEL_STUDIO, flag)
   if _COMPARE.value is not None:
     _compare(_COMPARE.value, *words)
     return
@@ -167,18 +188,17 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   start = time.monotonic()
   corpus_path, predictions_path, output = _places(workdir)
   study_lib.check_output(output)
-  corpus = corpus_lib.with_presence(
-    corpus_lib.read(corpus_path, label=_label(workdir, _LABEL.value))
+  label = _label(workdir, _LABEL.value)
+  corpus = None
+  if _LABEL_STUDIO.value is not None:  # What cannot be shown is told at once.
+    corpus = corpus_lib.read(corpus_path, label=label)
+    label_studio.tasks(corpus, corpus.ids.tolist(), '')
+  study = judging.judge(
+    predictions_path,
+    corpus_path,
+    label=label,
+    renormalise=_RENORMALISE.value,
   )
-  predictions = None
-  if predictions_path is not None:
-    predictions = reading.read(predictions_path, corpus)
-  elif corpus.votes is None:
-    raise errors.InputError(
-      f'{corpus_path}: has no votes, and there is no --predictions=FILE: '
-      'nothing to evaluate'
-    )
-  study = study_lib.build(corpus, predictions)
   if workdir is not None and _is_transductive(
     pathlib.Path(workdir) / 'config.json'
   ):
@@ -191,7 +211,24 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
     study = dataclasses.replace(study, info=study.info | {'covers': covers})
   _warn(study)
   study_lib.write(study, output, report.render(study, output))
+  if corpus is not None:
+    _queue(pathlib.Path(_LABEL_STUDIO.value), corpus, study, predictions_path)
   _done(output, start)
+
+
+def _queue(
+  path: pathlib.Path,
+  corpus: corpus_lib.Corpus,
+  study: study_lib.Study,
+  predictions: pathlib.Path | None,
+) -> None:
+  """Writes the clips of a study as tasks for Label Studio."""
+  version = f'empathy {empathy.__version__}'
+  if predictions is not None:
+    version += f', {predictions.name} {files.sha256(predictions)[:8]}'
+  tasks = label_studio.tasks(corpus, study.signals['id'].tolist(), version)
+  files.write_json(path, tasks)
+  print(f'tasks: {path}  ({len(tasks):,} clips)')
 
 
 def _done(output: pathlib.Path, start: float) -> None:
@@ -205,7 +242,10 @@ def _survey(path: pathlib.Path) -> None:
   """Surveys a part of a corpus."""
   start = time.monotonic()
   _refuse_flags(_SURVEY, _OUTPUT)
-  shards.write_survey(shards.survey(*_part(_SURVEY)), path)
+  label = _label(_WORKDIR.value, _LABEL.value)
+  shards.write_survey(
+    shards.survey(*_part(_SURVEY), _RENORMALISE.value, label), path
+  )
   print(f'survey: {path}  ({time.monotonic() - start:.1f} s)')
 
 
@@ -215,10 +255,12 @@ def _tally(path: pathlib.Path, *surveys: str) -> None:
   _refuse_flags(_TALLY, _OUTPUT, _SURVEY)
   part = _part(_TALLY)
   found = [shards.read_survey(pathlib.Path(one)) for one in surveys]
-  plan = plan_lib.draw_up(
-    sum(found[1:], found[0]) if found else shards.survey(*part)
-  )
-  shards.write(shards.tally(*part, plan), path)
+  plan = plan_lib.draw_up(sum(found[1:], found[0])) if found else None
+  with files.replacing(shards.signals_of(path)) as signals:
+    signals.mkdir()
+    label = _label(_WORKDIR.value, _LABEL.value)
+    tally = shards.tally(*part, plan, signals, _RENORMALISE.value, label)
+  shards.write(tally, path)
   print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
 
 
@@ -236,20 +278,33 @@ def _by_beam(options: list[str]) -> None:
   _refuse_flags(_BEAM, _WORKDIR)
   corpus, predictions, output = _places(None)
   study_lib.check_output(output)
-  place = output.resolve().parent
-  place.mkdir(parents=True, exist_ok=True)
-  with tempfile.TemporaryDirectory(
-    dir=place, prefix=f'.{output.name}.'
-  ) as name:
-    folder = pathlib.Path(name)
+  with _folder_beside(output) as folder:
     study = study_lib.of_totals(
-      *engine.judge(corpus, predictions, folder, options)
+      *engine.judge(
+        corpus,
+        predictions,
+        folder,
+        options,
+        renormalise=_RENORMALISE.value,
+        label=_LABEL.value,
+      )
     )
     _warn(study)
     study_lib.write(
       study, output, report.render(study, output), folder / 'signals'
     )
   _done(output, start)
+
+
+@contextlib.contextmanager
+def _folder_beside(output: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A folder on the disk of another one, for what is moved there."""
+  place = output.resolve().parent
+  place.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryDirectory(
+    dir=place, prefix=f'.{output.name}.'
+  ) as name:
+    yield pathlib.Path(name)
 
 
 def _compare(*folders: str) -> None:
@@ -293,7 +348,12 @@ def _merge(*paths: str) -> None:
   tallies = [shards.read(pathlib.Path(path)) for path in paths]
   study = shards.study(shards.merge(tallies))
   _warn(study)
-  study_lib.write(study, output, report.render(study))
+  with _folder_beside(output) as folder:
+    signals = shards.put_together(
+      dict(zip(map(pathlib.Path, paths), tallies, strict=True)),
+      folder / 'signals',
+    )
+    study_lib.write(study, output, report.render(study), signals)
   print(f'report: {output / "report.html"}')
 
 

@@ -307,5 +307,35 @@ def test_tallies_give_a_study(workdir, tmp_path):
     done = _run('--merge', tally, '--output=merged', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
   study = _study(tmp_path / 'merged')
+  signals = pq.read_table(tmp_path / 'merged/signals/part-0-of-1.parquet')
+  assert len(signals) == study['info']['num_clips']
   assert study['info']['predictions'] == 360
   assert 'views.full_minus_best_single.accuracy' in study['statistics']
+
+
+def test_what_a_judge_wrote_is_taken_by_choice(tmp_path):
+  corpus, _ = made.study_input(30, 6, 1)
+  corpus_lib.write(corpus, tmp_path / 'corpus')
+  said = [corpus.classes[i] for i in corpus.labels]
+  said[4] = 'I cannot tell'
+  rows = [f'{i},text,{s}' for i, s in zip(corpus.ids, said, strict=True)]
+  (tmp_path / 'judge.csv').write_text('\n'.join(['id,view,label', *rows]))
+  flags = [
+    f'--predictions={tmp_path / "judge.csv"}',
+    f'--corpus={tmp_path / "corpus"}',
+    f'--output={tmp_path / "study"}',
+  ]
+  done = _run(*flags)
+  assert done.returncode == 2
+  assert done.stderr.splitlines()[-1].endswith(
+    "judge.csv:6: column 'label': 'I cannot tell' is no class of the corpus, "
+    'class0, class1, class2; leave the cell empty where there is no answer, or '
+    'take it so: --renormalise'
+  )
+  assert not (tmp_path / 'study').exists()
+  done = _run(*flags, '--renormalise')
+  assert done.returncode == 0, done.stderr
+  assert '(1 time: line 6): took these as no answer' in done.stderr
+  found = _study(tmp_path / 'study')['statistics']
+  assert found['views.text.answered']['estimate'] == 29 / 30
+  assert found['views.text.accuracy']['estimate'] == 1

@@ -16,12 +16,12 @@ judges by what it sees.
 A label may have values or a scale, and be one of several, as `declared` says.
 `corpus.json` may name annotators who are models, `judges`: their rows of
 `votes.csv` are `Corpus.judges`, and none of `Corpus.votes`, which is people's.
+Of the judges, `crowds` are no models, but means of many people.
 """
 
 import dataclasses
 import hashlib
 import itertools
-import json
 import logging
 import os
 import pathlib
@@ -307,7 +307,7 @@ def file_hashes(path: str | os.PathLike) -> dict[str, str]:
       path / 'corpus.json',
       path / 'clips.csv',
       path / 'votes.csv',
-      *sorted((path / 'features').glob('*.npz')),
+      *sorted((path / 'features').glob('[!.]*.npz')),
     ]
     if file.exists()
   }
@@ -337,9 +337,7 @@ def read(
       file are named, each kind on a line with its file, row and column.
   """
   path = pathlib.Path(path)
-  if not path.is_dir():
-    raise errors.InputError(f'{path}: no such corpus folder')
-  whole = _read_declaration(path / 'corpus.json')
+  whole = _read_declaration(_folder(path) / 'corpus.json')
   info = declared.chosen(whole, label, f'{path / "corpus.json"}')
   names = tuple(whole.get('labels', ()))
   corpus = _read_clips(path / 'clips.csv', info, names)
@@ -362,7 +360,7 @@ def label_names(path: str | os.PathLike) -> tuple[str, ...]:
   Raises:
     InputError: `corpus.json` is missing or wrong.
   """
-  info = _read_declaration(pathlib.Path(path) / 'corpus.json')
+  info = _read_declaration(_folder(path) / 'corpus.json')
   return tuple(info.get('labels', ()))
 
 
@@ -544,18 +542,17 @@ def read_info(path: pathlib.Path, label: str | None = None) -> dict[str, Any]:
   return declared.chosen(_read_declaration(path), label, f'{path}')
 
 
+def _folder(path: str | os.PathLike) -> pathlib.Path:
+  """The path, if it is a folder."""
+  path = pathlib.Path(path)
+  if not path.is_dir():
+    raise errors.InputError(f'{path}: no such corpus folder')
+  return path
+
+
 def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
   """Reads and checks `corpus.json`, with all of its labels."""
-  try:
-    info = json.loads(path.read_text(encoding='utf-8-sig'))
-  except FileNotFoundError:
-    raise errors.InputError(f'{path}: no such file') from None
-  except json.JSONDecodeError as error:
-    raise errors.InputError(
-      f'{path}:{error.lineno}: is not JSON: {error.msg}'
-    ) from None
-  except UnicodeDecodeError as error:
-    raise errors.InputError(f'{path}: is not UTF-8 text: {error}') from None
+  info = files.read_json(path)
   if not isinstance(info, dict):
     raise errors.InputError(f'{path}: expected an object of keys and values')
   faults = []
@@ -566,8 +563,9 @@ def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
     ('modalities', 1, condition_name),
     ('conditions', 0, condition_name),
     ('judges', 0, spelling.clean),
+    ('crowds', 0, spelling.clean),
   ):
-    names = info.get(key, [] if key == 'judges' else None)
+    names = info.get(key, [] if key in ('judges', 'crowds') else None)
     if not isinstance(names, list) or not all(
       isinstance(name, str) and spelling.clean(name) for name in names
     ):
@@ -578,6 +576,9 @@ def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
     if key in info:
       info[key] = [cleaned(name) for name in names]
       faults += declared.spelt_twice(info[key], f'{path}: key {key!r}')
+  for name in info.get('crowds', []):
+    if name not in info.get('judges', []):
+      faults.append(f"{path}: key 'crowds': {name!r} is not one of the judges")
   info, others = declared.checked_labels(info, f'{path}')
   errors.raise_faults(faults + others)
   for keys in (info, *info.get('labels', {}).values()):
@@ -704,26 +705,19 @@ def read_labels(
     return declared.filled(codes, None, values)
   low, high = declared.limits(info)
   scores = np.full(len(table), np.nan)
-  for row, text in enumerate(table.columns[score]):
-    if spelling.is_missing(text):
-      continue
-    found = spelling.number(text)
-    if found is None:
-      table.fault(row, score, f'{text!r} is not a number', 'number')
-    elif not low <= found <= high:
+  for row, found in enumerate(table.numbers(score)):
+    if found < low or found > high:
       says = f'is outside of the scale, {low:g} to {high:g}'
-      table.fault(row, score, f'{text!r} {says}', says)
+      table.fault(row, score, f'{table.columns[score][row]!r} {says}', says)
     else:
       scores[row] = found
-  upper = declared.class_of(scores, values)
-  lower = declared.class_of(scores, values, upper=False)
-  both = (codes != UNLABELLED) & (upper != UNLABELLED)
-  for row in np.flatnonzero(both & (codes != upper) & (codes != lower)):
+  own = declared.class_of(scores, values)
+  for row in declared.contradictions(codes, scores, values):
     table.fault(
       row,
       score,
       f'{table.columns[score][row]} is of the class '
-      f'{info["classes"][upper[row]]!r}, but the label is '
+      f'{info["classes"][own[row]]!r}, but the label is '
       f'{info["classes"][codes[row]]!r}',
       'contradiction',
     )
@@ -895,7 +889,7 @@ def _read_votes(
       table.note('annotator', f'{name!r}, one of the judges, is not there')
   table.finish()
   if not judges:
-    return votes, None
+    return votes if len(votes.clip) or not labels else None, None
   by_model = np.isin(votes.annotator, judges)
   parts = (votes.where(~by_model), votes.where(by_model))
   return tuple(part if len(part.clip) else None for part in parts)
@@ -1019,6 +1013,18 @@ def _clip_columns(by_label: Mapping[str, Corpus]) -> dict[str, Iterable]:
   return columns | dict(corpus.metadata)
 
 
+def joined(parts: Sequence[Votes]) -> Votes:
+  """The votes of several tables, one after the other."""
+  return Votes(
+    *(
+      None
+      if getattr(parts[0], field.name) is None
+      else np.concatenate([getattr(part, field.name) for part in parts])
+      for field in dataclasses.fields(Votes)
+    )
+  )
+
+
 def _label_columns(
   name: str, corpus: Corpus, labels: np.ndarray, scores: np.ndarray | None
 ) -> dict[str, np.ndarray]:
@@ -1062,6 +1068,8 @@ def _vote_columns(by_label: Mapping[str, Corpus]) -> dict[str, Iterable] | None:
         )
   if not cells and all(corpus.votes is None for corpus in by_label.values()):
     return None
+  for name in by_label:  # A label may be without votes.
+    cells.setdefault(declared.columns(name)[0], {})
   ids, conditions, annotators, counts = (
     [key[i] for key in rows] for i in range(4)
   )

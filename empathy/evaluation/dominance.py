@@ -319,6 +319,13 @@ def _add_shares(findings: Findings, totals: Totals, plan: Plan) -> None:
       _add_mean(findings, f'dominance.{name}', totals, total, number)
 
   measured = ['causal_share']
+  if plan.labels_alone:
+    # A value is then whether the label stays, which is no probability.
+    measured = []
+    findings.skipped['dominance.causal_share'] = (
+      'Predictions have no probabilities, of which modalities could decide a '
+      'share.'
+    )
   for name in ('gate_share', 'attention_share'):
     if totals[_key(name, 'known')].any(axis=0).all():
       measured.append(name)

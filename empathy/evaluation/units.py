@@ -47,6 +47,9 @@ INDEX = Unit(scale=Scale.LOGIT)
 LOSS = Unit(scale=Scale.LOG)
 COEFFICIENT = Unit(scale=Scale.FISHER)
 NATS = Unit('nats', scale=Scale.LOG)
+# Of parts of an information, which may be below 0 by chance.
+BITS = Unit('bits')
+SIGNED_NATS = Unit('nats', signed=True)
 CLASSES = Unit('classes', scale=Scale.LOG)
 # Of a scale of scores, and differences of coefficients.
 STEPS = Unit(scale=Scale.LOG)

@@ -203,6 +203,15 @@ def test_no_two_entries_are_of_one_name():
     'control': 'noise',
     'number': '2',
     'wanted': '5',
+    'pair': 'text_vs_audio',
+    'who': 'people',
+    'ambiguity': 'divided',
+    'outcome': 'net_harm',
+    'rater': 'gpt-4.1',
+    'epsilon': '15',
+    'first': 'ann',
+    'second': 'bob',
+    'kind': 'person_model',
   }
   for signal in ('audio_disagreement', 'combined'):
     for pattern in patterns:

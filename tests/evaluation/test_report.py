@@ -359,6 +359,9 @@ def test_sections_come_in_order_with_data_first():
     'dominance',
     'humans',
     'diagnosis',
+    'sets',
+    'conflict',
+    'together',
   ]
   page = report.render(full_study())
   places = [page.index(f'<section id="{key}"') for key in keys]

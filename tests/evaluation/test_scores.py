@@ -259,16 +259,10 @@ def test_interval_alpha_by_hand():
   assert found == pytest.approx(expected)
 
 
-def test_interval_alpha_is_judged_without_each_annotator(given):
-  totals, plan = made.added_up(made.with_annotators(given[0]))
-  crowd = plan.crowd('text+audio')
-  found = agreement.totals(
-    plan.agreements['alpha_interval'].parts,
-    given[0].vote_counts('text+audio'),
-  )
-  np.testing.assert_allclose(crowd.sums['interval'], found)
-  change = totals.wholes['annotators', 'without.interval', 'text+audio']
-  assert change.any()
+def test_interval_alpha_covers_other_annotators(given):
+  totals = study.with_annotators(*made.added_up(made.with_annotators(given[0])))
+  _, number = totals.annotators['humans.text+audio.alpha_interval']
+  assert number == 9
 
 
 def test_a_grid_of_scores_is_nearly_the_scores(given, found, monkeypatch):

@@ -10,12 +10,16 @@ from collections.abc import Callable
 
 from empathy.evaluation.sections import (
   ambiguity,
+  conflict,
   data,
   diagnosis,
   disagreement,
   dominance,
   humans,
   scores,
+  sets,
+  stand_in,
+  together,
   views,
 )
 from empathy.evaluation.sections.parts import Section
@@ -33,8 +37,12 @@ ALL: tuple[Callable[[Study], Section | None], ...] = (
   ambiguity.section,
   dominance.section,
   humans.section,
+  stand_in.section,
   diagnosis.section,
+  sets.section,
+  conflict.section,
   scores.section,
+  together.section,
 )
 
 
