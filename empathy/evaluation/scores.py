@@ -69,9 +69,9 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up scores, where the corpus has values."""
   if plan.values is None:
     return
+  tally_votes(batch, plan, adder)
   middle = _middle(plan)
   truth = batch.corpus.scores - middle
-  ratings = _add_votes(batch, plan, adder) if plan.survey.has_votes else None
   scores = {view: own - middle for view, own in batch.scores.items()}
   for view in plan.members:
     _add_view(batch, plan, adder, view, scores[view], truth)
@@ -89,10 +89,23 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
       union |= chosen
     _add_apart(adder, view, scores[view], scores[plan.full], common)
   adder.add(_key('paired', 'any'), union)
+  errors = np.abs(scores[plan.full] - truth)
   for view in plan.singles:
-    _add_told(batch, plan, adder, view, scores, truth, ratings)
+    _add_told(batch, plan, adder, view, 'errors', errors)
   if len(plan.modalities) > 1:
     _add_dominance(batch, plan, adder, middle, truth)
+
+
+def tally_votes(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up what rests on ratings, where the corpus has values."""
+  if plan.values is None or not plan.survey.has_votes:
+    return
+  ratings = _add_votes(batch, plan, adder)
+  if plan.full not in plan.members:
+    return
+  every = np.broadcast_to(ratings, batch.scores[plan.full].shape)
+  for view in plan.singles:
+    _add_told(batch, plan, adder, view, 'ambiguity', every)
 
 
 def answer(totals: Totals, plan: Plan) -> Findings:
@@ -112,8 +125,18 @@ def answer(totals: Totals, plan: Plan) -> Findings:
     _compare(found, totals, plan)
     _differ(found, totals, plan)
     _dominate(found, totals, plan)
+  found.include(answer_votes(totals, plan))
+  return found
+
+
+def answer_votes(totals: Totals, plan: Plan) -> Findings:
+  """Those of `answer` that rest on ratings."""
+  found = Findings()
   if plan.survey.has_votes:
     _agree(found, totals, plan)
+  if plan.full in plan.members:
+    for view in plan.singles:
+      _tell(found, totals, plan, view, 'ambiguity')
   return found
 
 
@@ -250,41 +273,43 @@ def _add_told(
   plan: Plan,
   adder: totals_lib.Adder,
   view: str,
-  scores: dict[str, np.ndarray],
-  truth: np.ndarray,
-  ratings: np.ndarray | None,
+  told: str,
+  known: np.ndarray,
 ) -> None:
-  """Adds what a view's distance from each seed of the full one goes with."""
-  full = scores[plan.full]
+  """Adds what a view's distance from each seed of the full one goes with.
+
+  Args:
+    batch: of N clips.
+    plan: names the views.
+    adder: where it is added.
+    view: a single one.
+    told: what it is to tell.
+    known: (Z, N) that, by seed of the full view, NaN where it is not known.
+  """
+  middle = _middle(plan)
+  full, other = (batch.scores[name] - middle for name in (plan.full, view))
   if len(full) < 2:
     return
-  common = batch.common(plan.full, view)
-  values = plan.values - _middle(plan)
+  values = plan.values - middle
   variance = batch.predictions.probabilities[plan.full] @ values**2 - full**2
-  for told, known in (
-    ('ambiguity', None if ratings is None else ratings + 0 * full),
-    ('errors', np.abs(full - truth)),
+  # Where one is known, all are: they are of clips that all seeds predict.
+  chosen = batch.common(plan.full, view) & ~np.isnan(known[0])
+  itself = (known, full, full**2, variance)
+  for what, others, pairs in (
+    ('view', other, _pairs(plan, view)),
+    ('seeds', full, _pairs(plan, plan.full)),
   ):
-    if known is None:
-      continue
-    # Where one is known, all are: they are of clips that all seeds predict.
-    chosen = common & ~np.isnan(known[0])
-    itself = (known, full, full**2, variance)
-    for what, others, pairs in (
-      ('view', scores[view], _pairs(plan, view)),
-      ('seeds', full, _pairs(plan, plan.full)),
-    ):
-      by_other, by_reference = 0, []
-      for place, own in enumerate(pairs):
-        columns = scoring.columns(
-          np.abs(others - full[place]).T,
-          *(column[place][:, None] for column in itself),
-        )
-        columns = _where(chosen, columns) * own[:, None]
-        by_other = by_other + columns
-        by_reference.append(columns.sum(axis=1))
-      adder.add(_key(told, what, view), by_other)
-      adder.add(_key(told, what, view, 'full'), np.stack(by_reference, axis=1))
+    by_other, by_reference = 0, []
+    for place, own in enumerate(pairs):
+      columns = scoring.columns(
+        np.abs(others - full[place]).T,
+        *(column[place][:, None] for column in itself),
+      )
+      columns = _where(chosen, columns) * own[:, None]
+      by_other = by_other + columns
+      by_reference.append(columns.sum(axis=1))
+    adder.add(_key(told, what, view), by_other)
+    adder.add(_key(told, what, view, 'full'), np.stack(by_reference, axis=1))
 
 
 def _pairs(plan: Plan, view: str) -> np.ndarray:
@@ -517,8 +542,8 @@ def _differ(found: Findings, totals: Totals, plan: Plan) -> None:
     for name in APART:
       row |= interval_cells(f'{prefix}.{name}', name)
     for told in TOLD:
-      if view in plan.singles:
-        _tell(found, totals, plan, view, names, told)
+      if view in plan.singles and told == 'errors':
+        _tell(found, totals, plan, view, told)
       for name in (told, f'{told}_seeds', f'{told}_excess'):
         row |= interval_cells(f'{prefix}.{name}', name)
       for field in ('p', 'p_adjusted'):
@@ -563,11 +588,11 @@ def _tell(
   totals: Totals,
   plan: Plan,
   view: str,
-  names: tuple[np.ndarray, np.ndarray],
   told: str,
 ) -> None:
   """Adds what a view's distance from the full one goes with, beyond seeds'."""
   prefix = f'scores.{view}_vs_full'
+  names = tuple(np.array(plan.members[one]) for one in (view, plan.full))
   keys = [_key(told, what, view) for what in ('view', 'seeds')]
   if len(names[1]) < 2:
     found.skipped[f'{prefix}.of_{told}'] = (

@@ -245,7 +245,8 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up what leaving out annotators changes in figures of votes."""
   if not plan.survey.has_votes:
     return
-  deletions.tally(batch, plan, adder, [humans.tally], plan.voted)
+  tallies = [humans.tally, scores.tally_votes]
+  deletions.tally(batch, plan, adder, tallies, plan.voted)
   tallies = [soft_scores.tally]
   # Of more clips, what ranks them by signals and strata takes too much room.
   if plan.exact and plan.full in plan.members:
@@ -257,6 +258,8 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
 def with_annotators(totals: totals_lib.Totals, plan: Plan) -> totals_lib.Totals:
   """The totals, with what the choice of annotators adds to figures of votes."""
   answers = [humans.answer]
+  if plan.values is not None:
+    answers.append(scores.answer_votes)
   if plan.members:
     answers.append(soft_scores.answer)
   if plan.members and plan.exact:

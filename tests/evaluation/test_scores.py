@@ -245,6 +245,29 @@ def test_ratings_vary_by_condition(given, found):
   assert one.estimate == pytest.approx(gap.mean())
 
 
+def test_annotators_are_in_the_intervals_of_ratings():
+  corpus, predictions = made.study_input(60, 60, 3)
+  corpus = made.with_annotators(made.with_values(corpus))
+  # Some annotators are at odds with all others, on every clip.
+  wild = np.isin(corpus.votes.annotator, ['annotator1', 'annotator2'])
+  label = np.where(wild, 2, corpus.votes.clip % 2)
+  votes = dataclasses.replace(corpus.votes, label=label, scores=None)
+  corpus = dataclasses.replace(corpus, votes=votes)
+  totals, plan = made.added_up(corpus, predictions)
+  noises = study.with_annotators(totals, plan).annotators
+  votes = corpus.votes.of(corpus.conditions.index('text+audio'))
+  without = []
+  for one in np.unique(votes.annotator):
+    left = votes.where(votes.annotator != one)
+    own = [left.scores[left.clip == clip] for clip in range(60)]
+    without.append(np.mean([np.var(ratings, ddof=1) for ratings in own]))
+  variance, number = noises['scores.humans.text+audio.variance']
+  assert number == len(without) == 9
+  # Less what is in the variance over groups, and what fewer votes change.
+  assert 0 < variance < 8 * np.var(without)
+  assert noises['scores.text_vs_full.ambiguity_excess'][1] == 9
+
+
 def test_interval_alpha_by_hand():
   # Two clips, rated 1 and 2, and 2 and 4, of the values 1, 2 and 4. Observed:
   # (1 + 4) / 2 = 2.5. Expected, of the ratings 1, 2, 2, 4 in twelve ordered

@@ -20,6 +20,7 @@ import argparse
 import concurrent.futures
 import dataclasses
 import functools
+import itertools
 import os
 import pathlib
 import sys
@@ -47,7 +48,7 @@ FULL = 'text+audio'
 VALUES = np.arange(1.0, 8.0)
 WORLDS = ('linked', 'unlinked', 'drawn together', 'other seeds')
 _NUM_VOTES = 5
-_NUM_SEEDS = 3
+NUM_SEEDS = 6
 FOUND = ('excess', 'unshared', 'ambiguity_excess', 'errors_excess')
 
 
@@ -69,7 +70,9 @@ class Clips:
   views: tuple[np.ndarray, np.ndarray]
 
 
-def simulate(seed: int, num_groups: int, world: str) -> Clips:
+def simulate(
+  seed: int, num_groups: int, world: str, num_seeds: int = NUM_SEEDS
+) -> Clips:
   """The clips of a corpus, of groups of some five clips."""
   random = np.random.default_rng(seed)
   sizes = np.maximum(1, random.lognormal(1.5, 0.5, num_groups).astype(int))
@@ -84,7 +87,7 @@ def simulate(seed: int, num_groups: int, world: str) -> Clips:
   second = truth + by_group(0.4) + random.normal(0, 0.7, number)
   both = (first + second) / 2
   full = 4 + 0.8 * (both - 4)
-  noise = random.normal(0, 0.35, (2, _NUM_SEEDS, number))
+  noise = random.normal(0, 0.35, (2, num_seeds, number))
   view = {
     'drawn together': 4 + 0.5 * (full - 4) + 0.5 * noise[0],
     'other seeds': full,
@@ -134,9 +137,11 @@ def whole(seed: int, num_groups: int, world: str, num_resamples: int):
   }
 
 
-def figures(seed: int, num_groups: int, num_resamples: int):
+def figures(
+  seed: int, num_groups: int, num_resamples: int, num_seeds: int = NUM_SEEDS
+):
   """Figures of the full view alone, and its gain, which take little time."""
-  clips = simulate(seed, num_groups, 'linked')
+  clips = simulate(seed, num_groups, 'linked', num_seeds)
   sample = samples.sample(clips.groups, num_resamples)
   score = clips.score - VALUES.mean()
   view, full = (p @ VALUES - VALUES.mean() for p in clips.views)
@@ -164,7 +169,7 @@ def figures(seed: int, num_groups: int, num_resamples: int):
     *(scoring.over_seeds(one, scoring.ccc)[0] for one in both)
   )
   seeds = views.noise_of_difference(
-    [np.arange(_NUM_SEEDS)] * 2,
+    [np.arange(num_seeds)] * 2,
     [scoring.by_seed(one, scoring.ccc) for one in both],
   )
   found['gain in CCC'] = resampling.estimate(sample, gain, seeds=seeds)
@@ -193,10 +198,14 @@ def held(
   num_resamples: int,
   truth: dict[str, float],
   workers: int = 1,
+  num_seeds: int = NUM_SEEDS,
 ) -> dict[str, float]:
   """By figure, the share of corpora whose interval holds the truth."""
   run = functools.partial(
-    figures, num_groups=num_groups, num_resamples=num_resamples
+    figures,
+    num_groups=num_groups,
+    num_resamples=num_resamples,
+    num_seeds=num_seeds,
   )
   every = _all(run, num_corpora, workers)
   return {
@@ -233,14 +242,20 @@ def main():
   parser.add_argument('--corpora', type=int, default=4_000)
   parser.add_argument('--found', type=int, default=400)
   parser.add_argument('--groups', type=int, nargs='+', default=[24, 60])
+  parser.add_argument('--seeds', type=int, nargs='+', default=[1, 3, 6])
   parser.add_argument('--resamples', type=int, default=500)
   parser.add_argument('--workers', type=int, default=os.cpu_count())
   args = parser.parse_args()
   truth = truths()
-  for num_groups in args.groups:
-    shares = held(args.corpora, num_groups, args.resamples, truth, args.workers)
+  for num_groups, num_seeds in itertools.product(args.groups, args.seeds):
+    shares = held(
+      args.corpora, num_groups, args.resamples, truth, args.workers, num_seeds
+    )
     for name, share in shares.items():
-      print(f'{num_groups:3} groups {share:6.1%}  {name}', flush=True)
+      print(
+        f'{num_groups:3} groups {num_seeds:2} seeds {share:6.1%}  {name}',
+        flush=True,
+      )
   for world in WORLDS:
     every = found(args.found, 40, args.resamples, world, args.workers)
     for name, (mean, above, below) in every.items():
