@@ -235,7 +235,7 @@ def write(
   """Writes a corpus folder, whole or not at all; paths of media are relative.
 
   Args:
-    corpus: what to write; by name of the label where there are several.
+    corpus: what to write, or by label if there are several.
     path: the new folder.
     truth: columns of `truth.csv`, what was planted in a simulated corpus.
   """

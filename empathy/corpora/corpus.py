@@ -16,6 +16,7 @@ judges by what it sees.
 A label may have values or a scale, and be one of several, as `declared` says.
 `corpus.json` may name annotators who are models, `judges`: their rows of
 `votes.csv` are `Corpus.judges`, and none of `Corpus.votes`, which is people's.
+Of the judges, `crowds` are no models, but means of many people.
 """
 
 import dataclasses
@@ -336,9 +337,7 @@ def read(
       file are named, each kind on a line with its file, row and column.
   """
   path = pathlib.Path(path)
-  if not path.is_dir():
-    raise errors.InputError(f'{path}: no such corpus folder')
-  whole = _read_declaration(path / 'corpus.json')
+  whole = _read_declaration(_folder(path) / 'corpus.json')
   info = declared.chosen(whole, label, f'{path / "corpus.json"}')
   names = tuple(whole.get('labels', ()))
   corpus = _read_clips(path / 'clips.csv', info, names)
@@ -361,7 +360,7 @@ def label_names(path: str | os.PathLike) -> tuple[str, ...]:
   Raises:
     InputError: `corpus.json` is missing or wrong.
   """
-  info = _read_declaration(pathlib.Path(path) / 'corpus.json')
+  info = _read_declaration(_folder(path) / 'corpus.json')
   return tuple(info.get('labels', ()))
 
 
@@ -543,6 +542,14 @@ def read_info(path: pathlib.Path, label: str | None = None) -> dict[str, Any]:
   return declared.chosen(_read_declaration(path), label, f'{path}')
 
 
+def _folder(path: str | os.PathLike) -> pathlib.Path:
+  """The path, if it is a folder."""
+  path = pathlib.Path(path)
+  if not path.is_dir():
+    raise errors.InputError(f'{path}: no such corpus folder')
+  return path
+
+
 def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
   """Reads and checks `corpus.json`, with all of its labels."""
   info = files.read_json(path)
@@ -556,8 +563,9 @@ def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
     ('modalities', 1, condition_name),
     ('conditions', 0, condition_name),
     ('judges', 0, spelling.clean),
+    ('crowds', 0, spelling.clean),
   ):
-    names = info.get(key, [] if key == 'judges' else None)
+    names = info.get(key, [] if key in ('judges', 'crowds') else None)
     if not isinstance(names, list) or not all(
       isinstance(name, str) and spelling.clean(name) for name in names
     ):
@@ -568,6 +576,9 @@ def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
     if key in info:
       info[key] = [cleaned(name) for name in names]
       faults += declared.spelt_twice(info[key], f'{path}: key {key!r}')
+  for name in info.get('crowds', []):
+    if name not in info.get('judges', []):
+      faults.append(f"{path}: key 'crowds': {name!r} is not one of the judges")
   info, others = declared.checked_labels(info, f'{path}')
   errors.raise_faults(faults + others)
   for keys in (info, *info.get('labels', {}).values()):
@@ -700,15 +711,13 @@ def read_labels(
       table.fault(row, score, f'{table.columns[score][row]!r} {says}', says)
     else:
       scores[row] = found
-  upper = declared.class_of(scores, values)
-  lower = declared.class_of(scores, values, upper=False)
-  both = (codes != UNLABELLED) & (upper != UNLABELLED)
-  for row in np.flatnonzero(both & (codes != upper) & (codes != lower)):
+  own = declared.class_of(scores, values)
+  for row in declared.contradictions(codes, scores, values):
     table.fault(
       row,
       score,
       f'{table.columns[score][row]} is of the class '
-      f'{info["classes"][upper[row]]!r}, but the label is '
+      f'{info["classes"][own[row]]!r}, but the label is '
       f'{info["classes"][codes[row]]!r}',
       'contradiction',
     )

@@ -12,7 +12,6 @@ these keys; a study or a training run is of one of them.
 """
 
 import itertools
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +24,7 @@ from empathy.corpora import spelling
 UNLABELLED = -1
 NUM_BINS = 10
 _MAX_BINS = 1000
+_MOST = 1e100  # Of a value, so that nothing made of them is infinite.
 # What makes classes; with several labels, each has its own.
 _CLASS_KEYS = ('classes', 'values', 'scale', 'num_bins', 'ordered')
 # What one of several labels may declare.
@@ -55,9 +55,7 @@ def checked(
 
   if not isinstance(info.get('ordered', False), bool):
     refuse('ordered', 'true or false')
-  for key in ('label', 'label_source'):
-    if not isinstance(info.get(key, ''), str):
-      refuse(key, 'a text')
+  faults += _text_faults(info, place)
   scale, values = info.get('scale'), info.get('values')
   if values is not None and not (
     _are_numbers(values) and all(a < b for a, b in itertools.pairwise(values))
@@ -114,13 +112,14 @@ def checked_labels(
   info: Mapping[str, Any], place: str
 ) -> tuple[dict[str, Any], list[str]]:
   """Like `checked`, of the one label or of all that are in `labels`."""
-  declared = info.get('labels')
-  if declared is None:
+  if 'labels' not in info:
     return checked(info, place)
+  declared = info['labels']
   if not isinstance(declared, dict) or not declared:
     says = 'expected an object of labels by name'
     return dict(info), [f"{place}: key 'labels': {says}"]
-  faults = [
+  faults = _text_faults(info, place)
+  faults += [
     f'{place}: key {key!r}: expected it in each of the labels, not beside them'
     for key in _CLASS_KEYS
     if key in info
@@ -233,6 +232,24 @@ def class_of(
   return np.where(np.isnan(scores), UNLABELLED, found).astype(np.int32)
 
 
+def contradictions(
+  labels: np.ndarray, scores: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+  """The rows whose label is not the class of their score: (n,) int.
+
+  Half-way between two values, a score may be of either class.
+
+  Args:
+    labels: (N,) int, `UNLABELLED` for none.
+    scores: (N,) float, NaN for none.
+    values: (K,) float, rising.
+  """
+  upper = class_of(scores, values)
+  lower = class_of(scores, values, upper=False)
+  both = (labels != UNLABELLED) & (upper != UNLABELLED)
+  return np.flatnonzero(both & (labels != upper) & (labels != lower))
+
+
 def filled(
   labels: np.ndarray, scores: np.ndarray | None, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -272,6 +289,14 @@ def spelt_twice(names: Sequence[str], place: str) -> list[str]:
   ]
 
 
+def _text_faults(info: Mapping[str, Any], place: str) -> list[str]:
+  return [
+    f'{place}: key {key!r}: expected a text'
+    for key in ('label', 'label_source')
+    if not isinstance(info.get(key, ''), str)
+  ]
+
+
 def _middles(low: float, high: float, number: int) -> list[float]:
   """The middles of equal bins, without the last digits of their rounding."""
   middles = low + (high - low) * (np.arange(number) + 0.5) / number
@@ -280,5 +305,5 @@ def _middles(low: float, high: float, number: int) -> list[float]:
 
 def _are_numbers(values: Any) -> bool:
   return isinstance(values, list) and all(
-    type(value) in (int, float) and math.isfinite(value) for value in values
+    type(value) in (int, float) and -_MOST < value < _MOST for value in values
   )

@@ -16,6 +16,7 @@ JSON) becomes a label `yes` or `no` for each option.
 import collections
 import dataclasses
 import json
+import math
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -338,6 +339,8 @@ def declare(
       continue
   if len(numbers) < max(1, (0 if scale else _NUMBERS) * len(texts)):
     return ratings.inferred(spelling.unified(texts).values, place)
+  if not scale and len(set(numbers)) == 2 and any(n % 1 for n in numbers):
+    return {'scale': [math.floor(min(numbers)), math.ceil(max(numbers))]}
   return ratings.inferred(spelling.unified(own).values, place, scale)
 
 

@@ -26,9 +26,12 @@ def estimate(
     name: the full one.
     groups: of the clips that it is of.
     statistic: a function of weights, see `resampling`.
-    **known: `seeds`, `annotators`, `drawn` and `n`, see `resampling.estimate`.
+    **known: `seeds`, `drawn` and `n`, see `resampling.estimate`. What
+      annotators add is known to the groups, by the name.
   """
   entry = catalogue.entry_of(name)
+  if name in groups.annotators:
+    known['annotators'] = groups.annotators[name]
   return resampling.estimate(
     groups,
     statistic,
@@ -66,6 +69,7 @@ def least(
   groups: samples.Groups,
   statistics: Sequence[tuple[weighing.Statistic, SeedNoise | None]],
   n: int | None = None,
+  names: Sequence[str] = (),
 ) -> Estimate:
   """The least of several, which is the statistic of a name.
 
@@ -74,16 +78,19 @@ def least(
     groups: see `estimate`.
     statistics: each with what the choice of seeds adds to its variance.
     n: the clips that it rests on; all of those of the groups if None.
+    names: of each, by which it is known what annotators add to it.
 
   Returns:
     See `resampling.minimum`.
   """
   scale = catalogue.entry_of(name).scale
+  added = [groups.annotators.get(one, (0.0, 0)) for one in names]
+  added = added or [(0.0, 0)] * len(statistics)
   return resampling.minimum(
     groups,
     [
-      pivots.studentise(groups, statistic, scale, seeds)
-      for statistic, seeds in statistics
+      pivots.studentise(groups, statistic, scale, seeds, annotators)
+      for (statistic, seeds), annotators in zip(statistics, added, strict=True)
     ],
     groups.num_clips if n is None else n,
   )

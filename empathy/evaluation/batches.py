@@ -20,10 +20,12 @@ class Batch:
     corpus: N clips.
     predictions: of all members of the study, NaN where there is no row; None in
       a study of the humans alone.
+    again: whether clips are there more than once, with and without some votes.
   """
 
   corpus: corpus_lib.Corpus
   predictions: predictions_lib.Predictions | None = None
+  again: bool = False
 
   @property
   def full(self) -> str:
@@ -72,6 +74,12 @@ class Batch:
     }
 
   @functools.cached_property
+  def scores(self) -> Mapping[str, np.ndarray]:
+    """By view, (S, N) the expected score; of a corpus with values."""
+    every = {} if self.predictions is None else self.predictions.probabilities
+    return {view: p @ self.corpus.values for view, p in every.items()}
+
+  @functools.cached_property
   def signals(self) -> Mapping[str, np.ndarray]:
     """By name, (N,); none without predictions of the full view."""
     if self.full not in self.views:
@@ -81,3 +89,49 @@ class Batch:
   def common(self, *views: str) -> np.ndarray:
     """(N,) bool, the clips that every seed of the views predicts."""
     return predictions_lib.common(self.predictions, views)
+
+  def with_votes(self, clips: np.ndarray, votes: corpus_lib.Votes) -> 'Batch':
+    """Some of the clips, as often as they are named, with votes of their own.
+
+    Args:
+      clips: (n,) int, the places of the clips.
+      votes: of them.
+    """
+    corpus, own = self.corpus, self.predictions
+
+    def some(of: np.ndarray | None) -> np.ndarray | None:
+      return None if of is None else of[clips]
+
+    def by_view(
+      of: Mapping[str, np.ndarray], axis: int
+    ) -> dict[str, np.ndarray]:
+      return {view: one.take(clips, axis) for view, one in of.items()}
+
+    found = Batch(
+      corpus_lib.Corpus(
+        corpus.info,
+        *map(some, (corpus.ids, corpus.groups, corpus.labels)),
+        some(corpus.split),
+        some(corpus.fold),
+        votes=votes,
+      ),
+      None
+      if own is None
+      else dataclasses.replace(
+        own,
+        probabilities=by_view(own.probabilities, 1),
+        folds=by_view(own.folds, 1),
+        subsets={},
+        gates={},
+        attention={},
+      ),
+      again=True,
+    )
+    # What does not depend on votes is known.
+    vars(found).update(
+      keys=self.keys[clips],
+      means=by_view(self.means, 0),
+      labels=by_view(self.labels, 1),
+      signals=by_view(self.signals, 0),
+    )
+    return found

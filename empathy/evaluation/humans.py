@@ -15,11 +15,11 @@ import numpy as np
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   agreement,
-  annotators,
   asked,
   gains,
   halves,
   hard_clips,
+  raters,
   samples,
   weighing,
   wording,
@@ -37,6 +37,8 @@ from empathy.evaluation.findings import (
 from empathy.evaluation.plan import Plan
 
 _EACH = 'votes in every condition'
+# So many random orders tell what leaving out an annotator changes.
+_AGAIN = 50
 # Of `gains.Pluralities`, all of which are added up.
 _PLURALITIES = (
   'differ',
@@ -54,10 +56,13 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   if corpus.votes is None:
     return
   votes = {name: corpus.vote_counts(name) for name in plan.voted}
-  draws = halves.Draws(batch.keys, _num_halves(plan))
+  number = _num_halves(plan)
+  if batch.again:
+    number = min(number, _AGAIN)
+  draws = halves.Draws(batch.keys, number)
   for condition, counts in votes.items():
     _add_votes(adder, condition, counts, corpus.labels, draws)
-    _add_agreement(adder, plan, condition, counts, corpus)
+    _add_agreement(adder, plan, condition, counts)
   full = plan.full_condition
   if len(votes) > 1:
     _add_gains(
@@ -71,6 +76,7 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     columns.append(~np.isnan(parts.gs))
     adder.add(_key('pluralities', condition), np.stack(columns, axis=1))
   hard_clips.tally(batch, plan, adder)
+  raters.tally(batch, plan, adder)
 
 
 def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
@@ -123,7 +129,7 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
     statistics=found.statistics | models.statistics,
     skipped=found.skipped | models.skipped,
     primary=primary,
-    tables=found.tables | models.tables,
+    tables=found.tables | models.tables | raters.answer(totals, plan).tables,
     curves=found.curves,
   )
 
@@ -189,13 +195,9 @@ def _add_votes(
 
 
 def _add_agreement(
-  adder: totals_lib.Adder,
-  plan: Plan,
-  condition: str,
-  votes: np.ndarray,
-  corpus: corpus_lib.Corpus,
+  adder: totals_lib.Adder, plan: Plan, condition: str, votes: np.ndarray
 ) -> None:
-  """Adds up what agreement is made of, also without each annotator."""
+  """Adds up what agreement is made of."""
   parts = {figure.sums: figure.parts for figure in plan.agreements.values()}
   for sums, part in parts.items():
     columns = part(votes.astype(np.float64)).T
@@ -205,16 +207,6 @@ def _add_agreement(
       np.where(columns == 0, -1, place),
       len(columns),
       columns,
-    )
-  crowd = plan.crowd(condition)
-  if crowd is not None:
-    annotators.add(
-      adder,
-      condition,
-      crowd,
-      plan.agreements,
-      corpus.votes.of(corpus.conditions.index(condition)),
-      votes,
     )
 
 
@@ -254,7 +246,7 @@ def _take_least(
     Its name.
   """
   name = min(totals, key=lambda n: found.statistics[n].estimate)
-  if len(totals) > 1:
+  if len(totals) > 1 and groups.probe is None:
     least = asked.least(
       name,
       groups,
@@ -262,6 +254,7 @@ def _take_least(
         (weighing.mean(both), seeds_lib.THESE_SEEDS) for both in totals.values()
       ],
       found.statistics[name].n,
+      list(totals),
     )
     found.statistics[name] = _told(least, how)
   return name
@@ -307,7 +300,7 @@ def _agree(
     totals[_key(name, condition)][:, 1]
     for name in ('entropy', 'one_vote_ceiling')
   )
-  figures, crowd = plan.agreements, plan.crowd(condition)
+  figures = plan.agreements
   for name, figure in {'gs': figures['observed_agreement'], **figures}.items():
     chosen = pairable if figure.least > 1 else voted
     why = agreement.why_undefined(bool(pairable.any()))
@@ -316,16 +309,11 @@ def _agree(
       continue
     part = totals.over(chosen)
     statistic = figure.of_totals(part[_key(figure.sums, condition)])
-    variance = None
-    if crowd is not None:
-      own = 'observed_agreement' if name == 'gs' else name
-      variance = annotators.variance(totals, condition, crowd, figures, own)
     full_name = f'humans.{condition}.{name}'
     estimate = asked.estimate(
       full_name,
       part.groups,
       weighing.one_minus(statistic) if name == 'gs' else statistic,
-      annotators=(variance or 0.0, 0 if crowd is None else crowd.number),
     )
     found.add(full_name, estimate, why)
 

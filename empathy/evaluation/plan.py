@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import declared
 from empathy.evaluation import agreement, annotators, confidence
 from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.confidence import Bins, Strata
+from empathy.evaluation.predictions import Kind
 from empathy.evaluation.survey import Survey
 from empathy.evaluation.totals import MANY_CLIPS, MOST_GROUPS, Key
 
@@ -65,6 +67,11 @@ class Plan:
   def ordered(self) -> bool:
     """Whether the classes are a scale."""
     return bool(self.info.get('ordered', False))
+
+  @functools.cached_property
+  def values(self) -> np.ndarray | None:
+    """Those of the classes, (C,) float64, rising; None where they have none."""
+    return declared.values_of(self.info)
 
   @property
   def full(self) -> str:
@@ -131,22 +138,30 @@ class Plan:
   @functools.cached_property
   def agreements(self) -> dict[str, agreement.Coefficient]:
     """The figures of agreement that votes are asked for."""
-    return agreement.figures(len(self.classes), self.ordered)
+    return agreement.figures(len(self.classes), self.ordered, self.values)
 
-  def crowd(self, condition: str) -> annotators.Crowd | None:
-    """Those who voted in a condition; None where it is not known of all."""
-    hashes = self.survey.annotators.get(condition)
-    if hashes is None or self.survey.numbers['anonymous', condition]:
+  @functools.cached_property
+  def crowd(self) -> annotators.Crowd | None:
+    """All whose names are known; None where they are fewer than two."""
+    every = [self.survey.annotators.get(name, ()) for name in self.voted]
+    hashes = np.unique(np.concatenate([np.array([], np.uint64), *every]))
+    if len(hashes) < 2:
       return None
-    many = not self.exact and len(hashes) > MOST_GROUPS
-    return annotators.Crowd(
-      hashes,
-      MOST_GROUPS if many else len(hashes),
-      {
-        figure.sums: self.survey.numbers['agreement', figure.sums, condition]
-        for figure in self.agreements.values()
-      },
-    )
+    most = annotators.MOST_ANNOTATORS
+    many = not self.exact and len(hashes) > most
+    return annotators.Crowd(hashes, most if many else len(hashes))
+
+  def named(self, condition: str) -> bool:
+    """Whether it is known of every vote in a condition whose it is."""
+    known = len(self.survey.annotators.get(condition, ()))
+    return bool(known and not self.survey.numbers['anonymous', condition])
+
+  @functools.cached_property
+  def people(self) -> np.ndarray:
+    """The names of the crowd, in its order; one spelling of each: (A,) str."""
+    names = self.survey.people
+    _, first = np.unique(annotators.hashed(names), return_index=True)
+    return names[first]
 
   def votes(self, corpus: corpus_lib.Corpus) -> np.ndarray:
     """The votes that speak for each clip: (N, C) int64."""
@@ -163,9 +178,14 @@ class Plan:
 
   def graded(self, *key: str) -> bool:
     """Whether the confidences of a key of `handfuls` are such at all."""
-    return confidence.enough(
+    return not self.labels_alone and confidence.enough(
       self.num_confidences(*key), float(self.survey.numbers[key])
     )
+
+  @property
+  def labels_alone(self) -> bool:
+    """Whether predictions say classes, and no probabilities."""
+    return self.survey.kind is not Kind.PROBABILITIES
 
   def num_confidences(self, *key: str) -> int:
     """How many values confidence takes, or a hundred."""
@@ -173,6 +193,8 @@ class Plan:
 
   def not_graded(self, *key: str) -> str:
     """The reason, in a sentence, to skip what rests on such a confidence."""
+    if self.labels_alone:
+      return confidence.LABELS_ALONE[self.survey.kind]
     whose = ' of the seeds’ mean' if key[0] == 'mean' else ''
     return confidence.too_few(self.num_confidences(*key), whose)
 

@@ -69,6 +69,8 @@ def estimate(
   Returns:
     The estimate; without an interval its `method` says why.
   """
+  if sample.probe is not None:
+    return sample.probe(sample, statistic)
   found = pivots.studentise(sample, statistic, scale, seeds, annotators, drawn)
   n = sample.num_clips if n is None else n
   share = isinstance(statistic, weighing.Figure) and statistic.share

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -23,11 +24,19 @@ class Groups:
     names: (G,) the groups' names.
     num_clips: how many clips they have.
     num_resamples: R.
+    annotators: by the name of a figure, what the choice of annotators adds to
+      its variance, and how many they are.
+    probe: what takes the place of an interval where figures are asked how they
+      move, see `deletions`; None where they are not.
   """
 
   names: np.ndarray
   num_clips: int
   num_resamples: int = NUM_RESAMPLES
+  annotators: Mapping[str, tuple[float, int]] = dataclasses.field(
+    default_factory=dict
+  )
+  probe: Callable[..., Any] | None = None
 
   @property
   def num_groups(self) -> int:

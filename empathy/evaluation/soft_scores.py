@@ -7,7 +7,13 @@ Brier's score, less what sampling adds to it, are proper all the same: on
 average nothing scores better than the shares of all people. The distances are
 not: with 3 or 5 votes a clip they like probabilities best that are too sure.
 So each stands beside what it would be if the votes had been drawn from these
-very probabilities, and only its excess over that tells of an error.
+very probabilities, and only its excess over that tells of an error; and beside
+what the shares of all votes would have, which know nothing of a clip.
+
+Among them are the measures of Baan et al. (2022, EMNLP, Stop Measuring
+Calibration When Humans Disagree): DistCE, the total variation distance, is half
+of Manhattan; EntCE is the entropy gap; RankCS is here how often probabilities
+put no two classes in the order that the votes reverse, for few votes tie.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,13 +46,26 @@ FIGURES = (
   'human_manhattan_null',
   'human_wasserstein',
   'human_wasserstein_null',
+  'human_entropy_gap',
+  'human_entropy_gap_null',
+  'human_rank_agreement',
+  'human_rank_agreement_null',
   'human_entropy_correlation',
+)
+# What the shares of all votes would have, for every clip the same.
+PRIORS = (
+  'human_cross_entropy_prior',
+  'human_jensen_shannon_prior',
+  'human_manhattan_prior',
+  'human_wasserstein_prior',
+  'human_entropy_gap_prior',
+  'human_rank_agreement_prior',
 )
 
 
 def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up how far each view's mean over seeds lies from the votes' shares."""
-  if not plan.survey.has_votes:
+  if not plan.survey.has_votes or plan.labels_alone:
     return
   votes = plan.votes(batch.corpus)
   number = votes.sum(axis=1)
@@ -71,11 +90,19 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     x, y = (signals_lib.entropy(one) - middle for one in (model, humans))
     columns = np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
     adder.add(_key('moments', view), np.where(there[:, None], columns, 0))
+  if batch.again:
+    return  # Only what is summed by group is asked for.
   keys = draws.anew(batch.keys, 'soft_scores')
   nulls = drawn_from(
     keys, number, batch.means, chosen, list(distances.values()), num_draws(plan)
   )
+  all_votes = plan.survey.numbers['votes', plan.speaking or '']
+  prior = np.broadcast_to(all_votes / max(all_votes.sum(), 1), humans.shape)
+  measures = (cross_entropy, *distances.values())
+  priors = np.stack([one(prior, humans) for one in measures])
   for view, sums in nulls.items():
+    own = priors[:, chosen[view]].sum(axis=1)
+    adder.whole(_key('priors', view), own)
     own = signals_lib.entropy(batch.means[view][chosen[view]]).sum()
     adder.whole(_key('nulls', view), [own, *sums])
 
@@ -108,17 +135,24 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found, rows = Findings(), []
   for view in plan.members:
     prefix = f'views.{view}'
+    if plan.labels_alone:
+      found.skipped[f'{prefix}.human_cross_entropy'] = plan.not_graded()
+      continue
     clips = totals.sums[_key('scores', view)][:, -1]
     if not clips.any():
       found.skipped[f'{prefix}.human_cross_entropy'] = (
         'No clip that the view predicts has two votes or more.'
       )
       continue
+    if not plan.graded('mean', view):
+      reason = plan.not_graded('mean', view)
+      found.skipped[f'{prefix}.human_cross_entropy'] = reason
+      continue
     part = totals.over(clips)
     _add(found, prefix, part, view, plan)
     row = {'view': view, 'num_clips': part.num_clips}
-    for name in FIGURES:
-      if name.endswith('_null'):
+    for name in (*FIGURES, *PRIORS):
+      if name.endswith(('_null', '_prior')):
         row[name] = Cell(f'{prefix}.{name}')
       else:
         row |= interval_cells(f'{prefix}.{name}', name)
@@ -154,6 +188,11 @@ def _add(
         else f'{drawn} from the probabilities',
       ),
     )
+  priors = part.totals.wholes[_key('priors', view)] / part.num_clips
+  for name, value in zip(names, priors.tolist(), strict=True):
+    how = 'the shares of all votes, for every clip the same'
+    one = Estimate(value, n=part.num_clips, method=how)
+    found.add(f'{prefix}.{name}_prior', one)
   asked.add(
     found,
     f'{prefix}.human_entropy_correlation',
@@ -174,7 +213,12 @@ def _distances(
     'human_jensen_shannon': jensen_shannon,
     'human_manhattan': manhattan,
   }
-  return found | ({'human_wasserstein': wasserstein} if plan.ordered else {})
+  if plan.ordered:
+    found['human_wasserstein'] = wasserstein
+  return found | {
+    'human_entropy_gap': entropy_gap,
+    'human_rank_agreement': rank_agreement,
+  }
 
 
 def cross_entropy(model: np.ndarray, humans: np.ndarray) -> np.ndarray:
@@ -279,6 +323,34 @@ def wasserstein(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   return np.abs(gap).sum(axis=-1)
 
 
+def entropy_gap(model: np.ndarray, humans: np.ndarray) -> np.ndarray:
+  """Entropies of probabilities minus those of shares (N, C), in nats: (N,).
+
+  The shares of few votes have too little entropy (Miller 1955), so that the
+  gap of a model that is right is above 0.
+  """
+  return signals_lib.entropy(model) - signals_lib.entropy(humans)
+
+
+def rank_agreement(model: np.ndarray, humans: np.ndarray) -> np.ndarray:
+  """Whether no two classes are in one order here, in the other there: (N,).
+
+  Args:
+    model: (N, C) probabilities.
+    humans: (N, C) shares of votes.
+
+  Returns:
+    0 or 1; what ties on either side is in no order.
+  """
+  order = np.argsort(-humans, axis=-1, kind='stable')
+  votes = np.take_along_axis(humans, order, axis=-1)
+  own = np.take_along_axis(model, order, axis=-1)
+  least = np.minimum.accumulate(own, axis=-1)[:, :-1]
+  most = np.maximum.accumulate(own[:, ::-1], axis=-1)[:, -2::-1]
+  reversed_ = (votes[:, :-1] > votes[:, 1:]) & (least < most)
+  return 1.0 - reversed_.any(axis=-1)
+
+
 def correlation(moments: np.ndarray) -> weighing.Statistic:
   """Pearson's correlation of two variables x and y over clips.
 
@@ -288,10 +360,10 @@ def correlation(moments: np.ndarray) -> weighing.Statistic:
   Returns:
     The statistic; undefined where one of both is constant.
   """
-  return weighing.of_totals(moments, _correlation)
+  return weighing.of_totals(moments, pearson)
 
 
-def _correlation(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pearson(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Pearson's correlation of totals (R, 6): 1, x, y, xx, yy, xy."""
   number = np.maximum(sums[:, 0], 1e-300)
   x, y, xx, yy, xy = sums[:, 1:].T / number

@@ -17,6 +17,7 @@ from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.catalogue import ANY, is_binary
 from empathy.evaluation.confidence import Histogram, histogram
+from empathy.evaluation.predictions import Kind
 from empathy.evaluation.totals import DECIMALS, Key, merged
 from empathy.evaluation.totals import group_hashes as _hashes
 
@@ -29,7 +30,12 @@ SAME = (
   'modalities',
   'conditions',
   'ordered',
+  'values',
+  'scale',
+  'label_name',
   'label_source',
+  'judges',
+  'crowds',
 )
 
 
@@ -47,7 +53,10 @@ class Survey:
     numbers: by key, arrays that add up; one may be longer than the other.
     handfuls: by key, the least of some values, a few at most.
     confidences: by key.
-    annotators: by condition, (A,) uint64, ascending, one for each who voted.
+    annotators: by condition, (A,) uint64, ascending, one for each who voted and
+      has a name.
+    people: (P,) str, their names, ascending.
+    kind: what the predictions say.
   """
 
   info: Mapping[str, Any]
@@ -60,6 +69,8 @@ class Survey:
   handfuls: Mapping[Key, np.ndarray]
   confidences: Mapping[Key, Histogram]
   annotators: Mapping[str, np.ndarray]
+  people: np.ndarray
+  kind: Kind = Kind.PROBABILITIES
 
   def __add__(self, other: 'Survey') -> 'Survey':
     """That of the clips of both.
@@ -73,6 +84,11 @@ class Survey:
           f'parts of one study: a corpus has {key} {other.info.get(key)!r}, '
           f'another {self.info.get(key)!r}'
         )
+    if self.kind != other.kind:
+      raise errors.InputError(
+        f'parts of one study: the predictions of one say {self.kind}, those of '
+        f'another {other.kind}'
+      )
     if self.members != other.members or self.has_votes != other.has_votes:
       raise errors.InputError(
         'parts of one study: one has other views or seeds than another, or '
@@ -89,6 +105,8 @@ class Survey:
       merged(self.handfuls, other.handfuls, _handful),
       merged(self.confidences, other.confidences, Histogram.__add__),
       merged(self.annotators, other.annotators, np.union1d),
+      np.union1d(self.people, other.people),
+      self.kind,
     )
 
 
@@ -96,6 +114,7 @@ def of_batch(batch: Batch) -> Survey:
   """What a batch tells of the plan."""
   corpus, predictions = batch.corpus, batch.predictions
   numbers, handfuls, confidences, voters = {}, {}, {}, {}
+  people = np.array([], np.str_)
   numbers['labels',] = np.bincount(
     corpus.labels[batch.labelled], minlength=len(corpus.classes)
   )
@@ -107,18 +126,25 @@ def of_batch(batch: Batch) -> Survey:
     labels = np.where(batch.labelled, corpus.labels, -1)
     for name in (*corpus.conditions, ''):
       votes = corpus.vote_counts(name or None)
-      numbers['votes', name] = votes.sum(keepdims=True)[0]
+      numbers['votes', name] = votes.sum(axis=0)
       numbers['plurality', name] = votes_lib.plurality_and_label(
         votes, labels
       ).sum(axis=0)
+    people = np.unique(corpus.votes.annotator).astype(np.str_)
+    people = people[people != '']
     voters, own = annotators.survey(corpus)
     numbers |= own
+  for who, votes in (('people', corpus.votes), ('judges', corpus.judges)):
+    if votes is not None:
+      handfuls |= _names(who, votes, corpus)
   if predictions is not None:
     folds = np.concatenate([predictions.folds[view] for view in batch.views])
     numbers['folds',] = np.bincount(folds[folds >= 0])
     numbers['ways',] = _hashed(batch.keys, folds)
     if batch.full in batch.views:
       numbers |= _labels_by_fold(batch)
+    for view, asked in predictions.asked.items():
+      numbers['asked', view] = np.array(float(asked.sum()))
     for view in batch.views:
       for key, values in (
         (('view', view), predictions.probabilities[view]),
@@ -145,7 +171,20 @@ def of_batch(batch: Batch) -> Survey:
     handfuls,
     confidences,
     voters,
+    people,
+    Kind.PROBABILITIES if predictions is None else predictions.kind,
   )
+
+
+def _names(
+  who: str, votes: corpus_lib.Votes, corpus: corpus_lib.Corpus
+) -> dict[Key, np.ndarray]:
+  """Some names of those who voted, by condition."""
+  found = {}
+  for place, name in enumerate(corpus.conditions):
+    names = np.unique(votes.annotator[votes.condition == place])
+    found[who, name] = names[names != ''][:_HANDFUL].astype(np.str_)
+  return found
 
 
 def _labels_by_fold(batch: Batch) -> dict[Key, np.ndarray]:
@@ -257,8 +296,9 @@ def to_arrays(found: Survey) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       for key, one in found.confidences.items()
     ],
     'annotators': list(found.annotators),
+    'kind': found.kind,
   }
-  arrays = {'hashes': found.hashes}
+  arrays = {'hashes': found.hashes, 'people': found.people}
   for place, hashes in enumerate(found.annotators.values()):
     arrays[f'annotators_{place}'] = hashes
   for name in ('numbers', 'handfuls'):
@@ -300,4 +340,6 @@ def of_arrays(
       name: arrays[f'annotators_{place}']
       for place, name in enumerate(head['annotators'])
     },
+    arrays['people'],
+    Kind(head['kind']),
   )

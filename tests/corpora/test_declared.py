@@ -465,3 +465,33 @@ def test_training_and_others_pipelines_get_scores(tmp_path):
     row['id'].decode(): row['score'] for row in made.as_data_source()['clips']
   }
   np.testing.assert_array_equal([found[name] for name in 'abcd'], corpus.scores)
+
+
+ODD = [
+  *(None, True, 0, -1, 2.5, '', 'x', [], {}, [1], [None], ['a', 'b'], [1, 2]),
+  *([1, 7], [7, 1], [0, 1e400], [[1], [2]], {'a': 1}, {'a': {}}, {'a': []}),
+  *([1, 2, 3], 10**400, [1, 10**400], ['1', '1.0'], [True, False], 1001),
+]
+
+
+@pytest.mark.parametrize(
+  'key', [*declared.KEYS, 'labels', 'judges', declared.NAME]
+)
+@pytest.mark.parametrize('info', [SCALE, VALUES, SEVERAL], ids=['s', 'v', 'l'])
+def test_whatever_is_declared_is_read_or_told(tmp_path, info, key):
+  own = 'label.empathy,label.kind' if 'labels' in info else 'label,more'
+  path = folder(tmp_path, info, f'id,group,{own}\na,x,,\n')
+  places = [info] if 'labels' not in info else [info, info['labels']['empathy']]
+  for place in places:
+    for odd in ODD:
+      changed = json.loads(json.dumps(info))
+      target = changed if place is info else changed['labels']['empathy']
+      target[key] = odd
+      (path / 'corpus.json').write_text(json.dumps(changed))
+      label = 'empathy' if 'labels' in info else None
+      try:
+        corpus_lib.read(path, label=label)
+      except errors.InputError as error:
+        lines = str(error).splitlines()
+        assert len(lines) <= 3
+        assert all('corpus.json: ' in line for line in lines)

@@ -57,24 +57,24 @@ def test_every_rater_is_an_annotator_and_models_are_judges(rated):
   np.testing.assert_array_equal(felt.scores, [2, 1, np.nan, np.nan])
   assert felt.labels.tolist() == [1, 0, -1, -1]
   people = dict(zip(felt.votes.annotator, felt.votes.scores, strict=True))
-  assert set(people) == {'expert1', 'expert2', 'expert3', 'crowd'}
+  assert set(people) == {'expert1', 'expert2', 'expert3'}
   first = felt.votes.where(felt.votes.clip == 0)
   assert dict(zip(first.annotator, first.scores, strict=True)) == {
     'expert1': 1,
     'expert2': 2,
     'expert3': 3,
-    'crowd': 2.3333333333333335,
   }
   models = felt.judges.where(felt.judges.clip == 0)
   assert dict(zip(models.annotator, models.scores, strict=True)) == {
     'gpt': 5,
     'claude': 1,
     'gemini': 2,
+    'crowd': 2.3333333333333335,
   }
   level = corpus_lib.read(rated / 'corpus', label='level_interpretations')
   assert level.values.tolist() == [0, 1, 2]
   np.testing.assert_array_equal(level.scores, [np.nan, np.nan, 2, 0])
-  assert level.votes.clip.tolist().count(2) == 4
+  assert level.votes.clip.tolist().count(2) == 3
   advice = corpus_lib.read(rated / 'corpus', label='advice_giving')
   assert advice.scores[0] == 5
   assert (

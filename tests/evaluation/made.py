@@ -8,8 +8,9 @@ import pyarrow as pa
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   agreement,
-  annotators,
+  deletions,
   disagreement,
+  resampling,
   samples,
   weighing,
 )
@@ -19,6 +20,7 @@ from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.findings import Findings
 
 CLASSES = ('low', 'middle', 'high')
 
@@ -151,6 +153,48 @@ def with_annotators(corpus_, num_annotators=9, seed=0):
   )
 
 
+def with_judges(corpus_, seed=0):
+  """The same, with two models and a crowd that voted as well, not on all."""
+  random = np.random.default_rng(seed)
+  rows = []
+  for name, condition, chance in (
+    ('gpt', len(corpus_.conditions) - 1, 0.7),
+    ('claude', 0, 0.5),
+    ('crowd', len(corpus_.conditions) - 1, 0.6),
+  ):
+    for clip in np.flatnonzero(random.random(len(corpus_.ids)) < 0.9):
+      label = corpus_.labels[clip]
+      if random.random() > chance:
+        label = random.integers(len(corpus_.classes))
+      rows.append((clip, condition, name, label))
+  clip, condition, name, label = zip(*rows, strict=True)
+  return dataclasses.replace(
+    corpus_,
+    info=corpus_.info
+    | {'judges': ['gpt', 'claude', 'crowd'], 'crowds': ['crowd']},
+    judges=corpus_lib.Votes(
+      np.array(clip, np.int32),
+      np.array(condition, np.int32),
+      np.array(name),
+      np.array(label, np.int32),
+      np.ones(len(rows), np.int64),
+    ),
+  )
+
+
+def with_values(corpus_, values=(1.0, 2.0, 4.0), scores=None):
+  """The same corpus, whose classes are values, with scores beside them.
+
+  If not given, every fifth lies a little off its class's, as means of ratings.
+  """
+  if scores is None:
+    scores = np.asarray(values)[corpus_.labels]
+    off = np.where(scores == max(values), -0.3, 0.3)
+    scores = scores + off * (np.arange(len(scores)) % 5 == 0)
+  info = corpus_.info | {'ordered': True, 'values': list(values)}
+  return dataclasses.replace(corpus_, info=info, scores=scores)
+
+
 def with_parts(found):
   """The same predictions, with what the full view says shown less."""
   full = max(found.views, key=len)
@@ -255,17 +299,35 @@ def annotator_variance(
   figure, groups, clip, annotator, label, count, num_classes
 ):
   """What annotators add to a figure of entries of votes, as a study has it."""
+  zeros = np.zeros(len(clip), np.int32)
   names = np.asarray(annotator).astype(np.str_)
-  counts = np.zeros((len(groups), num_classes))
-  np.add.at(counts, (clip, label), count)
-  hashes = totals_lib.group_hashes(names)
-  crowd = annotators.Crowd(
-    hashes, len(hashes), {figure.sums: agreement.totals(figure.parts, counts)}
+  corpus_ = corpus(
+    np.unique(groups, return_inverse=True)[1],
+    np.zeros(len(groups), int),
+    classes=tuple(map(str, range(num_classes))),
   )
-  adder = totals_lib.Adder(np.asarray(groups).astype(np.str_))
-  votes = corpus_lib.Votes(clip, 0 * clip, names, label, count)
-  annotators.add(adder, 'x', crowd, {'it': figure}, votes, counts)
-  return annotators.variance(adder.totals(), 'x', crowd, {'it': figure}, 'it')
+  votes = corpus_lib.Votes(clip, zeros, names, label, count)
+  info = corpus_.info | {'conditions': ['text']}
+  corpus_ = dataclasses.replace(corpus_, info=info, votes=votes)
+
+  def tally(batch, plan, adder):
+    del plan
+    columns = figure.parts(batch.corpus.vote_counts('text').astype(float))
+    adder.add(('it',), columns)
+
+  def answer(totals, plan):
+    del plan
+    part = totals.over(np.ones(len(totals.groups)))
+    statistic = figure.of_totals(part['it',])
+    return Findings({'it': resampling.estimate(part.groups, statistic)})
+
+  batch = Batch(corpus_)
+  plan = plan_lib.of_batch(batch)
+  adder = totals_lib.Adder(corpus_.groups)
+  tally(batch, plan, adder)
+  deletions.tally(batch, plan, adder, [tally], ['text'])
+  found = deletions.noises(adder.totals(), plan, [answer])
+  return found.get('it', (None, 0))[0]
 
 
 def apart(first, second):
@@ -287,22 +349,20 @@ def added_up(corpus_, predictions_=None):
 
 def answer(question, corpus_, predictions_=None):
   """What a module of one question finds in a corpus and its predictions."""
-  return question.answer(*added_up(corpus_, predictions_))
+  totals, plan = added_up(corpus_, predictions_)
+  return question.answer(study_lib.with_annotators(totals, plan), plan)
 
 
 def part(corpus_, predictions_, chosen):
   """Some clips of a corpus, with their votes and predictions."""
-  votes = corpus_.votes
-  if votes is not None:
-    own = chosen[votes.clip]
-    place = (np.cumsum(chosen) - 1)[votes.clip[own]]
-    votes = corpus_lib.Votes(
-      place.astype(np.int32),
-      *(
-        getattr(votes, name)[own]
-        for name in ('condition', 'annotator', 'label', 'count')
-      ),
-    )
+
+  def of_these(votes):
+    if votes is None:
+      return None
+    votes = votes.where(chosen[votes.clip])
+    place = (np.cumsum(chosen) - 1)[votes.clip]
+    return dataclasses.replace(votes, clip=place.astype(np.int32))
+
   found = None
   if predictions_ is not None:
 
@@ -316,13 +376,16 @@ def part(corpus_, predictions_, chosen):
       folds=kept(predictions_.folds),
       gates={view: kept(one) for view, one in predictions_.gates.items()},
       attention={v: kept(one) for v, one in predictions_.attention.items()},
+      asked=kept(predictions_.asked),
     )
   return dataclasses.replace(
     corpus_,
     ids=corpus_.ids[chosen],
     groups=corpus_.groups[chosen],
     labels=corpus_.labels[chosen],
-    votes=votes,
+    votes=of_these(corpus_.votes),
+    judges=of_these(corpus_.judges),
+    scores=None if corpus_.scores is None else corpus_.scores[chosen],
     split=None if corpus_.split is None else corpus_.split[chosen],
     fold=None if corpus_.fold is None else corpus_.fold[chosen],
     presence={name: has[chosen] for name, has in corpus_.presence.items()},
@@ -379,6 +442,12 @@ def assert_same(found, expected):
     for name in ('group', 'values', 'number'):
       np.testing.assert_array_equal(
         getattr(found.rows[key], name), getattr(rows, name), str(key)
+      )
+  assert found.kept.keys() == expected.kept.keys()
+  for key, one in expected.kept.items():
+    for name, values in vars(one).items():
+      np.testing.assert_array_equal(
+        getattr(found.kept[key], name), values, str(key)
       )
   assert found.wholes.keys() == expected.wholes.keys()
   for key, sums in expected.wholes.items():

@@ -399,7 +399,6 @@ def test_annotators_widen_the_intervals_of_agreement():
     assert one.estimate == pytest.approx(plain[name].estimate)
     if 'annotator' in one.method:
       assert one.high - one.low > plain[name].high - plain[name].low
-      assert name.endswith(('alpha_nominal', 'kappa', 'ac1', 'gs', 'agreement'))
       widened += 1
   assert widened
   figure = agreement.coefficients(3)['alpha_nominal']

@@ -428,7 +428,7 @@ def test_lines_are_counted_over_blank_ones(tmp_path):
       lambda t: t.drop_columns(list(_PROBABILITIES)).append_column(
         'predicted', pa.array(['class0'] * t.num_rows)
       ),
-      'pandas.get_dummies(table[\'predicted\'], prefix="prob", dtype=float)',
+      "call the column 'label'",
     ),
     (lambda t: t.slice(0, 0), 'has no rows'),
   ],

@@ -235,3 +235,42 @@ def test_what_is_missing_is_said():
   silent = made.corpus(range(120), corpus.labels, corpus.classes)
   found = made.answer(soft_scores, silent, predictions)
   assert found.skipped == {'soft_scores': 'The corpus has no votes.'}
+
+
+def test_orders_that_are_reversed():
+  humans = np.array([[0.6, 0.4, 0], [0.5, 0.5, 0], [0.4, 0.2, 0.4], [1, 0, 0]])
+  # In order; tied in the votes; the third class above the first is no matter,
+  # but the second above either is; and two classes without votes.
+  model = np.array(
+    [[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.3, 0.31, 0.39], [0.4, 0.2, 0.4]]
+  )
+  expected = [1, 0, 0, 1]
+  np.testing.assert_array_equal(
+    soft_scores.rank_agreement(model, humans), expected
+  )
+  every = np.random.default_rng(0).dirichlet(np.ones(4), 300)
+  votes = np.random.default_rng(1).multinomial(4, every[::-1]) / 4
+  apart = [p[:, None] - p[:, :, None] for p in (every, votes)]
+  reversed_ = (np.sign(apart[0]) * np.sign(apart[1]) < 0).any(axis=(1, 2))
+  np.testing.assert_array_equal(
+    soft_scores.rank_agreement(every, votes), ~reversed_
+  )
+
+
+def test_floor_and_ceiling_hold_what_is_right_and_what_is_blind():
+  random = np.random.default_rng(4)
+  people = random.dirichlet([0.9, 0.5, 0.2], 3_000)
+  votes = random.multinomial(5, people)
+  corpus = made.corpus(
+    np.arange(3_000), votes.argmax(axis=1), votes={'text+audio': votes}
+  )
+  blind = np.tile(people.mean(axis=0), (3_000, 1))
+  predictions = made.predictions({'text': blind[None], 'audio': people[None]})
+  found = made.answer(soft_scores, corpus, predictions).statistics
+  for name in ('manhattan', 'entropy_gap', 'rank_agreement'):
+    true, alike = (f'views.{view}.human_{name}' for view in ('audio', 'text'))
+    floor, own = found[f'{true}_null'].estimate, found[true]
+    assert own.low <= floor <= own.high
+    ceiling = found[f'{alike}_prior'].estimate
+    assert found[alike].estimate == pytest.approx(ceiling, abs=0.02)
+    assert not own.low <= ceiling <= own.high

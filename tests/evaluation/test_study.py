@@ -74,7 +74,7 @@ def test_other_annotators_are_covered_where_some_are_known(number, covered):
     corpus, votes=dataclasses.replace(votes, annotator=names)
   )
   told = study_lib.build(corpus).info['covers']
-  assert ('but for agreement' in told) == covered
+  assert ('cover other annotators like these' in told) == covered
 
 
 def test_the_primaries_are_one_family_of_holms(study):
@@ -142,6 +142,8 @@ def test_no_p_without_a_null_and_none_uncorrected(study):
       for word in (
         'full_minus',
         'excess',
+        'conflict.',
+        'together.',
         'same_seed_gap',
         'beyond_either',
         'adjusted_by_seed',

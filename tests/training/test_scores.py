@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import small
 
-from empathy import errors, evaluate
+from empathy import errors
 from empathy.corpora import corpus as corpora
 from empathy.corpora import simulate
 from empathy.training import configuration, inference, loop, step
@@ -110,12 +110,17 @@ def test_the_expected_score_is_predicted(run, folder):
   )
 
 
-def test_the_workdir_remembers_the_label(run):
-  for given in (None, 'felt'):
-    assert evaluate._label(run, given) == 'felt'
-  with pytest.raises(errors.InputError, match=r"'high', but the run .* 'felt'"):
-    evaluate._label(run, 'high')
-  assert evaluate._label(None, 'high') == 'high'
+def test_the_workdir_remembers_the_label(run, server, tmp_path):
+  config_ = json.loads((run / 'config.json').read_text())['config']
+  assert config_['label'] == 'felt'
+  flags = f'--workdir={run}', '--output=study'
+  done = server.run('evaluate', *flags, cwd=tmp_path)
+  assert done.status == 0, done.err
+  found = json.loads((tmp_path / 'study' / 'study.json').read_text())
+  assert any(name.startswith('scores.') for name in found['statistics'])
+  done = server.run('evaluate', *flags, '--label=high', cwd=tmp_path)
+  assert done.status == 2
+  assert "--label: 'high', but the run in" in done.err
 
 
 def test_a_metric_of_agreement_is_that_of_its_definition():

@@ -10,7 +10,8 @@ communication, Nature Machine Intelligence, arXiv 2506.10150).
 Each dimension is a label, from 1 to 5 in `lend_an_ear` and from 0 to 2 in
 `epitome`; a conversation of the one has no label of the other. The label is the
 median of the experts. All raters are annotators of `votes.csv`, and the models
-are its `judges`, who are no people. The conversations are not in the tables.
+and the crowd are its `judges`, who are no single people. The conversations are
+not in the tables.
 """
 
 import pathlib
@@ -50,7 +51,8 @@ _INFO = {
   'name': 'empathic_communication',
   'modalities': [_CONDITION],
   'conditions': [_CONDITION],
-  'judges': list(_MODELS),
+  'judges': [*_MODELS, 'crowd'],
+  'crowds': ['crowd'],
   'license': 'MIT',
   'source': 'Kumar et al. 2026, arXiv 2506.10150',
 }
@@ -171,6 +173,6 @@ def _corpus(
     labels=np.full(len(ids), corpus_lib.UNLABELLED, np.int32),
     scores=np.median(scores, axis=0),
     metadata={'set': sets},
-    votes=votes((*_EXPERTS, 'crowd')),
-    judges=votes(_MODELS),
+    votes=votes(_EXPERTS),
+    judges=votes((*_MODELS, 'crowd')),
   )

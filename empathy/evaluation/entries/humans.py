@@ -23,6 +23,7 @@ ENTRIES = (
     Entry('observed_agreement', 'observed', SHARE),
     Entry('alpha_nominal', 'Krippendorff’s alpha', COEFFICIENT, glossary.ALPHA),
     Entry('alpha_ordinal', 'ordinal alpha', COEFFICIENT, glossary.ALPHA),
+    Entry('alpha_interval', 'interval alpha', COEFFICIENT, glossary.ALPHA),
     Entry('fleiss_kappa', 'Fleiss’ kappa', COEFFICIENT, glossary.FLEISS),
     Entry('gwet_ac1', 'Gwet’s AC1', COEFFICIENT, glossary.FLEISS),
     Entry('one_vote_ceiling', 'one vote', SHARE, glossary.HALVES),
@@ -66,6 +67,18 @@ ENTRIES = (
       undefined=_NEVER_DIFFER,
     ),
     within=('humans.{condition}_vs_full', 'question 5'),
+  ),
+  *of(
+    'humans.model_of_annotators',
+    Entry('accuracy', 'equal label', SHARE),
+    Entry('plurality', 'equal plurality', SHARE),
+    Entry(
+      'spearman',
+      'GS and its entropy',
+      CORRELATION,
+      undefined='One of the two is the same for every clip.',
+    ),
+    within=('humans.model_of_annotators', 'question 5'),
   ),
   *of(
     'humans.models.{signal}',

@@ -11,6 +11,7 @@ from empathy.evaluation.units import (
   NUMBER,
   POINTS,
   SHARE,
+  SIGNED_NATS,
   Unit,
 )
 
@@ -27,6 +28,14 @@ ENTRIES = (
     Entry('brier', 'Brier', LOSS, glossary.LOSSES),
     Entry('ece', 'ECE', NUMBER, glossary.ECE),
     Entry('ece_null', 'ideal ECE', NUMBER, glossary.ECE),
+    within=('question 1',),
+  ),
+  *of(
+    'views.{view}',
+    Entry('answered', 'answered', SHARE, glossary.ANSWERED),
+    Entry(
+      'accuracy_of_asked', 'accuracy of all asked', SHARE, glossary.ANSWERED
+    ),
     within=('question 1',),
   ),
   *of(
@@ -52,6 +61,21 @@ ENTRIES = (
       within=('views.human_wasserstein',),
     ),
     Entry('human_wasserstein_null', 'if true', NUMBER),
+    Entry('human_entropy_gap', 'entropy gap', SIGNED_NATS),
+    Entry('human_entropy_gap_null', 'if true', SIGNED_NATS),
+    Entry('human_rank_agreement', 'same order', SHARE),
+    Entry('human_rank_agreement_null', 'if true', SHARE),
+    *(
+      Entry(f'human_{name}_prior', 'all clips alike', unit)
+      for name, unit in (
+        ('cross_entropy', NUMBER),
+        ('jensen_shannon', NUMBER),
+        ('manhattan', NUMBER),
+        ('wasserstein', NUMBER),
+        ('entropy_gap', SIGNED_NATS),
+        ('rank_agreement', SHARE),
+      )
+    ),
     Entry(
       'human_entropy_correlation',
       'correlation of entropies',

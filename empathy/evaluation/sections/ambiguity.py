@@ -41,6 +41,16 @@ _WHO = dataclasses.replace(
 )
 _SIGNAL = 'ambiguity.{signal}'
 _VIEW = 'views.{view}'
+
+
+def _between(figure: str) -> tuple[parts.Of, ...]:
+  """A figure between those of a view that is right and of one that is blind."""
+  return (
+    *parts.ranged(_VIEW, figure),
+    *parts.plain(_VIEW, f'{figure}_null', f'{figure}_prior'),
+  )
+
+
 _TABLES = {
   'table': (
     'ambiguity',
@@ -79,14 +89,24 @@ _TABLES = {
     (
       parts.VIEW,
       *parts.ranged(_VIEW, 'human_cross_entropy'),
-      *parts.plain(_VIEW, 'human_cross_entropy_null'),
+      *parts.plain(
+        _VIEW, 'human_cross_entropy_null', 'human_cross_entropy_prior'
+      ),
       *parts.ranged(_VIEW, 'human_brier', 'human_jensen_shannon'),
-      *parts.plain(_VIEW, 'human_jensen_shannon_null'),
-      *parts.ranged(_VIEW, 'human_manhattan'),
-      *parts.plain(_VIEW, 'human_manhattan_null'),
-      *parts.ranged(_VIEW, 'human_wasserstein'),
-      *parts.plain(_VIEW, 'human_wasserstein_null'),
+      *parts.plain(
+        _VIEW, 'human_jensen_shannon_null', 'human_jensen_shannon_prior'
+      ),
       *parts.ranged(_VIEW, 'human_entropy_correlation'),
+    ),
+  ),
+  'distances': (
+    'soft_scores',
+    (
+      parts.VIEW,
+      *_between('human_manhattan'),
+      *_between('human_wasserstein'),
+      *_between('human_entropy_gap'),
+      *_between('human_rank_agreement'),
     ),
   ),
 }
@@ -131,7 +151,9 @@ def section(study: Study) -> parts.Section:
       **parts.tables(study, _TABLES),
     },
     facts={
-      'ranked': next(iter(study.tables.get('ambiguity_signals') or ()), None)
+      'adjusted': adjusted,
+      'beyond': beyond,
+      'ranked': next(iter(study.tables.get('ambiguity_signals') or ()), None),
     },
   )
 

@@ -27,6 +27,52 @@ _TABLES = {
 }
 
 
+# So many annotators are shown; all are in tables/annotators.csv.
+_SHOWN = 12
+_MODEL = 'humans.model_of_annotators'
+_PEOPLE = (
+  parts.text_column('annotator'),
+  parts.count_column('num_votes', 'votes'),
+  parts.Column('agreement', lambda r: wording.percent(r['agreement']), '%'),
+  parts.Column('by chance', lambda r: wording.percent(r['chance']), '%'),
+  parts.Column('kappa', lambda r: wording.hundredths(r['kappa'])),
+  parts.Column(
+    '95 %',
+    lambda r: wording.span(r['kappa_low'], r['kappa_high']),
+    kind='interval',
+  ),
+  parts.text_column('leans_to', 'leans to'),
+  parts.Column('by', lambda r: wording.points(r['bias'])),
+  parts.Column('like coins', lambda r: 'yes' if r['flag'] else '', kind='text'),
+  parts.count_column('votes_needed', 'votes to tell'),
+)
+
+
+def _people(study: Study) -> tuple[str, ...]:
+  """How many annotators vote as by tossing coins, in a sentence."""
+  rows = study.tables.get('annotators') or []
+  needed = [r['votes_needed'] for r in rows if r['votes_needed'] is not None]
+  if not needed:
+    return ()
+  flagged = [row['annotator'] for row in rows if row['flag']]
+  told = f'Of {wording.plural(len(rows), "annotator")}, '
+  if not flagged:
+    told += 'none is shown to agree with the others less than half as well'
+  else:
+    some = wording.listing(map(str, flagged[:3]))
+    more = ', for example' if len(flagged) > 3 else ''
+    told += (
+      f'{wording.count(len(flagged))} ({some}{more}) '
+      f'{"agrees" if len(flagged) == 1 else "agree"} with the others less than '
+      'half as well'
+    )
+  needed = sorted(needed)[len(needed) // 2]
+  return (
+    f'{told} as all do, beyond chance; who tosses coins is told so nine times '
+    f'in ten after some {wording.count(needed)} votes.',
+  )
+
+
 def _compared(anew: bool) -> tuple[parts.Column | parts.Of, ...]:
   """Columns of votes equal to the label, made anew or as it is."""
   equal = parts.ranged(_VOTES, 'accuracy')
@@ -63,6 +109,7 @@ def section(study: Study) -> parts.Section:
   notes = parts.skip_notes(study, _GAIN)
   details += humans_by_clip.sentences(study, full)
   details += _agreement(study, full)
+  details += _people(study)
   answer = details
   if finding:
     # Why nothing is compared belongs to the finding.
@@ -80,6 +127,14 @@ def section(study: Study) -> parts.Section:
       'accuracies': parts.table(study, rows, _compared(anew)),
       **humans_by_clip.shows(study, full),
       **parts.tables(study, _TABLES),
+      'model': parts.table(
+        study,
+        [{}] if parts.get(study, f'{_MODEL}.plurality') else None,
+        parts.ranged(_MODEL, 'accuracy', 'plurality', 'spearman'),
+      ),
+      'people': parts.table(
+        study, (study.tables.get('annotators') or [])[:_SHOWN], _PEOPLE
+      ),
     },
     facts={'anew': anew, 'full': full},
   )

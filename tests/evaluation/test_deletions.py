@@ -1,0 +1,163 @@
+"""What leaving out annotators changes, against doing it from scratch."""
+
+import dataclasses
+
+import made
+import numpy as np
+import pytest
+
+from empathy.evaluation import ambiguity, deletions, humans, soft_scores, study
+from empathy.evaluation import plan as plan_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
+
+
+@pytest.fixture(scope='module')
+def known():
+  corpus, predictions = made.study_input(90, 9, 3)
+  return made.with_annotators(corpus), predictions
+
+
+def _without(corpus, chosen):
+  votes = corpus.votes
+  return dataclasses.replace(
+    corpus,
+    votes=type(votes)(
+      *(getattr(votes, f.name)[~chosen] for f in dataclasses.fields(votes))
+    ),
+  )
+
+
+def _summed(rows):
+  """By values, how many clips of each group."""
+  found = {}
+  for group, values, number in zip(
+    rows.group, rows.values, rows.number, strict=True
+  ):
+    key = group, tuple(np.where(np.isnan(values), -9, values))
+    found[key] = found.get(key, 0) + number
+  return {key: number for key, number in found.items() if number}
+
+
+@pytest.mark.parametrize('block', [1 << 12, 7])
+def test_changes_are_those_of_totals_without_the_annotator(
+  known, block, monkeypatch
+):
+  monkeypatch.setattr(humans, '_AGAIN', 200)
+  monkeypatch.setattr(deletions, '_BLOCK', block)
+  corpus, predictions = known
+  batch = Batch(corpus, predictions)
+  plan = plan_lib.of_batch(batch)
+  totals = study.add_up(batch, plan)
+  name = 'annotator4'
+  who = plan.crowd.codes(np.array([name]))[0]
+  rest = _without(corpus, corpus.votes.annotator == name)
+  expected = study.add_up(Batch(rest, predictions), plan)
+  told = 0
+  for key in (*totals.sums, *totals.counts):
+    if key[0] not in ('humans', 'ambiguity', 'soft_scores'):
+      continue
+    shape = totals[key].shape
+    change, size = np.zeros(shape), int(np.prod(shape[1:]))
+    if ('without', *key) in totals.counts:
+      every = totals.counts['without', *key].dense()
+      assert every.shape[2] == size + 1
+      change = every[:, who, :-1].reshape(shape)
+      told += 1
+    np.testing.assert_allclose(
+      totals[key] + change, expected[key], atol=1e-6, err_msg=str(key)
+    )
+  for key, own in totals.rows.items():
+    if ('without', *key) in totals.rows:
+      change = totals.rows['without', *key]
+      change = change.where(change['annotator'] == who)
+      both = totals_lib.Rows(
+        own.names,
+        np.concatenate([own.group, change.group]),
+        np.concatenate([own.values, change.values[:, :-1]]),
+        np.concatenate([own.number, change.number]),
+      )
+      assert _summed(both) == _summed(expected.rows[key])
+      told += 1
+  assert told > 30
+
+
+def test_every_figure_of_votes_covers_other_annotators(known):
+  found = study.build(*known)
+  covered = [
+    name
+    for name, one in found.statistics.items()
+    if 'annotators' in one.variance
+  ]
+  for prefix in (
+    'ambiguity.any_disagreement.beyond_seeds',
+    'ambiguity.one_minus_confidence.auroc_contested',
+    'ambiguity.one_minus_confidence.spearman',
+    'humans.text.accuracy',
+    'humans.text+audio.gwet_ac1',
+    'humans.full_minus_text.accuracy',
+    'views.text.human_brier',
+  ):
+    assert prefix in found.statistics
+  assert {name.split('.')[0] for name in covered} == {
+    'ambiguity',
+    'humans',
+    'views',
+  }
+  for name in covered:
+    assert 'with the noise of 9 annotators' in found.statistics[name].method
+    assert not name.startswith('diagnosis')
+
+
+def test_votes_of_nobody_known_leave_other_conditions_covered(known):
+  corpus, predictions = known
+  votes = corpus.votes
+  names = np.where(votes.condition == 0, '', votes.annotator)
+  some = dataclasses.replace(
+    corpus, votes=dataclasses.replace(votes, annotator=names)
+  )
+  plan = plan_lib.of_batch(Batch(some, predictions))
+  totals = study.add_up(Batch(some, predictions), plan)
+  found = study.with_annotators(totals, plan).annotators
+  every = study.with_annotators(*made.added_up(corpus, predictions)).annotators
+  nameless = corpus.conditions[0]
+  lost = every.keys() - found.keys()
+  assert f'humans.{nameless}.accuracy' in lost
+  assert f'humans.full_minus_{nameless}.accuracy' in lost
+  for name in found:
+    assert not name.startswith(f'humans.{nameless}.')
+    assert found[name] == pytest.approx(every[name])
+  assert f'humans.{corpus.conditions[1]}.accuracy' in found
+  told = study.build(some).info['covers']
+  assert f'votes on {corpus.conditions[1]} alone cover' in told
+
+
+def test_many_clips_are_not_ranked_without_each_annotator(known, monkeypatch):
+  exact = study.with_annotators(*made.added_up(*known)).annotators
+  monkeypatch.setattr(plan_lib, 'MANY_CLIPS', 50)
+  found = study.with_annotators(*made.added_up(*known)).annotators
+  lost = exact.keys() - found.keys()
+  assert all(
+    name.startswith(('ambiguity', 'humans.models')) for name in lost
+  ), lost
+  assert any(name.startswith('humans.models') for name in lost)
+  for name in ('humans.text.accuracy', 'views.text.human_brier'):
+    assert found[name] == pytest.approx(exact[name])
+
+
+def test_figures_say_how_they_move(known, monkeypatch):
+  # To first order, and from scratch.
+  totals, plan = made.added_up(*known)
+  monkeypatch.setattr(humans, '_AGAIN', 200)
+  near, exact = [], []
+  answers = [humans.answer, ambiguity.answer, soft_scores.answer]
+  for few, found in ((0, near), (50, exact)):
+    monkeypatch.setattr(deletions, '_FEW', few)
+    found.append(deletions.noises(totals, plan, answers))
+  assert near[0].keys() == exact[0].keys()
+  both = np.array([(near[0][name][0], exact[0][name][0]) for name in exact[0]])
+  some = both[both[:, 1] > 0]
+  assert len(some) > 10
+  # Of nine annotators, one is no small part.
+  ratio = np.sqrt(some[:, 0] / some[:, 1])
+  assert 0.75 < np.median(ratio) < 1.25
