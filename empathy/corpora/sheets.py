@@ -493,9 +493,18 @@ def _labels(
   """The columns that hold ratings: by name, or what can be nothing else."""
   dotted = [name for name in names if re.match(r'(label|score)\.\S', name)]
   if dotted:
-    return dotted
+    # A score is exact where the label is its bin.
+    return [
+      name
+      for name in dotted
+      if name.startswith('score.') or f'score.{name[6:]}' not in dotted
+    ]
   name = _first(names, _WORDS['label'])
   if name is not None:
+    exact = _first(names, ('score',))
+    both = [name] if exact is None else [name, exact]
+    if len(both) > 1 and all(_are_numbers(table.columns[n]) for n in both):
+      return [exact]
     return [name]
   found = []
   if annotator or alone:
@@ -530,13 +539,18 @@ def _tells_of(values: Sequence[str], things: Sequence[str]) -> bool:
 
 def _are_answers(values: Sequence[str]) -> bool:
   there = [value for value in values if not spelling.is_missing(value)]
-  if not there:
-    return False
-  numbers = sum(spelling.number(value) is not None for value in there)
-  return numbers >= _NUMBERS * len(there) or (
-    len({spelling.key(value) for value in there}) <= _MOST_ANSWERS
+  return _are_numbers(values) or bool(
+    there
+    and len({spelling.key(value) for value in there}) <= _MOST_ANSWERS
     and (len(set(there)) < len(there) or len(there) == 1)
   )
+
+
+def _are_numbers(values: Sequence[str]) -> bool:
+  """Whether nearly all that are there are."""
+  there = [value for value in values if not spelling.is_missing(value)]
+  numbers = sum(spelling.number(value) is not None for value in there)
+  return numbers >= max(1, _NUMBERS * len(there))
 
 
 def _group(table: tables.Table, names: Sequence[str], item: str) -> str | None:

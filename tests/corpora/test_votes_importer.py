@@ -229,6 +229,29 @@ def test_a_table_a_rater_may_rate_several_things(tmp_path, said):
   assert 'ann.csv: is taken for one rater' in said()
 
 
+@pytest.mark.parametrize('several', [False, True])
+def test_votes_of_a_corpus_come_back(tmp_path, several):
+  rows = ''.join(
+    f'c{i},r{j},audio,{(i + 2 * j) % 5 + 1},"{i + j},25",{"xyz"[(i * j) % 3]}\n'
+    for i in range(3)
+    for j in range(3)
+  )
+  path = put(
+    tmp_path / 'x.csv', 'id,rater,modality,empathy,distress,mood\n' + rows
+  )
+  columns = sheets.told(
+    [f'label={"empathy|distress|mood" if several else "distress"}']
+  )
+  first = votes.read(path, columns, scale={'distress': (0, 10)})
+  corpus_lib.write(first, tmp_path / 'corpus')
+  again = votes.read(tmp_path / 'corpus' / 'votes.csv', scale={'': (0, 10)})
+  if not several:
+    first, again = {'': first}, {'': again}
+  assert list(first) == list(again)
+  for name, corpus in first.items():
+    assert ballots(again[name]) == ballots(corpus)
+
+
 def test_what_was_shown_is_found(tmp_path, said):
   text = (
     'clip,modality,rater,label\nx.mp4,T,p,a\nx.mp4,voice,p,b\nx.mp4,AV,p,a\n'

@@ -1,5 +1,6 @@
 """Every fault that a table of predictions may have, and what is none."""
 
+import csv
 import dataclasses
 
 import numpy as np
@@ -225,6 +226,29 @@ def test_the_header_once_more_and_empty_rows_are_left_out(tmp_path, caplog):
   path.write_text(text.replace(rows[6], rows[6].replace('clip', 'clop', 1)))
   with pytest.raises(errors.InputError, match=r'p.csv:10: column'):
     reading.read(path, corpus)
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16', 'cp1252'])
+def test_what_a_german_spreadsheet_saves_is_read(tmp_path, caplog, encoding):
+  corpus, _, table = written.study()
+  plain = reading.read(written.write(table, tmp_path / 'p.csv'), corpus)
+  rows = list(csv.reader((tmp_path / 'p.csv').read_text().splitlines()))
+  column = [i for i, n in enumerate(rows[0]) if n.startswith('prob_')]
+  for row in rows[1:]:
+    for i in column:
+      row[i] = row[i].replace('.', ',')
+  rows = [[*rows[0], 'Notiz', ''], *([*row, 'für', ''] for row in rows[1:])]
+  path = tmp_path / 'q.csv'
+  text = '\r\n'.join(map(';'.join, rows))
+  path.write_bytes(text.encode(encoding))
+  caplog.set_level('INFO', 'empathy')
+  found = reading.read(path, corpus)
+  for view, values in plain.probabilities.items():
+    np.testing.assert_array_equal(found.probabilities[view], values)
+  says = "separated by semicolons, cp1252, where line 2 has 'für'"
+  assert (says in caplog.text) == (encoding == 'cp1252')
+  assert 'read as separated by semicolons' in caplog.text
+  assert 'took commas as decimal points' in caplog.text
 
 
 def test_a_thousand_or_one_with_decimals_is_not_guessed(tmp_path):
