@@ -106,7 +106,7 @@ def _gains(labels: Labels, full: str) -> Iterator[str]:
       if one is None:
         continue
       claim = wording.claim(
-        f'The {what} of the full view, in that mean,',
+        f'In that mean, the {what} of the full view',
         one,
         above=f' is above that of {view} by {{}}',
         below=f' is below that of {view} by {{}}',
