@@ -335,7 +335,7 @@ def test_classes_without_values_have_no_scores():
 
 
 def test_the_report_tells_of_scores():
-  corpus, predictions = made.study_input(230, 205, 3)
+  corpus, predictions = made.study_input(80, 80, 3)
   found = study.build(made.with_values(corpus), made.with_parts(predictions))
   page = report_lib.render(found)
   assert 'id="scores"' in page
