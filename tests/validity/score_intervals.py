@@ -33,8 +33,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'evaluation'))
 import made
 import numpy as np
 import tqdm
+from scipy import special
 
 from empathy.evaluation import (
+  comparison,
   resampling,
   samples,
   scores,
@@ -214,6 +216,43 @@ def held(
   }
 
 
+def of_labels(
+  num_corpora: int, num_groups: int, num_resamples: int
+) -> tuple[float, float]:
+  """How often the interval of a mean accuracy over three labels holds it.
+
+  What is hard about a group is so in all labels.
+
+  Returns:
+    The share of corpora; and that if labels are taken for independent ones.
+  """
+
+  def right(seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    sizes = np.maximum(1, random.lognormal(1.5, 0.5, number).astype(int))
+    groups = np.repeat(np.arange(number), sizes)
+    easy = random.normal(0, 0.8, number) + random.normal(0, 0.4, (3, number))
+    chance = special.expit(np.array([[0.2], [0.8], [1.4]]) + easy[:, groups])
+    return groups, random.random(chance.shape) < chance
+
+  truth = right(10**9, 200_000)[1].mean()
+  few = functools.partial(samples.Groups, num_resamples=num_resamples)
+  together, apart = [], []
+  for seed in range(num_corpora):
+    groups, labels = right(seed, num_groups)
+    sample = samples.sample(groups, num_resamples)
+    each = [
+      resampling.estimate(sample, made.mean(sample, own), Scale.LOGIT)
+      for own in labels
+    ]
+    with mock.patch.object(samples, 'Groups', few):
+      one = comparison.combined([(1 / 3, own) for own in each], Scale.LOGIT)
+    together.append(one.low <= truth <= one.high)
+    reach = np.hypot.reduce([(own.high - own.low) / 6 for own in each])
+    apart.append(abs(one.estimate - truth) <= reach)
+  return float(np.mean(together)), float(np.mean(apart))
+
+
 def found(
   num_corpora: int,
   num_groups: int,
@@ -256,6 +295,12 @@ def main():
         f'{num_groups:3} groups {num_seeds:2} seeds {share:6.1%}  {name}',
         flush=True,
       )
+  for num_groups in args.groups:
+    shares = of_labels(args.corpora // 2, num_groups, args.resamples)
+    print(
+      f'{num_groups:3} groups, mean of three labels {shares[0]:.1%}; as if '
+      f'they were independent {shares[1]:.1%}'
+    )
   for world in WORLDS:
     every = found(args.found, 40, args.resamples, world, args.workers)
     for name, (mean, above, below) in every.items():

@@ -14,6 +14,12 @@ def test_intervals_of_scores_hold_the_truth(num_groups):
     assert share >= 0.917, name
 
 
+def test_the_mean_over_labels_is_held_for_they_share_groups():
+  together, apart = score_intervals.of_labels(300, 24, 300)
+  assert together >= 0.912
+  assert apart < 0.93
+
+
 def test_planted_conflict_in_scores_is_found():
   found = score_intervals.found(60, 40, 300, 'linked')
   for name, least in (
