@@ -466,6 +466,9 @@ def _compare(found: Findings, totals: Totals, plan: Plan) -> None:
   if plan.full not in plan.members:
     found.skipped[_BEST] = f'There are no predictions of {plan.full}.'
     return
+  if not plan.others:
+    found.skipped[_BEST] = f'There is no view beside the full one, {plan.full}.'
+    return
   rows, there = [], []
   for view in plan.others:
     name, clips = f'scores.full_minus_{view}.ccc', totals[_key('paired', view)]
@@ -649,6 +652,9 @@ def _dominate(found: Findings, totals: Totals, plan: Plan) -> None:
   """Adds which modality moves the expected score, and whether that harms."""
   prefix = 'scores.dominance'
   judged = _key('dominance', 'judged')
+  if len(plan.modalities) < 2:
+    found.skipped[prefix] = 'There is one modality only.'
+    return
   if judged not in totals or not totals[judged].any():
     found.skipped[prefix] = (
       'On no clip was the full view shown every part of its modalities (the '

@@ -10,11 +10,11 @@ from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.several_labels import Labels
 
-# Of a view: what is averaged over labels, in words.
+# Of a view: what is averaged over labels, in words. The first one leads.
 _FIGURES = {
+  'scores.{view}.ccc': 'concordance (CCC)',
   'views.{view}.accuracy': 'accuracy',
   'views.{view}.macro_f1': 'macro F1',
-  'scores.{view}.ccc': 'concordance (CCC)',
 }
 # The first one that there is leads.
 _GAINS = {

@@ -326,6 +326,20 @@ def test_what_is_missing_has_its_reason(given):
   assert found.statistics['scores.text.ccc'].estimate
 
 
+def test_one_modality_has_scores_of_its_own(given):
+  corpus, predictions = given
+  info = corpus.info | {'modalities': ['text'], 'conditions': []}
+  corpus = dataclasses.replace(corpus, info=info, votes=None)
+  text = made.predictions({'text': predictions.probabilities['text']})
+  found = made.answer(scores, corpus, text)
+  assert found.statistics['scores.text.ccc'].estimate > 0
+  assert found.skipped == {
+    'scores.full_minus_best_single.ccc': 'There is no view beside the full '
+    'one, text.',
+    'scores.dominance': 'There is one modality only.',
+  }
+
+
 def test_classes_without_values_have_no_scores():
   corpus, predictions = made.study_input(40, 40)
   found = study.build(corpus, predictions)

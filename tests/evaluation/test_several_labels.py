@@ -186,7 +186,9 @@ def test_the_folder_and_the_page(found, tmp_path):
   for study in found.studies.values():
     link = f'href="../{study.folder.parent.name}'
     assert link in page or 'report.html' in page
-  assert 'In the mean over 3 labels, the full view’s accuracy is' in page
+  assert (
+    'In the mean over 3 labels, the full view’s concordance (CCC) is' in page
+  )
   assert '<script' not in page
   # A summary is no place for a study, and is replaced as a whole.
   several_labels.write(found, output, page)
