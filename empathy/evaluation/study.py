@@ -116,7 +116,8 @@ class Study:
         human_entropy_correlation with their intervals; all but Brier's and the
         last with `_null`, what they would be if the view were right.
       `planner`: statistic (the primaries), groups_share, seeds_share,
-        annotators_share of its variance, seeds_needed, groups_needed, sentence.
+        annotators_share of its variance, seeds_needed, groups_needed,
+        annotators_needed, sentence.
       `dominance`: modality (or any), num_clips, then rate, gate_share,
         attention_share, causal_share, unsupported, misled, rescued, net_harm
         with their intervals, p, p_adjusted.
