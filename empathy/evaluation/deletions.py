@@ -7,7 +7,18 @@ over groups of clips as well; the part that lies within a group and an annotator
 is therefore taken off: V = V_groups + V_annotators - V_both (Cameron, Gelbach &
 Miller 2011, J. Bus. Econ. Stat. 29:238). The plain sum is safe, and up to 1.7
 times too wide (Owen 2007, Ann. Appl. Stat. 1:386, who bounds what two crossed
-factors do; Owen & Eckles 2012, Ann. Appl. Stat. 6:895).
+factors do; Owen & Eckles 2012, Ann. Appl. Stat. 6:895). What fewer votes change
+by themselves, as in entropies, is the same for every vote, and is taken off
+first: so many times as on clips that change (Busing, Meijer & van der Leeden
+1999, Stat. Comput. 9:3, on parts of unequal size).
+
+The normal quantile is too small for few annotators: `pivots` takes Student's
+with A - 1 degrees of freedom for their part. In 400 corpora of 210 speakers and
+20 annotators who differ much (`tests/validity/annotators.py`), the 95 %
+intervals of 105 figures held the truth in 94.6 % on average (90.5 to 98.8);
+those over speakers alone held shares of votes, agreement and cross-entropy in
+59 to 79 %. Those below 92.5 % are no smooth functions of votes: the pluralities
+of halves, of other votes and of conditions.
 
 Leaving out an annotator changes what is added up of the clips that he voted on,
 and these changes add up over clips, see `tally`: by group and annotator, and
@@ -48,8 +59,8 @@ _BLOCK = 1 << 12
 _MOST_CELLS = 128
 _WITHOUT, _UNKNOWN = 'without', 'unknown'
 _WHO = 'annotator'
-# Comes after all names of groups.
-_LAST = chr(0x10FFFF)
+# Up to so many cells, those that are taken are marked.
+_MARKED = 1 << 27
 
 
 def tally(
@@ -100,6 +111,21 @@ class _Block:
   variant: np.ndarray
   who: np.ndarray
   clip: np.ndarray
+
+  @functools.cached_property
+  def _by_variant(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs in order of their variants, where each begins, how many."""
+    number = np.bincount(self.variant, minlength=len(self.whole))
+    order = np.argsort(self.variant, kind='stable')
+    return order, np.cumsum(number) - number, number
+
+  def pairs_of(self, variant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of each of (m,) variants, after the places of these in m."""
+    order, start, number = self._by_variant
+    number = number[variant]
+    place = np.repeat(np.arange(len(variant)), number)
+    step = np.arange(len(place)) - np.repeat(np.cumsum(number) - number, number)
+    return place, order[start[variant[place]] + step]
 
 
 def _block(
@@ -167,28 +193,30 @@ class _Changes:
     self._names = {}
     self._unknown = collections.Counter()
 
-  def count(self, key: Key, block: _Block, sums: sparse.csr_array) -> None:
+  def count(
+    self, key: Key, block: _Block, sums: np.ndarray | sparse.csr_array
+  ) -> None:
     """Keeps sums (U + n, K) of the clips of a block."""
-    if not self.exact and sums.shape[1] > _MOST_CELLS:
+    size = sums.shape[1]
+    if not self.exact and size > _MOST_CELLS:
       # So many clips; all that matters is that there are some.
       self._unknown[key] += len(block.batch.keys) - len(block.whole)
       return
-    sums = sums.tocsr()
     change = sums[: len(block.whole)] - sums[block.whole]
+    change = sparse.coo_array(change)
     change.eliminate_zeros()
-    every = change[block.variant].tocoo()
-    pair, cell = every.coords
-    if not len(pair):
+    (row, cell), amount = change.coords, change.data
+    if not len(row):
       return
     # Last, on how many clips of each annotator something changes.
-    number = sums.shape[1]
-    changed = np.flatnonzero(np.diff(change.indptr)[block.variant])
-    pair = np.concatenate([pair, changed])
-    cell = np.concatenate([cell, np.full(len(changed), number)])
-    amount = np.concatenate([every.data, np.ones(len(changed))])
-    self._widths[key] = number + 1
-    cell = block.who[pair] * (number + 1) + cell
-    self._cells[key].append((cell, amount, block.clip[pair]))
+    changed = np.unique(row)
+    row = np.concatenate([row, changed])
+    cell = np.concatenate([cell, np.full(len(changed), size)])
+    amount = np.concatenate([amount, np.ones(len(changed))])
+    place, pair = block.pairs_of(row)
+    self._widths[key] = size + 1
+    cell = block.who[pair] * (size + 1) + cell[place]
+    self._cells[key].append((cell, amount[place], block.clip[pair]))
 
   def rank(
     self, key: Key, block: _Block, chosen: np.ndarray, columns: Mapping
@@ -237,7 +265,7 @@ class _Recorder:
   def add(self, key: Key, columns: np.ndarray) -> None:
     """See `totals.Adder.add`."""
     columns = np.nan_to_num(np.asarray(columns, np.float64))
-    flat = sparse.csr_array(columns.reshape(len(columns), -1))
+    flat = columns.reshape(len(columns), -1)
     self._found.count(key, self._block, flat)
 
   def count(
@@ -364,8 +392,6 @@ class _Probe:
     self._num_exact = self._crowd.size + 1 if few else 0
     self._unknown = [key[1:] for key in totals.wholes if key[0] == _UNKNOWN]
     self._size = first + self._num_exact + len(self._unknown) + 1
-    names = [f'{_LAST}{place:09d}' for place in range(self._size)]
-    self._names = np.concatenate([totals.groups, np.array(names)])
 
   def _change(self, value: Counts | Rows, first: int) -> _Change | None:
     """That of one key; None where nothing changes."""
@@ -393,7 +419,7 @@ class _Probe:
     own = self._own
     return dataclasses.replace(
       own,
-      groups=self._names,
+      groups=np.arange(self._num_groups + self._size),
       sums=_Lazily(own.sums, self._sums),
       counts=_Lazily(own.counts, self._counts),
       rows=_Lazily(own.rows, self._rows),
@@ -460,25 +486,26 @@ class _Probe:
     every = list(self.changes.values())
     places = [one.group * width + one.who for one in every]
     touched = [one.cell_group * width + one.cell_who for one in every]
-    cells = np.unique(np.concatenate(places + touched))
+    cells, ranked = _ranked(places + touched, self._num_groups * width)
     moves, clips = {}, {}
     for key, one, place, touch in zip(
-      self.changes, every, places, touched, strict=True
+      self.changes,
+      every,
+      ranked[: len(every)],
+      ranked[len(every) :],
+      strict=True,
     ):
       moves[key] = sparse.csr_array(
-        (one.amount, (np.searchsorted(cells, place), one.unit)),
-        shape=(len(cells), len(one.units)),
+        (one.amount, (place, one.unit)), shape=(len(cells), len(one.units))
       )
-      clips[key] = np.bincount(
-        np.searchsorted(cells, touch), one.clips, len(cells)
-      )
+      clips[key] = np.bincount(touch, one.clips, len(cells))
     return _Cells(cells % width, moves, clips)
 
   def _ask(
     self, sample: samples.Groups, statistic: weighing.Statistic
   ) -> Estimate:
     """How a figure moves, in place of an estimate with an interval."""
-    place = np.searchsorted(self._names, sample.names)
+    place = sample.names
     base = place < self._num_groups
     weights = base.astype(np.float64)[None]
     values, slopes = statistic(weights)
@@ -546,6 +573,20 @@ class _Lazily(Mapping):
 
   def __len__(self) -> int:
     return len(self._own)
+
+
+def _ranked(
+  every: Sequence[np.ndarray], size: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
+  """Numbers below `size` that occur, ascending, and the rank of each."""
+  if size > _MARKED:
+    found = np.unique(np.concatenate(every))
+    return found, [np.searchsorted(found, one) for one in every]
+  there = np.zeros(size, bool)
+  for one in every:
+    there[one] = True
+  rank = np.cumsum(there) - 1
+  return np.flatnonzero(there), [rank[one] for one in every]
 
 
 def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

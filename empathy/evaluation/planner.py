@@ -84,8 +84,8 @@ def row(name: str, estimate: Estimate) -> dict[str, object]:
   """The row of a statistic in the table `planner`.
 
   Columns: `statistic`, `groups_share`, `seeds_share`, `annotators_share`,
-  `seeds_needed`, `groups_needed`, `sentence`; None where there is no such part,
-  or where more of it alone does not settle the question.
+  `seeds_needed`, `groups_needed`, `annotators_needed`, `sentence`; None where
+  there is no such part, or where more of it alone does not settle the question.
   """
   found = plan(estimate)
   shares, needed = (found.shares, found.needed) if found else ({}, {})
@@ -96,6 +96,7 @@ def row(name: str, estimate: Estimate) -> dict[str, object]:
     'annotators_share': shares.get('annotators'),
     'seeds_needed': needed.get('seeds'),
     'groups_needed': needed.get('groups'),
+    'annotators_needed': needed.get('annotators'),
     'sentence': sentence(estimate, found),
   }
 

@@ -232,5 +232,6 @@ def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:
     *shares,
     parts_lib.count_column('seeds_needed', 'seeds needed'),
     parts_lib.count_column('groups_needed', 'groups needed'),
+    parts_lib.count_column('annotators_needed', 'annotators needed'),
   )
   return told, parts_lib.table(study, rows, columns)

@@ -79,6 +79,8 @@ _QUESTIONS = (
   best_view,
   prediction_sets,
 )
+# Whose figures cover other annotators, see `with_annotators`.
+_OF_VOTES = {3, 5}
 _FILES = (
   'study.json',
   'influence.npz',
@@ -121,7 +123,8 @@ class Study:
       `class_balance`: class, num_clips, share.
       `votes_per_clip`: condition, num_clips, num_votes, min, median, max.
       `planner`: statistic (the primaries), groups_share, seeds_share,
-        annotators_share of its variance, seeds_needed, groups_needed, sentence.
+          annotators_share of its variance, seeds_needed, groups_needed,
+        annotators_needed, sentence.
       `annotators`: annotator, num_votes, agreement, chance, kappa, kappa_low,
         kappa_high, excess, flag, votes_needed, bias, leans_to, bias_<class>,
         see `raters`.
@@ -401,7 +404,6 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     totals: of all clips.
     plan: of all clips.
   """
-  totals = with_annotators(totals, plan)
   asked = {
     7: data_checks.answer,
     5: humans.answer,
@@ -422,9 +424,15 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     }
   # None needs another's answer, and NumPy leaves the other cores free.
   with futures.ThreadPoolExecutor() as pool:
+    of_votes = pool.submit(with_annotators, totals, plan)
     made = {
       question: pool.submit(answer, totals, plan)
       for question, answer in asked.items()
+      if question not in _OF_VOTES
+    }
+    made |= {
+      question: pool.submit(asked[question], of_votes.result(), plan)
+      for question in _OF_VOTES & asked.keys()
     }
     found = {question: answer.result() for question, answer in made.items()}
   for question in (3, 6):

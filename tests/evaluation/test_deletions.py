@@ -109,6 +109,19 @@ def test_every_figure_of_votes_covers_other_annotators(known):
     assert not name.startswith('diagnosis')
 
 
+def test_the_plan_has_the_part_of_annotators(known):
+  found = study.build(*known)
+  for row in found.tables['planner']:
+    one = found.statistics[row['statistic']]
+    if 'annotators' in one.variance:
+      total = sum(one.variance.values())
+      share = one.variance['annotators'] / total
+      assert row['annotators_share'] == pytest.approx(share)
+    else:
+      assert row['annotators_share'] is None
+      assert row['annotators_needed'] is None
+
+
 def test_votes_of_nobody_known_leave_other_conditions_covered(known):
   corpus, predictions = known
   votes = corpus.votes
