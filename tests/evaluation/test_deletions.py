@@ -174,3 +174,12 @@ def test_figures_say_how_they_move(known, monkeypatch):
   # Of nine annotators, one is no small part.
   ratio = np.sqrt(some[:, 0] / some[:, 1])
   assert 0.75 < np.median(ratio) < 1.25
+
+
+@pytest.mark.parametrize('marked', [1 << 27, 0])
+def test_numbers_are_ranked(marked, monkeypatch):
+  monkeypatch.setattr(deletions, '_MARKED', marked)
+  every = [np.array([7, 2, 7]), np.array([5, 2])]
+  found, ranks = deletions._ranked(every, 9)
+  np.testing.assert_array_equal(found, [2, 5, 7])
+  np.testing.assert_array_equal(np.concatenate(ranks), [2, 0, 2, 1, 0])

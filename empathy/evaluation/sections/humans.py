@@ -38,7 +38,7 @@ _PEOPLE = (
   parts.Column(
     'kappa', lambda r: wording.figure(r['kappa'], units.COEFFICIENT)
   ),
-  parts.Column('95 %', lambda row: _kappa(row), kind='interval'),
+  parts.Column('95 % interval', lambda row: _kappa(row), kind='interval'),
   parts.text_column('leans_to', 'leans to'),
   parts.Column(
     'by', lambda r: wording.hundredths(r['bias'], signed=True), 'points'
