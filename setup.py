@@ -49,6 +49,7 @@ setuptools.setup(
     'test': [
       'av>=15.0',
       'grain>=0.2.12',
+      'h5py>=3.10',
       'hypothesis>=6.100',
       'krippendorff>=0.8',
       'pandas>=2.2',
@@ -75,6 +76,7 @@ setuptools.setup(
       'transformers>=5.24',  # Prepares pictures without PyTorch.
     ],
     'baselines': ['scikit-learn>=1.5'],
+    'csd': ['h5py>=3.10'],
     'stream': ['grain>=0.2.12'],
     'opensmile': ['opensmile>=2.5'],  # Free for research, not for products.
     'cuda': ['jax[cuda13]>=0.10'],

@@ -14,12 +14,14 @@ def get_config() -> ml_collections.ConfigDict:
   """The experiment."""
   config = ml_collections.ConfigDict()
   config.corpus = ''  # The corpus folder; give --config.corpus=CORPUS.
+  config.label = ''  # Of a corpus with several labels.
   config.views = ('single', 'full')  # Or 'every', with pairs of modalities.
   config.seed = 42
   config.num_seeds = 10
   config.num_folds = 5  # Where the corpus has neither split nor folds.
   config.model = fusions.fields('gated_evidence')
-  config.targets = 'labels'  # Or 'votes'.
+  config.targets = 'labels'  # Or 'votes', or 'scores' where it has values.
+  config.sigma = 0.75
   config.weights = 'equal'  # Or 'votes': by their number.
   config.normalise = 'members'  # Or 'group': transductive.
   config.num_epochs = 40

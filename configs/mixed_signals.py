@@ -31,6 +31,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   """
   config = ml_collections.ConfigDict()
   config.corpus = ''  # A corpus folder; give --config.corpus=CORPUS.
+  config.label = ''  # Of a corpus with several labels.
   # Or 'every', which has the pairs of modalities too, or names as in
   # 'text,audio+video'. What views tell beyond other seeds needs a seed of the
   # full view more than there are single views; six tell it well.
@@ -39,7 +40,10 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.num_seeds = 6
   config.num_folds = 5  # Where the corpus has neither split nor folds.
   config.model = fusions.fields(fusion)  # All of them, with their defaults.
-  config.targets = 'labels'  # Or 'votes': soft cross-entropy to their shares.
+  # Or 'votes', soft cross-entropy to their shares; or, of a label with values,
+  # 'scores': to a normal distribution around the score, `sigma` values wide.
+  config.targets = 'labels'
+  config.sigma = 0.75
   config.weights = 'equal'
   config.normalise = 'members'
   config.num_epochs = 15

@@ -37,6 +37,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   """
   config = ml_collections.ConfigDict()
   config.corpus = ''  # For train: --config.corpus=CORPUS.
+  config.label = ''
 
   # Media to features.
   config.features = {
@@ -73,6 +74,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.num_folds = 5  # Where the corpus has neither split nor folds.
   config.model = fusions.fields(fusion)  # All of them, with their defaults.
   config.targets = 'labels'
+  config.sigma = 0.75
   config.weights = 'equal'
   config.normalise = 'members'
   config.num_epochs = 15

@@ -34,12 +34,14 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   """
   config = ml_collections.ConfigDict()
   config.corpus = ''  # The corpus folder; give --config.corpus=CORPUS.
+  config.label = ''
   config.views = ()  # Every view: audio, video and both.
   config.seed = 42
   config.num_seeds = 5
   config.num_folds = 5  # The corpus brings its own folds, by actor.
   config.model = fusions.fields(fusion)
   config.targets = 'labels'
+  config.sigma = 0.75
   config.weights = 'equal'
   config.normalise = 'members'
   config.num_epochs = 15

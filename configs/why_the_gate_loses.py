@@ -39,12 +39,14 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
     )
   config = ml_collections.ConfigDict()
   config.corpus = ''  # Of audio and video; give --config.corpus=CORPUS.
+  config.label = ''
   config.views = ('audio+video',)
   config.seed = 42
   config.num_seeds = 5
   config.num_folds = 5
   config.model = fusions.fields('gated_attention')
   config.targets = 'labels'
+  config.sigma = 0.75
   config.weights = 'equal'
   config.normalise = 'members'
   config.num_epochs = 15

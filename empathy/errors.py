@@ -39,19 +39,20 @@ class Faults:
   """
 
   def __init__(self):
-    self._found: dict[Hashable, list[tuple[str, int | None]]] = {}
+    self._found: dict[Hashable, list[tuple[str, int | str | None]]] = {}
 
   def __bool__(self) -> bool:
     return bool(self._found)
 
   def add(
-    self, message: str, row: int | None = None, kind: Hashable = None
+    self, message: str, row: int | str | None = None, kind: Hashable = None
   ) -> None:
     """Notes a fault.
 
     Args:
       message: names the file, the place and what was expected there.
-      row: the number of the line or row; None for one fault of a whole file.
+      row: the number of the line or row, or its name; None for one fault of a
+        whole file.
       kind: the same for faults that are told together; None: the message.
     """
     self._found.setdefault(message if kind is None else kind, []).append(

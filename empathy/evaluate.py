@@ -4,6 +4,7 @@
   python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --corpus=CORPUS --output=DIR
   python -m empathy.evaluate --compare STUDY STUDY --output=DIR
+  python -m empathy.evaluate --labels STUDY STUDY... --output=DIR
   python -m empathy.evaluate --predictions=FILE --corpus=PART --survey=SURVEY
   python -m empathy.evaluate --predictions=FILE --corpus=PART --tally=TALLY \
     SURVEY...
@@ -13,10 +14,10 @@
 
 The first judges a training run, the second anybody's predictions, the third
 the human annotators alone; the fourth sets two finished studies of one corpus
-side by side. The others judge a corpus that does not fit in memory, or lies in
-parts on several machines: each part is surveyed, then added up by the surveys
-of all parts, and the tallies of all make one study. A corpus of one part needs
-no survey.
+side by side, and the fifth puts those of several labels together. The others
+judge a corpus that does not fit in memory, or lies in parts on several
+machines: each part is surveyed, then added up by the surveys of all parts, and
+the tallies of all make one study. A corpus of one part needs no survey.
 """
 
 import os
@@ -26,6 +27,7 @@ import os
 # it is imported.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -33,18 +35,24 @@ import pathlib
 import shlex
 import tempfile
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from absl import flags
 
-from empathy import cli, errors, remote
+import empathy
+from empathy import cli, errors, files, remote
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora.importers import label_studio
 from empathy.evaluation import (
   comparison,
   comparison_report,
   engine,
+  judging,
   leakage,
-  reading,
   report,
+  several_labels,
+  several_labels_report,
   shards,
   verdicts,
 )
@@ -60,7 +68,20 @@ _WORKDIR = flags.DEFINE_string(
 _PREDICTIONS = flags.DEFINE_string(
   'predictions', None, 'A predictions table, Parquet or CSV; needs --corpus.'
 )
+_RENORMALISE = flags.DEFINE_bool(
+  'renormalise',
+  False,
+  'Take what judges wrote that is no whole answer: divide probabilities by '
+  'their sum, leave out those of unknown classes, and count a label that is '
+  'none of the classes as no answer. What was changed is said.',
+)
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
+_LABEL = flags.DEFINE_string(
+  'label',
+  None,
+  'Of a corpus with several labels, the one to judge by; a training run says '
+  'it itself.',
+)
 _OUTPUT = flags.DEFINE_string(
   'output',
   None,
@@ -74,6 +95,13 @@ _COMPARE = flags.DEFINE_string(
   'The folder of a study, followed by that of another one of the same corpus: '
   'their differences, paired, go to --output, comparison by default.',
 )
+_LABELS = flags.DEFINE_string(
+  'labels',
+  None,
+  'The folder of a study, followed by those of studies of other labels of the '
+  'same clips: their summary, with means over labels, goes to --output, labels '
+  'by default.',
+)
 _SURVEY = flags.DEFINE_string(
   'survey',
   None,
@@ -84,13 +112,20 @@ _TALLY = flags.DEFINE_string(
   'tally',
   None,
   'The file that sums over the clips of --corpus and --predictions go to, '
-  'followed by the surveys of all parts, if there are several; for --merge.',
+  'followed by the surveys of all parts, if there are several; for --merge. '
+  'Signals of all clips go to a folder beside it, FILE.signals.',
 )
 _MERGE = flags.DEFINE_string(
   'merge',
   None,
   'A tally, followed by those of all other parts of the corpus: their study '
   'goes to --output.',
+)
+_LABEL_STUDIO = flags.DEFINE_string(
+  'label_studio',
+  None,
+  'A .json file that the clips of signals.csv go to as well, most in doubt '
+  'first, as tasks for Label Studio, whose score puts them in this order.',
 )
 _BEAM = flags.DEFINE_string(
   'beam',
@@ -109,8 +144,14 @@ def main(*words: str) -> None:
   Args:
     *words: what is no flag on the command line.
   """
+  if _LABEL_STUDIO.value is not None:
+    for flag in (_COMPARE, _MERGE, _TALLY, _SURVEY, _BEAM):
+      _refuse_flags(_LABEL_STUDIO, flag)
   if _COMPARE.value is not None:
     _compare(_COMPARE.value, *words)
+    return
+  if _LABELS.value is not None:
+    _summarise(_LABELS.value, *words)
     return
   if _MERGE.value is not None:
     _merge(_MERGE.value, *words)
@@ -147,16 +188,17 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   start = time.monotonic()
   corpus_path, predictions_path, output = _places(workdir)
   study_lib.check_output(output)
-  corpus = corpus_lib.with_presence(corpus_lib.read(corpus_path))
-  predictions = None
-  if predictions_path is not None:
-    predictions = reading.read(predictions_path, corpus)
-  elif corpus.votes is None:
-    raise errors.InputError(
-      f'{corpus_path}: has no votes, and there is no --predictions=FILE: '
-      'nothing to evaluate'
-    )
-  study = study_lib.build(corpus, predictions)
+  label = _label(workdir, _LABEL.value)
+  corpus = None
+  if _LABEL_STUDIO.value is not None:  # What cannot be shown is told at once.
+    corpus = corpus_lib.read(corpus_path, label=label)
+    label_studio.tasks(corpus, corpus.ids.tolist(), '')
+  study = judging.judge(
+    predictions_path,
+    corpus_path,
+    label=label,
+    renormalise=_RENORMALISE.value,
+  )
   if workdir is not None and _is_transductive(
     pathlib.Path(workdir) / 'config.json'
   ):
@@ -169,7 +211,24 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
     study = dataclasses.replace(study, info=study.info | {'covers': covers})
   _warn(study)
   study_lib.write(study, output, report.render(study, output))
+  if corpus is not None:
+    _queue(pathlib.Path(_LABEL_STUDIO.value), corpus, study, predictions_path)
   _done(output, start)
+
+
+def _queue(
+  path: pathlib.Path,
+  corpus: corpus_lib.Corpus,
+  study: study_lib.Study,
+  predictions: pathlib.Path | None,
+) -> None:
+  """Writes the clips of a study as tasks for Label Studio."""
+  version = f'empathy {empathy.__version__}'
+  if predictions is not None:
+    version += f', {predictions.name} {files.sha256(predictions)[:8]}'
+  tasks = label_studio.tasks(corpus, study.signals['id'].tolist(), version)
+  files.write_json(path, tasks)
+  print(f'tasks: {path}  ({len(tasks):,} clips)')
 
 
 def _done(output: pathlib.Path, start: float) -> None:
@@ -183,7 +242,10 @@ def _survey(path: pathlib.Path) -> None:
   """Surveys a part of a corpus."""
   start = time.monotonic()
   _refuse_flags(_SURVEY, _OUTPUT)
-  shards.write_survey(shards.survey(*_part(_SURVEY)), path)
+  label = _label(_WORKDIR.value, _LABEL.value)
+  shards.write_survey(
+    shards.survey(*_part(_SURVEY), _RENORMALISE.value, label), path
+  )
   print(f'survey: {path}  ({time.monotonic() - start:.1f} s)')
 
 
@@ -193,10 +255,12 @@ def _tally(path: pathlib.Path, *surveys: str) -> None:
   _refuse_flags(_TALLY, _OUTPUT, _SURVEY)
   part = _part(_TALLY)
   found = [shards.read_survey(pathlib.Path(one)) for one in surveys]
-  plan = plan_lib.draw_up(
-    sum(found[1:], found[0]) if found else shards.survey(*part)
-  )
-  shards.write(shards.tally(*part, plan), path)
+  plan = plan_lib.draw_up(sum(found[1:], found[0])) if found else None
+  with files.replacing(shards.signals_of(path)) as signals:
+    signals.mkdir()
+    label = _label(_WORKDIR.value, _LABEL.value)
+    tally = shards.tally(*part, plan, signals, _RENORMALISE.value, label)
+  shards.write(tally, path)
   print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
 
 
@@ -214,20 +278,33 @@ def _by_beam(options: list[str]) -> None:
   _refuse_flags(_BEAM, _WORKDIR)
   corpus, predictions, output = _places(None)
   study_lib.check_output(output)
-  place = output.resolve().parent
-  place.mkdir(parents=True, exist_ok=True)
-  with tempfile.TemporaryDirectory(
-    dir=place, prefix=f'.{output.name}.'
-  ) as name:
-    folder = pathlib.Path(name)
+  with _folder_beside(output) as folder:
     study = study_lib.of_totals(
-      *engine.judge(corpus, predictions, folder, options)
+      *engine.judge(
+        corpus,
+        predictions,
+        folder,
+        options,
+        renormalise=_RENORMALISE.value,
+        label=_LABEL.value,
+      )
     )
     _warn(study)
     study_lib.write(
       study, output, report.render(study, output), folder / 'signals'
     )
   _done(output, start)
+
+
+@contextlib.contextmanager
+def _folder_beside(output: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A folder on the disk of another one, for what is moved there."""
+  place = output.resolve().parent
+  place.mkdir(parents=True, exist_ok=True)
+  with tempfile.TemporaryDirectory(
+    dir=place, prefix=f'.{output.name}.'
+  ) as name:
+    yield pathlib.Path(name)
 
 
 def _compare(*folders: str) -> None:
@@ -248,6 +325,21 @@ def _compare(*folders: str) -> None:
   print(f'report: {output / "report.html"}')
 
 
+def _summarise(*folders: str) -> None:
+  """Puts finished studies of several labels together."""
+  _refuse_flags(
+    _LABELS, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY, _MERGE
+  )
+  output = pathlib.Path(_OUTPUT.value or 'labels')
+  several_labels.check_output(output)
+  found = several_labels.summarise(
+    [comparison.read(pathlib.Path(folder)) for folder in folders]
+  )
+  page = several_labels_report.render(found, output)
+  several_labels.write(found, output, page)
+  print(f'report: {output / "report.html"}')
+
+
 def _merge(*paths: str) -> None:
   """Makes a study of tallies."""
   _refuse_flags(_MERGE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY)
@@ -256,7 +348,12 @@ def _merge(*paths: str) -> None:
   tallies = [shards.read(pathlib.Path(path)) for path in paths]
   study = shards.study(shards.merge(tallies))
   _warn(study)
-  study_lib.write(study, output, report.render(study))
+  with _folder_beside(output) as folder:
+    signals = shards.put_together(
+      dict(zip(map(pathlib.Path, paths), tallies, strict=True)),
+      folder / 'signals',
+    )
+    study_lib.write(study, output, report.render(study), signals)
   print(f'report: {output / "report.html"}')
 
 
@@ -303,10 +400,31 @@ def _places(
   )
 
 
+def _label(workdir: str | os.PathLike | None, given: str | None) -> str | None:
+  """The label that is judged by, of several.
+
+  Args:
+    workdir: of a training run, which may say it; or None.
+    given: by the flag.
+  """
+  if workdir is None:
+    return given
+  own = _config(pathlib.Path(workdir) / 'config.json').get('label')
+  if own and given not in (None, own):
+    raise errors.InputError(
+      f'--label: {given!r}, but the run in {workdir} is of {own!r}'
+    )
+  return own or given
+
+
 def _is_transductive(path: pathlib.Path) -> bool:
   """Whether a run normalised features by group."""
-  config = json.loads(path.read_text(encoding='utf-8')).get('config', {})
-  return config.get('normalise') == 'group'
+  return _config(path).get('normalise') == 'group'
+
+
+def _config(path: pathlib.Path) -> dict[str, Any]:
+  """The configuration of a run, by its `config.json`."""
+  return json.loads(path.read_text(encoding='utf-8')).get('config', {})
 
 
 def _trained_on(path: pathlib.Path) -> pathlib.Path:

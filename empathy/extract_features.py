@@ -54,7 +54,7 @@ def main() -> None:
   """Extracts, and says what came of it."""
   config = _CONFIG.value
   check(config)
-  corpus = corpus_lib.read(pathlib.Path(_CORPUS.value).resolve())
+  corpus = corpus_lib.read_any(pathlib.Path(_CORPUS.value).resolve())
   wanted = [name for name in corpus.modalities if name in config.features]
   if not wanted:
     raise errors.InputError(

@@ -109,6 +109,27 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
   write_text(path, text + '\n')
 
 
+def read_json(path: str | os.PathLike) -> Any:
+  """What a JSON file holds.
+
+  Raises:
+    InputError: it is missing, or no JSON.
+  """
+  try:
+    with open(path, encoding='utf-8-sig') as file:
+      return json.load(file)
+  except FileNotFoundError:
+    raise errors.InputError(f'{path}: no such file') from None
+  except json.JSONDecodeError as error:
+    raise errors.InputError(
+      f'{path}:{error.lineno}: is not JSON: {error.msg}'
+    ) from None
+  except UnicodeDecodeError as error:
+    raise errors.InputError(f'{path}: is not UTF-8 text: {error}') from None
+  except (RecursionError, ValueError) as error:  # So deep, or of such digits.
+    raise errors.InputError(f'{path}: is not JSON: {reason(error)}') from None
+
+
 def sha256(path: str | os.PathLike) -> str:
   """The SHA-256 of a file's bytes, in hexadecimal."""
   with open(path, 'rb') as file:

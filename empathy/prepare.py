@@ -1,32 +1,48 @@
 """Turns your own data, a published data set or a simulation into a corpus.
 
     python -m empathy.prepare --importer=simulated --output=CORPUS
+    python -m empathy.prepare --template=DIR
     python -m empathy.prepare --importer=folder --source=DIR --output=CORPUS
     python -m empathy.prepare --importer=NAME --source=DIR --output=CORPUS
 
 `folder` takes anybody's data: media, and one CSV file with the columns file (or
 audio and video) or transcript, label, and as you have them id, group or
 speaker, split or fold, start and end; and perhaps votes.csv with the columns
-id, condition, annotator, label. The other importers read what was published.
+id, condition, annotator, label. --template writes an example to fill in.
+`votes` takes ratings alone, a row a rating or a column a rater. The other
+importers read what was published, or what annotation tools export.
 
 An importer is a module `empathy.corpora.importers.NAME` with a function
-`read(source: pathlib.Path) -> Corpus`; a new file there is a new importer. The
-simulator has no source; the flags that describe it apply to it alone.
+`read(source: pathlib.Path) -> Corpus`, or a dictionary of them by the name of
+the label where clips have several; a new file there is a new importer. What
+else its function takes are flags. The source is a folder, or a file where
+`SUFFIXES` of the module has its suffix. The simulator has no source; the flags
+that describe it apply to it alone.
 """
 
 import dataclasses
 import importlib
+import inspect
 import logging
+import os
 import pathlib
 import pkgutil
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from absl import flags
 
 from empathy import cli, errors, files
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import importers, simulate, spelling, tables
+from empathy.corpora import (
+  importers,
+  sheets,
+  simulate,
+  spelling,
+  tables,
+  template,
+)
 
 SIMULATED = 'simulated'
 # Of classes, which tell at a glance what was taken for one.
@@ -48,11 +64,39 @@ _IMPORTER = flags.DEFINE_string(
 _SOURCE = flags.DEFINE_string(
   'source',
   None,
-  'the folder with your own data (importer folder), or with the published data',
+  'the folder with your own data (importer folder), or with the published '
+  'data; for votes perhaps one table',
 )
 _OUTPUT = flags.DEFINE_string('output', None, 'the corpus folder to make')
+_TEMPLATE = flags.DEFINE_string(
+  'template',
+  None,
+  'instead of all else: a new folder, an example of your own data to fill in, '
+  'for --importer=folder',
+)
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'simulated: seed of all that is random', lower_bound=0
+)
+
+
+_COLUMNS = flags.DEFINE_list(
+  'columns',
+  [],
+  'votes and folder: which columns of ratings are what, where their names do '
+  'not say it, as item=clip,annotator=coder,label=empathy|distress or '
+  'raters=Ann|Bob; also condition, count, transcript and group',
+)
+_SHOWN = flags.DEFINE_string(
+  'shown',
+  None,
+  'votes, folder, elan and label_studio: what annotators were shown, as '
+  'audio+video, where nothing says it',
+)
+_SCALE = flags.DEFINE_list(
+  'scale',
+  [],
+  'votes, folder, elan and label_studio: the ends of the scale that ratings or '
+  'scores are on, as 1,7, or by label, as empathy=1|7,distress=0|100',
 )
 
 
@@ -81,6 +125,9 @@ _PARAMETERS = _define_parameter_flags()
 
 def main() -> None:
   """Reads the flags, prepares the corpus and writes it."""
+  if _TEMPLATE.value is not None:
+    _write_template(pathlib.Path(_TEMPLATE.value))
+    return
   faults = [
     f'--{flag.name}: is missing; expected {flags.FLAGS[flag.name].help}'
     for flag in (_IMPORTER, _OUTPUT)
@@ -112,39 +159,137 @@ def main() -> None:
         f'--source: is missing; expected {flags.FLAGS["source"].help}'
       )
     source = pathlib.Path(_SOURCE.value)
-    if not source.is_dir():
-      raise errors.InputError(f'--source: {source}: no such folder')
-    _refuse_existing(output)
     importer = importlib.import_module(f'{importers.__name__}.{name}')
-    corpus = importer.read(source)
+    suffixes = getattr(importer, 'SUFFIXES', ())
+    if not source.is_dir() and not (
+      source.is_file() and source.suffix.lower() in suffixes
+    ):
+      raise errors.InputError(
+        f'--source: {source}: no such folder'
+        + (f', nor a {" or ".join(suffixes)} file' if suffixes else '')
+      )
+    options = _options(name, importer.read)
+    _refuse_existing(output)
+    corpus = importer.read(source, **options)
     write(corpus, output)
   logging.getLogger('empathy').info('%s: %s', output, describe(corpus))
 
 
+def _write_template(path: pathlib.Path) -> None:
+  for flag in (_IMPORTER, _SOURCE, _OUTPUT):
+    if flag.present:
+      raise errors.InputError(f'--{flag.name} does not go with --template')
+  if path.exists():
+    raise errors.InputError(
+      f'--template: {path}: exists already; choose another name'
+    )
+  with files.replacing(path) as folder:
+    template.write(folder)
+  logging.getLogger('empathy').info(
+    '%s: an example; %s says how to fill it in', path, path / 'README.txt'
+  )
+
+
+def _options(name: str, read: Any) -> dict[str, Any]:
+  """The values of the flags that the importer's function takes."""
+  taken = inspect.signature(read).parameters
+  given = {}
+  for flag, parse in (
+    (_COLUMNS, sheets.told),
+    (_SHOWN, str),
+    (_SCALE, _ends),
+  ):
+    if not flag.present:
+      continue
+    if flag.name not in taken:
+      raise errors.InputError(f'--{flag.name}: not for the importer {name}')
+    given[flag.name] = parse(flag.value)
+  return given
+
+
+def _ends(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+  """The ends of the scale of each label, '' for all."""
+  if not any('=' in text for text in texts):
+    texts = [f'={"|".join(texts)}']
+  found = {}
+  for text in texts:
+    name, _, both = text.partition('=')
+    try:
+      low, high = map(tables.number, both.split('|'))
+      if low >= high:
+        raise ValueError
+    except ValueError:
+      raise errors.InputError(
+        f'--scale: {text.lstrip("=")!r}: expected two numbers, as 1,7 or '
+        'NAME=1|7'
+      ) from None
+    found[name.strip()] = (low, high)
+  return found
+
+
 def write(
-  corpus: corpus_lib.Corpus,
+  corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
   path: pathlib.Path,
   truth: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-  """Writes a corpus folder, whole or not at all.
+  """Writes a corpus folder, whole or not at all; paths of media are relative.
 
   Args:
-    corpus: what to write.
+    corpus: what to write, or by label if there are several.
     path: the new folder.
     truth: columns of `truth.csv`, what was planted in a simulated corpus.
   """
+  # A corpus moves with its media.
+  if isinstance(corpus, Mapping):
+    corpus = {name: _relative(one, path) for name, one in corpus.items()}
+  else:
+    corpus = _relative(corpus, path)
   with files.replacing(path) as folder:
     corpus_lib.write(corpus, folder)
     if truth is not None:
       tables.write_csv(folder / 'truth.csv', truth)
 
 
-def describe(corpus: corpus_lib.Corpus) -> str:
-  """What is in a corpus, in one line."""
+def _relative(
+  corpus: corpus_lib.Corpus, path: pathlib.Path
+) -> corpus_lib.Corpus:
+  """With absolute paths of media as they are from the corpus folder."""
+  folder = path.resolve()
+  found = {
+    name: np.array(
+      [
+        os.path.relpath(text, folder) if os.path.isabs(text) else text
+        for text in corpus.metadata[name].tolist()
+      ]
+    )
+    for name in ('audio', 'video')
+    if name in corpus.metadata
+  }
+  return dataclasses.replace(corpus, metadata={**corpus.metadata, **found})
+
+
+def describe(
+  corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
+) -> str:
+  """What is in a corpus, in one line; of several labels, in the first."""
+  names: Sequence[str] = ()
+  if isinstance(corpus, Mapping):
+    names, corpus = list(corpus), next(iter(corpus.values()))
   parts = [
-    f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups',
-    f'{len(corpus.classes)} classes ({_shown(corpus.classes)})',
+    f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups'
   ]
+  if names:
+    parts.append(
+      f'{spelling.counted(len(names), "label")} ({_shown(names)}); of the '
+      'first:'
+    )
+  if 'scale' in corpus.info:
+    low, high = corpus.info['scale']
+    parts.append(
+      f'scores from {low:g} to {high:g} in {len(corpus.classes)} bins'
+    )
+  else:
+    parts.append(f'{len(corpus.classes)} classes ({_shown(corpus.classes)})')
   unlabelled = int(np.sum(corpus.labels == corpus_lib.UNLABELLED))
   if unlabelled:
     parts.append(f'{unlabelled:,} clips without a label')
@@ -155,7 +300,7 @@ def describe(corpus: corpus_lib.Corpus) -> str:
     )
   if corpus.features:
     parts.append(f'features of {", ".join(corpus.features)}')
-  return ', '.join(parts)
+  return ', '.join(parts).replace(':,', ':')
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -339,7 +339,7 @@ def _table_mutations(file: str, columns: tuple[str, ...]) -> Iterator[Mutation]:
   )
   yield raw('half of UTF-16', lambda text: text.decode().encode('utf-16')[:-1])
   yield raw(
-    'not UTF-8', lambda text: text.replace(b'clip02', b'clip\xe902', 1), ':4'
+    'not UTF-8', lambda text: text.replace(b'clip02', b'clip\x8102', 1), ':4'
   )
   yield raw('a quote left open', lambda text: text + b'"clip00,\n')
   for column in columns:
@@ -434,7 +434,7 @@ def _votes_mutations() -> Iterator[Mutation]:
   yield Mutation(
     f'{file}: not UTF-8',
     file,
-    _edit_bytes(file, lambda text: text.replace(b'annotator0', b'\x800', 1)),
+    _edit_bytes(file, lambda text: text.replace(b'annotator0', b'\x810', 1)),
     f'{file}:2',
   )
   for column in ('annotator', 'count'):
@@ -779,7 +779,7 @@ def prediction_mutations(suffix: str) -> list[Mutation]:
     add('a quote left open', _edit_bytes('', lambda data: data + b'"clip00'))
     add(
       'not UTF-8',
-      _edit_bytes('', lambda data: data.replace(b'clip01', b'clip\xe9', 1)),
+      _edit_bytes('', lambda data: data.replace(b'clip01', b'clip\x81', 1)),
     )
     add(
       'two columns id',

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -105,6 +106,8 @@ def test_predictions_and_corpus_go_to_study_here(workdir, tmp_path):
     (('--compare', 'a'), 'the folders of two studies; got 1'),
     (('--compare', 'a', 'b', 'c'), 'the folders of two studies; got 3'),
     (('--compare', 'a', 'b'), 'expected the folder of a study'),
+    (('--labels', 'a', 'b'), 'expected the folder of a study'),
+    (('--labels', 'a', 'b', '--corpus=c'), '--corpus does not go with --la'),
     (('--compare', 'a', 'b', '--corpus=c'), '--corpus does not go with --co'),
     (('--merge', '{0}/config.json'), 'is not a whole tally'),
     (('--merge', 'a', '--workdir={0}'), '--workdir does not go with --merge'),
@@ -238,6 +241,15 @@ def test_two_studies_are_compared(workdir, tmp_path):
     'report.html',
     'tables',
   }
+  # Two studies of one corpus may be of two labels, named by their folders.
+  shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+  done = _run('--labels', 'a', 'b', '--output=all', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+  assert 'all/report.html' in done.stdout
+  told = json.loads((tmp_path / 'all/labels.json').read_text())
+  assert told['studies'] == {'a': 'a', 'b': 'b'}
+  page = (tmp_path / 'all/report.html').read_text()
+  assert '<a href="../a/report.html">' in page
 
 
 def test_a_pipeline_gives_the_study_of_memory(workdir, tmp_path):
@@ -295,5 +307,35 @@ def test_tallies_give_a_study(workdir, tmp_path):
     done = _run('--merge', tally, '--output=merged', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
   study = _study(tmp_path / 'merged')
+  signals = pq.read_table(tmp_path / 'merged/signals/part-0-of-1.parquet')
+  assert len(signals) == study['info']['num_clips']
   assert study['info']['predictions'] == 360
   assert 'views.full_minus_best_single.accuracy' in study['statistics']
+
+
+def test_what_a_judge_wrote_is_taken_by_choice(tmp_path):
+  corpus, _ = made.study_input(30, 6, 1)
+  corpus_lib.write(corpus, tmp_path / 'corpus')
+  said = [corpus.classes[i] for i in corpus.labels]
+  said[4] = 'I cannot tell'
+  rows = [f'{i},text,{s}' for i, s in zip(corpus.ids, said, strict=True)]
+  (tmp_path / 'judge.csv').write_text('\n'.join(['id,view,label', *rows]))
+  flags = [
+    f'--predictions={tmp_path / "judge.csv"}',
+    f'--corpus={tmp_path / "corpus"}',
+    f'--output={tmp_path / "study"}',
+  ]
+  done = _run(*flags)
+  assert done.returncode == 2
+  assert done.stderr.splitlines()[-1].endswith(
+    "judge.csv:6: column 'label': 'I cannot tell' is no class of the corpus, "
+    'class0, class1, class2; leave the cell empty where there is no answer, or '
+    'take it so: --renormalise'
+  )
+  assert not (tmp_path / 'study').exists()
+  done = _run(*flags, '--renormalise')
+  assert done.returncode == 0, done.stderr
+  assert '(1 time: line 6): took these as no answer' in done.stderr
+  found = _study(tmp_path / 'study')['statistics']
+  assert found['views.text.answered']['estimate'] == 29 / 30
+  assert found['views.text.accuracy']['estimate'] == 1

@@ -225,6 +225,51 @@ def test_a_tpu_that_is_taken_away_is_made_anew(tmp_path):
   assert 'trained' in (tmp_path / 'runs' / f'{_NAME}.log').read_text()
 
 
+_GKE = ('--cluster=c', '--location=us-east5-b', '--project=p')
+
+
+def test_gke_dry_run():
+  found = _shown('launch/gke.sh', *_GKE, '--bucket=gs://b/')
+  mirror = f'bash launch/mirrored.sh /bucket/{_NAME} runs/{_NAME}'
+  first = 'if [ "${JOB_COMPLETION_INDEX:-0}" = 0 ]; then'
+  assert found == [
+    'mkdir -p context/study',
+    'cp -R LICENSE README.md configs empathy launch setup.py context/study',
+    'gcluster job submit --project p --cluster c --location us-east5-b --name '
+    'empathy-mixed-signal-4000357 --compute-type v5e-8 --base-image '
+    'python:3.12 --build-context context --mount gs://b;/bucket;rw --restarts '
+    '20 --grace-period 2m --await-job-completion --command set -e; cd /study; '
+    'pip install --quiet uv; uv venv --quiet .venv; uv pip install --quiet '
+    "--python .venv -e '.[tpu]'; .venv/bin/python -m empathy.prepare "
+    f"--importer=simulated --output=corpus; {first} mirror='{mirror}'; else "
+    'mirror=; fi; $mirror .venv/bin/python -m empathy.train --distributed '
+    '--config=configs/mixed_signals.py --config.corpus=corpus '
+    f'--workdir=runs/{_NAME}; {first} {mirror} .venv/bin/python -m '
+    f'empathy.evaluate --workdir=runs/{_NAME}; fi',
+    f'mkdir -p runs/{_NAME}',
+    f'gcloud storage rsync --recursive gs://b/{_NAME} runs/{_NAME}',
+    f'The report: {ROOT}/runs/{_NAME}/study/report.html',
+  ]
+
+
+def test_gke_takes_a_corpus_and_a_gpu(tmp_path):
+  (tmp_path / 'mine' / 'features').mkdir(parents=True)
+  found = _shown(
+    ROOT / 'launch/gke.sh',
+    *(*_GKE, '--bucket=gs://b', '--corpus=mine', '--compute=l4-1'),
+    cwd=tmp_path,
+  )
+  assert found[0] == (
+    f'gcloud storage rsync --recursive {tmp_path}/mine gs://b/corpora/mine'
+  )
+  (job,) = (line for line in found if line.startswith('gcluster'))
+  assert "'.[cuda]'; cp -r /bucket/corpora/mine corpus; if " in job
+  assert '--distributed' not in job
+  script = job.partition(' --command ')[2]
+  result = subprocess.run(['bash', '-n'], input=script, text=True, check=False)
+  assert result.returncode == 0
+
+
 def test_slurm_dry_run():
   found = _shown('launch/slurm.sbatch')
   assert [line for line in found if '-m venv' not in line] == [
@@ -288,6 +333,7 @@ _VARIANTS = (
     ('slurm.sbatch', None),
     ('skypilot.sh', ('--bucket=gs://b',)),
     ('tpu_vm.sh', ('--project=p', '--zone=z', '--bucket=gs://b')),
+    ('gke.sh', (*_GKE, '--bucket=gs://b')),
   ],
 )
 def test_variants_of_a_config_have_folders_of_their_own(
@@ -295,6 +341,7 @@ def test_variants_of_a_config_have_folders_of_their_own(
 ):
   corpus = tmp_path / 'mine'
   (corpus / 'features').mkdir(parents=True)
+  machines = set()
   for config, name in _VARIANTS:
     if flags is None:
       found = _shown(f'launch/{script}', corpus, CONFIG=config)
@@ -304,10 +351,15 @@ def test_variants_of_a_config_have_folders_of_their_own(
       found = _shown(f'launch/{script}', *given)
       # As Google and Kubernetes want names of machines.
       machine = name.lower().replace('_', '-').replace('.', '-')
+      if script == 'gke.sh':
+        (machine,) = re.findall('--name empathy-(\\S+) ', ' '.join(found))
+        assert len(f'empathy-{machine}') <= 28
+        machines.add(machine)
       for text in (f'gs://b/{name}', f'runs/{name}', f'empathy-{machine}'):
         assert any(f' {text} ' in f'{line} ' for line in found), text
     asked = re.compile(f'(config|CONFIG)={re.escape(config)} ')
     assert any(asked.search(line) for line in found)
+  assert script != 'gke.sh' or len(machines) == len(_VARIANTS)
 
 
 def test_media_are_found_out_however_a_config_says_so(tmp_path):
@@ -333,6 +385,8 @@ def test_media_are_found_out_however_a_config_says_so(tmp_path):
     ('tpu_vm.sh', ('--speed=all',), '--speed=all'),
     ('slurm.sbatch', ('nowhere',), 'nowhere'),
     ('slurm.sbatch', ('--nodes=2',), '--nodes=2'),
+    ('gke.sh', _GKE, '--bucket'),
+    ('gke.sh', (*_GKE, '--bucket=s3://b'), '--bucket=s3://b'),
     ('skypilot.sh', (), '--bucket'),
     ('skypilot.sh', ('--bucket=b',), '--bucket=b'),
     ('mirrored.sh', ('gs://b',), 'REMOTE WORKDIR COMMAND'),

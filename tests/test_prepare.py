@@ -60,7 +60,7 @@ def test_simulated_corpus_is_written_twice_the_same(tmp_path):
     (('--importer=simulated',), '--output: is missing'),
     (
       ('--importer=nope', '--output=out'),
-      "--importer: 'nope' is not one of simulated, crema_d, empspeech",
+      "--importer: 'nope' is not one of simulated, crema_d, ",
     ),
     (('--importer=../x', '--output=out'), 'is not one of simulated'),
     (('--importer=crema_d', '--output=out'), '--source: is missing'),
@@ -121,3 +121,75 @@ def test_importers_are_the_files_of_their_package():
   folder = pathlib.Path(prepare.importers.__file__).parent
   files = {path.stem for path in folder.glob('*.py')} - {'__init__'}
   assert set(prepare.known_importers()) == files
+
+
+def test_the_example_folder_is_read_as_it_is(server, tmp_path):
+  assert server.run('prepare', '--template=mine', cwd=tmp_path).status == 0
+  done = server.run(
+    'prepare',
+    '--importer=folder',
+    '--source=mine',
+    '--output=corpora/mine',
+    cwd=tmp_path,
+  )
+  assert done.status == 0, done.err
+  assert done.err.count('\n') == 2, done.err  # The group, and what there is.
+  corpus = corpus_lib.read(tmp_path / 'corpora' / 'mine')
+  assert corpus.modalities == ('text', 'audio')
+  assert corpus.conditions == ('text', 'text+audio')
+  assert corpus.groups.tolist() == ['Ann', 'Ann', 'Ben', 'Ben', 'Cy', 'Cy']
+  expected = [[5, 1], [4, 2], [0, 6], [5, 1], [1, 5], [0, 6]]
+  assert corpus.vote_counts().tolist() == expected
+  # The corpus may move with its media.
+  assert corpus.metadata['audio'][0] == '../../mine/media/ann_1.wav'
+  for path in corpus.metadata['audio'].tolist():
+    assert (corpus.path / path).is_file()
+  text = (tmp_path / 'mine' / 'README.txt').read_text()
+  assert all(len(line) < 80 for line in text.splitlines())
+  for name in ('clips', 'votes'):
+    header = (tmp_path / 'mine' / f'{name}.csv').read_text().splitlines()[0]
+    assert all(f'  {column} ' in text for column in header.split(','))
+  done = server.run(
+    'evaluate', '--corpus=corpora/mine', '--output=study', cwd=tmp_path
+  )
+  assert done.status == 0, done.err
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    (('--template=there',), '--template: there: exists already'),
+    (('--template=new', '--output=x'), '--output does not go with --template'),
+    (
+      ('--importer=ravdess', '--source=.', '--output=out', '--scale=1,7'),
+      '--scale: not for the importer ravdess',
+    ),
+    (
+      ('--importer=votes', '--source=.', '--output=out', '--scale=7,1'),
+      "--scale: '7|1': expected two numbers, as 1,7 or NAME=1|7",
+    ),
+    (
+      ('--importer=votes', '--source=.', '--output=out', '--columns=item'),
+      "--columns: 'item': expected NAME=COLUMN, NAME once of item, annotator",
+    ),
+    (
+      ('--importer=votes', '--source=.', '--output=out', '--columns=item=a|b'),
+      "--columns: 'item=a|b': expected one column",
+    ),
+    (
+      ('--importer=votes', '--source=none.csv', '--output=out'),
+      '--source: none.csv: no such folder, nor a .csv or',
+    ),
+    (
+      ('--importer=votes', '--source=there', '--output=out'),
+      'there: holds no table; expected .csv, .tsv, .jsonl',
+    ),
+  ],
+)
+def test_wrong_flags_of_tables_are_named(server, tmp_path, flags, message):
+  (tmp_path / 'there').mkdir()
+  done = server.run('prepare', *flags, cwd=tmp_path)
+  assert done.status == 2
+  assert message in done.err
+  assert done.err.count('\n') == 1
+  assert [path.name for path in tmp_path.iterdir()] == ['there']

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import made_media
+import pandas as pd
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -51,6 +52,9 @@ def folder(tmp_path_factory):
   (talks / 'clips.csv').write_text(
     'file,label,transcript\na.mp4,kind,I see\nb.wav,cold,Well\n'
   )
+  (path / 'ratings.csv').write_text(
+    'item;annotator;rating\na;Ann;3,5\na;Bob;5\nb;Ann;1\nb;Bob;2\n'
+  )
   return path
 
 
@@ -83,6 +87,9 @@ def test_commands_and_programs_run(server, folder):
   result = _run([sys.executable, 'my_statistic.py'], folder)
   assert result.returncode == 0, result.stderr[-2000:]
   assert re.search(r'estimate=.*0\.\d+.*low=.*high=', result.stdout)
+  result = _run([sys.executable, 'my_judge.py'], folder)
+  assert result.returncode == 0, result.stderr[-2000:]
+  assert (folder / 'runs/judged_here/report.html').exists()
   result = _run([sys.executable, 'my_pipeline.py'], folder)
   assert result.returncode == 0, result.stderr[-2000:]
   assert re.search(r'\n\S+ [01] \(1, \d+\)\n$', result.stdout)
@@ -116,6 +123,8 @@ def _run_all(commands, server, folder):
         arguments = [x.replace('=CREMA-D', f'={crema_d}') for x in arguments]
       elif '--importer=simulated' in arguments:
         arguments = arguments + SMALL[module]
+      elif '--predictions=judge.csv' in arguments:
+        _write_answers(folder)
       if module == 'empathy.train':
         arguments = arguments + SMALL[module]
         if '--config=configs/mixed_signals.py' in arguments:
@@ -126,6 +135,14 @@ def _run_all(commands, server, folder):
       continue
     assert result.returncode == 0, (words, result.stderr[-2000:])
   return seen
+
+
+def _write_answers(folder):
+  """A judge's answers on the corpus that README simulates."""
+  clips = pd.read_csv(folder / 'runs/simulated/clips.csv', dtype=str)
+  answers = clips[['id']].assign(view='text+audio+video', label=clips.label)
+  answers.loc[:8, 'label'] = ''
+  answers.to_csv(folder / 'judge.csv', index=False)
 
 
 def test_links_lead_somewhere():

@@ -54,6 +54,8 @@ class EmpathyCorpus(tfds.core.GeneratorBasedBuilder):
       'fold': tfds.features.Scalar(np.int32),
       'votes': tfds.features.Tensor(shape=(num_classes,), dtype=np.int64),
     }
+    if self._corpus.scores is not None:
+      features['score'] = tfds.features.Scalar(np.float64)
     for modality, values in self._corpus.features.items():
       features[f'features/{modality}'] = tfds.features.Tensor(
         shape=(None, values.values.shape[1]),
@@ -96,6 +98,8 @@ class EmpathyCorpus(tfds.core.GeneratorBasedBuilder):
         'fold': -1 if corpus.fold is None else corpus.fold[row],
         'votes': votes[row],
       }
+      if corpus.scores is not None:
+        example['score'] = corpus.scores[row]
       for modality in corpus.features:
         example[f'features/{modality}'] = pieces[modality][row]
       yield clip, example

@@ -12,12 +12,16 @@ kept.
 votes' plurality it is, 'votes' for the condition that it agrees with best,
 'intended' for what an actor was asked for, or other words. Without it a study
 judges by what it sees.
+
+A label may have values or a scale, and be one of several, as `declared` says.
+`corpus.json` may name annotators who are models, `judges`: their rows of
+`votes.csv` are `Corpus.judges`, and none of `Corpus.votes`, which is people's.
+Of the judges, `crowds` are no models, but means of many people.
 """
 
 import dataclasses
 import hashlib
 import itertools
-import json
 import logging
 import os
 import pathlib
@@ -27,12 +31,18 @@ from typing import Any
 import numpy as np
 
 from empathy import errors, files
-from empathy.corpora import feature_files, spelling, summaries, tables
+from empathy.corpora import (
+  declared,
+  feature_files,
+  spelling,
+  summaries,
+  tables,
+)
 
 # The order in which views and conditions name the modalities.
 MODALITIES = ('text', 'audio', 'video')
 SPLITS = ('train', 'val', 'test')
-UNLABELLED = -1
+UNLABELLED = declared.UNLABELLED
 # What programs write for a transcript that is not there, and nobody says.
 _GAPS = frozenset(('nan', 'NaN', '<NA>', '#N/A', 'NULL', 'None'))
 # Names of signals and statistics begin with these words or a view's.
@@ -57,6 +67,8 @@ class Votes:
     annotator: (V,) str, '' where only counts are known.
     label: (V,) int32, the index into `Corpus.classes`.
     count: (V,) int64, how many votes the entry stands for.
+    scores: (V,) float64, what was said on a scale; None where the corpus has no
+      values.
   """
 
   clip: np.ndarray
@@ -64,13 +76,16 @@ class Votes:
   annotator: np.ndarray
   label: np.ndarray
   count: np.ndarray
+  scores: np.ndarray | None = None
 
   def of(self, condition: int) -> 'Votes':
     """The entries of one condition."""
-    chosen = self.condition == condition
-    return Votes(
-      *(getattr(self, field.name)[chosen] for field in dataclasses.fields(self))
-    )
+    return self.where(self.condition == condition)
+
+  def where(self, chosen: np.ndarray) -> 'Votes':
+    """Some of the entries: (V,) bool, or their numbers."""
+    columns = (getattr(self, field.name) for field in dataclasses.fields(self))
+    return Votes(*(None if own is None else own[chosen] for own in columns))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,13 +149,17 @@ class Corpus:
     split: (N,) str, one of `SPLITS`; None where the corpus has no split.
     fold: (N,) int32, 0 to K-1; None where the corpus has no folds.
     metadata: the other columns of `clips.csv`, each (N,) str.
-    votes: None where the corpus has no votes.
+    votes: people's; None where the corpus has no votes.
     features: by modality; only those that were read.
     presence: by modality, of which there are features: (N,) bool, which clips
       have it; only if `with_presence` has asked.
     hashes: by modality, likewise: (N,) uint64, the same for two clips whose
       features are the same to the last bit; 0 for clips without it.
     path: the folder it was read from; None if it is not from a folder.
+    judges: votes of annotators who are models; None where there are none.
+    scores: (N,) float64, what the label is on its scale, NaN where there is no
+      label; None where the corpus has no `values`. What is not given is made of
+      the labels, and labels of scores.
   """
 
   info: Mapping[str, Any]
@@ -155,6 +174,26 @@ class Corpus:
   presence: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   hashes: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
   path: pathlib.Path | None = None
+  judges: Votes | None = None
+  scores: np.ndarray | None = None
+
+  def __post_init__(self):
+    values = self.values
+    if values is None:
+      return
+    found = declared.filled(self.labels, self.scores, values)
+    for name, value in zip(('labels', 'scores'), found, strict=True):
+      object.__setattr__(self, name, value)
+    for name in ('votes', 'judges'):
+      votes = getattr(self, name)
+      if votes is not None and votes.scores is None:
+        votes = dataclasses.replace(votes, scores=values[votes.label])
+        object.__setattr__(self, name, votes)
+
+  @property
+  def values(self) -> np.ndarray | None:
+    """The values of the classes, (K,) float64, rising; None without."""
+    return declared.values_of(self.info)
 
   @property
   def classes(self) -> tuple[str, ...]:
@@ -236,11 +275,22 @@ def fingerprint_of(hashes: Mapping[str, str]) -> str:
 
 
 def content(corpus: Corpus) -> str:
-  """SHA-256 over ids, groups, labels and votes, whatever the clips' order."""
+  """SHA-256 over ids, groups, labels and votes, whatever the clips' order.
+
+  And over scores, where there are.
+  """
   order = np.argsort(corpus.ids)
   columns = [corpus.ids[order], corpus.groups[order], corpus.labels[order]]
   for condition in corpus.conditions:
     columns.append(corpus.vote_counts(condition)[order].ravel())
+  if corpus.scores is not None:
+    columns.append(corpus.scores[order])
+    if corpus.votes is not None:
+      votes = corpus.votes
+      names = corpus.ids[votes.clip]
+      parts = (votes.scores, votes.count, votes.condition, names)
+      rows = np.lexsort(parts)
+      columns += [part[rows] for part in parts]
   digest = hashlib.sha256()
   for column in columns:
     # Quoted, so that nothing runs together.
@@ -257,7 +307,7 @@ def file_hashes(path: str | os.PathLike) -> dict[str, str]:
       path / 'corpus.json',
       path / 'clips.csv',
       path / 'votes.csv',
-      *sorted((path / 'features').glob('*.npz')),
+      *sorted((path / 'features').glob('[!.]*.npz')),
     ]
     if file.exists()
   }
@@ -267,6 +317,7 @@ def read(
   path: str | os.PathLike,
   features: Iterable[str] | None = (),
   offsets: Mapping[str, Sequence[float]] | None = None,
+  label: str | None = None,
 ) -> Corpus:
   """Reads and checks a corpus folder.
 
@@ -275,6 +326,8 @@ def read(
     features: the modalities whose features are read and must be there; None
       reads those whose file exists.
     offsets: as for `with_features`.
+    label: of several labels, the one that the corpus is read with; None or ''
+      where there is just one.
 
   Returns:
     The corpus.
@@ -284,14 +337,14 @@ def read(
       file are named, each kind on a line with its file, row and column.
   """
   path = pathlib.Path(path)
-  if not path.is_dir():
-    raise errors.InputError(f'{path}: no such corpus folder')
-  info = read_info(path / 'corpus.json')
-  corpus = _read_clips(path / 'clips.csv', info)
-  votes = None
+  whole = _read_declaration(_folder(path) / 'corpus.json')
+  info = declared.chosen(whole, label, f'{path / "corpus.json"}')
+  names = tuple(whole.get('labels', ()))
+  corpus = _read_clips(path / 'clips.csv', info, names)
+  votes = judges = None
   if (path / 'votes.csv').exists():
-    votes = _read_votes(path / 'votes.csv', corpus)
-  corpus = dataclasses.replace(corpus, votes=votes, path=path)
+    votes, judges = _read_votes(path / 'votes.csv', corpus, names)
+  corpus = dataclasses.replace(corpus, votes=votes, judges=judges, path=path)
   if features is None:
     features = [
       modality
@@ -299,6 +352,28 @@ def read(
       if (path / 'features' / f'{modality}.npz').exists()
     ]
   return with_features(corpus, features, offsets=offsets)
+
+
+def label_names(path: str | os.PathLike) -> tuple[str, ...]:
+  """The names of the labels of a corpus folder; none where it has just one.
+
+  Raises:
+    InputError: `corpus.json` is missing or wrong.
+  """
+  info = _read_declaration(_folder(path) / 'corpus.json')
+  return tuple(info.get('labels', ()))
+
+
+def read_any(path: str | os.PathLike, label: str | None = None) -> Corpus:
+  """Reads a corpus where labels do not matter.
+
+  Args:
+    path: the folder.
+    label: the one to be read if there are several, and this one; else the
+      first.
+  """
+  names = label_names(path)
+  return read(path, label=label if label in names else next(iter(names), None))
 
 
 def with_features(
@@ -371,31 +446,34 @@ def with_presence(corpus: Corpus) -> Corpus:
   return dataclasses.replace(corpus, presence=presence, hashes=hashes)
 
 
-def write(corpus: Corpus, path: str | os.PathLike) -> None:
+def write(
+  corpus: Corpus | Mapping[str, Corpus], path: str | os.PathLike
+) -> None:
   """Writes `corpus` as a new folder, whole or not at all.
+
+  Args:
+    corpus: what to write; or by name of the label the same clips with several
+      labels, which differ in labels, scores, votes and classes alone.
+    path: the new folder.
 
   Raises:
     InputError: `path` exists already.
   """
+  by_label = corpus if isinstance(corpus, Mapping) else {'': corpus}
+  corpus = next(iter(by_label.values()))
+  info = dict(corpus.info)
+  if '' not in by_label:
+    info = declared.together({n: own.info for n, own in by_label.items()})
   path = pathlib.Path(path)
   if path.exists():
     raise errors.InputError(f'{path}: exists already; choose another name')
   with files.replacing(path) as folder:
     folder.mkdir()
-    files.write_json(folder / 'corpus.json', dict(corpus.info))
-    tables.write_csv(folder / 'clips.csv', _clip_columns(corpus))
-    if corpus.votes is not None:
-      votes = corpus.votes
-      tables.write_csv(
-        folder / 'votes.csv',
-        {
-          'id': corpus.ids[votes.clip],
-          'condition': np.array(corpus.conditions)[votes.condition],
-          'annotator': votes.annotator,
-          'label': np.array(corpus.classes)[votes.label],
-          'count': votes.count,
-        },
-      )
+    files.write_json(folder / 'corpus.json', info)
+    tables.write_csv(folder / 'clips.csv', _clip_columns(by_label))
+    votes = _vote_columns(by_label)
+    if votes is not None:
+      tables.write_csv(folder / 'votes.csv', votes)
     for modality, features in corpus.features.items():
       values = features.values
       if features.offset is not None:
@@ -448,18 +526,33 @@ def _one_of(names: Sequence[str]) -> str:
   return 'one of ' + ', '.join(names)
 
 
-def read_info(path: pathlib.Path) -> dict[str, Any]:
-  """Reads and checks `corpus.json`."""
-  try:
-    info = json.loads(path.read_text(encoding='utf-8-sig'))
-  except FileNotFoundError:
-    raise errors.InputError(f'{path}: no such file') from None
-  except json.JSONDecodeError as error:
-    raise errors.InputError(
-      f'{path}:{error.lineno}: is not JSON: {error.msg}'
-    ) from None
-  except UnicodeDecodeError as error:
-    raise errors.InputError(f'{path}: is not UTF-8 text: {error}') from None
+def read_info(path: pathlib.Path, label: str | None = None) -> dict[str, Any]:
+  """Reads and checks `corpus.json`.
+
+  Args:
+    path: the file.
+    label: as for `read`.
+
+  Returns:
+    Its content; of several labels, as if the one were the only one.
+
+  Raises:
+    InputError: it is missing or wrong.
+  """
+  return declared.chosen(_read_declaration(path), label, f'{path}')
+
+
+def _folder(path: str | os.PathLike) -> pathlib.Path:
+  """The path, if it is a folder."""
+  path = pathlib.Path(path)
+  if not path.is_dir():
+    raise errors.InputError(f'{path}: no such corpus folder')
+  return path
+
+
+def _read_declaration(path: pathlib.Path) -> dict[str, Any]:
+  """Reads and checks `corpus.json`, with all of its labels."""
+  info = files.read_json(path)
   if not isinstance(info, dict):
     raise errors.InputError(f'{path}: expected an object of keys and values')
   faults = []
@@ -467,11 +560,12 @@ def read_info(path: pathlib.Path) -> dict[str, Any]:
     if not isinstance(info.get(key), str) or not info[key]:
       faults.append(f'{path}: key {key!r}: expected a text')
   for key, least, cleaned in (
-    ('classes', 2, spelling.clean),
     ('modalities', 1, condition_name),
     ('conditions', 0, condition_name),
+    ('judges', 0, spelling.clean),
+    ('crowds', 0, spelling.clean),
   ):
-    names = info.get(key)
+    names = info.get(key, [] if key in ('judges', 'crowds') else None)
     if not isinstance(names, list) or not all(
       isinstance(name, str) and spelling.clean(name) for name in names
     ):
@@ -479,24 +573,19 @@ def read_info(path: pathlib.Path) -> dict[str, Any]:
       continue
     if len(names) < least:
       faults.append(f'{path}: key {key!r}: expected at least {least} names')
-    info[key] = [cleaned(name) for name in names]
-    faults += [
-      f'{path}: key {key!r}: {name!r} is there twice'
-      if name == other
-      else f'{path}: key {key!r}: {other!r} and {name!r} are two spellings of '
-      'one name'
-      for other, name in _spelt_twice(info[key])
-    ]
-  if not isinstance(info.get('ordered', False), bool):
-    faults.append(f"{path}: key 'ordered': expected true or false")
-  for key in ('label', 'label_source'):
-    if not isinstance(info.get(key, ''), str):
-      faults.append(f'{path}: key {key!r}: expected a text')
-  errors.raise_faults(faults)
-  if 'label_source' in info:
-    source = condition_name(info['label_source'])
-    if source in info['conditions']:
-      info['label_source'] = source
+    if key in info:
+      info[key] = [cleaned(name) for name in names]
+      faults += declared.spelt_twice(info[key], f'{path}: key {key!r}')
+  for name in info.get('crowds', []):
+    if name not in info.get('judges', []):
+      faults.append(f"{path}: key 'crowds': {name!r} is not one of the judges")
+  info, others = declared.checked_labels(info, f'{path}')
+  errors.raise_faults(faults + others)
+  for keys in (info, *info.get('labels', {}).values()):
+    if 'label_source' in keys:
+      source = condition_name(keys['label_source'])
+      if source in info['conditions']:
+        keys['label_source'] = source
   for name in info['modalities']:
     if not name.replace('_', '').isalnum():
       faults.append(
@@ -519,25 +608,17 @@ def read_info(path: pathlib.Path) -> dict[str, Any]:
   return info
 
 
-def _spelt_twice(names: Sequence[str]) -> list[tuple[str, str]]:
-  """Pairs of names that are one, once for each."""
-  first: dict[str, str] = {}
-  found: dict[tuple[str, str], None] = {}
-  for name in names:
-    key = spelling.key(name)
-    if key in first:
-      found[first[key], name] = None
-    first.setdefault(key, name)
-  return list(found)
-
-
-def _read_clips(path: pathlib.Path, info: Mapping[str, Any]) -> Corpus:
-  table = tables.Table(path, ('id', 'group', 'label'), CLIP_COLUMNS)
+def _read_clips(
+  path: pathlib.Path, info: Mapping[str, Any], names: Sequence[str]
+) -> Corpus:
+  table = _labelled_table(path, ('id', 'group'), CLIP_COLUMNS, info, names)
   ids = table.ids('id', table.columns['id'])
   groups = table.things('group', needed=True)
-  labels = label_codes(table, 'label', info['classes'], ', or empty')
+  labels, scores = read_labels(table, info, ', or empty')
   split, fold = read_places(table)
   note_straddling(table, groups, fold if split is None else split)
+  own = {'score'} if scores is not None else set()
+  own.update(name for known in names for name in declared.columns(known))
   metadata = table.columns | read_times(table) | read_sources(table)
   table.finish()
   return Corpus(
@@ -545,14 +626,102 @@ def _read_clips(path: pathlib.Path, info: Mapping[str, Any]) -> Corpus:
     ids=np.array(ids),
     groups=np.array(groups),
     labels=labels,
+    scores=scores,
     split=split,
     fold=fold,
     metadata={
       name: np.array(values)
       for name, values in metadata.items()
-      if name not in _NAMED_COLUMNS
+      if name not in _NAMED_COLUMNS and name not in own
     },
   )
+
+
+def _labelled_table(
+  path: pathlib.Path,
+  required: Sequence[str],
+  known: Sequence[str],
+  info: Mapping[str, Any],
+  names: Sequence[str],
+) -> tables.Table:
+  """A table with a column of the label, of its score, or both.
+
+  Args:
+    path: the file.
+    required: other columns that must be there.
+    known: other columns.
+    info: of the label.
+    names: of all labels, where there are several.
+  """
+  label, score = declared.columns(info.get(declared.NAME, '') if names else '')
+  has_values = declared.values_of(info) is not None
+  table = tables.Table(
+    path,
+    required if has_values else (*required, label),
+    (*known, label, score, *(c for n in names for c in declared.columns(n))),
+  )
+  if has_values and not {label, score} & set(table.columns):
+    table.faults.add(f'{path}: expected a column {score!r} or {label!r}')
+    table.finish()
+  if names and not has_values and score in table.columns:
+    table.faults.add(
+      f'{path}: column {score!r}: the label has neither values nor a scale'
+    )
+  for column in table.columns if names else ():
+    kind, _, name = column.partition('.')
+    if kind not in ('label', 'score') or name in names:
+      continue
+    table.faults.add(
+      f'{path}: column {column!r}: expected {kind}.NAME, of one of the labels '
+      f'{", ".join(names)}'
+    )
+  return table
+
+
+def read_labels(
+  table: tables.Table, info: Mapping[str, Any], more: str = ''
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Labels and scores; what is wrong is noted in the table.
+
+  Args:
+    table: with the columns of the label, or of its score if it has values.
+    info: of the label.
+    more: what else is expected of labels, for the message.
+
+  Returns:
+    Labels, (rows,) int32, `UNLABELLED` where they are missing; and scores,
+    (rows,) float64, NaN likewise, or None if the label has no values.
+  """
+  label, score = declared.columns(info.get(declared.NAME, ''))
+  if label not in table.columns and score not in table.columns:
+    label, score = declared.columns('')  # It was written as the only one.
+  codes = np.full(len(table), UNLABELLED, np.int32)
+  if label in table.columns:
+    codes = label_codes(table, label, info['classes'], more)
+  values = declared.values_of(info)
+  if values is None:
+    return codes, None
+  if score not in table.columns:
+    return declared.filled(codes, None, values)
+  low, high = declared.limits(info)
+  scores = np.full(len(table), np.nan)
+  for row, found in enumerate(table.numbers(score)):
+    if found < low or found > high:
+      says = f'is outside of the scale, {low:g} to {high:g}'
+      table.fault(row, score, f'{table.columns[score][row]!r} {says}', says)
+    else:
+      scores[row] = found
+  own = declared.class_of(scores, values)
+  for row in declared.contradictions(codes, scores, values):
+    table.fault(
+      row,
+      score,
+      f'{table.columns[score][row]} is of the class '
+      f'{info["classes"][own[row]]!r}, but the label is '
+      f'{info["classes"][codes[row]]!r}',
+      'contradiction',
+    )
+  return declared.filled(codes, scores, values)
 
 
 def label_codes(
@@ -697,8 +866,13 @@ def read_sources(table: tables.Table) -> dict[str, list[str]]:
   return found
 
 
-def _read_votes(path: pathlib.Path, corpus: Corpus) -> Votes:
-  table = tables.Table(path, ('id', 'condition', 'label'), VOTE_COLUMNS)
+def _read_votes(
+  path: pathlib.Path, corpus: Corpus, labels: Sequence[str]
+) -> tuple[Votes | None, Votes | None]:
+  """The votes of people, and of models."""
+  info = corpus.info
+  required = ('id', 'condition')
+  table = _labelled_table(path, required, VOTE_COLUMNS, info, labels)
   names = spelling.Names(corpus.ids.tolist())
   if not corpus.conditions:
     found = {condition_name(text) for text in table.columns['condition']} - {''}
@@ -707,9 +881,18 @@ def _read_votes(path: pathlib.Path, corpus: Corpus) -> Votes:
       f'{path.parent / "corpus.json"} has no conditions: add them there'
     )
   clip = find_clips(table, 'id', names)
-  votes = read_votes(table, clip, corpus.classes, corpus.conditions)
+  votes = read_votes(table, clip, corpus.classes, corpus.conditions, info)
+  judges = info.get('judges', [])
+  known = set(votes.annotator.tolist())
+  for name in judges:
+    if not labels and not table.faults and name not in known:
+      table.note('annotator', f'{name!r}, one of the judges, is not there')
   table.finish()
-  return votes
+  if not judges:
+    return votes if len(votes.clip) or not labels else None, None
+  by_model = np.isin(votes.annotator, judges)
+  parts = (votes.where(~by_model), votes.where(by_model))
+  return tuple(part if len(part.clip) else None for part in parts)
 
 
 def find_clips(
@@ -745,6 +928,7 @@ def read_votes(
   clip: Sequence[int | None],
   classes: Sequence[str],
   conditions: Sequence[str],
+  info: Mapping[str, Any] | None = None,
 ) -> Votes:
   """The votes of a table, whose faults are noted in it.
 
@@ -754,6 +938,8 @@ def read_votes(
     clip: the clip of each row, None where that is a fault.
     classes: of the corpus.
     conditions: of the corpus.
+    info: of the corpus, whose label may have values, or be one of several; None
+      for classes alone.
 
   Returns:
     The votes; a row without a label is none, and noted.
@@ -763,10 +949,11 @@ def read_votes(
     lambda text: conditions.index(condition_name(text)),
     _one_of(conditions),
   )
-  label = label_codes(table, 'label', classes)
+  info = {'classes': classes} if info is None else info
+  label, scores = read_labels(table, info)
   annotator = [''] * len(table)
   if 'annotator' in table.columns:
-    annotator = table.things('annotator')
+    annotator = table.things('annotator', info.get('judges', ()))
   count = [1] * len(table)
   if 'count' in table.columns:
     count = table.convert(
@@ -788,7 +975,8 @@ def read_votes(
         'twice',
       )
   voted = label != UNLABELLED
-  if not table.faults and not voted.all():
+  # A row of several labels need not rate all.
+  if not table.faults and not voted.all() and not info.get(declared.NAME):
     table.note(
       'label',
       'left out: '
@@ -803,18 +991,95 @@ def read_votes(
     annotator=np.array(annotator, np.str_)[voted],
     label=label[voted],
     count=np.array(list(itertools.compress(count, voted)), np.int64),
+    scores=None if scores is None else scores[voted],
   )
 
 
-def _clip_columns(corpus: Corpus) -> dict[str, Iterable]:
-  names = np.array([*corpus.classes, ''])
-  columns = {
-    'id': corpus.ids,
-    'group': corpus.groups,
-    'label': names[corpus.labels],
-  }
+def _clip_columns(by_label: Mapping[str, Corpus]) -> dict[str, Iterable]:
+  corpus = next(iter(by_label.values()))
+  for other in by_label.values():
+    if not (
+      np.array_equal(corpus.ids, other.ids)
+      and np.array_equal(corpus.groups, other.groups)
+    ):
+      raise ValueError('expected the same clips with every label')
+  columns = {'id': corpus.ids, 'group': corpus.groups}
+  for name, own in by_label.items():
+    columns |= _label_columns(name, own, own.labels, own.scores)
   if corpus.split is not None:
     columns['split'] = corpus.split
   if corpus.fold is not None:
     columns['fold'] = corpus.fold
   return columns | dict(corpus.metadata)
+
+
+def joined(parts: Sequence[Votes]) -> Votes:
+  """The votes of several tables, one after the other."""
+  return Votes(
+    *(
+      None
+      if getattr(parts[0], field.name) is None
+      else np.concatenate([getattr(part, field.name) for part in parts])
+      for field in dataclasses.fields(Votes)
+    )
+  )
+
+
+def _label_columns(
+  name: str, corpus: Corpus, labels: np.ndarray, scores: np.ndarray | None
+) -> dict[str, np.ndarray]:
+  """A label, and its scores where it does not say them."""
+  label, score = declared.columns(name)
+  columns = {label: np.array([*corpus.classes, ''])[labels]}
+  if scores is not None:
+    known = np.append(corpus.values, np.nan)[labels]
+    if not np.array_equal(scores, known, equal_nan=True):
+      texts = [
+        '' if np.isnan(value) else repr(value) for value in scores.tolist()
+      ]
+      columns[score] = np.array(texts)
+  return columns
+
+
+def _vote_columns(by_label: Mapping[str, Corpus]) -> dict[str, Iterable] | None:
+  """A row a vote; of several labels, one for all by a named annotator."""
+  rows: dict[tuple, int] = {}
+  cells: dict[str, dict[int, str]] = {}
+  for name, corpus in by_label.items():
+    for votes in (corpus.votes, corpus.judges):
+      if votes is None:
+        continue
+      own = []
+      for entry in zip(
+        corpus.ids[votes.clip].tolist(),
+        np.array(corpus.conditions)[votes.condition].tolist(),
+        votes.annotator.tolist(),
+        votes.count.tolist(),
+        strict=True,
+      ):
+        # Without a name, nobody knows which votes are of one.
+        key = entry if entry[2] and '' not in by_label else (*entry, len(rows))
+        own.append(rows.setdefault(key, len(rows)))
+      for column, values in _label_columns(
+        name, corpus, votes.label, votes.scores
+      ).items():
+        cells.setdefault(column, {}).update(
+          zip(own, values.tolist(), strict=True)
+        )
+  if not cells and all(corpus.votes is None for corpus in by_label.values()):
+    return None
+  for name in by_label:  # A label may be without votes.
+    cells.setdefault(declared.columns(name)[0], {})
+  ids, conditions, annotators, counts = (
+    [key[i] for key in rows] for i in range(4)
+  )
+  return {
+    'id': ids,
+    'condition': conditions,
+    'annotator': annotators,
+    **{
+      column: [found.get(row, '') for row in range(len(rows))]
+      for column, found in cells.items()
+    },
+    'count': counts,
+  }

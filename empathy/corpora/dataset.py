@@ -23,6 +23,7 @@ class Dataset:
     features: by modality, without `seen`; `Features.clip` indexes the sorted
       clips, and entries are in their order, and that of the folds.
     info: the content of `corpus.json`.
+    scores: (N,) float64, NaN where there is none; None without values.
   """
 
   ids: np.ndarray
@@ -33,6 +34,7 @@ class Dataset:
   votes: np.ndarray
   features: Mapping[str, corpora.Features]
   info: Mapping[str, Any]
+  scores: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,5 +114,6 @@ def outline(corpus: corpora.Corpus) -> tuple[Dataset, dict[str, Entries]]:
     votes=votes[order],
     features=features,
     info=corpus.info,
+    scores=None if corpus.scores is None else corpus.scores[order],
   )
   return dataset, entries

@@ -21,6 +21,13 @@ another one. One modality is *loud*: its cue stands out more in the features
 than it does for people.
 
 The label is the plurality of the votes in the condition of all modalities.
+
+With `num_values` the classes are the points of a scale, and annotators rate. An
+annotator then goes by one of the cues, each as likely as it has evidence: the
+rating is its point plus the annotator's bias and normal noise, which is smaller
+the more evidence there is in all, rounded to a point of the scale. So cues that
+differ make ratings differ, and the expected rating is known exactly. The score
+of a clip is the mean of the ratings on all modalities.
 Every effect has a switch, so that statistics can be checked where the truth is
 that there is none.
 """
@@ -29,6 +36,7 @@ import dataclasses
 import math
 
 import numpy as np
+from scipy import special
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
@@ -49,6 +57,9 @@ _SPEAKER_STATE, _SPEAKER_PLAINNESS = 0.5, 0.2
 # logits), in sensitivity (sigma of the log), and in how they weigh the
 # modalities (inverse of the concentration of a Dirichlet distribution).
 _BIAS, _SENSITIVITY, _UNEVENNESS = 0.35, 0.25, 0.1
+# Of ratings, in points of the scale: the noise at an evidence of 1, and how
+# much at `annotator_differences` 1 annotators differ in bias (sigma).
+_RATING_NOISE, _RATING_BIAS = 1.2, 0.5
 # The feature network: width of the speaker's and the noise's part of its
 # input, of its hidden layer, and the seed of its weights.
 _SPEAKER_WIDTH, _NOISE_WIDTH, _HIDDEN, _NETWORK_SEED = 6, 8, 64, 20250513
@@ -73,6 +84,11 @@ class Parameters:
   width: int = _parameter(256, 'width of the features')
   classes: tuple[str, ...] = _parameter(
     ('neutral', 'empathetic'), 'names of the classes'
+  )
+  num_values: int = _parameter(
+    0,
+    'number of points, from 1 on, of the scale that annotators rate on; 0: '
+    'they vote for classes',
   )
   num_annotators: int = _parameter(24, 'number of annotators in the pool')
   num_votes: int = _parameter(
@@ -106,6 +122,13 @@ class Parameters:
   noise_modality: str = _parameter(
     '', 'a modality whose features are pure noise; annotators still use it'
   )
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """The classes, which may be points of a scale."""
+    if self.num_values:
+      return tuple(str(point + 1) for point in range(self.num_values))
+    return self.classes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +169,7 @@ def simulate(
     `state`, `<modality>_cue` and `<modality>_strength`, whether there is a
     `conflict` and of which modality (`culprit`, '' for none), whether all cues
     are `weak`, and `expected_<class>`, the expected share of the votes in the
-    condition of all modalities.
+    condition of all modalities; of ratings `expected_score` too.
 
   Raises:
     InputError: the parameters contradict each other.
@@ -168,7 +191,7 @@ def simulate(
   corpus = corpus_lib.Corpus(
     info={
       'name': 'simulated',
-      'classes': list(parameters.classes),
+      'classes': list(parameters.names),
       'modalities': list(MODALITIES),
       'conditions': list(CONDITIONS),
       'license': 'CC0-1.0',
@@ -193,16 +216,33 @@ def simulate(
       for modality, values in features.items()
     },
   )
+  counts = corpus.vote_counts(CONDITIONS[-1])
+  truth = _truth(parameters, ids, clips, expected)
+  if parameters.num_values:
+    points = np.arange(1.0, parameters.num_values + 1)
+    info = dict(corpus.info) | {
+      'values': points.tolist(),
+      'ordered': True,
+      'label': 'mean of the simulated ratings on all modalities',
+    }
+    corpus = dataclasses.replace(
+      corpus,
+      info=info,
+      labels=np.full(len(ids), corpus_lib.UNLABELLED, np.int32),
+      scores=counts @ points / counts.sum(axis=1),
+    )
+    truth['expected_score'] = (expected @ points).round(6)
+    return corpus, truth
   # Ties go to the first class, as everywhere.
-  labels = corpus.vote_counts(CONDITIONS[-1]).argmax(axis=1).astype(np.int32)
-  corpus = dataclasses.replace(corpus, labels=labels)
-  return corpus, _truth(parameters, ids, clips, expected)
+  labels = counts.argmax(axis=1).astype(np.int32)
+  return dataclasses.replace(corpus, labels=labels), truth
 
 
 def check(parameters: Parameters) -> None:
   """Raises an `InputError` that names each parameter that cannot be."""
   num_classes = len(parameters.classes)
   most_votes = parameters.num_votes + 2
+  default_classes = Parameters().classes
   rules = {
     'num_groups': (parameters.num_groups >= 1, '1 or more'),
     'num_clips': (
@@ -216,6 +256,11 @@ def check(parameters: Parameters) -> None:
       and all(parameters.classes)
       and len(set(parameters.classes)) == num_classes,
       'two or more different names',
+    ),
+    'num_values': (
+      parameters.num_values == 0
+      or (parameters.num_values >= 2 and parameters.classes == default_classes),
+      '0, or 2 or more, and then no classes',
     ),
     'num_votes': (parameters.num_votes >= 1, '1 or more'),
     'num_annotators': (
@@ -263,7 +308,7 @@ def check(parameters: Parameters) -> None:
 def draw_clips(parameters: Parameters, random: np.random.Generator) -> Clips:
   """Draws speakers, states and cues."""
   num_clips, num_groups = parameters.num_clips, parameters.num_groups
-  num_classes, num_modalities = len(parameters.classes), len(MODALITIES)
+  num_classes, num_modalities = len(parameters.names), len(MODALITIES)
   share = np.exp(parameters.group_sigma * random.standard_normal(num_groups))
   # Each speaker has one clip at least, so that the number of groups is fixed.
   group = np.concatenate(
@@ -324,7 +369,7 @@ def draw_votes(
     annotator drawn from the pool.
   """
   num_clips, num_conditions = len(clips.state), len(CONDITIONS)
-  pool, num_classes = parameters.num_annotators, len(parameters.classes)
+  pool, num_classes = parameters.num_annotators, len(parameters.names)
   differences = parameters.annotator_differences
   bias = random.standard_normal((pool, num_classes)) * differences * _BIAS
   sensitivity = np.exp(
@@ -352,11 +397,7 @@ def draw_votes(
     [[m in name.split('+') for m in MODALITIES] for name in CONDITIONS]
   )
   mass = sees[condition] * weight[annotator] * clips.strength[clip]
-  evidence = bias[annotator]
-  for modality in range(len(MODALITIES)):
-    evidence[np.arange(len(clip)), clips.cue[clip, modality]] += mass[
-      :, modality
-    ]
+  evidence = _evidence(parameters, clips.cue[clip], mass, bias[annotator])
   label = np.argmax(evidence + random.gumbel(size=evidence.shape), axis=1)
   names = np.array([f'annotator{i:02}' for i in range(pool)])
   votes = corpus_lib.Votes(
@@ -366,26 +407,26 @@ def draw_votes(
     label=label.astype(np.int32),
     count=np.ones(len(clip), np.int64),
   )
-  return votes, _expected_votes(clips, weight, bias)
+  return votes, _expected_votes(parameters, clips, weight, bias)
 
 
 def draw_features(
   parameters: Parameters, clips: Clips, random: np.random.Generator
 ) -> dict[str, np.ndarray]:
   """Draws what the encoders give: (N, width) float32 for each modality."""
-  num_clips, num_classes = len(clips.state), len(parameters.classes)
+  num_clips, codes = len(clips.state), _codes(parameters)
   width = parameters.width
   features = {}
   for index, modality in enumerate(MODALITIES):
     speaker = random.standard_normal((parameters.num_groups, _SPEAKER_WIDTH))
-    blur = random.standard_normal((num_clips, num_classes))
+    blur = random.standard_normal((num_clips, codes.shape[1]))
     nuisance = random.standard_normal((num_clips, _NOISE_WIDTH))
     noise = random.standard_normal((num_clips, width))
     if modality == parameters.noise_modality:
       features[modality] = noise.astype(np.float32)
       continue
     gain = parameters.loudness if modality == parameters.loud_modality else 1.0
-    cue = np.eye(num_classes)[clips.cue[:, index]] - 1 / num_classes
+    cue = codes[clips.cue[:, index]]
     cue *= gain * clips.strength[:, index, None] / _EVIDENCE[index]
     given = np.concatenate(
       [
@@ -406,6 +447,14 @@ def draw_features(
   return features
 
 
+def _codes(parameters: Parameters) -> np.ndarray:
+  """How features say each class: (C, C), or where it is on a scale: (C, 1)."""
+  number = len(parameters.names)
+  if parameters.num_values:
+    return np.linspace(-1, 1, number)[:, None]
+  return np.eye(number) - 1 / number
+
+
 def _unlink(
   parameters: Parameters, clips: Clips, random: np.random.Generator
 ) -> Clips:
@@ -419,23 +468,53 @@ def _unlink(
   offset = clips.cue[other] - clips.state[other, None]
   return dataclasses.replace(
     clips,
-    cue=(clips.state[:, None] + offset) % len(parameters.classes),
+    cue=(clips.state[:, None] + offset) % len(parameters.names),
     strength=clips.strength[other],
   )
 
 
+def _evidence(
+  parameters: Parameters, cue: np.ndarray, mass: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+  """The evidence that an annotator has for each class, in logits.
+
+  Args:
+    parameters: what to simulate.
+    cue: (n, M) int, the class to which each modality points.
+    mass: (n, M) float, how much evidence it gives; 0 where it is not shown.
+    bias: (n, C) float, of the annotator, in logits; for ratings, the first
+      column shifts all.
+
+  Returns:
+    (n, C) float; for ratings, the logarithm of their probability.
+  """
+  if not parameters.num_values:
+    evidence = bias.copy()
+    for modality in range(cue.shape[1]):
+      evidence[np.arange(len(cue)), cue[:, modality]] += mass[:, modality]
+    return evidence
+  total = mass.sum(axis=1)
+  noise = _RATING_NOISE / np.sqrt(total)
+  centre = cue + bias[:, :1] * (_RATING_BIAS / _BIAS)
+  ends = np.arange(parameters.num_values - 1) + 0.5
+  below = special.ndtr((ends - centre[..., None]) / noise[:, None, None])
+  shares = np.diff(below, axis=2, prepend=0, append=1)
+  mixed = np.einsum('nm,nmc->nc', mass / total[:, None], shares)
+  return np.log(np.maximum(mixed, np.finfo(float).tiny))
+
+
 def _expected_votes(
-  clips: Clips, weight: np.ndarray, bias: np.ndarray
+  parameters: Parameters, clips: Clips, weight: np.ndarray, bias: np.ndarray
 ) -> np.ndarray:
   """The mean over the pool of the choice probabilities: (N, C)."""
   expected = np.zeros((len(clips.state), bias.shape[1]))
-  rows = np.arange(len(expected))
   for annotator in range(len(bias)):
-    evidence = np.tile(bias[annotator], (len(expected), 1))
-    for modality in range(len(MODALITIES)):
-      evidence[rows, clips.cue[:, modality]] += (
-        weight[annotator, modality] * clips.strength[:, modality]
-      )
+    evidence = _evidence(
+      parameters,
+      clips.cue,
+      weight[annotator] * clips.strength,
+      np.tile(bias[annotator], (len(expected), 1)),
+    )
     evidence = np.exp(evidence - evidence.max(axis=1, keepdims=True))
     expected += evidence / evidence.sum(axis=1, keepdims=True)
   return expected / len(bias)
@@ -444,7 +523,7 @@ def _expected_votes(
 def _truth(
   parameters: Parameters, ids: np.ndarray, clips: Clips, expected: np.ndarray
 ) -> dict[str, np.ndarray]:
-  classes = np.array(parameters.classes)
+  classes = np.array(parameters.names)
   table = {'id': ids, 'state': classes[clips.state]}
   for index, modality in enumerate(MODALITIES):
     table[f'{modality}_cue'] = classes[clips.cue[:, index]]
@@ -452,6 +531,6 @@ def _truth(
   table['conflict'] = (clips.culprit >= 0).astype(int)
   table['culprit'] = np.array([*MODALITIES, ''])[clips.culprit]
   table['weak'] = clips.weak.astype(int)
-  for index, name in enumerate(parameters.classes):
+  for index, name in enumerate(parameters.names):
     table[f'expected_{name}'] = expected[:, index].round(6)
   return table

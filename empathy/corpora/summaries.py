@@ -61,19 +61,25 @@ def read(
   return clip, hashes
 
 
-def ids(features: pathlib.Path) -> list[str]:
-  """The clips that have the modality, as they are written there.
+def contents(features: pathlib.Path) -> tuple[list[str], np.ndarray]:
+  """The same as `read`, whatever the corpus.
 
   Args:
-    features: the `.npz` file; its values are not read.
+    features: the `.npz` file.
+
+  Returns:
+    The clips that have the modality, as they are written there, F ids; and a
+    hash of what each has, (F,) uint64.
 
   Raises:
-    InputError: there is no summary, and the file is damaged.
+    InputError: as for `read`.
   """
   table = _read(features)
   if table is not None:
-    return table['id'].to_pylist()
-  return feature_files.ids(features)
+    return table['id'].to_pylist(), _hashes(table)
+  names = spelling.Names(feature_files.ids(features))
+  ids, _, hashes = feature_files.hashes(features, names)
+  return ids.tolist(), hashes
 
 
 def leave(features: Iterable[pathlib.Path], ids: np.ndarray) -> None:

@@ -17,6 +17,12 @@ _SOUND_ONLY = frozenset(
   )
 )
 _KINDS = frozenset(('audio', 'video'))
+_PICTURES = frozenset(
+  (
+    *('.3gp', '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg'),
+    *('.mts', '.mxf', '.ogv', '.webm', '.wmv'),
+  )
+)
 
 
 def of(path: str | os.PathLike) -> frozenset[str]:
@@ -35,6 +41,14 @@ def of(path: str | os.PathLike) -> frozenset[str]:
     return found
   suffix = pathlib.Path(path).suffix.lower()
   return frozenset(('audio',)) if suffix in _SOUND_ONLY else _KINDS
+
+
+def of_name(name: str) -> frozenset[str]:
+  """The kinds of track that a name's suffix tells; none if it is no media's."""
+  suffix = pathlib.PurePosixPath(name).suffix.lower()
+  if suffix in _SOUND_ONLY:
+    return frozenset(('audio',))
+  return _KINDS if suffix in _PICTURES else frozenset()
 
 
 def _asked(path: str | os.PathLike) -> frozenset[str]:

@@ -128,7 +128,7 @@ def prepare(
     config['num_frames'],
     spread,
   )
-  corpus = corpus_lib.read(path)
+  corpus = corpus_lib.read_any(path)
   faults = config['faults']
   return plan(corpus, modality, extractor, faults, output), extractor
 

@@ -98,30 +98,41 @@ def observed() -> Coefficient:
   return Coefficient('shares', _shares, function, least=2, share=True)
 
 
+def interval_distance(values: np.ndarray) -> np.ndarray:
+  """Squared differences of values (C,): (C, C) float64."""
+  return (values[:, None] - values) ** 2
+
+
 def coefficients(
-  num_classes: int, ordered: bool = False
+  num_classes: int, ordered: bool = False, values: np.ndarray | None = None
 ) -> dict[str, Coefficient]:
   """The figures that the study gives with intervals, by name.
 
   Args:
     num_classes: C.
     ordered: whether the classes are a scale.
+    values: (C,) of the classes, if they have any.
 
   Returns:
-    `alpha_nominal`, `alpha_ordinal` if `ordered`, `fleiss_kappa`, `gwet_ac1`.
+    `alpha_nominal`, `alpha_ordinal` if `ordered`, `alpha_interval` if there are
+    values, `fleiss_kappa`, `gwet_ac1`.
   """
   found = {'alpha_nominal': alpha('nominal', nominal_distance(num_classes))}
   if ordered:
     found['alpha_ordinal'] = alpha_ordinal(num_classes)
+  if values is not None:
+    found['alpha_interval'] = alpha('interval', interval_distance(values))
   found['fleiss_kappa'] = fleiss_kappa()
   found['gwet_ac1'] = gwet_ac1(num_classes)
   return found
 
 
-def figures(num_classes: int, ordered: bool = False) -> dict[str, Coefficient]:
+def figures(
+  num_classes: int, ordered: bool = False, values: np.ndarray | None = None
+) -> dict[str, Coefficient]:
   """The same, and `observed_agreement`."""
   both = {'observed_agreement': observed()}
-  return both | coefficients(num_classes, ordered)
+  return both | coefficients(num_classes, ordered, values)
 
 
 def why_undefined(pairable: bool) -> str:

@@ -74,6 +74,12 @@ class Batch:
     }
 
   @functools.cached_property
+  def scores(self) -> Mapping[str, np.ndarray]:
+    """By view, (S, N) the expected score; of a corpus with values."""
+    every = {} if self.predictions is None else self.predictions.probabilities
+    return {view: p @ self.corpus.values for view, p in every.items()}
+
+  @functools.cached_property
   def signals(self) -> Mapping[str, np.ndarray]:
     """By name, (N,); none without predictions of the full view."""
     if self.full not in self.views:

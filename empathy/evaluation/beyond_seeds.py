@@ -426,6 +426,8 @@ def _missing(
       f'view and of {" and ".join(views)}.'
     )
   # First what more seeds would not mend.
+  if plan.labels_alone:
+    return plan.not_graded()
   whose = 'Seed by seed, the full view’s'
   coarse = (one.too_coarse(whose) for one in every)
   reason = next(filter(None, coarse), '')

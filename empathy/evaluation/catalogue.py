@@ -15,11 +15,16 @@ from collections.abc import Mapping
 from empathy.evaluation import glossary, patterns
 from empathy.evaluation.entries import (
   ambiguity,
+  conflict,
   data,
   diagnosis,
   disagreement,
   dominance,
   humans,
+  kappas,
+  scores,
+  sets,
+  together,
   views,
 )
 from empathy.evaluation.entry import Entry, Signal, Topic
@@ -62,6 +67,7 @@ SIGNALS = (
   Signal(CONFIDENCE, 'low confidence', confidence=True),
   Signal('one_minus_margin', 'small margin', confidence=True),
   Signal(SEEDS, 'seeds disagree'),
+  Signal('labels_gs', 'its own labels differ', definition=glossary.LABELS_GS),
   Signal('{view}_disagreement', '{view} disagrees', binary=True),
   Signal('{view}_jsd', '{view}, distance'),
   Signal('{view}_shapley', '{view}, Shapley value'),
@@ -87,6 +93,11 @@ ENTRIES = (
   *dominance.ENTRIES,
   *humans.ENTRIES,
   *diagnosis.ENTRIES,
+  *conflict.ENTRIES,
+  *kappas.ENTRIES,
+  *scores.ENTRIES,
+  *together.ENTRIES,
+  *sets.ENTRIES,
 )
 TOPICS = tuple(
   Topic(pattern)

@@ -7,12 +7,22 @@ import numpy as np
 from empathy.evaluation import cells
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation.findings import Estimate
+from empathy.evaluation.predictions import Kind
 from empathy.evaluation.totals import DECIMALS, MANY_CLIPS
 
 # The grid that confidence is put on where it has too many values.
 _DOUBT = cells.near_zero(1.0, 4_096)
 # Confidence that takes so many values or fewer is none.
 _HANDFUL = 5
+# Why nothing is said of confidence, by what predictions say.
+LABELS_ALONE = {
+  Kind.LABELS: 'Predictions are labels without probabilities, so that nothing '
+  'is said of confidence.',
+  Kind.SCORES: 'Predictions are scores without probabilities, so that nothing '
+  'is said of confidence.',
+  Kind.SAMPLES: 'Predictions are samples of answers, whose shares are no '
+  'probabilities, so that nothing is said of confidence.',
+}
 # Bins of confidence in each predicted class; up to so many clips, twentieths.
 NUM_STRATA = 20
 _TWENTIETHS = 5_000

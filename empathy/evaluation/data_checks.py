@@ -25,19 +25,17 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   leakage.tally(batch, plan, adder)
   independence.tally(batch, plan, adder)
   labelling.tally(batch, plan, adder)
+  duplicates.tally(batch, plan, adder)
   for modality, present in corpus.presence.items():
     adder.add(verdicts.key('present', modality), present)
 
 
-def answer(
-  totals: Totals, plan: Plan, repeats: Findings | None = None
-) -> Findings:
+def answer(totals: Totals, plan: Plan) -> Findings:
   """Leakage, baselines, duplicates, balance, votes, coverage and groups.
 
   Args:
     totals: what `tally` added up.
     plan: names the views.
-    repeats: what `duplicates.find` found; None where clips were never together.
 
   Returns:
     Statistics `data.*` without intervals, the tables `data_checks`,
@@ -51,19 +49,7 @@ def answer(
   if plan.members:
     _check_views(found, plan)
     _check_confidence(found, plan)
-  if repeats is None:
-    known = any(
-      verdicts.key('present', name) in totals for name in plan.modalities
-    )
-    found.skipped['data.duplicates'] = (
-      'Clips were added up in parts, so that repeated ones were not looked for.'
-      if known
-      else duplicates.NO_FEATURES
-    )
-  else:
-    rows = found.tables['data_checks'] + repeats.tables.get('data_checks', [])
-    found.include(repeats)
-    found.tables['data_checks'] = rows
+  duplicates.check(found, totals, plan)
   _check_coverage(found, totals, plan)
   labelling.check_classes(found, totals, plan)
   labelling.check_votes(found, totals, plan)
@@ -105,6 +91,17 @@ def _check_views(found: Findings, plan: Plan) -> None:
 
 def _check_confidence(found: Findings, plan: Plan) -> None:
   """Says where probabilities are labels in disguise."""
+  if plan.labels_alone:
+    verdicts.note(
+      found,
+      'confidence',
+      0,
+      verdicts.WARNING,
+      f'Predictions are {plan.survey.kind} without probabilities: what needs '
+      'these is skipped.',
+      plan.survey.num_clips,
+    )
+    return
   views = list(plan.members)
   number = {view: plan.num_confidences('view', view) for view in views}
   bare = [view for view in views if not plan.graded('view', view)]

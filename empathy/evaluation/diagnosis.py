@@ -134,7 +134,7 @@ def _of_signals(signals: Signals) -> Findings:
   rate = weighing.mean(sample.totals(columns))
   asked.add(found, 'diagnosis.error_rate', sample, rate)
   names = signals.names
-  if SEEDS not in names:
+  if SEEDS not in names and not signals.plan.labels_alone:
     found.skipped[f'diagnosis.{SEEDS}'] = (
       f'There is one seed only of the full view, {signals.plan.full}.'
     )

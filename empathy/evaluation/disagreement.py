@@ -259,22 +259,13 @@ def table_row(view: str, num_clips: int) -> dict[str, object]:
 
 def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
   """Adds how often labels differ, what seeds have of it, and kappa."""
-  mean = _over_pairs(sums.apart, seeds_lib.distinct(*sums.names))
-  rates = {'rate': mean}
-  same = sums.names[0][:, None] == sums.names[1][None]
-  if same.any() and not same.all():
-    rates['same_seed_gap'] = mean - _over_pairs(sums.apart, same)
-  nulls = _nulls(sums)
-  if nulls:
-    null = sum(nulls) / 2
-    rates |= dict(zip(('own_null', 'full_null'), nulls, strict=True))
-    rates |= {'seed_null': null, 'excess': mean - null}
-  for figure, columns in rates.items():
-    statistic, seeds = _rate(sums, columns)
+  for figure, (statistic, seeds) in rates(sums).items():
     name = f'{prefix}.{figure}'
     asked.add(found, name, sums.groups, statistic, seeds=seeds)
+  nulls = _nulls(sums)
   if nulls:
     name = f'{prefix}.beyond_either'
+    mean = _over_pairs(sums.apart, seeds_lib.distinct(*sums.names))
     differences = [_rate(sums, mean - null) for null in nulls]
     found.add(name, asked.least(name, sums.groups, differences))
   else:
@@ -284,6 +275,29 @@ def add_rates(found: Findings, prefix: str, sums: Pair) -> None:
       )
   statistic, seeds = kappa(sums)
   asked.add(found, f'{prefix}.kappa', sums.groups, statistic, seeds=seeds)
+
+
+def rates(
+  sums: Pair,
+) -> dict[str, tuple[weighing.Figure, SeedNoise | None]]:
+  """How far labels differ, and what seeds have of it, by the figures' names.
+
+  Returns:
+    `rate`; `same_seed_gap` where some seeds have one name in both views; and,
+    where both have two seeds or more, `own_null`, `full_null`, their mean
+    `seed_null`, and `excess`, the rate less that.
+  """
+  mean = _over_pairs(sums.apart, seeds_lib.distinct(*sums.names))
+  found = {'rate': mean}
+  same = sums.names[0][:, None] == sums.names[1][None]
+  if same.any() and not same.all():
+    found['same_seed_gap'] = mean - _over_pairs(sums.apart, same)
+  nulls = _nulls(sums)
+  if nulls:
+    null = sum(nulls) / 2
+    found |= dict(zip(('own_null', 'full_null'), nulls, strict=True))
+    found |= {'seed_null': null, 'excess': mean - null}
+  return {name: _rate(sums, columns) for name, columns in found.items()}
 
 
 def _nulls(sums: Pair) -> list[np.ndarray]:

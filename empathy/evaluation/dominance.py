@@ -17,7 +17,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -181,42 +181,22 @@ def judge(batch: Batch, plan: Plan) -> Dominance:
   What a clip has is all that the full view was ever shown of it; v(none) are
   the shares of the classes that members were trained with.
   """
-  full, predictions = plan.full, batch.predictions
   num_clips, num_modalities = len(batch.labelled), len(plan.modalities)
-  masks = range(1, 2**num_modalities)
-  shown = {}
-  for mask in masks:
-    given = corpus_lib.view_name(_members(mask, plan.modalities))
-    if (full, given) in predictions.subsets:
-      shown[mask] = predictions_lib.mean_over_seeds(
-        predictions.subsets[full, given]
-      )
-  present = np.zeros(num_clips, np.int64)
-  for mask, probabilities in shown.items():
-    present |= np.where(np.isnan(probabilities[:, 0]), 0, mask)
-  prior = plan.class_shares[plan.trained_without(batch)]
   judged = np.zeros(num_clips, bool)
   shapley = np.full((num_clips, num_modalities), np.nan)
   leads = np.zeros((num_clips, num_modalities))
   unsupported = np.zeros((num_clips, num_modalities), bool)
   labels = np.full(num_clips, -1)
   dropped = np.full((num_clips, num_modalities), -1)
-  for whole in np.unique(present).tolist():
-    parts = [mask for mask in masks if mask & whole == mask]
-    if whole.bit_count() < 2 or not all(part in shown for part in parts):
-      continue
-    clips = present == whole
-    for part in parts:
-      clips &= ~np.isnan(shown[part][:, 0])
-    clips = np.flatnonzero(clips)
+  for bits, clips, shown in coalitions(batch, plan):
+    whole = sum(1 << bit for bit in bits)
     classes = {
-      part: predictions_lib.predicted_class(shown[part][clips])
-      for part in parts
+      part: predictions_lib.predicted_class(probabilities)
+      for part, probabilities in shown.items()
     }
     said = classes[whole]
-    values = {part: shown[part][clips, said] for part in parts}
-    values[0] = prior[clips, said]
-    bits = [bit for bit in range(num_modalities) if whole >> bit & 1]
+    every = np.arange(len(clips))
+    values = {part: p[every, said] for part, p in shown.items()}
     phi = np.zeros((len(clips), num_modalities))
     phi[:, bits] = shapley_values(values, bits)
     judged[clips] = np.abs(phi).max(axis=1, initial=0) > _ZERO
@@ -232,6 +212,42 @@ def judge(batch: Batch, plan: Plan) -> Dominance:
       dropped[clips, bit] = classes[whole & ~(1 << bit)]
   shapley[~judged], leads[~judged] = np.nan, 0
   return Dominance(judged, shapley, leads, unsupported, labels, dropped)
+
+
+def coalitions(
+  batch: Batch, plan: Plan
+) -> Iterator[tuple[list[int], np.ndarray, dict[int, np.ndarray]]]:
+  """What the full view gives, shown every part of a clip's modalities.
+
+  Yields:
+    The modalities that some clips have, two or more, by their places; the
+    clips (n,); and by coalition, the set of its places' bits, probabilities
+    (n, C), means over seeds, and of the empty one the shares of the classes
+    that members were trained with.
+  """
+  full, predictions = plan.full, batch.predictions
+  masks = range(1, 2 ** len(plan.modalities))
+  shown = {}
+  for mask in masks:
+    given = corpus_lib.view_name(_members(mask, plan.modalities))
+    if (full, given) in predictions.subsets:
+      shown[mask] = predictions_lib.mean_over_seeds(
+        predictions.subsets[full, given]
+      )
+  present = np.zeros(len(batch.labelled), np.int64)
+  for mask, probabilities in shown.items():
+    present |= np.where(np.isnan(probabilities[:, 0]), 0, mask)
+  shown[0] = plan.class_shares[plan.trained_without(batch)]
+  for whole in np.unique(present).tolist():
+    parts = [mask for mask in (*masks, 0) if mask & whole == mask]
+    if whole.bit_count() < 2 or not all(part in shown for part in parts):
+      continue
+    clips = present == whole
+    for part in parts:
+      clips &= ~np.isnan(shown[part][:, 0])
+    clips = np.flatnonzero(clips)
+    bits = [bit for bit in range(len(plan.modalities)) if whole >> bit & 1]
+    yield bits, clips, {part: shown[part][clips] for part in parts}
 
 
 def shapley_values(
@@ -303,6 +319,13 @@ def _add_shares(findings: Findings, totals: Totals, plan: Plan) -> None:
       _add_mean(findings, f'dominance.{name}', totals, total, number)
 
   measured = ['causal_share']
+  if plan.labels_alone:
+    # A value is then whether the label stays, which is no probability.
+    measured = []
+    findings.skipped['dominance.causal_share'] = (
+      'Predictions have no probabilities, of which modalities could decide a '
+      'share.'
+    )
   for name in ('gate_share', 'attention_share'):
     if totals[_key(name, 'known')].any(axis=0).all():
       measured.append(name)

@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from empathy import errors, files, pipelines
 from empathy.evaluation import (
@@ -95,7 +93,7 @@ def unpacked(data: bytes) -> Sum:
   """The sum of `packed`."""
   with np.load(io.BytesIO(data), allow_pickle=False) as archive:
     arrays = {name: archive[name] for name in archive.files}
-  head = archives.head_of(arrays)
+  head, arrays = archives.load(arrays)
   parts = {
     name: module.of_arrays(*archives.part(head, arrays, name))
     for name, module in _MODULES.items()
@@ -110,6 +108,8 @@ def judge(
   folder: pathlib.Path,
   options: Sequence[str],
   num_clips: int | None = None,
+  renormalise: bool = False,
+  label: str | None = None,
 ) -> tuple[Totals, Plan, Listing]:
   """Adds up all clips by a pipeline.
 
@@ -122,6 +122,8 @@ def judge(
     options: Beam's own flags, such as `--runner=FlinkRunner`; the direct runner
       is the default.
     num_clips: of a bucket.
+    renormalise: see `sources.find`.
+    label: likewise.
 
   Returns:
     What makes a study, see `study.of_totals`.
@@ -132,7 +134,9 @@ def judge(
   """
   if predictions is not None:
     predictions = os.path.abspath(predictions)
-  source = sources.find(pathlib.Path(corpus).resolve(), predictions, num_clips)
+  source = sources.find(
+    pathlib.Path(corpus).resolve(), predictions, num_clips, renormalise, label
+  )
   if not source.has('predictions') and not source.has('votes'):
     raise errors.InputError(
       f'{corpus}: has no votes, and there are no predictions: nothing to '
@@ -302,7 +306,8 @@ def _judged(
 
   def made(batch: Batch) -> Sum:
     clips = listing.of_batch(batch, plan)
-    _write_signals(clips, bucket[0], source.num_buckets, folder / 'signals')
+    part = listing.part(bucket[0], source.num_buckets)
+    listing.write(clips, folder / 'signals' / part)
     return Sum(totals=study_lib.add_up(batch, plan), clips=clips.first())
 
   return _of_bucket(bucket[1], source, pairs, made)
@@ -318,19 +323,3 @@ def _plan(survey: bytes) -> Plan | None:
 def _write(data: bytes, path: pathlib.Path) -> None:
   with files.replacing(path) as temporary:
     temporary.write_bytes(data)
-
-
-def _write_signals(
-  clips: Listing, bucket: int, num_buckets: int, folder: pathlib.Path
-) -> None:
-  """Writes a part of the signals; numbers that are not known are null."""
-  digits = len(str(num_buckets))
-  path = folder / f'part-{bucket:0{digits}}-of-{num_buckets}.parquet'
-  table = pa.table(
-    {
-      name: pa.array(values, from_pandas=True)
-      for name, values in clips.signals.items()
-    }
-  )
-  with files.replacing(path) as temporary:
-    pq.write_table(table, temporary)

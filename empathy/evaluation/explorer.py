@@ -102,7 +102,7 @@ def rows(
       view: predictions_lib.predicted_class(mean)
       for view, mean in means.items()
     },
-    probabilities=means,
+    probabilities={view: _shown(predictions, p) for view, p in means.items()},
     pluralities={
       name: np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
       for name, counts in votes.items()
@@ -120,6 +120,16 @@ def rows(
     starts=told.get('start', none),
     ends=told.get('end', none),
   )
+
+
+def _shown(
+  predictions: predictions_lib.Predictions, mean: np.ndarray
+) -> np.ndarray:
+  """Shares of classes (N, C), of scores that of the nearest one."""
+  if predictions.kind is not predictions_lib.Kind.SCORES:
+    return mean
+  said = predictions_lib.predicted_class(mean)[:, None]
+  return np.where(said < 0, np.nan, said == np.arange(mean.shape[1]))
 
 
 def _files(corpus: corpus_lib.Corpus, paths: np.ndarray) -> np.ndarray:

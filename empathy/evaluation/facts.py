@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import declared
 from empathy.evaluation import resampling, samples, wording
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.plan import Plan
+from empathy.evaluation.predictions import Kind
 
 # From so few seeds, or annotators, on, intervals cover others like them.
 _LEAST_KNOWN = 3
@@ -44,7 +46,7 @@ def of(
     how += ' Signals that rank clips were put on a grid of their values.'
   seeds = {view: len(own) for view, own in plan.members.items()}
   corpus = plan.info
-  return {
+  found = {
     'corpus': corpus['name'],
     'label': corpus.get('label', ''),
     'classes': list(plan.classes),
@@ -61,22 +63,28 @@ def of(
     'full_view': plan.full,
     'full_condition': corpus_lib.full_condition(corpus['conditions']),
     'seeds': seeds,
+    'kind': str(plan.survey.kind),
     'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
     'predictions': plan.survey.num_rows,
     'resampling': how,
     'covers': covers(
       seeds,
       _known_annotators(plan) if plan.survey.has_votes else None,
+      plan.survey.kind,
       plan.exact,
     )
     if num_groups >= samples.LEAST_GROUPS
     else '',
   }
+  if declared.NAME in corpus:
+    found[declared.NAME] = corpus[declared.NAME]
+  return found
 
 
 def covers(
   seeds: Mapping[str, int],
   known_annotators: Sequence[str] | None,
+  kind: Kind = Kind.PROBABILITIES,
   exact: bool = True,
 ) -> str:
   """What the intervals of a study hold for, and what they leave out.
@@ -85,6 +93,7 @@ def covers(
     seeds: by view, how many; empty without predictions.
     known_annotators: the conditions of which it is known who voted, by enough
       annotators to tell of others; '' stands for all; None without votes.
+    kind: what predictions say.
     exact: whether clips are few enough to tell what annotators add to figures
       that rank clips, or compare them within strata.
   """
@@ -92,6 +101,11 @@ def covers(
   if seeds:
     fewest, most = min(seeds.values()), max(seeds.values())
     told.append('They do not cover another training set.')
+    if kind is Kind.SAMPLES:
+      told.append(
+        'What this page calls seeds are samples: answers of one model to the '
+        'same question.'
+      )
     if most < _LEAST_KNOWN:
       told.append(
         'They speak of these trained members alone: '
@@ -102,10 +116,12 @@ def covers(
         )
       )
     else:
+      graded = kind is Kind.PROBABILITIES
+      what = 'probabilities' if graded else 'labels, their shares'
       where = 'seeds' if fewest >= _LEAST_KNOWN else 'three seeds or more'
       told.append(
         f'Those of means over {where} cover new seeds, too; what rests on the '
-        'mean of the seeds’ probabilities, as most of Dominance and Diagnosis '
+        f'mean of the seeds’ {what}, as most of Dominance and Diagnosis '
         'does, speaks of these trained members.'
       )
   if known_annotators is not None:
@@ -134,7 +150,7 @@ def _known_annotators(plan: Plan) -> list[str]:
   known = [
     condition
     for condition in plan.voted
-    if not plan.survey.numbers['anonymous', condition]
+    if plan.named(condition)
     and len(plan.survey.annotators.get(condition, ())) >= _LEAST_KNOWN
   ]
   return [''] if len(known) == len(plan.voted) else known

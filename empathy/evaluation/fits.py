@@ -7,6 +7,8 @@ from empathy.corpora import splits
 from empathy.evaluation import samples
 
 _MOST_FOLDS = 10
+# The log odds of what never happened otherwise.
+_SURE = 30.0
 _RIDGE = 1.0
 _MOST_STEPS = 50
 
@@ -86,6 +88,11 @@ def logistic(
     less half the sum of squares of the other coefficients, which keeps them
     finite where the outcomes are separated.
   """
+  if outcome.all() or not outcome.any():
+    # The intercept has no maximum, and nothing tells outcomes apart.
+    coefficients = np.zeros(design.shape[1] + 1)
+    coefficients[0] = _SURE if outcome.all() else -_SURE
+    return coefficients
   design = np.column_stack([np.ones(len(design)), design])
   ridge = np.full(design.shape[1], _RIDGE)
   ridge[0] = 0

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.evaluation.predictions import Kind
 
 # What people call the column of the class that was predicted.
 _LABELS = (
-  'label',
   'predicted',
   'predicted_label',
   'prediction',
@@ -18,16 +18,43 @@ _LABELS = (
 )
 
 
-def required(classes: Sequence[str]) -> list[str]:
-  """The columns that a table has to have."""
-  return ['id', 'view', *(f'prob_{name}' for name in classes)]
+def kind(names: Sequence[str]) -> Kind:
+  """What the rows of a table with such columns say.
+
+  Scores and labels count where there are no probabilities; beside them, they
+  are anybody's notes. Scores come before labels.
+  """
+  said = said_in(names)
+  if said == 'prob_*':
+    return Kind.PROBABILITIES
+  if 'sample' in names:
+    return Kind.SAMPLES
+  return Kind.SCORES if said == 'score' else Kind.LABELS
+
+
+def said_in(names: Sequence[str]) -> str:
+  """The column of what is said: `score`, `label`, or `prob_*` for several."""
+  if any(name.startswith('prob_') for name in names):
+    return 'prob_*'
+  return next((name for name in ('score', 'label') if name in names), 'prob_*')
+
+
+def required(corpus: corpus_lib.Corpus, said: str = 'prob_*') -> list[str]:
+  """The columns that a table has to have; of one modality, no view."""
+  values = [f'prob_{name}' for name in corpus.classes]
+  return [
+    'id',
+    *(['view'] if len(corpus.modalities) > 1 else []),
+    *(values if said == 'prob_*' else [said]),
+  ]
 
 
 def used(corpus: corpus_lib.Corpus) -> list[str]:
   """The columns that a study uses, where they are there."""
   return [
-    *required(corpus.classes),
-    *('seed', 'fold', 'given'),
+    *required(corpus),
+    *('view', 'label', 'sample', 'seed', 'fold', 'given'),
+    *(['score'] if 'values' in corpus.info else []),
     *(
       f'{kind}_{name}'
       for kind in ('gate', 'attention')
@@ -58,9 +85,18 @@ def check(
   path: pathlib.Path,
   names: Sequence[str],
   corpus: corpus_lib.Corpus,
+  renormalise: bool = False,
 ) -> None:
-  """Raises an `InputError` unless there are the right columns."""
-  missing = [name for name in required(corpus.classes) if name not in names]
+  """Raises an `InputError` unless there are the right columns.
+
+  Args:
+    path: of the table.
+    names: of its columns.
+    corpus: that it is of.
+    renormalise: whether probabilities of unknown classes may be there.
+  """
+  needed = required(corpus, said_in(names))
+  missing = [name for name in needed if name not in names]
   faults = []
   if missing:
     several = len(missing) > 1
@@ -75,17 +111,19 @@ def check(
     if names.count(name) > 1
   ]
   for name in names:
-    for prefix, kind, known in (
+    for prefix, what, known in (
       ('prob_', 'class', corpus.classes),
       ('logit_', 'class', corpus.classes),
       ('gate_', 'modality', corpus.modalities),
       ('attention_', 'modality', corpus.modalities),
     ):
       rest = name.removeprefix(prefix)
-      if rest != name and rest not in known:
+      repaired = prefix == 'prob_' and renormalise
+      if rest != name and rest not in known and not repaired:
         faults.append(
-          f'{path}: column {name!r}: {rest!r} is no {kind} of the corpus; '
+          f'{path}: column {name!r}: {rest!r} is no {what} of the corpus; '
           f'expected one of {", ".join(known)}'
+          + ('; or leave it out: --renormalise' if prefix == 'prob_' else '')
         )
   errors.raise_faults(faults)
 
@@ -104,8 +142,7 @@ def _hint(
   labels = [name for name in names if name.casefold() in _LABELS]
   if labels:
     return (
-      f'; if {labels[0]!r} is the class that was predicted, write 1 in its '
-      'column and 0 in the others, as does '
-      f'pandas.get_dummies(table[{labels[0]!r}], prefix="prob", dtype=float)'
+      f'; if {labels[0]!r} is the class that was predicted, call the column '
+      "'label'"
     )
   return ''

@@ -6,15 +6,20 @@ different clips add up, and each may be cut to its first ones before.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from empathy import files
 from empathy.evaluation import archives, dominance, explorer
 from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.catalogue import CONFIDENCE
 from empathy.evaluation.plan import Plan
 
 
@@ -83,6 +88,9 @@ def of_batch(batch: Batch, plan: Plan) -> Listing:
     columns['predicted'] = np.array([*plan.classes, ''])[predicted]
     columns |= batch.signals
     columns |= _gold(batch, plan)
+    if plan.labels_alone:
+      for name in (CONFIDENCE, 'gold_probability'):
+        del columns[name]
     columns |= dominance.clip_columns(batch, plan, dominance.judge(batch, plan))
   if batch.corpus.votes is not None:
     votes = plan.votes(batch.corpus)
@@ -104,11 +112,37 @@ def of_batch(batch: Batch, plan: Plan) -> Listing:
   return Listing(int(known.sum()), columns, shown)
 
 
+def write(found: Listing, path: pathlib.Path) -> None:
+  """Writes the signals as Parquet; numbers that are not known are null."""
+  table = pa.table(
+    {
+      name: pa.array(values, from_pandas=True)
+      for name, values in found.signals.items()
+    }
+  )
+  with files.replacing(path) as temporary:
+    pq.write_table(table, temporary)
+
+
+def part(place: int, number: int) -> str:
+  """What a file is called that has the signals of a part of all clips."""
+  return f'part-{place:0{len(str(number))}}-of-{number}.parquet'
+
+
 def to_arrays(found: Listing) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-  """What JSON can hold of a listing, and arrays by name: for a file."""
+  """What JSON can hold of a listing, and arrays by name: for a file.
+
+  Of probabilities, what the page shows.
+  """
   arrays = {f'signals/{name}': v for name, v in found.signals.items()}
+  # In thousandths, as the page shows them: they would be half of a file.
+  shares = {
+    view: np.rint(1000 * values)
+    for view, values in found.shown.probabilities.items()
+  }
+  shown = dataclasses.replace(found.shown, probabilities=shares)
   for field in dataclasses.fields(explorer.Clips):
-    value = getattr(found.shown, field.name)
+    value = getattr(shown, field.name)
     if isinstance(value, Mapping):
       arrays |= {f'shown/{field.name}/{name}': v for name, v in value.items()}
     elif isinstance(value, np.ndarray):
@@ -127,6 +161,8 @@ def of_arrays(
     for field in dataclasses.fields(explorer.Clips)
     if field.name != 'num_ranked'
   }
+  shares = shown['probabilities']
+  shown['probabilities'] = {name: one / 1000 for name, one in shares.items()}
   number = head['num_ranked']
   signals = archives.under('signals', arrays)
   return Listing(number, signals, explorer.Clips(number, **shown))

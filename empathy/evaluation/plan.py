@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import declared
 from empathy.evaluation import agreement, annotators, confidence
 from empathy.evaluation import survey as survey_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.confidence import Bins, Strata
+from empathy.evaluation.predictions import Kind
 from empathy.evaluation.survey import Survey
 from empathy.evaluation.totals import MANY_CLIPS, MOST_GROUPS, Key
 
@@ -65,6 +67,11 @@ class Plan:
   def ordered(self) -> bool:
     """Whether the classes are a scale."""
     return bool(self.info.get('ordered', False))
+
+  @functools.cached_property
+  def values(self) -> np.ndarray | None:
+    """Those of the classes, (C,) float64, rising; None where they have none."""
+    return declared.values_of(self.info)
 
   @property
   def full(self) -> str:
@@ -131,7 +138,7 @@ class Plan:
   @functools.cached_property
   def agreements(self) -> dict[str, agreement.Coefficient]:
     """The figures of agreement that votes are asked for."""
-    return agreement.figures(len(self.classes), self.ordered)
+    return agreement.figures(len(self.classes), self.ordered, self.values)
 
   @functools.cached_property
   def crowd(self) -> annotators.Crowd | None:
@@ -143,6 +150,11 @@ class Plan:
     most = annotators.MOST_ANNOTATORS
     many = not self.exact and len(hashes) > most
     return annotators.Crowd(hashes, most if many else len(hashes))
+
+  def named(self, condition: str) -> bool:
+    """Whether it is known of every vote in a condition whose it is."""
+    known = len(self.survey.annotators.get(condition, ()))
+    return bool(known and not self.survey.numbers['anonymous', condition])
 
   @functools.cached_property
   def people(self) -> np.ndarray:
@@ -166,9 +178,14 @@ class Plan:
 
   def graded(self, *key: str) -> bool:
     """Whether the confidences of a key of `handfuls` are such at all."""
-    return confidence.enough(
+    return not self.labels_alone and confidence.enough(
       self.num_confidences(*key), float(self.survey.numbers[key])
     )
+
+  @property
+  def labels_alone(self) -> bool:
+    """Whether predictions say classes, and no probabilities."""
+    return self.survey.kind is not Kind.PROBABILITIES
 
   def num_confidences(self, *key: str) -> int:
     """How many values confidence takes, or a hundred."""
@@ -176,6 +193,8 @@ class Plan:
 
   def not_graded(self, *key: str) -> str:
     """The reason, in a sentence, to skip what rests on such a confidence."""
+    if self.labels_alone:
+      return confidence.LABELS_ALONE[self.survey.kind]
     whose = ' of the seeds’ mean' if key[0] == 'mean' else ''
     return confidence.too_few(self.num_confidences(*key), whose)
 

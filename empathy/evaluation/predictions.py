@@ -1,9 +1,27 @@
 """Predictions of all trained members, and what their rows say at once."""
 
 import dataclasses
+import enum
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+
+
+class Kind(enum.StrEnum):
+  """What a table of predictions says of a clip.
+
+  PROBABILITIES of all classes; LABELS, one class; SCORES, a number on the scale
+  of a corpus with values; SAMPLES, one class or number for each of several
+  answers of the same model. An answer is a member then, as a seed is: its label
+  has all of the probability, and shares of few answers are no probabilities. A
+  score is put between the two values that it lies between, so that their mean
+  is the score, and the likelier one its class.
+  """
+
+  PROBABILITIES = 'probabilities'
+  LABELS = 'labels'
+  SCORES = 'scores'
+  SAMPLES = 'samples'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +33,7 @@ class Predictions:
 
   Attributes:
     views: the views that have predictions of their own, narrow ones first.
-    seeds: by view, (S,) int64, ascending.
+    seeds: by view, (S,) int64, ascending; of samples, see `member`.
     probabilities: by view, (S, N, C) float64, NaN where there is no row; they
       sum to 1.
     subsets: by view and what was shown, likewise.
@@ -24,6 +42,9 @@ class Predictions:
     gates: by view and modality, (S, N) float64; only those in the table.
     attention: likewise.
     num_rows: rows of the table.
+    kind: what the table says.
+    asked: by view, (S, N) bool, whether there is a row, be it one without an
+      answer; empty where every row has one by its kind.
   """
 
   views: tuple[str, ...]
@@ -34,6 +55,17 @@ class Predictions:
   gates: Mapping[str, Mapping[str, np.ndarray]]
   attention: Mapping[str, Mapping[str, np.ndarray]]
   num_rows: int
+  kind: Kind = Kind.PROBABILITIES
+  asked: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+# A member of samples is a seed and a sample, which is less than this.
+MOST_SAMPLES = 1 << 20
+
+
+def member(seed: np.ndarray, sample: np.ndarray) -> np.ndarray:
+  """The number of the member that gives a sample of a seed."""
+  return seed * MOST_SAMPLES + sample
 
 
 def mean_over_seeds(probabilities: np.ndarray) -> np.ndarray:

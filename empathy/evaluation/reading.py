@@ -3,8 +3,12 @@
 Columns: `id, view, prob_<class>...`; `seed` and `fold`, without which there is
 one seed, and nothing says which clips were held out together; optionally
 `given` (the modalities that were really shown), `logit_<class>`,
-`gate_<modality>` and `attention_<modality>`; others are ignored. Parquet or
-CSV. Nothing here asks who made the table.
+`gate_<modality>` and `attention_<modality>`; others are ignored. In place of
+probabilities there may be one `label`, or, where the corpus has values, one
+`score`, empty where the model gave no answer;
+where it was asked several times, `sample` numbers its answers. Where there is
+one modality, `view` may be left out. Parquet or CSV. Nothing here asks who made
+the table.
 """
 
 import csv
@@ -21,16 +25,23 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import spelling, tables
+from empathy.corpora import declared, tables
 from empathy.evaluation import headers, masks
+from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import rows as rows_lib
-from empathy.evaluation.predictions import Predictions
+from empathy.evaluation.predictions import Kind, Predictions
 from empathy.evaluation.rows import Rows
 
 _LOGGER = logging.getLogger('empathy')
+# Seeds of samples, so that both fit a number.
+_MOST_SEEDS = 1 << 42
 
 
-def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
+def read(
+  path: str | pathlib.Path,
+  corpus: corpus_lib.Corpus,
+  renormalise: bool = False,
+) -> Predictions:
   """Reads and checks a predictions table against its corpus.
 
   A clip has the modalities that `presence` of the corpus says; every clip has
@@ -39,6 +50,8 @@ def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
   Args:
     path: a `.csv` or `.tsv` file, or a Parquet file of any other name.
     corpus: the corpus that the ids, classes and modalities belong to.
+    renormalise: whether distributions may have any sum and name other classes,
+      and labels be none of the classes; see `rows`.
 
   Returns:
     The predictions.
@@ -49,8 +62,34 @@ def read(path: str | pathlib.Path, corpus: corpus_lib.Corpus) -> Predictions:
       line in CSV), the column, and how many rows have it.
   """
   path = pathlib.Path(path)
-  rows = Rows(path, _read_table(path, corpus))
-  found = _of_rows(rows, corpus)
+  found = table(path, headers.required(corpus))
+  return of_table(path, found, corpus, renormalise)
+
+
+def of_table(
+  path: pathlib.Path,
+  table: pa.Table,
+  corpus: corpus_lib.Corpus,
+  renormalise: bool = False,
+) -> Predictions:
+  """The same of a table in memory.
+
+  Args:
+    path: what messages call it.
+    table: the rows, with columns as people name them.
+    corpus: see `read`.
+    renormalise: see `read`.
+
+  Raises:
+    InputError: as for `read`.
+  """
+  table = table.rename_columns(headers.renamed(table.column_names, corpus))
+  headers.check(path, table.column_names, corpus, renormalise)
+  if not table.num_rows:
+    raise errors.InputError(f'{path}: has no rows')
+  rows = Rows(path, table)
+  found = _of_rows(rows, corpus, renormalise=renormalise)
+  _refuse_nested(found.seeds, found.kind)
   if 'fold' not in rows.table.column_names and corpus.split is None:
     rows.notes.append(
       "has no column 'fold': which clips were held out together is not known"
@@ -65,6 +104,7 @@ def of_batch(
   corpus: corpus_lib.Corpus,
   place: Callable[[int], tuple[str, int]],
   members: Mapping[str, Sequence[int]],
+  renormalise: bool = False,
 ) -> Predictions:
   """The same for rows of one file or several, of all clips of `corpus`.
 
@@ -73,49 +113,81 @@ def of_batch(
     corpus: the clips that they are of.
     place: says of each row the file and the row there, counted from 1.
     members: the seeds of each view, whether or not they have any rows.
+    renormalise: see `read`.
 
   Raises:
     InputError: as for `read`.
   """
-  return _of_rows(Rows(pathlib.Path(), table, place), corpus, members)
+  rows = Rows(pathlib.Path(), table, place)
+  found = _of_rows(rows, corpus, members, renormalise)
+  # Of a part of the rows; but what was changed by choice has to be said.
+  for note in rows.notes if renormalise else ():
+    _LOGGER.info('predictions: %s', note)
+  return found
 
 
 def members(table: pa.Table, corpus: corpus_lib.Corpus) -> set[tuple[str, int]]:
-  """The view and seed of rows, those that are right."""
+  """The view and seed of rows that are right, or the member of samples."""
   rows = Rows(pathlib.Path(), table, lambda row: ('', row))
   mask = rows.modalities('view', corpus)
-  seeds = rows.whole('seed', absent=0)
+  seeds = _members(rows, 'sample' in table.column_names)
   right = np.isin(np.arange(len(mask)), rows.wrong, invert=True)
   pairs = zip(mask[right].tolist(), seeds[right].tolist(), strict=True)
   return {(masks.name(view, corpus), seed) for view, seed in pairs}
 
 
 def by_view(
-  pairs: Iterable[tuple[str, int]], corpus: corpus_lib.Corpus
+  pairs: Iterable[tuple[str, int]],
+  corpus: corpus_lib.Corpus,
+  kind: Kind = Kind.PROBABILITIES,
 ) -> dict[str, tuple[int, ...]]:
-  """The seeds of each view, narrow ones first, of pairs of view and seed."""
+  """The seeds of each view, narrow ones first, of pairs of view and seed.
+
+  Raises:
+    InputError: they are samples of several seeds.
+  """
   seeds: dict[int, list[int]] = {}
   for view, seed in sorted(pairs):
     seeds.setdefault(masks.of(view, corpus), []).append(seed)
-  return {
+  found = {
     masks.name(mask, corpus): tuple(seeds[mask])
     for mask in masks.in_order(seeds)
   }
+  _refuse_nested(found, kind)
+  return found
 
 
-def _read_table(path: pathlib.Path, corpus: corpus_lib.Corpus) -> pa.Table:
-  """Reads the file and checks which columns there are."""
+def _refuse_nested(members: Mapping[str, Sequence[int]], kind: Kind) -> None:
+  """Raises if there are samples of several seeds, which are no members alike.
+
+  Two samples of one seed have more in common than those of two seeds, so that
+  there would be two kinds of noise.
+  """
+  for view, numbers in members.items() if kind is Kind.SAMPLES else ():
+    seeds, samples = np.divmod(np.array(numbers), predictions_lib.MOST_SAMPLES)
+    if min(len(np.unique(seeds)), len(np.unique(samples))) > 1:
+      raise errors.InputError(
+        f"predictions of {view}: columns 'seed' and 'sample': there are "
+        'several samples of several seeds; expected one of both, so judge each '
+        'seed by itself'
+      )
+
+
+def table(path: pathlib.Path, required: Sequence[str] = ()) -> pa.Table:
+  """The table of a file, as it is.
+
+  Args:
+    path: a `.csv` or `.tsv` file, or a Parquet file of any other name.
+    required: columns that are told where the file has none.
+
+  Raises:
+    InputError: the file is missing or damaged.
+  """
   if not path.is_file():
     raise errors.InputError(f'{path}: no such file')
   if rows_lib.is_csv(path):
-    table = _read_csv(path, headers.required(corpus.classes))
-  else:
-    table = _read_parquet(path)
-  table = table.rename_columns(headers.renamed(table.column_names, corpus))
-  headers.check(path, table.column_names, corpus)
-  if not table.num_rows:
-    raise errors.InputError(f'{path}: has no rows')
-  return table
+    return _read_csv(path, required)
+  return _read_parquet(path)
 
 
 def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
@@ -132,31 +204,31 @@ def _read_csv(path: pathlib.Path, required: Sequence[str]) -> pa.Table:
         column_types=dict.fromkeys(header, pa.string())
       ),
     )
-    if table.num_rows:
-      _refuse_header(path, table)
+    if table.num_rows and not _has_idle_rows(table):
       return table
   except (UnicodeDecodeError, csv.Error, pa.ArrowException):
     pass
   # What Arrow stumbles on, the plain reader names with its line, or reads.
-  columns, _ = tables.read_csv(path, () if header else required)
+  found = tables.read_csv(path, () if header else required, required)
+  for note in found.notes:
+    _LOGGER.info('%s', note)
   return pa.table(
-    {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    {name: pa.array(values, pa.string()) for name, values in found[0].items()}
   )
 
 
-def _refuse_header(path: pathlib.Path, table: pa.Table) -> None:
-  """Raises if rows are the header once more, as where files were joined."""
-  # By place, since a name may be there twice.
-  columns = list(zip(table.column_names, table.columns, strict=True))
-  name, first = columns[0]
-  same = pc.fill_null(pc.equal(first, name), False)
-  row = pc.index(same, True).as_py()
-  if row >= 0 and all(column[row].as_py() == name for name, column in columns):
-    line = tables.read_csv(path, ())[1][row]
-    raise errors.InputError(
-      f'{path}:{line}: the header once more; remove it '
-      f'({spelling.counted(pc.sum(same).as_py(), "time")})'
-    )
+def _has_idle_rows(table: pa.Table) -> bool:
+  """Whether rows are empty, or the header once more."""
+  for wanted in (table.column_names, [''] * table.num_columns):
+    same = np.ones(table.num_rows, np.bool_)
+    # By place, since a name may be there twice.
+    for cell, column in zip(wanted, table.columns, strict=True):
+      same &= pc.fill_null(pc.equal(column, cell), not cell).to_numpy()
+      if not same.any():
+        break
+    else:
+      return True
+  return False
 
 
 def _read_parquet(path: pathlib.Path) -> pa.Table:
@@ -175,25 +247,63 @@ def _of_rows(
   rows: Rows,
   corpus: corpus_lib.Corpus,
   members: Mapping[str, Sequence[int]] | None = None,
+  renormalise: bool = False,
 ) -> Predictions:
+  kind = headers.kind(rows.table.column_names)
   clip = rows.clips(corpus)
   view = rows.modalities('view', corpus)
   fold = rows.whole('fold', least=0, absent=0)
   own, given = _shown(rows, corpus, clip, view)
   if corpus.split is not None:
     _refuse_seen(rows, corpus, clip, fold)
-  keys = _Keys(clip, view, own, given, rows.whole('seed', absent=0), fold)
-  probabilities = rows.probabilities(corpus.classes)
+  member = _members(rows, kind is Kind.SAMPLES)
+  keys = _Keys(clip, view, own, given, member, fold)
+  probabilities = _said(rows, corpus, renormalise)
   inspected = {'gate': {}, 'attention': {}}
   for name in rows.table.column_names:
-    kind, _, modality = name.partition('_')
-    if kind in inspected:
-      inspected[kind][modality] = rows.numbers(name, optional=True)
-    elif kind == 'logit':
+    what, _, modality = name.partition('_')
+    if what in inspected:
+      inspected[what][modality] = rows.numbers(name, optional=True)
+    elif what == 'logit':
       rows.numbers(name)
   rows.raise_faults()
   _refuse_duplicates(rows, keys)
-  return _dense(corpus, keys, probabilities, inspected, members)
+  found = _dense(corpus, keys, probabilities, inspected, members)
+  if kind is Kind.PROBABILITIES and not renormalise:
+    found = dataclasses.replace(found, asked={})
+  return dataclasses.replace(found, kind=kind)
+
+
+def _said(
+  rows: Rows, corpus: corpus_lib.Corpus, renormalise: bool
+) -> np.ndarray:
+  """Probabilities of what the rows say: (rows, C), NaN without an answer."""
+  said = headers.said_in(rows.table.column_names)
+  if said == 'score':
+    return rows.scores(corpus.values, declared.limits(corpus.info))
+  values = rows.labels if said == 'label' else rows.probabilities
+  return values(corpus.classes, renormalise)
+
+
+def _members(rows: Rows, sampled: bool) -> np.ndarray:
+  """The seed of each row, or the number of its seed and sample: (rows,)."""
+  seeds = rows.whole('seed', absent=0)
+  if not sampled:
+    return seeds
+  samples = rows.whole('sample', least=0)
+  rows.fault(
+    np.flatnonzero(samples >= predictions_lib.MOST_SAMPLES),
+    'sample',
+    lambda row: (
+      f'{samples[row]} is not less than {predictions_lib.MOST_SAMPLES:,}'
+    ),
+  )
+  rows.fault(
+    np.flatnonzero(np.abs(seeds) >= _MOST_SEEDS),
+    'seed',
+    lambda row: f'{seeds[row]} is too large beside samples',
+  )
+  return predictions_lib.member(seeds, samples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -280,8 +390,10 @@ def _refuse_duplicates(rows: Rows, keys: _Keys) -> None:
     if position == 0 or not same[position - 1]:
       first = order[position]
     first_of[int(order[position + 1])] = first
-  hint = ''
-  if 'seed' not in rows.table.column_names:
+  names, hint = rows.table.column_names, ''
+  if headers.kind(names) is Kind.LABELS:
+    hint = "; number several answers of a model in a column 'sample'"
+  elif 'seed' not in names:
     hint = "; there is no column 'seed'"
   rows.fault(
     sorted(first_of),
@@ -329,6 +441,8 @@ def _dense(
     if members is None and not is_own.any():
       continue
     found.seeds[view] = seeds
+    found.asked[view] = laid(keys.clip >= 0, False, is_own)
+    is_own = is_own & ~np.isnan(probabilities[rows, 0])
     found.probabilities[view] = laid(probabilities, np.nan, is_own)
     found.folds[view] = laid(keys.fold.astype(np.int32), -1, is_own)
     found.gates[view] = {

@@ -19,6 +19,7 @@ import markupsafe
 import empathy
 from empathy.evaluation import catalogue, plots, sections, wording
 from empathy.evaluation import explorer as explorer_lib
+from empathy.evaluation.predictions import Kind
 from empathy.evaluation.sections import clips as clips_lib
 from empathy.evaluation.sections import parts as parts_lib
 from empathy.evaluation.sections.parts import Figure, Section, Table
@@ -44,7 +45,7 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
   Returns:
     A whole page.
   """
-  parts = [section(study) for section in sections.ALL]
+  parts = sections.of(study)
   primaries = {
     part.title: study.statistics[study.primaries[part.number]]
     for part in parts
@@ -66,6 +67,14 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     sections=parts,
     definitions=catalogue.definitions(study.statistics),
   )
+
+
+def findings(study: Study) -> list[str]:
+  """The finding of each section in plain text, or why there is none."""
+  return [
+    f'{part.title}: {part.finding or f"skipped. {part.skipped}"}'
+    for part in sections.of(study)
+  ]
 
 
 def page(
@@ -156,7 +165,7 @@ def _facts(study: Study) -> list[tuple[str, str]]:
     ('Classes', wording.listing([str(c) for c in info['classes']])),
     ('Views', wording.listing(info.get('views') or [])),
     ('Votes on', wording.listing(info.get('conditions') or [])),
-    ('Seeds', _seeds(info.get('seeds') or {})),
+    *_seeds(info),
     ('Folds', wording.count(info['folds']) if info.get('folds') else ''),
     ('Source', info.get('source') or ''),
     ('Licence', info.get('license') or ''),
@@ -164,13 +173,14 @@ def _facts(study: Study) -> list[tuple[str, str]]:
   return [(name, value) for name, value in facts if value]
 
 
-def _seeds(seeds) -> str:
-  counts = sorted(set(seeds.values()))
+def _seeds(info: Mapping[str, object]) -> list[tuple[str, str]]:
+  counts = sorted(set((info.get('seeds') or {}).values()))
   if not counts:
-    return ''
-  if len(counts) == 1:
-    return f'{wording.count(counts[0])} a view'
-  return f'{wording.count(counts[0])} to {wording.count(counts[-1])} a view'
+    return []
+  told = ' to '.join(map(wording.count, dict.fromkeys((counts[0], counts[-1]))))
+  if info.get('kind') == Kind.SAMPLES:
+    return [('Samples', f'{told} a view, called seeds below')]
+  return [('Seeds', f'{told} a view')]
 
 
 def _forest(parts: list[Section], study: Study) -> Figure | None:

@@ -23,6 +23,7 @@ from empathy.evaluation import headers, masks
 _TOLERANCE = 1e-3
 # Rows that a message names, of those that are wrong in the same way.
 _MAX_ROWS = 3
+_HALF_WAY = 1e-12
 
 
 class Rows:
@@ -70,10 +71,7 @@ class Rows:
     line = f'{path}{":" if is_csv(self.path) else ": row "}'
     line += f'{self._number(first)}: column {column!r}: {message(first)}'
     if len(rows) > 1:
-      shown = ', '.join(str(self._number(int(i))) for i in rows[:_MAX_ROWS])
-      more = ', ...' if len(rows) > _MAX_ROWS else ''
-      what = 'lines' if is_csv(self.path) else 'rows'
-      line += f' ({len(rows):,} times: {what} {shown}{more})'
+      line += f' ({self._counted(rows)})'
     self._faults.append((first, line))
 
   def place(self, row: int) -> str:
@@ -129,7 +127,12 @@ class Rows:
   def modalities(
     self, column: str, corpus: corpus_lib.Corpus, optional: bool = False
   ) -> np.ndarray:
-    """Modalities joined by +, as a mask; 0 if faulty or, if optional, empty."""
+    """Modalities joined by +, as a mask; 0 if faulty or, if optional, empty.
+
+    Where there is one modality, it is that without a column, too.
+    """
+    if column not in self.table.column_names:
+      return np.full(self.table.num_rows, 1, np.int64)
     texts = self._texts(column).dictionary_encode()
     names = texts.dictionary.to_pylist()
     found = [masks.canonical(name, corpus.modalities) for name in names]
@@ -226,6 +229,9 @@ class Rows:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
       numbers = np.full(len(values), np.nan)
       commas = 0
+      texts = [str(value or '') for value in values.to_pylist()]
+      unclear = tables.unclear_numbers(texts)
+      self.fault(unclear, column, lambda row: tables.unclear_number(texts[row]))
       for row, value in enumerate(values.to_pylist()):
         try:
           if isinstance(value, str):
@@ -250,10 +256,110 @@ class Rows:
       )
     return numbers
 
-  def probabilities(self, classes: Sequence[str]) -> np.ndarray:
-    """Probabilities of every class, renormalised: (rows, C) float64."""
+  def labels(
+    self, classes: Sequence[str], renormalise: bool = False
+  ) -> np.ndarray:
+    """All of the probability for the class that is said.
+
+    Args:
+      classes: C names, which may be spelt otherwise.
+      renormalise: whether what is no class counts as no answer.
+
+    Returns:
+      (rows, C) float64, NaN where there is no answer: where the cell is empty,
+      or has a word for that.
+    """
+    texts = self._texts('label').dictionary_encode()
+    names, code = texts.dictionary.to_pylist(), texts.indices.to_numpy()
+    spelt = {spelling.key(name): i for i, name in enumerate(classes)}
+    spelt |= {name: i for i, name in enumerate(classes)}
+    place = [spelt.get(n, spelt.get(spelling.key(n), -1)) for n in names]
+    other = [
+      (name, classes[i])
+      for name, i in zip(names, place, strict=True)
+      if i >= 0 and classes[i] != name
+    ]
+    if other:
+      shown = ', '.join(f'{a!r} as {b!r}' for a, b in other[:_MAX_ROWS])
+      more = ', ...' if len(other) > _MAX_ROWS else ''
+      self.notes.append(f"column 'label': took {shown}{more}")
+    place = np.array(place, np.int64)[code] if names else np.zeros(0, np.int64)
+    missing = np.array([spelling.is_missing(name) for name in names], bool)
+    unknown = np.flatnonzero((place < 0) & ~missing[code]) if names else []
+
+    def says(row: int) -> str:
+      return f'{names[code[row]]!r} is no class of the corpus'
+
+    if renormalise:
+      self._tell(unknown, 'label', says, 'took these as no answer')
+    else:
+      self.fault(
+        unknown,
+        'label',
+        lambda row: (
+          f'{says(row)}, {", ".join(classes)}; leave the cell empty '
+          'where there is no answer, or take it so: --renormalise'
+        ),
+      )
+    return np.where(place[:, None] >= 0, np.eye(len(classes))[place], np.nan)
+
+  def scores(
+    self, values: np.ndarray, limits: tuple[float, float]
+  ) -> np.ndarray:
+    """A score as the mean of the two values that it lies between.
+
+    Args:
+      values: (C,) rising, of the classes.
+      limits: of the scale, which may lie beyond them; there, one of both has
+        more than all, and the other less than nothing.
+
+    Returns:
+      (rows, C) float64 whose means of the values are the scores, and whose
+      largest is the nearest value, half-way the upper one; NaN where there is
+      no answer.
+    """
+    scores = self.numbers('score', optional=True)
+    low, high = limits
+    outside = np.flatnonzero((scores < low) | (scores > high))
+    self.fault(
+      outside[~np.isneginf(scores[outside])],
+      'score',
+      lambda row: (
+        f'{scores[row]:g} is outside of the scale, {low:g} to {high:g}'
+      ),
+    )
+    known = np.isfinite(scores)
+    scores = np.where(known, scores, low)
+    place = np.clip(
+      np.searchsorted(values, scores, side='right') - 1, 0, len(values) - 2
+    )
+    upper = (scores - values[place]) / (values[place + 1] - values[place])
+    # Half-way, rounding must not decide.
+    upper = np.where(np.abs(upper - 0.5) < _HALF_WAY, 0.5 + _HALF_WAY, upper)
+    found = np.zeros((len(scores), len(values)))
+    row = np.arange(len(scores))
+    found[row, place], found[row, place + 1] = 1 - upper, upper
+    return np.where(known[:, None], found, np.nan)
+
+  def probabilities(
+    self, classes: Sequence[str], renormalise: bool = False
+  ) -> np.ndarray:
+    """Probabilities of every class, renormalised: (rows, C) float64.
+
+    Args:
+      classes: C names.
+      renormalise: whether they may have any sum, and columns of other classes
+        be there; a row that says nothing of the classes is no answer, NaN.
+    """
     columns = [f'prob_{name}' for name in classes]
-    values = np.stack([self.numbers(column) for column in columns], axis=1)
+    values = np.stack(
+      [self.numbers(column, optional=renormalise) for column in columns], axis=1
+    )
+    silent = np.zeros(len(values), bool)
+    if renormalise:
+      # A cell without a number is nothing, and so is a row of such cells.
+      values = np.where(np.isnan(values), 0.0, values)
+      silent = (values == 0).all(axis=1)
     # What was no number at all is told already and marked -inf or NaN.
     told = np.isneginf(values) | np.isnan(values)
     for number, column in enumerate(columns):
@@ -266,18 +372,70 @@ class Rows:
     if fine.any() and 99 < np.median(values[fine].sum(axis=1)) < 101:
       self.notes.append('took the probabilities as percentages')
       values[fine] /= 100
-    values = np.where(fine[:, None], values, 1 / len(classes))
-    total = values.sum(axis=1)
-    self.fault(
-      np.flatnonzero(~(np.abs(total - 1) <= _TOLERANCE)),
-      'prob_*',
-      lambda row: (
-        f'the probabilities sum to {total[row]:.6g}; expected 1 '
-        f'within {_TOLERANCE:g}'
-      ),
+    values = np.where(
+      fine[:, None] & ~silent[:, None], values, 1 / len(classes)
     )
+    total = values.sum(axis=1)
+    off = np.flatnonzero(~(np.abs(total - 1) <= _TOLERANCE))
+
+    def says(row: int) -> str:
+      return f'the probabilities sum to {total[row]:.6g}'
+
+    if renormalise:
+      self._tell(off, 'prob_*', says, 'divided these by their sum')
+      self._tell_others(classes)
+      self._tell(
+        np.flatnonzero(silent),
+        'prob_*',
+        lambda row: 'no class has any probability',
+        'took these as no answer',
+      )
+    else:
+      self.fault(
+        off,
+        'prob_*',
+        lambda row: (
+          f'{says(row)}; --renormalise divides by that, else expected 1 within '
+          f'{_TOLERANCE:g}'
+        ),
+      )
     with np.errstate(invalid='ignore', divide='ignore'):
-      return values / total[:, None]
+      values = values / total[:, None]
+    return np.where(silent[:, None], np.nan, values)
+
+  def _tell_others(self, classes: Sequence[str]) -> None:
+    """Notes what columns of classes that the corpus lacks had."""
+    for name in self.table.column_names:
+      if name.startswith('prob_') and name[5:] not in classes:
+        values = self.numbers(name, optional=True)
+        self._tell(
+          np.flatnonzero(values > 0),
+          name,
+          lambda row, n=name: f'{n[5:]!r} is no class of the corpus',
+          'left it out',
+        )
+
+  def _tell(
+    self,
+    rows: Sequence[int],
+    column: str,
+    message: Callable[[int], str],
+    done: str,
+  ) -> None:
+    """Notes what was done about values that are wrong in one way."""
+    if len(rows):
+      self.notes.append(
+        f'column {column!r}: {message(int(rows[0]))} '
+        f'({self._counted(rows)}): {done}'
+      )
+
+  def _counted(self, rows: Sequence[int]) -> str:
+    """How many they are, and the first of them."""
+    shown = ', '.join(str(self._number(int(i))) for i in rows[:_MAX_ROWS])
+    more = ', ...' if len(rows) > _MAX_ROWS else ''
+    what = ('line' if is_csv(self.path) else 'row') + 's' * (len(rows) > 1)
+    times = spelling.counted(len(rows), 'time')
+    return f'{times}: {what} {shown}{more}'
 
   def _decoded(self, column: str) -> pa.Array:
     values = self.table[column].combine_chunks()

@@ -6,16 +6,20 @@ the study, in whatever order. A corpus in memory is judged in the same way, as
 one shard of one batch.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import operator
 import pathlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from empathy import errors, files, progress
 from empathy.evaluation import archives, listing, sources, streaming
@@ -29,7 +33,7 @@ from empathy.evaluation.plan import Plan
 from empathy.evaluation.survey import Survey
 from empathy.evaluation.totals import Totals
 
-SCHEMA = 4
+SCHEMA = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,42 +53,61 @@ class Tally:
   shards: tuple[tuple[str, str, int], ...]
 
 
-def survey(corpus: pathlib.Path, predictions: pathlib.Path) -> Survey:
+def survey(
+  corpus: pathlib.Path,
+  predictions: pathlib.Path,
+  renormalise: bool = False,
+  label: str | None = None,
+) -> Survey:
   """The survey of a shard, read batch by batch.
 
   Args:
     corpus: the corpus folder.
     predictions: of its clips; see `sources.find`.
+    renormalise: likewise.
+    label: likewise.
 
   Raises:
     InputError: something is missing or wrong.
   """
-  found = None
-  for batch in _batches(corpus, predictions, 'survey'):
-    part = survey_lib.of_batch(batch)
-    found = part if found is None else found + part
-  if found is None:
-    raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
-  return found
+  with _batches(corpus, predictions, renormalise, label) as batches:
+    return _surveyed(batches('survey'))
 
 
-def tally(corpus: pathlib.Path, predictions: pathlib.Path, plan: Plan) -> Tally:
+def tally(
+  corpus: pathlib.Path,
+  predictions: pathlib.Path,
+  plan: Plan | None = None,
+  signals: pathlib.Path | None = None,
+  renormalise: bool = False,
+  label: str | None = None,
+) -> Tally:
   """Adds up a shard by the plan of all, as `survey` reads it.
+
+  Args:
+    corpus: the corpus folder.
+    predictions: of its clips; see `sources.find`.
+    plan: of all shards; None if this one is all there is.
+    signals: a folder that those of all clips are written to, in parts that
+      each have the most in doubt first; None writes none.
+    renormalise: see `sources.find`.
+    label: likewise.
 
   Raises:
     InputError: as for `survey`; or the shard is not of the plan's corpus.
   """
   totals, clips, ends = None, None, []
-  for batch in _batches(corpus, predictions, 'tally'):
-    _check(batch, plan, corpus)
-    part = study_lib.add_up(batch, plan)
-    first = listing.of_batch(batch, plan).first()
-    totals = part if totals is None else totals + part
-    clips = first if clips is None else clips + first
-    ids = batch.corpus.ids.tolist()
-    ends = [min(ends[:1] + ids), max(ends[1:] + ids)]
-  if totals is None:
-    raise errors.InputError(f'{corpus / "clips.csv"}: has no rows')
+  with _batches(corpus, predictions, renormalise, label) as batches:
+    plan = plan or plan_lib.draw_up(_surveyed(batches('survey')))
+    for number, batch in enumerate(batches('tally')):
+      _check(batch, plan, corpus)
+      part, own = study_lib.add_up(batch, plan), listing.of_batch(batch, plan)
+      if signals is not None:
+        listing.write(own, signals / f'part-{number:05}.parquet')
+      totals = part if totals is None else totals + part
+      clips = own.first() if clips is None else clips + own.first()
+      ids = batch.corpus.ids.tolist()
+      ends = [min(ends[:1] + ids), max(ends[1:] + ids)]
   return Tally(plan, totals, clips, ((ends[0], ends[-1], totals.num_clips),))
 
 
@@ -116,6 +139,53 @@ def merge(tallies: Sequence[Tally]) -> Tally:
     functools.reduce(operator.add, [one.clips for one in tallies]),
     tuple(sorted(seen)),
   )
+
+
+def signals_of(path: pathlib.Path) -> pathlib.Path:
+  """The folder beside a tally's file that has the signals of its clips."""
+  return path.with_name(f'{path.name}.signals')
+
+
+def put_together(
+  tallies: Mapping[pathlib.Path, Tally], folder: pathlib.Path
+) -> pathlib.Path | None:
+  """Puts the signals beside all tallies into a folder, as Beam would.
+
+  They have no rank: a part has its own clips in order, and a reader sorts the
+  parts that it needs.
+
+  Args:
+    tallies: by their files.
+    folder: to be made.
+
+  Returns:
+    The folder; None if no tally has signals beside it.
+
+  Raises:
+    InputError: some tallies have none, or those of other clips.
+  """
+  if not any(signals_of(path).is_dir() for path in tallies):
+    return None
+  found = []
+  for path, one in tallies.items():
+    own = sorted(signals_of(path).glob('part-*.parquet'))
+    try:
+      number = sum(pq.read_metadata(part).num_rows for part in own)
+    except pa.ArrowException as error:
+      raise errors.InputError(
+        f'{signals_of(path)}: cannot be read: {files.reason(error)}'
+      ) from None
+    if number != one.clips.num_ranked:
+      raise errors.InputError(
+        f'{signals_of(path)}: expected the signals of '
+        f'{one.clips.num_ranked:,} clips, got {number:,}: have what --tally '
+        'writes beside a tally of all of them, or of none'
+      )
+    found += own
+  folder.mkdir()
+  for place, part in enumerate(found):
+    shutil.copyfile(part, folder / listing.part(place, len(found)))
+  return folder
 
 
 def study(found: Tally) -> study_lib.Study:
@@ -182,14 +252,30 @@ def read(path: pathlib.Path) -> Tally:
   )
 
 
+@contextlib.contextmanager
 def _batches(
-  corpus: pathlib.Path, predictions: pathlib.Path, what: str
-) -> Iterator[Batch]:
-  source = sources.find(corpus, predictions)
-  with progress.Progress(what, source.num_rows, 'row') as bar:
-    for batch in streaming.batches(source):
-      yield batch
-      bar.advance(batch.num_rows)
+  corpus: pathlib.Path,
+  predictions: pathlib.Path,
+  renormalise: bool,
+  label: str | None,
+) -> Iterator[Callable[[str], Iterator[Batch]]]:
+  """What goes through a shard, showing how far what is named has come."""
+  source = sources.find(
+    corpus, predictions, renormalise=renormalise, label=label
+  )
+
+  def shown(what: str) -> Iterator[Batch]:
+    with progress.Progress(what, source.num_rows, 'row') as bar:
+      for batch in batches():
+        yield batch
+        bar.advance(batch.num_rows)
+
+  with streaming.batches(source) as batches:
+    yield shown
+
+
+def _surveyed(batches: Iterator[Batch]) -> Survey:
+  return functools.reduce(operator.add, map(survey_lib.of_batch, batches))
 
 
 def _check(batch: Batch, plan: Plan, corpus: pathlib.Path) -> None:
@@ -226,8 +312,7 @@ def _write(
 def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
   """What `made` makes of the parts of a file and of its head."""
   try:
-    arrays = files.read_arrays(path, f'a whole {what}')
-    head = archives.head_of(arrays)
+    head, arrays = archives.load(files.read_arrays(path, f'a whole {what}'))
     if head['schema'] != SCHEMA:
       raise errors.InputError(
         f'{path}: expected a {what} of schema {SCHEMA}, got {head["schema"]}'

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import special
 
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import votes as votes_lib
 
 
 def signals(
@@ -21,7 +22,11 @@ def signals(
   of the p_m; Lin 1991, IEEE Trans. Inf. Theory 37:145), `<view>_jsd` (of p_m
   and p_F), `full_jsd` (their mean), `entropy`, `one_minus_confidence`,
   `one_minus_margin` (of p_F) and `seed_mutual_information` (entropy of p_F less
-  the mean entropy of its seeds). Divergences and entropies are in nats.
+  the mean entropy of its seeds). Divergences and entropies are in nats. Of
+  labels without probabilities there is no entropy or divergence; there is
+  `labels_gs`, the chance that two of the full view's seeds or samples differ,
+  which is unbiased for any number of them, as the entropy of their shares is
+  not; and `one_minus_confidence`, of which nothing is said.
 
   Args:
     predictions: with the full view.
@@ -40,6 +45,7 @@ def signals(
     view: predictions_lib.predicted_class(mean) for view, mean in means.items()
   }
   there = labels[full] >= 0
+  bare = predictions.kind is not predictions_lib.Kind.PROBABILITIES
   found = {}
   for view in predictions.views:
     if view != full:
@@ -55,14 +61,21 @@ def signals(
       np.stack([labels[view] for view in singles]),
       means[full].shape[-1],
     )
-    found |= _divergences_of_singles(
-      means[full], {view: means[view] for view in singles}
-    )
+    if not bare:
+      found |= _divergences_of_singles(
+        means[full], {view: means[view] for view in singles}
+      )
+  members = predictions.probabilities[full]
+  if bare:
+    if len(members) > 1:
+      said = predictions_lib.predicted_class(members)[..., None]
+      counts = (said == np.arange(members.shape[-1])).sum(axis=0)
+      found['labels_gs'] = votes_lib.gs(counts)
+    return found | {'one_minus_confidence': 1 - means[full].max(axis=-1)}
   two = np.sort(means[full], axis=-1)[:, -2:]
   found['entropy'] = entropy(means[full])
   found['one_minus_confidence'] = 1 - two[:, 1]
   found['one_minus_margin'] = 1 - (two[:, 1] - two[:, 0])
-  members = predictions.probabilities[full]
   if len(members) > 1:
     found['seed_mutual_information'] = divergence(members)
   return found

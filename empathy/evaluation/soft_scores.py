@@ -65,7 +65,7 @@ PRIORS = (
 
 def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up how far each view's mean over seeds lies from the votes' shares."""
-  if not plan.survey.has_votes:
+  if not plan.survey.has_votes or plan.labels_alone:
     return
   votes = plan.votes(batch.corpus)
   number = votes.sum(axis=1)
@@ -135,11 +135,18 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found, rows = Findings(), []
   for view in plan.members:
     prefix = f'views.{view}'
+    if plan.labels_alone:
+      found.skipped[f'{prefix}.human_cross_entropy'] = plan.not_graded()
+      continue
     clips = totals.sums[_key('scores', view)][:, -1]
     if not clips.any():
       found.skipped[f'{prefix}.human_cross_entropy'] = (
         'No clip that the view predicts has two votes or more.'
       )
+      continue
+    if not plan.graded('mean', view):
+      reason = plan.not_graded('mean', view)
+      found.skipped[f'{prefix}.human_cross_entropy'] = reason
       continue
     part = totals.over(clips)
     _add(found, prefix, part, view, plan)
@@ -353,10 +360,10 @@ def correlation(moments: np.ndarray) -> weighing.Statistic:
   Returns:
     The statistic; undefined where one of both is constant.
   """
-  return weighing.of_totals(moments, _correlation)
+  return weighing.of_totals(moments, pearson)
 
 
-def _correlation(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pearson(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Pearson's correlation of totals (R, 6): 1, x, y, xx, yy, xy."""
   number = np.maximum(sums[:, 0], 1e-300)
   x, y, xx, yy, xy = sums[:, 1:].T / number

@@ -2,13 +2,14 @@
 
 A source is a corpus and its predictions, where each of clips, votes and
 predictions is one file or many, Parquet or CSV, in any order; of features only
-is read which clips have them. It is read in
-pieces; the rows of a piece are parted into buckets by a hash of the id, so that
-all that belongs to a clip is in one bucket, and a bucket is small enough to be
-held in memory. Parts are bytes (Arrow's streams) that go to files of their own
-on one machine, and to whoever judges their bucket on many.
+is read which clips have them, and which have the same. It is read in pieces;
+the rows of a piece are parted into buckets by a hash of the id, so that all
+that belongs to a clip is in one bucket, and a bucket is small enough to be held
+in memory. Parts are bytes (Arrow's streams) that go to files of their own on
+one machine, and to whoever judges their bucket on many.
 """
 
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -16,7 +17,7 @@ import glob
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,9 @@ import pyarrow.parquet as pq
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import grouping, summaries, tables
+from empathy.corpora import declared, grouping, summaries, tables
 from empathy.evaluation import headers
+from empathy.evaluation.predictions import Kind
 
 # Clips of a bucket, more or less.
 NUM_CLIPS = 1 << 15
@@ -40,6 +42,8 @@ _REQUIRED = {
   'clips': ('id', 'group', 'label'),
   'votes': ('id', 'condition', 'label'),
 }
+# What of a prediction is no number.
+_TEXTS = ('id', 'view', 'given', 'label')
 _SUFFIXES = ('.parquet', *tables.SUFFIXES)
 # Rows that are read at once, and those of a piece, which one worker reads.
 _NUM_ROWS = 1 << 18
@@ -47,6 +51,9 @@ _PIECE_ROWS = 1 << 21
 _BLOCK_BYTES = 1 << 23
 _SAMPLE_BYTES = 1 << 16
 _HASHED_ROWS = 1 << 15
+
+# Goes through buckets, each of which is its rows by kind, see `joined`.
+Buckets = Callable[[], Iterator[dict[str, pa.Table]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +84,9 @@ class Source:
     pieces: of all files.
     num_rows: of the predictions, more or less.
     num_buckets: that they are parted into.
+    said: the column in which predictions say it, see `headers.said_in`.
+    kind: what they say.
+    renormalise: see `reading.read`.
   """
 
   corpus: pathlib.Path
@@ -85,6 +95,9 @@ class Source:
   pieces: tuple[Piece, ...]
   num_rows: int
   num_buckets: int
+  said: str = 'prob_*'
+  kind: Kind = Kind.PROBABILITIES
+  renormalise: bool = False
 
   def has(self, kind: str) -> bool:
     """Whether there are tables of a kind."""
@@ -106,6 +119,8 @@ def find(
   corpus: pathlib.Path,
   predictions: str | os.PathLike | None = None,
   num_clips: int | None = None,
+  renormalise: bool = False,
+  label: str | None = None,
 ) -> Source:
   """Finds the tables of a study, and looks at their columns.
 
@@ -115,11 +130,13 @@ def find(
     predictions: a file, a folder of files, or a pattern with *; None for a
       study of the humans alone.
     num_clips: of a bucket; `NUM_CLIPS` if None.
+    renormalise: see `reading.read`.
+    label: of several, see `corpus.read`.
 
   Raises:
     InputError: something is missing, or a table has the wrong columns.
   """
-  info = corpus_lib.read_info(corpus / 'corpus.json')
+  info = corpus_lib.read_info(corpus / 'corpus.json', label)
   bare = Source(corpus, info, (), (), 0, 1).bare
   files = {
     'clips': _of_corpus(corpus, 'clips', needed=True),
@@ -130,7 +147,7 @@ def find(
   }
   names, pieces, rows = [], [], {}
   for kind, paths in files.items():
-    groups = _rows_of(kind, paths, bare)
+    groups = _rows_of(kind, paths, bare, renormalise)
     for path, own in zip(paths, groups, strict=True):
       pieces += _pieces(path, kind, len(names), own)
       names.append(path)
@@ -148,6 +165,8 @@ def find(
     tuple(pieces),
     rows['predictions'],
     max(1, round(number)),
+    *_said(files['predictions'], bare),
+    renormalise,
   )
 
 
@@ -184,7 +203,7 @@ def read(
         rename(batch.schema.names), batch.columns, strict=True
       ):
         if name is not None and (columns is None or name in columns):
-          text = piece.kind != 'predictions' or name in ('id', 'view', 'given')
+          text = piece.kind != 'predictions' or name in _TEXTS
           found[name] = _plain(path, name, values, text)
       found[ROW] = _places(piece, row, batch.num_rows)
       row += batch.num_rows
@@ -244,25 +263,29 @@ def joined(parts: Iterable[bytes]) -> dict[str, pa.Table]:
     ) from None
 
 
-def buckets(source: Source) -> Iterator[dict[str, pa.Table]]:
-  """The buckets that have rows, by way of files if there are several.
+@contextlib.contextmanager
+def buckets(source: Source) -> Iterator[Buckets]:
+  """Parts all rows, which are read once.
+
+  Yields:
+    A function that goes through the buckets that have rows, by way of files,
+    as often as it is called.
 
   Raises:
     InputError: as for `read` and `joined`.
   """
-  every = ((n, part) for p in source.pieces for n, part in parted(source, p))
-  if source.num_buckets == 1:
-    yield joined(part for _, part in every)
-    return
   with tempfile.TemporaryDirectory() as folder:
-    for number, part in every:
-      with open(os.path.join(folder, str(number)), 'ab') as file:
-        file.write(len(part).to_bytes(8, 'little') + part)
-    for number in range(source.num_buckets):
-      path = os.path.join(folder, str(number))
-      if os.path.exists(path):
-        yield joined(_parts(path))
-        os.remove(path)
+    paths = [os.path.join(folder, str(i)) for i in range(source.num_buckets)]
+    for piece in source.pieces:
+      for number, part in parted(source, piece):
+        with open(paths[number], 'ab') as file:
+          file.write(len(part).to_bytes(8, 'little') + part)
+    there = [path for path in paths if os.path.exists(path)]
+    if not there:
+      raise errors.InputError(
+        f'{source.corpus}: its table of clips has no rows'
+      )
+    yield lambda: (joined(_parts(path)) for path in there)
 
 
 def hashes(ids: pa.Array) -> np.ndarray:
@@ -385,13 +408,13 @@ def _look(path: str) -> tuple[list[str], list[int]]:
 
 
 def _rows_of(
-  kind: str, paths: list[str], bare: corpus_lib.Corpus
+  kind: str, paths: list[str], bare: corpus_lib.Corpus, renormalise: bool
 ) -> list[list[int]]:
   """The rows of each row group of each file, whose columns are right."""
   found, first = [], set()
   for path in paths:
     columns, groups = _look(path)
-    columns = _checked(path, kind, columns, bare)
+    columns = _checked(path, kind, columns, bare, renormalise)
     first = first or columns
     if columns != first:
       raise errors.InputError(
@@ -407,23 +430,32 @@ def _rows_of(
   return found
 
 
+def _said(predictions: list[str], bare: corpus_lib.Corpus) -> tuple[str, Kind]:
+  """Where predictions say what, by the columns of the first file."""
+  names = _look(predictions[0])[0] if predictions else []
+  names = headers.renamed(names, bare) if predictions else ['prob_']
+  return headers.said_in(names), headers.kind(names)
+
+
 def _checked(
   path: str,
   kind: str,
   names: list[str],
   bare: corpus_lib.Corpus,
+  renormalise: bool,
 ) -> set[str]:
   """The columns of a table that a study may use, if all are right."""
   found = [name for name in _name_of(kind, bare, names) if name is not None]
   if kind == 'predictions':
     names = headers.renamed(names, bare)
-    headers.check(pathlib.Path(path), names, bare)
+    headers.check(pathlib.Path(path), names, bare, renormalise)
     return set(found)
   errors.raise_faults(
     [
       f'{path}: column {name!r} is missing'
       for name in _REQUIRED[kind]
-      if name not in found
+      # Where there are values, either says the other.
+      if name not in found and not (name == 'label' and 'score' in found)
     ]
     + [
       f'{path}: column {name!r} is there twice'
@@ -445,13 +477,23 @@ def _name_of(
   if kind == 'predictions':
     known = headers.used(bare)
     names = headers.renamed(names, bare)
-  elif kind == 'votes':
+    return [name if name in known else None for name in names]
+  own = declared.columns(bare.info.get(declared.NAME, ''))
+  if set(own) & set(names):  # Otherwise it was written as the only one.
+    plain = declared.columns('')
+    names = [
+      plain[own.index(name)] if name in own else '' if name in plain else name
+      for name in names
+    ]
+  if kind == 'votes':
     known = corpus_lib.VOTE_COLUMNS
   else:
     known = (
       *corpus_lib.CLIP_COLUMNS,
       *(name for name in names if grouping.names_persons(name)),
     )
+  if bare.values is not None:
+    known = (*known, 'score')
   return [name if name in known else None for name in names]
 
 
@@ -477,15 +519,17 @@ def _places(piece: Piece, first: int, number: int) -> pa.Array:
 
 
 def _features(source: Source, piece: Piece) -> Iterator[pa.RecordBatch]:
-  """The clips that have a modality."""
+  """The clips that have a modality, and hashes of what they have."""
   path = pathlib.Path(source.files[piece.file])
-  ids = pa.array(summaries.ids(path), pa.string())
+  ids, hashes = summaries.contents(path)
+  ids = pa.array(ids, pa.string())
   for first in range(0, len(ids), _NUM_ROWS):
     own = ids.slice(first, _NUM_ROWS)
     yield pa.record_batch(
       {
         'id': own,
         'modality': pa.array([path.stem] * len(own)),
+        'hash': pa.array(hashes[first:][: len(own)]),
         ROW: _places(piece, first, len(own)),
       }
     )

@@ -6,9 +6,11 @@ taken as they are written, since nobody sees all of them; what is no name, or
 would be another's, is refused.
 """
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +18,10 @@ import pyarrow.compute as pc
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import spelling
+from empathy.corpora import declared, spelling
 from empathy.evaluation import headers, reading, sources
 from empathy.evaluation.batches import Batch
-from empathy.evaluation.predictions import Predictions
+from empathy.evaluation.predictions import Kind, Predictions
 from empathy.evaluation.sources import Piece, Source
 
 _MOST_FOLDS = 1_000
@@ -34,9 +36,12 @@ def pairs_of(source: Source, piece: Piece) -> set[tuple[str, int]]:
     InputError: the file is damaged.
   """
   found = set()
-  for batch in sources.read(source, piece, ('view', 'seed')):
-    table = pa.Table.from_batches([batch]).drop_columns([sources.ROW])
-    table = table.group_by(table.column_names).aggregate([])
+  for batch in sources.read(source, piece, ('view', 'seed', 'sample')):
+    table = pa.Table.from_batches([batch])
+    names = [name for name in table.column_names if name != sources.ROW]
+    if source.kind is not Kind.SAMPLES:
+      names = [name for name in names if name != 'sample']
+    table = table.group_by(names).aggregate([]) if names else table[:1]
     found |= reading.members(table, source.bare)
   return found
 
@@ -52,18 +57,22 @@ def members(source: Source) -> Members:
     for piece in source.pieces
     if piece.kind == 'predictions'
   ]
-  return reading.by_view(set().union(*found), source.bare)
+  return reading.by_view(set().union(*found), source.bare, source.kind)
 
 
-def batches(source: Source) -> Iterator[Batch]:
+@contextlib.contextmanager
+def batches(source: Source) -> Iterator[Callable[[], Iterator[Batch]]]:
   """All clips with their votes and predictions, in parts.
+
+  Yields:
+    A function that goes through the parts, as often as it is called.
 
   Raises:
     InputError: see `batch`, and `sources.read`.
   """
   known = members(source)
-  for tables in sources.buckets(source):
-    yield batch(source, tables, known)
+  with sources.buckets(source) as buckets:
+    yield lambda: (batch(source, tables, known) for tables in buckets())
 
 
 def batch(
@@ -83,8 +92,7 @@ def batch(
     _Rows(source, next(iter(tables.values()))).refuse_clip(0)
   corpus = _clips(_Rows(source, tables['clips']))
   if source.has('features'):
-    presence = _presence(source, tables, corpus)
-    corpus = dataclasses.replace(corpus, presence=presence)
+    corpus = _with_features(source, tables, corpus)
   if source.has('votes'):
     votes = corpus_lib.Votes(
       *(np.empty(0, kind) for kind in (np.int32, np.int32, np.str_)),
@@ -92,7 +100,11 @@ def batch(
     )
     if 'votes' in tables:
       votes = _votes(_Rows(source, tables['votes']), corpus)
-    corpus = dataclasses.replace(corpus, votes=votes)
+    judged = np.isin(votes.annotator, source.info.get('judges', ()))
+    judges = votes.where(judged) if 'judges' in source.info else None
+    corpus = dataclasses.replace(
+      corpus, votes=votes.where(~judged), judges=judges
+    )
   if not source.has('predictions'):
     return Batch(corpus)
   return Batch(corpus, _predictions(source, tables, corpus, known))
@@ -152,6 +164,16 @@ class _Rows:
       self.refuse(wrong[0], column, f'{numbers[wrong[0]]}: {expected}')
     return numbers
 
+  def decimals(self, column: str) -> np.ndarray:
+    """Numbers, NaN where there is no text: (n,) float64."""
+    texts = pc.utf8_trim_whitespace(self.columns[column])
+    number = r'^([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)?$'
+    row = pc.index(pc.match_substring_regex(texts, number), False).as_py()
+    if row >= 0:
+      self.refuse(row, column, f'{texts[row].as_py()!r} is not a number')
+    found = pc.cast(pc.if_else(pc.equal(texts, ''), 'nan', texts), pa.float64())
+    return found.to_numpy()
+
   def texts(self, column: str) -> tuple[list[str], np.ndarray]:
     """The different texts, and which of them each is: (n,) int."""
     found = self.columns[column].dictionary_encode()
@@ -183,8 +205,7 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
         else f'{name!r} is no name, or has white space that is not seen: clean '
         'it first',
       )
-  classes = tuple(rows.source.info['classes'])
-  codes = rows.codes('label', (*classes, ''))
+  labels, scores = _labels(rows, rows.source.info)
   split = fold = None
   if 'split' in rows.columns:
     place = rows.codes('split', corpus_lib.SPLITS)
@@ -195,47 +216,76 @@ def _clips(rows: _Rows) -> corpus_lib.Corpus:
     rows.source.info,
     np.array(ids.to_pylist(), np.str_),
     np.array(names, np.str_)[group],
-    np.where(codes < len(classes), codes, corpus_lib.UNLABELLED),
+    labels,
     split,
     fold,
     metadata={
       name: np.array(values.to_pylist(), np.str_)
       for name, values in rows.columns.items()
-      if name not in ('id', 'group', 'label', 'split', 'fold')
+      if name not in ('id', 'group', 'label', 'score', 'split', 'fold')
     },
     path=rows.source.corpus,
+    scores=scores,
   )
 
 
-def _presence(
+def _labels(
+  rows: _Rows, info: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Labels, and scores of a label with values; see `corpus.read_labels`."""
+  classes, values = info['classes'], declared.values_of(info)
+  labels = np.full(len(rows), corpus_lib.UNLABELLED, np.int32)
+  if 'label' in rows.columns:
+    codes = rows.codes('label', (*classes, ''))
+    labels = np.where(codes < len(classes), codes, labels)
+  if values is None:
+    return labels, None
+  if 'score' not in rows.columns:
+    return declared.filled(labels, None, values)
+  low, high = declared.limits(info)
+  scores = rows.decimals('score')
+  for row in np.flatnonzero((scores < low) | (scores > high))[:1]:
+    says = f'is outside of the scale, {low:g} to {high:g}'
+    rows.refuse(row, 'score', f'{scores[row]:g} {says}')
+  for row in declared.contradictions(labels, scores, values)[:1]:
+    says = f'is not of the class {classes[labels[row]]!r}, the label'
+    rows.refuse(row, 'score', f'{scores[row]:g} {says}')
+  return declared.filled(labels, scores, values)
+
+
+def _with_features(
   source: Source, tables: Mapping[str, pa.Table], corpus: corpus_lib.Corpus
-) -> dict[str, np.ndarray]:
-  """By modality of which there are features, which clips have it: (N,) bool."""
-  found = {
-    pathlib.Path(source.files[piece.file]).stem: np.zeros(
-      len(corpus.ids), np.bool_
-    )
+) -> corpus_lib.Corpus:
+  """The same with `presence` and `hashes`, see `corpus.with_presence`."""
+  kinds = [
+    pathlib.Path(source.files[piece.file]).stem
     for piece in source.pieces
     if piece.kind == 'features'
-  }
+  ]
+  size = len(corpus.ids)
+  presence = {name: np.zeros(size, np.bool_) for name in kinds}
+  hashes = {name: np.zeros(size, np.uint64) for name in kinds}
   if 'features' in tables:
     rows = _Rows(source, tables['features'])
     clip, (names, place) = _clip_of(rows, corpus), rows.texts('modality')
+    values = rows.columns['hash'].to_numpy()
     for number, modality in enumerate(names):
-      found[modality][clip[place == number]] = True
-  return found
+      own = place == number
+      presence[modality][clip[own]] = True
+      hashes[modality][clip[own]] = values[own]
+  return dataclasses.replace(corpus, presence=presence, hashes=hashes)
 
 
 def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
   """The votes on these clips; rows without a label are none."""
   clip = _clip_of(rows, corpus)
-  label = rows.codes('label', (*corpus.classes, ''))
+  label, scores = _labels(rows, corpus.info)
   count = np.ones(len(rows), np.int64)
   if 'count' in rows.columns:
     count = rows.numbers('count', 1)
   annotator = np.full(len(rows), '')
   condition = rows.codes('condition', corpus.conditions)
-  voted = label < len(corpus.classes)
+  voted = label != corpus_lib.UNLABELLED
   if 'annotator' in rows.columns:
     names, who = _annotators(rows)
     annotator = names[who]
@@ -256,6 +306,7 @@ def _votes(rows: _Rows, corpus: corpus_lib.Corpus) -> corpus_lib.Votes:
     annotator[voted],
     label[voted],
     count[voted],
+    None if scores is None else scores[voted],
   )
 
 
@@ -307,7 +358,9 @@ def _predictions(
   """The predictions of these clips by all members, whether or not they are."""
   table = tables.get('predictions')
   if table is None:
-    names = headers.required(corpus.classes)
+    names = [*headers.required(corpus, source.said), 'sample']
+    if source.kind is not Kind.SAMPLES:
+      names.remove('sample')
     table = pa.table(
       {name: pa.array([], pa.string()) for name in names}
       | {sources.ROW: pa.array([], pa.int64())}
@@ -318,6 +371,7 @@ def _predictions(
     corpus,
     lambda number: source.place(row[number].as_py()),
     known,
+    source.renormalise,
   )
   for folds in found.folds.values():
     if folds.max(initial=0) >= _MOST_FOLDS:

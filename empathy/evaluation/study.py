@@ -7,8 +7,11 @@ it a line in `_QUESTIONS`.
 
 import collections
 import dataclasses
+import html
+import os
 import pathlib
 import shutil
+import types
 from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any
@@ -20,22 +23,30 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import tables
 from empathy.evaluation import (
   ambiguity,
+  answering,
+  best_view,
   catalogue,
+  conflict,
+  cooperation,
   data_checks,
   dawid_skene,
   deletions,
   diagnosis,
   disagreement,
   dominance,
-  duplicates,
   explorer,
   facts,
   humans,
+  information,
+  kappas,
   listing,
   planner,
+  prediction_sets,
+  scores,
   signal_rows,
   significance,
   soft_scores,
+  stand_in,
   verdicts,
   views,
   wording,
@@ -52,13 +63,24 @@ SCHEMA = 1
 _QUESTIONS = (
   data_checks,
   views,
+  answering,
   disagreement,
   ambiguity,
   soft_scores,
   dominance,
   humans,
   diagnosis,
+  conflict,
+  stand_in,
+  kappas,
+  scores,
+  information,
+  cooperation,
+  best_view,
+  prediction_sets,
 )
+# Whose figures cover other annotators, see `with_annotators`.
+_OF_VOTES = {3, 5}
 _FILES = (
   'study.json',
   'influence.npz',
@@ -73,7 +95,7 @@ _MATTERS = 0.05
 _NO_CLIPS = {'id': np.array([], np.str_), 'rank': np.array([], np.int64)}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Study:
   """What a study found; everything that the report tells comes from here.
 
@@ -85,60 +107,27 @@ class Study:
       `seeds` (by view, how many), `folds` (how many),
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
       how intervals were made, and what they cover, '' where groups are too few
-      for any. No date: the same input gives the same report.
+      for any; `label_name`, of one of several labels. No date: the same input
+      gives the same report.
     statistics: by dotted name, as in `views.audio.accuracy`.
     skipped: the name of a statistic or of a comparison, or `question <n>`
       where nothing of it is answered, to one sentence that says why.
     primaries: by question, the name of the statistic whose p-value is corrected
       with the other questions'; it has none where it has no interval.
-    tables: by name, rows of scalars (no NaN); each is a CSV file.
+    tables: by name, rows of scalars (no NaN); each is a CSV file. The `answer`
+      of a question says which it makes. A row is of a view, signal, condition,
+      modality or class, and a column has the name that its statistics end in,
+      see `catalogue`, with `_low` and `_high` of their intervals; `p` and
+      `p_adjusted` are of the row's question. Others are
       `data_checks`: check, value, verdict ('ok', 'warning', 'fail'), sentence.
       `class_balance`: class, num_clips, share.
       `votes_per_clip`: condition, num_clips, num_votes, min, median, max.
-      `views`: view, num_clips, num_seeds, then each `views.<view>.*`, and
-        accuracy_low, accuracy_high.
-      `classes`: view, class, precision, recall, f1, support.
-      `full_minus_view`: view, estimate, low, high, p, p_adjusted, n.
-      `disagreement`: view, num_clips, rate, kappa, seed_null, own_null,
-        full_null, excess, beyond_either, error_consistency, with intervals of
-        rate, excess and beyond_either; p and p_adjusted of the last.
-      `ambiguity`: signal (or control.<name>), num_disagree, num_agree,
-        gs_disagree, gs_agree, gs_difference, gs_difference_low,
-        gs_difference_high, adjusted, adjusted_low, adjusted_high, p,
-        p_adjusted.
-      `beyond_seeds`: signal, num_clips, beyond_seeds with its interval, p,
-        p_adjusted.
-      `ambiguity_signals`: signal, num_clips, num_contested, auroc_contested,
-        equal_n, minus_confidence (with p, p_adjusted),
-        precision_minus_confidence and spearman with their intervals.
-      `soft_scores`: view, num_clips, human_cross_entropy, human_brier,
-        human_jensen_shannon, human_manhattan, human_wasserstein,
-        human_entropy_correlation with their intervals; all but Brier's and the
-        last with `_null`, what they would be if the view were right.
       `planner`: statistic (the primaries), groups_share, seeds_share,
-        annotators_share of its variance, seeds_needed, groups_needed,
+          annotators_share of its variance, seeds_needed, groups_needed,
         annotators_needed, sentence.
-      `dominance`: modality (or any), num_clips, then rate, gate_share,
-        attention_share, causal_share, unsupported, misled, rescued, net_harm
-        with their intervals, p, p_adjusted.
-      `humans`: condition, num_clips, num_votes, accuracy, accuracy_low,
-        accuracy_high, gs, entropy, entropy_miller_madow, observed_agreement,
-        one_vote_ceiling, split_half_reliability, full_minus, full_minus_low,
-        full_minus_high, p, p_adjusted; where votes made the label,
-        accuracy_disjoint with its interval.
       `annotators`: annotator, num_votes, agreement, chance, kappa, kappa_low,
         kappa_high, excess, flag, votes_needed, bias, leans_to, bias_<class>,
         see `raters`.
-      `best_per_clip`: chosen_by, num_votes, num_clips, biased, estimate,
-        estimate_low, estimate_high.
-      `humans_vs_full`: condition, num_clips, num_votes, then rate,
-        control_rate, gs_difference, control_gs_difference, entropy_excess with
-        their intervals, p, p_adjusted.
-      `humans_and_models`: signal, num_clips, spearman, spearman_low,
-        spearman_high, p, p_adjusted.
-      `diagnosis`: signal, num_clips, auroc_error, minus_confidence (with p,
-        p_adjusted), uncontested with their intervals, average_precision, aurc,
-        e_aurc, errors_found_at_10 with its interval.
       `duplicates`: modality, id, same_as, same_group.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
@@ -155,6 +144,7 @@ class Study:
         error rate.
     signals: the columns of `signals.csv`, `id` first, most in doubt first.
     clips: what the report lists of single clips; None lists none.
+    candidates: by question, see `Findings.num_candidates`.
   """
 
   info: Mapping[str, Any]
@@ -165,6 +155,35 @@ class Study:
   curves: Mapping[str, Any]
   signals: Mapping[str, np.ndarray]
   clips: explorer.Clips | None = None
+  candidates: Mapping[int, int] = dataclasses.field(default_factory=dict)
+
+  def save(self, folder: str | os.PathLike) -> None:
+    """Writes the study and its report as a folder, whole or not at all.
+
+    Raises:
+      InputError: see `check_output`.
+    """
+    output = pathlib.Path(folder)
+    write(self, output, _report().render(self, output))
+
+  def __repr__(self) -> str:
+    """What is found of each question, a line each."""
+    return '\n'.join(_report().findings(self))
+
+  def _repr_html_(self) -> str:
+    """The report, in a frame of its own that reaches nothing outside it."""
+    page = html.escape(_report().render(self), quote=True)
+    return (
+      '<iframe sandbox="allow-scripts" style="width: 100%; height: 40em; '
+      f'border: 0" title="report" srcdoc="{page}"></iframe>'
+    )
+
+
+def _report() -> types.ModuleType:
+  """What shows studies, which needs them first."""
+  from empathy.evaluation import report
+
+  return report
 
 
 def build(
@@ -189,7 +208,6 @@ def build(
     add_up(batch, plan),
     plan,
     listing.of_batch(batch, plan),
-    duplicates.find(corpus),
     corpus_lib.content(corpus),
     dawid_skene.find(corpus, plan),
   )
@@ -199,7 +217,6 @@ def of_totals(
   totals: totals_lib.Totals,
   plan: Plan,
   clips: listing.Listing | None = None,
-  repeats: Findings | None = None,
   content: str | None = None,
   modelled: Findings | None = None,
 ) -> Study:
@@ -209,13 +226,11 @@ def of_totals(
     totals: what `add_up` gives of all of them.
     plan: by which they were added up.
     clips: those to show one by one; none if None.
-    repeats: which clips are there twice, see `duplicates.find`; None if
-      they were never together.
-    content: of the corpus, see `corpus.content`; None likewise.
+    content: of the corpus, see `corpus.content`; None if nobody had it whole.
     modelled: what a model of annotators says, see `dawid_skene.find`; None
       likewise.
   """
-  found = answers(totals, plan, repeats)
+  found = answers(totals, plan)
   found[5].include(dawid_skene.in_parts(plan) if modelled is None else modelled)
   return assemble(found, facts.of(totals, plan, content), clips)
 
@@ -233,7 +248,8 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up what leaving out annotators changes in figures of votes."""
   if not plan.survey.has_votes:
     return
-  deletions.tally(batch, plan, adder, [humans.tally], plan.voted)
+  tallies = [humans.tally, scores.tally_votes]
+  deletions.tally(batch, plan, adder, tallies, plan.voted)
   tallies = [soft_scores.tally]
   # Of more clips, what ranks them by signals and strata takes too much room.
   if plan.exact and plan.full in plan.members:
@@ -245,6 +261,8 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
 def with_annotators(totals: totals_lib.Totals, plan: Plan) -> totals_lib.Totals:
   """The totals, with what the choice of annotators adds to figures of votes."""
   answers = [humans.answer]
+  if plan.values is not None:
+    answers.append(scores.answer_votes)
   if plan.members:
     answers.append(soft_scores.answer)
   if plan.members and plan.exact:
@@ -291,6 +309,7 @@ def assemble(
     curves=curves,
     signals=_NO_CLIPS if clips is None else clips.columns(),
     clips=None if clips is None else clips.clips,
+    candidates={q: answers[q].num_candidates for q in primaries},
   )
 
 
@@ -321,6 +340,7 @@ def write(
         'schema': SCHEMA,
         'info': dict(study.info),
         'primaries': {str(q): name for q, name in study.primaries.items()},
+        'candidates': {str(q): n for q, n in study.candidates.items()},
         'statistics': {
           name: estimate.figures()
           for name, estimate in study.statistics.items()
@@ -377,31 +397,42 @@ def check_output(
     )
 
 
-def answers(
-  totals: totals_lib.Totals, plan: Plan, repeats: Findings | None = None
-) -> dict[int, Findings]:
+def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
   """The findings by question, in the order in which they are read.
 
   Args:
     totals: of all clips.
     plan: of all clips.
-    repeats: see `data_checks.answer`.
   """
-  totals = with_annotators(totals, plan)
-  asked = {7: (data_checks.answer, repeats), 5: (humans.answer,)}
+  asked = {
+    7: data_checks.answer,
+    5: humans.answer,
+    9: _about_raters,
+    10: conflict.answer,
+    11: _about_views_together,
+    12: prediction_sets.answer,
+  }
+  if plan.values is not None:
+    asked[8] = scores.answer
   if plan.members:
     asked |= {
-      3: (_about_ambiguity,),
-      6: (diagnosis.answer,),
-      1: (views.answer,),
-      2: (disagreement.answer,),
-      4: (dominance.answer,),
+      3: _about_ambiguity,
+      6: diagnosis.answer,
+      1: _about_views,
+      2: disagreement.answer,
+      4: dominance.answer,
     }
   # None needs another's answer, and NumPy leaves the other cores free.
   with futures.ThreadPoolExecutor() as pool:
+    of_votes = pool.submit(with_annotators, totals, plan)
     made = {
-      question: pool.submit(answer, totals, plan, *more)
-      for question, (answer, *more) in asked.items()
+      question: pool.submit(answer, totals, plan)
+      for question, answer in asked.items()
+      if question not in _OF_VOTES
+    }
+    made |= {
+      question: pool.submit(asked[question], of_votes.result(), plan)
+      for question in _OF_VOTES & asked.keys()
     }
     found = {question: answer.result() for question, answer in made.items()}
   for question in (3, 6):
@@ -411,12 +442,32 @@ def answers(
     found[question] = Findings(
       skipped={f'question {question}': 'There are no predictions.'}
     )
-  return dict(sorted(found.items(), key=lambda answer: answer[0] % 7))
+  # First whether the data can bear it.
+  return dict(sorted(found.items(), key=lambda it: (it[0] != 7, it[0])))
+
+
+def _about_views(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  found = views.answer(totals, plan)
+  found.include(answering.answer(totals, plan))
+  return found
+
+
+def _about_raters(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  found = stand_in.answer(totals, plan)
+  found.include(kappas.answer(totals, plan))
+  return found
 
 
 def _about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
   found = ambiguity.answer(totals, plan)
   found.include(soft_scores.answer(totals, plan))
+  return found
+
+
+def _about_views_together(totals: totals_lib.Totals, plan: Plan) -> Findings:
+  found = information.answer(totals, plan)
+  found.include(cooperation.answer(totals, plan))
+  found.include(best_view.answer(totals, plan))
   return found
 
 

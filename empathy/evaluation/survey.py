@@ -17,6 +17,7 @@ from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.catalogue import ANY, is_binary
 from empathy.evaluation.confidence import Histogram, histogram
+from empathy.evaluation.predictions import Kind
 from empathy.evaluation.totals import DECIMALS, Key, merged
 from empathy.evaluation.totals import group_hashes as _hashes
 
@@ -29,7 +30,12 @@ SAME = (
   'modalities',
   'conditions',
   'ordered',
+  'values',
+  'scale',
+  'label_name',
   'label_source',
+  'judges',
+  'crowds',
 )
 
 
@@ -50,6 +56,7 @@ class Survey:
     annotators: by condition, (A,) uint64, ascending, one for each who voted and
       has a name.
     people: (P,) str, their names, ascending.
+    kind: what the predictions say.
   """
 
   info: Mapping[str, Any]
@@ -63,6 +70,7 @@ class Survey:
   confidences: Mapping[Key, Histogram]
   annotators: Mapping[str, np.ndarray]
   people: np.ndarray
+  kind: Kind = Kind.PROBABILITIES
 
   def __add__(self, other: 'Survey') -> 'Survey':
     """That of the clips of both.
@@ -76,6 +84,11 @@ class Survey:
           f'parts of one study: a corpus has {key} {other.info.get(key)!r}, '
           f'another {self.info.get(key)!r}'
         )
+    if self.kind != other.kind:
+      raise errors.InputError(
+        f'parts of one study: the predictions of one say {self.kind}, those of '
+        f'another {other.kind}'
+      )
     if self.members != other.members or self.has_votes != other.has_votes:
       raise errors.InputError(
         'parts of one study: one has other views or seeds than another, or '
@@ -93,6 +106,7 @@ class Survey:
       merged(self.confidences, other.confidences, Histogram.__add__),
       merged(self.annotators, other.annotators, np.union1d),
       np.union1d(self.people, other.people),
+      self.kind,
     )
 
 
@@ -120,12 +134,17 @@ def of_batch(batch: Batch) -> Survey:
     people = people[people != '']
     voters, own = annotators.survey(corpus)
     numbers |= own
+  for who, votes in (('people', corpus.votes), ('judges', corpus.judges)):
+    if votes is not None:
+      handfuls |= _names(who, votes, corpus)
   if predictions is not None:
     folds = np.concatenate([predictions.folds[view] for view in batch.views])
     numbers['folds',] = np.bincount(folds[folds >= 0])
     numbers['ways',] = _hashed(batch.keys, folds)
     if batch.full in batch.views:
       numbers |= _labels_by_fold(batch)
+    for view, asked in predictions.asked.items():
+      numbers['asked', view] = np.array(float(asked.sum()))
     for view in batch.views:
       for key, values in (
         (('view', view), predictions.probabilities[view]),
@@ -153,7 +172,19 @@ def of_batch(batch: Batch) -> Survey:
     confidences,
     voters,
     people,
+    Kind.PROBABILITIES if predictions is None else predictions.kind,
   )
+
+
+def _names(
+  who: str, votes: corpus_lib.Votes, corpus: corpus_lib.Corpus
+) -> dict[Key, np.ndarray]:
+  """Some names of those who voted, by condition."""
+  found = {}
+  for place, name in enumerate(corpus.conditions):
+    names = np.unique(votes.annotator[votes.condition == place])
+    found[who, name] = names[names != ''][:_HANDFUL].astype(np.str_)
+  return found
 
 
 def _labels_by_fold(batch: Batch) -> dict[Key, np.ndarray]:
@@ -265,6 +296,7 @@ def to_arrays(found: Survey) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       for key, one in found.confidences.items()
     ],
     'annotators': list(found.annotators),
+    'kind': found.kind,
   }
   arrays = {'hashes': found.hashes, 'people': found.people}
   for place, hashes in enumerate(found.annotators.values()):
@@ -309,4 +341,5 @@ def of_arrays(
       for place, name in enumerate(head['annotators'])
     },
     arrays['people'],
+    Kind(head['kind']),
   )

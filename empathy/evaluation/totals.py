@@ -5,11 +5,11 @@ however many the clips are, and the sum of two parts' totals is that of both, in
 whatever order; so clips can be added up in batches, and on many machines, and a
 study in memory is the total of one batch.
 
-There are four kinds. `add` sums numbers of each clip: a few columns, a row for
+There are five kinds. `add` sums numbers of each clip: a few columns, a row for
 each group. `count` counts in which cell of many a clip is; most are empty, so
 these are sparse. `rank` keeps clips that are alike as one row with their
 number: figures of ranks need the values themselves. `whole` sums over all clips
-what no interval is made of.
+what no interval is made of. `keep` keeps some clips by their ids.
 
 Where there are more than `MANY_CLIPS` clips and `MOST_GROUPS` groups, groups
 are put together into so many bundles of whole groups, by a hash of their names.
@@ -21,6 +21,8 @@ is some 3 %.
 import dataclasses
 import functools
 import hashlib
+import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -33,6 +35,8 @@ from empathy.evaluation import samples
 
 MANY_CLIPS = 1 << 18
 MOST_GROUPS = 512
+# A multiple of the number of pairs of up to 20 votes, times orders of 5 seeds.
+_DENOMINATOR = 120 * math.lcm(*range(1, 21))
 # What is equal but for rounding is one value.
 DECIMALS = 12
 
@@ -98,6 +102,41 @@ class Rows:
 
 
 @dataclasses.dataclass(frozen=True)
+class Kept:
+  """Clips one by one, in order of their values and ids.
+
+  Attributes:
+    values: (n,) uint64.
+    ids: (n,) str.
+    groups: (n,) str, their true groups.
+  """
+
+  values: np.ndarray
+  ids: np.ndarray
+  groups: np.ndarray
+
+  def __add__(self, other: 'Kept') -> 'Kept':
+    """The clips of both."""
+    return Kept.sorted(
+      *(
+        np.concatenate([getattr(self, name), getattr(other, name)])
+        for name in _KEPT
+      )
+    )
+
+  @classmethod
+  def sorted(
+    cls, values: np.ndarray, ids: np.ndarray, groups: np.ndarray
+  ) -> 'Kept':
+    """Takes them in any order."""
+    order = np.lexsort([ids, values])
+    return cls(values[order], ids[order], groups[order])
+
+
+_KEPT = tuple(field.name for field in dataclasses.fields(Kept))
+
+
+@dataclasses.dataclass(frozen=True)
 class Totals:
   """Totals of some clips.
 
@@ -109,6 +148,7 @@ class Totals:
     counts: by key.
     rows: by key.
     wholes: by key, sums over all groups.
+    kept: by key.
     annotators: of the groups of every part, see `samples.Groups`.
     probe: likewise.
     num_probes: how many of the groups, the last ones, are there for it alone.
@@ -121,6 +161,7 @@ class Totals:
   counts: Mapping[Key, Counts]
   rows: Mapping[Key, Rows]
   wholes: Mapping[Key, np.ndarray]
+  kept: Mapping[Key, Kept]
   annotators: Mapping[str, tuple[float, int]] = dataclasses.field(
     default_factory=dict
   )
@@ -132,9 +173,14 @@ class Totals:
     """Whether groups were put together."""
     return len(self.hashes) > len(self.groups)
 
+  @property
+  def units(self) -> str:
+    """What figures are clustered by, in words."""
+    return 'bundles of groups' if self.bundled else 'groups'
+
   def __contains__(self, key: Key) -> bool:
     """Whether there is anything of that key."""
-    kinds = (self.sums, self.counts, self.rows, self.wholes)
+    kinds = (self.sums, self.counts, self.rows, self.wholes, self.kept)
     return any(key in kind for kind in kinds)
 
   def __getitem__(self, key: Key) -> np.ndarray:
@@ -166,6 +212,7 @@ class Totals:
       merged(first.counts, second.counts, _added_counts),
       merged(first.rows, second.rows, _added_rows),
       merged(first.wholes, second.wholes, np.add),
+      merged(first.kept, second.kept, operator.add),
     )
 
   def moved(self, groups: np.ndarray, place: np.ndarray) -> 'Totals':
@@ -250,10 +297,12 @@ class Adder:
     Raises:
       InputError: two names are one, spelt in two ways.
     """
+    self._groups = groups
     names, self._group = np.unique(groups, return_inverse=True)
     refuse_spellings(names.tolist())
     self._names, self._hashes = names, group_hashes(names)
-    self._sums, self._counts, self._rows, self._wholes = {}, {}, {}, {}
+    self._sums, self._counts, self._rows = {}, {}, {}
+    self._wholes, self._kept = {}, {}
 
   def add(self, key: Key, columns: np.ndarray) -> None:
     """Sums (N, ...) numbers of clips, a NaN as 0; (N,) gives (G,)."""
@@ -322,6 +371,19 @@ class Adder:
     """Keeps sums (...) over all clips, without groups."""
     self._wholes[key] = np.asarray(sums, np.float64)
 
+  def keep(
+    self, key: Key, values: np.ndarray, ids: np.ndarray, chosen: np.ndarray
+  ) -> None:
+    """Keeps the n clips that are `chosen` (N,) bool.
+
+    Args:
+      key: of the clips.
+      values: (n,) uint64.
+      ids: (n,) str.
+      chosen: which clips they are.
+    """
+    self._kept[key] = Kept.sorted(values, ids, self._groups[chosen])
+
   def totals(self) -> Totals:
     """What was added up."""
     return Totals(
@@ -332,6 +394,7 @@ class Adder:
       self._counts,
       self._rows,
       self._wholes,
+      self._kept,
     )
 
 
@@ -455,6 +518,7 @@ def to_arrays(found: Totals) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
       for key, value in found.rows.items()
     ],
     'wholes': [list(key) for key in found.wholes],
+    'kept': [list(key) for key in found.kept],
   }
   arrays = {'groups': found.groups.astype(np.str_), 'hashes': found.hashes}
   for place, sums in enumerate(found.sums.values()):
@@ -463,14 +527,18 @@ def to_arrays(found: Totals) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     arrays[f'wholes_{place}'] = sums
   for place, counts in enumerate(found.counts.values()):
     matrix = counts.matrix
-    arrays[f'counts_{place}_data'] = matrix.data
-    arrays[f'counts_{place}_column'] = matrix.indices
-    arrays[f'counts_{place}_end'] = matrix.indptr
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    arrays[f'counts_{place}_cell'] = row * matrix.shape[1] + matrix.indices
+    denominator, arrays[f'counts_{place}_sum'] = _fractions(matrix.data)
+    head['counts'][place]['denominator'] = denominator
   for place, rows in enumerate(found.rows.values()):
     arrays[f'rows_{place}_group'] = rows.group
     # Column by column: alike numbers lie together, which makes files small.
     arrays[f'rows_{place}_values'] = rows.values.T
     arrays[f'rows_{place}_number'] = rows.number
+  for place, kept in enumerate(found.kept.values()):
+    for name in _KEPT:
+      arrays[f'kept_{place}_{name}'] = getattr(kept, name)
   return head, arrays
 
 
@@ -478,21 +546,20 @@ def of_arrays(
   head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> Totals:
   """The totals of `to_arrays`."""
-  sums, wholes = (
-    {
+  dense = {
+    name: {
       tuple(key): arrays[f'{name}_{place}']
       for place, key in enumerate(head[name])
     }
     for name in ('sums', 'wholes')
-  )
+  }
   counts, rows = {}, {}
   for place, one in enumerate(head['counts']):
     shape = tuple(one['shape'])
-    parts = (
-      arrays[f'counts_{place}_{name}'] for name in ('data', 'column', 'end')
-    )
     size = (len(arrays['groups']), int(np.prod(shape)))
-    matrix = sparse.csr_array(tuple(parts), shape=size)
+    cell = np.divmod(arrays[f'counts_{place}_cell'], size[1])
+    sums = arrays[f'counts_{place}_sum'] / one['denominator']
+    matrix = sparse.csr_array((sums, cell), shape=size)
     counts[tuple(one['key'])] = Counts(matrix, shape)
   for place, one in enumerate(head['rows']):
     rows[tuple(one['key'])] = Rows(
@@ -505,8 +572,34 @@ def of_arrays(
     head['num_clips'],
     arrays['groups'],
     arrays['hashes'],
-    sums,
-    counts,
-    rows,
-    wholes,
+    counts=counts,
+    rows=rows,
+    kept={
+      tuple(key): Kept(*(arrays[f'kept_{place}_{name}'] for name in _KEPT))
+      for place, key in enumerate(head['kept'])
+    },
+    **dense,
   )
+
+
+def _fractions(sums: np.ndarray) -> tuple[int, np.ndarray]:
+  """A denominator and numerators, whole numbers, which take less room.
+
+  Sums of shares of pairs of votes, and of orders of seeds, have a denominator
+  in common but for rounding.
+
+  Args:
+    sums: (n,) float64.
+
+  Returns:
+    Fractions within 1e-13 of each sum; 1 and the sums if there are none.
+  """
+  for denominator in (1, _DENOMINATOR):
+    exact = sums * denominator
+    if np.abs(exact).max(initial=0) >= 2.0**53:
+      break
+    whole = np.rint(exact)
+    if (np.abs(exact - whole) <= 1e-13 * np.abs(whole)).all():
+      common = math.gcd(denominator, int(np.gcd.reduce(whole.astype(np.int64))))
+      return denominator // common, whole / common
+  return 1, sums

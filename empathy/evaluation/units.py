@@ -47,8 +47,13 @@ INDEX = Unit(scale=Scale.LOGIT)
 LOSS = Unit(scale=Scale.LOG)
 COEFFICIENT = Unit(scale=Scale.FISHER)
 NATS = Unit('nats', scale=Scale.LOG)
+# Of parts of an information, which may be below 0 by chance.
+BITS = Unit('bits')
 SIGNED_NATS = Unit('nats', signed=True)
 CLASSES = Unit('classes', scale=Scale.LOG)
+# Of a scale of scores, and differences of coefficients.
+STEPS = Unit(scale=Scale.LOG)
+GAIN = Unit(signed=True)
 CORRELATION = Unit(decimals=2, signed=True, scale=Scale.FISHER)
 NUMBER = Unit()
 COUNT = Unit(decimals=0)

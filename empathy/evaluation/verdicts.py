@@ -24,12 +24,16 @@ def row(
 
 
 def note(
-  found: Findings, check: str, value: float, verdict: str, sentence: str, n: int
+  found: Findings,
+  check: str,
+  value: float,
+  verdict: str,
+  sentence: str,
+  n: int,
+  method: str = 'counted, no interval',
 ) -> None:
   """Adds the statistic `data.<check>` and its row."""
-  found.add(
-    f'data.{check}', Estimate(float(value), n=n, method='counted, no interval')
-  )
+  found.add(f'data.{check}', Estimate(float(value), n=n, method=method))
   found.tables['data_checks'].append(
     row(check, float(value), verdict, sentence)
   )

@@ -115,6 +115,29 @@ def mean(totals: np.ndarray) -> Figure:
   return mean_of_ratios(totals[:, :1], totals[:, 1:])
 
 
+def linearised(
+  value: float, sums: np.ndarray, number: np.ndarray
+) -> tuple[Figure, Figure]:
+  """A statistic that is dear to compute, by its derivative.
+
+  Args:
+    value: of all groups.
+    sums: (G,) what each group's clips add to its derivative.
+    number: (G,) their number.
+
+  Returns:
+    The statistic, for equal weights only, and what is drawn in its stead: the
+    mean of the derivative.
+  """
+  linear = mean(np.stack([sums, number], axis=1))
+  _, slope = linear(np.ones((1, len(sums))))
+
+  def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(len(weights), value), np.repeat(slope, len(weights), axis=0)
+
+  return Figure(statistic, linear.counted), linear
+
+
 def minus(first: Statistic, second: Statistic) -> Statistic:
   """The difference of two statistics of the same sample."""
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 
 from empathy.evaluation.findings import Estimate
-from empathy.evaluation.units import CORRELATION, Unit
+from empathy.evaluation.units import CORRELATION, POINTS, SHARE, Unit
 
 MISSING = '–'
 
@@ -78,9 +78,9 @@ def figure(value: float | None, unit: Unit) -> str:
   return number(scaled, unit.decimals, signed=unit.signed)
 
 
-def with_unit(value: float | None, unit: Unit) -> str:
-  """`0.631` as '63.1 %', without a plus."""
-  text = figure(value, dataclasses.replace(unit, signed=False))
+def with_unit(value: float | None, unit: Unit, *, signed: bool = False) -> str:
+  """`0.631` as '63.1 %', without a plus unless it is asked for."""
+  text = figure(value, dataclasses.replace(unit, signed=signed))
   return f'{text} {unit.word}' if unit.word and text != MISSING else text
 
 
@@ -101,22 +101,25 @@ def level(estimate: Estimate) -> str:
 
 def share_with_interval(estimate: Estimate) -> str:
   """'63.1 % (95 % interval 62.0 to 64.2)'."""
-  return percent(estimate.estimate) + _bracket(
-    estimate, span(estimate.low, estimate.high)
-  )
+  return with_interval(estimate, SHARE)
 
 
 def points_with_interval(estimate: Estimate, *, signed: bool = False) -> str:
   """'5.7 points (95 % interval 3.2 to 8.2)'."""
-  return points(estimate.estimate, signed=signed) + _bracket(
-    estimate, span(estimate.low, estimate.high)
-  )
+  return with_interval(estimate, POINTS, signed=signed)
 
 
 def correlation_with_interval(estimate: Estimate) -> str:
   """'+0.27 (95 % interval 0.12 to 0.41)'."""
-  return figure(estimate.estimate, CORRELATION) + _bracket(
-    estimate, ends(estimate, CORRELATION)
+  return with_interval(estimate, CORRELATION, signed=True)
+
+
+def with_interval(
+  estimate: Estimate, unit: Unit, *, signed: bool = False
+) -> str:
+  """A figure as its unit has it, and its interval."""
+  return with_unit(estimate.estimate, unit, signed=signed) + _bracket(
+    estimate, ends(estimate, unit)
   )
 
 
@@ -222,6 +225,7 @@ def claim(
   below: str,
   whether: str,
   joint: str = '; ',
+  unit: Unit = POINTS,
 ) -> str:
   """Ends a sentence about a difference as strongly as its interval allows.
 
@@ -235,6 +239,7 @@ def claim(
       worded as one.
     whether: the question that an interval around zero leaves open.
     joint: what stands between the lead and that question.
+    unit: of the difference.
 
   Returns:
     The sentence, without a full stop.
@@ -242,18 +247,19 @@ def claim(
   where = standing(difference)
   if where == UNKNOWN:
     reason = f' ({difference.method})' if difference.method else ''
+    told = with_unit(difference.estimate, unit, signed=True)
     return (
       f'{lead}{joint}{whether} cannot be judged without an interval: the '
-      f'difference is {points(difference.estimate, signed=True)}{reason}'
+      f'difference is {told}{reason}'
     )
   if where == OPEN:
     return (
       f'{lead}{joint}{whether} is not settled by these data: the difference is '
-      f'{points_with_interval(difference, signed=True)}'
+      f'{with_interval(difference, unit, signed=True)}'
     )
-  ending = above.format(points_with_interval(difference))
+  ending = above.format(with_interval(difference, unit))
   if where == BELOW:
-    ending = below.format(points_with_interval(mirrored(difference)))
+    ending = below.format(with_interval(mirrored(difference), unit))
   if survives(difference):
     return lead + ending
   return (

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from scipy import special
 
 Array = jax.Array
 
-TARGETS = ('labels', 'votes')
+TARGETS = ('labels', 'votes', 'scores')
 WEIGHTS = ('equal', 'votes')
 
 
@@ -47,6 +48,36 @@ def target_distributions(
     total = votes.sum(axis=1, keepdims=True)
     targets = np.where(total > 0, votes / np.maximum(total, 1), targets)
   return targets.astype(np.float32)
+
+
+def score_distributions(
+  scores: np.ndarray, values: np.ndarray, sigma: float
+) -> np.ndarray:
+  """Distributions over values around scores, to learn a score by (HL-Gauss).
+
+  Each is the share of a normal distribution around the score that is nearest to
+  each value; what is beyond the ends is the end's (Imani and White 2018, ICML;
+  Farebrother et al. 2024, arXiv 2403.03950). So a class that is near is less
+  wrong than one that is far, and what is predicted is the expected value.
+
+  Args:
+    scores: (N,) float, NaN where there is none.
+    values: (C,) float, rising.
+    sigma: of the normal distribution, in mean distances of two values. At .75
+      a linear head did as well on validation clips as at any other, and as one
+      with the ranked probability score (mean absolute error of empathic
+      reactions within .1 %, of simulated ratings 1 %); beyond 1.5, worse.
+
+  Returns:
+    (N, C) float32; zeros where there is no score.
+  """
+  there = ~np.isnan(scores)
+  targets = np.zeros((len(scores), len(values)), np.float32)
+  ends = (values[1:] + values[:-1]) / 2
+  distance = sigma * np.diff(values).mean()
+  below = special.ndtr((ends - scores[there][:, None]) / distance)
+  targets[there] = np.diff(below, axis=1, prepend=0, append=1)
+  return targets
 
 
 def clip_weights(votes: np.ndarray, kind: str) -> np.ndarray:

@@ -38,7 +38,12 @@ _FIELDS = {
   'checkpoint_seconds': 1.0,
 }
 # Those that a config may leave out, and what it then has.
-DEFAULTS = {'data': 'memory', 'matmul_precision': 'default'}
+DEFAULTS = {
+  'data': 'memory',
+  'matmul_precision': 'default',
+  'label': '',
+  'sigma': 0.75,
+}
 FIELDS = (*_FIELDS, *DEFAULTS)
 # Those that may have several values, as every dropout of the model may.
 _SWEPT = ('peak_learning_rate', 'l2')
@@ -97,6 +102,11 @@ def check(config: ml_collections.ConfigDict) -> None:
     value = config.get(name, DEFAULTS.get(name))
     if value not in choices:
       faults.append(f'config.{name}: {value!r} is not {" or ".join(choices)}')
+  label, sigma = (config.get(n, DEFAULTS[n]) for n in ('label', 'sigma'))
+  if not isinstance(label, str):
+    faults.append(f'config.label: {label!r} is not a name')
+  if type(sigma) not in (int, float) or not 0 < sigma < math.inf:
+    faults.append(f'config.sigma: {sigma!r} is not a number above 0')
   if is_streamed(config) and config.normalise != 'members':
     faults.append(
       f'config.normalise: {config.normalise!r} needs all features in memory; '
@@ -108,6 +118,11 @@ def check(config: ml_collections.ConfigDict) -> None:
 def is_streamed(config: ml_collections.ConfigDict) -> bool:
   """Whether features stay on disk."""
   return config.get('data', DEFAULTS['data']) == 'stream'
+
+
+def select(config: ml_collections.ConfigDict) -> str:
+  """What epochs and settings are chosen by; one of `step.SELECT`."""
+  return 'ccc' if config.targets == 'scores' else 'accuracy'
 
 
 def matmul_precision(config: ml_collections.ConfigDict) -> str:
@@ -172,6 +187,7 @@ def make_program(
     l2=_values(config.l2)[0],
     auxiliary=config.auxiliary,
     keep=config.keep,
+    select=select(config),
   )
   num_sharing = len(layout.devices) if layout.axis_name else 1
   return step.Program(

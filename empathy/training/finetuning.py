@@ -306,7 +306,7 @@ def finetune(
   """
   check(config)
   configuration.use_compilation_cache()
-  corpus = corpora.read(corpus_path)
+  corpus = corpora.read(corpus_path, label=config.get('label'))
   workdir.check_apart(path, corpus.path)
   _, parts = members.folds(corpus, config.num_folds, config.seed)
   modalities = [

@@ -359,7 +359,7 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
   configuration.use_compilation_cache()
   config = ml_collections.ConfigDict(workdir.read_config(path)['config'])
   trained = workdir.read_trained(path)
-  corpus = corpora.read(corpus_path)
+  corpus = corpora.read_any(corpus_path, config.get('label'))
   modalities = tuple(sorted(trained.widths, key=corpora.modality_order))
   corpus = _with_features(
     corpus, trained, modalities, configuration.is_streamed(config)
@@ -508,7 +508,7 @@ def load_chunk(
   Returns:
     The members, without training and validation clips, and what was saved of
     each: 'params', 'batch_stats', 'best_epoch', 'best_accuracy',
-    'best_loss' and 'failed_epoch'.
+    'best_score', 'best_loss' and 'failed_epoch'.
 
   Raises:
     InputError: the checkpoint is missing, damaged or of other members.
@@ -650,6 +650,7 @@ def _tree(member: step.Member, state: step.State) -> dict:
     'params': state.best_params,
     'batch_stats': state.best_batch_stats,
     'best_accuracy': state.best_accuracy,
+    'best_score': state.best_score,
     'best_loss': state.best_loss,
     'best_epoch': state.best_epoch,
     'failed_epoch': state.failed_epoch,

@@ -371,7 +371,7 @@ def _plan(
     data_dir: for a corpus that stays on disk.
     begun: the size of chunks of the run that is there; 0 for none.
   """
-  corpus = corpora.read(config.corpus)
+  corpus = corpora.read(config.corpus, label=config.label)
   if parallel.is_main():
     workdir.check_apart(path, corpus.path)
   views = members.views(config.views, corpus.modalities)
@@ -401,14 +401,24 @@ def _plan(
     },
   )
   fold_of, parts = members.folds(dataset, config.num_folds, config.seed)
-  targets = losses.target_distributions(
-    dataset.labels, dataset.votes, config.targets
-  )
+  if config.targets == 'scores':
+    if corpus.values is None:
+      raise errors.InputError(
+        "config.targets: 'scores', but the label has neither values nor a scale"
+      )
+    targets = losses.score_distributions(
+      dataset.scores, corpus.values, config.sigma
+    )
+  else:
+    targets = losses.target_distributions(
+      dataset.labels, dataset.votes, config.targets
+    )
   data, max_length = members.data(
     dataset.features,
     dataset.labels,
     targets,
     losses.clip_weights(dataset.votes, config.weights),
+    dataset.scores,
   )
   source, statistics = None, None
   if streamed:
@@ -440,6 +450,7 @@ def _plan(
   program = dataclasses.replace(
     program,
     source=source,
+    values=() if corpus.values is None else tuple(corpus.values.tolist()),
     narrow_views=configuration.narrow_views(
       program, layout, views, everyone.num_train
     ),
@@ -610,7 +621,7 @@ def _train_chunk(
           phase = 'train' if epoch < config.num_epochs else 'refit'
           writer.write(epoch, names, values, phase)
           _tell_diverged(epoch, names, values, told)
-          bar.advance(note=_note(phase, values))
+          bar.advance(note=_note(phase, values, configuration.select(config)))
       stopped = parallel.any_process(outside.is_stopped())
       is_due = time.monotonic() - saved >= config.checkpoint_seconds
       if stopped or parallel.from_main(np.array(is_due)):
@@ -631,9 +642,11 @@ def _train_chunk(
   return plan.layout.gather(kept, first_slots)
 
 
-def _note(phase: str, values: dict[str, np.ndarray]) -> str:
+def _note(
+  phase: str, values: dict[str, np.ndarray], select: str = 'accuracy'
+) -> str:
   """What the line of progress says of an epoch."""
-  key, of = 'val/accuracy', ''
+  key, of = f'val/{select}', ''
   if phase == 'refit':
     key, of = 'train/loss', ', in the second training'
   count = len(values[key])
@@ -657,7 +670,7 @@ def _predict_held_out(
   chosen = None
   if any(name.setting for name in plan.names):
     entries = [
-      _entries(plan.chunk_names(number), state)
+      _entries(plan, number, state)
       for number, (_, state) in _trained_chunks(path, plan, outside)
     ]
     chosen = _choose(path, plan, itertools.chain.from_iterable(entries))
@@ -686,7 +699,7 @@ def _predict_held_out(
   columns, entries = [], []
   for number, (chunk, state) in _trained_chunks(path, plan, outside):
     names = plan.chunk_names(number)
-    entries.append(_entries(names, state, chosen))
+    entries.append(_entries(plan, number, state, chosen))
     if not kept[number]:
       continue
     names = [names[index] for index in kept[number]]
@@ -778,17 +791,19 @@ def _choose(
     entries: of all members, as `_entries` gives them.
   """
   entries = list(entries)
+  select = plan.program.recipe.select
   scores = sweep.choose(
     plan.names,
     plan.members.num_val,
-    np.array([entry['val_accuracy'] for entry in entries]),
+    np.array([entry[f'val_{select}'] for entry in entries]),
     np.array([entry['val_loss'] for entry in entries], np.float64),
     np.array([entry['best_epoch'] >= 0 for entry in entries]),
+    select,
   )
   with parallel.together():
     if parallel.is_main():
-      files.write_text(path / 'sweep.csv', sweep.as_csv(scores))
-      _log.info('%s: %s', path / 'sweep.csv', sweep.summary(scores))
+      files.write_text(path / 'sweep.csv', sweep.as_csv(scores, select))
+      _log.info('%s: %s', path / 'sweep.csv', sweep.summary(scores, select))
   return {(x.view, x.fold, x.setting) for x in scores if x.is_chosen}
 
 
@@ -810,21 +825,24 @@ def _tell_diverged(
 
 
 def _entries(
-  names: Sequence[members.Name], state: dict, chosen: set[tuple] | None = None
+  plan: _Plan, number: int, state: dict, chosen: set[tuple] | None = None
 ) -> list[dict]:
   """How each member went, as `members.json` says it.
 
   Args:
-    names: of the members.
+    plan: of the run.
+    number: of the members' chunk.
     state: as `inference.load_chunk` gives it.
     chosen: as `_choose` gives it; None where nothing is swept.
   """
   entries = []
-  for index, name in enumerate(names):
+  select = plan.program.recipe.select
+  for index, name in enumerate(plan.chunk_names(number)):
     loss = float(state['best_loss'][index])
     entry = name.as_dict() | {
       'best_epoch': int(state['best_epoch'][index]),
       'val_accuracy': float(state['best_accuracy'][index]),
+      f'val_{select}': float(state['best_score'][index]),
       'val_loss': loss if math.isfinite(loss) else None,
       'failed_epoch': int(state['failed_epoch'][index]),
     }

@@ -251,6 +251,7 @@ def data(
   labels: np.ndarray,
   targets: np.ndarray,
   weights: np.ndarray | None = None,
+  scores: np.ndarray | None = None,
 ) -> tuple[step.Data, dict[str, int]]:
   """The corpus as arrays for a device.
 
@@ -262,6 +263,7 @@ def data(
     labels: (N,) int32.
     targets: (N, C) float32.
     weights: (N,) float32, of the clips in training; None for equal ones.
+    scores: (N,) float, NaN where there is none; None without values.
 
   Returns:
     The arrays, and the longest sequence of each modality that is not pooled.
@@ -305,6 +307,7 @@ def data(
     np.tile(targets, (copies, 1)),
     np.tile(labels, copies),
     np.tile(weights, copies),
+    None if scores is None else np.tile(scores.astype(np.float32), copies),
   )
   return arrays, max_length
 

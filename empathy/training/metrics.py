@@ -23,7 +23,7 @@ from empathy.training import members
 
 # Events reach the disk at least so often, in seconds.
 _FLUSH_SECONDS = 60.0
-_NAMES = ('train/loss', 'val/loss', 'val/accuracy')
+_NAMES = ('train/loss', 'val/loss', 'val/accuracy', 'val/ccc', 'val/mae')
 
 
 class MetricWriter:
@@ -86,7 +86,7 @@ class MetricWriter:
     for index, name in enumerate(names):
       line = {'chunk': self._chunk, 'epoch': epoch, 'phase': phase}
       line |= name.as_dict()
-      for key in _NAMES:
+      for key in filter(metrics.__contains__, _NAMES):
         value = float(metrics[key][index])
         line[key] = value if math.isfinite(value) else None
       lines.append(line)
@@ -106,7 +106,7 @@ class MetricWriter:
       if 'setting' in line:
         run += f', {members.setting_name(line["setting"].items())}'
       for key in _NAMES:
-        if line[key] is not None:
+        if line.get(key) is not None:
           values[run, line['epoch'], key].append(line[key])
     for (run, epoch, key), found in values.items():
       if run not in self._writers:

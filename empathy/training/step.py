@@ -21,6 +21,7 @@ Array = jax.Array
 
 BATCH_AXIS = 'batch'
 KEEP = ('best', 'last', 'refit')
+SELECT = ('accuracy', 'ccc')
 # Standardised features beyond this are cut: one wild value must not rule.
 _MAX_ABS_FEATURE = 10.0
 # Rows that a forward pass takes at a time where nothing is learned, if they are
@@ -39,9 +40,11 @@ class Recipe:
     l2: times the parameters, added to the gradient.
     auxiliary: weight of the loss of what each modality says alone, where the
       fusion tells.
-    keep: one of `KEEP`: the epoch with the best validation accuracy, the last
-      one, or the last one of a second training, from the beginning, on the
+    keep: one of `KEEP`: the epoch that does best on the validation clips, the
+      last one, or the last one of a second training, from the beginning, on the
       training and the validation clips.
+    select: one of `SELECT`, what is best: accuracy, or the concordance of
+      expected and given scores, which needs `Program.values`.
   """
 
   num_epochs: int
@@ -50,6 +53,7 @@ class Recipe:
   l2: float
   auxiliary: float = 0.0
   keep: str = 'best'
+  select: str = 'accuracy'
 
   @property
   def total_epochs(self) -> int:
@@ -71,6 +75,7 @@ class Data(NamedTuple):
     targets: (N, C) float32, what the loss compares with.
     labels: (N,) int32.
     weights: (N,) float32, of the clips' losses in training; mean 1.
+    scores: (N,) float32, of validation clips at least; None without values.
   """
 
   values: Mapping[str, Array]
@@ -79,6 +84,7 @@ class Data(NamedTuple):
   targets: Array
   labels: Array
   weights: Array
+  scores: Array | None = None
 
 
 class Member(NamedTuple):
@@ -135,6 +141,7 @@ class State(NamedTuple):
     best_batch_stats: likewise.
     best_accuracy: () float32, its validation accuracy; of a second training,
       that of the first one; -1 before the first epoch that counts.
+    best_score: () float32, likewise, what it was selected by; -2 before.
     best_loss: () float32, its validation loss in nats, likewise; infinite
       before the first epoch that counts.
     best_epoch: () int32, -1 likewise.
@@ -148,6 +155,7 @@ class State(NamedTuple):
   best_params: Any
   best_batch_stats: Any
   best_accuracy: Array
+  best_score: Array
   best_loss: Array
   best_epoch: Array
   failed_epoch: Array
@@ -171,6 +179,7 @@ class Program:
     source: gives the features of rows, where `Data` does not have them.
     eval_rows: rows that a forward pass takes at a time where nothing is
       learned.
+    values: of the classes, where they are numbers.
   """
 
   network: fusion.Network
@@ -182,6 +191,7 @@ class Program:
   computed: tuple[str, ...] | None = None
   source: Callable[[Array], Mapping[str, Array]] | None = None
   eval_rows: int = _EVAL_ROWS
+  values: tuple[float, ...] = ()
 
   @property
   def indices(self) -> dict[str, int]:
@@ -314,6 +324,7 @@ def init(program: Program, data: Data, member: Member) -> State:
     best_params=jax.tree.map(jnp.copy, params),
     best_batch_stats=jax.tree.map(jnp.copy, batch_stats),
     best_accuracy=jnp.float32(-1),
+    best_score=jnp.float32(-2),
     best_loss=jnp.float32(jnp.inf),
     best_epoch=jnp.int32(-1),
     failed_epoch=jnp.int32(-1),
@@ -337,8 +348,8 @@ def train_epoch(
 
   Returns:
     The state, and metrics, each a scalar: 'train/loss', 'val/loss' in nats and
-    'val/accuracy', NaN in the second training, whose clips they would be; and
-    'finite', whether the losses are.
+    'val/accuracy', with values 'val/ccc' and 'val/mae' too, NaN in the second
+    training, whose clips they would be; and 'finite', whether the losses are.
   """
   # Once for all views: of each branch, everything is compiled.
   learner, order = batches(program.recipe, member, epoch)
@@ -431,11 +442,13 @@ def _train_epoch(
   finite = jnp.isfinite(metrics['train/loss'])
   finite &= again | jnp.isfinite(validation['val/loss'])
   accuracy = jnp.where(again, state.best_accuracy, validation['val/accuracy'])
+  score = validation[f'val/{recipe.select}']
+  score = jnp.where(again, state.best_score, score)
   loss = jnp.where(again, state.best_loss, validation['val/loss'])
   metrics |= {k: jnp.where(again, jnp.nan, v) for k, v in validation.items()}
   better = finite
   if recipe.keep == 'best':
-    better &= accuracy > state.best_accuracy
+    better &= score > state.best_score
 
   def choose(new, old):
     return jax.tree.map(lambda x, y: jnp.where(better, x, y), new, old)
@@ -444,6 +457,7 @@ def _train_epoch(
     best_params=choose(state.params, state.best_params),
     best_batch_stats=choose(state.batch_stats, state.best_batch_stats),
     best_accuracy=choose(accuracy, state.best_accuracy),
+    best_score=choose(score, state.best_score),
     best_loss=choose(loss, state.best_loss),
     best_epoch=choose(epoch, state.best_epoch),
     failed_epoch=jnp.where(
@@ -726,4 +740,34 @@ def _validate(
     'val/loss': losses.cross_entropy(logits, targets, real) / member.num_val,
     'val/accuracy': jnp.sum(right & real) / member.num_val,
   }
+  if program.values:
+    expected = jax.nn.softmax(logits) @ jnp.array(program.values)
+    metrics |= _agreement(expected, data.scores[rows], real)
   return metrics, state
+
+
+def _agreement(expected: Array, scores: Array, real: Array) -> dict[str, Array]:
+  """How near expected scores are to the given ones.
+
+  Args:
+    expected: (V,) float32.
+    scores: (V,) float32.
+    real: (V,) bool, those that count.
+
+  Returns:
+    'val/ccc', Lin's coefficient of concordance (Biometrics 1989), 0 where
+    neither differs, and 'val/mae', the mean absolute difference.
+  """
+
+  def mean(x: Array) -> Array:
+    return jnp.sum(jnp.where(real, x, 0.0)) / real.sum()
+
+  centre = mean(scores)
+  x, y = expected - centre, scores - centre  # Or digits would be lost.
+  shift = mean(x)
+  product = mean((x - shift) * y)
+  total = mean((x - shift) ** 2) + mean(y**2) + shift**2
+  return {
+    'val/ccc': 2 * product / jnp.where(total > 0, total, 1.0),
+    'val/mae': mean(jnp.abs(expected - scores)),
+  }

@@ -27,7 +27,8 @@ class Score:
     view: of the members.
     fold: likewise.
     setting: the fields that are swept, with their values.
-    accuracy: mean over seeds; a member without a finite epoch has 0.
+    score: mean over seeds, of the accuracy or what else counts; a member
+      without a finite epoch has 0.
     loss: in nats, likewise; infinite if a member has no finite epoch.
     failed: how many have none.
     is_chosen: whether it is the best.
@@ -36,7 +37,7 @@ class Score:
   view: str
   fold: int
   setting: tuple[tuple[str, float], ...]
-  accuracy: float
+  score: float
   loss: float
   failed: int
   is_chosen: bool = False
@@ -45,20 +46,22 @@ class Score:
 def choose(
   names: Sequence[members.Name],
   num_val: np.ndarray,
-  accuracy: np.ndarray,
+  score: np.ndarray,
   loss: np.ndarray,
   is_alive: np.ndarray,
+  select: str = 'accuracy',
 ) -> list[Score]:
   """Scores every setting and chooses one for each view and fold.
 
-  The best mean accuracy wins; of equals the lower mean loss, then the first.
+  The best mean score wins; of equals the lower mean loss, then the first.
 
   Args:
     names: of the members; settings come first that are named first.
     num_val: (members,) int, their validation clips.
-    accuracy: (members,) float, on these.
+    score: (members,) float, on these.
     loss: likewise, in nats.
     is_alive: (members,) bool, whether they have a finite epoch.
+    select: what the score is; one of `step.SELECT`.
 
   Returns:
     The scores, by view, fold and setting in the order of `names`.
@@ -66,13 +69,14 @@ def choose(
   rows: dict[tuple, list[int]] = {}
   for row, name in enumerate(names):
     rows.setdefault((name.view, name.fold, name.setting), []).append(row)
-  # Counts, so that equals are equal.
-  right = np.where(is_alive, np.rint(accuracy * num_val), 0).astype(np.int64)
+  total = np.where(is_alive, score.astype(np.float64) * num_val, 0.0)
+  if select == 'accuracy':  # Counts, so that equals are equal.
+    total = np.rint(total)
   loss = np.where(is_alive, loss.astype(np.float64), math.inf)
   scores = [
     Score(
       *key,
-      accuracy=float(right[own].sum() / num_val[own].sum()),
+      score=float(total[own].sum() / num_val[own].sum()),
       loss=float(loss[own].mean()),
       failed=int((~is_alive[own]).sum()),
     )
@@ -81,7 +85,7 @@ def choose(
   best: dict[tuple, Score] = {}
   for score in scores:
     old = best.setdefault((score.view, score.fold), score)
-    if (-score.accuracy, score.loss) < (-old.accuracy, old.loss):
+    if (-score.score, score.loss) < (-old.score, old.loss):
       best[score.view, score.fold] = score
   return [
     dataclasses.replace(score, is_chosen=score is best[score.view, score.fold])
@@ -89,22 +93,22 @@ def choose(
   ]
 
 
-def as_csv(scores: Sequence[Score]) -> str:
+def as_csv(scores: Sequence[Score], select: str = 'accuracy') -> str:
   """A table of scores: a column for each field that is swept."""
   file = io.StringIO()
   writer = csv.writer(file, lineterminator='\n')
   fields = [field for field, _ in scores[0].setting]
-  results = ('val_accuracy', 'val_loss', 'failed_seeds', 'chosen')
+  results = (f'val_{select}', 'val_loss', 'failed_seeds', 'chosen')
   writer.writerow(['view', 'fold', *fields, *results])
   for score in scores:
     loss = f'{score.loss:.6f}' if math.isfinite(score.loss) else ''
     values = [value for _, value in score.setting]
-    results = f'{score.accuracy:.6f}', loss, score.failed, int(score.is_chosen)
+    results = f'{score.score:.6f}', loss, score.failed, int(score.is_chosen)
     writer.writerow([score.view, score.fold, *values, *results])
   return file.getvalue()
 
 
-def summary(scores: Sequence[Score]) -> str:
+def summary(scores: Sequence[Score], select: str = 'accuracy') -> str:
   """How often each setting was chosen, in a line."""
   counts: dict[tuple, int] = {}
   for score in scores:
@@ -115,6 +119,6 @@ def summary(scores: Sequence[Score]) -> str:
     if count
   ]
   return (
-    f'sweep of {len(counts)} settings; chosen by validation accuracy, for how '
+    f'sweep of {len(counts)} settings; chosen by validation {select}, for how '
     f'many of {sum(counts.values())} views and folds: {"; ".join(parts)}'
   )

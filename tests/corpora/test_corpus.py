@@ -264,11 +264,12 @@ def test_clips_edited_by_hand_are_the_same(folder, said):
   found = corpus_lib.read(folder)
   groups = np.array(['X', 'X', 'y', 'z'])
   assert_same(found, dataclasses.replace(expected, groups=groups))
-  assert said()[:2] == [
+  assert said()[:3] == [
+    'read as separated by semicolons',
     'left out: the header once more',
     'left out: 1 empty row',
   ]
-  assert said()[2:] == [
+  assert said()[3:] == [
     "column 'group': spellings taken as one: 'X' (also 'x')",
     "column 'label': spellings taken as one: 'empathetic' (also 'Empathetic', "
     "'EMPATHETIC')",

@@ -1,6 +1,7 @@
 import logging
 import unicodedata
 
+import numpy as np
 import pytest
 
 from empathy import errors
@@ -111,7 +112,7 @@ def test_each_fault_is_named_with_its_line(source):
     ('id,label\n1,a\n2,b\n', 'expected a column file, audio, video or'),
     ('transcript,label\nhm,a\noh,b\n', "column 'id' is missing"),
     ('file,label\nc.wav,a\nc.wav,b\n', "give clips a column 'id'"),
-    ('file,label\nc.wav,a\nd.mp3,a\n', 'two or more classes, found a'),
+    ('file,label\nc.wav,a\nd.mp3,a\n', 'two or more labels, found a'),
     ('id,file,label\n1,,a\n2,,b\n', 'no clip has words or media'),
     ('file,label,fold\nc.wav,a,0\nd.mp3,b,2\n', 'no clip is in fold 1'),
     ('file,label,fold,split\nc.wav,a,0,val\nd.mp3,b,1,val\n', 'expected one'),
@@ -170,27 +171,67 @@ def test_labels_of_one_class(source, said, labels, classes, codes):
   )
 
 
+def scored(source, labels, column='label', **kwargs):
+  rows = ''.join(f'{i},hm,"{label}"\n' for i, label in enumerate(labels))
+  text = f'id,transcript,{column}\n{rows}'
+  return folder.read(write(source, text), **kwargs)
+
+
 @pytest.mark.parametrize(
-  'labels',
+  ('labels', 'scale'),
   [
-    [f'{i / 7 - 3:.1f}' for i in range(30)],
-    [str(i) for i in range(13)],
-    ['0.5', '1'],
-    ['10 %', '12,5 %'],
-    ['1e-3', '2'],
+    ([f'{i / 7 - 3:.1f}' for i in range(30)], [-3, 2]),
+    (['0,5', '1', '', '0,75'], [0, 1]),
+    (['1e-3', '2', '1'], [0, 2]),
+    ([str(i) for i in range(13)], [0, 12]),
   ],
 )
-def test_scores_are_refused(source, labels):
+def test_numbers_with_fractions_are_scores(source, said, labels, scale):
+  corpus = scored(source, labels)
+  assert corpus.info['scale'] == scale
+  expected = [
+    float(text.replace(',', '.')) if text else np.nan for text in labels
+  ]
+  np.testing.assert_array_equal(corpus.scores, expected)
+  assert f'on a scale from {scale[0]:g} to {scale[1]:g}' in ' '.join(said())
+
+
+def test_the_scale_is_told(source):
+  corpus = scored(source, ['2', '3.5'], 'score', scale={'': (1, 7)})
+  assert corpus.info['scale'] == [1, 7]
+  assert corpus.scores.tolist() == [2, 3.5]
+  corpus = scored(source, ['2', '5'], scale={'': (1, 7)})
+  assert corpus.values.tolist() == [1, 2, 3, 4, 5, 6, 7]
+  assert corpus.labels.tolist() == [1, 4]
+
+
+@pytest.mark.parametrize(
+  'labels', [['x', '12,5 %', '5'], ['1.5', 'high', 'low']]
+)
+def test_numbers_among_words_are_refused(source, labels):
   rows = ''.join(f'{i},hm,"{label}"\n' for i, label in enumerate(labels))
   (line,) = faults(write(source, 'id,transcript,label\n' + rows))
-  assert 'look like scores' in line
-  assert 'bins' in line
+  assert 'expected classes, or plain numbers' in line
 
 
 def test_twelve_numbers_are_classes(source):
   rows = ''.join(f'{i},hm,{i % 12}\n' for i in range(24))
   corpus = folder.read(write(source, 'id,transcript,label\n' + rows))
   assert corpus.classes == tuple(map(str, range(12)))
+  assert corpus.values is None
+
+
+def test_votes_may_be_for_a_number_that_no_clip_has(source, said):
+  write(source, 'file,label,group\nc.wav,1,g\nd.mp3,3,h\n')
+  (source / 'votes.csv').write_text(
+    'file,annotator,label\nc,p,1\nc,q,2\nd,p,3\nd,q,5\n'
+  )
+  corpus = folder.read(source)
+  assert corpus.classes == ('1', '2', '3', '5')
+  assert 'whole numbers are taken for classes' in ' '.join(said())
+  corpus = folder.read(source, scale={'': (1, 5)})
+  assert corpus.values.tolist() == [1, 2, 3, 4, 5]
+  assert corpus.votes.scores.tolist() == [1, 2, 3, 5]
 
 
 @pytest.mark.parametrize(
@@ -345,7 +386,7 @@ def test_what_no_clip_has_is_no_modality(source, said):
   corpus = folder.read(write(source, text))
   assert corpus.modalities == ('audio',)
   assert 'video' not in corpus.metadata
-  assert [message.split(': ', 1)[1] for message in said()[-2:]] == [
+  assert [message.split(': ', 1)[1] for message in said()[:2]] == [
     'the corpus has no text',
     'the corpus has no video',
   ]
@@ -392,17 +433,131 @@ def test_votes_are_taken_with_the_clips(source, said, tmp_path):
   assert "column 'label': left out: 1 vote without a label" in said()
 
 
-def test_a_column_for_each_annotator_is_told_from_votes(source, said):
+def test_a_column_for_each_annotator_is_their_votes(source, said):
   text = (
     'id,transcript,group,label,Annotator 1,annotator_2,rate\n'
-    '1,w,g,a,a,b,3\n2,w,h,b,a,a,3\n'
+    '1,w,g,a,a,b,3\n2,w,h,b,-,a,3\n'
   )
   corpus = folder.read(write(source, text))
-  assert corpus.votes is None
-  (message,) = said()
-  assert message.startswith(
-    "column 'Annotator 1': looks like votes (2 such columns)"
+  votes = corpus.votes
+  assert votes.clip.tolist() == [0, 0, 1]
+  assert votes.annotator.tolist() == [
+    'Annotator 1', 'annotator_2', 'annotator_2'
+  ]  # fmt: skip
+  assert votes.label.tolist() == [0, 1, 0]
+  assert corpus.conditions == ('text',)
+  assert corpus.metadata['rate'].tolist() == ['3', '3']
+  assert "columns 'Annotator 1', 'annotator_2' are taken for raters" in said()
+
+
+@pytest.mark.parametrize(
+  ('name', 'table', 'conditions', 'expected'),
+  [
+    # By the table's name.
+    ('votes_sound.csv', 'id,annotator,label\na,p,x\nb,p,y\n', 'audio', 'xy'),
+    ('ratings AV.csv', 'id,rater,label\na,p,x\nb,p,y\n', 'audio+video', 'xy'),
+    # By the kinds of file that were shown.
+    (
+      'votes.csv',
+      'file,annotator,label\na.wav,p,x\nb.wav,p,y\n',
+      'audio',
+      'xy',
+    ),
+    (
+      'votes.csv',
+      'file,annotator,label\ntalks/a.mp4,p,x\nb.mp4,p,y\n',
+      'audio+video',
+      'xy',
+    ),
+    ('votes.csv', 'file,annotator,label\na.txt,p,x\nb.txt,p,y\n', 'text', 'xy'),
+    # By nothing.
+    (
+      'Annotations.csv',
+      'clip;coder;vote\na;p;x\nB;p;y\n',
+      'text+audio+video',
+      'xy',
+    ),
+    # By a column.
+    ('votes.csv', 'id,who,modality,label\na,p,V,x\nb,p,V,y\n', 'video', 'xy'),
+    (
+      'votes.csv',
+      'id,modality,rater_1,rater_2\na,all,x,y\nb,all,y,\n',
+      'text+audio+video',
+      'xyy',
+    ),
+  ],
+)
+def test_conditions_are_inferred(source, name, table, conditions, expected):
+  write(
+    source,
+    'file,transcript,label,group\ntalks/a.mp4,hm,x,g\ntalks/b.MP4,oh,y,h\n',
   )
+  (source / name).write_text(table)
+  corpus = folder.read(source)
+  assert corpus.conditions == (conditions,)
+  assert ''.join(corpus.classes[i] for i in corpus.votes.label) == expected
+
+
+def test_several_tables_of_votes_are_put_together(source):
+  write(source, 'file,label,group\ntalks/a.mp4,x,g\ntalks/b.MP4,y,h\n')
+  table = 'file,annotator,label\na,p,x\nb,p,y\n'
+  (source / 'votes_audio.csv').write_text(table)
+  (source / 'votes_av.csv').write_text(table)
+  votes = folder.read(source).votes
+  assert votes.condition.tolist() == [0, 0, 1, 1]
+  (source / 'votes_av.csv').rename(source / 'votes_a.csv')
+  assert faults(source) == [
+    f"{source}: 'p' voted for 'a' on audio in two tables (2 times)"
+  ]
+
+
+def test_without_a_label_it_is_that_of_the_votes(source):
+  write(source, 'file,group\nc.wav,g\nd.mp3,h\n')
+  (source / 'votes.csv').write_text(
+    'file,annotator,label\nc,p,x\nc,q,y\nc,r,y\nd,p,x\nd,q,y\n'
+  )
+  corpus = folder.read(source)
+  assert corpus.info['label_source'] == 'audio'
+  assert corpus.labels.tolist() == [1, 0]
+
+
+def test_several_labels_make_a_corpus_each(source, tmp_path):
+  write(
+    source,
+    'file;group;label.kind;score.warmth\nc.wav;g;yes;2,5\nd.mp3;h;no;\n',
+  )
+  (source / 'votes.csv').write_text(
+    'file;annotator;kind;warmth\nc;p;yes;3\nc;q;no;2\nd;p;no;1\nd;q;;1,5\n'
+  )
+  corpora = folder.read(source)
+  corpus_lib.write(corpora, tmp_path / 'corpus')
+  kind = corpus_lib.read(tmp_path / 'corpus', label='kind')
+  assert kind.labels.tolist() == [1, 0]
+  assert kind.votes.label.tolist() == [1, 0, 0]
+  warmth = corpus_lib.read(tmp_path / 'corpus', label='warmth')
+  assert warmth.info['scale'] == [1, 3]
+  np.testing.assert_array_equal(warmth.scores, [2.5, np.nan])
+  assert warmth.votes.scores.tolist() == [3, 2, 1, 1.5]
+
+
+def test_one_of_several_labels_may_be_without_votes(source, tmp_path):
+  write(source, 'file,group,label.a,label.b\nc.wav,g,x,y\nd.mp3,h,y,x\n')
+  (source / 'votes.csv').write_text('file,annotator,b\nc,p,x\nd,p,y\n')
+  corpus_lib.write(folder.read(source), tmp_path / 'corpus')
+  assert corpus_lib.read(tmp_path / 'corpus', label='a').votes is None
+  votes = corpus_lib.read(tmp_path / 'corpus', label='b').votes
+  assert votes.label.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize('form', ['NFC', 'NFD'])
+def test_votes_find_clips_in_another_unicode_form(source, form):
+  for name in ('Zoë é.wav', 'Noé.wav'):
+    (source / unicodedata.normalize('NFC', name)).write_bytes(b'.')
+  write(source, 'file,label,group\nZoë é.wav,a,g\nNoé.wav,b,h\n')
+  table = 'file,annotator,label\nZoë é.wav,p,a\nnoé,p,b\n'
+  path = source / 'votes.csv'
+  path.write_text(unicodedata.normalize(form, table), encoding='utf-8')
+  assert folder.read(source).votes.clip.tolist() == [0, 1]
 
 
 def test_votes_without_a_condition_are_on_all(source, said):
@@ -412,8 +567,8 @@ def test_votes_without_a_condition_are_on_all(source, said):
   assert corpus.conditions == ('audio',)
   assert corpus.vote_counts().tolist() == [[1, 1], [1, 0]]
   assert said() == [
-    'no column condition: votes are taken to be on audio',
     'no column annotator: who voted is not known',
+    'no column condition: votes are taken to be on audio',
   ]
 
 

@@ -361,3 +361,75 @@ def test_impossible_parameters_are_named(name, value):
   with pytest.raises(errors.InputError, match=f'^{name}: ') as raised:
     simulate.simulate(parameters, 0)
   assert len(str(raised.value).splitlines()) == 1
+
+
+RATED = simulate.Parameters(num_values=7, num_clips=400, width=32)
+
+
+def test_ratings_are_as_expected():
+  parameters = dataclasses.replace(
+    RATED, num_clips=60, num_annotators=200, num_votes=198
+  )
+  corpus, truth = simulate.simulate(parameters, 3)
+  assert corpus.values.tolist() == [1, 2, 3, 4, 5, 6, 7]
+  counts = corpus.vote_counts(FULL)
+  # A vote's deviation is below 3, and 200 of them are averaged.
+  mean = counts @ corpus.values / counts.sum(axis=1)
+  np.testing.assert_allclose(corpus.scores, mean)
+  assert np.abs(corpus.scores - truth['expected_score']).max() < 3 * 4 / 14
+  assert np.abs(corpus.scores - truth['expected_score']).mean() < 0.1
+  shares = expected(corpus, truth)
+  np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
+  np.testing.assert_allclose(
+    shares @ corpus.values, truth['expected_score'], atol=1e-4
+  )
+  assert corpus.votes.scores.tolist() == (corpus.votes.label + 1.0).tolist()
+
+
+def test_the_expected_rating_by_hand():
+  """One annotator without bias who sees two cues of one weight."""
+  found = np.exp(
+    simulate._evidence(
+      dataclasses.replace(RATED, num_values=3),
+      np.array([[0, 2, 1]]),
+      np.array([[0.72, 0.72, 0.0]]),
+      np.zeros((1, 3)),
+    )
+  )
+  # The noise is 1.2 / sqrt(1.44) = 1: from either cue the end is a normal
+  # variable's below .5, the middle's from .5 to 1.5, and beyond that the other.
+  near, middle, far = 0.691462, 0.241730, 0.066807
+  np.testing.assert_allclose(
+    found, [[(near + far) / 2, middle, (near + far) / 2]], atol=1e-6
+  )
+
+
+@pytest.mark.parametrize('seed', range(2))
+def test_conflict_in_scores_makes_ratings_differ(seed):
+  def variance(corpus, chosen):
+    counts = corpus.vote_counts(FULL)
+    total = counts.sum(axis=1)
+    mean = counts @ corpus.values / total
+    square = counts @ corpus.values**2 / total
+    return ((square - mean**2) * total / (total - 1))[chosen].mean()
+
+  corpus, truth = simulate.simulate(RATED, seed)
+  conflict, weak = truth['conflict'] == 1, truth['weak'] == 1
+  plain = variance(corpus, ~conflict & ~weak)
+  assert variance(corpus, conflict) > 3 * plain
+  assert variance(corpus, weak) > 1.8 * plain
+  # With the link off, the planted clips are like the others.
+  null = dataclasses.replace(RATED, linked=False)
+  corpus, truth = simulate.simulate(null, seed)
+  conflict = truth['conflict'] == 1
+  ratio = variance(corpus, conflict) / variance(corpus, ~conflict)
+  assert 0.7 < ratio < 1.4
+
+
+def test_features_tell_the_scores():
+  (train, _), (test, _) = (simulate.simulate(RATED, s) for s in (0, 1))
+  model = linear_model.Ridge(100)
+  for modality in simulate.MODALITIES:
+    model.fit(train.features[modality].values, train.scores)
+    found = model.predict(test.features[modality].values)
+    assert np.corrcoef(found, test.scores)[0, 1] > 0.3

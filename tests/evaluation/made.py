@@ -153,6 +153,48 @@ def with_annotators(corpus_, num_annotators=9, seed=0):
   )
 
 
+def with_judges(corpus_, seed=0):
+  """The same, with two models and a crowd that voted as well, not on all."""
+  random = np.random.default_rng(seed)
+  rows = []
+  for name, condition, chance in (
+    ('gpt', len(corpus_.conditions) - 1, 0.7),
+    ('claude', 0, 0.5),
+    ('crowd', len(corpus_.conditions) - 1, 0.6),
+  ):
+    for clip in np.flatnonzero(random.random(len(corpus_.ids)) < 0.9):
+      label = corpus_.labels[clip]
+      if random.random() > chance:
+        label = random.integers(len(corpus_.classes))
+      rows.append((clip, condition, name, label))
+  clip, condition, name, label = zip(*rows, strict=True)
+  return dataclasses.replace(
+    corpus_,
+    info=corpus_.info
+    | {'judges': ['gpt', 'claude', 'crowd'], 'crowds': ['crowd']},
+    judges=corpus_lib.Votes(
+      np.array(clip, np.int32),
+      np.array(condition, np.int32),
+      np.array(name),
+      np.array(label, np.int32),
+      np.ones(len(rows), np.int64),
+    ),
+  )
+
+
+def with_values(corpus_, values=(1.0, 2.0, 4.0), scores=None):
+  """The same corpus, whose classes are values, with scores beside them.
+
+  If not given, every fifth lies a little off its class's, as means of ratings.
+  """
+  if scores is None:
+    scores = np.asarray(values)[corpus_.labels]
+    off = np.where(scores == max(values), -0.3, 0.3)
+    scores = scores + off * (np.arange(len(scores)) % 5 == 0)
+  info = corpus_.info | {'ordered': True, 'values': list(values)}
+  return dataclasses.replace(corpus_, info=info, scores=scores)
+
+
 def with_parts(found):
   """The same predictions, with what the full view says shown less."""
   full = max(found.views, key=len)
@@ -313,17 +355,14 @@ def answer(question, corpus_, predictions_=None):
 
 def part(corpus_, predictions_, chosen):
   """Some clips of a corpus, with their votes and predictions."""
-  votes = corpus_.votes
-  if votes is not None:
-    own = chosen[votes.clip]
-    place = (np.cumsum(chosen) - 1)[votes.clip[own]]
-    votes = corpus_lib.Votes(
-      place.astype(np.int32),
-      *(
-        getattr(votes, name)[own]
-        for name in ('condition', 'annotator', 'label', 'count')
-      ),
-    )
+
+  def of_these(votes):
+    if votes is None:
+      return None
+    votes = votes.where(chosen[votes.clip])
+    place = (np.cumsum(chosen) - 1)[votes.clip]
+    return dataclasses.replace(votes, clip=place.astype(np.int32))
+
   found = None
   if predictions_ is not None:
 
@@ -337,13 +376,16 @@ def part(corpus_, predictions_, chosen):
       folds=kept(predictions_.folds),
       gates={view: kept(one) for view, one in predictions_.gates.items()},
       attention={v: kept(one) for v, one in predictions_.attention.items()},
+      asked=kept(predictions_.asked),
     )
   return dataclasses.replace(
     corpus_,
     ids=corpus_.ids[chosen],
     groups=corpus_.groups[chosen],
     labels=corpus_.labels[chosen],
-    votes=votes,
+    votes=of_these(corpus_.votes),
+    judges=of_these(corpus_.judges),
+    scores=None if corpus_.scores is None else corpus_.scores[chosen],
     split=None if corpus_.split is None else corpus_.split[chosen],
     fold=None if corpus_.fold is None else corpus_.fold[chosen],
     presence={name: has[chosen] for name, has in corpus_.presence.items()},
@@ -400,6 +442,12 @@ def assert_same(found, expected):
     for name in ('group', 'values', 'number'):
       np.testing.assert_array_equal(
         getattr(found.rows[key], name), getattr(rows, name), str(key)
+      )
+  assert found.kept.keys() == expected.kept.keys()
+  for key, one in expected.kept.items():
+    for name, values in vars(one).items():
+      np.testing.assert_array_equal(
+        getattr(found.kept[key], name), values, str(key)
       )
   assert found.wholes.keys() == expected.wholes.keys()
   for key, sums in expected.wholes.items():

@@ -32,6 +32,11 @@ def _ordered():
   return dataclasses.replace(corpus, info=info), predictions
 
 
+def _values():
+  corpus, predictions = _full()
+  return made.with_values(made.with_annotators(corpus)), predictions
+
+
 def _without_votes():
   corpus, predictions = made.study_input(40, 7, 2)
   info = corpus.info | {'conditions': []}
@@ -41,7 +46,7 @@ def _without_votes():
 @pytest.fixture(
   scope='module',
   name='study',
-  params=[_full, _votes, _partial, _ordered, _without_votes],
+  params=[_full, _votes, _partial, _ordered, _values, _without_votes],
 )
 def _study(request):
   return study_lib.build(*request.param())
@@ -198,6 +203,15 @@ def test_no_two_entries_are_of_one_name():
     'control': 'noise',
     'number': '2',
     'wanted': '5',
+    'pair': 'text_vs_audio',
+    'who': 'people',
+    'ambiguity': 'divided',
+    'outcome': 'net_harm',
+    'rater': 'gpt-4.1',
+    'epsilon': '15',
+    'first': 'ann',
+    'second': 'bob',
+    'kind': 'person_model',
   }
   for signal in ('audio_disagreement', 'combined'):
     for pattern in patterns:

@@ -14,12 +14,13 @@ from empathy.evaluation import (
   leakage,
   planner,
 )
+from empathy.evaluation import plan as plan_lib
 from empathy.evaluation.findings import Estimate
 
 
 def _answer(corpus, predictions=None):
   totals, plan = made.added_up(corpus, predictions)
-  return data_checks.answer(totals, plan, duplicates.find(corpus))
+  return data_checks.answer(totals, plan)
 
 
 def _counts(groups, folds, split, labels=None, num_classes=1):
@@ -136,8 +137,8 @@ def test_features_that_are_the_same():
   # 0 is what clips without the modality have: they are no repeats.
   hashes = np.array([7, 9, 0, 3, 9, 9, 0], np.uint64)
   present = np.array([1, 1, 0, 1, 1, 1, 0], bool)
-  pairs = duplicates.pairs_of(present, hashes)
-  assert pairs.tolist() == [[4, 1], [5, 1]]
+  pairs = duplicates.pairs_of(np.sort(hashes))
+  assert np.transpose(pairs).tolist() == [[1, 0], [5, 4], [6, 4]]
   corpus = dataclasses.replace(
     made.corpus(range(7), [0, 1, 2, 0, 1, 2, 0]),
     presence={'audio': present},
@@ -152,6 +153,39 @@ def test_features_that_are_the_same():
     'same_as': 'clip1',
     'same_group': False,
   }
+  # A clip that is there twice in two modalities is one.
+  both = dataclasses.replace(
+    corpus,
+    presence={'text': present, 'audio': present},
+    hashes={'text': hashes, 'audio': np.array([1, 2, 0, 3, 2, 4, 0])},
+  )
+  answer = _answer(both)
+  assert answer.statistics['data.duplicates'].estimate == pytest.approx(2 / 7)
+  told = [(row['modality'], row['id']) for row in answer.tables['duplicates']]
+  assert told == [('text', 'clip4'), ('text', 'clip5'), ('audio', 'clip4')]
+
+
+def test_of_many_clips_some_hashes_tell_how_many_are_the_same(monkeypatch):
+  monkeypatch.setattr(plan_lib, 'MANY_CLIPS', 5_000)
+  monkeypatch.setattr(duplicates, '_MOST_KEPT', 2_000)
+  random = np.random.default_rng(0)
+  hashes = random.integers(0, 1 << 64, 10_000, np.uint64)
+  hashes[random.permutation(10_000)[:2_000]] = hashes[:2_000]
+  present = random.random(10_000) < 0.9
+  corpus = dataclasses.replace(
+    made.corpus(np.arange(10_000) // 9, [0] * 10_000),
+    presence={'audio': present, 'text': present},
+    hashes={'audio': hashes, 'text': np.arange(10_000, dtype=np.uint64)},
+  )
+  totals, plan = made.added_up(corpus)
+  assert 1_500 < len(totals.kept['data', 'features', 'audio'].ids) < 2_100
+  found = data_checks.answer(totals, plan).statistics['data.duplicates']
+  assert found.method == 'of one hash of features in 5, no interval'
+  there = hashes[present]
+  expected = (len(there) - len(np.unique(there))) / 10_000
+  # Four standard errors of a fifth of some 1,600 pairs.
+  off = 4 * np.sqrt(5 * expected / 10_000)
+  assert found.estimate == pytest.approx(expected, abs=off)
 
 
 def test_coverage_balance_groups_and_votes():

@@ -187,6 +187,14 @@ def test_the_fit_is_that_of_scikit_learn(strength):
   )
 
 
+def test_a_fit_to_outcomes_of_one_kind_is_constant():
+  design = np.random.default_rng(3).normal(size=(40, 2))
+  for outcome, sign in ((np.ones(40, bool), 1), (np.zeros(40, bool), -1)):
+    found = fits.logistic(design, outcome, np.ones(40))
+    assert np.isfinite(found).all()
+    assert np.sign(found).tolist() == [sign, 0, 0]
+
+
 def test_a_row_counts_as_often_as_it_says():
   random = np.random.default_rng(1)
   columns = np.column_stack([random.normal(0, 1, 60), random.random(60) < 0.4])

@@ -54,6 +54,7 @@ def _columns(corpus) -> dict[str, pa.Table]:
         'id': corpus.ids,
         'group': corpus.groups,
         'label': names[corpus.labels],
+        'score': _texts(corpus.scores),
         'fold': corpus.fold,
         'transcript': [f'she said, "{name}"\nand left' for name in corpus.ids],
       }
@@ -64,6 +65,7 @@ def _columns(corpus) -> dict[str, pa.Table]:
         'condition': np.array(corpus.conditions)[votes.condition],
         'annotator': votes.annotator,
         'label': names[votes.label],
+        'score': _texts(votes.scores),
         'count': votes.count,
       }
     ),
@@ -106,6 +108,9 @@ def _shards(tmp_path_factory):
     fold=(groups % 3).astype(np.int32),
     votes=votes,
   )
+  corpus = made.with_values(corpus, scores=_scores(labels))
+  votes = dataclasses.replace(votes, scores=_scores(votes.label))
+  corpus = dataclasses.replace(corpus, votes=votes)
   predictions.probabilities['text'][1, random.random(160) < 0.05] = np.nan
   predictions = made.predictions(predictions.probabilities, folds=groups % 3)
   folder = tmp_path_factory.mktemp('shards')
@@ -115,10 +120,10 @@ def _shards(tmp_path_factory):
   _scatter(rows, folder / 'texts', 2, 'csv')
   pq.write_table(rows.slice(0, 0), folder / 'predictions/empty.parquet')
   (folder / 'predictions/_SUCCESS').touch()
+  features = random.normal(0, 1, (155, 2))
+  features[[3, 20, 90]] = features[70]
   corpus_lib.write_features(
-    folder / 'corpus/features/audio.npz',
-    has_audio,
-    random.normal(0, 1, (155, 2)),
+    folder / 'corpus/features/audio.npz', has_audio, features
   )
   corpus_lib.files.write_json(folder / 'corpus/corpus.json', corpus.info)
   written = _columns(corpus)
@@ -133,6 +138,18 @@ def _shards(tmp_path_factory):
   pq.write_table(rows, folder / 'whole.parquet')
   shutil.copytree(folder / 'corpus/features', folder / 'whole/features')
   return folder
+
+
+def _scores(labels):
+  """Near the values 1, 2 and 4; what has none has no label, but for one."""
+  scores = np.array([1, 2, 4, np.nan])[labels]
+  scores[::5] += np.where(scores[::5] < 2, 0.25, -0.25)
+  scores[np.flatnonzero(labels < 0)[:1]] = 3.75
+  return scores
+
+
+def _texts(scores):
+  return ['' if np.isnan(score) else str(score) for score in scores]
 
 
 def _ordinals(votes, several):
@@ -159,9 +176,13 @@ def _study(whole):
   return study_lib.of_totals(*whole)
 
 
+def _batches(source):
+  with streaming.batches(source) as batches:
+    return list(batches())
+
+
 def _added_up(batches):
   """What `engine.judge` finds, without an engine."""
-  batches = list(batches)
   surveys = map(survey_lib.of_batch, batches)
   plan = plan_lib.draw_up(functools.reduce(operator.add, surveys))
   parts = [
@@ -191,6 +212,11 @@ def _assert_same(found, expected):
   one, other = (some[2].clips for some in (found, expected))
   assert one.transcripts.tolist() == other.transcripts.tolist()
   assert one.signals.keys() == other.signals.keys()
+
+
+def test_clips_that_are_there_twice_are_seen(study):
+  assert study.statistics['data.duplicates'].estimate == 3 / 160
+  assert len(study.tables['duplicates']) == 3
 
 
 def _assert_same_study(found, expected):
@@ -226,7 +252,7 @@ def test_files_in_any_order_are_the_whole(
 ):
   source = sources.find(shards / 'corpus', shards / place, num_clips)
   assert (source.num_buckets > 1) == (num_clips == 23)
-  found = _added_up(streaming.batches(source))
+  found = _added_up(_batches(source))
   _assert_same(found, whole)
   if place == 'texts':
     _assert_same_study(study_lib.of_totals(*found), study)
@@ -237,7 +263,7 @@ def test_the_humans_alone_need_no_predictions(shards):
   batch = Batch(corpus)
   expected = study_lib.add_up(batch, plan_lib.of_batch(batch))
   source = sources.find(shards / 'corpus', num_clips=23)
-  made.assert_same(_added_up(streaming.batches(source))[0], expected)
+  made.assert_same(_added_up(_batches(source))[0], expected)
 
 
 def test_a_pattern_names_files(shards):
@@ -350,7 +376,7 @@ def test_a_wrong_row_is_named(copied, kind, column, row, value, says):
   _changed(copied, kind, column, row, value)
   source = sources.find(copied, copied / 'predictions', 23)
   with pytest.raises(errors.InputError, match=says):
-    list(streaming.batches(source))
+    _batches(source)
 
 
 @pytest.mark.parametrize('kind', ['votes', 'predictions'])
@@ -359,7 +385,7 @@ def test_rows_of_no_clip_are_named_in_whatever_bucket(copied, kind):
   # Most buckets are empty.
   source = sources.find(copied, copied / 'predictions', 0.1)
   with pytest.raises(errors.InputError, match=r"row 2: .*'nobody' is not a"):
-    list(streaming.batches(source))
+    _batches(source)
 
 
 def test_a_clip_in_two_files_is_refused(copied):
@@ -367,7 +393,7 @@ def test_a_clip_in_two_files_is_refused(copied):
   (copied / 'clips/2.csv').write_bytes(path.read_bytes())
   source = sources.find(copied, copied / 'predictions', 23)
   with pytest.raises(errors.InputError, match=r'2\.csv: row .*is there twice'):
-    list(streaming.batches(source))
+    _batches(source)
 
 
 def test_a_damaged_file_is_named(copied):
@@ -399,7 +425,7 @@ def test_a_column_of_other_types_is_told(copied):
   pq.write_table(table.set_column(place, 'seed', texts), path)
   source = sources.find(copied, copied / 'predictions')
   with pytest.raises(errors.InputError, match='columns of different types'):
-    list(streaming.batches(source))
+    _batches(source)
 
 
 def _beam(shards, folder, *flags, num_clips=23):

@@ -284,7 +284,8 @@ def test_a_pass_over_batches_reads_the_same(tmp_path):
   source = sources.find(tmp_path / 'corpus', path)
   members = streaming.members(source)
   assert members == {'text': (0,), 'audio': (0,), 'text+audio': (0,)}
-  (batch,) = streaming.batches(source)
+  with streaming.batches(source) as batches:
+    (batch,) = batches()
   found = batch.predictions
   for view in members:
     np.testing.assert_allclose(

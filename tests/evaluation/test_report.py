@@ -334,7 +334,7 @@ def test_answer_carries_numbers_and_intervals():
   assert '10.0 points (95 % interval 7.0 to 13.0)' in answer
   assert '5.7 points (95 % interval 3.7 to 7.7)' in answer
   assert 'not settled by these data: the difference is +2.0 points' in answer
-  assert 3 <= len(report._answer([s(full_study()) for s in sections.ALL])) <= 6
+  assert 3 <= len(report._answer(sections.of(full_study()))) <= 6
 
 
 def test_answer_tells_more_where_few_questions_are_answered():
@@ -344,13 +344,13 @@ def test_answer_tells_more_where_few_questions_are_answered():
     tables={'humans': study.tables['humans']},
     primaries={5: study.primaries[5]},
   )
-  answer = report._answer([section(alone) for section in sections.ALL])
+  answer = report._answer(sections.of(alone))
   assert len(answer) == 3
   assert 'of votes on audio, 40.0 %' in answer[1].lower()
 
 
 def test_sections_come_in_order_with_data_first():
-  keys = [section(full_study()).key for section in sections.ALL]
+  keys = [section.key for section in sections.of(full_study())]
   assert keys == [
     'data',
     'views',
@@ -359,6 +359,9 @@ def test_sections_come_in_order_with_data_first():
     'dominance',
     'humans',
     'diagnosis',
+    'sets',
+    'conflict',
+    'together',
   ]
   page = report.render(full_study())
   places = [page.index(f'<section id="{key}"') for key in keys]
@@ -614,7 +617,7 @@ def test_wording_is_never_stronger_than_the_interval(
     study = with_estimate(
       study, name, study.statistics[study.primaries[question]]
     )
-  made = {section(study).number: section(study) for section in sections.ALL}
+  made = {section.number: section for section in sections.of(study)}
   finding, answer = made[question].finding, made[question].answer[0]
   above, below = _ASSERTIONS[question]
   for told in (finding, answer):
@@ -656,7 +659,7 @@ def test_what_is_a_hint_is_grey():
 
 
 def _sections(study):
-  return {made.number: made for made in (s(study) for s in sections.ALL)}
+  return {made.number: made for made in sections.of(study)}
 
 
 @pytest.mark.parametrize('gone', range(7))
@@ -668,7 +671,7 @@ def test_the_forest_plot_has_six_rows(gone):
     skipped={f'question {gone}': 'There is one seed.'},
   )
   drawn = []
-  made = [section(study) for section in sections.ALL]
+  made = sections.of(study)
   forest = report._forest(made, study)
   assert forest is not None
   drawing = xml.etree.ElementTree.fromstring(forest.panels[0])
@@ -876,7 +879,7 @@ def test_what_would_settle_an_open_question_is_said():
   # Question 1 is settled; question 3 is not.
   assert 'Ambiguity: Six seeds would settle question 3.' in text
   assert 'Six seeds would settle question 1.' not in text
-  said, table = report._plan([s(study) for s in sections.ALL], study)
+  said, table = report._plan(sections.of(study), study)
   assert len(said) == 1
   # No column without a figure.
   assert [cell.text for cell in table.header] == [

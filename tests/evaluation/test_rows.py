@@ -1,5 +1,6 @@
 """Every fault that a table of predictions may have, and what is none."""
 
+import csv
 import dataclasses
 
 import numpy as np
@@ -205,16 +206,61 @@ _SPELLINGS = {
 }
 
 
-def test_the_header_once_more_is_one_fault(tmp_path):
+def test_the_header_once_more_and_empty_rows_are_left_out(tmp_path, caplog):
   corpus, _, table = written.study()
   path = written.write(table, tmp_path / 'p.csv')
+  plain = reading.read(path, corpus)
   header, *rows = path.read_text().splitlines()
-  path.write_text('\n'.join([header, *rows[:6], header, *rows[6:], header]))
-  with pytest.raises(errors.InputError) as caught:
-    reading.read(path, corpus)
-  assert str(caught.value) == (
-    f'{path}:8: the header once more; remove it (2 times)'
+  empty = ',' * header.count(',')
+  text = '\n'.join([header, *rows[:6], header, empty, *rows[6:], header])
+  path.write_text(text)
+  caplog.set_level('INFO', 'empathy')
+  found = reading.read(path, corpus)
+  for view, values in plain.probabilities.items():
+    np.testing.assert_array_equal(found.probabilities[view], values)
+  assert (
+    'p.csv:8: left out: the header once more (2 times: lines' in caplog.text
   )
+  assert 'left out: 1 empty row' in caplog.text
+  # Faults name the line of the file.
+  path.write_text(text.replace(rows[6], rows[6].replace('clip', 'clop', 1)))
+  with pytest.raises(errors.InputError, match=r'p.csv:10: column'):
+    reading.read(path, corpus)
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16', 'cp1252'])
+def test_what_a_german_spreadsheet_saves_is_read(tmp_path, caplog, encoding):
+  corpus, _, table = written.study()
+  plain = reading.read(written.write(table, tmp_path / 'p.csv'), corpus)
+  rows = list(csv.reader((tmp_path / 'p.csv').read_text().splitlines()))
+  column = [i for i, n in enumerate(rows[0]) if n.startswith('prob_')]
+  for row in rows[1:]:
+    for i in column:
+      row[i] = row[i].replace('.', ',')
+  rows = [[*rows[0], 'Notiz', ''], *([*row, 'für', ''] for row in rows[1:])]
+  path = tmp_path / 'q.csv'
+  text = '\r\n'.join(map(';'.join, rows))
+  path.write_bytes(text.encode(encoding))
+  caplog.set_level('INFO', 'empathy')
+  found = reading.read(path, corpus)
+  for view, values in plain.probabilities.items():
+    np.testing.assert_array_equal(found.probabilities[view], values)
+  says = "separated by semicolons, cp1252, where line 2 has 'für'"
+  assert (says in caplog.text) == (encoding == 'cp1252')
+  assert 'read as separated by semicolons' in caplog.text
+  assert 'took commas as decimal points' in caplog.text
+
+
+def test_a_thousand_or_one_with_decimals_is_not_guessed(tmp_path):
+  corpus, _, table = written.study()
+  column = f'prob_{corpus.classes[0]}'
+  values = ['0.5'] * table.num_rows
+  values[3] = '1,000'
+  index = table.column_names.index(column)
+  table = table.set_column(index, column, pa.array(values))
+  path = written.write(table, tmp_path / 'p.csv')
+  with pytest.raises(errors.InputError, match=r":5: .*'1,000' may be 1.000 or"):
+    reading.read(path, corpus)
 
 
 @pytest.mark.parametrize('suffix', ['.csv', '.parquet'])
@@ -382,7 +428,7 @@ def test_lines_are_counted_over_blank_ones(tmp_path):
       lambda t: t.drop_columns(list(_PROBABILITIES)).append_column(
         'predicted', pa.array(['class0'] * t.num_rows)
       ),
-      'pandas.get_dummies(table[\'predicted\'], prefix="prob", dtype=float)',
+      "call the column 'label'",
     ),
     (lambda t: t.slice(0, 0), 'has no rows'),
   ],

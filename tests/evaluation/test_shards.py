@@ -15,6 +15,7 @@ from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import (
   facts,
   humans,
+  listing,
   report,
   shards,
   sources,
@@ -22,6 +23,7 @@ from empathy.evaluation import (
 )
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
+from empathy.evaluation.batches import Batch
 
 
 def _rows(corpus, predictions):
@@ -37,23 +39,10 @@ def _rows(corpus, predictions):
 def _write(corpus, table, folder):
   votes = corpus.votes
   order = np.argsort(votes.clip, kind='stable')
-  corpus = dataclasses.replace(
-    corpus,
-    votes=corpus_lib.Votes(
-      *(
-        getattr(votes, field.name)[order] for field in dataclasses.fields(votes)
-      )
-    ),
-  )
+  corpus = dataclasses.replace(corpus, votes=votes.where(order))
   corpus_lib.write(corpus, folder / 'corpus')
   pq.write_table(table, folder / 'predictions.parquet', row_group_size=70)
   return folder / 'corpus', folder / 'predictions.parquet'
-
-
-def _judged(corpus, predictions):
-  """The tally of one shard that is all there is."""
-  plan = plan_lib.draw_up(shards.survey(corpus, predictions))
-  return shards.tally(corpus, predictions, plan)
 
 
 @pytest.fixture(scope='module', name='inputs')
@@ -81,7 +70,7 @@ def _inputs(tmp_path_factory):
 
 @pytest.fixture(scope='module', name='tally')
 def _tally(inputs):
-  return _judged(*inputs[2])
+  return shards.tally(*inputs[2])
 
 
 @pytest.fixture(scope='module', name='studies')
@@ -153,7 +142,7 @@ def test_what_votes_say_is_the_same_of_batches(source, tmp_path, monkeypatch):
   expected = made.answer(humans, corpus, predictions)
   paths = _write(corpus, _rows(corpus, predictions), tmp_path)
   monkeypatch.setattr(sources, 'NUM_CLIPS', 41)
-  tally = _judged(*paths)
+  tally = shards.tally(*paths)
   totals = study_lib.with_annotators(tally.totals, tally.plan)
   found = humans.answer(totals, tally.plan)
   assert found.statistics.keys() == expected.statistics.keys()
@@ -177,10 +166,7 @@ def test_every_figure_and_reason_is_there(studies):
   streamed, whole = studies
   assert streamed.statistics.keys() == whole.statistics.keys()
   assert streamed.primaries == whole.primaries
-  assert streamed.skipped.keys() == whole.skipped.keys()
-  for name, reason in streamed.skipped.items():
-    # Clips that are there twice are only seen together.
-    assert reason == whole.skipped[name] or name == 'data.duplicates'
+  assert streamed.skipped == whole.skipped
 
 
 @pytest.fixture(scope='module', name='parts')
@@ -236,6 +222,46 @@ def test_shards_in_any_order_are_the_whole(parts, tally, tmp_path):
     shards.study(shards.merge(tallies[:2]))
 
 
+def test_signals_of_all_shards_are_put_together(
+  parts, inputs, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(sources, 'NUM_CLIPS', 40)
+  plan = plan_lib.draw_up(parts[0][1] + parts[1][1] + parts[2][1])
+  tallies = {}
+  for number, (paths, _) in enumerate(parts):
+    path = tmp_path / f'{number}.tally'
+    shards.signals_of(path).mkdir()
+    tallies[path] = shards.tally(*paths, plan, shards.signals_of(path))
+  folder = shards.put_together(tallies, tmp_path / 'signals')
+  names = sorted(path.name for path in folder.iterdir())
+  assert len(names) > 4
+  assert names[0] == f'part-0-of-{len(names)}.parquet'
+  table = pq.read_table(folder).sort_by('id')
+  whole = Batch(*inputs[:2])
+  expected = listing.of_batch(whole, plan_lib.of_batch(whole)).signals
+  order = np.argsort(expected['id'])
+  assert table.column_names == list(expected)
+  for name, values in expected.items():
+    found = np.array(table[name].to_pylist(), values.dtype)
+    if values.dtype.kind == 'f':
+      np.testing.assert_allclose(found, values[order], atol=1e-12)
+    else:
+      np.testing.assert_array_equal(found, values[order])
+  # Each part has the most in doubt first.
+  doubt = pq.read_table(folder / names[0])['any_disagreement'].to_numpy()
+  assert (np.diff(doubt[~np.isnan(doubt)]) <= 0).all()
+  path = min(tallies)
+  gone = next(shards.signals_of(path).iterdir())
+  gone.write_bytes(b'PAR1')
+  with pytest.raises(errors.InputError, match=r'0\.tally\.signals: cannot be'):
+    shards.put_together(tallies, tmp_path / 'again')
+  gone.unlink()
+  with pytest.raises(errors.InputError, match=r'signals: expected the signals'):
+    shards.put_together(tallies, tmp_path / 'again')
+  assert not (tmp_path / 'again').exists()
+  assert shards.put_together({tmp_path / 'x': None}, tmp_path / 'y') is None
+
+
 def test_shards_of_other_plans_or_studies_are_refused(parts, tally):
   paths, survey = parts[0]
   own = shards.tally(*paths, plan_lib.draw_up(survey))
@@ -253,20 +279,34 @@ def test_shards_of_other_plans_or_studies_are_refused(parts, tally):
     shards.tally(*paths, plan_lib.draw_up(renamed))
 
 
+def test_rows_of_a_shard_are_read_once(inputs, monkeypatch):
+  read, pieces = sources.read, []
+  monkeypatch.setattr(
+    sources,
+    'read',
+    lambda source, piece, columns=None: (
+      pieces.append((piece, columns)) or read(source, piece, columns)
+    ),
+  )
+  shards.tally(*inputs[2])
+  whole = [piece for piece, columns in pieces if columns is None]
+  assert len(whole) == len(set(whole)) == 3
+
+
 def test_batches_do_not_matter(inputs, tally, monkeypatch):
   monkeypatch.setattr(sources, 'NUM_CLIPS', 17)
   monkeypatch.setattr(sources, '_NUM_ROWS', 41)
-  found = _judged(*inputs[2])
+  found = shards.tally(*inputs[2])
   made.assert_same(found.totals, tally.totals)
 
 
 def test_many_groups_are_bundled_whole(inputs, monkeypatch):
   _, _, paths = inputs
-  whole = shards.study(_judged(*paths))
+  whole = shards.study(shards.tally(*paths))
   monkeypatch.setattr(totals, 'MOST_GROUPS', 8)
   monkeypatch.setattr(totals, 'MANY_CLIPS', 200)
   monkeypatch.setattr(sources, 'NUM_CLIPS', 60)
-  found = _judged(*paths)
+  found = shards.tally(*paths)
   assert found.totals.bundled
   assert (len(found.totals.groups), len(found.totals.hashes)) == (8, 12)
   study = shards.study(found)
@@ -276,6 +316,8 @@ def test_many_groups_are_bundled_whole(inputs, monkeypatch):
       assert estimate.method.endswith('permuted within bundles of groups')
     elif re.search('combined|selective', name):
       assert estimate.method.endswith('folds of bundles of groups')
+    elif re.match(r'sets|together\.(people|views)', name):
+      assert 'bundles of groups' in estimate.method or not estimate.estimate
     elif not name.startswith('data.'):
       assert estimate.estimate == pytest.approx(
         whole.statistics[name].estimate, abs=1e-12
@@ -333,10 +375,10 @@ def test_wrong_rows_are_named(inputs, tmp_path, change, says):
   path = tmp_path / 'p.parquet'
   pq.write_table(change(_rows(corpus, predictions)), path)
   if says is None:
-    _judged(folder, path)
+    shards.tally(folder, path)
     return
   with pytest.raises(errors.InputError, match=says):
-    _judged(folder, path)
+    shards.tally(folder, path)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +424,7 @@ def test_wrong_files_are_named(inputs, tmp_path, name, change, says):
   lines = (tmp_path / name).read_text().splitlines()
   (tmp_path / name).write_text('\n'.join(change(lines)) + '\n')
   with pytest.raises(errors.InputError, match=says):
-    _judged(tmp_path, predictions)
+    shards.tally(tmp_path, predictions)
 
 
 @pytest.mark.parametrize('content', [b'', b'PK', b'{}', b'id,view\n'])

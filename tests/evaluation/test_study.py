@@ -142,6 +142,8 @@ def test_no_p_without_a_null_and_none_uncorrected(study):
       for word in (
         'full_minus',
         'excess',
+        'conflict.',
+        'together.',
         'same_seed_gap',
         'beyond_either',
         'adjusted_by_seed',

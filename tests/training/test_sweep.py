@@ -399,7 +399,7 @@ def test_the_best_mean_over_seeds_is_chosen_for_each_view_and_fold():
     (0, (('l2', 0.2),)),
     (1, (('l2', 0.1),)),
   ]
-  assert [s.accuracy for s in scores] == pytest.approx([0.7, 0.8, 0.6, 0.5])
+  assert [s.score for s in scores] == pytest.approx([0.7, 0.8, 0.6, 0.5])
   assert [s.loss for s in scores] == pytest.approx([0.5, 0.9, 0.5, 0.5])
 
 
@@ -427,7 +427,7 @@ def test_a_member_without_a_finite_epoch_counts_as_never_right():
     ('text', 0, 2, 0.2, 0.5, 0.7, True),
   ]
   first, second = _choose(rows)
-  assert (first.accuracy, first.loss, first.failed) == (0.45, math.inf, 1)
+  assert (first.score, first.loss, first.failed) == (0.45, math.inf, 1)
   assert second.is_chosen
   text = sweep.as_csv([first, second])
   assert text.splitlines() == [

@@ -10,9 +10,10 @@ do well on `test.csv` by knowing the dialogue. The group is therefore the
 dialogue and the published split is only kept, as `published_split`: without a
 split, folds are made by group.
 
-Media paths are absolute, for the corpus folder may be anywhere. The media are
-whole segments already: the times within the dialogue are kept as
-`dialog_start` and `dialog_end`, names by which nothing cuts them again.
+Media paths are absolute here; `prepare` writes them as they are seen from the
+corpus folder. The media are whole segments already: the times within the
+dialogue are kept as `dialog_start` and `dialog_end`, names by which nothing
+cuts them again.
 """
 
 import logging

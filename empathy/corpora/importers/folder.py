@@ -1,14 +1,17 @@
 """Anybody's data: a folder of media and one CSV file that tells of the clips.
 
-Columns, of which `label` and one of `file`, `audio`, `video` or `transcript`
-must be there:
+Columns, of which one of `file`, `audio`, `video` or `transcript` must be there,
+and `label` unless there are votes, whose plurality or mean it is then:
 
   id          of the clip; without it, the name of its file without the suffix
   file        a file with sound, pictures or both
   audio       a file whose sound is taken, instead of `file`
   video       a file whose pictures are taken, instead of `file`
   transcript  what is said
-  label       the class; empty where it is not known
+  label       the class, or a score if it has fractions or many values; empty
+              where it is not known. Of several labels `label.<name>`
+  score       instead: a number, on the scale that `--scale=1,7` says, or from
+              the least to the greatest that is there
   group       what must not straddle a split: the speaker, the source; without
               it, a column that names persons or conversations, as `speaker`,
               `participant` or `dialogue`; without one, clips of the same file
@@ -18,11 +21,15 @@ must be there:
   start, end  where the clip is in its file: seconds, or as 0:01.5; empty: all
 
 Paths start at the folder. Other columns are kept. Beside it may be a table
-`votes.csv` of what annotators said:
+`votes.csv` (or `ratings`, `annotations`) of what annotators said, as `sheets`
+reads it: a row a vote, or a column an annotator; and also in the table of the
+clips, `annotator_1` and so on.
 
   id          of the clip, or `file`, with or without its suffix
-  label       the class that was voted for
-  condition   what was shown, as `audio` or `text+video`; without it, everything
+  label       the class that was voted for, or a score
+  condition   what was shown, as `audio`, `text+video` or `AV`; without it, what
+              the table's name says (`votes_audio.csv`), or what the files that
+              it names hold, or else everything
   annotator   who voted
   count       how many votes the row stands for; without it, 1
 
@@ -30,107 +37,346 @@ How names are compared, and what is missing, is said in `spelling`.
 """
 
 import logging
-import math
 import os
 import pathlib
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import grouping, spelling, tables, tracks
+from empathy.corpora import (
+  declared,
+  grouping,
+  ratings,
+  sheets,
+  spelling,
+  tables,
+  tracks,
+)
 
 _MEDIA = ('file', 'audio', 'video')
 _OURS = ('id', 'file', 'group', 'label', 'split', 'fold', 'audio', 'video')
-_VOTES = 'votes'
-# Columns of votes that name the clip.
-_CLIP_NAMES = ('id', 'file', 'clip', 'filename', 'video', 'audio')
+# How tables of votes are called; what follows may say the condition.
+_VOTES = re.compile(r'(?:votes|ratings|annotations)(?:[ _.-]+(.*))?')
 # More classes than that, if they are numbers, are scores.
 _MOST_NUMBERS = 12
 _LOGGER = logging.getLogger('empathy')
 
 
-def read(source: pathlib.Path) -> corpus_lib.Corpus:
+def read(
+  source: pathlib.Path,
+  columns: Mapping[str, Sequence[str]] | None = None,
+  shown: str = '',
+  scale: Mapping[str, tuple[float, float]] | None = None,
+) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """Reads the folder.
 
   Args:
-    source: holds one CSV file, perhaps another of votes, and media at any
-      depth.
+    source: holds one CSV file, perhaps others of votes, and media at any depth.
+    columns: which columns of votes are what, as `sheets.told` says.
+    shown: what annotators were shown, where no column says it.
+    scale: the ends of the scale of scores, by label, '' for all.
 
   Returns:
-    The clips in the order of the file; paths of media are absolute.
+    The clips in the order of the file; paths of media are absolute. Several
+    labels make a corpus of each, by name.
 
   Raises:
     InputError: something is missing or wrong; each kind of fault has a line
       with the file, its line and column.
   """
-  path, votes_path = _tables(source)
-  table = tables.Table(path, ('label',), (*corpus_lib.CLIP_COLUMNS, 'file'))
-  columns = table.columns
-  if not any(name in columns for name in (*_MEDIA, 'transcript')):
+  path, votes_paths = _tables(source)
+  table = tables.Table(path, (), (*corpus_lib.CLIP_COLUMNS, 'file', 'score'))
+  return of_table(table, source, votes_paths, columns, shown, scale)
+
+
+def of_table(
+  table: tables.Table,
+  source: pathlib.Path,
+  votes_paths: Sequence[pathlib.Path] = (),
+  columns: Mapping[str, Sequence[str]] | None = None,
+  shown: str = '',
+  scale: Mapping[str, tuple[float, float]] | None = None,
+) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
+  """The same of a table of clips; paths in it start at `source`."""
+  path = table.path
+  if not any(name in table.columns for name in (*_MEDIA, 'transcript')):
     raise errors.InputError(
       f'{path}: expected a column file, audio, video or transcript'
     )
-  columns |= corpus_lib.read_sources(table)
+  table.columns |= corpus_lib.read_sources(table)
   media = _media(table, source)
   ids = _ids(table)
   groups = _groups(table, ids)
   split, fold = corpus_lib.read_places(table)
   corpus_lib.note_straddling(table, groups, fold if split is None else split)
-  columns |= corpus_lib.read_times(table)
-  classes = _classes(table)
-  labels = corpus_lib.label_codes(table, 'label', classes)
-  _note_voters(table)
-  table.finish()
+  table.columns |= corpus_lib.read_times(table)
+  votes = _read_votes(table, ids, votes_paths, columns or {})
+  labels = _labels(table, votes)
+  keys = {
+    name: _declared(table, column, votes, name, scale or {})
+    for name, column in labels.items()
+  }
+  table.faults.raise_all()
   modalities = _modalities(table, media)
+  conditions = _conditions(votes, modalities, shown)
+  clip = [_find(one.table, _clip_names(table, ids)) for one in votes]
   info = {
     'name': source.resolve().name,
-    'classes': classes,
     'modalities': modalities,
-    'conditions': [],
+    'conditions': conditions,
     'license': 'not stated',
     'source': f'the folder {source.resolve().name}',
   }
-  votes = None
-  if votes_path is not None:
-    info['conditions'], votes = _votes(
-      votes_path, _clip_names(table, ids), classes, modalities
+  own = {*_OURS, *filter(None, labels.values())}
+  metadata = {
+    name: np.array(values)
+    for name, values in table.columns.items()
+    if name not in own
+  } | {
+    name: np.array(paths) for name, paths in media.items() if name in modalities
+  }
+  corpora = {}
+  for name, column in labels.items():
+    made, faults = declared.checked(info | keys[name], f'{path}')
+    errors.raise_faults(faults)
+    cast = _cast(votes, name, clip, made)
+    if cast is not None:
+      sheets.refuse_twice(source, cast, ids, conditions)
+    codes, scores = np.full(len(ids), corpus_lib.UNLABELLED, np.int32), None
+    if column is not None:
+      codes, scores = sheets.given(table, column, made)
+    corpus = corpus_lib.Corpus(
+      info=made,
+      ids=np.array(ids),
+      groups=np.array(groups),
+      labels=codes,
+      scores=scores,
+      split=split,
+      fold=fold,
+      metadata=metadata,
+      votes=cast,
     )
-  return corpus_lib.Corpus(
-    info=info,
-    ids=np.array(ids),
-    groups=np.array(groups),
-    labels=labels,
-    split=split,
-    fold=fold,
-    metadata={
-      name: np.array(values)
-      for name, values in columns.items()
-      if name not in _OURS
-    }
-    | {
-      name: np.array(paths)
-      for name, paths in media.items()
-      if name in modalities
-    },
-    votes=votes,
-  )
+    if column is None:
+      corpus = ratings.labelled(corpus, f'{path}')
+    corpora[name] = corpus
+  for one in (table, *(one.table for one in votes)):
+    one.finish()
+  return corpora if len(corpora) > 1 else next(iter(corpora.values()))
 
 
-def _tables(source: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path | None]:
-  """The table of the clips, and that of the votes if there is one."""
+def _tables(source: pathlib.Path) -> tuple[pathlib.Path, list[pathlib.Path]]:
+  """The table of the clips, and those of votes."""
   found = tables.found_in(source)
-  votes = [path for path in found if path.stem.casefold() == _VOTES]
+  votes = [path for path in found if _VOTES.fullmatch(path.stem.casefold())]
   clips = [path for path in found if path not in votes]
-  if len(clips) != 1 or len(votes) > 1:
+  if len(clips) != 1:
     names = ', '.join(path.name for path in found) or 'none'
+    books = [p.name for p in tables.found_in(source, ('.xlsx', '.xls', '.ods'))]
+    if books and not clips:
+      names += f'; save {books[0]} as CSV'
     raise errors.InputError(
       f'{source}: expected one CSV file, and perhaps votes.csv; found {names}'
     )
-  return clips[0], votes[0] if votes else None
+  return clips[0], votes
+
+
+def _read_votes(
+  table: tables.Table,
+  ids: Sequence[str],
+  paths: Sequence[pathlib.Path],
+  columns: Mapping[str, Sequence[str]],
+) -> list[sheets.Sheet]:
+  """The tables of votes, or the columns of annotators in that of the clips."""
+  raters = sheets.raters(list(table.columns))
+  if paths or not raters:
+    names = [
+      name.partition('.')[2]
+      for name in table.columns
+      if name.startswith(('label.', 'score.'))
+    ]
+    return [sheets.read(sheets.load(path), columns, names) for path in paths]
+  cells = {name: table.columns.pop(name) for name in raters}
+  own = tables.Table.of(table.path, {'id': list(ids)} | cells, table.lines)
+  return [sheets.read(own, {'item': ['id'], 'raters': raters})]
+
+
+def _labels(
+  table: tables.Table, votes: Sequence[sheets.Sheet]
+) -> dict[str, str | None]:
+  """By name of each label its column, None if votes alone tell it.
+
+  Where there is one label, it has no name.
+  """
+  names = list(table.columns)
+  found: dict[str, str | None] = {}
+  for name in names:
+    kind, dot, label = name.partition('.')
+    if kind not in ('label', 'score') or not dot:
+      continue
+    if not re.fullmatch(r'[\w-]+', label) or label in found:
+      raise errors.InputError(
+        f'{table.path}: column {name!r}: expected {kind}.NAME, once, of '
+        'letters, digits, _ and -'
+      )
+    found[label] = name
+  own = [name for name in ('score', 'label') if name in names]
+  if not found and own:
+    found = {'': own[0]}
+  for one in votes:
+    rated = list(one.labels) if len(one.labels) > 1 else ['']
+    if not found:
+      found = dict.fromkeys(rated)
+    if rated != [''] and set(rated) - set(found):
+      raise errors.InputError(
+        f'{one.table.path}: rates {", ".join(rated)}, but {table.path} has '
+        f'{", ".join(filter(None, found.values())) or "one label"}'
+      )
+    if rated == [''] and len(found) > 1 and not set(one.labels) <= set(found):
+      raise errors.InputError(
+        f'{one.table.path}: rates {", ".join(one.labels)}, which is none of '
+        f'{", ".join(found)}'
+      )
+  if not found:
+    shown = ', '.join(map(repr, names[:8]))
+    raise errors.InputError(
+      f"{table.path}: column 'label' is missing, and there are no votes; found "
+      f'{shown}'
+    )
+  return found
+
+
+def _rated(one: sheets.Sheet, name: str, alone: bool) -> str | None:
+  """The name that votes have for a label; an only one may have any."""
+  if name in one.labels:
+    return name
+  return next(iter(one.labels)) if alone else None
+
+
+def _declared(
+  table: tables.Table,
+  column: str | None,
+  votes: Sequence[sheets.Sheet],
+  name: str,
+  scale: Mapping[str, tuple[float, float]],
+) -> dict[str, Any]:
+  """The keys of a label for `corpus.json`; what is wrong is a fault."""
+  place = column or 'label'
+  texts = list(table.columns[column]) if column else []
+  names = {*spelling.unified(texts).values} - {''}
+  ends = sheets.ends(scale, name)
+  for one in votes:
+    rated = _rated(one, name, not name)
+    if rated is not None:
+      texts += one.table.columns[one.labels[rated]]
+  keys = sheets.declare(texts, ends, f'{table.path}: column {place!r}')
+  if column and column.startswith('label') and not ends:
+    numbers = [spelling.number(text) for text in names]
+    if 'values' in keys and len(names) <= _MOST_NUMBERS:
+      # They may be codes: nothing says that they are more or less.
+      names = {*spelling.unified(texts).values} - {''}
+      keys = {'classes': names}
+      table.note(
+        place,
+        'whole numbers are taken for classes; --scale=LOW,HIGH would '
+        'make them values',
+      )
+    elif None in numbers and any(n is not None and n % 1 for n in numbers):
+      table.faults.add(
+        f'{table.path}: column {place!r}: some are numbers with fractions, '
+        'some are not; expected classes, or plain numbers'
+      )
+    if 'classes' in keys:
+      keys = {'classes': sorted(names, key=ratings.by_number)}
+  says = ratings.says(keys)
+  if says and not ends:
+    table.note(place, says)
+  return keys
+
+
+def _cast(
+  votes: Sequence[sheets.Sheet],
+  name: str,
+  clip: Sequence[Sequence[int | None]],
+  info: Mapping[str, Any],
+) -> corpus_lib.Votes | None:
+  """All votes on a label; raises for what is wrong in them."""
+  found = []
+  for one, rows in zip(votes, clip, strict=True):
+    rated = _rated(one, name, not name)
+    if rated is not None:
+      found.append(sheets.votes(one, rated, rows, info))
+      one.table.faults.raise_all()
+  return corpus_lib.joined(found) if found else None
+
+
+def _find(table: tables.Table, clips: Mapping[str, int]) -> list[int | None]:
+  """The clip that each vote is for, by its id or the name of a file of it."""
+  names, rows = spelling.Names(clips), list(clips.values())
+  texts = table.columns['id']
+  for row, text in enumerate(texts):
+    if _kinds(text):
+      try:
+        names.find(text)
+      except KeyError:  # The sound of a film, perhaps.
+        texts[row] = _file_name(text).stem
+  return [
+    None if number is None else rows[number]
+    for number in corpus_lib.find_clips(table, 'id', names)
+  ]
+
+
+def _kinds(name: str) -> Collection[str]:
+  """What a file of that name shows."""
+  if _file_name(name).suffix.lower() == '.txt':
+    return ('text',)
+  return tracks.of_name(name)
+
+
+def _conditions(
+  votes: Sequence[sheets.Sheet], modalities: Sequence[str], shown: str
+) -> list[str]:
+  """The conditions of votes, which stand in the tables then."""
+  names = set()
+  for one in votes:
+    table = one.table
+    if 'condition' not in table.columns:
+      what = _shown(table, modalities, shown)
+      if not shown:
+        table.notes.append(
+          f'{table.path}: no column condition: votes are taken to be on {what}'
+        )
+      table.columns['condition'] = [what] * len(table)
+    elif shown:
+      raise errors.InputError(
+        f'--shown: {table.path} has a column of conditions'
+      )
+    for row, text in enumerate(table.columns['condition']):
+      name = sheets.condition(text, modalities)
+      if name and set(name.split('+')) <= set(corpus_lib.MODALITIES):
+        table.columns['condition'][row] = name
+        names.add(name)
+  if votes and not names:
+    names = {*corpus_lib.MODALITIES}
+  return sheets.in_order(names)
+
+
+def _shown(table: tables.Table, modalities: Sequence[str], told: str) -> str:
+  """What all were shown: told, by the table's name, or by files' names."""
+  if told:
+    return sheets.condition(told, modalities)
+  found = _VOTES.fullmatch(table.path.stem.casefold())
+  if found and found[1]:
+    name = sheets.condition(found[1], modalities)
+    if set(name.split('+')) <= set(corpus_lib.MODALITIES):
+      return name
+  kinds = {frozenset(_kinds(text)) for text in table.columns['id']}
+  kind = next(iter(kinds)) if len(kinds) == 1 else frozenset()
+  return corpus_lib.view_name((kind & set(modalities)) or kind or modalities)
 
 
 def _media(table: tables.Table, source: pathlib.Path) -> dict[str, list[str]]:
@@ -255,42 +501,6 @@ def _groups(table: tables.Table, ids: Sequence[str]) -> list[str]:
   ]
 
 
-def _classes(table: tables.Table) -> list[str]:
-  """The classes, in the order of their numbers or names."""
-  names = set(spelling.unified(table.columns['label']).values) - {''}
-  classes = sorted(names, key=_by_number)
-  numbers = [spelling.number(name) for name in classes]
-  numbers = [number for number in numbers if number is not None]
-  fractions = [number for number in numbers if not number.is_integer()]
-  if fractions or len(numbers) > _MOST_NUMBERS:
-    table.faults.add(
-      f"{table.path}: column 'label': {len(numbers)} different numbers from "
-      f'{min(numbers):g} to {max(numbers):g} look like scores; this version '
-      'takes classes: put them into bins, such as low and high, first'
-    )
-  elif len(classes) < 2 and not table.faults:
-    table.faults.add(
-      f"{table.path}: column 'label': expected two or more classes, found "
-      f'{", ".join(classes) or "none"}'
-    )
-  return classes
-
-
-def _note_voters(table: tables.Table) -> None:
-  """Says that a column for each annotator is not taken for votes."""
-  voters = [
-    name
-    for name in table.columns
-    if re.match(r'(annotator|rater|coder|vote)s?[ _]?\w', name.casefold())
-  ]
-  if voters:
-    table.note(
-      voters[0],
-      f'looks like votes ({spelling.counted(len(voters), "such column")}), '
-      'which are read from votes.csv alone, a row a vote; it is kept as it is',
-    )
-
-
 def _modalities(table: tables.Table, media: dict[str, list[str]]) -> list[str]:
   """The modalities that some clip has; of a column that is empty it is said."""
   there = {'text': any(map(str.strip, table.columns.get('transcript', [])))}
@@ -327,55 +537,3 @@ def _clip_names(table: tables.Table, ids: Sequence[str]) -> dict[str, int]:
     name: next(iter(found)) for name, found in rows.items() if len(found) == 1
   }
   return names | {name: row for row, name in enumerate(ids)}
-
-
-def _votes(
-  path: pathlib.Path,
-  clips: dict[str, int],
-  classes: Sequence[str],
-  modalities: Sequence[str],
-) -> tuple[list[str], corpus_lib.Votes]:
-  """The conditions that votes were given in, and the votes."""
-  table = tables.Table(
-    path, ('label',), (*corpus_lib.VOTE_COLUMNS, *_CLIP_NAMES)
-  )
-  column = next((name for name in _CLIP_NAMES if name in table.columns), None)
-  if column is None:
-    raise errors.InputError(f"{path}: column 'id' is missing")
-  if 'condition' not in table.columns:
-    full = corpus_lib.view_name(modalities)
-    table.columns['condition'] = [full] * len(table)
-    table.notes.append(
-      f'{path}: no column condition: votes are taken to be on {full}'
-    )
-  if 'annotator' not in table.columns:
-    table.notes.append(f'{path}: no column annotator: who voted is not known')
-  conditions = []
-  for text in dict.fromkeys(table.columns['condition']):
-    name = corpus_lib.condition_name(text)
-    known = set(name.split('+')) <= set(corpus_lib.MODALITIES)
-    if known and name not in conditions:
-      conditions.append(name)
-  conditions.sort(
-    key=lambda name: (
-      name.count('+'),
-      [corpus_lib.modality_order(part) for part in name.split('+')],
-    )
-  )
-  rows = list(clips.values())
-  names = spelling.Names(clips)
-  found = corpus_lib.find_clips(table, column, names)
-  votes = corpus_lib.read_votes(
-    table,
-    [None if number is None else rows[number] for number in found],
-    classes,
-    conditions or corpus_lib.MODALITIES,
-  )
-  table.finish()
-  return conditions, votes
-
-
-def _by_number(label: str) -> tuple[float, str]:
-  """Sorts classes that are numbers by their value, others by their name."""
-  number = spelling.number(label)
-  return (math.inf if number is None else number, label)

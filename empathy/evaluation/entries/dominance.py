@@ -7,7 +7,13 @@ from empathy.evaluation.units import POINTS, SHARE, SIGNED_SHARE
 ENTRIES = of(
   'dominance.{modality}',
   Entry('rate', 'dominant', SHARE),
-  Entry('causal_share', 'Shapley', SIGNED_SHARE, glossary.SHAPLEY),
+  Entry(
+    'causal_share',
+    'Shapley',
+    SIGNED_SHARE,
+    glossary.SHAPLEY,
+    within=('dominance.causal_share',),
+  ),
   Entry('gate_share', 'gate', SHARE, within=('dominance.gate_share',)),
   Entry(
     'attention_share',

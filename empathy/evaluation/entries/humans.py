@@ -23,6 +23,7 @@ ENTRIES = (
     Entry('observed_agreement', 'observed', SHARE),
     Entry('alpha_nominal', 'Krippendorff’s alpha', COEFFICIENT, glossary.ALPHA),
     Entry('alpha_ordinal', 'ordinal alpha', COEFFICIENT, glossary.ALPHA),
+    Entry('alpha_interval', 'interval alpha', COEFFICIENT, glossary.ALPHA),
     Entry('fleiss_kappa', 'Fleiss’ kappa', COEFFICIENT, glossary.FLEISS),
     Entry('gwet_ac1', 'Gwet’s AC1', COEFFICIENT, glossary.FLEISS),
     Entry('one_vote_ceiling', 'one vote', SHARE, glossary.HALVES),

@@ -31,6 +31,14 @@ ENTRIES = (
     within=('question 1',),
   ),
   *of(
+    'views.{view}',
+    Entry('answered', 'answered', SHARE, glossary.ANSWERED),
+    Entry(
+      'accuracy_of_asked', 'accuracy of all asked', SHARE, glossary.ANSWERED
+    ),
+    within=('question 1',),
+  ),
+  *of(
     'views',
     Entry('full_minus_{view}.accuracy', 'accuracy', POINTS, null=0.0),
     Entry('full_minus_best_single.accuracy', 'accuracy', POINTS, null=0.0),

@@ -10,11 +10,16 @@ from collections.abc import Callable
 
 from empathy.evaluation.sections import (
   ambiguity,
+  conflict,
   data,
   diagnosis,
   disagreement,
   dominance,
   humans,
+  scores,
+  sets,
+  stand_in,
+  together,
   views,
 )
 from empathy.evaluation.sections.parts import Section
@@ -23,13 +28,25 @@ from empathy.evaluation.study import Study
 # Those that have a primary figure.
 QUESTIONS = (1, 2, 3, 4, 5, 6)
 
-# In the report's order: first whether the data can bear it.
-ALL: tuple[Callable[[Study], Section], ...] = (
+# In the report's order: first whether the data can bear it. What a study has
+# nothing of is None.
+ALL: tuple[Callable[[Study], Section | None], ...] = (
   data.section,
   views.section,
   disagreement.section,
   ambiguity.section,
   dominance.section,
   humans.section,
+  stand_in.section,
   diagnosis.section,
+  sets.section,
+  conflict.section,
+  scores.section,
+  together.section,
 )
+
+
+def of(study: Study) -> list[Section]:
+  """The sections of a study, but for those that it has nothing of."""
+  every = (section(study) for section in ALL)
+  return [section for section in every if section is not None]

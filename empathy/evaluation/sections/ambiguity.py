@@ -151,7 +151,9 @@ def section(study: Study) -> parts.Section:
       **parts.tables(study, _TABLES),
     },
     facts={
-      'ranked': next(iter(study.tables.get('ambiguity_signals') or ()), None)
+      'adjusted': adjusted,
+      'beyond': beyond,
+      'ranked': next(iter(study.tables.get('ambiguity_signals') or ()), None),
     },
   )
 

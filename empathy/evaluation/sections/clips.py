@@ -85,10 +85,10 @@ def as_json(value: Any) -> str:
 def _order(study: Study, clips: Clips) -> str:
   first = 'those on which annotators differ most'
   if 'any_disagreement' in clips.signals:
-    first = (
-      f'those on which {parts.some_single(study)} disagrees with the full one, '
-      'the least confident ones first'
-    )
+    first = f'those on which {parts.some_single(study)} disagrees with the full'
+    first += ' one'
+    if _CONFIDENCE in clips.signals:
+      first += ', the least confident ones first'
   elif _CONFIDENCE in clips.signals:
     first = 'those of which the full view is least confident'
   shown = wording.plural(len(clips.ids), 'clip')
@@ -163,6 +163,11 @@ def _data(study: Study, clips: Clips, folder: pathlib.Path) -> dict[str, Any]:
       }
       for view in views
     ],
+    'shares': {
+      'labels': 'Labels, % of seeds',
+      'samples': 'Labels, % of samples',
+      'scores': 'Nearest class, %',
+    }.get(study.info.get('kind'), 'Probabilities, %'),
     'full': views.index(full) if full in views else -1,
     'conditions': [
       {

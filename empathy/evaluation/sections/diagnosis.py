@@ -93,6 +93,7 @@ def section(study: Study) -> parts.Section:
     },
     facts={
       'clips': parts.same(rows, 'num_clips'),
+      'compared': any(row['signal'] == CONFIDENCE for row in rows),
       'calm': calm,
       'error_rate': rate and wording.share_with_interval(rate),
       'votes': bool(study.info['conditions']),

@@ -62,7 +62,10 @@ def section(study: Study) -> parts.Section:
     details=(
       *(details if finding else details[1:]),
       *parts.skip_notes(
-        study, *catalogue.under('dominance.{modality}'), modality=_ANY
+        study,
+        'dominance.causal_share',
+        *catalogue.under('dominance.{modality}'),
+        modality=_ANY,
       ),
     ),
     primary=parts.primary_row(
@@ -76,6 +79,7 @@ def section(study: Study) -> parts.Section:
     },
     facts={
       'beside': wording.listing(shown[1:]),
+      'shares': share is not None,
       'tested': any(one.p is not None for one in harms.values()),
     },
   )
@@ -176,6 +180,8 @@ def _share_figure(study: Study, names) -> tuple[parts.Figure | None, list[str]]:
     label: parts.each(study, pattern, 'modality', names)
     for pattern, _, label in _KINDS
   }
+  if not found['Shapley']:
+    return None, []
   kinds = [(shape, label) for _, shape, label in _KINDS if found[label]]
   drawn = [
     plots.Row(

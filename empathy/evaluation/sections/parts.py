@@ -39,12 +39,14 @@ class Cell:
     kind: `text`, `number` (to the right) or the name of a verdict.
     colour: the name of a colour, for a dot before the text.
     faint: greyed, because its interval does not support a finding.
+    href: what the text of a row's first cell links to; '' for nothing.
   """
 
   text: str
   kind: str = 'text'
   colour: str = ''
   faint: bool = False
+  href: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -414,7 +416,7 @@ def _columns(study: Study, of: Of) -> Iterable[Column]:
     of.reason,
     faint=lambda r: (
       of.interval
-      and entry.unit == units.POINTS
+      and entry.unit in (units.POINTS, units.GAIN)
       and not wording.settled(found(r))
     ),
   )

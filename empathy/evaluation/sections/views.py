@@ -12,6 +12,8 @@ from empathy.evaluation.study import Study
 _EQUAL = 1e-12
 _ACCURACY = 'views.{view}.accuracy'
 _GAIN = 'views.full_minus_{view}.accuracy'
+_ANSWERED = 'views.{view}.answered'
+_OF_ASKED = 'views.{view}.accuracy_of_asked'
 _PLAIN = ('seed_sd', 'accuracy_fold_mean', 'ensemble_accuracy')
 _PLAIN += ('macro_f1', 'weighted_f1', 'nll', 'brier', 'ece', 'ece_null')
 _TABLES = {
@@ -23,6 +25,16 @@ _TABLES = {
       parts.count_column('num_seeds', 'seeds', once=True),
       parts.Of(_ACCURACY),
       *parts.plain('views.{view}', *_PLAIN),
+    ),
+  ),
+  'answered': (
+    'answered',
+    (
+      parts.VIEW,
+      parts.count_column('num_asked', 'asked'),
+      parts.count_column('num_silent', 'not answered'),
+      parts.Of(_ANSWERED),
+      parts.Of(_OF_ASKED),
     ),
   ),
   'gains': (
@@ -58,6 +70,7 @@ def section(study: Study) -> parts.Section:
     ),
     details=(
       *singles,
+      *_silent(study),
       *parts.skip_notes(study, 'views.full_minus_best_single.accuracy', _GAIN),
       *_uncalibrated(study),
     ),
@@ -75,6 +88,7 @@ def section(study: Study) -> parts.Section:
       'seeds': seeds,
       'clips': clips,
       'picked': picked,
+      'member': 'sample' if study.info.get('kind') == 'samples' else 'seed',
       'calibrated': parts.each(study, 'views.{view}.ece', 'view', accuracy),
     },
   )
@@ -144,6 +158,32 @@ def _singles_sentence(accuracy, full) -> tuple[str, ...]:
   if not told:
     return ()
   return (f'Alone, {wording.listing(told)}.',)
+
+
+def _silent(study: Study) -> tuple[str, ...]:
+  """What views left unanswered, and what that does to their accuracy."""
+  rows = study.tables.get('answered') or []
+  if not rows:
+    return ()
+  silent = [row['view'] for row in rows if row['num_silent']]
+  if not silent:
+    return ('Every question put to a view was answered.',)
+  answered = parts.each(study, _ANSWERED, 'view', silent)
+  of_asked = parts.each(study, _OF_ASKED, 'view', silent)
+  told = []
+  for view, share in answered.items():
+    sentence = f'{view} answered {wording.share_with_interval(share)}'
+    if view in of_asked:
+      sentence += (
+        ', and is right on '
+        f'{wording.share_with_interval(of_asked[view])} of all it was asked'
+      )
+    told.append(sentence)
+  return (
+    'Accuracy is that of the answers. Of what they were asked, '
+    f'{"; ".join(told)}, what was not answered counting as wrong. Figures that '
+    'compare views, or seeds, rest on clips to which all of them gave a label.',
+  )
 
 
 def _uncalibrated(study: Study) -> tuple[str, ...]:

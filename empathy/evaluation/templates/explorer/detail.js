@@ -66,7 +66,7 @@ function shares(clips, clip) {
       'table',
       { className: 'shares' },
       make('thead', {}, make('tr', {}, make('td'), ...names)),
-      section('Probabilities, %', seen, classes.length),
+      section(clips.data.shares, seen, classes.length),
       section('Votes', heard, classes.length),
     ),
   );

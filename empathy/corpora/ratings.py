@@ -1,0 +1,389 @@
+"""What people said of clips, as layouts without columns have it.
+
+Importers of exports and annotation files gather clips and ratings; here they
+become a corpus. Of ratings alone is inferred what a label's classes are:
+
+  words           classes, in the order of their names
+  whole numbers   more than two of them, in a range of at most a dozen: ordered
+                  classes with values, all of the range
+  other numbers   a scale, from the least to the greatest, to whole numbers
+
+Where a clip has no label of its own it is what its raters say, in the condition
+that shows most: the class with the most votes, the first of equals, or the mean
+of numbers.
+"""
+
+import dataclasses
+import logging
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from empathy import errors
+from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import declared, spelling
+
+# Whole numbers in a wider range are scores.
+MOST_VALUES = 12
+_LOGGER = logging.getLogger('empathy')
+
+
+@dataclasses.dataclass(frozen=True)
+class Rating:
+  """What somebody said of a clip.
+
+  Attributes:
+    clip: its row.
+    condition: what was shown.
+    annotator: '' where it is not known.
+    value: a class or a number, as it is written.
+  """
+
+  clip: int
+  condition: str
+  annotator: str
+  value: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Clips:
+  """N clips without labels.
+
+  Attributes:
+    place: the file or folder, for messages.
+    info: of the corpus, without classes and conditions.
+    ids: N names.
+    groups: N names.
+    split: N of `SPLITS`; None without.
+    metadata: columns of N texts.
+    features: by modality.
+  """
+
+  place: str
+  info: Mapping[str, Any]
+  ids: Sequence[str]
+  groups: Sequence[str]
+  split: Sequence[str] | None = None
+  metadata: Mapping[str, Sequence[str]] = dataclasses.field(
+    default_factory=dict
+  )
+  features: Mapping[str, corpus_lib.Features] = dataclasses.field(
+    default_factory=dict
+  )
+
+
+def corpora(
+  clips: Clips,
+  ratings: Mapping[str, Sequence[Rating]],
+  given: Mapping[str, Sequence[str]] | None = None,
+  declarations: Mapping[str, Mapping[str, Any]] | None = None,
+  scale: Mapping[str, Sequence[float]] | None = None,
+  fill: bool = True,
+) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
+  """The corpus of clips and what was said of them.
+
+  Args:
+    clips: the clips.
+    ratings: by label; none where only labels are known.
+    given: by label, a clip's own, '' where it has none: N each.
+    declarations: by label, the classes, values or scale, and what else is known
+      of it, as `declared` takes them; without, they are inferred.
+    scale: the ends of the scale by label, '' for all, which the user may tell;
+      None where nobody can.
+    fill: whether a clip without a label gets that of its raters.
+
+  Returns:
+    One corpus, or one by name of the label where there are several.
+
+  Raises:
+    InputError: clips are there twice, or what was said is no label.
+  """
+  faults = errors.Faults()
+  for row, first in spelling.twice(clips.ids).items():
+    faults.add(
+      f'{clips.place}: clip {clips.ids[row]!r} is there twice'
+      + ('' if clips.ids[first] == clips.ids[row] else ' in another spelling'),
+      clips.ids[row],
+      'twice',
+    )
+  faults.raise_all('clips')
+  given, declarations = given or {}, dict(declarations or {})
+  names = list(dict.fromkeys([*ratings, *given]))
+  conditions = _conditions(ratings)
+  annotators = _annotators(clips, ratings)
+  found = {
+    name: _of_label(
+      clips,
+      name if len(names) > 1 else '',
+      ratings.get(name, ()),
+      given.get(name, [''] * len(clips.ids)),
+      declarations.get(name, {}),
+      None if scale is None else scale.get(name, scale.get('', ())),
+      conditions,
+      annotators,
+      fill,
+    )
+    for name in names
+  }
+  return found if len(found) > 1 else next(iter(found.values()))
+
+
+def _conditions(ratings: Mapping[str, Sequence[Rating]]) -> list[str]:
+  names = {
+    corpus_lib.condition_name(one.condition)
+    for some in ratings.values()
+    for one in some
+  }
+  return sorted(
+    names,
+    key=lambda name: (
+      name.count('+'),
+      [corpus_lib.modality_order(part) for part in name.split('+')],
+    ),
+  )
+
+
+def _annotators(
+  clips: Clips, ratings: Mapping[str, Sequence[Rating]]
+) -> dict[str, str]:
+  """One spelling of each annotator, by each."""
+  raw = [one.annotator for some in ratings.values() for one in some]
+  found = spelling.unified(raw)
+  for note in found.notes():
+    _LOGGER.warning('%s: annotators: %s', clips.place, note)
+  return dict(zip(raw, found.values, strict=True))
+
+
+def _of_label(
+  clips: Clips,
+  name: str,
+  ratings: Sequence[Rating],
+  given: Sequence[str],
+  declaration: Mapping[str, Any],
+  ends: Sequence[float] | None,
+  conditions: Sequence[str],
+  annotators: Mapping[str, str],
+  fill: bool,
+) -> corpus_lib.Corpus:
+  """The corpus of one label."""
+  place = f'{clips.place}: label {name!r}' if name else clips.place
+  said = [one.value for one in ratings]
+  unified = spelling.unified([*said, *given], declaration.get('classes', ()))
+  for note in spelling.Unified([], unified.others, {}).notes():
+    _LOGGER.warning('%s: %s', place, note)
+  if not declaration:
+    declaration = inferred(unified.values, place, ends or ())
+    supposed = says(declaration)
+    if supposed and ends is not None and not ends:
+      _LOGGER.warning('%s: %s', place, supposed)
+  info, faults = declared.checked(dict(clips.info) | declaration, place)
+  errors.raise_faults(faults)
+  info['conditions'] = list(conditions)
+  owners = [clips.ids[one.clip] for one in ratings] + list(clips.ids)
+  codes, scores = _coded(unified.values, owners, info, place)
+  votes = None
+  if conditions:
+    votes = _votes(ratings, codes, scores, info, annotators)
+    _refuse_twice(clips, place, votes)
+  rated = len(said)
+  corpus = corpus_lib.Corpus(
+    info=info,
+    ids=np.array(clips.ids),
+    groups=np.array(clips.groups),
+    labels=codes[rated:],
+    scores=None if scores is None else scores[rated:],
+    split=None if clips.split is None else np.array(clips.split),
+    metadata={name: np.array(own) for name, own in clips.metadata.items()},
+    votes=votes,
+    features=clips.features,
+  )
+  return corpus if votes is None or not fill else labelled(corpus, place)
+
+
+def inferred(
+  values: Sequence[str], place: str, scale: Sequence[float] = ()
+) -> dict[str, Any]:
+  """What classes a label has whose values are these, '' for none.
+
+  Args:
+    values: one spelling for each thing.
+    place: the file, and perhaps the label, for messages.
+    scale: the ends of that of numbers; () where it is not known.
+
+  Returns:
+    The keys for `corpus.json`.
+
+  Raises:
+    InputError: there are less than two.
+  """
+  names = sorted(set(values) - {''}, key=by_number)
+  numbers = [spelling.number(name) for name in names]
+  if len(names) < 2 and not (scale and names):
+    found = ', '.join(names) or 'none'
+    raise errors.InputError(
+      f'{place}: expected two or more labels, found {found}'
+    )
+  if None in numbers:
+    return {'classes': names}
+  low, high = scale or (math.floor(min(numbers)), math.ceil(max(numbers)))
+  whole = all(float(n).is_integer() for n in (*numbers, low, high))
+  if whole and len(names) == 2 and not scale:
+    return {'classes': names}
+  if whole and high - low < MOST_VALUES:
+    return {'values': list(range(int(low), int(high) + 1))}
+  return {'scale': [low, high]}
+
+
+def says(keys: Mapping[str, Any]) -> str | None:
+  """What is supposed of numbers, in words."""
+  if 'values' in keys:
+    low, high = keys['values'][0], keys['values'][-1]
+    return (
+      f'is taken for values from {low} to {high}; --scale=LOW,HIGH would say '
+      'otherwise, and codes of classes would better be words'
+    )
+  if 'scale' in keys:
+    low, high = keys['scale']
+    return (
+      f'is taken for scores on a scale from {low:g} to {high:g}; '
+      '--scale=LOW,HIGH would say otherwise'
+    )
+  return None
+
+
+def by_number(label: str) -> tuple[float, str]:
+  """Sorts classes that are numbers by their value, others by their name."""
+  number = spelling.number(label)
+  return (math.inf if number is None else number, label)
+
+
+def _coded(
+  values: Sequence[str],
+  owners: Sequence[str],
+  info: Mapping[str, Any],
+  place: str,
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Labels, (n,) int32, and scores, (n,) float64, or None without values."""
+  known = declared.values_of(info)
+  number_of = {name: i for i, name in enumerate(info['classes'])}
+  codes = np.full(len(values), corpus_lib.UNLABELLED, np.int32)
+  scores = np.full(len(values), np.nan)
+  faults = errors.Faults()
+  low, high = (-math.inf, math.inf) if known is None else declared.limits(info)
+  for row, value in enumerate(values):
+    number = None if known is None else spelling.number(value)
+    if not value:
+      continue
+    if value in number_of:
+      codes[row] = number_of[value]
+    elif number is None or not low <= number <= high:
+      expected = f'{low:g} to {high:g}'
+      if 'scale' not in info:
+        expected = f'one of {", ".join(info["classes"])}'
+      faults.add(
+        f'{place}: clip {owners[row]!r}: {value!r} is not {expected}',
+        owners[row],
+        'label',
+      )
+      continue
+    if number is not None:
+      scores[row] = number
+  faults.raise_all('clips')
+  return (
+    (codes, None) if known is None else declared.filled(codes, scores, known)
+  )
+
+
+def _votes(
+  ratings: Sequence[Rating],
+  codes: np.ndarray,
+  scores: np.ndarray | None,
+  info: Mapping[str, Any],
+  annotators: Mapping[str, str],
+) -> corpus_lib.Votes:
+  """Votes of ratings, of which those without a value are none."""
+  voted = np.flatnonzero(codes[: len(ratings)] != corpus_lib.UNLABELLED)
+  chosen = [ratings[row] for row in voted.tolist()]
+  number_of = {name: i for i, name in enumerate(info['conditions'])}
+  return corpus_lib.Votes(
+    clip=np.array([one.clip for one in chosen], np.int32),
+    condition=np.array(
+      [number_of[corpus_lib.condition_name(o.condition)] for o in chosen],
+      np.int32,
+    ),
+    annotator=np.array([annotators[one.annotator] for one in chosen], np.str_),
+    label=codes[voted],
+    count=np.ones(len(chosen), np.int64),
+    scores=None if scores is None else scores[voted],
+  )
+
+
+def _refuse_twice(clips: Clips, place: str, votes: corpus_lib.Votes) -> None:
+  faults = errors.Faults()
+  seen = set()
+  for clip, condition, annotator in zip(
+    *(c.tolist() for c in (votes.clip, votes.condition, votes.annotator)),
+    strict=True,
+  ):
+    if not annotator:
+      continue
+    if (clip, condition, annotator) in seen:
+      faults.add(
+        f'{place}: {annotator!r} rated clip {clips.ids[clip]!r} twice',
+        clips.ids[clip],
+        'twice',
+      )
+    seen.add((clip, condition, annotator))
+  faults.raise_all('clips')
+
+
+def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
+  """Gives clips without a label that of their raters.
+
+  Args:
+    corpus: with votes.
+    place: the file or folder, for the message.
+  """
+  missing = corpus.labels == corpus_lib.UNLABELLED
+  full = corpus_lib.full_condition(corpus.conditions)
+  votes = corpus.votes.of(corpus.conditions.index(full))
+  counts = corpus.vote_counts(full)
+  missing &= counts.sum(axis=1) > 0
+  if not missing.any():
+    return corpus
+  labels = np.where(missing, counts.argmax(axis=1), corpus.labels)
+  info, scores, how = dict(corpus.info), corpus.scores, 'the mean'
+  ties = 0
+  if scores is None:
+    how = 'the commonest'
+    most = counts == counts.max(axis=1, keepdims=True)
+    ties = int(((most.sum(axis=1) > 1) & missing).sum())
+  else:
+    size = len(corpus.ids)
+    total = np.bincount(votes.clip, votes.scores * votes.count, size)
+    mean = total / np.maximum(counts.sum(axis=1), 1)
+    scores = np.where(missing, mean, scores)
+    labels = np.where(missing, corpus_lib.UNLABELLED, labels)
+  _LOGGER.info(
+    '%s: the label of %s is %s of its votes on %s%s',
+    place,
+    spelling.counted(int(missing.sum()), 'clip'),
+    how,
+    full,
+    f'; {spelling.counted(ties, "tie")}: the first of the classes'
+    if ties
+    else '',
+  )
+  if (missing | (corpus.labels == corpus_lib.UNLABELLED)).all():
+    info['label_source'] = full
+  return dataclasses.replace(
+    corpus, info=info, labels=labels.astype(np.int32), scores=scores
+  )
+
+
+def label_name(text: str) -> str:
+  """A name that a label can have: letters, digits, _ and -."""
+  return re.sub(r'[^\w-]+', '_', spelling.clean(text)).strip('_') or 'label'

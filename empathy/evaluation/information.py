@@ -1,0 +1,291 @@
+"""What two modalities tell of the label: alike, each alone, only together.
+
+For people, of a vote in each of two conditions; for models, of the classes that
+two single views give. Two annotators of a clip vote independently of each other
+given the clip, so that the table of both votes and the label is the mean over
+clips of the products of their shares, without bias. Where the label is made of
+these very votes, a vote of the full condition takes its place.
+
+Information is biased upward in few clips, and synergy most. Bias goes with one
+over the number of groups, so what is got of random halves of the groups exceeds
+it by as much again, and is taken off (Strong et al. 1998, Phys. Rev. Lett.
+80:197). Intervals are of the derivative, widened by how far the halves' excess
+differs between halvings, which is what is left where a part is 0 and the
+derivative vanishes. With 24, 60 and 91 groups and 3 classes they held the truth
+in 87 to 100 %; least where sources are alike but for noise, so that both unique
+parts are exactly 0.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from empathy.evaluation import (
+  asked,
+  conflict,
+  partial_information,
+  samples,
+  significance,
+  weighing,
+)
+from empathy.evaluation import seeds as seeds_lib
+from empathy.evaluation import totals as totals_lib
+from empathy.evaluation.batches import Batch
+from empathy.evaluation.findings import Cell, Estimate, Findings, interval_cells
+from empathy.evaluation.partial_information import PARTS
+from empathy.evaluation.plan import Plan
+from empathy.evaluation.totals import Key, Part, Totals
+
+PEOPLE, VIEWS = 'people', 'views'
+_NUM_HALVINGS = 6
+# Bits that are none, as exactly as parts are found.
+_ZERO = 1e-4
+_NIL = 'no interval: there is none of it in these data, which may be by chance'
+_LESS = 'less what halves of the {} exceed it by'
+# Tables of more cells are too sparse, and too slow.
+_MOST_CLASSES = 8
+
+
+def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up how often two sources say what, and the target what."""
+  if len(plan.classes) > _MOST_CLASSES:
+    return
+  for pair in _pairs_of_people(plan):
+    _tally_people(batch, plan, adder, pair)
+  for pair in itertools.combinations(plan.singles, 2):
+    _tally_views(batch, plan, adder, pair)
+
+
+def _tally_people(
+  batch: Batch, plan: Plan, adder: totals_lib.Adder, pair: tuple[str, str]
+) -> None:
+  first, second = (batch.corpus.vote_counts(name) for name in pair)
+  if target_of_people(plan, pair) == 'label':
+    target = np.eye(len(plan.classes))[np.maximum(batch.corpus.labels, 0)]
+    target *= batch.labelled[:, None]
+  else:
+    target = batch.corpus.vote_counts(plan.full_condition)
+  shares = [
+    votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+    for votes in (first, second, target)
+  ]
+  chosen = np.all([one.any(axis=1) for one in shares], axis=0)
+  clip, one, two = np.nonzero(
+    shares[0][:, :, None] * shares[1][:, None] * chosen[:, None, None]
+  )
+  weight = shares[0][clip, one] * shares[1][clip, two]
+  clip, one, two, weight = (
+    np.repeat(column, len(plan.classes)) for column in (clip, one, two, weight)
+  )
+  last = np.tile(np.arange(len(plan.classes)), len(clip) // len(plan.classes))
+  weight = weight * shares[2][clip, last]
+  shape = (len(plan.classes),) * 3
+  cell = totals_lib.index(shape, one, two, last)
+  cell = np.where(weight > 0, cell, -1)
+  adder.count(_key(PEOPLE, pair), cell, shape, weight, clip)
+  adder.add(_key(PEOPLE, pair, 'clips'), chosen)
+
+
+def _tally_views(
+  batch: Batch, plan: Plan, adder: totals_lib.Adder, pair: tuple[str, str]
+) -> None:
+  first, second = (batch.labels[view] for view in pair)
+  names = [np.array(plan.members[view]) for view in pair]
+  mine, theirs = np.nonzero(seeds_lib.distinct(*names))
+  chosen = batch.labelled & batch.common(*pair)
+  shape = (len(plan.classes),) * 3
+  target = np.where(chosen, batch.corpus.labels, -1)
+  cell = totals_lib.index(shape, first[mine], second[theirs], target)
+  adder.count(
+    _key(VIEWS, pair), cell, shape, np.full(cell.shape, 1 / len(mine))
+  )
+  adder.add(_key(VIEWS, pair, 'clips'), chosen)
+
+
+def answer(totals: Totals, plan: Plan) -> Findings:
+  """The parts of the information of every pair, of people and of views.
+
+  Args:
+    totals: what `tally` added up.
+    plan: names conditions and views.
+
+  Returns:
+    Statistics `together.<people or views>.<pair>.*`, in bits: `redundant`,
+    `unique_first`, `unique_second` and `synergistic`, and the table
+    `information`.
+  """
+  found = Findings()
+  asked_for = list(_asked(found, totals, plan))
+  if not asked_for:
+    return found
+  tables = np.concatenate([_tables(part, key) for _, _, part, key in asked_for])
+  every = partial_information.parts(tables)
+  per_pair = 1 + 2 * _NUM_HALVINGS
+  rows = []
+  for place, (who, pair, part, key) in enumerate(asked_for):
+    own = slice(place * per_pair, (place + 1) * per_pair)
+    prefix = f'together.{who}.{"_vs_".join(pair)}'
+    _add(found, prefix, part, key, every.values[own], every.slopes[own.start])
+    row = {
+      'who': who,
+      'pair': '_vs_'.join(pair),
+      'num_clips': part.num_clips,
+      'target': target_of_people(plan, pair) if who == PEOPLE else 'label',
+      'entropy': float(every.entropy[own.start]),
+    }
+    for name in PARTS:
+      row |= interval_cells(f'{prefix}.{name}', name)
+    rows.append(row | {'total': Cell(f'{prefix}.total')})
+  found.tables['information'] = rows
+  return found
+
+
+def target_of_people(plan: Plan, pair: tuple[str, str]) -> str:
+  """'label', or the condition whose votes take its place."""
+  made = plan.source
+  of_these = made is not None and (not made or made in pair)
+  return 'label' if plan.labelled and not of_these else plan.full_condition
+
+
+def _pairs_of_people(plan: Plan) -> list[tuple[str, str]]:
+  """Pairs of conditions of one modality, with a target that is not of them."""
+  singles = [name for name in conflict.parties(plan) if '+' not in name]
+  return [
+    pair
+    for pair in itertools.combinations(singles, 2)
+    if target_of_people(plan, pair) not in pair
+  ]
+
+
+def _asked(
+  found: Findings, totals: Totals, plan: Plan
+) -> Iterator[tuple[str, tuple[str, str], Part, Key]]:
+  """What can be told; says of the rest why not."""
+  if len(plan.classes) > _MOST_CLASSES:
+    for who in (PEOPLE, VIEWS):
+      found.skipped[f'together.{who}'] = (
+        f'There are {len(plan.classes)} classes; tables of two sources and a '
+        f'target take {_MOST_CLASSES} at most.'
+      )
+    return
+  pairs = {
+    PEOPLE: _pairs_of_people(plan),
+    VIEWS: list(itertools.combinations(plan.singles, 2)),
+  }
+  for who, why in (
+    (
+      PEOPLE,
+      'There are no votes on two single modalities and a label, or votes on '
+      'more, that they could tell of.',
+    ),
+    (VIEWS, 'There are no predictions of two single modalities.'),
+  ):
+    if not pairs[who]:
+      found.skipped[f'together.{who}'] = why
+  for who, some in pairs.items():
+    for pair in some:
+      clips = totals[_key(who, pair, 'clips')]
+      part = totals.over(clips)
+      if part.kept.sum() < samples.LEAST_GROUPS:
+        found.skipped[f'together.{who}.{"_vs_".join(pair)}'] = (
+          f'It takes {samples.LEAST_GROUPS} groups of clips with both and with '
+          'what they tell of, to know how far chance makes information.'
+        )
+      else:
+        yield who, pair, part, _key(who, pair)
+
+
+def _key(who: str, pair: tuple[str, str], what: str = 'table') -> Key:
+  return 'information', what, who, *pair
+
+
+def _tables(part: Part, key: Key) -> np.ndarray:
+  """The table of all groups, then those of halves: (1 + 2 H, C, C, C)."""
+  counts = part[key]
+  random = np.random.default_rng(samples.SEED)
+  number = len(counts)
+  found = [counts.sum(axis=0)]
+  for _ in range(_NUM_HALVINGS):
+    order = random.permutation(number)
+    found += [counts[half].sum(axis=0) for half in np.array_split(order, 2)]
+  return np.stack(found)
+
+
+def _add(
+  found: Findings,
+  prefix: str,
+  part: Part,
+  key: Key,
+  values: np.ndarray,
+  slopes: np.ndarray,
+) -> None:
+  """Adds the parts of one pair.
+
+  Args:
+    found: where they are added.
+    prefix: of their names.
+    part: the groups.
+    key: of their tables.
+    values: (1 + 2 H, 4), of all groups, then of halves.
+    slopes: (4, C, C, C), of all groups.
+  """
+  exactly_zero = values[0] < _ZERO
+  less = _LESS.format(part.totals.units)
+  counts = part[key].reshape(len(part.groups.names), -1)
+  number = counts.sum(axis=1)
+  sums = counts @ slopes.reshape(len(slopes), -1).T
+  excess = values[1:].reshape(_NUM_HALVINGS, 2, -1).mean(axis=1) - values[0]
+  told = [*PARTS, 'total']
+  total = [one.sum(axis=-1, keepdims=True) for one in (values, sums, excess)]
+  values, sums, excess = (
+    np.concatenate([one, whole], axis=-1)
+    for one, whole in zip((values, sums, excess), total, strict=True)
+  )
+  for place, name in enumerate(told):
+    if name in PARTS and exactly_zero[place]:
+      nothing = Estimate(0.0, n=part.num_clips, method=_NIL)
+      found.add(f'{prefix}.{name}', nothing)
+      continue
+    statistic, linear = weighing.linearised(
+      values[0, place] - excess[:, place].mean(), sums[:, place], number
+    )
+    asked.add(
+      found,
+      f'{prefix}.{name}',
+      part.groups,
+      statistic,
+      _Widened(excess[:, place], less),
+      drawn=linear,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Widened:
+  """Widens an interval by how uncertain the correction for bias is.
+
+  Attributes:
+    excess: (H,) of halves over the whole.
+    less: what is taken off, in words.
+  """
+
+  excess: np.ndarray
+  less: str
+
+  def __call__(self, estimate: Estimate) -> Estimate:
+    """The estimate with the wider interval."""
+    method = f'{estimate.method}, {self.less}'
+    estimate = dataclasses.replace(estimate, method=method)
+    if estimate.low is None:
+      return estimate
+    number = len(self.excess)
+    quantile = significance.student(number - 1, 1 - significance.LEVEL)
+    spread = np.var(self.excess, ddof=1) * (1 + 1 / number)
+    reach = math.hypot(
+      estimate.high - estimate.estimate, quantile * math.sqrt(spread)
+    )
+    return dataclasses.replace(
+      estimate, low=estimate.estimate - reach, high=estimate.estimate + reach
+    )

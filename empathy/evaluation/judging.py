@@ -1,0 +1,219 @@
+"""A study of tables in memory or of files: what the binary does, in Python.
+
+Frames of pandas and polars, tables of Arrow, dictionaries of lists and lists of
+dictionaries are read by the same readers as a corpus folder is, so that the
+same faults are told in the same words, and the same spellings are one thing.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from empathy import errors
+from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import spelling, tables
+from empathy.evaluation import reading
+from empathy.evaluation import study as study_lib
+
+# What messages call the files that tables are written to.
+_NAMES = {'corpus.json': 'about', 'clips.csv': 'clips', 'votes.csv': 'votes'}
+_UNKNOWN = {'license': 'not given', 'source': 'tables in memory'}
+
+
+def judge(
+  predictions: Any,
+  clips: Any,
+  votes: Any = None,
+  *,
+  about: Mapping[str, Any] | None = None,
+  label: str | None = None,
+  renormalise: bool = False,
+) -> study_lib.Study:
+  """Judges predictions by labels and votes.
+
+  Columns are those of `clips.csv`, `votes.csv` and a table of predictions, see
+  `reading`. Ids that are numbers are taken as they are written, 7 as '7' and so
+  7.0, in all tables alike; ids such as 007 have to be texts in all of them.
+
+  What `corpus.json` would say is told from the tables where `about` does not:
+  classes are those that predictions give probabilities of, else all labels that
+  occur in clips and votes, in their order; modalities those that views and
+  conditions name. Votes without a column `condition` are of people who
+  perceived every modality.
+
+  Args:
+    predictions: a table; or the path of a file; None for a study of the humans
+      alone.
+    clips: a table; or the path of a corpus folder, which has its own votes.
+    votes: a table, or None.
+    about: keys of `corpus.json`, such as `classes`, `ordered`, `values`,
+      `modalities`, `judges` and `name`.
+    label: of a folder with several labels, the one to judge by.
+    renormalise: whether distributions may have any sum and name other classes,
+      and labels be none of the classes; see `rows`.
+
+  Returns:
+    The study, which shows its report in a notebook; `save` writes it.
+
+  Raises:
+    InputError: something is missing or wrong; a line for each kind of fault.
+  """
+  if isinstance(clips, str | os.PathLike):
+    if votes is not None or about is not None:
+      raise errors.InputError(
+        f'{clips}: a corpus folder has its own votes and corpus.json; expected '
+        'neither votes nor about'
+      )
+    corpus = corpus_lib.with_presence(corpus_lib.read(clips, label=label))
+  else:
+    corpus = None
+  path = isinstance(predictions, str | os.PathLike)
+  table = None
+  if predictions is not None:
+    table = (
+      reading.table(pathlib.Path(predictions))
+      if path
+      else _table('predictions', predictions)
+    )
+  if predictions is None and votes is None and not (corpus and corpus.votes):
+    raise errors.InputError(
+      f'{"clips" if corpus is None else clips}: has no votes, and there are no '
+      'predictions: nothing to evaluate'
+    )
+  if corpus is None:
+    corpus = _corpus(_table('clips', clips), votes, table, about or {})
+  if table is None:
+    return study_lib.build(corpus)
+  name = pathlib.Path(predictions) if path else pathlib.Path('predictions')
+  found = reading.of_table(name, table, corpus, renormalise)
+  return study_lib.build(corpus, found)
+
+
+def _table(name: str, given: Any) -> pa.Table:
+  """What is given, as a table of Arrow."""
+  try:
+    if isinstance(given, pa.Table):
+      return given
+    if isinstance(given, list):
+      return pa.Table.from_pylist(given)
+    return pa.table(given)
+  except (pa.ArrowException, TypeError, ValueError, AttributeError) as error:
+    raise errors.InputError(
+      f'{name}: expected a table, as of pandas, polars or Arrow, or a '
+      f'dictionary of lists: {str(error).splitlines()[0]}'
+    ) from None
+
+
+def _texts(name: str, table: pa.Table) -> dict[str, list[str]]:
+  """The columns as texts, '' where there is nothing."""
+  found = {}
+  for column in table.column_names:
+    values = table[column]
+    if pa.types.is_dictionary(values.type):
+      values = values.cast(values.type.value_type)
+    if pa.types.is_floating(values.type):
+      values = pc.if_else(pc.is_nan(values), None, values)
+    try:
+      texts = pc.fill_null(pc.cast(values, pa.string()), '')
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+      raise errors.InputError(
+        f'{name}: column {column!r}: expected texts or numbers, got '
+        f'{values.type}'
+      ) from None
+    found[column] = texts.to_pylist()
+  return found
+
+
+def _corpus(
+  clips: pa.Table,
+  votes: Any,
+  predictions: pa.Table | None,
+  about: Mapping[str, Any],
+) -> corpus_lib.Corpus:
+  """The corpus of tables, read as a folder of the same content would be."""
+  written = {'clips': _texts('clips', clips)}
+  if votes is not None:
+    written['votes'] = _texts('votes', _table('votes', votes))
+  info = dict(about)
+  if 'modalities' not in info:
+    info['modalities'] = _modalities(written.get('votes', {}), predictions)
+  full = corpus_lib.view_name(info['modalities'])
+  if votes is not None and written['votes']:
+    number = len(next(iter(written['votes'].values())))
+    written['votes'].setdefault('condition', [full] * number)
+  if 'conditions' not in info:
+    told = written.get('votes', {}).get('condition', ())
+    info['conditions'] = list(dict.fromkeys(filter(str.strip, told)))
+  if not {'classes', 'values', 'scale', 'labels'} & info.keys():
+    info['classes'] = _classes(written, predictions)
+  info = {'name': 'tables'} | _UNKNOWN | info
+  with tempfile.TemporaryDirectory() as name:
+    folder = pathlib.Path(name)
+    (folder / 'corpus.json').write_text(json.dumps(info), encoding='utf-8')
+    for kind, columns in written.items():
+      tables.write_csv(folder / f'{kind}.csv', columns)
+    try:
+      corpus = corpus_lib.read(folder)
+    except errors.InputError as error:
+      text = str(error).replace(f'{folder}{os.sep}', '')
+      for file, said in _NAMES.items():
+        text = text.replace(file, said)
+      raise errors.InputError(text) from None
+  # The folder is gone.
+  return dataclasses.replace(corpus, path=None)
+
+
+def _modalities(
+  votes: Mapping[str, list[str]], predictions: pa.Table | None
+) -> list[str]:
+  """Those that views and conditions name."""
+  names = set(votes.get('condition', ()))
+  if predictions is not None and 'view' in predictions.column_names:
+    names.update(pc.unique(predictions['view']).to_pylist())
+  parts = {
+    part.strip().casefold()
+    for name in names
+    if isinstance(name, str)
+    for part in name.split('+')
+    if part.strip()
+  }
+  if not parts:
+    raise errors.InputError(
+      "there is no column 'view' in predictions, and no column 'condition' in "
+      "votes: say what was seen, as in about={'modalities': ['text']}"
+    )
+  return sorted(parts, key=corpus_lib.modality_order)
+
+
+def _classes(
+  written: Mapping[str, Mapping[str, list[str]]],
+  predictions: pa.Table | None,
+) -> list[str]:
+  """Those that there are probabilities of, else all that occur, in order."""
+  if predictions is not None:
+    named = [name for name in predictions.column_names if name[:5] == 'prob_']
+    if named:
+      return [name.removeprefix('prob_') for name in named]
+  labels = [
+    label
+    for table in written.values()
+    for label in spelling.unified(table.get('label', ())).values
+    if label
+  ]
+  classes = [c for c in spelling.unified(labels).values if c]
+  numbers = {name: spelling.number(name) for name in classes}
+  if len(numbers) < 2:
+    raise errors.InputError(
+      f'clips and votes have {spelling.counted(len(numbers), "label")}: say '
+      "all classes that there are, as in about={'classes': ['no', 'yes']}"
+    )
+  if None in numbers.values():
+    return sorted(numbers)
+  return sorted(numbers, key=numbers.get)

@@ -1,0 +1,285 @@
+"""Can a model stand in for an annotator, and how far do raters agree?"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from empathy.evaluation import catalogue, plots, wording
+from empathy.evaluation.findings import Estimate
+from empathy.evaluation.sections import parts
+from empathy.evaluation.study import Study
+
+# As many annotators as may be trusted, at least.
+_FEW = 3
+_HALF = 0.5
+# Longer tables are in the study's folder alone.
+_MOST_ROWS = 80
+_RATE = 'stand_in.{rater}.winning_rate_at_{epsilon}'
+_PUBLISHED = 'stand_in.{rater}.published_rate_at_{epsilon}'
+_ADVANTAGE = 'stand_in.{rater}.advantage'
+_PAIR = 'raters.{first} and {second}'
+_KINDS = {
+  'person_person': 'two people',
+  'person_model': 'a person and a model',
+  'person_crowd': 'a person and a crowd',
+  'crowd_crowd': 'two crowds',
+  'crowd_model': 'a crowd and a model',
+  'model_model': 'two models',
+}
+_RATER = parts.text_column('rater', 'in place of an annotator')
+
+
+def _plain(key: str, heading: str) -> parts.Column:
+  return parts.Column(heading, lambda r: wording.p_value(r.get(key)))
+
+
+def _hundredths(key: str, heading: str, signed: bool = False) -> parts.Column:
+  return parts.Column(
+    heading, lambda r: wording.hundredths(r[key], signed=signed)
+  )
+
+
+def _between(row: parts.Record) -> str:
+  return wording.span(row['difference_low'], row['difference_high'])
+
+
+_TABLES = {
+  'rates': (
+    'stand_in',
+    (
+      _RATER,
+      parts.count_column('epsilon', 'ε, %'),
+      parts.count_column('num_annotators', 'annotators'),
+      parts.Of(_ADVANTAGE),
+      parts.Of(_RATE),
+      parts.Of(_PUBLISHED, interval=False),
+    ),
+  ),
+  'annotators': (
+    'stand_in_annotators',
+    (
+      _RATER,
+      parts.text_column('annotator'),
+      parts.count_column('num_clips'),
+      parts.Column(
+        'advantage, %', lambda r: wording.hundredths(r['advantage'])
+      ),
+      parts.Column(
+        'falls short, points',
+        lambda r: wording.hundredths(r['difference'], signed=True),
+      ),
+      parts.Column('95 % interval', _between, kind='interval'),
+      _plain('p_at_10', 'p, ε = 10 %'),
+      _plain('p_at_15', 'ε = 15 %'),
+      _plain('p_at_20', 'ε = 20 %'),
+    ),
+  ),
+  'kinds': (
+    'rater_kinds',
+    (
+      parts.text_column('kind', 'raters', _KINDS.get),
+      parts.count_column('num_pairs', 'pairs'),
+      *parts.ranged('raters.{kind}', 'mean_kappa', 'mean_weighted_kappa'),
+    ),
+  ),
+  'pairs': (
+    'raters',
+    (
+      parts.text_column('first'),
+      parts.text_column('second'),
+      parts.CLIPS_ONCE,
+      *parts.ranged(_PAIR, 'kappa', 'weighted_kappa', 'spearman'),
+    ),
+  ),
+}
+
+
+def section(study: Study) -> parts.Section | None:
+  """Who passes the alternative annotator test, and kappas of all pairs."""
+  base = parts.Section('stand_in', 'Stand-ins', 9)
+  rows = study.tables.get('stand_in') or []
+  pairs = study.tables.get('raters') or []
+  reasons = parts.skip_notes(study, 'stand_in', 'raters')
+  if not rows and not pairs and not reasons:
+    return None
+  if not rows and not pairs:
+    return dataclasses.replace(base, skipped=' '.join(reasons))
+  raters = list(dict.fromkeys(row['rater'] for row in rows))
+  advantage = parts.each(study, _ADVANTAGE, 'rater', raters)
+  kinds = _kinds(study)
+  finding = _finding(study, rows, advantage) if rows else kinds[0]
+  return dataclasses.replace(
+    base,
+    answer=(finding,),
+    finding=finding,
+    details=(
+      *_otherwise(study, rows),
+      *(kinds if rows else kinds[1:]),
+      *_few(rows),
+      *reasons,
+    ),
+    shows={
+      'advantage': _figure(study, advantage),
+      **dict.fromkeys(_TABLES),
+      **parts.tables(
+        study,
+        {
+          name: (rows_of, columns)
+          for name, (rows_of, columns) in _TABLES.items()
+          if len(study.tables.get(rows_of) or ()) <= _MOST_ROWS
+        },
+      ),
+      'matrix': _matrix(study, pairs),
+    },
+    facts={
+      'weighted': any('weighted_kappa' in row for row in pairs),
+      'clips': parts.same(pairs, 'num_clips'),
+    },
+  )
+
+
+def _finding(
+  study: Study,
+  rows: Sequence[parts.Record],
+  advantage: Mapping[str, Estimate],
+) -> str:
+  """Who passes, and from which price of an annotator on."""
+  passed = _passing(study, rows, _RATE)
+  rest = [rater for rater in advantage if rater not in passed]
+  if passed:
+    told = wording.listing(
+      f'{rater} for annotators who are worth ε = {at} % or more (winning rate '
+      f'{wording.share_with_interval(rate)})'
+      for rater, (at, rate) in passed.items()
+    )
+    sentence = f'The alternative annotator test lets {told} stand in'
+    unsure = [n for n, (_, rate) in passed.items() if rate.low < _HALF]
+    if unsure:
+      sentence += (
+        f', though of {wording.listing(unsure)} the interval reaches below a '
+        'half'
+      )
+    if rest:
+      verb = 'fails' if len(rest) == 1 else 'fail'
+      sentence += f'; {wording.listing(rest)} {verb} it up to ε = 20 %'
+    return sentence + '.'
+  best = max(advantage, key=lambda rater: advantage[rater].estimate)
+  return (
+    f'{"No model passes" if len(rest) > 1 else f"{best} does not pass"} the '
+    'alternative annotator test, even for annotators who are worth ε = 20 %: '
+    + (f'the nearest to it, {best},' if len(rest) > 1 else 'it')
+    + ' agrees with the other annotators at least as well as the one in whose '
+    f'place it is put on {wording.share_with_interval(advantage[best])} of '
+    'clips.'
+  )
+
+
+def _passing(
+  study: Study, rows: Sequence[parts.Record], pattern: str
+) -> dict[str, tuple[int, Estimate]]:
+  """By rater that passes, the least epsilon at which it does, and its rate."""
+  found = {}
+  for row in rows:
+    rate = parts.get(study, pattern, **row)
+    if row['rater'] not in found and rate and rate.estimate >= _HALF:
+      found[row['rater']] = row['epsilon'], rate
+  return found
+
+
+def _otherwise(study: Study, rows: Sequence[parts.Record]) -> tuple[str, ...]:
+  """For whom the published test says something else."""
+  ours, theirs = (_passing(study, rows, p) for p in (_RATE, _PUBLISHED))
+  told = [
+    f'{rater} from ε = {at} % on'
+    for rater, (at, _) in theirs.items()
+    if at < ours.get(rater, (float('inf'),))[0]
+  ]
+  if not told:
+    return ()
+  return (
+    'As published, the test takes clips for independent, those of one speaker '
+    f'too; so it would have {wording.listing(told)} pass.',
+  )
+
+
+def _kinds(study: Study) -> tuple[str, ...]:
+  """How far people agree, and people and models, on average."""
+  told = []
+  for row in study.tables.get('rater_kinds') or []:
+    weighted = parts.get(study, 'raters.{kind}.mean_weighted_kappa', **row)
+    plain = parts.get(study, 'raters.{kind}.mean_kappa', **row)
+    found, name = (weighted, 'weighted kappa') if weighted else (plain, 'kappa')
+    if found:
+      unit = catalogue.entry('raters.{kind}.mean_kappa').unit
+      ends = wording.ends(found, unit)
+      bracket = '' if ends == wording.MISSING else f' ({ends})'
+      figure = f'{wording.figure(found.estimate, unit)}{bracket}'
+      told.append(f'of {_KINDS[row["kind"]]} {figure}')
+  if not told:
+    return ()
+  level = wording.level(Estimate(None))
+  return (f'The mean {name}, with its {level}, is {wording.listing(told)}.',)
+
+
+def _few(rows: Sequence[parts.Record]) -> tuple[str, ...]:
+  number = max((row['num_annotators'] for row in rows), default=_FEW)
+  if number >= _FEW:
+    return ()
+  return (
+    f'The test rests on {wording.plural(number, "annotator")}; three are the '
+    'least that say something of others.',
+  )
+
+
+def _figure(
+  study: Study, advantage: Mapping[str, Estimate]
+) -> parts.Figure | None:
+  full = study.info['full_view']
+  return parts.forest(
+    [
+      parts.row(rater, estimate, plots.colour(rater, full))
+      for rater, estimate in advantage.items()
+    ],
+    advantage.values(),
+    name='advantage',
+    title='Advantage of each model over the annotators',
+    axis='clips on which it is at least as good, %',
+    bounds=(0, 1),
+  )
+
+
+def _matrix(study: Study, pairs: Sequence[parts.Record]) -> parts.Table | None:
+  """Kappa of each two raters, one a row and one a column."""
+  if not pairs:
+    return None
+  names = list(
+    dict.fromkeys(n for r in pairs for n in (r['first'], r['second']))
+  )
+  figure = 'weighted_kappa' if 'weighted_kappa' in pairs[0] else 'kappa'
+  known = {}
+  for row in pairs:
+    one = parts.get(study, f'{_PAIR}.{figure}', **row)
+    known[row['first'], row['second']] = known[row['second'], row['first']] = (
+      one
+    )
+
+  def cell(one: Estimate | None) -> parts.Cell:
+    if one is None:
+      return parts.Cell(wording.MISSING, 'number')
+    faint = wording.standing(one) != wording.ABOVE
+    return parts.Cell(wording.number(one.estimate, 2), 'number', faint=faint)
+
+  return parts.Table(
+    header=(
+      parts.Cell(''),
+      *(parts.Cell(name, 'number') for name in names[:-1]),
+    ),
+    rows=tuple(
+      (
+        parts.Cell(name),
+        *(cell(known.get((name, other))) for other in names[:place]),
+        *(parts.Cell('', 'number') for _ in names[place:-1]),
+      )
+      for place, name in enumerate(names)
+      if place
+    ),
+  )

@@ -1,0 +1,39 @@
+"""The small form of the simulations of `score_intervals.py`."""
+
+import pytest
+import score_intervals
+
+pytestmark = pytest.mark.long
+
+
+@pytest.mark.parametrize('num_groups', [24, 60])
+def test_intervals_of_scores_hold_the_truth(num_groups):
+  truth = score_intervals.truths(20_000)
+  # Three standard errors of a share of .95 in 400 corpora are .033.
+  for name, share in score_intervals.held(400, num_groups, 400, truth).items():
+    assert share >= 0.917, name
+
+
+def test_planted_conflict_in_scores_is_found():
+  found = score_intervals.found(60, 40, 300, 'linked')
+  for name, least in (
+    ('excess', 0.9),
+    ('unshared', 0.9),
+    ('ambiguity_excess', 0.2),
+  ):
+    assert found[name][1] > least, name
+
+
+@pytest.mark.parametrize(
+  ('world', 'names'),
+  [
+    ('other seeds', score_intervals.FOUND),
+    ('drawn together', ('unshared', 'ambiguity_excess', 'errors_excess')),
+    ('unlinked', ('ambiguity_excess', 'errors_excess')),
+  ],
+)
+def test_what_is_not_there_is_seldom_found(world, names):
+  found = score_intervals.found(60, 40, 300, world)
+  for name in names:
+    # A chance of .025 of each of 60 corpora gives 6 or more in .4 % of cases.
+    assert found[name][1] <= 5 / 60, name
