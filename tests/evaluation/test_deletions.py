@@ -19,13 +19,7 @@ def known():
 
 
 def _without(corpus, chosen):
-  votes = corpus.votes
-  return dataclasses.replace(
-    corpus,
-    votes=type(votes)(
-      *(getattr(votes, f.name)[~chosen] for f in dataclasses.fields(votes))
-    ),
-  )
+  return dataclasses.replace(corpus, votes=corpus.votes.where(~chosen))
 
 
 def _summed(rows):
