@@ -18,7 +18,9 @@ with A - 1 degrees of freedom for their part. In 400 corpora of 210 speakers and
 intervals of 105 figures held the truth in 94.6 % on average (90.5 to 98.8);
 those over speakers alone held shares of votes, agreement and cross-entropy in
 59 to 79 %. Those below 92.5 % are no smooth functions of votes: the pluralities
-of halves, of other votes and of conditions.
+of halves, of other votes and of conditions. Where the annotator of rank r votes
+like 1 / r as often, it was 93.5 % in 150 corpora (86.7 at least), against 49 to
+75 %: then few people are most of the noise, and A - 1 is too many.
 
 Leaving out an annotator changes what is added up of the clips that he voted on,
 and these changes add up over clips, see `tally`: by group and annotator, and
