@@ -114,6 +114,7 @@ class Batch:
         some(corpus.split),
         some(corpus.fold),
         votes=votes,
+        scores=some(corpus.scores),
       ),
       None
       if own is None

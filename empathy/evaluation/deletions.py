@@ -18,7 +18,9 @@ with A - 1 degrees of freedom for their part. In 400 corpora of 210 speakers and
 intervals of 105 figures held the truth in 94.6 % on average (90.5 to 98.8);
 those over speakers alone held shares of votes, agreement and cross-entropy in
 59 to 79 %. Those below 92.5 % are no smooth functions of votes: the pluralities
-of halves, of other votes and of conditions.
+of halves, of other votes and of conditions. Where the annotator of rank r votes
+like 1 / r as often, it was 93.5 % in 150 corpora (86.7 at least), against 49 to
+75 %: then few people are most of the noise, and A - 1 is too many.
 
 Leaving out an annotator changes what is added up of the clips that he voted on,
 and these changes add up over clips, see `tally`: by group and annotator, and
@@ -39,7 +41,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from scipy import sparse
 
-from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import samples, weighing
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
@@ -112,20 +113,15 @@ class _Block:
   who: np.ndarray
   clip: np.ndarray
 
-  @functools.cached_property
-  def _by_variant(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs in order of their variants, where each begins, how many."""
-    number = np.bincount(self.variant, minlength=len(self.whole))
-    order = np.argsort(self.variant, kind='stable')
-    return order, np.cumsum(number) - number, number
-
   def pairs_of(self, variant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pairs of each of (m,) variants, after the places of these in m."""
-    order, start, number = self._by_variant
-    number = number[variant]
-    place = np.repeat(np.arange(len(variant)), number)
-    step = np.arange(len(place)) - np.repeat(np.cumsum(number) - number, number)
-    return place, order[start[variant[place]] + step]
+    return _repeated(variant, *self._by_variant)
+
+  @functools.cached_property
+  def _by_variant(self) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs in order of their variants, and how many each has."""
+    number = np.bincount(self.variant, minlength=len(self.whole))
+    return np.argsort(self.variant, kind='stable'), number
 
 
 def _block(
@@ -134,51 +130,62 @@ def _block(
   """That of some clips; None if nobody voted on them."""
   corpus = batch.corpus
   votes, num_classes = corpus.votes, len(corpus.classes)
-  columns = np.full(len(corpus.conditions), -1)
-  for place, name in enumerate(conditions):
-    columns[corpus.conditions.index(name)] = place * num_classes
+  places = [corpus.conditions.index(name) for name in conditions]
   chosen = (votes.clip >= clips.start) & (votes.clip < clips.stop)
-  chosen &= columns[votes.condition] >= 0
+  chosen &= np.isin(votes.condition, places)
   if not chosen.any():
     return None
-  clip, count = votes.clip[chosen].astype(np.int64), votes.count[chosen]
-  cell = columns[votes.condition[chosen]] + votes.label[chosen]
-  size, num_cells = clips.stop - clips.start, len(conditions) * num_classes
-  clip -= clips.start
-  whole = np.bincount(clip * num_cells + cell, count, size * num_cells)
-  whole = whole.reshape(size, num_cells)
-  pair = plan.crowd.codes(votes.annotator[chosen]) * size + clip
+  own = votes.where(chosen)
+  clip, count = own.clip.astype(np.int64) - clips.start, own.count
+  size = clips.stop - clips.start
+  pair = plan.crowd.codes(own.annotator) * size + clip
   pairs, place = np.unique(pair, return_inverse=True)
   who, where = np.divmod(pairs, size)
-  own = sparse.csr_array(
-    (count.astype(np.float64), (place, cell)), shape=(len(pairs), num_cells)
-  )
   # Clips that lack the same votes are one; a random sum tells votes apart.
-  signs = np.random.default_rng(samples.SEED).uniform(1, 2, num_cells)
-  kinds = np.stack([where.astype(np.float64), np.round(own @ signs, 9)], axis=1)
+  random = np.random.default_rng(samples.SEED)
+  signs = random.uniform(1, 2, (len(corpus.conditions), num_classes))
+  told = signs[own.condition, own.label]
+  if own.scores is not None:
+    told = told * (1 + np.pi * own.scores)
+  told = np.bincount(place, told * count)
+  kinds = np.stack([where.astype(np.float64), np.round(told, 9)], axis=1)
   _, first, variant = np.unique(
     kinds.view(np.complex128), return_index=True, return_inverse=True
   )
-  base = where[first]
-  counts = np.concatenate([whole[base] - own[first].toarray(), whole])
-  row, cell = np.nonzero(counts)
-  condition, label = np.divmod(cell, num_classes)
-  places = [corpus.conditions.index(name) for name in conditions]
-  again = corpus_lib.Votes(
-    row.astype(np.int32),
-    np.array(places, np.int32)[condition],
-    np.full(len(row), ''),
-    label.astype(np.int32),
-    np.round(counts[row, cell]).astype(np.int64),
+  base = np.concatenate([where[first], np.arange(size)])
+  lacking = np.concatenate([first, np.full(size, -1)])
+  # The entries of every clip but those that it lacks.
+  number = np.bincount(clip, minlength=size)
+  row, entry = _repeated(base, np.argsort(clip, kind='stable'), number)
+  kept = place[entry] != lacking[row]
+  row, rest = row[kept], own.where(entry[kept])
+  again = dataclasses.replace(
+    rest, clip=row.astype(np.int32), annotator=np.full(len(row), '')
   )
-  rows = np.concatenate([base, np.arange(size)]) + clips.start
   return _Block(
-    batch.with_votes(rows, again),
-    len(first) + base,
+    batch.with_votes(base + clips.start, again),
+    len(first) + where[first],
     variant.ravel(),
     who,
     where + clips.start,
   )
+
+
+def _repeated(
+  kind: np.ndarray, order: np.ndarray, number: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """All that is of each of (m,) kinds, after the places of these in m.
+
+  Args:
+    kind: (m,) int.
+    order: (n,) int, things in order of their kinds.
+    number: (K,) int, how many there are of each kind.
+  """
+  start = np.cumsum(number) - number
+  number = number[kind]
+  place = np.repeat(np.arange(len(kind)), number)
+  step = np.arange(len(place)) - np.repeat(np.cumsum(number) - number, number)
+  return place, order[start[kind[place]] + step]
 
 
 class _Changes:

@@ -139,7 +139,7 @@ def _annotators(known: Sequence[str], exact: bool) -> str:
     else f'Figures of votes on {wording.listing(known)} alone cover other '
     'annotators like these, too, and other figures of votes do not'
   )
-  where = 'those of Diagnosis'
+  where = 'those of Diagnosis, of permuted votes and of a model of annotators'
   if not exact:
     where += ', and of so many clips those of Ambiguity and correlations,'
   return f'{told}; {where} do not.'

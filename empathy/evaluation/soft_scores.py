@@ -127,8 +127,10 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
     `.human_jensen_shannon`, `.human_manhattan` and `.human_wasserstein` (where
     classes are ordered); `<figure>_null`, what the figure would be if the votes
     had been drawn from the view's own probabilities (that of `human_brier` is
-    0); and `.human_entropy_correlation` (Pearson's, over clips, of the
-    entropies of probabilities and votes). The table `soft_scores`.
+    0); `<figure>_prior`, what the shares of all votes would have;
+    `.human_entropy_gap` and `.human_rank_agreement`, see above; and
+    `.human_entropy_correlation` (Pearson's, over clips, of the entropies of
+    probabilities and votes). The table `soft_scores`.
   """
   if not plan.survey.has_votes:
     return Findings(skipped={'soft_scores': 'The corpus has no votes.'})

@@ -19,13 +19,7 @@ def known():
 
 
 def _without(corpus, chosen):
-  votes = corpus.votes
-  return dataclasses.replace(
-    corpus,
-    votes=type(votes)(
-      *(getattr(votes, f.name)[~chosen] for f in dataclasses.fields(votes))
-    ),
-  )
+  return dataclasses.replace(corpus, votes=corpus.votes.where(~chosen))
 
 
 def _summed(rows):
@@ -39,13 +33,27 @@ def _summed(rows):
   return {key: number for key, number in found.items() if number}
 
 
+def _rated(corpus):
+  """The same votes, as ratings near the values of their classes."""
+  info = corpus.info | {'ordered': True, 'values': [1.0, 2.0, 4.0]}
+  votes = corpus.votes
+  near = np.random.default_rng(5).uniform(-0.4, 0.4, len(votes.label))
+  rated = np.array(info['values'])[votes.label] + near
+  return dataclasses.replace(
+    corpus, info=info, votes=dataclasses.replace(votes, scores=rated)
+  )
+
+
 @pytest.mark.parametrize('block', [1 << 12, 7])
+@pytest.mark.parametrize('rated', [False, True])
 def test_changes_are_those_of_totals_without_the_annotator(
-  known, block, monkeypatch
+  known, block, rated, monkeypatch
 ):
   monkeypatch.setattr(humans, '_AGAIN', 200)
   monkeypatch.setattr(deletions, '_BLOCK', block)
   corpus, predictions = known
+  if rated:
+    corpus = _rated(corpus)
   batch = Batch(corpus, predictions)
   plan = plan_lib.of_batch(batch)
   totals = study.add_up(batch, plan)
@@ -55,7 +63,7 @@ def test_changes_are_those_of_totals_without_the_annotator(
   expected = study.add_up(Batch(rest, predictions), plan)
   told = 0
   for key in (*totals.sums, *totals.counts):
-    if key[0] not in ('humans', 'ambiguity', 'soft_scores'):
+    if key[0] not in ('humans', 'ambiguity', 'soft_scores', 'scores'):
       continue
     shape = totals[key].shape
     change, size = np.zeros(shape), int(np.prod(shape[1:]))
@@ -80,13 +88,19 @@ def test_changes_are_those_of_totals_without_the_annotator(
       assert _summed(both) == _summed(expected.rows[key])
       told += 1
   assert told > 30
+  of_scores = [key for key in totals.counts if key[:2] == ('without', 'scores')]
+  assert bool(of_scores) == rated
 
 
-def test_every_figure_of_votes_covers_other_annotators(known):
-  found = study.build(*known)
+@pytest.fixture(scope='module')
+def built(known):
+  return study.build(*known)
+
+
+def test_every_figure_of_votes_covers_other_annotators(built):
   covered = [
     name
-    for name, one in found.statistics.items()
+    for name, one in built.statistics.items()
     if 'annotators' in one.variance
   ]
   for prefix in (
@@ -98,21 +112,20 @@ def test_every_figure_of_votes_covers_other_annotators(known):
     'humans.full_minus_text.accuracy',
     'views.text.human_brier',
   ):
-    assert prefix in found.statistics
+    assert prefix in built.statistics
   assert {name.split('.')[0] for name in covered} == {
     'ambiguity',
     'humans',
     'views',
   }
   for name in covered:
-    assert 'with the noise of 9 annotators' in found.statistics[name].method
+    assert 'with the noise of 9 annotators' in built.statistics[name].method
     assert not name.startswith('diagnosis')
 
 
-def test_the_plan_has_the_part_of_annotators(known):
-  found = study.build(*known)
-  for row in found.tables['planner']:
-    one = found.statistics[row['statistic']]
+def test_the_plan_has_the_part_of_annotators(built):
+  for row in built.tables['planner']:
+    one = built.statistics[row['statistic']]
     if 'annotators' in one.variance:
       total = sum(one.variance.values())
       share = one.variance['annotators'] / total
@@ -174,3 +187,12 @@ def test_figures_say_how_they_move(known, monkeypatch):
   # Of nine annotators, one is no small part.
   ratio = np.sqrt(some[:, 0] / some[:, 1])
   assert 0.75 < np.median(ratio) < 1.25
+
+
+@pytest.mark.parametrize('marked', [1 << 27, 0])
+def test_numbers_are_ranked(marked, monkeypatch):
+  monkeypatch.setattr(deletions, '_MARKED', marked)
+  every = [np.array([7, 2, 7]), np.array([5, 2])]
+  found, ranks = deletions._ranked(every, 9)
+  np.testing.assert_array_equal(found, [2, 5, 7])
+  np.testing.assert_array_equal(np.concatenate(ranks), [2, 0, 2, 1, 0])

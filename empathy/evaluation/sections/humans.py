@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from empathy.evaluation import wording
+from empathy.evaluation import units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import humans_by_clip, parts
 from empathy.evaluation.study import Study
@@ -33,19 +33,24 @@ _MODEL = 'humans.model_of_annotators'
 _PEOPLE = (
   parts.text_column('annotator'),
   parts.count_column('num_votes', 'votes'),
-  parts.Column('agreement', lambda r: wording.percent(r['agreement']), '%'),
-  parts.Column('by chance', lambda r: wording.percent(r['chance']), '%'),
-  parts.Column('kappa', lambda r: wording.hundredths(r['kappa'])),
+  parts.Column('alike', lambda r: wording.hundredths(r['agreement']), '%'),
+  parts.Column('by chance', lambda r: wording.hundredths(r['chance']), '%'),
   parts.Column(
-    '95 %',
-    lambda r: wording.span(r['kappa_low'], r['kappa_high']),
-    kind='interval',
+    'kappa', lambda r: wording.figure(r['kappa'], units.COEFFICIENT)
   ),
+  parts.Column('95 % interval', lambda row: _kappa(row), kind='interval'),
   parts.text_column('leans_to', 'leans to'),
-  parts.Column('by', lambda r: wording.points(r['bias'])),
+  parts.Column(
+    'by', lambda r: wording.hundredths(r['bias'], signed=True), 'points'
+  ),
   parts.Column('like coins', lambda r: 'yes' if r['flag'] else '', kind='text'),
   parts.count_column('votes_needed', 'votes to tell'),
 )
+
+
+def _kappa(row: parts.Record) -> str:
+  ends = Estimate(row['kappa'], row['kappa_low'], row['kappa_high'])
+  return wording.ends(ends, units.COEFFICIENT)
 
 
 def _people(study: Study) -> tuple[str, ...]:
