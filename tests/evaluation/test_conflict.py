@@ -246,8 +246,7 @@ def test_why_there_is_no_conflict(conditions, says):
   own = corpus.votes
   votes = None
   if conditions:
-    chosen = own.condition == 0
-    votes = type(own)(*(one[chosen] for one in vars(own).values()))
+    votes = own.of(0)
   info = corpus.info | {'conditions': list(conditions)}
   corpus = dataclasses.replace(corpus, votes=votes, info=info)
   found = made.answer(conflict, corpus, predictions)
