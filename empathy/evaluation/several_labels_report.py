@@ -3,7 +3,7 @@
 import os
 import pathlib
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from empathy.evaluation import catalogue, plots, report, units, wording
 from empathy.evaluation.findings import Estimate
@@ -15,6 +15,13 @@ _FIGURES = {
   'scores.{view}.ccc': 'concordance (CCC)',
   'views.{view}.accuracy': 'accuracy',
   'views.{view}.macro_f1': 'macro F1',
+}
+# Of people, where there are no predictions.
+_AGREEMENT = {
+  'humans.{condition}.alpha_interval': 'interval alpha',
+  'humans.{condition}.alpha_ordinal': 'ordinal alpha',
+  'humans.{condition}.alpha_nominal': 'Krippendorff’s alpha',
+  'humans.{condition}.observed_agreement': 'observed agreement',
 }
 # The first one that there is leads.
 _GAINS = {
@@ -41,6 +48,11 @@ def render(labels: Labels, folder: pathlib.Path = pathlib.Path()) -> str:
     folder: where the report will be, from which links start.
   """
   first = next(iter(labels.studies.values()))
+  views, full = first.info['views'], first.info['full_view']
+  figures, whose = _FIGURES, f'the full view ({full})'
+  if not views:
+    full = first.info['full_condition']
+    figures, whose = _AGREEMENT, f'annotators of {full}'
   info = first.info | {
     'simulated': any(one.info['simulated'] for one in labels.studies.values())
   }
@@ -51,30 +63,34 @@ def render(labels: Labels, folder: pathlib.Path = pathlib.Path()) -> str:
       ('Labels', wording.listing(labels.studies)),
       ('Clips', wording.count(info['num_clips'])),
       ('Groups', wording.count(info['num_groups'])),
-      ('Views', wording.listing(info['views'])),
+      *([('Views', wording.listing(views))] if views else ()),
     ],
-    answer=list(_answer(labels, info['full_view'])),
-    forest=_forest(labels, info['full_view']),
-    labels=_by_label(labels, info['full_view'], folder),
-    means=_means(labels, info['views'], info['full_view']),
+    answer=list(_answer(labels, figures, full)),
+    whose=whose,
+    forest=_forest(labels, figures, full),
+    labels=_by_label(labels, figures, full, folder),
+    means=_means(labels, views, full),
     primaries=_primaries(labels),
   )
 
 
-def _of(pattern: str, view: str) -> str:
-  return catalogue.name(pattern, {'view': view})
+def _of(pattern: str, whose: str) -> str:
+  return catalogue.name(pattern, {'view': whose, 'condition': whose})
 
 
-def _answer(labels: Labels, full: str) -> Iterator[str]:
+def _answer(
+  labels: Labels, figures: Mapping[str, str], full: str
+) -> Iterator[str]:
   """What the mean over labels is, and what of the primaries stands."""
   told = [
     f'{words} is {wording.with_interval(one, catalogue.entry(pattern).unit)}'
-    for pattern, words in _FIGURES.items()
+    for pattern, words in figures.items()
     if (one := labels.means.get(_of(pattern, full))) is not None
   ]
   if told:
+    whose = 'the full view’s' if figures is _FIGURES else 'people’s'
     yield (
-      f'In the mean over {len(labels.studies)} labels, the full view’s '
+      f'In the mean over {len(labels.studies)} labels, {whose} '
       f'{wording.listing(told)}.'
     )
   yield from _gains(labels, full)
@@ -119,9 +135,12 @@ def _gains(labels: Labels, full: str) -> Iterator[str]:
       return
 
 
-def _forest(labels: Labels, full: str) -> parts.Figure | None:
+def _forest(
+  labels: Labels, figures: Mapping[str, str], full: str
+) -> parts.Figure | None:
   """The first of the figures that there is: each label's, and the mean."""
-  for pattern, words in _FIGURES.items():
+  colour = 'full' if figures is _FIGURES else 'humans'
+  for pattern, words in figures.items():
     name = _of(pattern, full)
     if name not in labels.means:
       continue
@@ -131,13 +150,13 @@ def _forest(labels: Labels, full: str) -> parts.Figure | None:
     mean = labels.means[name]
     return parts.forest(
       [
-        *(parts.row(label, one, 'full') for label, one in rows.items()),
+        *(parts.row(label, one, colour) for label, one in rows.items()),
         parts.row('mean', mean, 'ink'),
       ],
       [*rows.values(), mean],
       name='labels',
-      title=f'The full view’s {words} by label',
-      axis=f'{words} of the full view, '
+      title=f'{wording.capital(words)} by label',
+      axis=f'{words}, '
       + ('%' if catalogue.entry(pattern).unit == units.SHARE else 'hundredths'),
     )
   return None
@@ -165,16 +184,18 @@ def _header(*headings: str) -> tuple[parts.Cell, ...]:
   return tuple(parts.Cell(one, kinds.get(one, 'number')) for one in headings)
 
 
-def _by_label(labels: Labels, full: str, folder: pathlib.Path) -> parts.Table:
+def _by_label(
+  labels: Labels, figures: Mapping[str, str], full: str, folder: pathlib.Path
+) -> parts.Table:
   """A row a label, with a link to its report, and one of their mean."""
-  patterns = [one for one in _FIGURES if _of(one, full) in labels.means]
+  patterns = [one for one in figures if _of(one, full) in labels.means]
   rows = []
   for label, study in labels.studies.items():
     address = os.path.relpath(study.folder / 'report.html', folder)
     link = urllib.parse.quote(pathlib.PurePath(address).as_posix())
     rows.append((parts.Cell(label, href=link), study.statistics))
   rows.append((parts.Cell('mean of labels'), labels.means))
-  headings = [part for p in patterns for part in (_FIGURES[p], '95 % interval')]
+  headings = [part for p in patterns for part in (figures[p], '95 % interval')]
   return parts.Table(
     _header('label', *headings, 'clips'),
     tuple(

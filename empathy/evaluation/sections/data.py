@@ -105,7 +105,7 @@ def _checks_table(study, checks, unmade) -> parts.Table:
         lambda r: _VERDICTS.get(r['verdict'], str(r['verdict'])),
         kind='verdict',
       ),
-      parts.text_column('sentence', 'what was found'),
+      parts.text_column('sentence', 'what was found', kind='text'),
     ),
   )
   if not unmade:

@@ -36,7 +36,8 @@ class Cell:
 
   Attributes:
     text: what it shows.
-    kind: `text`, `number` (to the right) or the name of a verdict.
+    kind: `text` (sentences), `name`, `number` (to the right) or the name of a
+      verdict.
     colour: the name of a colour, for a dot before the text.
     faint: greyed, because its interval does not support a finding.
     href: what the text of a row's first cell links to; '' for nothing.
@@ -370,12 +371,13 @@ def text_column(
   heading: str = '',
   show: Callable[[str], str] = str,
   colour: Callable[[str, str], str] = lambda it, full: '',
+  kind: str = 'name',
 ) -> Column:
   """What the rows hold under `key`, in words, with a dot of its colour."""
   return Column(
     heading or key,
     lambda r: show(r[key]),
-    kind='text',
+    kind=kind,
     colour=lambda r, full: colour(r[key], full),
   )
 
