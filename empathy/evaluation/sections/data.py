@@ -99,7 +99,7 @@ def _checks_table(study, checks, unmade) -> parts.Table:
     study,
     checks,
     (
-      parts.Column('check', lambda r: _name(r['check']), kind='text'),
+      parts.Column('check', lambda r: _name(r['check']), kind='word'),
       parts.Column(
         'verdict',
         lambda r: _VERDICTS.get(r['verdict'], str(r['verdict'])),

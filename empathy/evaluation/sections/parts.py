@@ -36,7 +36,7 @@ class Cell:
 
   Attributes:
     text: what it shows.
-    kind: `text` (sentences), `name`, `number` (to the right) or the name of a
+    kind: `text` (sentences), `word`, `number` (to the right) or the name of a
       verdict.
     colour: the name of a colour, for a dot before the text.
     faint: greyed, because its interval does not support a finding.
@@ -371,7 +371,7 @@ def text_column(
   heading: str = '',
   show: Callable[[str], str] = str,
   colour: Callable[[str, str], str] = lambda it, full: '',
-  kind: str = 'name',
+  kind: str = 'word',
 ) -> Column:
   """What the rows hold under `key`, in words, with a dot of its colour."""
   return Column(

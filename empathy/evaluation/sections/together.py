@@ -84,8 +84,8 @@ def _target(row: parts.Record) -> str:
 
 
 _INFORMATION = (
-  parts.Column('sources', _sources, kind='text'),
-  parts.Column('target', _target, kind='text', once=True),
+  parts.Column('sources', _sources, kind='word'),
+  parts.Column('target', _target, kind='word', once=True),
   parts.CLIPS_ONCE,
   *parts.ranged(_OF_PAIR, *PARTS),
   *parts.plain(_OF_PAIR, 'total'),
