@@ -53,7 +53,8 @@ def folder(tmp_path_factory):
     'file,label,transcript\na.mp4,kind,I see\nb.wav,cold,Well\n'
   )
   (path / 'ratings.csv').write_text(
-    'item;annotator;rating\na;Ann;3,5\na;Bob;5\nb;Ann;1\nb;Bob;2\n'
+    'item;annotator;empathy;distress\n'
+    'a;Ann;3,5;1\na;Bob;5;2\nb;Ann;1;6\nb;Bob;2;6,5\n'
   )
   return path
 
