@@ -49,7 +49,7 @@ class EmpathyCorpus(tfds.core.GeneratorBasedBuilder):
     features = {
       'id': tfds.features.Text(),
       'group': tfds.features.Text(),
-      'label': tfds.features.Scalar(np.int32),
+      'label': tfds.features.ClassLabel(names=list(self._corpus.classes)),
       'split': tfds.features.Text(),
       'fold': tfds.features.Scalar(np.int32),
       'votes': tfds.features.Tensor(shape=(num_classes,), dtype=np.int64),
