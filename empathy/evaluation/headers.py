@@ -85,7 +85,7 @@ def check(
   path: pathlib.Path,
   names: Sequence[str],
   corpus: corpus_lib.Corpus,
-  renormalise: bool = False,
+  lenient: bool = False,
 ) -> None:
   """Raises an `InputError` unless there are the right columns.
 
@@ -93,7 +93,7 @@ def check(
     path: of the table.
     names: of its columns.
     corpus: that it is of.
-    renormalise: whether probabilities of unknown classes may be there.
+    lenient: whether probabilities of unknown classes may be there.
   """
   needed = required(corpus, said_in(names))
   missing = [name for name in needed if name not in names]
@@ -118,12 +118,12 @@ def check(
       ('attention_', 'modality', corpus.modalities),
     ):
       rest = name.removeprefix(prefix)
-      repaired = prefix == 'prob_' and renormalise
+      repaired = prefix == 'prob_' and lenient
       if rest != name and rest not in known and not repaired:
         faults.append(
           f'{path}: column {name!r}: {rest!r} is no {what} of the corpus; '
           f'expected one of {", ".join(known)}'
-          + ('; or leave it out: --renormalise' if prefix == 'prob_' else '')
+          + ('; or leave it out: --lenient' if prefix == 'prob_' else '')
         )
   errors.raise_faults(faults)
 

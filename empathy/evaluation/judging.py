@@ -34,7 +34,7 @@ def judge(
   *,
   about: Mapping[str, Any] | None = None,
   label: str | None = None,
-  renormalise: bool = False,
+  lenient: bool = False,
 ) -> study_lib.Study:
   """Judges predictions by labels and votes.
 
@@ -56,8 +56,8 @@ def judge(
     about: keys of `corpus.json`, such as `classes`, `ordered`, `values`,
       `modalities`, `judges` and `name`.
     label: of a folder with several labels, the one to judge by.
-    renormalise: whether distributions may have any sum and name other classes,
-      and labels be none of the classes; see `rows`.
+    lenient: whether distributions may have any sum and name other classes,
+      and labels be none of the classes and scores no numbers; see `rows`.
 
   Returns:
     The study, which shows its report in a notebook; `save` writes it.
@@ -92,7 +92,7 @@ def judge(
   if table is None:
     return study_lib.build(corpus)
   name = pathlib.Path(predictions) if path else pathlib.Path('predictions')
-  found = reading.of_table(name, table, corpus, renormalise)
+  found = reading.of_table(name, table, corpus, lenient)
   return study_lib.build(corpus, found)
 
 
