@@ -83,11 +83,14 @@ def of_table(
   Raises:
     InputError: as for `read`.
   """
-  table = table.rename_columns(headers.renamed(table.column_names, corpus))
+  names = headers.renamed(table.column_names, corpus)
+  notes = headers.notes(table.column_names, names)
+  table = table.rename_columns(names)
   headers.check(path, table.column_names, corpus, lenient)
   if not table.num_rows:
     raise errors.InputError(f'{path}: has no rows')
   rows = Rows(path, table)
+  rows.notes += notes
   found = _of_rows(rows, corpus, lenient=lenient)
   _refuse_nested(found.seeds, found.kind)
   if 'fold' not in rows.table.column_names and corpus.split is None:
@@ -391,7 +394,12 @@ def _refuse_duplicates(rows: Rows, keys: _Keys) -> None:
       first = order[position]
     first_of[int(order[position + 1])] = first
   names, hint = rows.table.column_names, ''
-  if headers.kind(names) is Kind.LABELS:
+  judges = [name for name in names if headers.bare(name) in headers.JUDGES]
+  judges = [name for name in judges if rows.num_values(name) > 1]
+  if judges:
+    hint = f'; column {judges[0]!r} names several: judge each by itself, a '
+    hint += 'table each'
+  elif headers.kind(names) is Kind.LABELS:
     hint = "; number several answers of a model in a column 'sample'"
   elif 'seed' not in names:
     hint = "; there is no column 'seed'"

@@ -79,6 +79,10 @@ class Rows:
       line += f' ({self._counted(rows)})'
     self._faults.append((first, line))
 
+  def num_values(self, column: str) -> int:
+    """How many values a column has."""
+    return len(pc.unique(self._decoded(column)))
+
   def place(self, row: int) -> str:
     """Where a row is, as messages name it."""
     if self._place:

@@ -14,6 +14,7 @@ import csv
 import dataclasses
 import functools
 import glob
+import logging
 import os
 import pathlib
 import tempfile
@@ -432,8 +433,12 @@ def _rows_of(
 
 def _said(predictions: list[str], bare: corpus_lib.Corpus) -> tuple[str, Kind]:
   """Where predictions say what, by the columns of the first file."""
-  names = _look(predictions[0])[0] if predictions else []
-  names = headers.renamed(names, bare) if predictions else ['prob_']
+  if not predictions:
+    return headers.said_in(['prob_']), Kind.PROBABILITIES
+  own = _look(predictions[0])[0]
+  names = headers.renamed(own, bare)
+  for note in headers.notes(own, names):
+    logging.getLogger('empathy').info('predictions: %s', note)
   return headers.said_in(names), headers.kind(names)
 
 

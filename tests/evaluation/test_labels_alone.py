@@ -238,6 +238,33 @@ def test_logits_are_known_as_such():
   assert '--lenient' not in line
 
 
+def test_columns_with_usual_names_are_taken(tmp_path, caplog):
+  corpus = _corpus(4, 2)
+  path = tmp_path / 'judge.csv'
+  path.write_text('Clip ID,view,Prediction\nclip1,text,class2\n')
+  with caplog.at_level('INFO', 'empathy'):
+    found = reading.read(path, corpus)
+  assert found.probabilities['text'][0, 1].tolist() == [0, 0, 1]
+  assert "took column 'Clip ID' as 'id'" in caplog.text
+  assert "took column 'Prediction' as 'label'" in caplog.text
+  path.write_text('id,view,label,prediction\nclip1,text,class1,class2\n')
+  with pytest.raises(errors.InputError) as caught:
+    reading.read(path, corpus)
+  assert "columns 'label' and 'prediction': expected one" in str(caught.value)
+
+
+def test_of_several_judges_each_has_a_table(tmp_path):
+  path = tmp_path / 'judge.csv'
+  rows = ['id,view,Model,label', 'clip0,text,a,class1', 'clip0,text,b,class1']
+  path.write_text('\n'.join(rows) + '\n')
+  with pytest.raises(errors.InputError) as caught:
+    reading.read(path, _corpus(3, 2))
+  (line,) = str(caught.value).splitlines()
+  assert line.endswith(
+    "column 'Model' names several: judge each by itself, a table each"
+  )
+
+
 def test_no_answer_at_all_is_told_in_a_line():
   corpus = _corpus(6, 3)
   found = _of(corpus, [(f'clip{i}', None) for i in range(6)])
