@@ -42,7 +42,7 @@ def section(study: Study) -> parts.Section:
   view = parts.primary_part(study, 2, 'view')
   others = _rates_sentence({v: r for v, r in rates.items() if v != view})
   if beyond and view in rates:
-    finding = _finding(view, rates[view], beyond, full)
+    finding = _finding(study, view, rates[view], beyond)
     told = parts.with_p(finding, beyond)
   else:
     finding, others = _rates_sentence(rates)[0].rstrip('.'), ()
@@ -73,11 +73,14 @@ def section(study: Study) -> parts.Section:
   )
 
 
-def _finding(view: str, rate: Estimate, beyond: Estimate, full: str) -> str:
+def _finding(study: Study, view: str, rate: Estimate, beyond: Estimate) -> str:
+  full = study.info['full_view']
+  few = parts.get(study, 'data.answered_by_all')
+  only = f' that both always answer, of {few.n:,}' if few else ''
   return wording.claim(
     f'{wording.capital(view)} and the full view ({full}) give different labels '
     f'to {wording.share_with_interval(rate)} of '
-    f'{wording.plural(rate.n, "clip")}',
+    f'{wording.plural(rate.n, "clip")}{only}',
     beyond,
     above=', {} more than two seeds of either of them do',
     below=', but seeds of one and the same of them do so no less: of the '
