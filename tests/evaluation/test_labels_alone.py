@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import operator
 import pathlib
+import re
 
 import made
 import numpy as np
@@ -17,6 +18,7 @@ from empathy.evaluation import (
   answering,
   reading,
   report,
+  sections,
   sources,
   streaming,
   views,
@@ -26,6 +28,7 @@ from empathy.evaluation import study as study_lib
 from empathy.evaluation import survey as survey_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.predictions import Kind
+from empathy.evaluation.sections import disagreement
 
 _PATH = pathlib.Path('judge')
 _VIEWS = ('text', 'audio', 'text+audio')
@@ -263,6 +266,39 @@ def test_of_several_judges_each_has_a_table(tmp_path):
   assert line.endswith(
     "column 'Model' names several: judge each by itself, a table each"
   )
+
+
+def test_what_few_clips_answer_is_told_at_once():
+  corpus = _corpus(120, 12)
+  found = reading.of_table(_PATH, _table(corpus, 5, 0.2), corpus)
+  study = study_lib.build(corpus, found)
+  labels = [Batch(corpus, found).labels[view] for view in _VIEWS]
+  # Every sample of the full view and of the other one has an answer.
+  both = [
+    ((one >= 0).all(axis=0) & (labels[2] >= 0).all(axis=0)).sum()
+    for one in labels[:2]
+  ]
+  few = study.statistics['data.answered_by_all']
+  assert (few.estimate, few.n) == (min(both) / 120, 120)
+  assert 0 < few.estimate < 0.5
+  row = next(
+    row
+    for row in study.tables['data_checks']
+    if row['check'] == 'answered_by_all'
+  )
+  assert row['verdict'] == 'warning'
+  assert f'Of 120 clips, {min(both)} have every answer of' in row['sentence']
+  told = disagreement.section(study).answer[0]
+  assert re.search(r'of \d+ clips that both always answer, of 120', told)
+  silent = (labels[2] < 0).sum()
+  (told, *_) = sections.views.section(study).answer
+  assert f'{silent} of 600 questions had no answer' in told
+  # Nothing is said where all is answered.
+  found = reading.of_table(_PATH, _table(corpus, 2, 0), corpus)
+  study = study_lib.build(corpus, found)
+  assert 'data.answered_by_all' not in study.statistics
+  for name in (sections.views, disagreement):
+    assert 'answer' not in name.section(study).answer[0]
 
 
 def test_no_answer_at_all_is_told_in_a_line():
