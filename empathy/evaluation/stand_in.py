@@ -177,8 +177,8 @@ def _judge(
       f'{prefix}.{what}_rate_at_{at}' for what in ('winning', 'published')
     )
     above = judged.p(epsilon, below=False)
-    most = judged.num_groups.max()
-    if most < samples.LEAST_GROUPS:
+    if not judged.testable.any():
+      most = judged.num_groups.max()
       found.skipped[name] = (
         'Whether a model may stand in for an annotator cannot be judged: the '
         f'test takes {samples.LEAST_GROUPS} groups with clips of an annotator, '
@@ -220,7 +220,10 @@ def _judge(
       'difference_low': judged.interval(j)[0],
       'difference_high': judged.interval(j)[1],
     }
-    | {f'p_at_{at}': float(p[j]) for at, p in p_values.items()}
+    | {
+      f'p_at_{at}': float(p[j]) if judged.testable[j] else None
+      for at, p in p_values.items()
+    }
     | {f'published_p_at_{at}': float(p[j]) for at, p in published.items()}
     for j in sorted(range(len(chosen)), key=lambda j: names[chosen[j]])
   ]
@@ -261,7 +264,12 @@ class Tests:
     p = np.where(
       self._still, np.where(nil, (1 - epsilon) ** self.num_groups, 1), p
     )
-    return np.where(self.num_groups < samples.LEAST_GROUPS, 1, p)
+    return np.where(self.testable, p, 1)
+
+  @property
+  def testable(self) -> np.ndarray:
+    """Of which annotators there are groups enough for a test: (A,) bool."""
+    return self.num_groups >= samples.LEAST_GROUPS
 
   @property
   def _still(self) -> np.ndarray:
@@ -269,9 +277,9 @@ class Tests:
 
   def interval(self, place: int) -> tuple[float | None, float | None]:
     """Of the difference of one annotator; None where there is none."""
-    number = self.num_groups[place]
-    if self._still[place] or number < samples.LEAST_GROUPS:
+    if self._still[place] or not self.testable[place]:
       return None, None
+    number = self.num_groups[place]
     reach = significance.student(number - 1, 1 - significance.LEVEL)
     ends = self.difference[place] + reach * self.error[place] * np.array(
       [-1, 1]

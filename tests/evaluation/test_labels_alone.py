@@ -293,6 +293,18 @@ def test_what_few_clips_answer_is_told_at_once():
   silent = (labels[2] < 0).sum()
   (told, *_) = sections.views.section(study).answer
   assert f'{silent} of 600 questions had no answer' in told
+  # A view that is silent does not make others so.
+  table = _table(corpus, 2, 0)
+  said = np.where(
+    np.array(table['view']) == 'audio', '', np.array(table['label'])
+  )
+  table = table.set_column(2, 'label', pa.array(said.tolist()))
+  study = study_lib.build(corpus, reading.of_table(_PATH, table, corpus))
+  assert study.statistics['data.answered_by_all'].estimate == 0
+  told = disagreement.section(study).answer[0]
+  assert told.startswith('Text')
+  assert 'always' not in told
+  assert 'text, the best single view' in sections.views.section(study).answer[0]
   # Nothing is said where all is answered.
   found = reading.of_table(_PATH, _table(corpus, 2, 0), corpus)
   study = study_lib.build(corpus, found)

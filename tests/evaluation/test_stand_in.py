@@ -305,6 +305,9 @@ def test_few_groups_cannot_judge():
   for name in names:
     assert study.skipped[name].endswith('of an annotator, and there are 3.')
   assert 'stand_in.model.published_rate_at_10' in study.statistics
+  assert {row['p_at_10'] for row in study.tables['stand_in_annotators']} == {
+    None
+  }
   first, second = section.section(study).answer
   assert first == study.skipped[names[0]]
   assert second.startswith('Model agrees with the other annotators')

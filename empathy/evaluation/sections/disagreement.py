@@ -76,6 +76,7 @@ def section(study: Study) -> parts.Section:
 def _finding(study: Study, view: str, rate: Estimate, beyond: Estimate) -> str:
   full = study.info['full_view']
   few = parts.get(study, 'data.answered_by_all')
+  few = few if few and rate.n < few.n else None
   only = f' that both always answer, of {few.n:,}' if few else ''
   return wording.claim(
     f'{wording.capital(view)} and the full view ({full}) give different labels '

@@ -115,7 +115,7 @@ def best_single(study: Study) -> str:
   given, missing = parts.listed_singles(study)
   if len(given) == 1:
     told = f'{best}, the only single view'
-  elif least + _EQUAL >= max(found.values()):
+  elif len(found) > 1 and least + _EQUAL >= max(found.values()):
     told = f'{best}, single views that are equally good'
   else:
     told = f'{best}, the best single view{"s" * (" and " in best)}'
