@@ -15,12 +15,12 @@ _IDS = (
   *('audioid', 'utteranceid', 'uttid', 'segmentid', 'instanceid', 'textid'),
   'exampleid',
 )
-_LABELS = (
-  *('prediction', 'predictedlabel', 'predlabel', 'predicted', 'pred'),
-  *('predictedclass', 'predclass', 'answer', 'response', 'class'),
-)
 # Beside these, a column `label` is probably the truth.
-_NUM_PLAIN = 7
+_PREDICTED = (
+  *('prediction', 'predictedlabel', 'predlabel', 'predicted', 'pred'),
+  *('predictedclass', 'predclass'),
+)
+_LABELS = (*_PREDICTED, 'answer', 'response', 'class')
 # Those of who answered, if it was not one model.
 JUDGES = (
   'model',
@@ -152,7 +152,7 @@ def check(
       f'{", ".join(map(repr, missing))} {"are" if several else "is"} missing'
       f'{_hint(missing, names, corpus)}'
     )
-  guesses = [name for name in names if bare(name) in _LABELS[:_NUM_PLAIN]]
+  guesses = [name for name in names if bare(name) in _PREDICTED]
   if said_in(names) == 'label' and guesses:
     faults.append(
       f"{path}: columns 'label' and {guesses[0]!r}: expected one of both, what "
