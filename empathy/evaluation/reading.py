@@ -5,11 +5,11 @@ one seed, and nothing says which clips were held out together; optionally
 `given` (the modalities that were really shown), `logit_<class>`,
 `gate_<modality>` and `attention_<modality>`; others are ignored. In place of
 probabilities there may be one `label`, or, where the corpus has values, one
-`score`, empty where the model gave no answer;
-where it was asked several times, `sample` numbers its answers. Where there is
-one modality, `view` may be left out. Usual names, such as `clip_id` and
-`prediction`, are taken for `id` and `label`, which is said. Parquet or CSV. Nothing here asks who made
-the table.
+`score`, empty where the model gave no answer; where it was asked several times,
+`sample` numbers its answers. Where there is one modality, `view` may be left
+out. Usual names, such as `clip_id` and
+`prediction`, are taken for `id` and `label`, which is said. Parquet or CSV.
+Nothing here asks who made the table.
 """
 
 import csv
