@@ -68,12 +68,13 @@ _WORKDIR = flags.DEFINE_string(
 _PREDICTIONS = flags.DEFINE_string(
   'predictions', None, 'A predictions table, Parquet or CSV; needs --corpus.'
 )
-_RENORMALISE = flags.DEFINE_bool(
-  'renormalise',
+_LENIENT = flags.DEFINE_bool(
+  'lenient',
   False,
-  'Take what judges wrote that is no whole answer: divide probabilities by '
-  'their sum, leave out those of unknown classes, and count a label that is '
-  'none of the classes as no answer. What was changed is said.',
+  'Take predictions that are no whole answers: divide probabilities by their '
+  'sum, leave out those of unknown classes, and count a label that is none of '
+  'the classes, or a score that is no number, as no answer. What was changed '
+  'is said.',
 )
 _CORPUS = flags.DEFINE_string('corpus', None, 'The corpus folder.')
 _LABEL = flags.DEFINE_string(
@@ -197,7 +198,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
     predictions_path,
     corpus_path,
     label=label,
-    renormalise=_RENORMALISE.value,
+    lenient=_LENIENT.value,
   )
   if workdir is not None and _is_transductive(
     pathlib.Path(workdir) / 'config.json'
@@ -244,7 +245,7 @@ def _survey(path: pathlib.Path) -> None:
   _refuse_flags(_SURVEY, _OUTPUT)
   label = _label(_WORKDIR.value, _LABEL.value)
   shards.write_survey(
-    shards.survey(*_part(_SURVEY), _RENORMALISE.value, label), path
+    shards.survey(*_part(_SURVEY), _LENIENT.value, label), path
   )
   print(f'survey: {path}  ({time.monotonic() - start:.1f} s)')
 
@@ -259,7 +260,7 @@ def _tally(path: pathlib.Path, *surveys: str) -> None:
   with files.replacing(shards.signals_of(path)) as signals:
     signals.mkdir()
     label = _label(_WORKDIR.value, _LABEL.value)
-    tally = shards.tally(*part, plan, signals, _RENORMALISE.value, label)
+    tally = shards.tally(*part, plan, signals, _LENIENT.value, label)
   shards.write(tally, path)
   print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
 
@@ -285,7 +286,7 @@ def _by_beam(options: list[str]) -> None:
         predictions,
         folder,
         options,
-        renormalise=_RENORMALISE.value,
+        lenient=_LENIENT.value,
         label=_LABEL.value,
       )
     )

@@ -330,10 +330,10 @@ def test_what_a_judge_wrote_is_taken_by_choice(tmp_path):
   assert done.stderr.splitlines()[-1].endswith(
     "judge.csv:6: column 'label': 'I cannot tell' is no class of the corpus, "
     'class0, class1, class2; leave the cell empty where there is no answer, or '
-    'take it so: --renormalise'
+    'take it so: --lenient'
   )
   assert not (tmp_path / 'study').exists()
-  done = _run(*flags, '--renormalise')
+  done = _run(*flags, '--lenient')
   assert done.returncode == 0, done.stderr
   assert '(1 time: line 6): took these as no answer' in done.stderr
   found = _study(tmp_path / 'study')['statistics']

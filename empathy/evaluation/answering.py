@@ -9,12 +9,14 @@ probabilities, there are no such figures.
 
 import numpy as np
 
-from empathy.evaluation import asked, views
+from empathy.evaluation import asked, verdicts, views, wording
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Cell, Findings, interval_cells
 from empathy.evaluation.plan import Plan
 from empathy.evaluation.totals import Adder, Key, Totals
 
+# A lesser share of clips with all answers is few.
+_FEW = 0.5
 _FIGURES = {
   'answered': ('answered', 'asked'),
   'accuracy_of_asked': ('right', 'labelled'),
@@ -34,6 +36,11 @@ def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
       ('right', put & batch.labelled & (said == batch.corpus.labels)),
     ):
       adder.add(_key(what, view), values.T)
+    if view != plan.full and plan.full in plan.members:
+      both = batch.predictions.asked
+      both = both[view].any(axis=0) & both[plan.full].any(axis=0)
+      adder.add(_key('both_asked', view), both)
+      adder.add(_key('both_answered', view), batch.common(view, plan.full))
 
 
 def answer(totals: Totals, plan: Plan) -> Findings:
@@ -71,6 +78,36 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   if rows:
     found.tables['answered'] = rows
   return found
+
+
+def check(found: Findings, totals: Totals, plan: Plan) -> None:
+  """Notes where few clips have every answer of the full view and another one.
+
+  Seeds, or samples, that leave out some clips each leave few that all answer,
+  and figures that compare views, or seeds, rest on these.
+  """
+  shares = {}
+  for view in plan.others if plan.full in plan.members else ():
+    if _known(plan, view):
+      put, said = (
+        round(totals[_key(what, view)].sum())
+        for what in ('both_asked', 'both_answered')
+      )
+      if put:
+        shares[view] = said / put, said, put
+  view = min(shares, key=shares.get, default=None)
+  if view is None or shares[view][0] >= _FEW:
+    return
+  share, said, put = shares[view]
+  verdicts.note(
+    found,
+    'answered_by_all',
+    share,
+    verdicts.WARNING,
+    f'Of {wording.plural(put, "clip")}, {said:,} have every answer of {view} '
+    f'and {plan.full}: what compares these rests on so few.',
+    put,
+  )
 
 
 def _known(plan: Plan, view: str) -> bool:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from empathy.evaluation import (
+  answering,
   duplicates,
   independence,
   labelling,
@@ -49,6 +50,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   if plan.members:
     _check_views(found, plan)
     _check_confidence(found, plan)
+    answering.check(found, totals, plan)
   duplicates.check(found, totals, plan)
   _check_coverage(found, totals, plan)
   labelling.check_classes(found, totals, plan)

@@ -108,7 +108,7 @@ def judge(
   folder: pathlib.Path,
   options: Sequence[str],
   num_clips: int | None = None,
-  renormalise: bool = False,
+  lenient: bool = False,
   label: str | None = None,
 ) -> tuple[Totals, Plan, Listing]:
   """Adds up all clips by a pipeline.
@@ -122,7 +122,7 @@ def judge(
     options: Beam's own flags, such as `--runner=FlinkRunner`; the direct runner
       is the default.
     num_clips: of a bucket.
-    renormalise: see `sources.find`.
+    lenient: see `sources.find`.
     label: likewise.
 
   Returns:
@@ -135,7 +135,7 @@ def judge(
   if predictions is not None:
     predictions = os.path.abspath(predictions)
   source = sources.find(
-    pathlib.Path(corpus).resolve(), predictions, num_clips, renormalise, label
+    pathlib.Path(corpus).resolve(), predictions, num_clips, lenient, label
   )
   if not source.has('predictions') and not source.has('votes'):
     raise errors.InputError(

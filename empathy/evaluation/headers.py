@@ -1,6 +1,7 @@
 """The columns that a table of predictions has, and how people name them."""
 
 import pathlib
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -8,13 +9,27 @@ from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation.predictions import Kind
 
-# What people call the column of the class that was predicted.
-_LABELS = (
-  'predicted',
-  'predicted_label',
-  'prediction',
-  'pred',
-  'class',
+# What people call columns, without case and signs; the first that is there.
+_IDS = (
+  *('clipid', 'clip', 'itemid', 'item', 'filename', 'file', 'videoid'),
+  *('audioid', 'utteranceid', 'uttid', 'segmentid', 'instanceid', 'textid'),
+  'exampleid',
+)
+# Beside these, a column `label` is probably the truth.
+_PREDICTED = (
+  *('prediction', 'predictedlabel', 'predlabel', 'predicted', 'pred'),
+  *('predictedclass', 'predclass'),
+)
+_LABELS = (*_PREDICTED, 'answer', 'response', 'class')
+# Those of who answered, if it was not one model.
+JUDGES = (
+  'model',
+  'judge',
+  'judgeid',
+  'llm',
+  'system',
+  'modelname',
+  'annotator',
 )
 
 
@@ -64,7 +79,11 @@ def used(corpus: corpus_lib.Corpus) -> list[str]:
 
 
 def renamed(names: Sequence[str], corpus: corpus_lib.Corpus) -> list[str]:
-  """What columns are meant whose names differ in case or white space only."""
+  """What columns are meant, whose names differ in case or white space.
+
+  Where there is no column `id`, or none that says anything, it is the first
+  that has a usual name for that.
+  """
   known = used(corpus)
   known += [f'logit_{name}' for name in corpus.classes]
   spelt = {key(name): name for name in known}
@@ -73,7 +92,35 @@ def renamed(names: Sequence[str], corpus: corpus_lib.Corpus) -> list[str]:
     meant = spelt.get(key(name), name)
     if meant not in names:
       names[i] = meant
+  plain = {bare(names[i]): i for i in reversed(range(len(names)))}
+  prefixes = ('prob_', 'logit_')
+  says = (
+    said_in(names) in names
+    or any(name.startswith(prefixes) for name in names)
+    or not set(corpus.classes).isdisjoint(names)
+  )
+  for name, words, there in (
+    ('id', _IDS, 'id' in names),
+    ('label', _LABELS, says),
+  ):
+    places = [plain[word] for word in words if word in plain]
+    if places and not there:
+      names[places[0]] = name
   return names
+
+
+def notes(names: Sequence[str], meant: Sequence[str]) -> list[str]:
+  """What columns, as `renamed` says, were taken by another name."""
+  return [
+    f'took column {name!r} as {other!r}'
+    for name, other in zip(names, meant, strict=True)
+    if key(name) != key(other)
+  ]
+
+
+def bare(name: str) -> str:
+  """A name without case, white space and signs."""
+  return re.sub(r'[\W_]', '', key(name))
 
 
 def key(name: str) -> str:
@@ -85,7 +132,7 @@ def check(
   path: pathlib.Path,
   names: Sequence[str],
   corpus: corpus_lib.Corpus,
-  renormalise: bool = False,
+  lenient: bool = False,
 ) -> None:
   """Raises an `InputError` unless there are the right columns.
 
@@ -93,7 +140,7 @@ def check(
     path: of the table.
     names: of its columns.
     corpus: that it is of.
-    renormalise: whether probabilities of unknown classes may be there.
+    lenient: whether probabilities of unknown classes may be there.
   """
   needed = required(corpus, said_in(names))
   missing = [name for name in needed if name not in names]
@@ -104,6 +151,12 @@ def check(
       f'{path}: column{"s" if several else ""} '
       f'{", ".join(map(repr, missing))} {"are" if several else "is"} missing'
       f'{_hint(missing, names, corpus)}'
+    )
+  guesses = [name for name in names if bare(name) in _PREDICTED]
+  if said_in(names) == 'label' and guesses:
+    faults.append(
+      f"{path}: columns 'label' and {guesses[0]!r}: expected one of both, what "
+      'the model answered'
     )
   faults += [
     f'{path}: column {name!r} is there twice'
@@ -118,12 +171,12 @@ def check(
       ('attention_', 'modality', corpus.modalities),
     ):
       rest = name.removeprefix(prefix)
-      repaired = prefix == 'prob_' and renormalise
+      repaired = prefix == 'prob_' and lenient
       if rest != name and rest not in known and not repaired:
         faults.append(
           f'{path}: column {name!r}: {rest!r} is no {what} of the corpus; '
           f'expected one of {", ".join(known)}'
-          + ('; or leave it out: --renormalise' if prefix == 'prob_' else '')
+          + ('; or leave it out: --lenient' if prefix == 'prob_' else '')
         )
   errors.raise_faults(faults)
 
@@ -139,10 +192,4 @@ def _hint(
     return f'; is it {bare[0]!r}? Write prob_ before the name of each class'
   if any(name.startswith('logit_') for name in names):
     return '; they are the softmax of the logits'
-  labels = [name for name in names if name.casefold() in _LABELS]
-  if labels:
-    return (
-      f'; if {labels[0]!r} is the class that was predicted, call the column '
-      "'label'"
-    )
   return ''

@@ -6,11 +6,12 @@ same faults are told in the same words, and the same spellings are one thing.
 """
 
 import dataclasses
+import difflib
 import json
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -18,12 +19,19 @@ import pyarrow.compute as pc
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import spelling, tables
+from empathy.corpora import declared, spelling, tables
 from empathy.evaluation import reading
 from empathy.evaluation import study as study_lib
 
 # What messages call the files that tables are written to.
 _NAMES = {'corpus.json': 'about', 'clips.csv': 'clips', 'votes.csv': 'votes'}
+# What `about` may say.
+_KEYS = (
+  *('name', 'modalities', 'conditions', 'judges', 'crowds', 'license'),
+  *('source', 'labels', declared.NAME, *declared.KEYS),
+)
+# How alike two names are of which one is probably the other, misspelt.
+_NEAR = 0.7
 _UNKNOWN = {'license': 'not given', 'source': 'tables in memory'}
 
 
@@ -34,7 +42,7 @@ def judge(
   *,
   about: Mapping[str, Any] | None = None,
   label: str | None = None,
-  renormalise: bool = False,
+  lenient: bool = False,
 ) -> study_lib.Study:
   """Judges predictions by labels and votes.
 
@@ -56,8 +64,8 @@ def judge(
     about: keys of `corpus.json`, such as `classes`, `ordered`, `values`,
       `modalities`, `judges` and `name`.
     label: of a folder with several labels, the one to judge by.
-    renormalise: whether distributions may have any sum and name other classes,
-      and labels be none of the classes; see `rows`.
+    lenient: whether distributions may have any sum and name other classes,
+      and labels be none of the classes and scores no numbers; see `rows`.
 
   Returns:
     The study, which shows its report in a notebook; `save` writes it.
@@ -92,7 +100,7 @@ def judge(
   if table is None:
     return study_lib.build(corpus)
   name = pathlib.Path(predictions) if path else pathlib.Path('predictions')
-  found = reading.of_table(name, table, corpus, renormalise)
+  found = reading.of_table(name, table, corpus, lenient)
   return study_lib.build(corpus, found)
 
 
@@ -138,6 +146,12 @@ def _corpus(
   about: Mapping[str, Any],
 ) -> corpus_lib.Corpus:
   """The corpus of tables, read as a folder of the same content would be."""
+  for key in about:
+    if key not in _KEYS:
+      raise errors.InputError(
+        f'about: there is no key {key!r}{_hint(str(key), _KEYS)}; expected '
+        f'{", ".join(_KEYS)}'
+      )
   written = {'clips': _texts('clips', clips)}
   if votes is not None:
     written['votes'] = _texts('votes', _table('votes', votes))
@@ -189,7 +203,20 @@ def _modalities(
       "there is no column 'view' in predictions, and no column 'condition' in "
       "votes: say what was seen, as in about={'modalities': ['text']}"
     )
+  for part in sorted(parts.difference(corpus_lib.MODALITIES)):
+    hint = _hint(part, corpus_lib.MODALITIES)
+    if hint:
+      raise errors.InputError(
+        f"columns 'view' and 'condition': {part!r} is no usual modality{hint}; "
+        f"else say so, as in about={{'modalities': [{part!r}]}}"
+      )
   return sorted(parts, key=corpus_lib.modality_order)
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+  """What a name is probably meant for."""
+  near = difflib.get_close_matches(name, known, 1, _NEAR)
+  return f', perhaps {near[0]!r}' if near else ''
 
 
 def _classes(

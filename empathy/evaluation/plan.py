@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import declared
 from empathy.evaluation import agreement, annotators, confidence
@@ -251,7 +252,16 @@ class Plan:
 
 
 def draw_up(found: Survey) -> Plan:
-  """The plan of the clips of a survey, which are all of them."""
+  """The plan of the clips of a survey, which are all of them.
+
+  Raises:
+    InputError: there are predictions, and none says anything.
+  """
+  if found.members and not len(found.numbers.get(('folds',), ())):
+    raise errors.InputError(
+      f'predictions: no row of {", ".join(found.members)} has an answer: '
+      'nothing to judge'
+    )
   known = {
     key: one for key, one in found.confidences.items() if len(one.values)
   }

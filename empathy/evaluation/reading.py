@@ -5,10 +5,11 @@ one seed, and nothing says which clips were held out together; optionally
 `given` (the modalities that were really shown), `logit_<class>`,
 `gate_<modality>` and `attention_<modality>`; others are ignored. In place of
 probabilities there may be one `label`, or, where the corpus has values, one
-`score`, empty where the model gave no answer;
-where it was asked several times, `sample` numbers its answers. Where there is
-one modality, `view` may be left out. Parquet or CSV. Nothing here asks who made
-the table.
+`score`, empty where the model gave no answer; where it was asked several times,
+`sample` numbers its answers. Where there is one modality, `view` may be left
+out. Usual names, such as `clip_id` and
+`prediction`, are taken for `id` and `label`, which is said. Parquet or CSV.
+Nothing here asks who made the table.
 """
 
 import csv
@@ -40,7 +41,7 @@ _MOST_SEEDS = 1 << 42
 def read(
   path: str | pathlib.Path,
   corpus: corpus_lib.Corpus,
-  renormalise: bool = False,
+  lenient: bool = False,
 ) -> Predictions:
   """Reads and checks a predictions table against its corpus.
 
@@ -50,8 +51,8 @@ def read(
   Args:
     path: a `.csv` or `.tsv` file, or a Parquet file of any other name.
     corpus: the corpus that the ids, classes and modalities belong to.
-    renormalise: whether distributions may have any sum and name other classes,
-      and labels be none of the classes; see `rows`.
+    lenient: whether distributions may have any sum and name other classes,
+      and labels be none of the classes and scores no numbers; see `rows`.
 
   Returns:
     The predictions.
@@ -63,14 +64,14 @@ def read(
   """
   path = pathlib.Path(path)
   found = table(path, headers.required(corpus))
-  return of_table(path, found, corpus, renormalise)
+  return of_table(path, found, corpus, lenient)
 
 
 def of_table(
   path: pathlib.Path,
   table: pa.Table,
   corpus: corpus_lib.Corpus,
-  renormalise: bool = False,
+  lenient: bool = False,
 ) -> Predictions:
   """The same of a table in memory.
 
@@ -78,17 +79,20 @@ def of_table(
     path: what messages call it.
     table: the rows, with columns as people name them.
     corpus: see `read`.
-    renormalise: see `read`.
+    lenient: see `read`.
 
   Raises:
     InputError: as for `read`.
   """
-  table = table.rename_columns(headers.renamed(table.column_names, corpus))
-  headers.check(path, table.column_names, corpus, renormalise)
+  names = headers.renamed(table.column_names, corpus)
+  notes = headers.notes(table.column_names, names)
+  table = table.rename_columns(names)
+  headers.check(path, table.column_names, corpus, lenient)
   if not table.num_rows:
     raise errors.InputError(f'{path}: has no rows')
   rows = Rows(path, table)
-  found = _of_rows(rows, corpus, renormalise=renormalise)
+  rows.notes += notes
+  found = _of_rows(rows, corpus, lenient=lenient)
   _refuse_nested(found.seeds, found.kind)
   if 'fold' not in rows.table.column_names and corpus.split is None:
     rows.notes.append(
@@ -104,7 +108,7 @@ def of_batch(
   corpus: corpus_lib.Corpus,
   place: Callable[[int], tuple[str, int]],
   members: Mapping[str, Sequence[int]],
-  renormalise: bool = False,
+  lenient: bool = False,
 ) -> Predictions:
   """The same for rows of one file or several, of all clips of `corpus`.
 
@@ -113,15 +117,15 @@ def of_batch(
     corpus: the clips that they are of.
     place: says of each row the file and the row there, counted from 1.
     members: the seeds of each view, whether or not they have any rows.
-    renormalise: see `read`.
+    lenient: see `read`.
 
   Raises:
     InputError: as for `read`.
   """
   rows = Rows(pathlib.Path(), table, place)
-  found = _of_rows(rows, corpus, members, renormalise)
+  found = _of_rows(rows, corpus, members, lenient)
   # Of a part of the rows; but what was changed by choice has to be said.
-  for note in rows.notes if renormalise else ():
+  for note in rows.notes if lenient else ():
     _LOGGER.info('predictions: %s', note)
   return found
 
@@ -247,7 +251,7 @@ def _of_rows(
   rows: Rows,
   corpus: corpus_lib.Corpus,
   members: Mapping[str, Sequence[int]] | None = None,
-  renormalise: bool = False,
+  lenient: bool = False,
 ) -> Predictions:
   kind = headers.kind(rows.table.column_names)
   clip = rows.clips(corpus)
@@ -258,7 +262,7 @@ def _of_rows(
     _refuse_seen(rows, corpus, clip, fold)
   member = _members(rows, kind is Kind.SAMPLES)
   keys = _Keys(clip, view, own, given, member, fold)
-  probabilities = _said(rows, corpus, renormalise)
+  probabilities = _said(rows, corpus, lenient)
   inspected = {'gate': {}, 'attention': {}}
   for name in rows.table.column_names:
     what, _, modality = name.partition('_')
@@ -269,20 +273,20 @@ def _of_rows(
   rows.raise_faults()
   _refuse_duplicates(rows, keys)
   found = _dense(corpus, keys, probabilities, inspected, members)
-  if kind is Kind.PROBABILITIES and not renormalise:
+  if kind is Kind.PROBABILITIES and not lenient:
     found = dataclasses.replace(found, asked={})
   return dataclasses.replace(found, kind=kind)
 
 
-def _said(
-  rows: Rows, corpus: corpus_lib.Corpus, renormalise: bool
-) -> np.ndarray:
+def _said(rows: Rows, corpus: corpus_lib.Corpus, lenient: bool) -> np.ndarray:
   """Probabilities of what the rows say: (rows, C), NaN without an answer."""
   said = headers.said_in(rows.table.column_names)
   if said == 'score':
-    return rows.scores(corpus.values, declared.limits(corpus.info))
-  values = rows.labels if said == 'label' else rows.probabilities
-  return values(corpus.classes, renormalise)
+    return rows.scores(corpus.values, declared.limits(corpus.info), lenient)
+  if said != 'label':
+    return rows.probabilities(corpus.classes, lenient)
+  limits = None if corpus.values is None else declared.limits(corpus.info)
+  return rows.labels(corpus.classes, lenient, limits)
 
 
 def _members(rows: Rows, sampled: bool) -> np.ndarray:
@@ -391,7 +395,12 @@ def _refuse_duplicates(rows: Rows, keys: _Keys) -> None:
       first = order[position]
     first_of[int(order[position + 1])] = first
   names, hint = rows.table.column_names, ''
-  if headers.kind(names) is Kind.LABELS:
+  judges = [name for name in names if headers.bare(name) in headers.JUDGES]
+  judges = [name for name in judges if rows.num_values(name) > 1]
+  if judges:
+    hint = f'; column {judges[0]!r} names several: judge each by itself, a '
+    hint += 'table each'
+  elif headers.kind(names) is Kind.LABELS:
     hint = "; number several answers of a model in a column 'sample'"
   elif 'seed' not in names:
     hint = "; there is no column 'seed'"

@@ -5,6 +5,7 @@ a view in another order or case, white space around names, seeds and folds with
 a word before the number (`s1`), percentages, decimal commas.
 """
 
+import difflib
 import functools
 import pathlib
 import re
@@ -21,8 +22,12 @@ from empathy.evaluation import headers, masks
 
 # Sums of probabilities may be off by this much; they are renormalised.
 _TOLERANCE = 1e-3
-# Rows that a message names, of those that are wrong in the same way.
+# Rows, or values, that a message names, of those wrong in the same way.
 _MAX_ROWS = 3
+# How alike two names are of which one is probably the other, misspelt.
+_NEAR = 0.75
+# Where as many rows have a negative number, these are no probabilities.
+_MANY = 0.25
 _HALF_WAY = 1e-12
 
 
@@ -73,6 +78,10 @@ class Rows:
     if len(rows) > 1:
       line += f' ({self._counted(rows)})'
     self._faults.append((first, line))
+
+  def num_values(self, column: str) -> int:
+    """How many values a column has."""
+    return len(pc.unique(self._decoded(column)))
 
   def place(self, row: int) -> str:
     """Where a row is, as messages name it."""
@@ -219,8 +228,16 @@ class Rows:
     )
     return [match[2] for match in found]
 
-  def numbers(self, column: str, optional: bool = False) -> np.ndarray:
-    """Numbers: (rows,) float64; if `optional`, NaN where there is none."""
+  def numbers(
+    self, column: str, optional: bool = False, lenient: bool = False
+  ) -> np.ndarray:
+    """Numbers: (rows,) float64, NaN where there is none.
+
+    Args:
+      column: its name.
+      optional: whether there may be none, or a word for that.
+      lenient: whether any other words count as none.
+    """
     values = self._decoded(column)
     wrong = np.zeros(len(values), bool)
     try:
@@ -239,15 +256,19 @@ class Rows:
             value = value.replace(',', '.').strip().removesuffix('%')
           numbers[row] = float(value if value is not None else 'nan')
         except (TypeError, ValueError):
-          wrong[row] = not (optional and value == '')
+          wrong[row] = not (optional and spelling.is_missing(str(value)))
       if commas:
         self.notes.append(f'column {column!r}: took commas as decimal points')
-      self.fault(
-        np.flatnonzero(wrong),
-        column,
-        lambda row: f'{_shown_value(values[row].as_py())} is not a number',
-      )
-      numbers[wrong] = -np.inf
+      words = np.flatnonzero(wrong)
+
+      def says(row: int) -> str:
+        return f'{_shown_value(values[row].as_py())} is not a number'
+
+      if lenient:
+        self._tell(words, column, says, 'took these as no answer')
+      else:
+        self.fault(words, column, says)
+        numbers[words] = -np.inf
     if not optional:
       self.fault(
         np.flatnonzero(np.isnan(numbers)),
@@ -257,13 +278,18 @@ class Rows:
     return numbers
 
   def labels(
-    self, classes: Sequence[str], renormalise: bool = False
+    self,
+    classes: Sequence[str],
+    lenient: bool = False,
+    limits: tuple[float, float] | None = None,
   ) -> np.ndarray:
     """All of the probability for the class that is said.
 
     Args:
       classes: C names, which may be spelt otherwise.
-      renormalise: whether what is no class counts as no answer.
+      lenient: whether what is no class counts as no answer.
+      limits: of the values of classes, if they have any; a number between them
+        that is no class is a score.
 
     Returns:
       (rows, C) float64, NaN where there is no answer: where the cell is empty,
@@ -286,25 +312,39 @@ class Rows:
     place = np.array(place, np.int64)[code] if names else np.zeros(0, np.int64)
     missing = np.array([spelling.is_missing(name) for name in names], bool)
     unknown = np.flatnonzero((place < 0) & ~missing[code]) if names else []
-
-    def says(row: int) -> str:
-      return f'{names[code[row]]!r} is no class of the corpus'
-
-    if renormalise:
-      self._tell(unknown, 'label', says, 'took these as no answer')
-    else:
-      self.fault(
-        unknown,
-        'label',
-        lambda row: (
-          f'{says(row)}, {", ".join(classes)}; leave the cell empty '
-          'where there is no answer, or take it so: --renormalise'
-        ),
+    others = list(dict.fromkeys(names[code[row]] for row in unknown))
+    says = f'{_no_classes(others)} of the corpus'
+    numbers = [spelling.number(name) for name in others]
+    near = [(name, _near(name, classes)) for name in others]
+    near = [(name, meant) for name, meant in near if meant]
+    hint = ', '.join(
+      f'{name!r} is {meant!r}' for name, meant in near[:_MAX_ROWS]
+    )
+    hint = f'; perhaps {hint}' if near else ''
+    if limits and any(
+      one is not None and limits[0] <= one <= limits[1] for one in numbers
+    ):
+      says += "; call the column of numbers on the scale 'score'"
+      self.fault(unknown, 'label', lambda row: says)
+    elif lenient:
+      self._tell(
+        unknown, 'label', lambda row: says + hint, 'took these as no answer'
       )
+    else:
+      says += f', {", ".join(classes)}{hint}'
+      if len(near) < len(others):
+        says += (
+          '; leave the cell empty where there is no answer, or take it so: '
+          '--lenient'
+        )
+      self.fault(unknown, 'label', lambda row: says)
     return np.where(place[:, None] >= 0, np.eye(len(classes))[place], np.nan)
 
   def scores(
-    self, values: np.ndarray, limits: tuple[float, float]
+    self,
+    values: np.ndarray,
+    limits: tuple[float, float],
+    lenient: bool = False,
   ) -> np.ndarray:
     """A score as the mean of the two values that it lies between.
 
@@ -312,13 +352,14 @@ class Rows:
       values: (C,) rising, of the classes.
       limits: of the scale, which may lie beyond them; there, one of both has
         more than all, and the other less than nothing.
+      lenient: whether what is no number counts as no answer.
 
     Returns:
       (rows, C) float64 whose means of the values are the scores, and whose
       largest is the nearest value, half-way the upper one; NaN where there is
       no answer.
     """
-    scores = self.numbers('score', optional=True)
+    scores = self.numbers('score', optional=True, lenient=lenient)
     low, high = limits
     outside = np.flatnonzero((scores < low) | (scores > high))
     self.fault(
@@ -342,29 +383,42 @@ class Rows:
     return np.where(known[:, None], found, np.nan)
 
   def probabilities(
-    self, classes: Sequence[str], renormalise: bool = False
+    self, classes: Sequence[str], lenient: bool = False
   ) -> np.ndarray:
     """Probabilities of every class, renormalised: (rows, C) float64.
 
     Args:
       classes: C names.
-      renormalise: whether they may have any sum, and columns of other classes
+      lenient: whether they may have any sum, and columns of other classes
         be there; a row that says nothing of the classes is no answer, NaN.
     """
     columns = [f'prob_{name}' for name in classes]
     values = np.stack(
-      [self.numbers(column, optional=renormalise) for column in columns], axis=1
+      [self.numbers(column, optional=lenient) for column in columns], axis=1
     )
     silent = np.zeros(len(values), bool)
-    if renormalise:
+    if lenient:
       # A cell without a number is nothing, and so is a row of such cells.
       values = np.where(np.isnan(values), 0.0, values)
       silent = (values == 0).all(axis=1)
     # What was no number at all is told already and marked -inf or NaN.
     told = np.isneginf(values) | np.isnan(values)
+    negative = (values < 0) & ~told
+    rows = np.flatnonzero(negative.any(axis=1))
+    if len(rows) >= max(_MAX_ROWS, _MANY * len(values)):
+      row, place = np.argwhere(negative)[0]
+      self.fault(
+        rows,
+        columns[place],
+        lambda _: (
+          f'{values[row, place]:g} and the like look like scores or logits, '
+          'not probabilities; expected their softmax'
+        ),
+      )
+      return np.full(values.shape, np.nan)
     for number, column in enumerate(columns):
       self.fault(
-        np.flatnonzero((values[:, number] < 0) & ~told[:, number]),
+        np.flatnonzero(negative[:, number]),
         column,
         lambda row, n=number: f'{values[row, n]:g} is not a probability',
       )
@@ -381,7 +435,7 @@ class Rows:
     def says(row: int) -> str:
       return f'the probabilities sum to {total[row]:.6g}'
 
-    if renormalise:
+    if lenient:
       self._tell(off, 'prob_*', says, 'divided these by their sum')
       self._tell_others(classes)
       self._tell(
@@ -395,7 +449,7 @@ class Rows:
         off,
         'prob_*',
         lambda row: (
-          f'{says(row)}; --renormalise divides by that, else expected 1 within '
+          f'{says(row)}; --lenient divides by that, else expected 1 within '
           f'{_TOLERANCE:g}'
         ),
       )
@@ -474,6 +528,22 @@ def _number_in(name: str) -> str | None:
   """The number that a spreadsheet would make of an id; None if it is none."""
   found = re.fullmatch(r'0*(\d+)(?:\.0*)?', name.strip(), re.ASCII)
   return found and found[1]
+
+
+def _no_classes(names: Sequence[str]) -> str:
+  """Says that names are no classes."""
+  shown = ', '.join(map(repr, names[:_MAX_ROWS]))
+  if len(names) < 2:
+    return f'{shown} is no class'
+  more = len(names) - _MAX_ROWS
+  return f'{shown}{f" and {more} more" if more > 0 else ""} are no classes'
+
+
+def _near(name: str, classes: Sequence[str]) -> str | None:
+  """The class that a name is probably meant for."""
+  by_key = {spelling.key(one): one for one in classes}
+  found = difflib.get_close_matches(spelling.key(name), by_key, 1, _NEAR)
+  return by_key[found[0]] if found else None
 
 
 def _shown_value(value: object) -> str:

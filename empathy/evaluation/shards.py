@@ -56,7 +56,7 @@ class Tally:
 def survey(
   corpus: pathlib.Path,
   predictions: pathlib.Path,
-  renormalise: bool = False,
+  lenient: bool = False,
   label: str | None = None,
 ) -> Survey:
   """The survey of a shard, read batch by batch.
@@ -64,13 +64,13 @@ def survey(
   Args:
     corpus: the corpus folder.
     predictions: of its clips; see `sources.find`.
-    renormalise: likewise.
+    lenient: likewise.
     label: likewise.
 
   Raises:
     InputError: something is missing or wrong.
   """
-  with _batches(corpus, predictions, renormalise, label) as batches:
+  with _batches(corpus, predictions, lenient, label) as batches:
     return _surveyed(batches('survey'))
 
 
@@ -79,7 +79,7 @@ def tally(
   predictions: pathlib.Path,
   plan: Plan | None = None,
   signals: pathlib.Path | None = None,
-  renormalise: bool = False,
+  lenient: bool = False,
   label: str | None = None,
 ) -> Tally:
   """Adds up a shard by the plan of all, as `survey` reads it.
@@ -90,14 +90,14 @@ def tally(
     plan: of all shards; None if this one is all there is.
     signals: a folder that those of all clips are written to, in parts that
       each have the most in doubt first; None writes none.
-    renormalise: see `sources.find`.
+    lenient: see `sources.find`.
     label: likewise.
 
   Raises:
     InputError: as for `survey`; or the shard is not of the plan's corpus.
   """
   totals, clips, ends = None, None, []
-  with _batches(corpus, predictions, renormalise, label) as batches:
+  with _batches(corpus, predictions, lenient, label) as batches:
     plan = plan or plan_lib.draw_up(_surveyed(batches('survey')))
     for number, batch in enumerate(batches('tally')):
       _check(batch, plan, corpus)
@@ -256,13 +256,11 @@ def read(path: pathlib.Path) -> Tally:
 def _batches(
   corpus: pathlib.Path,
   predictions: pathlib.Path,
-  renormalise: bool,
+  lenient: bool,
   label: str | None,
 ) -> Iterator[Callable[[str], Iterator[Batch]]]:
   """What goes through a shard, showing how far what is named has come."""
-  source = sources.find(
-    corpus, predictions, renormalise=renormalise, label=label
-  )
+  source = sources.find(corpus, predictions, lenient=lenient, label=label)
 
   def shown(what: str) -> Iterator[Batch]:
     with progress.Progress(what, source.num_rows, 'row') as bar:

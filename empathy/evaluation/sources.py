@@ -14,6 +14,7 @@ import csv
 import dataclasses
 import functools
 import glob
+import logging
 import os
 import pathlib
 import tempfile
@@ -86,7 +87,7 @@ class Source:
     num_buckets: that they are parted into.
     said: the column in which predictions say it, see `headers.said_in`.
     kind: what they say.
-    renormalise: see `reading.read`.
+    lenient: see `reading.read`.
   """
 
   corpus: pathlib.Path
@@ -97,7 +98,7 @@ class Source:
   num_buckets: int
   said: str = 'prob_*'
   kind: Kind = Kind.PROBABILITIES
-  renormalise: bool = False
+  lenient: bool = False
 
   def has(self, kind: str) -> bool:
     """Whether there are tables of a kind."""
@@ -119,7 +120,7 @@ def find(
   corpus: pathlib.Path,
   predictions: str | os.PathLike | None = None,
   num_clips: int | None = None,
-  renormalise: bool = False,
+  lenient: bool = False,
   label: str | None = None,
 ) -> Source:
   """Finds the tables of a study, and looks at their columns.
@@ -130,7 +131,7 @@ def find(
     predictions: a file, a folder of files, or a pattern with *; None for a
       study of the humans alone.
     num_clips: of a bucket; `NUM_CLIPS` if None.
-    renormalise: see `reading.read`.
+    lenient: see `reading.read`.
     label: of several, see `corpus.read`.
 
   Raises:
@@ -147,7 +148,7 @@ def find(
   }
   names, pieces, rows = [], [], {}
   for kind, paths in files.items():
-    groups = _rows_of(kind, paths, bare, renormalise)
+    groups = _rows_of(kind, paths, bare, lenient)
     for path, own in zip(paths, groups, strict=True):
       pieces += _pieces(path, kind, len(names), own)
       names.append(path)
@@ -166,7 +167,7 @@ def find(
     rows['predictions'],
     max(1, round(number)),
     *_said(files['predictions'], bare),
-    renormalise,
+    lenient,
   )
 
 
@@ -408,13 +409,13 @@ def _look(path: str) -> tuple[list[str], list[int]]:
 
 
 def _rows_of(
-  kind: str, paths: list[str], bare: corpus_lib.Corpus, renormalise: bool
+  kind: str, paths: list[str], bare: corpus_lib.Corpus, lenient: bool
 ) -> list[list[int]]:
   """The rows of each row group of each file, whose columns are right."""
   found, first = [], set()
   for path in paths:
     columns, groups = _look(path)
-    columns = _checked(path, kind, columns, bare, renormalise)
+    columns = _checked(path, kind, columns, bare, lenient)
     first = first or columns
     if columns != first:
       raise errors.InputError(
@@ -432,8 +433,12 @@ def _rows_of(
 
 def _said(predictions: list[str], bare: corpus_lib.Corpus) -> tuple[str, Kind]:
   """Where predictions say what, by the columns of the first file."""
-  names = _look(predictions[0])[0] if predictions else []
-  names = headers.renamed(names, bare) if predictions else ['prob_']
+  if not predictions:
+    return headers.said_in(['prob_']), Kind.PROBABILITIES
+  own = _look(predictions[0])[0]
+  names = headers.renamed(own, bare)
+  for note in headers.notes(own, names):
+    logging.getLogger('empathy').info('predictions: %s', note)
   return headers.said_in(names), headers.kind(names)
 
 
@@ -442,13 +447,13 @@ def _checked(
   kind: str,
   names: list[str],
   bare: corpus_lib.Corpus,
-  renormalise: bool,
+  lenient: bool,
 ) -> set[str]:
   """The columns of a table that a study may use, if all are right."""
   found = [name for name in _name_of(kind, bare, names) if name is not None]
   if kind == 'predictions':
     names = headers.renamed(names, bare)
-    headers.check(pathlib.Path(path), names, bare, renormalise)
+    headers.check(pathlib.Path(path), names, bare, lenient)
     return set(found)
   errors.raise_faults(
     [

@@ -73,14 +73,15 @@ def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
   votes = corpus.votes.of(corpus.conditions.index(plan.full_condition))
   names, who = np.unique(votes.annotator, return_inverse=True)
   who = np.searchsorted(crowd, _hashed(names))[who]
+  weight = votes.count
   counts = np.zeros((len(corpus.ids), len(plan.classes)))
-  np.add.at(counts, (votes.clip, votes.label), 1)
+  np.add.at(counts, (votes.clip, votes.label), weight)
   scores = kappas.scores(votes, plan)
-  sums = np.stack([np.ones(len(scores)), scores, scores**2])
+  own = weight * np.stack([np.ones(len(scores)), scores, scores**2])
   sums = np.stack(
-    [np.bincount(votes.clip, one, len(corpus.ids)) for one in sums]
+    [np.bincount(votes.clip, one, len(corpus.ids)) for one in own]
   )
-  others = sums[:, votes.clip] - [np.ones(len(scores)), scores, scores**2]
+  others = sums[:, votes.clip] - own
   for rater in kappas.models(plan):
     said, value = kappas.labels(batch, plan, rater)
     said, value = said[votes.clip], value[votes.clip]
@@ -89,9 +90,9 @@ def tally(batch: Batch, plan: Plan, adder: Adder) -> None:
       close = _ROUNDING * np.maximum(1, np.abs(theirs))
     else:
       own = counts[votes.clip]
-      theirs = own[np.arange(len(said)), votes.label] - 1
+      theirs = own[np.arange(len(said)), votes.label] - weight
       # The annotator is not one of the others.
-      ours = own[np.arange(len(said)), said] - (said == votes.label)
+      ours = own[np.arange(len(said)), said] - weight * (said == votes.label)
       close = 0.5
     there = (said >= 0) & (others[0] > 0)
     clips = np.bincount(votes.clip[there], minlength=len(corpus.ids)) > 0
@@ -122,7 +123,8 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   Returns:
     Statistics `stand_in.<rater>.advantage`, and for each epsilon, in percent,
     `.winning_rate_at_<epsilon>`, with groups drawn whole, and
-    `.published_rate_at_<epsilon>`, of single clips. The tables `stand_in`, a
+    `.published_rate_at_<epsilon>`, of single clips; no winning rate where
+    groups are too few for any test. The tables `stand_in`, a
     row a rater and epsilon, and `stand_in_annotators`, where these are few, a
     row a rater and annotator: clips, `advantage`, `difference` (of the
     annotator's share and the model's), and p-values at each epsilon.
@@ -175,7 +177,15 @@ def _judge(
       f'{prefix}.{what}_rate_at_{at}' for what in ('winning', 'published')
     )
     above = judged.p(epsilon, below=False)
-    found.add(name, _winning_rate(p_values[at], above, part.num_clips))
+    if not judged.testable.any():
+      most = judged.num_groups.max()
+      found.skipped[name] = (
+        'Whether a model may stand in for an annotator cannot be judged: the '
+        f'test takes {samples.LEAST_GROUPS} groups with clips of an annotator, '
+        f'and there {"is" if most == 1 else "are"} {most}.'
+      )
+    else:
+      found.add(name, _winning_rate(p_values[at], above, part.num_clips))
     found.add(
       plain,
       Estimate(
@@ -210,7 +220,10 @@ def _judge(
       'difference_low': judged.interval(j)[0],
       'difference_high': judged.interval(j)[1],
     }
-    | {f'p_at_{at}': float(p[j]) for at, p in p_values.items()}
+    | {
+      f'p_at_{at}': float(p[j]) if judged.testable[j] else None
+      for at, p in p_values.items()
+    }
     | {f'published_p_at_{at}': float(p[j]) for at, p in published.items()}
     for j in sorted(range(len(chosen)), key=lambda j: names[chosen[j]])
   ]
@@ -251,7 +264,12 @@ class Tests:
     p = np.where(
       self._still, np.where(nil, (1 - epsilon) ** self.num_groups, 1), p
     )
-    return np.where(self.num_groups < samples.LEAST_GROUPS, 1, p)
+    return np.where(self.testable, p, 1)
+
+  @property
+  def testable(self) -> np.ndarray:
+    """Of which annotators there are groups enough for a test: (A,) bool."""
+    return self.num_groups >= samples.LEAST_GROUPS
 
   @property
   def _still(self) -> np.ndarray:
@@ -259,9 +277,9 @@ class Tests:
 
   def interval(self, place: int) -> tuple[float | None, float | None]:
     """Of the difference of one annotator; None where there is none."""
-    number = self.num_groups[place]
-    if self._still[place] or number < samples.LEAST_GROUPS:
+    if self._still[place] or not self.testable[place]:
       return None, None
+    number = self.num_groups[place]
     reach = significance.student(number - 1, 1 - significance.LEVEL)
     ends = self.difference[place] + reach * self.error[place] * np.array(
       [-1, 1]

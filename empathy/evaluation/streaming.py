@@ -371,7 +371,7 @@ def _predictions(
     corpus,
     lambda number: source.place(row[number].as_py()),
     known,
-    source.renormalise,
+    source.lenient,
   )
   for folds in found.folds.values():
     if folds.max(initial=0) >= _MOST_FOLDS:

@@ -147,6 +147,16 @@ def test_classes_are_in_their_order():
     ({'predictions': {'id': ['a'], 'label': ['u']}}, "about={'modalities'"),
     ({'clips': {'id': [[1]], 'group': ['x']}}, "clips: column 'id': expected"),
     ({'predictions': None}, 'nothing to evaluate'),
+    (
+      {'about': {'clases': ['u', 'v']}},
+      "about: there is no key 'clases', perhaps 'classes'; expected name, ",
+    ),
+    ({'about': {'colour': 3}}, "about: there is no key 'colour'; expected"),
+    (
+      {'predictions': {'id': ['a'], 'view': ['Txet'], 'label': ['u']}},
+      "'txet' is no usual modality, perhaps 'text'; else say so, as in "
+      "about={'modalities': ['txet']}",
+    ),
     ({'about': {'modalities': ['text'], 'ordered': 3}}, "about: key 'ordered'"),
   ],
 )

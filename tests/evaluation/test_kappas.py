@@ -3,6 +3,7 @@
 import ast
 import csv
 import dataclasses
+import itertools
 import pathlib
 
 import made
@@ -15,6 +16,7 @@ from empathy.corpora.importers import empathic_communication
 from empathy.evaluation import kappas, samples, totals
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.sections import stand_in as section
 
 _PUBLISHED = (
   pathlib.Path(__file__).parents[3] / 'shared/raw/empathic_communication'
@@ -193,3 +195,12 @@ def _rated(corpus, name):
     own = votes.annotator == name
     found[votes.clip[own]] = votes.scores[own]
   return found
+
+
+def test_every_two_kinds_of_raters_are_named():
+  kinds = [kappas.PERSON, kappas.CROWD, kappas.MODEL]
+  pairs = {'_'.join(pair) for pair in kappas.KINDS}
+  assert len(pairs) == len(kappas.KINDS) == 6
+  for one, other in itertools.combinations_with_replacement(kinds, 2):
+    assert '_'.join((one, other)) in pairs
+  assert pairs == set(section._KINDS)

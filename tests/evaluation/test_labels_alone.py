@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import operator
 import pathlib
+import re
 
 import made
 import numpy as np
@@ -17,6 +18,7 @@ from empathy.evaluation import (
   answering,
   reading,
   report,
+  sections,
   sources,
   streaming,
   views,
@@ -26,6 +28,7 @@ from empathy.evaluation import study as study_lib
 from empathy.evaluation import survey as survey_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.predictions import Kind
+from empathy.evaluation.sections import disagreement
 
 _PATH = pathlib.Path('judge')
 _VIEWS = ('text', 'audio', 'text+audio')
@@ -170,10 +173,153 @@ def test_an_unknown_label_is_named_once_or_taken_as_none(tmp_path, caplog):
   ids, labels = zip(*rows, strict=True)
   table = pa.table({'id': ids, 'view': ['text'] * 12, 'label': labels})
   with caplog.at_level('INFO', 'empathy'):
-    found = reading.of_table(_PATH, table, corpus, renormalise=True)
+    found = reading.of_table(_PATH, table, corpus, lenient=True)
   assert found.asked['text'].all()
   assert np.isnan(found.probabilities['text'][0, 1::2]).all()
   assert '(6 times: rows 2, 4, 6, ...): took these as no answer' in caplog.text
+
+
+@pytest.mark.parametrize(
+  ('said', 'says'),
+  [
+    (
+      ['clas1', 'class2'] * 3,
+      "'clas1' is no class of the corpus, class0, class1, class2; perhaps "
+      "'clas1' is 'class1' (3 times: rows 1, 3, 5)",
+    ),
+    (
+      ['no', 'never', 'refused', 'Clas 2', 'no', 'class2'],
+      "'no', 'never', 'refused' and 1 more are no classes of the corpus, "
+      "class0, class1, class2; perhaps 'Clas 2' is 'class2'; leave the cell "
+      'empty where there is no answer, or take it so: --lenient (5 times: rows '
+      '1, 2, 3, ...)',
+    ),
+  ],
+)
+def test_unknown_labels_are_named_with_what_they_may_mean(said, says):
+  rows = [(f'clip{i}', name) for i, name in enumerate(said)]
+  with pytest.raises(errors.InputError) as caught:
+    _of(_corpus(6, 3), rows)
+  assert str(caught.value) == f"judge: row 1: column 'label': {says}"
+
+
+@pytest.mark.parametrize('lenient', [False, True])
+def test_a_number_between_values_is_a_score(lenient, caplog):
+  corpus = _corpus(4, 2)
+  info = corpus.info | {'ordered': True, 'values': [1.0, 4.0, 7.0]}
+  corpus = dataclasses.replace(corpus, info=info | {'classes': ['1', '4', '7']})
+  table = {'id': ['clip0', 'clip1', 'clip2'], 'view': ['text'] * 3}
+  said = pa.array(['3.5', '4', 'N/A'])
+  with pytest.raises(errors.InputError, match=r"'3.5' .* scale 'score'"):
+    reading.of_table(_PATH, pa.table(table | {'label': said}), corpus, lenient)
+  found = reading.of_table(_PATH, pa.table(table | {'score': said}), corpus)
+  expected = found.probabilities['text'][0, :3] @ [1, 4, 7]
+  np.testing.assert_allclose(expected, [3.5, 4, np.nan])
+  table = pa.table(table | {'score': ['3.5', '4', 'I cannot tell']})
+  if not lenient:
+    with pytest.raises(errors.InputError, match=r'tell. is not a number'):
+      reading.of_table(_PATH, table, corpus)
+    return
+  with caplog.at_level('INFO', 'empathy'):
+    found = reading.of_table(_PATH, table, corpus, lenient)
+  assert found.asked['text'][0].tolist() == [True, True, True, False]
+  assert np.isnan(found.probabilities['text'][0, 2]).all()
+  assert "'I cannot tell' is not a number (1 time: row 3)" in caplog.text
+
+
+def test_logits_are_known_as_such():
+  scores = np.random.default_rng(0).normal(0, 2, (12, 3))
+  columns = {f'prob_class{i}': scores[:, i] for i in range(3)}
+  ids = [f'clip{i}' for i in range(12)]
+  table = pa.table({'id': ids, 'view': ['text'] * 12} | columns)
+  with pytest.raises(errors.InputError) as caught:
+    reading.of_table(_PATH, table, _corpus(12, 3))
+  (line,) = str(caught.value).splitlines()
+  assert 'look like scores or logits, not probabilities' in line
+  number = (scores < 0).any(axis=1).sum()
+  assert f'({number} times: rows ' in line
+  assert '--lenient' not in line
+
+
+def test_columns_with_usual_names_are_taken(tmp_path, caplog):
+  corpus = _corpus(4, 2)
+  path = tmp_path / 'judge.csv'
+  path.write_text('Clip ID,view,Prediction\nclip1,text,class2\n')
+  with caplog.at_level('INFO', 'empathy'):
+    found = reading.read(path, corpus)
+  assert found.probabilities['text'][0, 1].tolist() == [0, 0, 1]
+  assert "took column 'Clip ID' as 'id'" in caplog.text
+  assert "took column 'Prediction' as 'label'" in caplog.text
+  path.write_text('id,view,label,prediction\nclip1,text,class1,class2\n')
+  with pytest.raises(errors.InputError) as caught:
+    reading.read(path, corpus)
+  assert "columns 'label' and 'prediction': expected one" in str(caught.value)
+
+
+def test_of_several_judges_each_has_a_table(tmp_path):
+  path = tmp_path / 'judge.csv'
+  rows = ['id,view,Model,label', 'clip0,text,a,class1', 'clip0,text,b,class1']
+  path.write_text('\n'.join(rows) + '\n')
+  with pytest.raises(errors.InputError) as caught:
+    reading.read(path, _corpus(3, 2))
+  (line,) = str(caught.value).splitlines()
+  assert line.endswith(
+    "column 'Model' names several: judge each by itself, a table each"
+  )
+
+
+def test_what_few_clips_answer_is_told_at_once():
+  corpus = _corpus(120, 12)
+  found = reading.of_table(_PATH, _table(corpus, 5, 0.2), corpus)
+  study = study_lib.build(corpus, found)
+  labels = [Batch(corpus, found).labels[view] for view in _VIEWS]
+  # Every sample of the full view and of the other one has an answer.
+  both = [
+    ((one >= 0).all(axis=0) & (labels[2] >= 0).all(axis=0)).sum()
+    for one in labels[:2]
+  ]
+  few = study.statistics['data.answered_by_all']
+  assert (few.estimate, few.n) == (min(both) / 120, 120)
+  assert 0 < few.estimate < 0.5
+  row = next(
+    row
+    for row in study.tables['data_checks']
+    if row['check'] == 'answered_by_all'
+  )
+  assert row['verdict'] == 'warning'
+  assert f'Of 120 clips, {min(both)} have every answer of' in row['sentence']
+  told = disagreement.section(study).answer[0]
+  assert re.search(r'of \d+ clips that both always answer, of 120', told)
+  silent = (labels[2] < 0).sum()
+  (told, *_) = sections.views.section(study).answer
+  assert f'{silent} of 600 questions had no answer' in told
+  # A view that is silent does not make others so.
+  table = _table(corpus, 2, 0)
+  said = np.where(
+    np.array(table['view']) == 'audio', '', np.array(table['label'])
+  )
+  table = table.set_column(2, 'label', pa.array(said.tolist()))
+  study = study_lib.build(corpus, reading.of_table(_PATH, table, corpus))
+  assert study.statistics['data.answered_by_all'].estimate == 0
+  told = disagreement.section(study).answer[0]
+  assert told.startswith('Text')
+  assert 'always' not in told
+  assert 'text, the best single view' in sections.views.section(study).answer[0]
+  # Nothing is said where all is answered.
+  found = reading.of_table(_PATH, _table(corpus, 2, 0), corpus)
+  study = study_lib.build(corpus, found)
+  assert 'data.answered_by_all' not in study.statistics
+  for name in (sections.views, disagreement):
+    assert 'answer' not in name.section(study).answer[0]
+
+
+def test_no_answer_at_all_is_told_in_a_line():
+  corpus = _corpus(6, 3)
+  found = _of(corpus, [(f'clip{i}', None) for i in range(6)])
+  with pytest.raises(errors.InputError) as caught:
+    study_lib.build(corpus, found)
+  says = 'predictions: no row of text has an answer: nothing to judge'
+  assert str(caught.value) == says
 
 
 def _distributions():
@@ -196,11 +342,11 @@ def test_distributions_are_named_or_renormalised(caplog):
     reading.of_table(_PATH, table, corpus)
   (line,) = str(caught.value).splitlines()
   assert "'none' is no class of the corpus" in line
-  assert '--renormalise' in line
-  with pytest.raises(errors.InputError, match=r'sum to 1.2; --renormalise'):
+  assert '--lenient' in line
+  with pytest.raises(errors.InputError, match=r'sum to 1.2; --lenient'):
     reading.of_table(_PATH, table.drop_columns(['prob_none'])[:1], corpus)
   with caplog.at_level('INFO', 'empathy'):
-    found = reading.of_table(_PATH, table, corpus, renormalise=True)
+    found = reading.of_table(_PATH, table, corpus, lenient=True)
   assert found.kind is Kind.PROBABILITIES
   np.testing.assert_allclose(
     found.probabilities['text'][0],
@@ -417,10 +563,10 @@ def test_parts_of_many_files_are_the_whole(tmp_path, kind):
     )
   paths = _files(tmp_path, corpus, table, 2)
   whole = corpus_lib.with_presence(corpus_lib.read(paths[0]))
-  found = reading.of_table(_PATH, table, whole, renormalise=True)
+  found = reading.of_table(_PATH, table, whole, lenient=True)
   expected = Batch(whole, found)
   plan = plan_lib.of_batch(expected)
-  source = sources.find(*paths, num_clips=9, renormalise=True)
+  source = sources.find(*paths, num_clips=9, lenient=True)
   assert source.kind == found.kind
   with streaming.batches(source) as batches:
     surveys = [survey_lib.of_batch(batch) for batch in batches()]

@@ -424,12 +424,6 @@ def test_lines_are_counted_over_blank_ones(tmp_path):
       ),
       "is it 'class0'? Write prob_ before the name of each class",
     ),
-    (
-      lambda t: t.drop_columns(list(_PROBABILITIES)).append_column(
-        'predicted', pa.array(['class0'] * t.num_rows)
-      ),
-      "call the column 'label'",
-    ),
     (lambda t: t.slice(0, 0), 'has no rows'),
   ],
 )

@@ -14,6 +14,7 @@ from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import stand_in
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.sections import stand_in as section
 
 VALUES = (1.0, 2.0, 4.0, 8.0)
 
@@ -288,3 +289,95 @@ def test_parts_add_up():
   ]
   found = functools.reduce(operator.add, parts)
   made.assert_same(found, study_lib.add_up(Batch(corpus), plan))
+
+
+def _grouped(number, ordered=False):
+  corpus, *_ = world(ordered)
+  groups = np.array([f'group{i % number}' for i in range(len(corpus.ids))])
+  return dataclasses.replace(corpus, groups=groups)
+
+
+def test_few_groups_cannot_judge():
+  corpus = _grouped(3)
+  study = study_lib.build(corpus)
+  names = [f'stand_in.model.winning_rate_at_{at}' for at in (10, 15, 20)]
+  assert not set(names) & set(study.statistics)
+  for name in names:
+    assert study.skipped[name].endswith('of an annotator, and there are 3.')
+  assert 'stand_in.model.published_rate_at_10' in study.statistics
+  assert {row['p_at_10'] for row in study.tables['stand_in_annotators']} == {
+    None
+  }
+  first, second = section.section(study).answer
+  assert first == study.skipped[names[0]]
+  assert second.startswith('Model agrees with the other annotators')
+
+
+@pytest.mark.parametrize(
+  ('figures', 'says'),
+  [
+    (
+      (0.75, 0.5, 1),
+      'Model may stand in for an annotator who is worth ε = 10 % or more: its '
+      'winning rate is 75.0 % (95 % interval 50.0 to 100.0).',
+    ),
+    (
+      (0.75, 0.25, 1),
+      'Model may perhaps stand in for an annotator who is worth ε = 10 % or '
+      'more: its winning rate is 75.0 % (95 % interval 25.0 to 100.0), where a '
+      'half is needed.',
+    ),
+    (
+      (0.25, 0.25, 0.5),
+      'Model is not shown to pass the alternative annotator test, even for '
+      'annotators who are worth ε = 20 %.',
+    ),
+    (
+      (0.25, 0, 0.45),
+      'Model does not pass the alternative annotator test, even for annotators '
+      'who are worth ε = 20 %.',
+    ),
+  ],
+)
+def test_sentences_are_as_strong_as_their_intervals(figures, says):
+  study = study_lib.build(_grouped(15))
+  rate = dict(zip(('estimate', 'low', 'high'), figures, strict=True))
+  statistics = {
+    name: dataclasses.replace(one, **rate) if 'winning_rate' in name else one
+    for name, one in study.statistics.items()
+  }
+  study = dataclasses.replace(study, statistics=statistics)
+  assert section.section(study).answer[0] == says
+
+
+def test_a_vote_that_counts_twice_is_two_votes():
+  """By hand: without the annotator, two of three say what the model says."""
+  clip, words = np.arange(40), ('u', 'v')
+  said = {'a': (1, 1), 'b': (0, 2), 'c': (1, 1), 'model': (0, 1)}
+
+  def votes(*names):
+    label, count = (
+      np.repeat([said[n][i] for n in names], 40) for i in range(2)
+    )
+    return corpus_lib.Votes(
+      np.tile(clip, len(names)).astype(np.int32),
+      np.zeros(len(label), np.int32),
+      np.repeat(names, 40),
+      label.astype(np.int32),
+      count.astype(np.int64),
+    )
+
+  corpus = made.corpus(clip % 10, np.zeros(40, int), classes=words)
+  corpus = dataclasses.replace(
+    corpus,
+    info=corpus.info | {'conditions': ['text'], 'judges': ['model']},
+    votes=votes('a', 'b', 'c'),
+    judges=votes('model'),
+  )
+  found = made.answer(stand_in, corpus)
+  share = {
+    row['annotator']: (row['advantage'], row['difference'])
+    for row in found.tables['stand_in_annotators']
+  }
+  # Beside a: u twice and v once. So beside c. Beside b: v twice.
+  assert share == {'a': (1, -1), 'b': (1, 0), 'c': (1, -1)}

@@ -17,6 +17,7 @@ ENTRIES = of(
   Entry('label_is_plurality', 'label is plurality', SHARE),
   Entry('labelled_share', 'labelled clips', SHARE),
   Entry('duplicates', 'repeated clips', COUNT),
+  Entry('answered_by_all', 'answered by all', SHARE),
   Entry('{modality}.coverage', '{modality} coverage', SHARE),
   Entry(
     'smallest_effect',

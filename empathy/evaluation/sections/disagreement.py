@@ -40,12 +40,12 @@ def section(study: Study) -> parts.Section:
   full = study.info['full_view']
   beyond = parts.primary(study, 2)
   view = parts.primary_part(study, 2, 'view')
-  others = _rates_sentence({v: r for v, r in rates.items() if v != view})
+  others = _rates_sentence(study, {v: r for v, r in rates.items() if v != view})
   if beyond and view in rates:
-    finding = _finding(view, rates[view], beyond, full)
+    finding = _finding(study, view, rates[view], beyond)
     told = parts.with_p(finding, beyond)
   else:
-    finding, others = _rates_sentence(rates)[0].rstrip('.'), ()
+    finding, others = _rates_sentence(study, rates)[0].rstrip('.'), ()
     told = finding + '.'
   figure, noise = _figure(study, rates, full)
   return dataclasses.replace(
@@ -73,11 +73,15 @@ def section(study: Study) -> parts.Section:
   )
 
 
-def _finding(view: str, rate: Estimate, beyond: Estimate, full: str) -> str:
+def _finding(study: Study, view: str, rate: Estimate, beyond: Estimate) -> str:
+  full = study.info['full_view']
+  few = parts.get(study, 'data.answered_by_all')
+  few = few if few and rate.n < few.n else None
+  only = f' that both always answer, of {few.n:,}' if few else ''
   return wording.claim(
     f'{wording.capital(view)} and the full view ({full}) give different labels '
     f'to {wording.share_with_interval(rate)} of '
-    f'{wording.plural(rate.n, "clip")}',
+    f'{wording.plural(rate.n, "clip")}{only}',
     beyond,
     above=', {} more than two seeds of either of them do',
     below=', but seeds of one and the same of them do so no less: of the '
@@ -126,15 +130,20 @@ def _shared_seeds(
   )
 
 
-def _rates_sentence(rates: Mapping[str, Estimate]) -> tuple[str, ...]:
+def _rates_sentence(
+  study: Study, rates: Mapping[str, Estimate]
+) -> tuple[str, ...]:
   singles = [view for view in rates if '+' not in view]
+  few = 'data.answered_by_all' in study.statistics
   told = [
     f'with {view} on {wording.share_with_interval(rates[view])}'
+    + (f' of {rates[view].n:,}' if few else '')
     for view in singles or rates
   ]
   if not told:
     return ()
-  return (f'The full view disagrees {wording.listing(told)} of clips.',)
+  of = 'clips that both always answer' if few else 'of clips'
+  return (f'The full view disagrees {wording.listing(told)} {of}.',)
 
 
 def _figure(study, rates, full) -> tuple[parts.Figure | None, bool]:

@@ -106,11 +106,11 @@ def section(study: Study) -> parts.Section | None:
   raters = list(dict.fromkeys(row['rater'] for row in rows))
   advantage = parts.each(study, _ADVANTAGE, 'rater', raters)
   kinds = _kinds(study)
-  finding = _finding(study, rows, advantage) if rows else kinds[0]
+  findings = _findings(study, rows, advantage) if rows else kinds[:1]
   return dataclasses.replace(
     base,
-    answer=(finding,),
-    finding=finding,
+    answer=findings,
+    finding=' '.join(findings),
     details=(
       *_otherwise(study, rows),
       *(kinds if rows else kinds[1:]),
@@ -137,40 +137,72 @@ def section(study: Study) -> parts.Section | None:
   )
 
 
-def _finding(
+def _findings(
   study: Study,
   rows: Sequence[parts.Record],
   advantage: Mapping[str, Estimate],
-) -> str:
-  """Who passes, and from which price of an annotator on."""
+) -> tuple[str, ...]:
+  """Who passes, and from which price of an annotator on; a sentence each."""
   passed = _passing(study, rows, _RATE)
-  rest = [rater for rater in advantage if rater not in passed]
-  if passed:
-    told = wording.listing(
-      f'{rater} for annotators who are worth ε = {at} % or more (winning rate '
-      f'{wording.share_with_interval(rate)})'
-      for rater, (at, rate) in passed.items()
-    )
-    sentence = f'The alternative annotator test lets {told} stand in'
-    unsure = [n for n, (_, rate) in passed.items() if rate.low < _HALF]
-    if unsure:
-      sentence += (
-        f', though of {wording.listing(unsure)} the interval reaches below a '
-        'half'
+  told = [
+    _passes(_name_and_silence(study, rater), at, rate)
+    for rater, (at, rate) in passed.items()
+  ]
+  highest = {row['rater']: parts.get(study, _RATE, **row) for row in rows}
+  unsure, failed = [], []
+  for rater, rate in highest.items():
+    if rate and rater not in passed:
+      (failed if rate.high < _HALF else unsure).append(_name(study, rater))
+  for names, verbs in (
+    (unsure, ('is not shown to pass', 'are not shown to pass')),
+    (failed, ('does not pass', 'do not pass')),
+  ):
+    if names:
+      told.append(
+        f'{wording.capital(wording.listing(names))} {verbs[len(names) > 1]} '
+        'the alternative annotator test, even for annotators who are worth '
+        f'ε = {rows[-1]["epsilon"]} %.'
       )
-    if rest:
-      verb = 'fails' if len(rest) == 1 else 'fail'
-      sentence += f'; {wording.listing(rest)} {verb} it up to ε = 20 %'
-    return sentence + '.'
-  best = max(advantage, key=lambda rater: advantage[rater].estimate)
+  if not told:  # It could not be made.
+    told += parts.skip_notes(study, _RATE)
+  if not passed:
+    best = max(advantage, key=lambda rater: advantage[rater].estimate)
+    name = _name_and_silence(study, best)
+    if len(advantage) > 1 and any(highest.values()):
+      name = f'the nearest to it, {name.rstrip(",")},'
+    told.append(
+      f'{wording.capital(name)} agrees with the other annotators at least as '
+      'well as the one in whose place it is put on '
+      f'{wording.share_with_interval(advantage[best])} of clips.'
+    )
+  return tuple(told)
+
+
+def _passes(name: str, epsilon: int, rate: Estimate) -> str:
+  """That a model passes, as strongly as the interval of its rate allows."""
+  sure = rate.low >= _HALF
   return (
-    f'{"No model passes" if len(rest) > 1 else f"{best} does not pass"} the '
-    'alternative annotator test, even for annotators who are worth ε = 20 %: '
-    + (f'the nearest to it, {best},' if len(rest) > 1 else 'it')
-    + ' agrees with the other annotators at least as well as the one in whose '
-    f'place it is put on {wording.share_with_interval(advantage[best])} of '
-    'clips.'
+    f'{wording.capital(name)} may {"" if sure else "perhaps "}stand in for an '
+    f'annotator who is worth ε = {epsilon} % or more: its winning rate is '
+    f'{wording.share_with_interval(rate)}'
+    f'{"" if sure else ", where a half is needed"}.'
   )
+
+
+def _name(study: Study, rater: str) -> str:
+  """What sentences call a rater."""
+  return f'the model ({rater})' if [*study.info['views']] == [rater] else rater
+
+
+def _name_and_silence(study: Study, rater: str) -> str:
+  """The same, with what it left unanswered."""
+  for row in study.tables.get('answered') or []:
+    if row['view'] == rater and row['num_silent']:
+      return (
+        f'{_name(study, rater)}, which had no answer to {row["num_silent"]:,} '
+        f'of {row["num_asked"]:,} questions,'
+      )
+  return _name(study, rater)
 
 
 def _passing(
@@ -189,7 +221,7 @@ def _otherwise(study: Study, rows: Sequence[parts.Record]) -> tuple[str, ...]:
   """For whom the published test says something else."""
   ours, theirs = (_passing(study, rows, p) for p in (_RATE, _PUBLISHED))
   told = [
-    f'{rater} from ε = {at} % on'
+    f'{_name(study, rater)} from ε = {at} % on'
     for rater, (at, _) in theirs.items()
     if at < ours.get(rater, (float('inf'),))[0]
   ]
@@ -211,8 +243,8 @@ def _kinds(study: Study) -> tuple[str, ...]:
     if found:
       unit = catalogue.entry('raters.{kind}.mean_kappa').unit
       ends = wording.ends(found, unit)
-      bracket = '' if ends == wording.MISSING else f' ({ends})'
-      figure = f'{wording.figure(found.estimate, unit)}{bracket}'
+      ends = 'no interval' if ends == wording.MISSING else ends
+      figure = f'{wording.figure(found.estimate, unit)} ({ends})'
       told.append(f'of {_KINDS[row["kind"]]} {figure}')
   if not told:
     return ()

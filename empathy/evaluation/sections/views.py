@@ -58,7 +58,7 @@ def section(study: Study) -> parts.Section:
   full = study.info['full_view']
   difference = parts.primary(study, 1)
   finding = _finding(study, accuracy, difference)
-  singles = _singles_sentence(accuracy, full)
+  singles = _singles_sentence(study, accuracy, full)
   seeds, clips = (parts.same(rows, k) for k in ('num_seeds', 'num_clips'))
   several = any(number > 1 for number in study.info['seeds'].values())
   picked = difference and len(study.info['single_views']) > 1
@@ -115,7 +115,7 @@ def best_single(study: Study) -> str:
   given, missing = parts.listed_singles(study)
   if len(given) == 1:
     told = f'{best}, the only single view'
-  elif least + _EQUAL >= max(found.values()):
+  elif len(found) > 1 and least + _EQUAL >= max(found.values()):
     told = f'{best}, single views that are equally good'
   else:
     told = f'{best}, the best single view{"s" * (" and " in best)}'
@@ -136,6 +136,7 @@ def _finding(
     f'{wording.capital(full)} is right on '
     f'{wording.share_with_interval(estimate)} of '
     f'{wording.plural(estimate.n, "clip")}'
+    f'{_unanswered(study, study.info["full_view"])}'
   )
   if difference is None:
     return lead
@@ -149,9 +150,25 @@ def _finding(
   )
 
 
-def _singles_sentence(accuracy, full) -> tuple[str, ...]:
+def _unanswered(study: Study, view: str) -> str:
+  """What accuracy leaves out, where a view did not answer everything."""
+  of_asked = parts.get(study, _OF_ASKED, view=view)
+  for row in study.tables.get('answered') or []:
+    if row['view'] == view and row['num_silent'] and of_asked:
+      return (
+        f' that it answered ({wording.percent(of_asked.estimate)} of all it '
+        f'was asked: {row["num_silent"]:,} of {row["num_asked"]:,} questions '
+        'had no answer)'
+      )
+  return ''
+
+
+def _singles_sentence(
+  study: Study, accuracy: Mapping[str, Estimate], full: str
+) -> tuple[str, ...]:
   told = [
     f'{view} is right on {wording.share_with_interval(accuracy[view])}'
+    + _unanswered(study, view).replace(' that', ' of those that', 1)
     for view in accuracy
     if '+' not in view and view != full
   ]
