@@ -17,7 +17,7 @@ import dataclasses
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,16 @@ from empathy.corpora import declared, spelling
 
 # Whole numbers in a wider range are scores.
 MOST_VALUES = 12
+# Sliders: more whole numbers than that, from nearly 0 to nearly 100.
+_SLIDER = 20
+_NEAR_END = 10
+# Among so many ratings a few that lie apart are codes or slips.
+_MANY = 20
+_MOST_APART = 10
+_SHARE_APART = 0.2
+_LEAST_IN_A_ROW = 3
+# As in `1 - not at all` and `not at all (1)`.
+_WORDED = re.compile(r'[+-]?\d+ ?[-–—:=.)] ?[^\W\d].*|[^\W\d].*[ (]\d+\)?')
 _LOGGER = logging.getLogger('empathy')
 
 
@@ -112,7 +122,14 @@ def corpora(
   faults.raise_all('clips')
   given, declarations = given or {}, dict(declarations or {})
   names = list(dict.fromkeys([*ratings, *given]))
-  conditions = _conditions(ratings)
+  conditions = in_order(
+    {
+      corpus_lib.condition_name(one.condition)
+      for some in ratings.values()
+      for one in some
+    }
+  )
+  scales = None if scale is None else ends(scale, names)
   annotators = _annotators(clips, ratings)
   found = {
     name: _of_label(
@@ -121,7 +138,7 @@ def corpora(
       ratings.get(name, ()),
       given.get(name, [''] * len(clips.ids)),
       declarations.get(name, {}),
-      None if scale is None else scale.get(name, scale.get('', ())),
+      None if scales is None else scales[name],
       conditions,
       annotators,
       fill,
@@ -131,19 +148,38 @@ def corpora(
   return found if len(found) > 1 else next(iter(found.values()))
 
 
-def _conditions(ratings: Mapping[str, Sequence[Rating]]) -> list[str]:
-  names = {
-    corpus_lib.condition_name(one.condition)
-    for some in ratings.values()
-    for one in some
-  }
+def in_order(conditions: Iterable[str]) -> list[str]:
+  """Conditions, those of one modality first."""
+  order = corpus_lib.modality_order
   return sorted(
-    names,
-    key=lambda name: (
-      name.count('+'),
-      [corpus_lib.modality_order(part) for part in name.split('+')],
-    ),
+    conditions,
+    key=lambda name: (name.count('+'), [*map(order, name.split('+'))]),
   )
+
+
+def ends(
+  scale: Mapping[str, tuple[float, float]], names: Iterable[str]
+) -> dict[str, tuple[float, float] | tuple[()]]:
+  """The ends of the scale of each label, () where they are not told.
+
+  Args:
+    scale: what `--scale` says, by label, '' for all.
+    names: all labels; '' for one without a name.
+
+  Raises:
+    InputError: it names a label that is not there.
+  """
+  names = list(names)
+  unknown = [name for name in scale if name and name not in names]
+  if unknown:
+    known = ', '.join(filter(None, names))
+    raise errors.InputError(
+      f'--scale: {unknown[0]!r} is not one of the labels {known}'
+      if known
+      else f'--scale: {unknown[0]!r}: the one label has no name; say '
+      '--scale=LOW,HIGH'
+    )
+  return {name: scale.get(name, scale.get('', ())) for name in names}
 
 
 def _annotators(
@@ -175,6 +211,8 @@ def _of_label(
   for note in spelling.Unified([], unified.others, {}).notes():
     _LOGGER.warning('%s: %s', place, note)
   if not declaration:
+    if ends == ():
+      refuse_apart(unified.values, place)
     declaration = inferred(unified.values, place, ends or ())
     supposed = says(declaration)
     if supposed and ends is not None and not ends:
@@ -187,7 +225,7 @@ def _of_label(
   votes = None
   if conditions:
     votes = _votes(ratings, codes, scores, info, annotators)
-    _refuse_twice(clips, place, votes)
+    refuse_twice(place, votes, clips.ids, conditions)
   rated = len(said)
   corpus = corpus_lib.Corpus(
     info=info,
@@ -230,6 +268,14 @@ def inferred(
     return {'classes': names}
   low, high = scale or (math.floor(min(numbers)), math.ceil(max(numbers)))
   whole = all(float(n).is_integer() for n in (*numbers, low, high))
+  if (
+    not scale
+    and whole
+    and len(names) > _SLIDER
+    and 0 <= low <= _NEAR_END
+    and 100 - _NEAR_END <= high <= 100
+  ):
+    low, high = 0, 100
   if whole and len(names) == 2 and not scale:
     return {'classes': names}
   if whole and high - low < MOST_VALUES:
@@ -237,8 +283,52 @@ def inferred(
   return {'scale': [low, high]}
 
 
+def refuse_apart(values: Iterable[str], place: str) -> None:
+  """Raises if a few numbers lie apart from all others, as a code or slip does.
+
+  A scale would be made of them, and all other ratings be alike on it. Apart is
+  what is farther off than the others among themselves, and of whole numbers in
+  a row what does not follow.
+
+  Args:
+    values: of ratings whose scale is not told; what is no number is passed.
+    place: the file, and perhaps the label, for the message.
+  """
+  numbers = [n for n in map(spelling.number, values) if n is not None]
+  there, count = np.unique(np.array(numbers), return_counts=True)
+  total = len(numbers)
+  most = min(_MOST_APART, _SHARE_APART * total)
+  if total < _MANY or len(there) < _LEAST_IN_A_ROW + 1:
+    return
+  gaps = np.diff(there)
+  for first in range(1, len(there)):
+    for rest, apart in (
+      (slice(0, first), slice(first, None)),
+      (slice(first, None), slice(0, first)),
+    ):
+      own = there[rest]
+      if len(own) < _LEAST_IN_A_ROW or count[apart].sum() > most:
+        continue
+      gap, width = gaps[first - 1], own[-1] - own[0]
+      row = width == len(own) - 1 < MOST_VALUES and (own % 1 == 0).all()
+      if gap > width or (row and gap > 1):
+        few = int(count[apart].sum())
+        shown = ', '.join(f'{n:g}' for n in there[apart][:3])
+        raise errors.InputError(
+          f'{place}: {few:,} of {total:,} ratings lie apart from the others, '
+          f'{own[0]:g} to {own[-1]:g}: {shown}; leave empty what is no rating, '
+          'or say --scale=LOW,HIGH'
+        )
+
+
 def says(keys: Mapping[str, Any]) -> str | None:
   """What is supposed of numbers, in words."""
+  names = list(keys.get('classes', ()))
+  if len(names) > 2 and all(map(_WORDED.fullmatch, names)):
+    return (
+      f'is taken for {len(names)} classes without order, such as {names[0]!r}; '
+      'if they are steps of a scale, leave their numbers alone'
+    )
   if 'values' in keys:
     low, high = keys['values'][0], keys['values'][-1]
     return (
@@ -321,22 +411,28 @@ def _votes(
   )
 
 
-def _refuse_twice(clips: Clips, place: str, votes: corpus_lib.Votes) -> None:
+def refuse_twice(
+  place: str,
+  votes: corpus_lib.Votes,
+  ids: Sequence[str],
+  conditions: Sequence[str],
+) -> None:
+  """Raises if somebody voted for a clip twice in one condition."""
   faults = errors.Faults()
   seen = set()
-  for clip, condition, annotator in zip(
+  for key in zip(
     *(c.tolist() for c in (votes.clip, votes.condition, votes.annotator)),
     strict=True,
   ):
-    if not annotator:
-      continue
-    if (clip, condition, annotator) in seen:
+    clip, condition, annotator = key
+    if annotator and key in seen:
       faults.add(
-        f'{place}: {annotator!r} rated clip {clips.ids[clip]!r} twice',
-        clips.ids[clip],
+        f'{place}: {annotator!r} voted for {ids[clip]!r} on '
+        f'{conditions[condition]} twice',
+        ids[clip],
         'twice',
       )
-    seen.add((clip, condition, annotator))
+    seen.add(key)
   faults.raise_all('clips')
 
 

@@ -78,8 +78,10 @@ _OPTION = ':::'
 _NO = frozenset(('0', '0.0', 'false', 'no', 'off'))
 # More kinds of answer are free text.
 _MOST_ANSWERS = 50
-# So many answers have to be numbers for others to be faults.
+# So many have to be numbers for a column to be one of numbers.
 _NUMBERS = 0.9
+# So many answers, and more than two different ones, for others to be faults.
+_MOSTLY = 0.5
 # What people call what they showed.
 _SHOWN = {
   **dict.fromkeys(
@@ -268,20 +270,18 @@ def raters(names: Sequence[str]) -> list[str]:
   return found if len(found) > 1 else []
 
 
-def in_order(conditions: Iterable[str]) -> list[str]:
-  """Conditions, those of one modality first."""
-  order = corpus_lib.modality_order
-  return sorted(
-    conditions,
-    key=lambda name: (name.count('+'), [*map(order, name.split('+'))]),
-  )
+def shown(text: str, modalities: Sequence[str]) -> str:
+  """The condition that `--shown` tells, '' without it.
 
-
-def ends(
-  scale: Mapping[str, tuple[float, float]], name: str
-) -> tuple[float, float] | tuple[()]:
-  """The ends of the scale of a label, as far as they are told."""
-  return scale.get(name, scale.get('', ()))
+  Raises:
+    InputError: it names something else than text, audio and video.
+  """
+  name = condition(text, modalities) if text else ''
+  if not set(name.split('+')) <= {*corpus_lib.MODALITIES, ''}:
+    raise errors.InputError(
+      f'--shown: {text!r}: expected text, audio and video joined by +'
+    )
+  return name
 
 
 def condition(text: str, modalities: Sequence[str]) -> str:
@@ -319,7 +319,7 @@ def declare(
 ) -> dict[str, Any]:
   """What kind of label answers are of: the keys for `corpus.json`.
 
-  Where nearly all are numbers, so is the label; others will be faults.
+  Where most are numbers, so is the label; others will be faults.
 
   Args:
     texts: all answers.
@@ -337,8 +337,11 @@ def declare(
       own.append(text)
     except ValueError:
       continue
-  if len(numbers) < max(1, (0 if scale else _NUMBERS) * len(texts)):
+  least = _MOSTLY if len(set(numbers)) > 2 else _NUMBERS
+  if len(numbers) < max(1, (0 if scale else least) * len(texts)):
     return ratings.inferred(spelling.unified(texts).values, place)
+  if not scale:
+    ratings.refuse_apart(own, place)
   if not scale and len(set(numbers)) == 2 and any(n % 1 for n in numbers):
     return {'scale': [math.floor(min(numbers)), math.ceil(max(numbers))]}
   return ratings.inferred(spelling.unified(own).values, place, scale)
@@ -397,31 +400,6 @@ def given(
     {ours: [column] * len(table)},
   )
   return corpus_lib.read_labels(view, info)
-
-
-def refuse_twice(
-  place: pathlib.Path,
-  votes: corpus_lib.Votes,
-  ids: Sequence[str],
-  conditions: Sequence[str],
-) -> None:
-  """Raises if somebody voted twice, in two tables: in one it is told there."""
-  named = votes.where(votes.annotator != '')
-  annotator = np.unique(named.annotator, return_inverse=True)[1]
-  _, first, count = np.unique(
-    np.stack([named.clip, named.condition, annotator]),
-    axis=1,
-    return_index=True,
-    return_counts=True,
-  )
-  twice = first[count > 1]
-  if len(twice):
-    row = twice.min()
-    raise errors.InputError(
-      f'{place}: {str(named.annotator[row])!r} voted for '
-      f'{ids[named.clip[row]]!r} on {conditions[named.condition[row]]} in two '
-      f'tables ({spelling.counted(len(twice), "time")})'
-    )
 
 
 def _key(name: str) -> str:

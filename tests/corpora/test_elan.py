@@ -356,7 +356,7 @@ _MUTATIONS = {
   ),
   'somebody who rated twice': (
     _replace('ANNOTATION_REF="a2"', 'ANNOTATION_REF="a1"'),
-    "'r1' rated clip 'a_0_1500' twice",
+    "'r1' voted for 'a_0_1500' on audio+video twice",
   ),
   'one rating alone': (
     lambda text: text.replace('>5<', '>4<').replace('>1<', '>4<'),

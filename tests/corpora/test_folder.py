@@ -507,7 +507,7 @@ def test_several_tables_of_votes_are_put_together(source):
   assert votes.condition.tolist() == [0, 0, 1, 1]
   (source / 'votes_av.csv').rename(source / 'votes_a.csv')
   assert faults(source) == [
-    f"{source}: 'p' voted for 'a' on audio in two tables (2 times)"
+    f"{source}: 'p' voted for 'a' on audio twice (2 times: clips a, b)"
   ]
 
 

@@ -302,7 +302,7 @@ _MUTATIONS = {
   ),
   'an annotator twice': (
     _put(['train', '1', 'annotators'], 'Ann1,Ann2,Ann2'),
-    "'Ann2' rated clip '1' twice",
+    "'Ann2' voted for '1' on text twice",
   ),
   'nobody has annotated': (
     lambda parts: [

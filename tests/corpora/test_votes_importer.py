@@ -495,6 +495,73 @@ def test_one_fault_has_one_line(tmp_path, name):
   assert message in line
 
 
+def rated(tmp_path, *more):
+  """A table of 60 ratings from 1 to 7 of 20 items, and more ratings."""
+  rows = [f'v{i};p{j};{(i + j) % 7 + 1}' for i in range(20) for j in range(3)]
+  rows += [f'v{i};z;{text}' for i, text in enumerate(more)]
+  return put(tmp_path / 'x.csv', '\n'.join(['item;rater;rating', *rows, '']))
+
+
+@pytest.mark.parametrize(
+  ('more', 'message'),
+  [
+    (['77'], '1 of 61 ratings lie apart from the others, 1 to 7: 77;'),
+    (['-99'] * 7, '7 of 67 ratings lie apart from the others, 1 to 7: -99;'),
+    (['9'] * 7, '7 of 67 ratings lie apart from the others, 1 to 7: 9;'),
+    (["don't know"] * 8, '"don\'t know" is not a number (8 times: lines 62'),
+  ],
+)
+def test_codes_among_numbers_are_refused(tmp_path, more, message):
+  with pytest.raises(errors.InputError) as caught:
+    votes.read(rated(tmp_path, *more))
+  (line,) = str(caught.value).splitlines()
+  assert message in line
+
+
+def test_numbers_apart_are_taken_where_the_scale_is_told(tmp_path):
+  path = rated(tmp_path, *['9'] * 7)
+  assert votes.read(path, scale={'': (1, 9)}).classes[-1] == '9'
+  path = rated(tmp_path, '8', '9')
+  assert votes.read(path).info['values'] == [*range(1, 10)]
+
+
+def test_sliders_go_from_0_to_100(tmp_path, said):
+  values = range(2, 99, 3)
+  rows = [f'{i // 3};{i % 3};{value}' for i, value in enumerate(values)]
+  text = '\n'.join(['item;rater;rating', *rows, ''])
+  path = put(tmp_path / 'x.csv', text)
+  assert votes.read(path).info['scale'] == [0, 100]
+  assert 'scores on a scale from 0 to 100' in said()
+
+
+def test_steps_with_words_are_no_scale_and_that_is_said(tmp_path, said):
+  words = ['1 - not at all', '2 - somewhat', '3 - very']
+  rows = [f'{i};p;{words[i % 3]}' for i in range(6)]
+  path = put(tmp_path / 'x.csv', '\n'.join(['item;rater;rating', *rows, '']))
+  assert votes.read(path).classes == tuple(words)
+  assert "3 classes without order, such as '1 - not at all'" in said()
+
+
+def test_a_scale_of_an_unknown_label_is_refused(tmp_path):
+  path = put(
+    tmp_path / 'x.csv',
+    'item;rater;empathy;distress\na;p;1;4\na;q;2;5\nb;p;3;2\nb;q;5;1\n',
+  )
+  with pytest.raises(errors.InputError) as caught:
+    votes.read(path, scale={'emphaty': (1, 7), 'distress': (0, 10)})
+  assert str(caught.value) == (
+    "--scale: 'emphaty' is not one of the labels empathy, distress"
+  )
+
+
+def test_what_was_shown_is_a_modality(tmp_path):
+  with pytest.raises(errors.InputError) as caught:
+    votes.read(put(tmp_path / 'x.csv', _LONG), shown='vidoe')
+  assert str(caught.value) == (
+    "--shown: 'vidoe': expected text, audio and video joined by +"
+  )
+
+
 def test_the_base_has_no_fault(tmp_path):
   corpus = votes.read(put(tmp_path / 'x.csv', _BASE))
   assert corpus.groups.tolist() == ['s', 't', 't']

@@ -117,8 +117,9 @@ def of_table(
   table.columns |= corpus_lib.read_times(table)
   votes = _read_votes(table, ids, votes_paths, columns or {})
   labels = _labels(table, votes)
+  ends = ratings.ends(scale or {}, labels)
   keys = {
-    name: _declared(table, column, votes, name, scale or {})
+    name: _declared(table, column, votes, name, ends[name])
     for name, column in labels.items()
   }
   table.faults.raise_all()
@@ -146,7 +147,7 @@ def of_table(
     errors.raise_faults(faults)
     cast = _cast(votes, name, clip, made)
     if cast is not None:
-      sheets.refuse_twice(source, cast, ids, conditions)
+      ratings.refuse_twice(f'{source}', cast, ids, conditions)
     codes, scores = np.full(len(ids), corpus_lib.UNLABELLED, np.int32), None
     if column is not None:
       codes, scores = sheets.given(table, column, made)
@@ -262,13 +263,12 @@ def _declared(
   column: str | None,
   votes: Sequence[sheets.Sheet],
   name: str,
-  scale: Mapping[str, tuple[float, float]],
+  ends: Sequence[float],
 ) -> dict[str, Any]:
   """The keys of a label for `corpus.json`; what is wrong is a fault."""
   place = column or 'label'
   texts = list(table.columns[column]) if column else []
   names = {*spelling.unified(texts).values} - {''}
-  ends = sheets.ends(scale, name)
   for one in votes:
     rated = _rated(one, name, not name)
     if rated is not None:
@@ -362,13 +362,13 @@ def _conditions(
         names.add(name)
   if votes and not names:
     names = {*corpus_lib.MODALITIES}
-  return sheets.in_order(names)
+  return ratings.in_order(names)
 
 
 def _shown(table: tables.Table, modalities: Sequence[str], told: str) -> str:
   """What all were shown: told, by the table's name, or by files' names."""
   if told:
-    return sheets.condition(told, modalities)
+    return sheets.shown(told, modalities)
   found = _VOTES.fullmatch(table.path.stem.casefold())
   if found and found[1]:
     name = sheets.condition(found[1], modalities)

@@ -146,7 +146,7 @@ class _Reader:
 
   def __init__(self, path: pathlib.Path, shown: str):
     self._path = path
-    self._shown = shown
+    self._shown = sheets.shown(shown, corpus_lib.MODALITIES) and shown
     self._clips: dict[str, _Clip] = {}
     self._said: list[_Said] = []
     self._left: dict[str, int] = {}

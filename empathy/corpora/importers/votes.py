@@ -83,11 +83,10 @@ def read(
     'license': 'not stated',
     'source': f'ratings in {source.resolve().name}',
   }
-  corpora = {}
-  for name in found[0].labels:
-    corpora[name] = _corpus(
-      name, found, ids, dict(info), sheets.ends(scale or {}, name)
-    )
+  corpora = {
+    name: _corpus(name, found, ids, dict(info), ends)
+    for name, ends in ratings.ends(scale or {}, found[0].labels).items()
+  }
   for one in found:
     one.table.finish()
   return corpora if len(corpora) > 1 else next(iter(corpora.values()))
@@ -125,7 +124,7 @@ def _conditions(
   for one in found:
     table = one.table
     if 'condition' not in table.columns:
-      what = shown or _shown(one)
+      what = sheets.shown(shown, everything) or _shown(one)
       if not shown:
         table.notes.append(
           f'{table.path}: no column condition: votes are taken to be on '
@@ -173,7 +172,7 @@ def _conditions(
     )
   modalities = {part for name in names for part in name.split('+')}
   return (
-    sheets.in_order(names),
+    ratings.in_order(names),
     sorted(modalities, key=corpus_lib.modality_order),
   )
 
@@ -209,7 +208,8 @@ def _corpus(
   for one in found:
     one.table.faults.raise_all()
   votes = corpus_lib.joined(votes)
-  sheets.refuse_twice(first.path.parent, votes, list(ids), keys['conditions'])
+  place = f'{first.path.parent if len(found) > 1 else first.path}'
+  ratings.refuse_twice(place, votes, list(ids), keys['conditions'])
   metadata, groups = _told(found, ids)
   corpus = corpus_lib.Corpus(
     info=keys,
