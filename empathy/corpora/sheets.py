@@ -3,7 +3,8 @@
 Read are tables of text, and JSON Lines as Prodigy and POTATO write them:
 
   long    a row a rating: what was rated, by whom, the rating; perhaps the
-          condition and a count, and several ratings of different things
+          condition and a count, and several ratings of different things, or
+          a column `dimension` that says of what this one is
   wide    a row an item, and a column a rater: `annotator_1`, `Rater B`
 
 Columns are known by usual names, or told. What remains, and is the same in all
@@ -60,9 +61,18 @@ _WORDS = {
     *('transcript', 'transcription', 'text', 'utterance', 'sentence'),
     *('displayedtext', 'content'),
   ),
+  'dimension': ('dimension',),
   'raters': (),
   'group': (),
 }
+# What spreadsheets are ended with, in the place of an item.
+_TOTALS = frozenset(
+  (
+    *('mean', 'average', 'avg', 'total', 'totals', 'grandtotal', 'sum'),
+    *('median', 'mode', 'sd', 'std', 'stdev', 'stddev', 'variance', 'min'),
+    *('max', 'count', 'n', 'mittelwert', 'summe', 'gesamt', 'moyenne', 'media'),
+  )
+)
 _SEVERAL = ('label', 'raters')
 _RATER = re.compile(
   r'(?:annotator|annot|ann|rater|coder|judge|worker|expert|evaluator|labell?er|'
@@ -197,7 +207,7 @@ def read(
     chosen[what] = [spelt[name.casefold()] for name in its]
   told_of = {name for its in chosen.values() for name in its}
   left = [name for name in names if name not in told_of]
-  for what in ('item', 'annotator', 'condition', 'count'):
+  for what in ('item', 'annotator', 'condition', 'count', 'dimension'):
     if what in chosen or (what == 'annotator' and 'raters' in chosen):
       continue
     name = _first(left, _WORDS[what])
@@ -218,6 +228,7 @@ def read(
       f'{_listed(names)}; say --columns=item=NAME'
     )
   item = chosen['item'][0]
+  _refuse_totals(table, item, chosen.get('annotator'))
   if 'raters' not in chosen and not {'annotator', 'label'} & set(chosen):
     found = raters(left)
     if found:
@@ -227,6 +238,11 @@ def read(
     chosen |= {'annotator': ['annotator'], 'label': ['label']}
     known = {name for its in chosen.values() for name in its}
     left = [name for name in table.columns if name not in known]
+  if 'dimension' in chosen:
+    table, chosen['label'] = _of_dimensions(
+      table, chosen['dimension'][0], chosen.get('label', left)
+    )
+    left = [name for name in left if name in table.columns]
   if 'annotator' not in chosen and not alone:
     table.notes.append(
       f'{table.path}: no column annotator: who voted is not known'
@@ -461,6 +477,63 @@ def _long(table: tables.Table, raters: Sequence[str]) -> tables.Table:
   return table.taken(rows, columns, {'label': who, 'annotator': who})
 
 
+def _refuse_totals(
+  table: tables.Table, item: str, annotator: Sequence[str] | None
+) -> None:
+  """Raises if the last rows are a spreadsheet's means or sums."""
+  names = table.columns[item]
+  who = table.columns[annotator[0]] if annotator else [''] * len(table)
+  row = len(table)
+  while (
+    row
+    and _key(names[row - 1]) in _TOTALS
+    and spelling.is_missing(who[row - 1])
+  ):
+    row -= 1
+  if 0 < row < len(table) and (not annotator or any(map(str.strip, who))):
+    table.fault(
+      row,
+      item,
+      f'{names[row]!r} looks like a mean or a sum of the rows above; leave it '
+      'out',
+    )
+    table.faults.raise_all()
+
+
+def _of_dimensions(
+  table: tables.Table, dimension: str, names: Sequence[str]
+) -> tuple[tables.Table, list[str]]:
+  """A label of each dimension, and their columns.
+
+  Args:
+    table: a row a rating of one dimension.
+    dimension: the column that names it.
+    names: columns, one of which holds the ratings.
+  """
+  rating = _first(names, _WORDS['label'])
+  if rating is None and len(names) == 1:
+    (rating,) = names
+  if rating is None:
+    raise errors.InputError(
+      f'{table.path}: which column holds the ratings of each {dimension!r}? '
+      f'Found {_listed(names)}; say --columns=label=NAME'
+    )
+  kinds = table.things(dimension, needed=True)
+  columns, origin = dict(table.columns), dict(table.origin)
+  del columns[dimension]
+  values = columns.pop(rating)
+  where = origin.pop(rating, [rating] * len(table))
+  made = []
+  for kind in dict.fromkeys(filter(None, kinds)):
+    made.append(f'label.{kind}')
+    columns[made[-1]] = [
+      text if own == kind else ''
+      for text, own in zip(values, kinds, strict=True)
+    ]
+    origin[made[-1]] = where
+  return table.taken(range(len(table)), columns, origin), made
+
+
 def _labels(
   table: tables.Table,
   names: Sequence[str],
@@ -501,7 +574,8 @@ def _labels(
     raise errors.InputError(
       f'{table.path}: which columns hold ratings? Found {_listed(names)}; say '
       '--columns=label=NAME, or for a column a rater --columns=raters=A|B, or '
-      'for several labels --columns=label=A|B'
+      'for several labels --columns=label=A|B; of several raters and several '
+      'labels, a row for each item and rater is read'
     )
   table.notes.append(
     f'{table.path}: columns {_listed(found)} are taken for ratings'

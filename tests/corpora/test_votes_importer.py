@@ -410,7 +410,7 @@ _BASE = (
 )
 # By name: what is put in the place of what, and what is said.
 _MUTATIONS = {
-  'empty': (_BASE, '', 'is empty; expected the columns'),
+  'empty': (_BASE, '', 'is empty; expected a table'),
   'a header alone': (_BASE[39:], '', 'has no rows'),
   'no item': ('item', 'place', 'which column names what was rated? Found'),
   'no ratings': (
@@ -467,6 +467,21 @@ _MUTATIONS = {
     ['speaker', ';s\n', ';t\n'],
     ['count', ';1\n', ';0\n'],
     "'0' is not a number",
+  ),
+  'a row of means': (
+    '\nc;q;video;3;t\n',
+    '\nc;q;video;3;t\nMean;;;3.2;\n',
+    ":14: column 'item': 'Mean' looks like a mean or a sum",
+  ),
+  'a header in another order': (
+    '\nb;q;audio',
+    '\nrating;item;annotator;modality;speaker\nb;q;audio',
+    ':7: a header with its columns in another order',
+  ),
+  'leading zeros': (
+    ['a;p;audio', 'b;', 'c;'],
+    ['001;p;audio', '01;', '1;'],
+    "items '001' and '01' are one number",
   ),
   'many votes of one': (
     ['speaker', ';s\n', ';t\n'],
@@ -560,6 +575,48 @@ def test_what_was_shown_is_a_modality(tmp_path):
   assert str(caught.value) == (
     "--shown: 'vidoe': expected text, audio and video joined by +"
   )
+
+
+def test_names_of_files_and_of_items_are_one(tmp_path, said):
+  (tmp_path / 'two').mkdir()
+  put(tmp_path / 'two' / 'ann.csv', 'item,rating\nv0.mp4,1\nv1.mp4,2\n')
+  put(tmp_path / 'two' / 'bob.csv', 'item,rating\nv0,1\nv1,1\n')
+  corpus = votes.read(tmp_path / 'two')
+  assert corpus.ids.tolist() == ['v0', 'v1']
+  assert "'v0.mp4' and 'v0' are taken for one (2 items)" in said()
+  assert 'no item was rated by two' not in said()
+
+
+def test_raters_of_nothing_in_common_are_told(tmp_path, said):
+  put(tmp_path / 'x.csv', 'item;rater;rating\na;p;1\nb;p;2\nc;q;1\nd;q;2\n')
+  votes.read(tmp_path / 'x.csv')
+  assert 'no item was rated by two of the 2 raters' in said()
+
+
+def test_what_differs_within_an_item_is_left_out_and_said(tmp_path, said):
+  corpus = votes.read(
+    put(
+      tmp_path / 'x.csv',
+      'item;rater;label;score;age\na;p;x;1;30\na;q;y;5;40\n'
+      'b;p;x;2;30\nb;q;y;3;40\n',
+    )
+  )
+  assert not {'score', 'age'} & set(corpus.metadata)
+  assert "what differs within an item: 'score', 'age'" in said()
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'item;rater;dimension;rating\na;p;warm;1\na;p;cold;5\na;q;warm;2\n'
+    'a;q;cold;4\nb;p;warm;3\nb;p;cold;3\nb;q;warm;1\nb;q;cold;5\n',
+    'item;dimension;r1;r2\na;warm;1;2\na;cold;5;4\nb;warm;3;1\nb;cold;3;5\n',
+  ],
+)
+def test_a_dimension_is_a_label(tmp_path, text):
+  corpora = votes.read(put(tmp_path / 'x.csv', text))
+  assert [row[3] for row in ballots(corpora['warm'])] == [1, 2, 3, 1]
+  assert [row[3] for row in ballots(corpora['cold'])] == [5, 4, 3, 5]
 
 
 def test_the_base_has_no_fault(tmp_path):
