@@ -141,10 +141,11 @@ def corpora(
       None if scales is None else scales[name],
       conditions,
       annotators,
-      fill,
     )
     for name in names
   }
+  if conditions and fill:
+    found = labelled(found, clips.place)
   return found if len(found) > 1 else next(iter(found.values()))
 
 
@@ -202,7 +203,6 @@ def _of_label(
   ends: Sequence[float] | None,
   conditions: Sequence[str],
   annotators: Mapping[str, str],
-  fill: bool,
 ) -> corpus_lib.Corpus:
   """The corpus of one label."""
   place = f'{clips.place}: label {name!r}' if name else clips.place
@@ -227,7 +227,7 @@ def _of_label(
     votes = _votes(ratings, codes, scores, info, annotators)
     refuse_twice(place, votes, clips.ids, conditions)
   rated = len(said)
-  corpus = corpus_lib.Corpus(
+  return corpus_lib.Corpus(
     info=info,
     ids=np.array(clips.ids),
     groups=np.array(clips.groups),
@@ -238,7 +238,6 @@ def _of_label(
     votes=votes,
     features=clips.features,
   )
-  return corpus if votes is None or not fill else labelled(corpus, place)
 
 
 def inferred(
@@ -436,20 +435,49 @@ def refuse_twice(
   faults.raise_all('clips')
 
 
-def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
+def labelled(
+  corpora: Mapping[str, corpus_lib.Corpus], place: str
+) -> dict[str, corpus_lib.Corpus]:
   """Gives clips without a label that of their raters.
 
   Args:
-    corpus: with votes.
+    corpora: by label, with votes.
     place: the file or folder, for the message.
   """
+  found = {}
+  told: dict[str, list[tuple[str, int, int]]] = {}
+  for name, corpus in corpora.items():
+    found[name], clips, ties, how = _labelled(corpus)
+    if clips:
+      told.setdefault(how, []).append((name, clips, ties))
+  for how, its in told.items():
+    names, clips, ties = zip(*its, strict=True)
+    _LOGGER.info(
+      '%s: %sthe label of %s is %s%s',
+      place,
+      f'{len(names)} labels, {names[0]!r} and so on: '
+      if len(names) > 1
+      else '',
+      spelling.counted(sum(clips), 'clip'),
+      how,
+      f'; {spelling.counted(sum(ties), "tie")}: the first of the classes'
+      if sum(ties)
+      else '',
+    )
+  return found
+
+
+def _labelled(
+  corpus: corpus_lib.Corpus,
+) -> tuple[corpus_lib.Corpus, int, int, str]:
+  """The corpus, how many clips it gives a label, ties among them, and how."""
   missing = corpus.labels == corpus_lib.UNLABELLED
   full = corpus_lib.full_condition(corpus.conditions)
   votes = corpus.votes.of(corpus.conditions.index(full))
   counts = corpus.vote_counts(full)
   missing &= counts.sum(axis=1) > 0
   if not missing.any():
-    return corpus
+    return corpus, 0, 0, ''
   labels = np.where(missing, counts.argmax(axis=1), corpus.labels)
   info, scores, how = dict(corpus.info), corpus.scores, 'the mean'
   ties = 0
@@ -463,21 +491,12 @@ def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
     mean = total / np.maximum(counts.sum(axis=1), 1)
     scores = np.where(missing, mean, scores)
     labels = np.where(missing, corpus_lib.UNLABELLED, labels)
-  _LOGGER.info(
-    '%s: the label of %s is %s of its votes on %s%s',
-    place,
-    spelling.counted(int(missing.sum()), 'clip'),
-    how,
-    full,
-    f'; {spelling.counted(ties, "tie")}: the first of the classes'
-    if ties
-    else '',
-  )
   if (missing | (corpus.labels == corpus_lib.UNLABELLED)).all():
     info['label_source'] = full
-  return dataclasses.replace(
+  made = dataclasses.replace(
     corpus, info=info, labels=labels.astype(np.int32), scores=scores
   )
+  return made, int(missing.sum()), ties, f'{how} of its votes on {full}'
 
 
 def label_name(text: str) -> str:

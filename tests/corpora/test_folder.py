@@ -511,6 +511,47 @@ def test_several_tables_of_votes_are_put_together(source):
   ]
 
 
+def test_a_name_alone_is_that_of_the_one_file(source):
+  write(source, 'file,label,group\na.mp4,x,g\nc.wav,y,h\n')
+  corpus = folder.read(source)
+  assert corpus.metadata['audio'].tolist() == [
+    str(source / 'talks' / 'a.mp4'),
+    str(source / 'c.wav'),
+  ]
+  (source / 'other').mkdir()
+  (source / 'other' / 'a.mp4').write_bytes(b'.')
+  (line,) = faults(source)
+  assert "'a.mp4': there is no file" in line
+
+
+def test_a_scale_has_the_name_of_a_label(source):
+  write(source, 'file,label.warm,label.cold,group\nc.wav,1,2,g\nd.mp3,2,1,h\n')
+  with pytest.raises(errors.InputError) as raised:
+    folder.read(source, scale={'warn': (1, 7)})
+  assert str(raised.value) == (
+    "--scale: 'warn' is not one of the labels warm, cold"
+  )
+  write(source, 'file,label,group\nc.wav,1,g\nd.mp3,2,h\n')
+  with pytest.raises(errors.InputError) as raised:
+    folder.read(source, scale={'warn': (1, 7)})
+  assert 'has no name; say --scale=LOW,HIGH' in str(raised.value)
+
+
+def test_how_labels_are_made_of_votes_is_said_once(source, caplog, monkeypatch):
+  monkeypatch.setattr(logging.getLogger('empathy'), 'propagate', True)
+  caplog.set_level(logging.INFO, logger='empathy')
+  write(source, 'file,group\nc.wav,g\nd.mp3,h\n')
+  (source / 'votes.csv').write_text(
+    'file,annotator,label.warm,label.cold\nc,p,yes,no\nd,p,no,yes\n'
+  )
+  folder.read(source)
+  told = [text for text in caplog.messages if 'the label of' in text]
+  assert told == [
+    f"{source / 'clips.csv'}: 2 labels, 'warm' and so on: the label of 4 clips "
+    'is the commonest of its votes on audio'
+  ]
+
+
 def test_without_a_label_it_is_that_of_the_votes(source):
   write(source, 'file,group\nc.wav,g\nd.mp3,h\n')
   (source / 'votes.csv').write_text(

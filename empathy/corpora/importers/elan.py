@@ -294,7 +294,7 @@ def read(
       faults += str(error).splitlines()
   errors.raise_faults(faults)
   for what, count in gathered.left.items():
-    _LOGGER.warning('%s: left out: %d %s', source, count, what)
+    _LOGGER.warning('%s: left out: %s (%d)', source, what, count)
   if not gathered.votes:
     raise errors.InputError(
       f'{source}: no tier of ratings: expected names like empathy@annotator'

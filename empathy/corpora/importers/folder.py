@@ -20,7 +20,8 @@ and `label` unless there are votes, whose plurality or mean it is then:
   fold        0 to K-1; without either, folds are made, by group
   start, end  where the clip is in its file: seconds, or as 0:01.5; empty: all
 
-Paths start at the folder. Other columns are kept. Beside it may be a table
+Paths start at the folder; a name alone is also that of the one file below it
+that has it. Other columns are kept. Beside it may be a table
 `votes.csv` (or `ratings`, `annotations`) of what annotators said, as `sheets`
 reads it: a row a vote, or a column an annotator; and also in the table of the
 clips, `annotator_1` and so on.
@@ -151,7 +152,7 @@ def of_table(
     codes, scores = np.full(len(ids), corpus_lib.UNLABELLED, np.int32), None
     if column is not None:
       codes, scores = sheets.given(table, column, made)
-    corpus = corpus_lib.Corpus(
+    corpora[name] = corpus_lib.Corpus(
       info=made,
       ids=np.array(ids),
       groups=np.array(groups),
@@ -162,9 +163,8 @@ def of_table(
       metadata=metadata,
       votes=cast,
     )
-    if column is None:
-      corpus = ratings.labelled(corpus, f'{path}')
-    corpora[name] = corpus
+  rated = {name: corpora[name] for name in labels if labels[name] is None}
+  corpora |= ratings.labelled(rated, f'{path}')
   for one in (table, *(one.table for one in votes)):
     one.finish()
   return corpora if len(corpora) > 1 else next(iter(corpora.values()))
@@ -403,16 +403,11 @@ def _media(table: tables.Table, source: pathlib.Path) -> dict[str, list[str]]:
 
 
 class _Files:
-  """Files of a folder, found whatever the spelling of their names.
-
-  Attributes:
-    respelt: the files that were found under another spelling, by name.
-  """
+  """Files of a folder, found whatever the spelling of their names."""
 
   def __init__(self, source: pathlib.Path):
     self._source = source
     self._by_key: dict[str, list[pathlib.Path]] | None = None
-    self.respelt: dict[str, pathlib.Path] = {}
 
   def find(self, name: str) -> pathlib.Path:
     """The file's path; where there is none, the path that it should have."""
@@ -433,10 +428,15 @@ class _Files:
       == unicodedata.normalize('NFC', str(path))
     ]
     files = same or files
-    if len(files) != 1 or not files[0].is_file():
-      return path
-    self.respelt[name] = files[0]
-    return files[0]
+    if not files and '/' not in name.replace('\\', '/'):
+      key = f'/{self._key(name)}'
+      files = [
+        file
+        for own, its in self._by_key.items()
+        if own.endswith(key)
+        for file in its
+      ]
+    return files[0] if len(files) == 1 and files[0].is_file() else path
 
   def _key(self, name: str) -> str:
     return spelling.key(pathlib.PurePosixPath(name).as_posix(), numbers=False)
@@ -473,7 +473,9 @@ def _groups(table: tables.Table, ids: Sequence[str]) -> list[str]:
       {name: spelling.unified(table.columns[name]).values for name in found}
     )
     groups = table.things(chosen, needed=True)
-    note = f'is taken as the group ({len(set(groups)):,} groups)'
+    note = (
+      f'is taken as the group ({spelling.counted(len(set(groups)), "group")})'
+    )
     if len(found) > 1:
       note += f'; the others could be: {", ".join(set(found) - {chosen})}'
     for name in straddling:
@@ -491,7 +493,8 @@ def _groups(table: tables.Table, ids: Sequence[str]) -> list[str]:
   ]
   table.notes.append(
     f'{table.path}: no column group or speaker: every file is its own group '
-    f'({len(set(groups)):,} groups of {len(groups):,} clips). Folds and '
+    f'({spelling.counted(len(set(groups)), "group")} of '
+    f'{spelling.counted(len(groups), "clip")}). Folds and '
     'intervals then suppose that no person is in two files; if some are, add a '
     'column group'
   )

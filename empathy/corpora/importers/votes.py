@@ -85,10 +85,13 @@ def read(
     'license': 'not stated',
     'source': f'ratings in {source.resolve().name}',
   }
-  corpora = {
-    name: _corpus(name, found, ids, dict(info), ends)
-    for name, ends in ratings.ends(scale or {}, found[0].labels).items()
-  }
+  corpora = ratings.labelled(
+    {
+      name: _corpus(name, found, ids, dict(info), ends)
+      for name, ends in ratings.ends(scale or {}, found[0].labels).items()
+    },
+    f'{found[0].table.path}',
+  )
   for one in found:
     one.table.finish()
   return corpora if len(corpora) > 1 else next(iter(corpora.values()))
@@ -123,8 +126,8 @@ def _ids(found: Sequence[sheets.Sheet]) -> dict[str, int]:
     other = first.setdefault(spelling.key(name), name)
     if other != name:
       faults.add(
-        f'{found[0].table.path}: items {other!r} and {name!r} are one number; write it '
-        'in one way',
+        f'{found[0].table.path}: items {other!r} and {name!r} are one number; '
+        'write it in one way',
         name,
         'numbers',
       )
@@ -268,7 +271,7 @@ def _corpus(
   ratings.refuse_twice(place, votes, list(ids), keys['conditions'])
   _note_alone(place, votes)
   metadata, groups = _told(found, ids)
-  corpus = corpus_lib.Corpus(
+  return corpus_lib.Corpus(
     info=keys,
     ids=np.array(list(ids)),
     groups=groups,
@@ -276,7 +279,6 @@ def _corpus(
     metadata=metadata,
     votes=votes,
   )
-  return ratings.labelled(corpus, f'{first.path}: column {column!r}')
 
 
 def _votes(
