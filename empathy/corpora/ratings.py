@@ -211,9 +211,9 @@ def _of_label(
   for note in spelling.Unified([], unified.others, {}).notes():
     _LOGGER.warning('%s: %s', place, note)
   if not declaration:
-    if ends == ():
-      refuse_apart(unified.values, place)
     declaration = inferred(unified.values, place, ends or ())
+    if ends == () and 'classes' not in declaration:
+      refuse_apart(unified.values, place)
     supposed = says(declaration)
     if supposed and ends is not None and not ends:
       _LOGGER.warning('%s: %s', place, supposed)
@@ -316,7 +316,7 @@ def refuse_apart(values: Iterable[str], place: str) -> None:
         raise errors.InputError(
           f'{place}: {few:,} of {total:,} ratings lie apart from the others, '
           f'{own[0]:g} to {own[-1]:g}: {shown}; leave empty what is no rating, '
-          'or say --scale=LOW,HIGH'
+          'say --scale=LOW,HIGH, or write classes as words'
         )
 
 
@@ -327,6 +327,12 @@ def says(keys: Mapping[str, Any]) -> str | None:
     return (
       f'is taken for {len(names)} classes without order, such as {names[0]!r}; '
       'if they are steps of a scale, leave their numbers alone'
+    )
+  words = [name for name in names if spelling.number(name) is None]
+  if words and len(names) - len(words) > 2:
+    return (
+      'is taken for classes without order, for some are no numbers, such as '
+      f'{words[0]!r}'
     )
   if 'values' in keys:
     low, high = keys['values'][0], keys['values'][-1]

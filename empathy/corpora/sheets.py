@@ -356,8 +356,6 @@ def declare(
   least = _MOSTLY if len(set(numbers)) > 2 else _NUMBERS
   if len(numbers) < max(1, (0 if scale else least) * len(texts)):
     return ratings.inferred(spelling.unified(texts).values, place)
-  if not scale:
-    ratings.refuse_apart(own, place)
   if not scale and len(set(numbers)) == 2 and any(n % 1 for n in numbers):
     return {'scale': [math.floor(min(numbers)), math.ceil(max(numbers))]}
   return ratings.inferred(spelling.unified(own).values, place, scale)

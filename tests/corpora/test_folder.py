@@ -552,6 +552,23 @@ def test_how_labels_are_made_of_votes_is_said_once(source, caplog, monkeypatch):
   ]
 
 
+def test_codes_of_classes_may_lie_apart(source):
+  rows = [f'c.wav,{i % 3 + 1},g{i},{i}' for i in range(30)]
+  text = '\n'.join(['file,label,group,id', *rows, 'c.wav,9,h,z', ''])
+  assert folder.read(write(source, text)).classes == ('1', '2', '3', '9')
+  (line,) = faults(write(source, text.replace('label', 'score')))
+  assert "column 'score': 1 of 31 ratings lie apart from the others" in line
+
+
+def test_messages_name_the_column_of_the_votes(source):
+  write(source, 'file,group\nc.wav,g\nd.mp3,h\n')
+  path = source / 'votes.csv'
+  path.write_text('file,annotator,rating\nc,p,3\nd,p,3\n')
+  assert faults(source) == [
+    f"{path}: column 'rating': expected two or more labels, found 3"
+  ]
+
+
 def test_without_a_label_it_is_that_of_the_votes(source):
   write(source, 'file,group\nc.wav,g\nd.mp3,h\n')
   (source / 'votes.csv').write_text(

@@ -617,6 +617,17 @@ def test_a_dimension_is_a_label(tmp_path, text):
   corpora = votes.read(put(tmp_path / 'x.csv', text))
   assert [row[3] for row in ballots(corpora['warm'])] == [1, 2, 3, 1]
   assert [row[3] for row in ballots(corpora['cold'])] == [5, 4, 3, 5]
+  own = put(tmp_path / 'y.csv', text.replace('dimension', 'aspect'))
+  again = votes.read(own, {'dimension': ['aspect']})
+  assert ballots(again['warm']) == ballots(corpora['warm'])
+
+
+def test_a_choice_with_numbers_and_words_is_told(tmp_path, said):
+  text = 'item;rater;label\n' + ''.join(
+    f'{i};p;{i % 3 if i % 5 < 2 else "abc"[i % 3]}\n' for i in range(30)
+  )
+  votes.read(put(tmp_path / 'x.csv', text))
+  assert "without order, for some are no numbers, such as 'a'" in said()
 
 
 def test_the_base_has_no_fault(tmp_path):

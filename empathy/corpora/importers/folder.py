@@ -266,14 +266,16 @@ def _declared(
   ends: Sequence[float],
 ) -> dict[str, Any]:
   """The keys of a label for `corpus.json`; what is wrong is a fault."""
-  place = column or 'label'
+  place, told = column or 'label', table
   texts = list(table.columns[column]) if column else []
   names = {*spelling.unified(texts).values} - {''}
   for one in votes:
     rated = _rated(one, name, not name)
     if rated is not None:
       texts += one.table.columns[one.labels[rated]]
-  keys = sheets.declare(texts, ends, f'{table.path}: column {place!r}')
+    if rated is not None and column is None and told is table:
+      place, told = one.labels[rated], one.table
+  keys = sheets.declare(texts, ends, f'{told.path}: column {place!r}')
   if column and column.startswith('label') and not ends:
     numbers = [spelling.number(text) for text in names]
     if 'values' in keys and len(names) <= _MOST_NUMBERS:
@@ -292,9 +294,11 @@ def _declared(
       )
     if 'classes' in keys:
       keys = {'classes': sorted(names, key=ratings.by_number)}
+  if not ends and 'classes' not in keys:
+    ratings.refuse_apart(texts, f'{told.path}: column {place!r}')
   says = ratings.says(keys)
   if says and not ends:
-    table.note(place, says)
+    told.note(place, says)
   return keys
 
 

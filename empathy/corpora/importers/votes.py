@@ -259,6 +259,8 @@ def _corpus(
   keys = sheets.declare(texts, scale, f'{first.path}: column {column!r}')
   sheets.check_answers(first, column, keys)
   first.faults.raise_all()
+  if not scale and 'classes' not in keys:
+    ratings.refuse_apart(texts, f'{first.path}: column {column!r}')
   if not scale and (says := ratings.says(keys)):
     first.note(column, says)
   keys, faults = declared.checked(info | keys, str(first.path))
