@@ -96,8 +96,8 @@ _SHOWN = flags.DEFINE_string(
 _SCALE = flags.DEFINE_list(
   'scale',
   [],
-  'votes, folder, huggingface, elan, label_studio and mmsa: the ends of the '
-  'scale that ratings or scores are on, as 1,7, or by label, as '
+  'votes, folder, huggingface, elan, label_studio, mmsa and mertools: the ends '
+  'of the scale that ratings or scores are on, as 1,7, or by label, as '
   'empathy=1|7,distress=0|100',
 )
 
