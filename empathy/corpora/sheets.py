@@ -300,6 +300,35 @@ def shown(text: str, modalities: Sequence[str]) -> str:
   return name
 
 
+def suppose_condition(
+  table: tables.Table, told: str, modalities: Sequence[str], supposed: str
+) -> None:
+  """Gives a table without a column of conditions the one that all were in.
+
+  Args:
+    table: of votes.
+    told: what `--shown` says, '' without it.
+    modalities: what `all` and `both` mean.
+    supposed: what it is if that is not told.
+
+  Raises:
+    InputError: it is told, and there is such a column.
+  """
+  what = shown(told, modalities)
+  if 'condition' in table.columns:
+    if told:
+      raise errors.InputError(
+        f'--shown: {table.path} has a column of conditions'
+      )
+    return
+  if not told:
+    table.notes.append(
+      f'{table.path}: no column condition: votes are taken to be on '
+      f'{supposed!r}; --shown=... would say otherwise'
+    )
+  table.columns['condition'] = [what or supposed] * len(table)
+
+
 def condition(text: str, modalities: Sequence[str]) -> str:
   """The condition that people mean: `AV`, `sound`, `Video + text`, `all`.
 

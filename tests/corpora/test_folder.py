@@ -626,7 +626,8 @@ def test_votes_without_a_condition_are_on_all(source, said):
   assert corpus.vote_counts().tolist() == [[1, 1], [1, 0]]
   assert said() == [
     'no column annotator: who voted is not known',
-    'no column condition: votes are taken to be on audio',
+    "no column condition: votes are taken to be on 'audio'; --shown=... would "
+    'say otherwise',
   ]
 
 

@@ -348,17 +348,9 @@ def _conditions(
   names = set()
   for one in votes:
     table = one.table
-    if 'condition' not in table.columns:
-      what = _shown(table, modalities, shown)
-      if not shown:
-        table.notes.append(
-          f'{table.path}: no column condition: votes are taken to be on {what}'
-        )
-      table.columns['condition'] = [what] * len(table)
-    elif shown:
-      raise errors.InputError(
-        f'--shown: {table.path} has a column of conditions'
-      )
+    sheets.suppose_condition(
+      table, shown, modalities, _shown(table, modalities)
+    )
     for row, text in enumerate(table.columns['condition']):
       name = sheets.condition(text, modalities)
       if name and set(name.split('+')) <= set(corpus_lib.MODALITIES):
@@ -369,10 +361,8 @@ def _conditions(
   return ratings.in_order(names)
 
 
-def _shown(table: tables.Table, modalities: Sequence[str], told: str) -> str:
-  """What all were shown: told, by the table's name, or by files' names."""
-  if told:
-    return sheets.shown(told, modalities)
+def _shown(table: tables.Table, modalities: Sequence[str]) -> str:
+  """What all were shown, by the table's name, or by files' names."""
   found = _VOTES.fullmatch(table.path.stem.casefold())
   if found and found[1]:
     name = sheets.condition(found[1], modalities)

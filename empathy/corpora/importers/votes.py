@@ -181,19 +181,7 @@ def _conditions(
   """The conditions, which stand in the tables then, and the modalities."""
   everything = corpus_lib.MODALITIES
   for one in found:
-    table = one.table
-    if 'condition' not in table.columns:
-      what = sheets.shown(shown, everything) or _shown(one)
-      if not shown:
-        table.notes.append(
-          f'{table.path}: no column condition: votes are taken to be on '
-          f'{what!r}; --shown=... would say otherwise'
-        )
-      table.columns['condition'] = [what] * len(table)
-    elif shown:
-      raise errors.InputError(
-        f'--shown: {table.path} has a column of conditions'
-      )
+    sheets.suppose_condition(one.table, shown, everything, _shown(one))
   texts = {text for one in found for text in one.table.columns['condition']}
   # All is what others name, if they do.
   there = {
