@@ -84,7 +84,8 @@ _COLUMNS = flags.DEFINE_list(
   [],
   'votes and folder: which columns of ratings are what, where their names do '
   'not say it, as item=clip,annotator=coder,label=empathy|distress or '
-  'raters=Ann|Bob; also condition, count, transcript and group',
+  'raters=Ann|Bob; also condition, count, dimension, transcript and '
+  'group',
 )
 _SHOWN = flags.DEFINE_string(
   'shown',
@@ -95,8 +96,9 @@ _SHOWN = flags.DEFINE_string(
 _SCALE = flags.DEFINE_list(
   'scale',
   [],
-  'votes, folder, elan and label_studio: the ends of the scale that ratings or '
-  'scores are on, as 1,7, or by label, as empathy=1|7,distress=0|100',
+  'votes, folder, huggingface, elan, label_studio, mmsa and mertools: the ends '
+  'of the scale that ratings or scores are on, as 1,7, or by label, as '
+  'empathy=1|7,distress=0|100',
 )
 
 
@@ -164,9 +166,12 @@ def main() -> None:
     if not source.is_dir() and not (
       source.is_file() and source.suffix.lower() in suffixes
     ):
+      book = source.suffix.lower() in ('.xlsx', '.xls', '.ods')
       raise errors.InputError(
-        f'--source: {source}: no such folder'
+        f'--source: {source}: '
+        + ('no such folder' if not source.exists() else 'is no folder')
         + (f', nor a {" or ".join(suffixes)} file' if suffixes else '')
+        + ('; save it as CSV' if book and source.exists() else '')
       )
     options = _options(name, importer.read)
     _refuse_existing(output)
@@ -219,8 +224,9 @@ def _ends(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
       if low >= high:
         raise ValueError
     except ValueError:
+      shown = text if name else both.replace('|', ',')
       raise errors.InputError(
-        f'--scale: {text.lstrip("=")!r}: expected two numbers, as 1,7 or '
+        f'--scale: {shown!r}: expected two numbers, the lower first, as 1,7 or '
         'NAME=1|7'
       ) from None
     found[name.strip()] = (low, high)
@@ -276,7 +282,8 @@ def describe(
   if isinstance(corpus, Mapping):
     names, corpus = list(corpus), next(iter(corpus.values()))
   parts = [
-    f'{len(corpus.ids):,} clips of {len(set(corpus.groups.tolist())):,} groups'
+    f'{spelling.counted(len(corpus.ids), "clip")} of '
+    + spelling.counted(len(set(corpus.groups.tolist())), 'group')
   ]
   if names:
     parts.append(
@@ -292,10 +299,10 @@ def describe(
     parts.append(f'{len(corpus.classes)} classes ({_shown(corpus.classes)})')
   unlabelled = int(np.sum(corpus.labels == corpus_lib.UNLABELLED))
   if unlabelled:
-    parts.append(f'{unlabelled:,} clips without a label')
+    parts.append(f'{spelling.counted(unlabelled, "clip")} without a label')
   if corpus.votes is not None:
     parts.append(
-      f'{int(corpus.votes.count.sum()):,} votes in '
+      f'{spelling.counted(int(corpus.votes.count.sum()), "vote")} in '
       f'{spelling.counted(len(corpus.conditions), "condition")}'
     )
   if corpus.features:

@@ -166,7 +166,7 @@ def test_the_example_folder_is_read_as_it_is(server, tmp_path):
     ),
     (
       ('--importer=votes', '--source=.', '--output=out', '--scale=7,1'),
-      "--scale: '7|1': expected two numbers, as 1,7 or NAME=1|7",
+      "--scale: '7,1': expected two numbers, the lower first, as 1,7 or",
     ),
     (
       ('--importer=votes', '--source=.', '--output=out', '--columns=item'),
@@ -181,6 +181,11 @@ def test_the_example_folder_is_read_as_it_is(server, tmp_path):
       '--source: none.csv: no such folder, nor a .csv or',
     ),
     (
+      ('--importer=votes', '--source=there.xlsx', '--output=out'),
+      '--source: there.xlsx: is no folder, nor a .csv or .tsv or .jsonl or '
+      '.ndjson file; save it as CSV',
+    ),
+    (
       ('--importer=votes', '--source=there', '--output=out'),
       'there: holds no table; expected .csv, .tsv, .jsonl',
     ),
@@ -188,8 +193,9 @@ def test_the_example_folder_is_read_as_it_is(server, tmp_path):
 )
 def test_wrong_flags_of_tables_are_named(server, tmp_path, flags, message):
   (tmp_path / 'there').mkdir()
+  (tmp_path / 'there.xlsx').write_bytes(b'PK')
   done = server.run('prepare', *flags, cwd=tmp_path)
   assert done.status == 2
   assert message in done.err
   assert done.err.count('\n') == 1
-  assert [path.name for path in tmp_path.iterdir()] == ['there']
+  assert {path.stem for path in tmp_path.iterdir()} == {'there'}

@@ -17,7 +17,7 @@ import dataclasses
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,16 @@ from empathy.corpora import declared, spelling
 
 # Whole numbers in a wider range are scores.
 MOST_VALUES = 12
+# Sliders: more whole numbers than that, from nearly 0 to nearly 100.
+_SLIDER = 20
+_NEAR_END = 10
+# Among so many ratings a few that lie apart are codes or slips.
+_MANY = 20
+_MOST_APART = 10
+_SHARE_APART = 0.2
+_LEAST_IN_A_ROW = 3
+# As in `1 - not at all` and `not at all (1)`.
+_WORDED = re.compile(r'[+-]?\d+ ?[-–—:=.)] ?[^\W\d].*|[^\W\d].*[ (]\d+\)?')
 _LOGGER = logging.getLogger('empathy')
 
 
@@ -112,7 +122,14 @@ def corpora(
   faults.raise_all('clips')
   given, declarations = given or {}, dict(declarations or {})
   names = list(dict.fromkeys([*ratings, *given]))
-  conditions = _conditions(ratings)
+  conditions = in_order(
+    {
+      corpus_lib.condition_name(one.condition)
+      for some in ratings.values()
+      for one in some
+    }
+  )
+  scales = None if scale is None else ends(scale, names)
   annotators = _annotators(clips, ratings)
   found = {
     name: _of_label(
@@ -121,29 +138,49 @@ def corpora(
       ratings.get(name, ()),
       given.get(name, [''] * len(clips.ids)),
       declarations.get(name, {}),
-      None if scale is None else scale.get(name, scale.get('', ())),
+      None if scales is None else scales[name],
       conditions,
       annotators,
-      fill,
     )
     for name in names
   }
+  if conditions and fill:
+    found = labelled(found, clips.place)
   return found if len(found) > 1 else next(iter(found.values()))
 
 
-def _conditions(ratings: Mapping[str, Sequence[Rating]]) -> list[str]:
-  names = {
-    corpus_lib.condition_name(one.condition)
-    for some in ratings.values()
-    for one in some
-  }
+def in_order(conditions: Iterable[str]) -> list[str]:
+  """Conditions, those of one modality first."""
+  order = corpus_lib.modality_order
   return sorted(
-    names,
-    key=lambda name: (
-      name.count('+'),
-      [corpus_lib.modality_order(part) for part in name.split('+')],
-    ),
+    conditions,
+    key=lambda name: (name.count('+'), [*map(order, name.split('+'))]),
   )
+
+
+def ends(
+  scale: Mapping[str, tuple[float, float]], names: Iterable[str]
+) -> dict[str, tuple[float, float] | tuple[()]]:
+  """The ends of the scale of each label, () where they are not told.
+
+  Args:
+    scale: what `--scale` says, by label, '' for all.
+    names: all labels; '' for one without a name.
+
+  Raises:
+    InputError: it names a label that is not there.
+  """
+  names = list(names)
+  unknown = [name for name in scale if name and name not in names]
+  if unknown:
+    known = ', '.join(filter(None, names))
+    raise errors.InputError(
+      f'--scale: {unknown[0]!r} is not one of the labels {known}'
+      if known
+      else f'--scale: {unknown[0]!r}: the one label has no name; say '
+      '--scale=LOW,HIGH'
+    )
+  return {name: scale.get(name, scale.get('', ())) for name in names}
 
 
 def _annotators(
@@ -166,7 +203,6 @@ def _of_label(
   ends: Sequence[float] | None,
   conditions: Sequence[str],
   annotators: Mapping[str, str],
-  fill: bool,
 ) -> corpus_lib.Corpus:
   """The corpus of one label."""
   place = f'{clips.place}: label {name!r}' if name else clips.place
@@ -176,6 +212,8 @@ def _of_label(
     _LOGGER.warning('%s: %s', place, note)
   if not declaration:
     declaration = inferred(unified.values, place, ends or ())
+    if ends == () and 'classes' not in declaration:
+      refuse_apart(unified.values, place)
     supposed = says(declaration)
     if supposed and ends is not None and not ends:
       _LOGGER.warning('%s: %s', place, supposed)
@@ -187,9 +225,9 @@ def _of_label(
   votes = None
   if conditions:
     votes = _votes(ratings, codes, scores, info, annotators)
-    _refuse_twice(clips, place, votes)
+    refuse_twice(place, votes, clips.ids, conditions)
   rated = len(said)
-  corpus = corpus_lib.Corpus(
+  return corpus_lib.Corpus(
     info=info,
     ids=np.array(clips.ids),
     groups=np.array(clips.groups),
@@ -200,7 +238,6 @@ def _of_label(
     votes=votes,
     features=clips.features,
   )
-  return corpus if votes is None or not fill else labelled(corpus, place)
 
 
 def inferred(
@@ -230,6 +267,14 @@ def inferred(
     return {'classes': names}
   low, high = scale or (math.floor(min(numbers)), math.ceil(max(numbers)))
   whole = all(float(n).is_integer() for n in (*numbers, low, high))
+  if (
+    not scale
+    and whole
+    and len(names) > _SLIDER
+    and 0 <= low <= _NEAR_END
+    and 100 - _NEAR_END <= high <= 100
+  ):
+    low, high = 0, 100
   if whole and len(names) == 2 and not scale:
     return {'classes': names}
   if whole and high - low < MOST_VALUES:
@@ -237,8 +282,58 @@ def inferred(
   return {'scale': [low, high]}
 
 
+def refuse_apart(values: Iterable[str], place: str) -> None:
+  """Raises if a few numbers lie apart from all others, as a code or slip does.
+
+  A scale would be made of them, and all other ratings be alike on it. Apart is
+  what is farther off than the others among themselves, and of whole numbers in
+  a row what does not follow.
+
+  Args:
+    values: of ratings whose scale is not told; what is no number is passed.
+    place: the file, and perhaps the label, for the message.
+  """
+  numbers = [n for n in map(spelling.number, values) if n is not None]
+  there, count = np.unique(np.array(numbers), return_counts=True)
+  total = len(numbers)
+  most = min(_MOST_APART, _SHARE_APART * total)
+  if total < _MANY or len(there) < _LEAST_IN_A_ROW + 1:
+    return
+  gaps = np.diff(there)
+  for first in range(1, len(there)):
+    for rest, apart in (
+      (slice(0, first), slice(first, None)),
+      (slice(first, None), slice(0, first)),
+    ):
+      own = there[rest]
+      if len(own) < _LEAST_IN_A_ROW or count[apart].sum() > most:
+        continue
+      gap, width = gaps[first - 1], own[-1] - own[0]
+      row = width == len(own) - 1 < MOST_VALUES and (own % 1 == 0).all()
+      if gap > width or (row and gap > 1):
+        few = int(count[apart].sum())
+        shown = ', '.join(f'{n:g}' for n in there[apart][:3])
+        raise errors.InputError(
+          f'{place}: {few:,} of {total:,} ratings lie apart from the others, '
+          f'{own[0]:g} to {own[-1]:g}: {shown}; leave empty what is no rating, '
+          'say --scale=LOW,HIGH, or write classes as words'
+        )
+
+
 def says(keys: Mapping[str, Any]) -> str | None:
   """What is supposed of numbers, in words."""
+  names = list(keys.get('classes', ()))
+  if len(names) > 2 and all(map(_WORDED.fullmatch, names)):
+    return (
+      f'is taken for {len(names)} classes without order, such as {names[0]!r}; '
+      'if they are steps of a scale, leave their numbers alone'
+    )
+  words = [name for name in names if spelling.number(name) is None]
+  if words and len(names) - len(words) > 2:
+    return (
+      'is taken for classes without order, for some are no numbers, such as '
+      f'{words[0]!r}'
+    )
   if 'values' in keys:
     low, high = keys['values'][0], keys['values'][-1]
     return (
@@ -321,39 +416,74 @@ def _votes(
   )
 
 
-def _refuse_twice(clips: Clips, place: str, votes: corpus_lib.Votes) -> None:
+def refuse_twice(
+  place: str,
+  votes: corpus_lib.Votes,
+  ids: Sequence[str],
+  conditions: Sequence[str],
+) -> None:
+  """Raises if somebody voted for a clip twice in one condition."""
   faults = errors.Faults()
   seen = set()
-  for clip, condition, annotator in zip(
+  for key in zip(
     *(c.tolist() for c in (votes.clip, votes.condition, votes.annotator)),
     strict=True,
   ):
-    if not annotator:
-      continue
-    if (clip, condition, annotator) in seen:
+    clip, condition, annotator = key
+    if annotator and key in seen:
       faults.add(
-        f'{place}: {annotator!r} rated clip {clips.ids[clip]!r} twice',
-        clips.ids[clip],
+        f'{place}: {annotator!r} voted for {ids[clip]!r} on '
+        f'{conditions[condition]} twice',
+        ids[clip],
         'twice',
       )
-    seen.add((clip, condition, annotator))
+    seen.add(key)
   faults.raise_all('clips')
 
 
-def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
+def labelled(
+  corpora: Mapping[str, corpus_lib.Corpus], place: str
+) -> dict[str, corpus_lib.Corpus]:
   """Gives clips without a label that of their raters.
 
   Args:
-    corpus: with votes.
+    corpora: by label, with votes.
     place: the file or folder, for the message.
   """
+  found = {}
+  told: dict[str, list[tuple[str, int, int]]] = {}
+  for name, corpus in corpora.items():
+    found[name], clips, ties, how = _labelled(corpus)
+    if clips:
+      told.setdefault(how, []).append((name, clips, ties))
+  for how, its in told.items():
+    names, clips, ties = zip(*its, strict=True)
+    _LOGGER.info(
+      '%s: %sthe label of %s is %s%s',
+      place,
+      f'{len(names)} labels, {names[0]!r} and so on: '
+      if len(names) > 1
+      else '',
+      spelling.counted(sum(clips), 'clip'),
+      how,
+      f'; {spelling.counted(sum(ties), "tie")}: the first of the classes'
+      if sum(ties)
+      else '',
+    )
+  return found
+
+
+def _labelled(
+  corpus: corpus_lib.Corpus,
+) -> tuple[corpus_lib.Corpus, int, int, str]:
+  """The corpus, how many clips it gives a label, ties among them, and how."""
   missing = corpus.labels == corpus_lib.UNLABELLED
   full = corpus_lib.full_condition(corpus.conditions)
   votes = corpus.votes.of(corpus.conditions.index(full))
   counts = corpus.vote_counts(full)
   missing &= counts.sum(axis=1) > 0
   if not missing.any():
-    return corpus
+    return corpus, 0, 0, ''
   labels = np.where(missing, counts.argmax(axis=1), corpus.labels)
   info, scores, how = dict(corpus.info), corpus.scores, 'the mean'
   ties = 0
@@ -367,21 +497,12 @@ def labelled(corpus: corpus_lib.Corpus, place: str) -> corpus_lib.Corpus:
     mean = total / np.maximum(counts.sum(axis=1), 1)
     scores = np.where(missing, mean, scores)
     labels = np.where(missing, corpus_lib.UNLABELLED, labels)
-  _LOGGER.info(
-    '%s: the label of %s is %s of its votes on %s%s',
-    place,
-    spelling.counted(int(missing.sum()), 'clip'),
-    how,
-    full,
-    f'; {spelling.counted(ties, "tie")}: the first of the classes'
-    if ties
-    else '',
-  )
   if (missing | (corpus.labels == corpus_lib.UNLABELLED)).all():
     info['label_source'] = full
-  return dataclasses.replace(
+  made = dataclasses.replace(
     corpus, info=info, labels=labels.astype(np.int32), scores=scores
   )
+  return made, int(missing.sum()), ties, f'{how} of its votes on {full}'
 
 
 def label_name(text: str) -> str:

@@ -3,7 +3,8 @@
 Read are tables of text, and JSON Lines as Prodigy and POTATO write them:
 
   long    a row a rating: what was rated, by whom, the rating; perhaps the
-          condition and a count, and several ratings of different things
+          condition and a count, and several ratings of different things, or
+          a column `dimension` that says of what this one is
   wide    a row an item, and a column a rater: `annotator_1`, `Rater B`
 
 Columns are known by usual names, or told. What remains, and is the same in all
@@ -60,9 +61,18 @@ _WORDS = {
     *('transcript', 'transcription', 'text', 'utterance', 'sentence'),
     *('displayedtext', 'content'),
   ),
+  'dimension': ('dimension',),
   'raters': (),
   'group': (),
 }
+# What spreadsheets are ended with, in the place of an item.
+_TOTALS = frozenset(
+  (
+    *('mean', 'average', 'avg', 'total', 'totals', 'grandtotal', 'sum'),
+    *('median', 'mode', 'sd', 'std', 'stdev', 'stddev', 'variance', 'min'),
+    *('max', 'count', 'n', 'mittelwert', 'summe', 'gesamt', 'moyenne', 'media'),
+  )
+)
 _SEVERAL = ('label', 'raters')
 _RATER = re.compile(
   r'(?:annotator|annot|ann|rater|coder|judge|worker|expert|evaluator|labell?er|'
@@ -78,8 +88,10 @@ _OPTION = ':::'
 _NO = frozenset(('0', '0.0', 'false', 'no', 'off'))
 # More kinds of answer are free text.
 _MOST_ANSWERS = 50
-# So many answers have to be numbers for others to be faults.
+# So many have to be numbers for a column to be one of numbers.
 _NUMBERS = 0.9
+# So many answers, and more than two different ones, for others to be faults.
+_MOSTLY = 0.5
 # What people call what they showed.
 _SHOWN = {
   **dict.fromkeys(
@@ -195,7 +207,7 @@ def read(
     chosen[what] = [spelt[name.casefold()] for name in its]
   told_of = {name for its in chosen.values() for name in its}
   left = [name for name in names if name not in told_of]
-  for what in ('item', 'annotator', 'condition', 'count'):
+  for what in ('item', 'annotator', 'condition', 'count', 'dimension'):
     if what in chosen or (what == 'annotator' and 'raters' in chosen):
       continue
     name = _first(left, _WORDS[what])
@@ -216,6 +228,7 @@ def read(
       f'{_listed(names)}; say --columns=item=NAME'
     )
   item = chosen['item'][0]
+  _refuse_totals(table, item, chosen.get('annotator'))
   if 'raters' not in chosen and not {'annotator', 'label'} & set(chosen):
     found = raters(left)
     if found:
@@ -225,6 +238,11 @@ def read(
     chosen |= {'annotator': ['annotator'], 'label': ['label']}
     known = {name for its in chosen.values() for name in its}
     left = [name for name in table.columns if name not in known]
+  if 'dimension' in chosen:
+    table, chosen['label'] = _of_dimensions(
+      table, chosen['dimension'][0], chosen.get('label', left)
+    )
+    left = [name for name in left if name in table.columns]
   if 'annotator' not in chosen and not alone:
     table.notes.append(
       f'{table.path}: no column annotator: who voted is not known'
@@ -268,20 +286,47 @@ def raters(names: Sequence[str]) -> list[str]:
   return found if len(found) > 1 else []
 
 
-def in_order(conditions: Iterable[str]) -> list[str]:
-  """Conditions, those of one modality first."""
-  order = corpus_lib.modality_order
-  return sorted(
-    conditions,
-    key=lambda name: (name.count('+'), [*map(order, name.split('+'))]),
-  )
+def shown(text: str, modalities: Sequence[str]) -> str:
+  """The condition that `--shown` tells, '' without it.
+
+  Raises:
+    InputError: it names something else than text, audio and video.
+  """
+  name = condition(text, modalities) if text else ''
+  if not set(name.split('+')) <= {*corpus_lib.MODALITIES, ''}:
+    raise errors.InputError(
+      f'--shown: {text!r}: expected text, audio and video joined by +'
+    )
+  return name
 
 
-def ends(
-  scale: Mapping[str, tuple[float, float]], name: str
-) -> tuple[float, float] | tuple[()]:
-  """The ends of the scale of a label, as far as they are told."""
-  return scale.get(name, scale.get('', ()))
+def suppose_condition(
+  table: tables.Table, told: str, modalities: Sequence[str], supposed: str
+) -> None:
+  """Gives a table without a column of conditions the one that all were in.
+
+  Args:
+    table: of votes.
+    told: what `--shown` says, '' without it.
+    modalities: what `all` and `both` mean.
+    supposed: what it is if that is not told.
+
+  Raises:
+    InputError: it is told, and there is such a column.
+  """
+  what = shown(told, modalities)
+  if 'condition' in table.columns:
+    if told:
+      raise errors.InputError(
+        f'--shown: {table.path} has a column of conditions'
+      )
+    return
+  if not told:
+    table.notes.append(
+      f'{table.path}: no column condition: votes are taken to be on '
+      f'{supposed!r}; --shown=... would say otherwise'
+    )
+  table.columns['condition'] = [what or supposed] * len(table)
 
 
 def condition(text: str, modalities: Sequence[str]) -> str:
@@ -319,7 +364,7 @@ def declare(
 ) -> dict[str, Any]:
   """What kind of label answers are of: the keys for `corpus.json`.
 
-  Where nearly all are numbers, so is the label; others will be faults.
+  Where most are numbers, so is the label; others will be faults.
 
   Args:
     texts: all answers.
@@ -337,7 +382,8 @@ def declare(
       own.append(text)
     except ValueError:
       continue
-  if len(numbers) < max(1, (0 if scale else _NUMBERS) * len(texts)):
+  least = _MOSTLY if len(set(numbers)) > 2 else _NUMBERS
+  if len(numbers) < max(1, (0 if scale else least) * len(texts)):
     return ratings.inferred(spelling.unified(texts).values, place)
   if not scale and len(set(numbers)) == 2 and any(n % 1 for n in numbers):
     return {'scale': [math.floor(min(numbers)), math.ceil(max(numbers))]}
@@ -399,31 +445,6 @@ def given(
   return corpus_lib.read_labels(view, info)
 
 
-def refuse_twice(
-  place: pathlib.Path,
-  votes: corpus_lib.Votes,
-  ids: Sequence[str],
-  conditions: Sequence[str],
-) -> None:
-  """Raises if somebody voted twice, in two tables: in one it is told there."""
-  named = votes.where(votes.annotator != '')
-  annotator = np.unique(named.annotator, return_inverse=True)[1]
-  _, first, count = np.unique(
-    np.stack([named.clip, named.condition, annotator]),
-    axis=1,
-    return_index=True,
-    return_counts=True,
-  )
-  twice = first[count > 1]
-  if len(twice):
-    row = twice.min()
-    raise errors.InputError(
-      f'{place}: {str(named.annotator[row])!r} voted for '
-      f'{ids[named.clip[row]]!r} on {conditions[named.condition[row]]} in two '
-      f'tables ({spelling.counted(len(twice), "time")})'
-    )
-
-
 def _key(name: str) -> str:
   return re.sub(r'[\W_]', '', spelling.clean(name)).casefold()
 
@@ -483,6 +504,63 @@ def _long(table: tables.Table, raters: Sequence[str]) -> tables.Table:
   return table.taken(rows, columns, {'label': who, 'annotator': who})
 
 
+def _refuse_totals(
+  table: tables.Table, item: str, annotator: Sequence[str] | None
+) -> None:
+  """Raises if the last rows are a spreadsheet's means or sums."""
+  names = table.columns[item]
+  who = table.columns[annotator[0]] if annotator else [''] * len(table)
+  row = len(table)
+  while (
+    row
+    and _key(names[row - 1]) in _TOTALS
+    and spelling.is_missing(who[row - 1])
+  ):
+    row -= 1
+  if 0 < row < len(table) and (not annotator or any(map(str.strip, who))):
+    table.fault(
+      row,
+      item,
+      f'{names[row]!r} looks like a mean or a sum of the rows above; leave it '
+      'out',
+    )
+    table.faults.raise_all()
+
+
+def _of_dimensions(
+  table: tables.Table, dimension: str, names: Sequence[str]
+) -> tuple[tables.Table, list[str]]:
+  """A label of each dimension, and their columns.
+
+  Args:
+    table: a row a rating of one dimension.
+    dimension: the column that names it.
+    names: columns, one of which holds the ratings.
+  """
+  rating = _first(names, _WORDS['label'])
+  if rating is None and len(names) == 1:
+    (rating,) = names
+  if rating is None:
+    raise errors.InputError(
+      f'{table.path}: which column holds the ratings of each {dimension!r}? '
+      f'Found {_listed(names)}; say --columns=label=NAME'
+    )
+  kinds = table.things(dimension, needed=True)
+  columns, origin = dict(table.columns), dict(table.origin)
+  del columns[dimension]
+  values = columns.pop(rating)
+  where = origin.pop(rating, [rating] * len(table))
+  made = []
+  for kind in dict.fromkeys(filter(None, kinds)):
+    made.append(f'label.{kind}')
+    columns[made[-1]] = [
+      text if own == kind else ''
+      for text, own in zip(values, kinds, strict=True)
+    ]
+    origin[made[-1]] = where
+  return table.taken(range(len(table)), columns, origin), made
+
+
 def _labels(
   table: tables.Table,
   names: Sequence[str],
@@ -523,7 +601,8 @@ def _labels(
     raise errors.InputError(
       f'{table.path}: which columns hold ratings? Found {_listed(names)}; say '
       '--columns=label=NAME, or for a column a rater --columns=raters=A|B, or '
-      'for several labels --columns=label=A|B'
+      'for several labels --columns=label=A|B; of several raters and several '
+      'labels, a row for each item and rater is read'
     )
   table.notes.append(
     f'{table.path}: columns {_listed(found)} are taken for ratings'

@@ -111,7 +111,8 @@ def read_csv(
   header, rows, lines = _split(path, content, delimiter)
   if not header:
     raise errors.InputError(
-      f'{path}: is empty; expected the columns {", ".join(required)}'
+      f'{path}: is empty; expected '
+      + (f'the columns {", ".join(required)}' if required else 'a table')
     )
   names = _names(header, (*required, *known))
   faults = errors.Faults()
@@ -209,9 +210,18 @@ def _whole(path: pathlib.Path, read: Read) -> Read:
   """Leaves out rows that are empty or the header once more."""
   names = [name.casefold() for name in read.columns]
   kept, headers, blank = [], [], 0
+  own = sorted(names)
   for row, cells in enumerate(zip(*read.columns.values(), strict=True)):
     # Most are told by their first cell.
-    if cells[0].strip().casefold() not in ('', names[0]):
+    first = cells[0].strip().casefold()
+    if first in names[1:] and own == sorted(
+      spelling.clean(cell).casefold() for cell in cells
+    ):
+      raise errors.InputError(
+        f'{path}:{read.lines[row]}: a header with its columns in another '
+        'order; put tables together whose columns are in one order'
+      )
+    if first not in ('', names[0]):
       kept.append(row)
     elif not any(map(str.strip, cells)):
       blank += 1

@@ -63,6 +63,9 @@ votes.csv    a row a vote; leave it out if nobody voted
   annotator   who voted, in any words that tell them apart
   label       what they said
   A column a person does as well: annotator_1, annotator_2, ...
+  Of several labels the columns are label.empathy, label.distress and so on,
+  here and in clips.csv. Of numbers say the ends of the scale, --scale=1,7 or
+  --scale=empathy=1|7,distress=0|100; else they are guessed.
 
 media/       the recordings, in folders as you like
 

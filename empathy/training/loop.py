@@ -24,7 +24,7 @@ from etils import epath
 from empathy import errors, files, preemption, progress, remote
 from empathy.corpora import corpus as corpora
 from empathy.corpora import dataset as datasets
-from empathy.corpora import summaries
+from empathy.corpora import spelling, summaries
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
@@ -328,8 +328,10 @@ def _overview(config: ml_collections.ConfigDict, plan: _Plan) -> str:
   return (
     f'{len(plan.names)} members ({len({name.view for name in plan.names})} '
     f'views, {len(plan.parts)} folds, {config.num_seeds} seeds{settings}) in '
-    f'{len(plan.chunks)} chunks on {len(plan.layout.devices)} '
-    f'{plan.layout.devices[0].platform} devices'
+    f'{spelling.counted(len(plan.chunks), "chunk")} on '
+    + spelling.counted(
+      len(plan.layout.devices), f'{plan.layout.devices[0].platform} device'
+    )
   )
 
 

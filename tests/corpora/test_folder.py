@@ -507,7 +507,65 @@ def test_several_tables_of_votes_are_put_together(source):
   assert votes.condition.tolist() == [0, 0, 1, 1]
   (source / 'votes_av.csv').rename(source / 'votes_a.csv')
   assert faults(source) == [
-    f"{source}: 'p' voted for 'a' on audio in two tables (2 times)"
+    f"{source}: 'p' voted for 'a' on audio twice (2 times: clips a, b)"
+  ]
+
+
+def test_a_name_alone_is_that_of_the_one_file(source):
+  write(source, 'file,label,group\na.mp4,x,g\nc.wav,y,h\n')
+  corpus = folder.read(source)
+  assert corpus.metadata['audio'].tolist() == [
+    str(source / 'talks' / 'a.mp4'),
+    str(source / 'c.wav'),
+  ]
+  (source / 'other').mkdir()
+  (source / 'other' / 'a.mp4').write_bytes(b'.')
+  (line,) = faults(source)
+  assert "'a.mp4': there is no file" in line
+
+
+def test_a_scale_has_the_name_of_a_label(source):
+  write(source, 'file,label.warm,label.cold,group\nc.wav,1,2,g\nd.mp3,2,1,h\n')
+  with pytest.raises(errors.InputError) as raised:
+    folder.read(source, scale={'warn': (1, 7)})
+  assert str(raised.value) == (
+    "--scale: 'warn' is not one of the labels warm, cold"
+  )
+  write(source, 'file,label,group\nc.wav,1,g\nd.mp3,2,h\n')
+  with pytest.raises(errors.InputError) as raised:
+    folder.read(source, scale={'warn': (1, 7)})
+  assert 'has no name; say --scale=LOW,HIGH' in str(raised.value)
+
+
+def test_how_labels_are_made_of_votes_is_said_once(source, caplog, monkeypatch):
+  monkeypatch.setattr(logging.getLogger('empathy'), 'propagate', True)
+  caplog.set_level(logging.INFO, logger='empathy')
+  write(source, 'file,group\nc.wav,g\nd.mp3,h\n')
+  (source / 'votes.csv').write_text(
+    'file,annotator,label.warm,label.cold\nc,p,yes,no\nd,p,no,yes\n'
+  )
+  folder.read(source)
+  told = [text for text in caplog.messages if 'the label of' in text]
+  assert told == [
+    f"{source / 'clips.csv'}: 2 labels, 'warm' and so on: the label of 4 clips "
+    'is the commonest of its votes on audio'
+  ]
+
+
+def test_codes_of_classes_may_lie_apart(source):
+  rows = [f'c.wav,{i % 3 + 1},g{i},{i}' for i in range(30)]
+  text = '\n'.join(['file,label,group,id', *rows, 'c.wav,9,h,z', ''])
+  assert folder.read(write(source, text)).classes == ('1', '2', '3', '9')
+  (line,) = faults(write(source, text.replace('label', 'score')))
+  assert "column 'score': 1 of 31 ratings lie apart from the others" in line
+
+
+def test_messages_name_the_column_of_the_votes(source):
+  write(source, 'file,group\nc.wav,g\nd.mp3,h\n')
+  path = source / 'votes.csv'
+  path.write_text('file,annotator,rating\nc,p,3\nd,p,3\n')
+  assert faults(source) == [
+    f"{path}: column 'rating': expected two or more labels, found 3"
   ]
 
 
@@ -568,7 +626,8 @@ def test_votes_without_a_condition_are_on_all(source, said):
   assert corpus.vote_counts().tolist() == [[1, 1], [1, 0]]
   assert said() == [
     'no column annotator: who voted is not known',
-    'no column condition: votes are taken to be on audio',
+    "no column condition: votes are taken to be on 'audio'; --shown=... would "
+    'say otherwise',
   ]
 
 

@@ -138,10 +138,33 @@ def test_an_export_becomes_a_corpus(tmp_path, heard):
     str(tmp_path / 'export' / 'more' / 'b.wav'),
     '',
   ]
-  assert 'left out: 1 cancelled annotations' in heard.text
-  assert 'left out: 1 earlier annotations by the same' in heard.text
+  assert 'left out: cancelled annotations' in heard.text
+  assert 'left out: earlier annotations by the same' in heard.text
   corpus_lib.write(corpus, tmp_path / 'corpus')
   assert _votes(corpus_lib.read(tmp_path / 'corpus')) == _votes(corpus)
+
+
+def test_addresses_of_files_that_are_elsewhere_come_back(tmp_path, heard):
+  path = _write(tmp_path / 'project.json', _tasks())
+  corpus = label_studio.read(path)
+  assert corpus.metadata['audio_address'].tolist() == [
+    *('/data/upload/3/1a2b3c4d-a.wav', '/data/local-files/?d=media/b.wav', '')
+  ]
+  again = label_studio.tasks(corpus, corpus.ids.tolist(), 'x')
+  assert [task['data'].get('audio') for task in again] == [
+    *('/data/upload/3/1a2b3c4d-a.wav', '/data/local-files/?d=media/b.wav', None)
+  ]
+  assert [task['data']['condition'] for task in again] == [
+    *('text+audio', 'audio', 'text')
+  ]
+
+
+def test_tasks_that_show_less_than_was_rated_are_told(tmp_path, heard):
+  corpus = label_studio.read(_write(tmp_path / 'project.json', _tasks()))
+  del corpus.metadata['audio_address']
+  tasks = label_studio.tasks(corpus, ['a'], 'x')
+  assert tasks[0]['data']['condition'] == 'text'
+  assert "1 clip, such as 'a': rated on text+audio, but the tasks" in heard.text
 
 
 def test_ratings_are_values_and_controls_are_labels(tmp_path):
@@ -208,8 +231,8 @@ def test_what_is_of_a_part_or_no_label_is_left_out(tmp_path, heard):
   ]
   corpus = label_studio.read(_write(tmp_path / 'a.json', tasks))
   assert len(corpus.votes.clip) == 5
-  assert 'left out: 1 results of parts of a clip (choices)' in heard.text
-  assert 'left out: 1 textarea' in heard.text
+  assert 'left out: results of parts of a clip (choices)' in heard.text
+  assert 'left out: textarea' in heard.text
 
 
 def test_taxonomies_dialogues_and_films(tmp_path):

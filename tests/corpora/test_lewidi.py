@@ -206,6 +206,15 @@ def test_shares_whose_keys_are_floats(tmp_path, heard):
   assert "in 1 of 4 items, such as '10'; votes are taken" in heard.text
 
 
+def test_labels_held_back_are_no_votes(tmp_path):
+  parts = _sarcasm()
+  parts['test']['13']['annotations'] = {'Ann1': '', 'Ann2': ''}
+  corpus = lewidi.read(_write(tmp_path / 'CSC', 'CSC', parts))
+  assert corpus.ids.tolist()[3] == '13'
+  assert corpus.labels[3] == corpus_lib.UNLABELLED
+  assert 3 not in corpus.votes.clip
+
+
 def test_lists_between_commas(tmp_path, heard):
   corpus = lewidi.read(_write(tmp_path / 'B', 'HS-Brexit', _brexit()))
   assert corpus.classes == ('0', '1')
@@ -302,7 +311,7 @@ _MUTATIONS = {
   ),
   'an annotator twice': (
     _put(['train', '1', 'annotators'], 'Ann1,Ann2,Ann2'),
-    "'Ann2' rated clip '1' twice",
+    "'Ann2' voted for '1' on text twice",
   ),
   'nobody has annotated': (
     lambda parts: [

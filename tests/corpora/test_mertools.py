@@ -74,6 +74,11 @@ def test_a_folder_becomes_a_corpus_of_two_labels(source, tmp_path, heard):
   assert emotion.classes == ('happy', 'neutral', 'sad')
   assert emotion.labels.tolist() == [2, 0, 1, 2, 0, 0]
   assert valence.info['scale'] == [-5, 5]
+  wide = mertools.read(source, {'valence': (-8, 8)})['valence']
+  assert wide.info['scale'] == [-8, 8]
+  np.testing.assert_array_equal(wide.scores, valence.scores)
+  with pytest.raises(errors.InputError, match="'val' is not one of the labels"):
+    mertools.read(source, {'val': (-8, 8)})
   np.testing.assert_array_equal(
     valence.scores, [-2.5, 3, 0, -1.5, 4.25, np.nan]
   )

@@ -133,7 +133,10 @@ def test_a_wider_scale_and_a_single_modality(tmp_path, heard):
   np.testing.assert_array_equal(
     corpus.scores, _all(content, 'regression_labels')
   )
-  assert 'on the scale -3 to 3' in heard.text
+  assert 'to be on the scale -3 to 3; --scale=LOW,HIGH' in heard.text
+  wide = mmsa.read(tmp_path, {'': (-5, 5)})
+  assert wide.info['scale'] == [-5, 5]
+  np.testing.assert_allclose(wide.scores, corpus.scores)
 
 
 def test_pooled_features_stay_so(tmp_path):

@@ -410,7 +410,7 @@ _BASE = (
 )
 # By name: what is put in the place of what, and what is said.
 _MUTATIONS = {
-  'empty': (_BASE, '', 'is empty; expected the columns'),
+  'empty': (_BASE, '', 'is empty; expected a table'),
   'a header alone': (_BASE[39:], '', 'has no rows'),
   'no item': ('item', 'place', 'which column names what was rated? Found'),
   'no ratings': (
@@ -468,6 +468,21 @@ _MUTATIONS = {
     ['count', ';1\n', ';0\n'],
     "'0' is not a number",
   ),
+  'a row of means': (
+    '\nc;q;video;3;t\n',
+    '\nc;q;video;3;t\nMean;;;3.2;\n',
+    ":14: column 'item': 'Mean' looks like a mean or a sum",
+  ),
+  'a header in another order': (
+    '\nb;q;audio',
+    '\nrating;item;annotator;modality;speaker\nb;q;audio',
+    ':7: a header with its columns in another order',
+  ),
+  'leading zeros': (
+    ['a;p;audio', 'b;', 'c;'],
+    ['001;p;audio', '01;', '1;'],
+    "items '001' and '01' are one number",
+  ),
   'many votes of one': (
     ['speaker', ';s\n', ';t\n'],
     ['count', ';1\n', ';2\n'],
@@ -493,6 +508,126 @@ def test_one_fault_has_one_line(tmp_path, name):
   (line,) = str(caught.value).splitlines()
   assert line.startswith(str(path))
   assert message in line
+
+
+def rated(tmp_path, *more):
+  """A table of 60 ratings from 1 to 7 of 20 items, and more ratings."""
+  rows = [f'v{i};p{j};{(i + j) % 7 + 1}' for i in range(20) for j in range(3)]
+  rows += [f'v{i};z;{text}' for i, text in enumerate(more)]
+  return put(tmp_path / 'x.csv', '\n'.join(['item;rater;rating', *rows, '']))
+
+
+@pytest.mark.parametrize(
+  ('more', 'message'),
+  [
+    (['77'], '1 of 61 ratings lie apart from the others, 1 to 7: 77;'),
+    (['-99'] * 7, '7 of 67 ratings lie apart from the others, 1 to 7: -99;'),
+    (['9'] * 7, '7 of 67 ratings lie apart from the others, 1 to 7: 9;'),
+    (["don't know"] * 8, '"don\'t know" is not a number (8 times: lines 62'),
+  ],
+)
+def test_codes_among_numbers_are_refused(tmp_path, more, message):
+  with pytest.raises(errors.InputError) as caught:
+    votes.read(rated(tmp_path, *more))
+  (line,) = str(caught.value).splitlines()
+  assert message in line
+
+
+def test_numbers_apart_are_taken_where_the_scale_is_told(tmp_path):
+  path = rated(tmp_path, *['9'] * 7)
+  assert votes.read(path, scale={'': (1, 9)}).classes[-1] == '9'
+  path = rated(tmp_path, '8', '9')
+  assert votes.read(path).info['values'] == [*range(1, 10)]
+
+
+def test_sliders_go_from_0_to_100(tmp_path, said):
+  values = range(2, 99, 3)
+  rows = [f'{i // 3};{i % 3};{value}' for i, value in enumerate(values)]
+  text = '\n'.join(['item;rater;rating', *rows, ''])
+  path = put(tmp_path / 'x.csv', text)
+  assert votes.read(path).info['scale'] == [0, 100]
+  assert 'scores on a scale from 0 to 100' in said()
+
+
+def test_steps_with_words_are_no_scale_and_that_is_said(tmp_path, said):
+  words = ['1 - not at all', '2 - somewhat', '3 - very']
+  rows = [f'{i};p;{words[i % 3]}' for i in range(6)]
+  path = put(tmp_path / 'x.csv', '\n'.join(['item;rater;rating', *rows, '']))
+  assert votes.read(path).classes == tuple(words)
+  assert "3 classes without order, such as '1 - not at all'" in said()
+
+
+def test_a_scale_of_an_unknown_label_is_refused(tmp_path):
+  path = put(
+    tmp_path / 'x.csv',
+    'item;rater;empathy;distress\na;p;1;4\na;q;2;5\nb;p;3;2\nb;q;5;1\n',
+  )
+  with pytest.raises(errors.InputError) as caught:
+    votes.read(path, scale={'emphaty': (1, 7), 'distress': (0, 10)})
+  assert str(caught.value) == (
+    "--scale: 'emphaty' is not one of the labels empathy, distress"
+  )
+
+
+def test_what_was_shown_is_a_modality(tmp_path):
+  with pytest.raises(errors.InputError) as caught:
+    votes.read(put(tmp_path / 'x.csv', _LONG), shown='vidoe')
+  assert str(caught.value) == (
+    "--shown: 'vidoe': expected text, audio and video joined by +"
+  )
+
+
+def test_names_of_files_and_of_items_are_one(tmp_path, said):
+  (tmp_path / 'two').mkdir()
+  put(tmp_path / 'two' / 'ann.csv', 'item,rating\nv0.mp4,1\nv1.mp4,2\n')
+  put(tmp_path / 'two' / 'bob.csv', 'item,rating\nv0,1\nv1,1\n')
+  corpus = votes.read(tmp_path / 'two')
+  assert corpus.ids.tolist() == ['v0', 'v1']
+  assert "'v0.mp4' and 'v0' are taken for one (2 items)" in said()
+  assert 'no item was rated by two' not in said()
+
+
+def test_raters_of_nothing_in_common_are_told(tmp_path, said):
+  put(tmp_path / 'x.csv', 'item;rater;rating\na;p;1\nb;p;2\nc;q;1\nd;q;2\n')
+  votes.read(tmp_path / 'x.csv')
+  assert 'no item was rated by two of the 2 raters' in said()
+
+
+def test_what_differs_within_an_item_is_left_out_and_said(tmp_path, said):
+  corpus = votes.read(
+    put(
+      tmp_path / 'x.csv',
+      'item;rater;label;score;age\na;p;x;1;30\na;q;y;5;40\n'
+      'b;p;x;2;30\nb;q;y;3;40\n',
+    )
+  )
+  assert not {'score', 'age'} & set(corpus.metadata)
+  assert "what differs within an item: 'score', 'age'" in said()
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'item;rater;dimension;rating\na;p;warm;1\na;p;cold;5\na;q;warm;2\n'
+    'a;q;cold;4\nb;p;warm;3\nb;p;cold;3\nb;q;warm;1\nb;q;cold;5\n',
+    'item;dimension;r1;r2\na;warm;1;2\na;cold;5;4\nb;warm;3;1\nb;cold;3;5\n',
+  ],
+)
+def test_a_dimension_is_a_label(tmp_path, text):
+  corpora = votes.read(put(tmp_path / 'x.csv', text))
+  assert [row[3] for row in ballots(corpora['warm'])] == [1, 2, 3, 1]
+  assert [row[3] for row in ballots(corpora['cold'])] == [5, 4, 3, 5]
+  own = put(tmp_path / 'y.csv', text.replace('dimension', 'aspect'))
+  again = votes.read(own, {'dimension': ['aspect']})
+  assert ballots(again['warm']) == ballots(corpora['warm'])
+
+
+def test_a_choice_with_numbers_and_words_is_told(tmp_path, said):
+  text = 'item;rater;label\n' + ''.join(
+    f'{i};p;{i % 3 if i % 5 < 2 else "abc"[i % 3]}\n' for i in range(30)
+  )
+  votes.read(put(tmp_path / 'x.csv', text))
+  assert "without order, for some are no numbers, such as 'a'" in said()
 
 
 def test_the_base_has_no_fault(tmp_path):

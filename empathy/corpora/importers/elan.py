@@ -284,11 +284,7 @@ def read(
   if not paths:
     raise errors.InputError(f'{source}: no .eaf below it')
   gathered, faults = _Gathered(), []
-  shown = sheets.condition(shown, corpus_lib.MODALITIES) if shown else ''
-  if not set(shown.split('+')) <= {*corpus_lib.MODALITIES, ''}:
-    raise errors.InputError(
-      f'--shown: {shown!r}: expected text, audio and video joined by +'
-    )
+  shown = sheets.shown(shown, corpus_lib.MODALITIES)
   root = source if source.is_dir() else source.parent
   for path in paths:
     try:
@@ -298,7 +294,7 @@ def read(
       faults += str(error).splitlines()
   errors.raise_faults(faults)
   for what, count in gathered.left.items():
-    _LOGGER.warning('%s: left out: %d %s', source, count, what)
+    _LOGGER.warning('%s: left out: %s (%d)', source, what, count)
   if not gathered.votes:
     raise errors.InputError(
       f'{source}: no tier of ratings: expected names like empathy@annotator'

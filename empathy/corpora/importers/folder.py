@@ -20,7 +20,8 @@ and `label` unless there are votes, whose plurality or mean it is then:
   fold        0 to K-1; without either, folds are made, by group
   start, end  where the clip is in its file: seconds, or as 0:01.5; empty: all
 
-Paths start at the folder. Other columns are kept. Beside it may be a table
+Paths start at the folder; a name alone is also that of the one file below it
+that has it. Other columns are kept. Beside it may be a table
 `votes.csv` (or `ratings`, `annotations`) of what annotators said, as `sheets`
 reads it: a row a vote, or a column an annotator; and also in the table of the
 clips, `annotator_1` and so on.
@@ -117,8 +118,9 @@ def of_table(
   table.columns |= corpus_lib.read_times(table)
   votes = _read_votes(table, ids, votes_paths, columns or {})
   labels = _labels(table, votes)
+  ends = ratings.ends(scale or {}, labels)
   keys = {
-    name: _declared(table, column, votes, name, scale or {})
+    name: _declared(table, column, votes, name, ends[name])
     for name, column in labels.items()
   }
   table.faults.raise_all()
@@ -146,11 +148,11 @@ def of_table(
     errors.raise_faults(faults)
     cast = _cast(votes, name, clip, made)
     if cast is not None:
-      sheets.refuse_twice(source, cast, ids, conditions)
+      ratings.refuse_twice(f'{source}', cast, ids, conditions)
     codes, scores = np.full(len(ids), corpus_lib.UNLABELLED, np.int32), None
     if column is not None:
       codes, scores = sheets.given(table, column, made)
-    corpus = corpus_lib.Corpus(
+    corpora[name] = corpus_lib.Corpus(
       info=made,
       ids=np.array(ids),
       groups=np.array(groups),
@@ -161,9 +163,8 @@ def of_table(
       metadata=metadata,
       votes=cast,
     )
-    if column is None:
-      corpus = ratings.labelled(corpus, f'{path}')
-    corpora[name] = corpus
+  rated = {name: corpora[name] for name in labels if labels[name] is None}
+  corpora |= ratings.labelled(rated, f'{path}')
   for one in (table, *(one.table for one in votes)):
     one.finish()
   return corpora if len(corpora) > 1 else next(iter(corpora.values()))
@@ -262,18 +263,19 @@ def _declared(
   column: str | None,
   votes: Sequence[sheets.Sheet],
   name: str,
-  scale: Mapping[str, tuple[float, float]],
+  ends: Sequence[float],
 ) -> dict[str, Any]:
   """The keys of a label for `corpus.json`; what is wrong is a fault."""
-  place = column or 'label'
+  place, told = column or 'label', table
   texts = list(table.columns[column]) if column else []
   names = {*spelling.unified(texts).values} - {''}
-  ends = sheets.ends(scale, name)
   for one in votes:
     rated = _rated(one, name, not name)
     if rated is not None:
       texts += one.table.columns[one.labels[rated]]
-  keys = sheets.declare(texts, ends, f'{table.path}: column {place!r}')
+    if rated is not None and column is None and told is table:
+      place, told = one.labels[rated], one.table
+  keys = sheets.declare(texts, ends, f'{told.path}: column {place!r}')
   if column and column.startswith('label') and not ends:
     numbers = [spelling.number(text) for text in names]
     if 'values' in keys and len(names) <= _MOST_NUMBERS:
@@ -292,9 +294,11 @@ def _declared(
       )
     if 'classes' in keys:
       keys = {'classes': sorted(names, key=ratings.by_number)}
+  if not ends and 'classes' not in keys:
+    ratings.refuse_apart(texts, f'{told.path}: column {place!r}')
   says = ratings.says(keys)
   if says and not ends:
-    table.note(place, says)
+    told.note(place, says)
   return keys
 
 
@@ -344,17 +348,9 @@ def _conditions(
   names = set()
   for one in votes:
     table = one.table
-    if 'condition' not in table.columns:
-      what = _shown(table, modalities, shown)
-      if not shown:
-        table.notes.append(
-          f'{table.path}: no column condition: votes are taken to be on {what}'
-        )
-      table.columns['condition'] = [what] * len(table)
-    elif shown:
-      raise errors.InputError(
-        f'--shown: {table.path} has a column of conditions'
-      )
+    sheets.suppose_condition(
+      table, shown, modalities, _shown(table, modalities)
+    )
     for row, text in enumerate(table.columns['condition']):
       name = sheets.condition(text, modalities)
       if name and set(name.split('+')) <= set(corpus_lib.MODALITIES):
@@ -362,13 +358,11 @@ def _conditions(
         names.add(name)
   if votes and not names:
     names = {*corpus_lib.MODALITIES}
-  return sheets.in_order(names)
+  return ratings.in_order(names)
 
 
-def _shown(table: tables.Table, modalities: Sequence[str], told: str) -> str:
-  """What all were shown: told, by the table's name, or by files' names."""
-  if told:
-    return sheets.condition(told, modalities)
+def _shown(table: tables.Table, modalities: Sequence[str]) -> str:
+  """What all were shown, by the table's name, or by files' names."""
   found = _VOTES.fullmatch(table.path.stem.casefold())
   if found and found[1]:
     name = sheets.condition(found[1], modalities)
@@ -403,16 +397,11 @@ def _media(table: tables.Table, source: pathlib.Path) -> dict[str, list[str]]:
 
 
 class _Files:
-  """Files of a folder, found whatever the spelling of their names.
-
-  Attributes:
-    respelt: the files that were found under another spelling, by name.
-  """
+  """Files of a folder, found whatever the spelling of their names."""
 
   def __init__(self, source: pathlib.Path):
     self._source = source
     self._by_key: dict[str, list[pathlib.Path]] | None = None
-    self.respelt: dict[str, pathlib.Path] = {}
 
   def find(self, name: str) -> pathlib.Path:
     """The file's path; where there is none, the path that it should have."""
@@ -433,10 +422,15 @@ class _Files:
       == unicodedata.normalize('NFC', str(path))
     ]
     files = same or files
-    if len(files) != 1 or not files[0].is_file():
-      return path
-    self.respelt[name] = files[0]
-    return files[0]
+    if not files and '/' not in name.replace('\\', '/'):
+      key = f'/{self._key(name)}'
+      files = [
+        file
+        for own, its in self._by_key.items()
+        if own.endswith(key)
+        for file in its
+      ]
+    return files[0] if len(files) == 1 and files[0].is_file() else path
 
   def _key(self, name: str) -> str:
     return spelling.key(pathlib.PurePosixPath(name).as_posix(), numbers=False)
@@ -473,7 +467,9 @@ def _groups(table: tables.Table, ids: Sequence[str]) -> list[str]:
       {name: spelling.unified(table.columns[name]).values for name in found}
     )
     groups = table.things(chosen, needed=True)
-    note = f'is taken as the group ({len(set(groups)):,} groups)'
+    note = (
+      f'is taken as the group ({spelling.counted(len(set(groups)), "group")})'
+    )
     if len(found) > 1:
       note += f'; the others could be: {", ".join(set(found) - {chosen})}'
     for name in straddling:
@@ -491,7 +487,8 @@ def _groups(table: tables.Table, ids: Sequence[str]) -> list[str]:
   ]
   table.notes.append(
     f'{table.path}: no column group or speaker: every file is its own group '
-    f'({len(set(groups)):,} groups of {len(groups):,} clips). Folds and '
+    f'({spelling.counted(len(set(groups)), "group")} of '
+    f'{spelling.counted(len(groups), "clip")}). Folds and '
     'intervals then suppose that no person is in two files; if some are, add a '
     'column group'
   )

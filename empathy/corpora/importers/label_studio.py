@@ -20,7 +20,8 @@ Of `data` are taken:
   id        of the clip; without it, the task's own number
   text, transcript   what is said
   a path or address of a sound or video file, under any name; the files
-            themselves are looked for by name below the folder
+            themselves are looked for by name below the folder; of others
+            the column `audio_address` or `video_address` keeps the address
   condition what annotators perceived, as `audio` or `text+video`; without it,
             what `--shown` says, or else the text, sound and pictures that the
             task has, of a video both
@@ -61,6 +62,8 @@ _OURS = frozenset(
 # What names of uploaded files begin with.
 _UPLOAD = re.compile(r'[0-9a-f]{8}-')
 _PATH = ' / '
+# Of a file that is not below the folder, so that Label Studio still finds it.
+_ADDRESS = '_address'
 _LOGGER = logging.getLogger('empathy')
 
 
@@ -146,7 +149,7 @@ class _Reader:
 
   def __init__(self, path: pathlib.Path, shown: str):
     self._path = path
-    self._shown = shown
+    self._shown = sheets.shown(shown, corpus_lib.MODALITIES) and shown
     self._clips: dict[str, _Clip] = {}
     self._said: list[_Said] = []
     self._left: dict[str, int] = {}
@@ -327,7 +330,7 @@ class _Reader:
     """The corpus of what was gathered; media are looked for in the folder."""
     said = self._latest()
     for what, count in self._left.items():
-      _LOGGER.warning('%s: left out: %d %s', self._path, count, what)
+      _LOGGER.warning('%s: left out: %s (%d)', self._path, what, count)
     votes, given, declarations = _labels(said, len(self._clips))
     if not votes:
       raise errors.InputError(
@@ -350,6 +353,14 @@ class _Reader:
     metadata |= self._times(columns)
     media = self._media(folder, clips)
     metadata |= {kind: own for kind, own in media.items() if kind in shown}
+    for kind in ('audio', 'video'):
+      paths = media.get(kind, [''] * len(clips))
+      addresses = [
+        '' if path else clip.media.get(kind, '')
+        for clip, path in zip(clips, paths, strict=True)
+      ]
+      if any(addresses):
+        metadata[f'{kind}{_ADDRESS}'] = addresses
     return ratings.corpora(
       ratings.Clips(
         str(self._path),
@@ -402,10 +413,10 @@ class _Reader:
     chosen = 'group' if 'group' in names else grouping.best(names)[0]
     if chosen != 'group':
       _LOGGER.warning(
-        '%s: %r is taken as the group (%d groups)',
+        '%s: %r is taken as the group (%s)',
         self._path,
         chosen,
-        len(set(names[chosen])),
+        spelling.counted(len(set(names[chosen])), 'group'),
       )
     return [
       group or f'clip {name}'
@@ -570,12 +581,19 @@ def tasks(
     InputError: no clip has words or media that could be shown.
   """
   row_of = {name: row for row, name in enumerate(corpus.ids.tolist())}
-  found = []
+  rated: set[str] = set()
+  if corpus.votes is not None:
+    rated = {*corpus_lib.full_condition(corpus.conditions).split('+')}
+    rated &= {*corpus_lib.MODALITIES}
+  found, lacking = [], []
   for rank, name in enumerate(ids):
     row = row_of[name]
     texts = {
       column: str(corpus.metadata[column][row])
-      for column in ('transcript', 'audio', 'video', 'start', 'end')
+      for column in (
+        *('transcript', 'audio', 'video', 'start', 'end'),
+        *(f'audio{_ADDRESS}', f'video{_ADDRESS}'),
+      )
       if column in corpus.metadata and str(corpus.metadata[column][row])
     }
     data = {'id': str(name), 'group': str(corpus.groups[row])}
@@ -587,11 +605,15 @@ def tasks(
         data[kind] = '/data/local-files/?d=' + urllib.parse.quote(
           str(place).lstrip('/')
         )
+      elif f'{kind}{_ADDRESS}' in texts:
+        data[kind] = texts[f'{kind}{_ADDRESS}']
     data |= {key: texts[key] for key in ('start', 'end') if key in texts}
     shown = {'text', 'audio', 'video'} & set(data)
     if not shown:
       continue
     data['condition'] = corpus_lib.view_name(shown)
+    if rated - shown:
+      lacking.append(name)
     score = rank / max(len(ids) - 1, 1)
     found.append(
       {
@@ -605,5 +627,14 @@ def tasks(
     raise errors.InputError(
       f'{corpus.path}: no clip has a transcript, audio or video that Label '
       'Studio could show'
+    )
+  if lacking:
+    _LOGGER.warning(
+      '%s: %s, such as %r: rated on %s, but the tasks cannot show all of it, '
+      'for the corpus has no such file',
+      corpus.path,
+      spelling.counted(len(lacking), 'clip'),
+      str(lacking[0]),
+      corpus_lib.view_name(rated),
     )
   return found

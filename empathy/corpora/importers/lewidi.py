@@ -358,8 +358,9 @@ def _votes(item: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     ValueError: what is wrong.
   """
   said = item.get('annotations', {})
-  if isinstance(said, dict):  # Of 2025; empty where it is held back.
-    pairs = list(said.items())
+  if isinstance(said, dict):  # Of 2025; all empty where held back.
+    hidden = all(label == '' for label in said.values())
+    pairs = [] if hidden else list(said.items())
   elif isinstance(said, str) and isinstance(item.get('annotators'), str):
     names, labels = (
       text.split(',') if text.strip() else []

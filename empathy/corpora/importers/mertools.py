@@ -48,11 +48,13 @@ _LOGGER = logging.getLogger('empathy')
 
 def read(
   source: pathlib.Path,
+  scale: Mapping[str, tuple[float, float]] | None = None,
 ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """Reads the folder.
 
   Args:
     source: the folder that holds `label.npz`, or that file.
+    scale: the ends of the scale of valence, by 'valence' or ''.
 
   Returns:
     The clips in the order of the labels; by name of the label where there are
@@ -87,13 +89,21 @@ def read(
     given['valence'] = ['' if v is None else repr(v) for v in valences]
     limit = next((n for n in (1, 3, 5) if max(known) <= n), None)
     limit = math.ceil(max(known)) if limit is None else limit
+    ends = (scale or {}).get('valence', (scale or {}).get(''))
     # Odd, so that neutral has a bin of its own.
     declarations['valence'] = {
-      'scale': [-limit, limit],
+      'scale': list(ends or (-limit, limit)),
       'num_bins': 11,
       'label': 'valence',
     }
-    _LOGGER.info('%s: valence is on the scale -%d to %d', path, limit, limit)
+    if not ends:
+      _LOGGER.warning(
+        '%s: valence is taken to be on the scale -%d to %d; --scale=LOW,HIGH '
+        'would say otherwise',
+        path,
+        limit,
+        limit,
+      )
   if not given:
     raise errors.InputError(
       f"{path}: neither 'emo' nor 'val' has two or more values"
@@ -116,6 +126,7 @@ def read(
     {},
     given,
     declarations,
+    scale,
   )
 
 

@@ -9,8 +9,9 @@ pickle, the table `label.csv` (or `meta.csv`) is read, without features.
 
 The group is what the id has before `$_$`: the video. The label is a number on
 a scale: -1 to 1 where there are labels by modality or none is larger, else -3
-to 3. Labels by modality (`regression_labels_T`, `_A`, `_V`) are a vote each in
-the conditions text, audio and video, and the label one in that of all three.
+to 3, if `--scale=-3,3` does not say it. Labels by modality
+(`regression_labels_T`, `_A`, `_V`) are a vote each in the conditions text,
+audio and video, and the label one in that of all three.
 
 Features are sequences: as long as `audio_lengths`, `vision_lengths` and the
 mask in `text_bert` say, and without these, less the rows of zeros at their
@@ -29,7 +30,7 @@ import numpy as np
 
 from empathy import errors, pickles
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import declared, sequences, spelling, tables
+from empathy.corpora import declared, ratings, sequences, spelling, tables
 
 # Of a file that may be given in place of the folder.
 SUFFIXES = ('.pkl', '.pickle')
@@ -66,11 +67,15 @@ class _Clips:
   texts: Mapping[str, Sequence[str]]
 
 
-def read(source: pathlib.Path) -> corpus_lib.Corpus:
+def read(
+  source: pathlib.Path,
+  scale: Mapping[str, tuple[float, float]] | None = None,
+) -> corpus_lib.Corpus:
   """Reads the pickle, or the table.
 
   Args:
     source: the pickle, or a folder that holds one at any depth.
+    scale: the ends of the scale, by ''.
 
   Returns:
     The clips in the order of the file, train, valid and test.
@@ -86,7 +91,8 @@ def read(source: pathlib.Path) -> corpus_lib.Corpus:
   else:
     clips = _read_table(path)
   folder = source if source.is_dir() else source.parent
-  return _corpus(clips, features, _videos(folder, clips.ids))
+  ends = ratings.ends(scale or {}, [''])['']
+  return _corpus(clips, features, _videos(folder, clips.ids), ends)
 
 
 def _find(source: pathlib.Path) -> pathlib.Path:
@@ -395,11 +401,13 @@ def _corpus(
   clips: _Clips,
   features: Mapping[str, corpus_lib.Features],
   videos: np.ndarray | None,
+  scale: Sequence[float],
 ) -> corpus_lib.Corpus:
   path = clips.path
   every = np.stack([clips.scores, *clips.by_modality.values()])
   largest = np.nanmax(np.abs(every), initial=0)
   limit = 1.0 if clips.by_modality or largest <= 1 else 3.0
+  low, high = scale or (-limit, limit)
   faults = errors.Faults()
   first: dict[str, int] = {}
   for row, name in enumerate(clips.ids):
@@ -409,11 +417,11 @@ def _corpus(
       )
     elif first.setdefault(spelling.clean(name), row) != row:
       faults.add(f'{path}: clip {name!r} is there twice', name, 'twice')
-    beyond = every[np.abs(every[:, row]) > limit, row]
+    beyond = every[(every[:, row] < low) | (every[:, row] > high), row]
     if len(beyond):
       faults.add(
-        f'{path}: clip {name!r}: a label is {beyond[0]:g}; expected -{limit:g} '
-        f'to {limit:g}',
+        f'{path}: clip {name!r}: a label is {beyond[0]:g}; expected {low:g} '
+        f'to {high:g}',
         name,
         'scale',
       )
@@ -429,12 +437,19 @@ def _corpus(
       'license': 'not stated with the files; ask the authors',
       'source': f'{path.name}, a corpus in the layout of MMSA',
       'label': 'sentiment',
-      'scale': [-limit, limit],
+      'scale': [low, high],
       'num_bins': _NUM_BINS,
     },
     str(path),
   )
-  _LOGGER.info('%s: labels are on the scale -%g to %g', path, limit, limit)
+  if not scale:
+    _LOGGER.warning(
+      '%s: labels are taken to be on the scale %g to %g; --scale=LOW,HIGH '
+      'would say otherwise',
+      path,
+      low,
+      high,
+    )
   votes = None
   if clips.by_modality:
     info['label_source'] = _FULL

@@ -13,6 +13,7 @@ labels. What was shown is told by a column, by `--shown=audio+video`, or by the
 names of files; else it is called `item`.
 """
 
+import logging
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,6 +34,7 @@ from empathy.corpora import (
 # The source may be a file.
 SUFFIXES = (*tables.SUFFIXES, '.jsonl', '.ndjson')
 _UNKNOWN = 'item'
+_LOGGER = logging.getLogger('empathy')
 
 
 def read(
@@ -83,11 +85,13 @@ def read(
     'license': 'not stated',
     'source': f'ratings in {source.resolve().name}',
   }
-  corpora = {}
-  for name in found[0].labels:
-    corpora[name] = _corpus(
-      name, found, ids, dict(info), sheets.ends(scale or {}, name)
-    )
+  corpora = ratings.labelled(
+    {
+      name: _corpus(name, found, ids, dict(info), ends)
+      for name, ends in ratings.ends(scale or {}, found[0].labels).items()
+    },
+    f'{found[0].table.path}',
+  )
   for one in found:
     one.table.finish()
   return corpora if len(corpora) > 1 else next(iter(corpora.values()))
@@ -107,6 +111,7 @@ def _paths(source: pathlib.Path) -> list[pathlib.Path]:
 def _ids(found: Sequence[sheets.Sheet]) -> dict[str, int]:
   """Items in the order in which they come, one for each thing."""
   known: dict[str, str] = {}
+  _unite_files(found)
   for one in found:
     for row, text in enumerate(one.table.columns['id']):
       if spelling.is_missing(text):
@@ -114,7 +119,60 @@ def _ids(found: Sequence[sheets.Sheet]) -> dict[str, int]:
       else:
         name = spelling.clean(text)
         known.setdefault(spelling.key(name, numbers=False), name)
-  return {name: row for row, name in enumerate(known.values())}
+  ids = {name: row for row, name in enumerate(known.values())}
+  first: dict[str, str] = {}
+  faults = errors.Faults()
+  for name in ids:
+    other = first.setdefault(spelling.key(name), name)
+    if other != name:
+      faults.add(
+        f'{found[0].table.path}: items {other!r} and {name!r} are one number; '
+        'write it in one way',
+        name,
+        'numbers',
+      )
+  faults.raise_all('items')
+  return ids
+
+
+def _unite_files(found: Sequence[sheets.Sheet]) -> None:
+  """Takes `a.mp4` for `a` where both are there, and says so."""
+  known = {
+    spelling.key(text, numbers=False)
+    for one in found
+    for text in one.table.columns['id']
+  }
+  for one in found:
+    texts, united = one.table.columns['id'], {}
+    for row, text in enumerate(texts):
+      path = pathlib.PurePosixPath(spelling.clean(text))
+      stem = text.strip()[: -len(path.suffix)] if path.suffix else ''
+      if (
+        stem
+        and (tracks.of_name(path.name) or path.suffix.lower() == '.txt')
+        and spelling.key(stem, numbers=False) in known
+      ):
+        united[text] = texts[row] = stem
+    if united:
+      text, stem = next(iter(united.items()))
+      one.table.note(
+        'id',
+        f'{text!r} and {stem!r} are taken for one '
+        f'({spelling.counted(len(united), "item")})',
+      )
+
+
+def _note_alone(place: str, votes: corpus_lib.Votes) -> None:
+  """Says if there are several raters, and nothing that two of them rated."""
+  raters = np.unique(votes.annotator[votes.annotator != ''])
+  pairs = set(zip(votes.clip.tolist(), votes.annotator.tolist(), strict=True))
+  if len(raters) > 1 and len(pairs) == len({clip for clip, _ in pairs}):
+    _LOGGER.warning(
+      '%s: no item was rated by two of the %d raters; are items named alike '
+      'by all?',
+      place,
+      len(raters),
+    )
 
 
 def _conditions(
@@ -123,19 +181,7 @@ def _conditions(
   """The conditions, which stand in the tables then, and the modalities."""
   everything = corpus_lib.MODALITIES
   for one in found:
-    table = one.table
-    if 'condition' not in table.columns:
-      what = shown or _shown(one)
-      if not shown:
-        table.notes.append(
-          f'{table.path}: no column condition: votes are taken to be on '
-          f'{what!r}; --shown=... would say otherwise'
-        )
-      table.columns['condition'] = [what] * len(table)
-    elif shown:
-      raise errors.InputError(
-        f'--shown: {table.path} has a column of conditions'
-      )
+    sheets.suppose_condition(one.table, shown, everything, _shown(one))
   texts = {text for one in found for text in one.table.columns['condition']}
   # All is what others name, if they do.
   there = {
@@ -173,7 +219,7 @@ def _conditions(
     )
   modalities = {part for name in names for part in name.split('+')}
   return (
-    sheets.in_order(names),
+    ratings.in_order(names),
     sorted(modalities, key=corpus_lib.modality_order),
   )
 
@@ -201,6 +247,8 @@ def _corpus(
   keys = sheets.declare(texts, scale, f'{first.path}: column {column!r}')
   sheets.check_answers(first, column, keys)
   first.faults.raise_all()
+  if not scale and 'classes' not in keys:
+    ratings.refuse_apart(texts, f'{first.path}: column {column!r}')
   if not scale and (says := ratings.says(keys)):
     first.note(column, says)
   keys, faults = declared.checked(info | keys, str(first.path))
@@ -209,9 +257,11 @@ def _corpus(
   for one in found:
     one.table.faults.raise_all()
   votes = corpus_lib.joined(votes)
-  sheets.refuse_twice(first.path.parent, votes, list(ids), keys['conditions'])
+  place = f'{first.path.parent if len(found) > 1 else first.path}'
+  ratings.refuse_twice(place, votes, list(ids), keys['conditions'])
+  _note_alone(place, votes)
   metadata, groups = _told(found, ids)
-  corpus = corpus_lib.Corpus(
+  return corpus_lib.Corpus(
     info=keys,
     ids=np.array(list(ids)),
     groups=groups,
@@ -219,7 +269,6 @@ def _corpus(
     metadata=metadata,
     votes=votes,
   )
-  return ratings.labelled(corpus, f'{first.path}: column {column!r}')
 
 
 def _votes(
@@ -242,9 +291,13 @@ def _told(
   for one in found:
     known = {'id', 'annotator', 'condition', 'count', *one.labels.values()}
     rows = [names.find(text) for text in one.table.columns['id']]
+    left = []
     for name, values in one.table.columns.items():
       pairs = set(zip(rows, values, strict=True))
-      if name in known or len(pairs) > len({row for row, _ in pairs}):
+      if name in known:
+        continue
+      if len(pairs) > len({row for row, _ in pairs}):
+        left.append(name)
         continue
       column = 'transcript' if name == one.transcript else name
       if name == one.group:
@@ -252,6 +305,11 @@ def _told(
       cells = told.setdefault(column, [''] * len(ids))
       for row, value in pairs:
         cells[row] = cells[row] or value
+    if left:
+      one.table.notes.append(
+        f'{one.table.path}: left out: what differs within an item: '
+        f'{", ".join(map(repr, left))}'
+      )
   groups = told.pop('group', [''] * len(ids))
   groups = spelling.unified(groups).values
   if not all(groups):
