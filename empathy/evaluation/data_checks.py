@@ -4,6 +4,7 @@ import numpy as np
 
 from empathy.evaluation import (
   answering,
+  copying,
   duplicates,
   independence,
   labelling,
@@ -26,6 +27,7 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   leakage.tally(batch, plan, adder)
   independence.tally(batch, plan, adder)
   labelling.tally(batch, plan, adder)
+  copying.tally(batch, plan, adder)
   duplicates.tally(batch, plan, adder)
   for modality, present in corpus.presence.items():
     adder.add(verdicts.key('present', modality), present)
@@ -55,6 +57,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   _check_coverage(found, totals, plan)
   labelling.check_classes(found, totals, plan)
   labelling.check_votes(found, totals, plan)
+  copying.check(found, totals, plan)
   labelling.check_label(found, plan)
   return found
 

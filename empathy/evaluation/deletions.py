@@ -216,7 +216,7 @@ class _Changes:
     if not len(row):
       return
     # Last, on how many clips of each annotator something changes.
-    changed = np.unique(row)
+    changed = np.flatnonzero(np.bincount(row))
     row = np.concatenate([row, changed])
     cell = np.concatenate([cell, np.full(len(changed), size)])
     amount = np.concatenate([amount, np.ones(len(changed))])

@@ -72,6 +72,7 @@ def of(
       _known_annotators(plan) if plan.survey.has_votes else None,
       plan.survey.kind,
       plan.exact,
+      plan.values is not None,
     )
     if num_groups >= samples.LEAST_GROUPS
     else '',
@@ -86,6 +87,7 @@ def covers(
   known_annotators: Sequence[str] | None,
   kind: Kind = Kind.PROBABILITIES,
   exact: bool = True,
+  scored: bool = False,
 ) -> str:
   """What the intervals of a study hold for, and what they leave out.
 
@@ -96,6 +98,7 @@ def covers(
     kind: what predictions say.
     exact: whether clips are few enough to tell what annotators add to figures
       that rank clips, or compare them within strata.
+    scored: whether labels have values, so that votes are scored.
   """
   told = ['Intervals cover new groups like these.']
   if seeds:
@@ -122,15 +125,25 @@ def covers(
       told.append(
         f'Those of means over {where} cover new seeds, too; what rests on the '
         f'mean of the seeds’ {what}, as most of Dominance and Diagnosis '
-        'does, speaks of these trained members.'
+        'does, or takes a seed of each of several views, as the information of '
+        'views and the best of views do, speaks of these trained members.'
       )
   if known_annotators is not None:
-    told.append(_annotators(known_annotators, exact))
+    sections = ['Humans', *['Scores'] * scored, *['Ambiguity'] * bool(seeds)]
+    told.append(_annotators(known_annotators, sections, exact or not seeds))
   return ' '.join(told)
 
 
-def _annotators(known: Sequence[str], exact: bool) -> str:
-  """Which figures of votes cover other annotators, see `covers`."""
+def _annotators(
+  known: Sequence[str], sections: Sequence[str], exact: bool
+) -> str:
+  """Which figures of votes cover other annotators, see `covers`.
+
+  Args:
+    known: see `covers`.
+    sections: those whose figures cover them, see `study.with_annotators`.
+    exact: see `covers`; True without predictions, too.
+  """
   if not known:
     return 'What is said of votes speaks of these annotators.'
   told = (
@@ -139,10 +152,15 @@ def _annotators(known: Sequence[str], exact: bool) -> str:
     else f'Figures of votes on {wording.listing(known)} alone cover other '
     'annotators like these, too, and other figures of votes do not'
   )
-  where = 'those of Diagnosis, of permuted votes and of a model of annotators'
+  no_more = (
+    'permuted votes, of a model of annotators and of annotators one by one'
+  )
   if not exact:
-    where += ', and of so many clips those of Ambiguity and correlations,'
-  return f'{told}; {where} do not.'
+    no_more += ', and of so many clips those of Ambiguity and correlations,'
+  return (
+    f'{told}, in {wording.listing(sections)}; those of other sections, of '
+    f'{no_more} do not.'
+  )
 
 
 def _known_annotators(plan: Plan) -> list[str]:

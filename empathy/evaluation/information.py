@@ -11,7 +11,9 @@ over the number of groups, so what is got of random halves of the groups exceeds
 it by as much again, and is taken off (Strong et al. 1998, Phys. Rev. Lett.
 80:197). Intervals are of the derivative, widened by how far the halves' excess
 differs between halvings, which is what is left where a part is 0 and the
-derivative vanishes. With 24, 60 and 91 groups and 3 classes they held the truth
+derivative vanishes, and cut where no information can be: below 0, and above
+the logarithm of the number of classes. The corrected figure itself may lie
+outside by chance. With 24, 60 and 91 groups and 3 classes they held the truth
 in 87 to 100 %; least where sources are alike but for noise, so that both unique
 parts are exactly 0.
 """
@@ -257,7 +259,7 @@ def _add(
       f'{prefix}.{name}',
       part.groups,
       statistic,
-      _Widened(excess[:, place], less),
+      _Widened(excess[:, place], less, math.log2(slopes.shape[-1])),
       drawn=linear,
     )
 
@@ -269,10 +271,12 @@ class _Widened:
   Attributes:
     excess: (H,) of halves over the whole.
     less: what is taken off, in words.
+    most: the most information that there can be, in bits.
   """
 
   excess: np.ndarray
   less: str
+  most: float
 
   def __call__(self, estimate: Estimate) -> Estimate:
     """The estimate with the wider interval."""
@@ -286,6 +290,8 @@ class _Widened:
     reach = math.hypot(
       estimate.high - estimate.estimate, quantile * math.sqrt(spread)
     )
-    return dataclasses.replace(
-      estimate, low=estimate.estimate - reach, high=estimate.estimate + reach
-    )
+    # What is corrected for bias may lie outside, but the truth does not.
+    value = estimate.estimate
+    low = np.clip(value - reach, min(value, 0.0), self.most)
+    high = np.clip(value + reach, 0.0, max(value, self.most))
+    return dataclasses.replace(estimate, low=float(low), high=float(high))

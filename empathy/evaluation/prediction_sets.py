@@ -93,7 +93,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
     return Findings(skipped={'sets': missing})
   found, rows = Findings(), []
   for wanted in WANTED:
-    rows += _answer(found, totals, wanted)
+    rows += _answer(found, totals, wanted, len(plan.classes))
   if rows:
     found.tables['sets'] = rows
   return found
@@ -114,7 +114,7 @@ def _missing(plan: Plan) -> str:
 
 
 def _answer(
-  found: Findings, totals: Totals, wanted: int
+  found: Findings, totals: Totals, wanted: int, num_classes: int
 ) -> list[dict[str, object]]:
   """Adds what is found of sets that hold a wanted share; rows of the table."""
   prefix, level = f'sets.{wanted}', wanted / 100
@@ -162,7 +162,8 @@ def _answer(
       sums.sum() / weights.sum(), sums - slope * moved, weights
     )
     n = round(float(clips[:, chosen].sum()))
-    _add(found, name, part, statistic, drawn=linear, n=n)
+    most = num_classes if what == 'classes' else 1
+    _add(found, name, part, statistic, most, drawn=linear, n=n)
 
   add(f'{prefix}.size', 'classes', size, None)
   _add_labels(found, totals, prefix, level)
@@ -197,7 +198,7 @@ def _add_labels(
   statistic, linear = weighing.linearised(
     held.mean(), held - slope * (own - own.mean()), np.ones(len(held))
   )
-  _add(found, name, part, statistic, drawn=linear)
+  _add(found, name, part, statistic, 1, drawn=linear)
 
 
 def _add(
@@ -205,12 +206,16 @@ def _add(
   name: str,
   part: totals_lib.Part,
   statistic: weighing.Statistic,
+  most: int,
   **known: Any,
 ) -> None:
+  """Adds a figure whose interval ends at `most` at the latest."""
   told = f'by thresholds of other {part.totals.units}'
 
   def with_units(estimate: Estimate) -> Estimate:
-    return dataclasses.replace(estimate, method=f'{estimate.method}, {told}')
+    high = None if estimate.high is None else min(estimate.high, float(most))
+    method = f'{estimate.method}, {told}'
+    return dataclasses.replace(estimate, high=high, method=method)
 
   asked.add(found, name, part.groups, statistic, with_units, **known)
 
@@ -292,7 +297,9 @@ def _slope(
   """
   total, number = chosen_for.sums.sum(axis=0), chosen_for.num_groups
   middle = level * number / (number - 1)
-  near = [_last(total >= (middle + sign * _NEAR) * number) for sign in (1, -1)]
+  # Above all of it no threshold would be of any use.
+  ends = min(middle + _NEAR, 1), middle - _NEAR
+  near = [_last(total >= end * number - 1e-9) for end in ends]
   fell = total[near[0]] - total[near[1]]
   if not fell:
     return 0.0

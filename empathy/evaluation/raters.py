@@ -32,6 +32,8 @@ from empathy.evaluation.significance import LEVEL
 _POWER = 0.9
 # Fewer votes tell nothing of their variance.
 _LEAST = 10
+# What rounding leaves of an interval that has no width.
+_ZERO = 1e-7
 _KEY = 'annotators', 'votes', ''
 
 
@@ -71,6 +73,8 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     yield from (hits * share for share in shares.T)
     for one in shares.T:
       yield from (number * one * share for share in shares.T)
+    for one in own.T:
+      yield from (one * share for share in shares.T)
 
   sums = [np.bincount(who, column, crowd.number) for column in columns()]
   adder.whole(_KEY, np.stack(sums, axis=1))
@@ -120,7 +124,7 @@ def judge(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
   """What the sums of `tally` say of each annotator.
 
   Args:
-    sums: (A, 2 C + 2 + C + C^2), each with a vote.
+    sums: (A, 2 C + 2 + C + 2 C^2), each with a vote.
     num_classes: C.
 
   Returns:
@@ -131,14 +135,17 @@ def judge(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
     his share of votes for a class minus the others' on the same clips.
   """
   ends = np.cumsum([num_classes, num_classes, 1, 1, num_classes])
-  own, others, hits, squares, mixed, every = np.split(sums, ends, axis=1)
+  own, others, hits, squares, mixed, products = np.split(sums, ends, axis=1)
+  every, told = np.split(products, 2, axis=1)
   number = own.sum(axis=1)
   shares, beside = own / number[:, None], others / number[:, None]
   agreement = hits[:, 0] / number
   chance = (shares * beside).sum(axis=1)
   beyond = agreement - chance
   # Of s_l - sum_c p_c s_c, the mean of squares.
-  every = every.reshape(-1, num_classes, num_classes)
+  every, told = (
+    one.reshape(-1, num_classes, num_classes) for one in (every, told)
+  )
   square = squares[:, 0] - 2 * (shares * mixed).sum(axis=1)
   square += np.einsum('ac,acd,ad->a', shares, every, shares)
   variance = np.maximum(square / number - beyond**2, 0)
@@ -149,6 +156,24 @@ def judge(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
   all_beyond = beyond @ number / number.sum()
   reach = quantile * error
   room = np.where(chance < 1, 1 - chance, np.nan)
+  kappa = beyond / room
+  # Of s_l - (1 - kappa) (b_l + sum_c p_c s_c), b being the others' shares: the
+  # derivative, in which what is taken for chance moves with the votes.
+  left = 1 - kappa
+  cross = (mixed * shares).sum(axis=1)
+  cross += np.einsum('acc,ac->a', told, beside)
+  square = squares[:, 0] - 2 * left * cross
+  square += left**2 * (
+    (own * beside**2).sum(axis=1)
+    + np.einsum('ac,acd,ad->a', shares, every, shares)
+    + 2 * np.einsum('ac,acd,ad->a', beside, told, shares)
+  )
+  middle = agreement - 2 * left * chance
+  variance_of_kappa = np.maximum(square / number - middle**2, 0)
+  variance_of_kappa /= np.maximum(number - 1, 1)
+  wide = quantile * np.sqrt(variance_of_kappa) / room
+  # Of votes that are all alike there is no error to tell.
+  wide = np.where((number >= _LEAST) & (wide > _ZERO), wide, np.nan)
   normal = special.ndtri((1 + LEVEL) / 2) + special.ndtri(_POWER)
   needed = np.full(len(number), math.nan)
   if all_beyond > 0:
@@ -160,9 +185,9 @@ def judge(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
     'num_votes': number,
     'agreement': agreement,
     'chance': chance,
-    'kappa': beyond / room,
-    'kappa_low': (beyond - reach) / room,
-    'kappa_high': (beyond + reach) / room,
+    'kappa': kappa,
+    'kappa_low': np.maximum(kappa - wide, -1),
+    'kappa_high': np.minimum(kappa + wide, 1),
     'excess': np.where(np.isfinite(excess), excess, np.nan),
     'flag': (beyond + reach < all_beyond / 2) & (all_beyond > 0),
     'votes_needed': needed,

@@ -367,10 +367,11 @@ def correlation(moments: np.ndarray) -> weighing.Statistic:
 
 def pearson(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Pearson's correlation of totals (R, 6): 1, x, y, xx, yy, xy."""
-  number = np.maximum(sums[:, 0], 1e-300)
+  there = sums[:, 0] > 0
+  number = np.where(there, sums[:, 0], 1)
   x, y, xx, yy, xy = sums[:, 1:].T / number
   spread_x, spread_y = xx - x * x, yy - y * y
-  told = np.minimum(spread_x, spread_y) > _ZERO
+  told = there & (np.minimum(spread_x, spread_y) > _ZERO)
   spread_x, spread_y = np.where(told, [spread_x, spread_y], 1)
   root = np.sqrt(spread_x * spread_y)
   value = (xy - x * y) / root

@@ -80,7 +80,7 @@ _QUESTIONS = (
   prediction_sets,
 )
 # Whose figures cover other annotators, see `with_annotators`.
-_OF_VOTES = {3, 5}
+_OF_VOTES = {3, 5, 8}
 _FILES = (
   'study.json',
   'influence.npz',

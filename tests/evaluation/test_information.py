@@ -10,6 +10,7 @@ import pytest
 from empathy.evaluation import (
   best_view,
   cooperation,
+  findings,
   information,
   partial_information,
 )
@@ -17,6 +18,7 @@ from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
+from empathy.evaluation.sections import together as sections_together
 
 _PARTS = partial_information.PARTS
 
@@ -76,6 +78,29 @@ def test_an_exclusive_or_is_known_only_together():
     )
 
 
+def test_the_page_says_all_or_none_of_what_is_beyond_the_range():
+  told = sections_together._told
+  assert told(1.58, 1.566) == 'about all'
+  assert told(-0.009, 1.581) == 'about none'
+  assert told(0.5, 1.581) == '0.500'
+
+
+@pytest.mark.parametrize(
+  ('value', 'ends'),
+  [
+    (-0.1, (-0.1, 0.4)),
+    (0.2, (0, 0.7)),
+    (0.9, (0.4, 1)),
+    (1.1, (0.6, 1.1)),
+    (-0.7, (-0.7, 0)),
+  ],
+)
+def test_intervals_end_where_no_information_can_be(value, ends):
+  widened = information._Widened(np.zeros(6), '', 1.0)
+  found = widened(findings.Estimate(value, value - 0.5, value + 0.5))
+  assert (found.low, found.high) == pytest.approx(ends)
+
+
 def test_a_vote_takes_the_place_of_a_label_that_votes_made():
   corpus, predictions = _xor()
   made_of = {'label_source': 'text'}
@@ -105,7 +130,9 @@ def test_votes_that_know_nothing_have_no_information_but_for_chance():
     plain.append(partial_information.parts(table.sum(axis=0)[None]).values[0])
     found = information.answer(totals, plan)
     mended.append(_values(found, 'together.people.text_vs_audio'))
-    assert found.statistics['together.people.text_vs_audio.total'].low < 0
+    total = found.statistics['together.people.text_vs_audio.total']
+    assert total.low <= 0 < total.high
+    assert total.low == min(total.estimate, 0)
   # What is left of it is noise, whose standard error is known of 12.
   plain, mended = np.array(plain), np.array(mended)
   error = mended.std(axis=0, ddof=1) / np.sqrt(len(mended))
@@ -123,7 +150,8 @@ def test_intervals_hold_the_parts_of_many_clips(alike):
     copy = 0.2 + 0.4 * np.eye(3)
     table = np.einsum('ay,by->aby', copy, copy)
   table /= table.sum()
-  truth = partial_information.parts(table[None]).values[0]
+  # A part that is nil is so but for rounding.
+  truth = np.maximum(partial_information.parts(table[None]).values[0], 0)
   held = []
   for _ in range(150):
     by_group = random.dirichlet(30 * table.ravel(), 60)

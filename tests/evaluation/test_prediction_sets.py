@@ -138,6 +138,32 @@ def test_intervals_hold_what_as_many_other_groups_find():
   assert (held < 0.99).all(), held
 
 
+def test_few_groups_have_intervals_of_the_right_width():
+  rng = np.random.default_rng(4)
+  ends = []
+  for _ in range(40):
+    # All labels of all but one group are to be held, and no more can be.
+    found = _answer(*_made(rng, 12, 10)).statistics['sets.90.labels_coverage']
+    ends.append((found.low, found.estimate, found.high))
+  low, estimate, high = np.transpose(ends)
+  right = 2 * 1.96 * estimate.std(ddof=1)
+  assert 0.7 * right < np.median(high - low) < 1.6 * right
+
+
+def test_sets_have_no_more_classes_than_there_are():
+  found = [
+    _answer(*_made(np.random.default_rng(seed), 12, 5)).statistics
+    for seed in range(8)
+  ]
+  sizes = [
+    one.high
+    for some in found
+    for name, one in some.items()
+    if name.endswith('.size') and one.high is not None
+  ]
+  assert max(sizes) == 3
+
+
 def test_why_there_are_no_sets():
   corpus, predictions = made.study_input(60, 7)
   found = _answer(corpus, predictions)

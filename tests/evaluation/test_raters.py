@@ -3,7 +3,9 @@
 import made
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics
+from statsmodels.stats import inter_rater
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.evaluation import humans, raters, report, study, totals
@@ -54,6 +56,28 @@ def test_of_two_annotators_it_is_cohens_kappa():
   names = [f'bias_{name}' for name in made.CLASSES]
   assert [rows['a00'][n] for n in names] == pytest.approx(bias)
   assert [rows['a01'][n] for n in names] == pytest.approx(np.negative(bias))
+
+
+def test_the_interval_of_kappa_is_that_of_its_own_derivative():
+  random = np.random.default_rng(5)
+  first = random.choice(3, 90, p=[0.5, 0.3, 0.2])
+  second = np.where(random.random(90) < 0.6, first, random.integers(0, 3, 90))
+  row = _rows(_corpus([first, second]))['a00']
+  table = metrics.confusion_matrix(first, second)
+  oracle = inter_rater.cohens_kappa(table)
+  reach = stats.t.ppf(0.975, 89) * oracle.std_kappa * np.sqrt(90 / 89)
+  assert row['kappa_low'] == pytest.approx(oracle.kappa - reach)
+  assert row['kappa_high'] == pytest.approx(oracle.kappa + reach)
+
+
+def test_an_interval_of_kappa_has_no_more_than_1():
+  label = np.arange(40) % 3
+  row = _rows(_corpus([label, label]))['a00']
+  assert row['kappa'] == pytest.approx(1)
+  assert row['kappa_low'] is None
+  other = np.where(np.arange(40) == 0, 1, label)
+  row = _rows(_corpus([label, other]))['a00']
+  assert row['kappa_low'] < row['kappa'] < row['kappa_high'] == 1
 
 
 def test_shares_of_the_others_are_counted_by_clip():

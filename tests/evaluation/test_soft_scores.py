@@ -181,6 +181,13 @@ def test_the_correlation_with_a_constant_is_undefined():
   assert np.isnan(statistic(np.ones((1, 9)))[0][0])
 
 
+@pytest.mark.filterwarnings('error')
+def test_the_correlation_of_no_clips_is_undefined():
+  value, gradient = soft_scores.pearson(np.zeros((2, 6)))
+  assert np.isnan(value).all()
+  assert np.isfinite(gradient).all()
+
+
 def test_every_view_has_its_row():
   corpus, predictions = made.study_input()
   corpus.info['ordered'] = True

@@ -63,6 +63,21 @@ def test_new_seeds_are_said_to_be_covered_where_they_are(seeds, says):
   assert 'votes' not in facts.covers(seeds, None)
 
 
+def test_where_other_annotators_are_covered_is_said():
+  corpus, predictions = made.study_input(200, 12, 3)
+  corpus = made.with_values(made.with_annotators(corpus))
+  found = study_lib.build(corpus, made.with_parts(predictions))
+  told = found.info['covers']
+  assert 'too, in Humans, Scores and Ambiguity; those of other' in told
+  noisy = {
+    name.split('.')[0]
+    for name, one in found.statistics.items()
+    if 'annotators' in one.variance
+  }
+  # Each of these is shown in one of the three.
+  assert noisy == {'humans', 'scores', 'views', 'ambiguity'}
+
+
 @pytest.mark.parametrize(
   ('number', 'covered'), [(1, False), (2, False), (5, True)]
 )

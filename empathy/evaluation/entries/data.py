@@ -14,6 +14,7 @@ ENTRIES = of(
   Entry('confidence', 'confidence', COUNT),
   Entry('largest_class_share', 'class balance', SHARE),
   Entry('votes_per_clip', 'votes a clip', NUMBER),
+  Entry('annotators', 'annotators alike', COUNT),
   Entry('label_is_plurality', 'label is plurality', SHARE),
   Entry('labelled_share', 'labelled clips', SHARE),
   Entry('duplicates', 'repeated clips', COUNT),

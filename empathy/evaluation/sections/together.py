@@ -128,11 +128,20 @@ def _information(study: Study, rows) -> tuple[str, ...]:
     )
     told.append(
       f'{wording.capital(_sources(row))} tell '
-      f'{wording.figure(row["total"], BITS)} of the '
+      f'{_told(row["total"], row["entropy"])} of the '
       f'{wording.figure(row["entropy"], BITS)} bits that there are to know of '
       f'{_target(row)}; {rest}.'
     )
   return tuple(told)
+
+
+def _told(total: float, entropy: float) -> str:
+  """How much of what there is to know; by chance it is found beyond it."""
+  if total <= 0:
+    return 'about none'
+  if total >= entropy:
+    return 'about all'
+  return wording.figure(total, BITS)
 
 
 def _bits(estimate: Estimate) -> str:
