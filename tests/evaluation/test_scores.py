@@ -93,6 +93,28 @@ def test_coverage_counts_labels_in_central_intervals(given, found):
       assert one.estimate == pytest.approx(value)
 
 
+def test_a_share_of_all_labels_inside_is_no_proof_of_too_wide_intervals():
+  # Right distributions: one class has .989 of the mass, and the label.
+  labels = np.arange(120) % 3
+  random = np.random.default_rng(0)
+  sure = random.uniform(0.985, 0.993, 120)
+  p = np.where(np.eye(3)[labels] > 0, sure[:, None], (1 - sure[:, None]) / 2)
+  every = {'text': p[None], 'audio': p[None], 'text+audio': p[None]}
+  corpus = made.with_values(made.corpus(np.arange(120) % 24, labels))
+  for outside, told in ((0, False), (5, False), (6, True)):
+    # Each of another group.
+    moved = np.where(np.arange(120) < outside, (labels + 1) % 3, labels)
+    one = dataclasses.replace(
+      corpus, labels=moved.astype(np.int32), scores=VALUES[moved]
+    )
+    found = made.answer(scores, one, made.predictions(every)).statistics
+    gap = found['scores.text.coverage_90.gap']
+    assert gap.estimate == pytest.approx(1 - outside / 120 - sure.mean())
+    assert (gap.p is not None) == (gap.low is not None) == told
+    if not told:
+      assert f'labels of {outside} groups lie outside' in gap.method
+
+
 def test_gains_are_differences_of_concordance(found):
   ccc = {
     view: found.statistics[f'scores.{view}.ccc'].estimate
@@ -324,6 +346,32 @@ def test_what_is_missing_has_its_reason(given):
   found = made.answer(scores, corpus, sure)
   assert 'no confidence' in found.skipped['scores.text.distribution']
   assert found.statistics['scores.text.ccc'].estimate
+
+
+def test_what_is_not_shared_of_noise_alone_is_not_told(given):
+  corpus, predictions = given
+  random = np.random.default_rng(0)
+  noise = made.softmax(random.normal(0, 0.3, (2, 150, 3)))
+  every = {view: p[:2] for view, p in predictions.probabilities.items()} | {
+    'audio': noise
+  }
+  found = made.answer(scores, corpus, made.predictions(every))
+  name = 'scores.{}_vs_full.unshared'
+  assert name.format('audio') not in found.statistics
+  assert 'of audio differ more' in found.skipped[name.format('audio')]
+  one = found.statistics[name.format('text')]
+  assert -1 <= one.low < one.estimate < one.high <= 1
+
+
+def test_one_vote_a_clip_is_skipped_with_its_reason():
+  corpus = made.corpus(
+    np.arange(20),
+    np.arange(20) % 3,
+    votes={'text': np.eye(3, dtype=int)[[0, 1] * 10]},
+  )
+  found = study.build(made.with_values(corpus))
+  assert section.section(found).skipped == 'No clip has two votes or more.'
+  assert 'Skipped. No clip has two' in report_lib.render(found)
 
 
 def test_one_modality_has_scores_of_its_own(given):
