@@ -11,7 +11,14 @@ from scipy import stats
 from sklearn import linear_model, metrics
 
 from empathy.corpora import declared
-from empathy.evaluation import agreement, dominance, findings, scores, study
+from empathy.evaluation import (
+  agreement,
+  dominance,
+  findings,
+  scores,
+  sections,
+  study,
+)
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import report as report_lib
 from empathy.evaluation.batches import Batch
@@ -431,6 +438,26 @@ def test_tables_are_written_whole(given):
 
 
 def test_people_alone_have_scores(given):
-  told = section.section(study.build(given[0]))
-  assert told.finding.startswith('The variance of a clip’s ratings is')
+  found = study.build(given[0])
+  told = section.section(found)
+  alpha = found.statistics['humans.text+audio.alpha_interval']
+  assert told.finding.startswith('People’s ratings of a clip agree with an')
+  assert f' and {alpha.estimate:.3f} (95 % interval' in told.finding
+  assert told.details[0].startswith('The variance of a clip’s ratings is')
   assert told.shows['ccc'] is None
+
+
+def test_scores_lead_the_answer_and_classes_say_that_they_are():
+  plain, predictions = made.study_input(60, 12, 1)
+  for corpus, predicted in (
+    (made.with_values(plain), predictions),
+    (made.with_values(plain), None),
+    (plain, predictions),
+  ):
+    found = study.build(corpus, predicted)
+    told = {part.key: part for part in sections.of(found)}
+    valued = corpus.values is not None
+    assert (list(told)[:2] == ['data', 'scores']) == valued
+    for key in ['humans'] + ['views'] * (predicted is not None):
+      nearer = 'no class being nearer than another' in told[key].answer[0]
+      assert nearer == valued, key

@@ -11,6 +11,7 @@ from empathy.evaluation.study import Study
 _VIEW = 'scores.{view}'
 _PAIR = 'scores.{view}_vs_full'
 _BEST = 'scores.full_minus_best_single.ccc'
+_ALPHA = 'humans.{condition}.alpha_interval'
 _VARIANCE = 'scores.humans.{condition}.variance'
 _LESS = 'scores.humans.full_minus_{condition}.variance'
 _HARM = 'scores.dominance.{modality}.net_harm'
@@ -270,18 +271,18 @@ def _moved(study: Study) -> Iterator[str]:
 
 def _varying(study: Study, conditions: list[str]) -> Iterator[str]:
   """How ratings vary, and whether they do so less in the full condition."""
-  found = parts.each(study, _VARIANCE, 'condition', conditions)
-  alphas = parts.each(
-    study, 'humans.{condition}.alpha_interval', 'condition', found
-  )
+  alphas = parts.each(study, _ALPHA, 'condition', conditions)
   listed = wording.listing(
-    f'{wording.number(one.estimate)} in {name}'
-    + (
-      f' (interval alpha {wording.number(alphas[name].estimate)})'
-      if name in alphas
-      else ''
+    f'{_ranged(one)} on {name}' for name, one in alphas.items()
+  )
+  if listed:
+    yield (
+      f'People’s ratings of a clip agree with an interval alpha of {listed}; 1 '
+      'is equality, 0 is chance.'
     )
-    for name, one in found.items()
+  found = parts.each(study, _VARIANCE, 'condition', conditions)
+  listed = wording.listing(
+    f'{wording.number(one.estimate)} on {name}' for name, one in found.items()
   )
   if listed:
     yield f'The variance of a clip’s ratings is {listed}.'

@@ -135,7 +135,7 @@ def _finding(
   lead = (
     f'{wording.capital(full)} is right on '
     f'{wording.share_with_interval(estimate)} of '
-    f'{wording.plural(estimate.n, "clip")}'
+    f'{wording.plural(estimate.n, "clip")}{parts.as_classes(study)}'
   )
   if difference is None:
     return lead
