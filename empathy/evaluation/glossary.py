@@ -212,7 +212,9 @@ COVERAGE = Definition(
   'In 50, 80, 90 %',
   'Share of clips whose label lies in the central interval of the predicted '
   'distribution. Classes are whole, so the interval has more of the mass than '
-  'that: “if true” is what it has; the gap is the share minus that.',
+  'that: “if true” is what it has; the gap is the share minus that. It has '
+  'an interval where labels of several groups lie inside, and of several '
+  'outside.',
 )
 SCORES_APART = Definition(
   'Apart',
@@ -225,7 +227,9 @@ UNSHARED = Definition(
   'Not shared',
   'Share of the variance of a view’s mean score that is no linear function of '
   'the full view’s, with the noise of seeds taken out of all: 1 minus the '
-  'squared covariance of a seed of each over those of two seeds of either.',
+  'squared covariance of a seed of each over those of two seeds of either. It '
+  'lies between 0 and 100 %, and is below 0 by chance only; it is not given '
+  'where one of the latter is not shown to be above 0.',
 )
 SCORES_TELL = Definition(
   'With ratings’ variance, with errors',

@@ -1,16 +1,19 @@
 """Each annotator beside the others: how far they agree, and to what he leans.
 
 A vote is held against the other votes on its clip and condition: s_c is the
-share of them that is c. It agrees with s_l of them, l being its label; labels
+share of them that is c. Where classes have values, it is the mean likeness of c
+and them, which is 1 less the squared difference of values, over that of the
+ends of the scale: so who is always a step off is near. A vote agrees with s_l
+of the others, l being its label; labels
 that were told without looking at the clip, as often each as the annotator tells
 it, would on average agree with sum_c p_c s_c, p being his shares. Their
 difference has mean 0 for who tosses coins, whatever coins and whatever clips,
 and its variance is known from his votes alone. Over what is left to 1, it is
 the kappa of one annotator and all others (Cohen 1960, Educ. Psychol. Meas.
-20:37).
+20:37; 1968, Psychol. Bull. 70:213, weighted).
 
-A flag stands where the upper end of the interval of that difference lies below
-half of what the votes of all reach. So who is as good as that is flagged in
+A flag stands where the upper end of the interval of that kappa lies below half
+of that of all votes. So who is as good as that is flagged in
 one of forty cases at most, and one who tosses coins nine times in ten from so
 many votes on as `votes_needed` says.
 """
@@ -21,7 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import special
 
-from empathy.evaluation import annotators
+from empathy.evaluation import agreement, annotators
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.findings import Findings
@@ -61,13 +64,14 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   total = others.sum(axis=1)
   there = total > 0
   who, own = who[there], own[there]
-  shares = others[there] / total[there, None]
+  told = others[there] / total[there, None]
+  shares = told @ likeness(num_classes, plan.values)
   number = own.sum(axis=1)
   hits = (own * shares).sum(axis=1)
 
   def columns() -> Iterator[np.ndarray]:
     yield from own.T
-    yield from (number * share for share in shares.T)
+    yield from (number * share for share in told.T)
     yield hits
     yield (own * shares**2).sum(axis=1)
     yield from (hits * share for share in shares.T)
@@ -99,7 +103,7 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   if np.count_nonzero(voted) < 2:
     return Findings()
   names = plan.people[voted].tolist()
-  columns = judge(sums[voted], len(plan.classes))
+  columns = judge(sums[voted], likeness(len(plan.classes), plan.values))
   bias = columns.pop('bias')
   leans = bias.argmax(axis=1)
   columns['bias'] = bias.max(axis=1)
@@ -120,27 +124,38 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
   return Findings(tables={'annotators': rows})
 
 
-def judge(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
+def likeness(num_classes: int, values: np.ndarray | None) -> np.ndarray:
+  """How far a vote for one class is like one for another: (C, C) float64."""
+  if values is None:
+    return np.eye(num_classes)
+  apart = agreement.interval_distance(values)
+  return 1 - apart / apart.max()
+
+
+def judge(sums: np.ndarray, alike: np.ndarray) -> dict[str, np.ndarray]:
   """What the sums of `tally` say of each annotator.
 
   Args:
     sums: (A, 2 C + 2 + C + 2 C^2), each with a vote.
-    num_classes: C.
+    alike: (C, C), see `likeness`.
 
   Returns:
     Each (A,), NaN where it is not known: `num_votes`; `agreement`, the mean
-    share of the other votes that are like his; `chance`; `kappa` with
-    `kappa_low` and `kappa_high`; `excess`, the agreement beyond chance less
-    that of all, in standard errors; `flag`; `votes_needed`; and `bias` (A, C),
-    his share of votes for a class minus the others' on the same clips.
+    likeness of the other votes to his; `chance`; `kappa` with `kappa_low` and
+    `kappa_high`; `excess`, his kappa less that of all, in standard errors;
+    `flag`; `votes_needed`, by coins that tell each class as often as he; and
+    `bias` (A, C), his share of votes for a class minus the others' on the same
+    clips.
   """
+  num_classes = len(alike)
   ends = np.cumsum([num_classes, num_classes, 1, 1, num_classes])
   own, others, hits, squares, mixed, products = np.split(sums, ends, axis=1)
   every, told = np.split(products, 2, axis=1)
   number = own.sum(axis=1)
   shares, beside = own / number[:, None], others / number[:, None]
   agreement = hits[:, 0] / number
-  chance = (shares * beside).sum(axis=1)
+  near = beside @ alike
+  chance = (shares * near).sum(axis=1)
   beyond = agreement - chance
   # Of s_l - sum_c p_c s_c, the mean of squares.
   every, told = (
@@ -153,20 +168,19 @@ def judge(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
   error = np.sqrt(variance / number)
   error = np.where(number >= _LEAST, error, np.nan)
   quantile = special.stdtrit(np.maximum(number - 1, 1), (1 + LEVEL) / 2)
-  all_beyond = beyond @ number / number.sum()
   reach = quantile * error
   room = np.where(chance < 1, 1 - chance, np.nan)
   kappa = beyond / room
-  # Of s_l - (1 - kappa) (b_l + sum_c p_c s_c), b being the others' shares: the
+  # Of s_l - (1 - kappa) (b_l + sum_c p_c s_c), b being their mean: the
   # derivative, in which what is taken for chance moves with the votes.
   left = 1 - kappa
   cross = (mixed * shares).sum(axis=1)
-  cross += np.einsum('acc,ac->a', told, beside)
+  cross += np.einsum('acc,ac->a', told, near)
   square = squares[:, 0] - 2 * left * cross
   square += left**2 * (
-    (own * beside**2).sum(axis=1)
+    (own * near**2).sum(axis=1)
     + np.einsum('ac,acd,ad->a', shares, every, shares)
-    + 2 * np.einsum('ac,acd,ad->a', beside, told, shares)
+    + 2 * np.einsum('ac,acd,ad->a', near, told, shares)
   )
   middle = agreement - 2 * left * chance
   variance_of_kappa = np.maximum(square / number - middle**2, 0)
@@ -174,13 +188,20 @@ def judge(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
   wide = quantile * np.sqrt(variance_of_kappa) / room
   # Of votes that are all alike there is no error to tell.
   wide = np.where((number >= _LEAST) & (wide > _ZERO), wide, np.nan)
+  # Of what is left to each beyond chance, as much as all reach.
+  whole = (1 - chance) @ number
+  of_all = beyond @ number / whole if whole > 0 else 0.0
+  usual = of_all * room
   normal = special.ndtri((1 + LEVEL) / 2) + special.ndtri(_POWER)
   needed = np.full(len(number), math.nan)
-  if all_beyond > 0:
-    needed = np.ceil(variance * (normal / (all_beyond / 2)) ** 2)
+  if of_all > 0:
+    # Of coins that tell each class as often.
+    coins = np.einsum('ac,acc->a', shares, every)
+    coins -= np.einsum('ac,acd,ad->a', shares, every, shares)
+    needed = np.ceil(coins / number * (normal / (usual / 2)) ** 2)
     needed = np.where(number >= _LEAST, np.maximum(needed, _LEAST), np.nan)
   with np.errstate(divide='ignore', invalid='ignore'):
-    excess = (beyond - all_beyond) / error
+    excess = (beyond - usual) / error
   return {
     'num_votes': number,
     'agreement': agreement,
@@ -189,7 +210,7 @@ def judge(sums: np.ndarray, num_classes: int) -> dict[str, np.ndarray]:
     'kappa_low': np.maximum(kappa - wide, -1),
     'kappa_high': np.minimum(kappa + wide, 1),
     'excess': np.where(np.isfinite(excess), excess, np.nan),
-    'flag': (beyond + reach < all_beyond / 2) & (all_beyond > 0),
+    'flag': (beyond + reach < usual / 2) & (of_all > 0),
     'votes_needed': needed,
     'bias': shares - beside,
   }

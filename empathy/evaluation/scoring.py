@@ -192,9 +192,11 @@ def variance(
   return np.where(told, np.maximum(found, 0), np.nan)
 
 
-def unshared(
-  sums: np.ndarray, pairs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+# Covariances (R, U, U) to a figure (R,) and its gradient by these, like them.
+OfCovariances = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def unshared(pairs: np.ndarray) -> OfCovariances:
   """What of the variance of one view's mean score the other's does not share.
 
   1 - C^2 / (A B): A and B are the covariances of two seeds of one and the same
@@ -203,19 +205,57 @@ def unshared(
   where the scores of one view, mean over all seeds that there could be, are a
   linear function of the other's, whatever the seeds' noise and the scale: a
   view that is the full one with its scores drawn together and noise on top
-  shares all of it.
+  shares all of it. It lies between 0 and 1, and is below 0 by chance only.
+
+  Args:
+    pairs: (3, U, U), the weights of products in A, B and C, which sum to 1.
+
+  Returns:
+    The figure, NaN where A or B is not above 0.
+  """
+
+  def function(both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    own, full, cross = np.einsum('rij,kij->kr', both, pairs)
+    told = (own > _ZERO) & (full > _ZERO)
+    own, full = np.where(told, own, 1), np.where(told, full, 1)
+    shared = cross**2 / (own * full)
+    by = (shared / own, shared / full, -2 * cross / (own * full))
+    weight = np.einsum('kr,kij->rij', np.stack(by), pairs)
+    return np.where(told, 1 - shared, np.nan), weight
+
+  return function
+
+
+def noise_free(pairs: np.ndarray) -> OfCovariances:
+  """The variance of a view's mean score, without the noise of seeds.
+
+  Args:
+    pairs: (U, U), the weights of products of two seeds of it, which sum to 1.
+  """
+
+  def function(both: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    weight = np.broadcast_to(pairs, both.shape)
+    return (both * weight).sum(axis=(1, 2)), weight
+
+  return function
+
+
+def of_covariances(
+  sums: np.ndarray, number: int, function: OfCovariances
+) -> tuple[np.ndarray, np.ndarray]:
+  """A figure of the covariances of seeds.
 
   Args:
     sums: (R, 1 + U + U U) of the U seeds of both views: clips, scores, and
       products of two.
-    pairs: (3, U, U), the weights of products in A, B and C, which sum to 1.
+    number: U.
+    function: of the covariances.
 
   Returns:
-    (R,) the figure, NaN where A or B is not above 0; and (R, k) its gradient.
+    (R,) the figure; and (R, k) its gradient.
   """
-  number = len(pairs[0])
   clips, means, both = _covariances(sums, number)
-  value, weight = _unshared(both, pairs)
+  value, weight = function(both)
   by_mean = -np.einsum('rij,rj->ri', weight + weight.swapaxes(1, 2), means)
   gradient = np.concatenate([by_mean, weight.reshape(len(sums), -1)], axis=1)
   # The figure does not change when all clips grow alike (Euler).
@@ -223,22 +263,22 @@ def unshared(
   return value, np.concatenate([own, gradient], axis=1) / clips
 
 
-def unshared_by_seed(
-  totals: np.ndarray, pairs: np.ndarray
+def covariances_by_seed(
+  totals: np.ndarray, number: int, function: OfCovariances
 ) -> tuple[np.ndarray, np.ndarray]:
-  """How `unshared` moves with the weight of each seed.
+  """How such a figure moves with the weight of each seed.
 
   Args:
-    totals: (G, k), the sums of `unshared` by group.
-    pairs: (3, U, U) as there.
+    totals: (G, k), the sums of `of_covariances` by group.
+    number: U.
+    function: of the covariances.
 
   Returns:
     (U,) its derivative by each seed's weight, and (U, G) that of this by each
     group's, but for what is the same for all seeds of a view.
   """
-  number = len(pairs[0])
   (clips,), (means,), both = _covariances(totals.sum(axis=0)[None], number)
-  weight = _unshared(both, pairs)[1][0]
+  weight = function(both)[1][0]
   weight = weight + weight.T
   size, sums = totals[:, :1], totals[:, 1 : 1 + number]
   products = totals[:, 1 + number :].reshape(-1, number, number)
@@ -260,19 +300,6 @@ def _covariances(
   means = sums[:, 1 : 1 + number] / clips
   products = (sums[:, 1 + number :] / clips).reshape(-1, number, number)
   return clips, means, products - means[:, :, None] * means[:, None]
-
-
-def _unshared(
-  both: np.ndarray, pairs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """`unshared` of covariances (R, U, U), and its gradient by these."""
-  own, full, cross = np.einsum('rij,kij->kr', both, pairs)
-  told = (own > _ZERO) & (full > _ZERO)
-  own, full = np.where(told, own, 1), np.where(told, full, 1)
-  shared = cross**2 / (own * full)
-  by = (shared / own, shared / full, -2 * cross / (own * full))
-  weight = np.einsum('kr,kij->rij', np.stack(by), pairs)
-  return np.where(told, 1 - shared, np.nan), weight
 
 
 def columns(*variables: np.ndarray) -> np.ndarray:

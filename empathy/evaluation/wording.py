@@ -226,6 +226,7 @@ def claim(
   whether: str,
   joint: str = '; ',
   unit: Unit = POINTS,
+  what: str = 'difference',
 ) -> str:
   """Ends a sentence about a difference as strongly as its interval allows.
 
@@ -240,6 +241,7 @@ def claim(
     whether: the question that an interval around zero leaves open.
     joint: what stands between the lead and that question.
     unit: of the difference.
+    what: it is called.
 
   Returns:
     The sentence, without a full stop.
@@ -250,11 +252,11 @@ def claim(
     told = with_unit(difference.estimate, unit, signed=True)
     return (
       f'{lead}{joint}{whether} cannot be judged without an interval: the '
-      f'difference is {told}{reason}'
+      f'{what} is {told}{reason}'
     )
   if where == OPEN:
     return (
-      f'{lead}{joint}{whether} is not settled by these data: the difference is '
+      f'{lead}{joint}{whether} is not settled by these data: the {what} is '
       f'{with_interval(difference, unit, signed=True)}'
     )
   ending = above.format(with_interval(difference, unit))

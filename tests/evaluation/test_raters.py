@@ -1,5 +1,7 @@
 """Annotators beside the others: tables worked by hand, and who tosses coins."""
 
+import dataclasses
+
 import made
 import numpy as np
 import pytest
@@ -78,6 +80,44 @@ def test_an_interval_of_kappa_has_no_more_than_1():
   other = np.where(np.arange(40) == 0, 1, label)
   row = _rows(_corpus([label, other]))['a00']
   assert row['kappa_low'] < row['kappa'] < row['kappa_high'] == 1
+
+
+def test_of_two_annotators_of_a_scale_it_is_weighted_kappa():
+  random = np.random.default_rng(0)
+  first = random.integers(0, 3, 200)
+  second = np.where(random.random(200) < 0.6, first, random.integers(0, 3, 200))
+  rows = _rows(made.with_values(_corpus([first, second])))
+  # The values are 1, 2 and 4.
+  place = np.array([0, 1, 3])
+  kappa = metrics.cohen_kappa_score(
+    place[first], place[second], labels=range(4), weights='quadratic'
+  )
+  apart = (place[first] - place[second]) ** 2
+  for row in rows.values():
+    assert row['kappa'] == pytest.approx(kappa)
+    assert row['agreement'] == pytest.approx(1 - apart.mean() / 9)
+  bias = (first == 2).mean() - (second == 2).mean()
+  assert rows['a00']['bias_high'] == pytest.approx(bias)
+
+
+def test_who_is_a_step_off_or_tells_half_of_it_tosses_no_coins():
+  random = np.random.default_rng(3)
+  truth = random.normal(size=1_000)
+  heard = truth + random.normal(0, 0.5, (6, 1_000))
+  steps = 1.3 * heard
+  steps[1] += 1.2
+  steps[2] *= 0.5
+  label = np.clip(np.round(3 + steps), 0, 6).astype(int)
+  # Coins of the shape that the others' ratings have.
+  label[0] = random.permutation(label[3])
+  corpus = _corpus(label, np.arange(1_000) % 40)
+  info = corpus.info | {'classes': list('1234567')}
+  corpus = made.with_values(
+    dataclasses.replace(corpus, info=info), tuple(range(1, 8))
+  )
+  rows = _rows(corpus)
+  assert [name for name, row in rows.items() if row['flag']] == ['a00']
+  assert rows['a01']['kappa'] > 0.4
 
 
 def test_shares_of_the_others_are_counted_by_clip():

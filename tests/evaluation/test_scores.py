@@ -11,7 +11,14 @@ from scipy import stats
 from sklearn import linear_model, metrics
 
 from empathy.corpora import declared
-from empathy.evaluation import agreement, dominance, findings, scores, study
+from empathy.evaluation import (
+  agreement,
+  dominance,
+  findings,
+  scores,
+  sections,
+  study,
+)
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import report as report_lib
 from empathy.evaluation.batches import Batch
@@ -91,6 +98,28 @@ def test_coverage_counts_labels_in_central_intervals(given, found):
     ):
       one = found.statistics[f'{prefix}.{name}']
       assert one.estimate == pytest.approx(value)
+
+
+def test_a_share_of_all_labels_inside_is_no_proof_of_too_wide_intervals():
+  # Right distributions: one class has .989 of the mass, and the label.
+  labels = np.arange(120) % 3
+  random = np.random.default_rng(0)
+  sure = random.uniform(0.985, 0.993, 120)
+  p = np.where(np.eye(3)[labels] > 0, sure[:, None], (1 - sure[:, None]) / 2)
+  every = {'text': p[None], 'audio': p[None], 'text+audio': p[None]}
+  corpus = made.with_values(made.corpus(np.arange(120) % 24, labels))
+  for outside, told in ((0, False), (5, False), (6, True)):
+    # Each of another group.
+    moved = np.where(np.arange(120) < outside, (labels + 1) % 3, labels)
+    one = dataclasses.replace(
+      corpus, labels=moved.astype(np.int32), scores=VALUES[moved]
+    )
+    found = made.answer(scores, one, made.predictions(every)).statistics
+    gap = found['scores.text.coverage_90.gap']
+    assert gap.estimate == pytest.approx(1 - outside / 120 - sure.mean())
+    assert (gap.p is not None) == (gap.low is not None) == told
+    if not told:
+      assert f'labels of {outside} groups lie outside' in gap.method
 
 
 def test_gains_are_differences_of_concordance(found):
@@ -326,6 +355,32 @@ def test_what_is_missing_has_its_reason(given):
   assert found.statistics['scores.text.ccc'].estimate
 
 
+def test_what_is_not_shared_of_noise_alone_is_not_told(given):
+  corpus, predictions = given
+  random = np.random.default_rng(0)
+  noise = made.softmax(random.normal(0, 0.3, (2, 150, 3)))
+  every = {view: p[:2] for view, p in predictions.probabilities.items()} | {
+    'audio': noise
+  }
+  found = made.answer(scores, corpus, made.predictions(every))
+  name = 'scores.{}_vs_full.unshared'
+  assert name.format('audio') not in found.statistics
+  assert 'of audio differ more' in found.skipped[name.format('audio')]
+  one = found.statistics[name.format('text')]
+  assert -1 <= one.low < one.estimate < one.high <= 1
+
+
+def test_one_vote_a_clip_is_skipped_with_its_reason():
+  corpus = made.corpus(
+    np.arange(20),
+    np.arange(20) % 3,
+    votes={'text': np.eye(3, dtype=int)[[0, 1] * 10]},
+  )
+  found = study.build(made.with_values(corpus))
+  assert section.section(found).skipped == 'No clip has two votes or more.'
+  assert 'Skipped. No clip has two' in report_lib.render(found)
+
+
 def test_one_modality_has_scores_of_its_own(given):
   corpus, predictions = given
   info = corpus.info | {'modalities': ['text'], 'conditions': []}
@@ -383,6 +438,26 @@ def test_tables_are_written_whole(given):
 
 
 def test_people_alone_have_scores(given):
-  told = section.section(study.build(given[0]))
-  assert told.finding.startswith('The variance of a clip’s ratings is')
+  found = study.build(given[0])
+  told = section.section(found)
+  alpha = found.statistics['humans.text+audio.alpha_interval']
+  assert told.finding.startswith('People’s ratings of a clip agree with an')
+  assert f' and {alpha.estimate:.3f} (95 % interval' in told.finding
+  assert told.details[0].startswith('The variance of a clip’s ratings is')
   assert told.shows['ccc'] is None
+
+
+def test_scores_lead_the_answer_and_classes_say_that_they_are():
+  plain, predictions = made.study_input(60, 12, 1)
+  for corpus, predicted in (
+    (made.with_values(plain), predictions),
+    (made.with_values(plain), None),
+    (plain, predictions),
+  ):
+    found = study.build(corpus, predicted)
+    told = {part.key: part for part in sections.of(found)}
+    valued = corpus.values is not None
+    assert (list(told)[:2] == ['data', 'scores']) == valued
+    for key in ['humans'] + ['views'] * (predicted is not None):
+      nearer = 'no class being nearer than another' in told[key].answer[0]
+      assert nearer == valued, key

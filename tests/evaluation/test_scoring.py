@@ -146,19 +146,39 @@ def _unshared_pairs():
   return pairs
 
 
+def _unshared(sums, pairs):
+  return scoring.of_covariances(sums, 4, scoring.unshared(pairs))
+
+
+def _by_seed(totals, pairs):
+  return scoring.covariances_by_seed(totals, 4, scoring.unshared(pairs))
+
+
 @pytest.mark.parametrize(
   ('world', 'truth'), [('drawn together', 0), ('of its own', 0.64)]
 )
 def test_what_views_do_not_share_is_free_of_seeds_and_scale(world, truth):
   scores = _seeds(world, np.random.default_rng(5), 200_000)
-  found = scoring.unshared(_unshared_sums(scores), _unshared_pairs())[0]
+  found = _unshared(_unshared_sums(scores), _unshared_pairs())[0]
   assert found == pytest.approx(truth, abs=0.01)
 
 
 def test_the_gradient_of_what_is_unshared():
   sums = _unshared_sums(_seeds('of its own', np.random.default_rng(6), 30))[0]
   pairs = _unshared_pairs()
-  _assert_gradient(lambda s: scoring.unshared(s, pairs), sums)
+  _assert_gradient(lambda s: _unshared(s, pairs), sums)
+
+
+def test_variances_without_the_noise_of_seeds():
+  scores = _seeds('of its own', np.random.default_rng(7), 30)
+  sums, pairs = _unshared_sums(scores), _unshared_pairs()
+  for which, pair in ((0, scores[:2]), (1, scores[2:])):
+    function = scoring.noise_free(pairs[which])
+    found = scoring.of_covariances(sums, 4, function)[0]
+    assert found == pytest.approx(np.cov(*pair, ddof=0)[0, 1])
+    _assert_gradient(
+      lambda s, of=function: scoring.of_covariances(s, 4, of), sums[0]
+    )
 
 
 def test_how_what_is_unshared_moves_with_seeds():
@@ -168,22 +188,20 @@ def test_how_what_is_unshared_moves_with_seeds():
     [_unshared_sums(part) for part in np.split(scores, 6, axis=1)]
   )
   pairs = _unshared_pairs()
-  found, slopes = scoring.unshared_by_seed(totals, pairs)
+  found, slopes = _by_seed(totals, pairs)
   step = 1e-6
   for seed in range(4):
     heavier = np.ones(4)
     heavier[seed] += step
     moved = [own * heavier[:, None] * heavier for own in pairs]
     moved = np.stack(moved)
-    after = scoring.unshared(totals.sum(axis=0)[None], moved)[0]
-    before = scoring.unshared(totals.sum(axis=0)[None], pairs)[0]
+    after = _unshared(totals.sum(axis=0)[None], moved)[0]
+    before = _unshared(totals.sum(axis=0)[None], pairs)[0]
     assert found[seed] == pytest.approx((after - before)[0] / step, rel=1e-3)
   # All groups heavier alike change nothing.
   np.testing.assert_allclose(slopes.sum(axis=1), 0, atol=1e-9)
   weights = np.ones((6, 6)) + step * np.eye(6)
-  each = [
-    scoring.unshared_by_seed(w[:, None] * totals, pairs)[0] for w in weights
-  ]
+  each = [_by_seed(w[:, None] * totals, pairs)[0] for w in weights]
   each = (np.stack(each, axis=1) - found[:, None]) / step
   # The two seeds of a view move apart as the slopes say, but for curvature.
   for one, other in ((0, 1), (2, 3)):

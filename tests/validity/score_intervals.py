@@ -276,6 +276,26 @@ def found(
   }
 
 
+def miscalibrated(
+  num_corpora: int, num_clips: int = 120, num_groups: int = 24
+) -> dict[str, float]:
+  """How often right distributions, most of them sure, are found wrong."""
+  names = {
+    level: f'scores.text.coverage_{level}.gap' for level in scores.LEVELS
+  }
+  every = []
+  for seed in range(num_corpora):
+    random = np.random.default_rng(seed)
+    p = made.softmax(random.normal(0, 2.5, (num_clips, 3)))
+    label = (random.random((num_clips, 1)) > p.cumsum(axis=1)[:, :-1]).sum(1)
+    corpus = made.corpus(np.arange(num_clips) % num_groups, label)
+    predictions = made.predictions({'text': p[None]})
+    found = made.answer(scores, made.with_values(corpus), predictions)
+    every.append([found.statistics[name].p for name in names.values()])
+  rejected = np.array(every, np.float64) < 0.05
+  return dict(zip(names, rejected.mean(axis=0).tolist(), strict=True))
+
+
 def main():
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--corpora', type=int, default=4_000)
@@ -301,6 +321,8 @@ def main():
       f'{num_groups:3} groups, mean of three labels {shares[0]:.1%}; as if '
       f'they were independent {shares[1]:.1%}'
     )
+  for level, share in miscalibrated(args.found).items():
+    print(f'right central {level} % intervals found wrong {share:.1%}')
   for world in WORLDS:
     every = found(args.found, 40, args.resamples, world, args.workers)
     for name, (mean, above, below) in every.items():

@@ -43,3 +43,10 @@ def test_what_is_not_there_is_seldom_found(world, names):
   for name in names:
     # A chance of .025 of each of 60 corpora gives 6 or more in .4 % of cases.
     assert found[name][1] <= 5 / 60, name
+
+
+def test_right_distributions_are_seldom_found_too_wide_or_narrow():
+  found = score_intervals.miscalibrated(100)
+  for name, share in found.items():
+    # A chance of .05 of each of 100 corpora gives 12 or more in .4 % of cases.
+    assert share <= 0.11, name

@@ -28,10 +28,11 @@ from empathy.evaluation.study import Study
 # Those that have a primary figure.
 QUESTIONS = (1, 2, 3, 4, 5, 6)
 
-# In the report's order: first whether the data can bear it. What a study has
-# nothing of is None.
+# In the report's order: first whether the data can bear it, then scores, which
+# lead wherever there are some. What a study has nothing of is None.
 ALL: tuple[Callable[[Study], Section | None], ...] = (
   data.section,
+  scores.section,
   views.section,
   disagreement.section,
   ambiguity.section,
@@ -41,7 +42,6 @@ ALL: tuple[Callable[[Study], Section | None], ...] = (
   diagnosis.section,
   sets.section,
   conflict.section,
-  scores.section,
   together.section,
 )
 

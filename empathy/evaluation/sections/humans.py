@@ -110,7 +110,9 @@ def section(study: Study) -> parts.Section:
   )
   gain = parts.primary(study, 5)
   other = parts.primary_part(study, 5, 'condition')
-  finding, details = _finding(accuracy, gain, full, other, anew)
+  equal = 'equal a label made of other votes' if anew else 'equal the label'
+  equal += parts.as_classes(study)
+  finding, details = _finding(accuracy, gain, full, other, equal)
   notes = parts.skip_notes(study, _GAIN)
   details += humans_by_clip.sentences(study, full)
   details += _agreement(study, full)
@@ -141,7 +143,11 @@ def section(study: Study) -> parts.Section:
         study, (study.tables.get('annotators') or [])[:_SHOWN], _PEOPLE
       ),
     },
-    facts={'anew': anew, 'full': full},
+    facts={
+      'anew': anew,
+      'full': full,
+      'valued': parts.has_values(study),
+    },
   )
 
 
@@ -150,7 +156,7 @@ def _finding(
   gain: Estimate | None,
   full: str,
   other: str,
-  anew: bool,
+  equal: str,
 ) -> tuple[str, tuple[str, ...]]:
   """The finding, '' if there is none, and what is said of the others."""
 
@@ -162,7 +168,6 @@ def _finding(
       )
     )
 
-  equal = 'equal a label made of other votes' if anew else 'equal the label'
   if not accuracy:
     return '', ()
   if full not in accuracy:
@@ -188,7 +193,8 @@ def _agreement(study: Study, full: str) -> tuple[str, ...]:
     return ()
   return (
     f'Two annotators given {full} agree on a clip in '
-    f'{wording.share_with_interval(agreement)} of cases.',
+    f'{wording.share_with_interval(agreement)} of cases'
+    f'{parts.as_classes(study)}.',
   )
 
 

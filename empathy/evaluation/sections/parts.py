@@ -265,6 +265,16 @@ def full_view(study: Study) -> str:
   return f'the full view ({full})'
 
 
+def has_values(study: Study) -> bool:
+  """Whether classes have values, as those of a scale."""
+  return not {'scores', 'score_votes'}.isdisjoint(study.tables)
+
+
+def as_classes(study: Study) -> str:
+  """What a figure of classes leaves out where these have values; else ''."""
+  return ', no class being nearer than another' if has_values(study) else ''
+
+
 def skip_notes(study: Study, *patterns: str, **of: str) -> tuple[str, ...]:
   """Why statistics are not there.
 

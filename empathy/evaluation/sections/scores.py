@@ -1,5 +1,6 @@
 """The questions of scores: how near, how far apart, and what that tells."""
 
+import dataclasses
 from collections.abc import Iterator
 
 from empathy.evaluation import plots, scores, units, wording
@@ -10,6 +11,9 @@ from empathy.evaluation.study import Study
 _VIEW = 'scores.{view}'
 _PAIR = 'scores.{view}_vs_full'
 _BEST = 'scores.full_minus_best_single.ccc'
+_ALPHA = 'humans.{condition}.alpha_interval'
+_VARIANCE = 'scores.humans.{condition}.variance'
+_LESS = 'scores.humans.full_minus_{condition}.variance'
 _HARM = 'scores.dominance.{modality}.net_harm'
 _TABLES = {
   'views': (
@@ -71,31 +75,37 @@ def section(study: Study) -> parts.Section | None:
   ccc = parts.each(study, f'{_VIEW}.ccc', 'view', [r['view'] for r in rows])
   apart = [row['view'] for row in study.tables.get('scores_apart') or []]
   singles = [view for view in apart if view in study.info['single_views']]
+  conditions = [row['condition'] for row in votes]
   told = (
     *_finding(study, ccc, full),
     *_apart(study, apart),
     *_telling(study, singles, 'ambiguity', 'ratings of people vary more'),
     *_moved(study),
-    *_varying(study, [row['condition'] for row in votes]),
+    *_varying(study, conditions),
     *_telling(study, singles, 'errors', 'the full view errs by more'),
     *_calibrated(study, full),
-    *parts.skip_notes(
-      study,
-      _PAIR,
-      f'{_VIEW}.distribution',
-      *(f'{_PAIR}.of_{told}' for told in scores.TOLD),
-      f'{_PAIR}.unshared',
-      'scores.dominance',
-      _BEST,
-    ),
   )
-  return parts.Section(
-    'scores',
-    'Scores',
-    8,
+  notes = parts.skip_notes(
+    study,
+    'scores.{view}',
+    _PAIR,
+    f'{_VIEW}.distribution',
+    *(f'{_PAIR}.of_{told}' for told in scores.TOLD),
+    f'{_PAIR}.unshared',
+    'scores.dominance',
+    _BEST,
+    _VARIANCE,
+    _LESS,
+  )
+  base = parts.Section('scores', 'Scores', 8)
+  if not told:
+    why = ' '.join(notes) or 'The study holds no figures of scores.'
+    return dataclasses.replace(base, skipped=why)
+  return dataclasses.replace(
+    base,
     answer=told[:1],
     finding=told[0],
-    details=told[1:],
+    details=(*told[1:], *notes),
     shows={
       'ccc': parts.forest(
         [
@@ -181,10 +191,12 @@ def _apart(study: Study, views: list[str]) -> Iterator[str]:
         unshared,
         above='; of the variance of its mean score, {} is no linear function '
         'of the full view’s',
-        below='; its mean score is a linear function of the full view’s',
+        below='; its mean score is not shown to be more than a linear '
+        'function of the full view’s',
         whether='whether its mean score is more than a linear function of the '
         'full view’s',
         unit=units.SIGNED_SHARE,
+        what='share of its variance that is not one',
       )
     yield f'{told}.'
 
@@ -259,29 +271,22 @@ def _moved(study: Study) -> Iterator[str]:
 
 def _varying(study: Study, conditions: list[str]) -> Iterator[str]:
   """How ratings vary, and whether they do so less in the full condition."""
-  found = parts.each(
-    study, 'scores.humans.{condition}.variance', 'condition', conditions
-  )
-  alphas = parts.each(
-    study, 'humans.{condition}.alpha_interval', 'condition', found
-  )
+  alphas = parts.each(study, _ALPHA, 'condition', conditions)
   listed = wording.listing(
-    f'{wording.number(one.estimate)} in {name}'
-    + (
-      f' (interval alpha {wording.number(alphas[name].estimate)})'
-      if name in alphas
-      else ''
+    f'{_ranged(one)} on {name}' for name, one in alphas.items()
+  )
+  if listed:
+    yield (
+      f'People’s ratings of a clip agree with an interval alpha of {listed}; 1 '
+      'is equality, 0 is chance.'
     )
-    for name, one in found.items()
+  found = parts.each(study, _VARIANCE, 'condition', conditions)
+  listed = wording.listing(
+    f'{wording.number(one.estimate)} on {name}' for name, one in found.items()
   )
   if listed:
     yield f'The variance of a clip’s ratings is {listed}.'
-  for name, gain in parts.each(
-    study,
-    'scores.humans.full_minus_{condition}.variance',
-    'condition',
-    conditions,
-  ).items():
+  for name, gain in parts.each(study, _LESS, 'condition', conditions).items():
     claim = wording.claim(
       f'Of the full condition and {name}',
       gain,

@@ -135,7 +135,7 @@ def _finding(
   lead = (
     f'{wording.capital(full)} is right on '
     f'{wording.share_with_interval(estimate)} of '
-    f'{wording.plural(estimate.n, "clip")}'
+    f'{wording.plural(estimate.n, "clip")}{parts.as_classes(study)}'
     f'{_unanswered(study, study.info["full_view"])}'
   )
   if difference is None:
