@@ -828,7 +828,8 @@ def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(plain, tmp_path):
   assert _contents(plain.path.parent) == before
   num_devices = len(jax.devices())
   assert first.startswith('18 members (3 views, 3 folds, 2 seeds) in ')
-  assert f' on {num_devices} cpu devices, ' in first
+  devices = 'device' if num_devices == 1 else 'devices'
+  assert f' on {num_devices} cpu {devices}, ' in first
   # Two modalities, each 10 wide; one layer of 8, normalised; two classes.
   # Parameters, the best ones and two moments; statistics and the best ones.
   weights = (20 * 8 + 8) + (8 * 2 + 2) + (8 + 8)
