@@ -15,6 +15,7 @@ ENTRIES = of(
   Entry('largest_class_share', 'class balance', SHARE),
   Entry('votes_per_clip', 'votes a clip', NUMBER),
   Entry('label_is_plurality', 'label is plurality', SHARE),
+  Entry('label_is_mean_class', 'label is mean', SHARE),
   Entry('labelled_share', 'labelled clips', SHARE),
   Entry('duplicates', 'repeated clips', COUNT),
   Entry('{modality}.coverage', '{modality} coverage', SHARE),
