@@ -9,9 +9,9 @@ row. People edit these files by hand: `spelling` says what is one name,
 kept.
 
 `corpus.json` may say where the label is from, `label_source`: a condition whose
-votes' plurality it is, 'votes' for the condition that it agrees with best,
-'intended' for what an actor was asked for, or other words. Without it a study
-judges by what it sees.
+votes' plurality it is, or on a scale the class of their mean; 'votes' for the
+condition that it agrees with best; 'intended' for what an actor was asked for;
+or other words. Without it a study judges by what it sees.
 
 A label may have values or a scale, and be one of several, as `declared` says.
 `corpus.json` may name annotators who are models, `judges`: their rows of

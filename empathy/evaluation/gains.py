@@ -83,6 +83,7 @@ def compare(
   full: str,
   draws: halves.Draws,
   source: str | None = None,
+  values: np.ndarray | None = None,
 ) -> Gains:
   """Compares the full condition with the others, whatever made the label.
 
@@ -91,10 +92,12 @@ def compare(
     labels: (N,) int, negative where unlabelled.
     full: one of the conditions.
     draws: of the N clips.
-    source: the votes whose plurality the label is: a condition, '' for all
+    source: the votes that the label is made of: a condition, '' for all
       together; None if the label is from elsewhere. From votes, the label is
       made anew of half of them (the larger half, if their number is odd), which
       judge no more.
+    values: (C,) of the classes, if the label is the class of the mean of votes;
+      None if it is their plurality.
 
   Returns:
     The gains.
@@ -108,6 +111,7 @@ def compare(
       full,
       draws[clips],
       makers,
+      values,
     )
     for clips in draws.blocks((len(CHOSEN_BY) + 3) * num_classes)
   ]
@@ -213,6 +217,7 @@ def _of_block(
   full: str,
   draws: halves.Draws,
   makers: Sequence[str],
+  values: np.ndarray | None,
 ) -> dict[tuple[str, str | int], np.ndarray]:
   """The columns of `Gains` of n clips, by field and name.
 
@@ -222,6 +227,7 @@ def _of_block(
     full: likewise.
     draws: likewise.
     makers: the conditions whose votes made the label.
+    values: likewise.
   """
   total = {name: counts.sum(axis=1) for name, counts in votes.items()}
   sizes = _sizes(total, full, makers)
@@ -252,7 +258,11 @@ def _of_block(
   }
   label = np.zeros((1, len(labels)), np.int16)
   if makers:
-    label = halves.plurality(sum(first[name][0] for name in makers))
+    making = sum(first[name][0] for name in makers)
+    if values is None:
+      label = halves.plurality(making)
+    else:
+      label = halves.mean_class(making, values)
   judges = {}
   for name, found in first.items():
     hits = halves.of_label(found, label[None])

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from empathy.corpora import declared
 from empathy.evaluation import draws as draws_lib
 
 NUM_HALVES = 200
@@ -109,6 +110,18 @@ def plurality(counts: np.ndarray) -> np.ndarray:
     np.maximum(label, more, out=label)
     np.maximum(most, votes, out=most)
   return label
+
+
+def mean_class(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+  """The class of the mean of votes' values: (..., C, n) to (..., n) int16.
+
+  Args:
+    counts: of votes for each class.
+    values: (C,) float64, rising.
+  """
+  total = counts.sum(axis=-2)
+  mean = np.einsum('...cn,c->...n', counts, values) / np.maximum(total, 1)
+  return declared.class_of(mean, values).astype(np.int16)
 
 
 def gs(counts: np.ndarray) -> np.ndarray:

@@ -68,7 +68,14 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     _add_gains(
       adder,
       full,
-      gains.compare(votes, corpus.labels, full, draws, plan.source),
+      gains.compare(
+        votes,
+        corpus.labels,
+        full,
+        draws,
+        plan.source,
+        plan.values if plan.rule == 'mean_class' else None,
+      ),
     )
   for condition in _others(plan):
     parts = gains.pluralities(votes[full], votes[condition], draws)

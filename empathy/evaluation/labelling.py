@@ -18,6 +18,11 @@ _FEW_VOTES = 3
 _LARGE_CLASS = 0.8
 # From so many clips on, one asks whether votes made the label.
 _MOSTLY_VOTES = 0.9
+# What the label may be of votes, and of which clips that is asked.
+_RULES = {
+  'plurality': ('plurality', 'one without a tie'),
+  'mean_class': ('class of the mean', 'both'),
+}
 # More classes than these are counted, not named.
 _MOST_NAMED = 4
 
@@ -162,7 +167,7 @@ def _median(votes: totals_lib.Rows) -> float:
 
 
 def check_label(found: Findings, plan: Plan) -> None:
-  """Says whether the label is the plurality of votes."""
+  """Says whether the label is the plurality of votes, or their mean's class."""
   if not plan.survey.has_votes:
     return
   condition = plan.source
@@ -173,7 +178,8 @@ def check_label(found: Findings, plan: Plan) -> None:
     condition,
     plan.source,
     plan.info.get('label_source'),
-    plan.survey.numbers['plurality', condition],
+    plan.rule,
+    plan.survey.numbers[plan.rule, condition],
   )
 
 
@@ -182,24 +188,26 @@ def _note_label(
   condition: str,
   source: str | None,
   declared: str | None,
+  rule: str,
   numbers: np.ndarray,
 ) -> None:
-  """Adds whether the label is the plurality of votes.
+  """Adds whether the label is what votes make.
 
   Args:
     found: where it goes.
     condition: of the votes; '' for all together.
     source: the condition that made the label, see `votes.source_of_counts`.
     declared: what `corpus.json` says of it, if it does.
-    numbers: (4,) sums of `votes.plurality_and_label`.
+    rule: see `Plan.rule`.
+    numbers: (4,) sums of `votes.plurality_and_label` or `votes.mean_and_label`.
   """
   number, same = int(numbers[0]), int(numbers[1])
   if not number:
     return
   where = f'the votes on {condition}' if condition else 'all votes'
   sentence = (
-    f'The label is the plurality of {where} on '
-    f'{wording.percent(same / number)} of the clips that have one without a tie'
+    f'The label is the {_RULES[rule][0]} of {where} on '
+    f'{wording.percent(same / number)} of the clips that have {_RULES[rule][1]}'
   )
   verdict = verdicts.WARNING
   if source is not None:
@@ -223,5 +231,5 @@ def _note_label(
     verdict = verdicts.OK
     sentence += '.'
   verdicts.note(
-    found, 'label_is_plurality', same / number, verdict, sentence, number
+    found, f'label_is_{rule}', same / number, verdict, sentence, number
   )

@@ -115,12 +115,33 @@ class Plan:
     return condition if condition in self.voted else None
 
   @functools.cached_property
+  def rule(self) -> str:
+    """What votes the label would be: 'plurality', or their 'mean_class'.
+
+    Whichever it is more often, where classes have values.
+    """
+    if self.values is None:
+      return 'plurality'
+
+    def most(rule: str) -> float:
+      found = [
+        number
+        for key, number in self.survey.numbers.items()
+        if key[0] == rule and number[0]
+      ]
+      return max((same / all_ for all_, same, *_ in found), default=0.0)
+
+    if most('mean_class') >= most('plurality'):
+      return 'mean_class'
+    return 'plurality'
+
+  @functools.cached_property
   def source(self) -> str | None:
     """The votes that made the label, see `votes.source_of_counts`."""
     full = corpus_lib.full_condition(self.info['conditions'])
     return votes_lib.source_of_counts(
       {
-        name: self.survey.numbers['plurality', name]
+        name: self.survey.numbers[self.rule, name]
         for name in (full, *self.info['conditions'], '')
       },
       self.info.get('label_source'),

@@ -130,6 +130,10 @@ def of_batch(batch: Batch) -> Survey:
       numbers['plurality', name] = votes_lib.plurality_and_label(
         votes, labels
       ).sum(axis=0)
+      if corpus.values is not None:
+        numbers['mean_class', name] = votes_lib.mean_and_label(
+          votes, labels, _means(corpus, name), corpus.values
+        ).sum(axis=0)
     people = np.unique(corpus.votes.annotator).astype(np.str_)
     people = people[people != '']
     voters, own = annotators.survey(corpus)
@@ -174,6 +178,18 @@ def of_batch(batch: Batch) -> Survey:
     people,
     Kind.PROBABILITIES if predictions is None else predictions.kind,
   )
+
+
+def _means(corpus: corpus_lib.Corpus, condition: str) -> np.ndarray:
+  """The mean score of each clip's votes on a condition, or of all: (N,)."""
+  votes = corpus.votes
+  if condition:
+    votes = votes.of(corpus.conditions.index(condition))
+  total, number = (
+    np.bincount(votes.clip, votes.count * one, len(corpus.ids))
+    for one in (votes.scores, np.ones(len(votes.clip)))
+  )
+  return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
 def _names(

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import special
 
+from empathy.corpora import declared as declared_lib
+
 _CLOSE = 2
 _ENOUGH_CLOSE = 30
 # Of the clips without a tie, on so many a label that was made of votes is their
@@ -61,11 +63,11 @@ def entropy(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def source_of_counts(
   counts: Mapping[str, np.ndarray], declared: str | None
 ) -> str | None:
-  """The votes that the label is the plurality of.
+  """The votes that the label is the plurality of, or the class of the mean.
 
   Args:
     counts: by condition, the full one first, '' for all votes together, (4,)
-      sums of `plurality_and_label`.
+      sums of `plurality_and_label` or `mean_and_label`.
     declared: what `corpus.json` says the label is from, which is believed: a
       condition, `votes` for those it agrees with best, or something else.
 
@@ -109,15 +111,41 @@ def plurality_and_label(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
   return np.stack([counts, same, close, same & close], axis=1)
 
 
+def mean_and_label(
+  votes: np.ndarray, labels: np.ndarray, means: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+  """The same of a label on a scale, which may be the class of a mean.
+
+  Half-way between two values, a mean is of either class.
+
+  Args:
+    votes: (N, C) counts.
+    labels: (N,) int, negative where unlabelled.
+    means: (N,) float64, of the votes' scores, NaN where there is none.
+    values: (C,) float64 of the classes, rising.
+
+  Returns:
+    (N, 4) bool: clips that have a label and votes; of these, those whose mean
+    is of the label's class; those whose votes are not all alike; and of the
+    latter, those whose mean is.
+  """
+  counts = (labels >= 0) & ~np.isnan(means)
+  same = np.zeros_like(counts)
+  for upper in (True, False):
+    same |= counts & (declared_lib.class_of(means, values, upper) == labels)
+  close = counts & (np.count_nonzero(votes, axis=1) > 1)
+  return np.stack([counts, same, close, same & close], axis=1)
+
+
 def votes_made_label(numbers: np.ndarray) -> bool:
-  """Whether the label is the plurality of the very votes that it would judge.
+  """Whether the label is made of the very votes that it would judge.
 
   It is taken to be if they are the same on nearly all clips without a tie, also
   on those with a close vote, and if these are enough to be no accident: where
   annotators are sure, their plurality is equal to any label that they know.
 
   Args:
-    numbers: (4,) sums of `plurality_and_label`.
+    numbers: (4,) sums of `plurality_and_label` or `mean_and_label`.
 
   Returns:
     True or false.

@@ -447,6 +447,31 @@ def test_labels_written_as_probabilities_ask_for_care():
   assert 'confidence of audio and text+audio' in rows['confidence']['sentence']
 
 
+@pytest.mark.parametrize('declared', [None, 'text+audio'])
+def test_a_label_of_a_scale_may_be_the_class_of_a_mean(declared):
+  random = np.random.default_rng(0)
+  votes = random.multinomial(5, [0.4, 0.2, 0.4], 200)
+  values = np.array([1.0, 2.0, 3.0])
+  # A mean of five is never half-way between two of these.
+  means = np.round(votes @ values / 5).astype(int) - 1
+  for labels, rule, words in (
+    (means, 'mean_class', 'class of the mean'),
+    (votes.argmax(axis=1), 'plurality', 'plurality'),
+  ):
+    corpus = made.corpus(
+      np.arange(200) // 5, labels, votes={'text+audio': votes}
+    )
+    corpus = made.with_values(corpus, tuple(values))
+    if declared:
+      corpus.info['label_source'] = declared
+    _, rows = _verdicts(corpus)
+    sentence = rows[f'label_is_{rule}']['sentence']
+    told = f'is the {words} of the votes on text+audio on 100.0 %'
+    assert told in sentence
+    assert ('looks as if' in sentence) == (declared is None)
+    assert len([name for name in rows if name.startswith('label_is')]) == 1
+
+
 @pytest.mark.parametrize(
   ('declared', 'same', 'verdict', 'says'),
   [

@@ -321,3 +321,21 @@ def test_only_noisier_conditions_have_no_excess():
   assert control == pytest.approx(again, abs=0.01)
   assert same == pytest.approx(control, abs=0.015)
   assert noisier < control - 0.04
+
+
+def test_a_label_of_a_mean_is_made_anew_as_one():
+  # Of the votes 1, 1 and 4 two make the label anew: 1, and 4 is left; or in two
+  # of three cases 2.5, next to 2.6, and 1 is left.
+  found = gains.compare(
+    {
+      'full': np.tile([2, 0, 1], (_SAME, 1)),
+      'text': np.tile([0, 4, 0], (_SAME, 1)),
+    },
+    np.ones(_SAME, int),
+    'full',
+    _draws(_SAME),
+    'full',
+    np.array([1, 2.6, 4]),
+  )
+  assert not found.shares['full'].any()
+  assert found.shares['text'].mean() == pytest.approx(2 / 3, abs=0.02)

@@ -16,6 +16,7 @@ ENTRIES = of(
   Entry('votes_per_clip', 'votes a clip', NUMBER),
   Entry('annotators', 'annotators alike', COUNT),
   Entry('label_is_plurality', 'label is plurality', SHARE),
+  Entry('label_is_mean_class', 'label is mean', SHARE),
   Entry('labelled_share', 'labelled clips', SHARE),
   Entry('duplicates', 'repeated clips', COUNT),
   Entry('answered_by_all', 'answered by all', SHARE),
