@@ -5,6 +5,7 @@ import dataclasses
 import made
 import numpy as np
 import pytest
+from scipy import special, stats
 
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import prediction_sets
@@ -148,6 +149,18 @@ def test_few_groups_have_intervals_of_the_right_width():
   low, estimate, high = np.transpose(ends)
   right = 2 * 1.96 * estimate.std(ddof=1)
   assert 0.7 * right < np.median(high - low) < 1.6 * right
+
+
+def test_one_group_that_moves_thresholds_does_not_make_intervals_endless():
+  found = _answer(*made.study_input(300, 12, 4)).statistics
+  one = found['sets.90.labels_coverage']
+  assert "Student's t" in one.method
+  # It is symmetric on the logit scale.
+  ends = special.logit([one.low, one.estimate, one.high])
+  error = np.sqrt(one.variance['groups']) / one.estimate / (1 - one.estimate)
+  reach = stats.t.ppf(0.975, one.sizes['groups'] - 1) * error
+  assert np.diff(ends) == pytest.approx([reach, reach])
+  assert one.high - one.low < 0.3
 
 
 def test_sets_have_no_more_classes_than_there_are():
