@@ -144,6 +144,10 @@ def _findings(
 ) -> tuple[str, ...]:
   """Who passes, and from which price of an annotator on; a sentence each."""
   passed = _passing(study, rows, _RATE)
+  # Who stands in at the least price leads.
+  passed = dict(
+    sorted(passed.items(), key=lambda it: (it[1][0], -it[1][1].estimate))
+  )
   told = [
     _passes(_name_and_silence(study, rater), at, rate)
     for rater, (at, rate) in passed.items()
