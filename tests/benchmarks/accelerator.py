@@ -2,42 +2,36 @@
 
   python tests/benchmarks/accelerator.py [--only=PART] [--seconds=450]
 
-Prints a table, in parts, each headed by the device and the date; what the
-device at hand cannot tell has a line that says so:
+Prints a table, in parts that each name the device and the date:
 
   training  the recipe of `training.py`, members in lockstep on an accelerator;
             beside PyTorch (on one device, with TensorFloat32, as ours), and
             products of matrices alone, at the rate of large ones
   memory    the most that training such members had in use, beside `--dry_run`
   runs      whether a run that was killed and went on, by programs that each
-            process compiled, ends with the bytes of one that was not; so for
-            one that streams, or whose devices share batches; or how far apart:
-            losses of the first epoch tell of rounding, probabilities of what
-            three epochs make of it
+            process compiled, or that streams, or whose devices share batches,
+            ends with the bytes of a plain one; or how far apart: the first
+            losses tell of rounding, probabilities of what training makes of it
   encoders  of base size, random weights, eight times the input of
-            `encoders.py`; beside Transformers, which take
-            `scaled_dot_product_attention` (sdpa) where they have it
+            `encoders.py`; beside Transformers, by what attention they have
+            (sdpa: `scaled_dot_product_attention`)
 
 Each part is a process of its own: a TPU has one at a time, and the most memory
 is a process'. One for which `--seconds`, of all together, do not suffice is cut
-off. `--small` runs all of it on little models, to see that it runs.
+off. What the device cannot tell has a line; `--small` is to see that it runs.
 """
 
 import argparse
-import contextlib
 import dataclasses
-import datetime
 import importlib.util
 import json
 import os
 import pathlib
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from typing import Any
 
 # `encoders.py` would measure on CPUs.
@@ -62,18 +56,21 @@ def _tell(what: str, figure: str) -> None:
   print(f'  {what:24}{figure}', flush=True)
 
 
+def _head(part: str) -> None:
+  """Prints what the figures of a part are of."""
+  devices, version = jax.devices(), f'JAX {jax.__version__}'
+  place = f'{len(devices)} x {devices[0].device_kind} ({devices[0].platform})'
+  print(f'{part}, {place}, {version}, {time.strftime("%Y-%m-%d")}', flush=True)
+
+
 def _flags(small: bool) -> argparse.Namespace:
   """As those of `training.py`."""
-  return argparse.Namespace(
-    small=small,
-    widths=training._SMALL_WIDTHS if small else training._WIDTHS,
-    clips=200 if small else 10_000,
-    seeds=1 if small else 20,
-    epochs=2 if small else 20,
-    timed=2 if small else 7,
-    cores=os.cpu_count(),
-    torch=sys.executable,
-  )
+  keys = 'clips', 'seeds', 'epochs', 'timed'
+  sizes = (200, 1, 2, 2) if small else (10_000, 20, 20, 7)
+  flags = argparse.Namespace(**dict(zip(keys, sizes, strict=True)), small=small)
+  flags.widths = training._SMALL_WIDTHS if small else training._WIDTHS
+  flags.cores, flags.torch = os.cpu_count(), sys.executable
+  return flags
 
 
 def _no_torch() -> str:
@@ -85,31 +82,26 @@ def _no_torch() -> str:
   platform, has_gpu = jax.devices()[0].platform, torch.cuda.is_available()
   if {'cpu': False, 'gpu': True}.get(platform) == has_gpu:
     return ''
-  return (
-    f'PyTorch {torch.__version__} would run on a {"gpu" if has_gpu else "cpu"} '
-    f'here, JAX runs on a {platform}'
-  )
+  return f'PyTorch has {"a" if has_gpu else "no"} GPU here, JAX a {platform}'
 
 
 def measure_training(small: bool) -> None:
   """Prints how many clips all members learn from a second, and the peers'."""
-  head('training')
+  _head('training')
   flags = _flags(small)
   mine = training.ours(flags)
   rate = training.floor(flags)['rate']
   members = flags.seeds * len(training._views(flags.widths))
-  learned = members * flags.clips
+
+  def tell(what: str, seconds: float, more: str) -> None:
+    clips = members * flags.clips / seconds
+    figure = f'{clips:,.0f} clips/s, {seconds:.2g} s an epoch, '
+    _tell(what, f'{figure}{seconds / mine["epoch"]:.2f} x ours{more}')
+
+  compiled = f'; compiled in {mine["compile"]:.0f} s'
+  tell(f'ours, {members} members', mine['epoch'], compiled)
   least = flags.seeds * training._products(flags) / rate
-  _tell(
-    f'ours, {members} members',
-    f'{learned / mine["epoch"]:,.0f} clips/s, {mine["epoch"]:.3f} s an epoch; '
-    f'compiled in {mine["compile"]:.0f} s',
-  )
-  _tell(
-    'products alone',
-    f'{learned / least:,.0f} clips/s, at {rate / 1e12:.3g} TFLOP/s: ours take '
-    f'{mine["epoch"] / least:.1f} x as long',
-  )
+  tell('products alone', least, f', at {rate / 1e12:.3g} TFLOP/s')
   if reason := _no_torch():
     _tell('PyTorch', f'not compared: {reason}')
     return
@@ -117,26 +109,20 @@ def measure_training(small: bool) -> None:
   os.environ['TORCH_ALLOW_TF32_CUBLAS_OVERRIDE'] = '1'
   for kind in training._PEERS:
     seconds = training._inside(flags, kind)['epoch']
-    if kind != 'stacked':  # Seeds one after another.
-      seconds *= flags.seeds
-    _tell(
-      f'PyTorch, {kind}',
-      f'{learned / seconds:,.0f} clips/s, {seconds:.3f} s an epoch: '
-      f'{seconds / mine["epoch"]:.2f} x as long as ours',
-    )
+    seconds *= 1 if kind == 'stacked' else flags.seeds  # One after another.
+    tell(f'PyTorch, {kind}', seconds, '')
 
 
 def measure_memory(small: bool) -> None:
   """Prints what `estimate` says of a run, and what the run took."""
-  head('memory')
+  _head('memory')
   flags = _flags(small)
   flags.epochs = 1
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     training._write(flags, folder)
-    config = configuration.complete(
-      training._config(flags, corpus=str(folder / 'corpus'))
-    )
+    config = training._config(flags, corpus=str(folder / 'corpus'))
+    config = configuration.complete(config)
     plan = loop._plan(config, folder / 'run', folder / 'stream', 0)
     work = plan.program, plan.layout, plan.data, plan.members, plan.chunks
     held_out = max(part.held_out.sum() for part in plan.parts.values())
@@ -146,12 +132,10 @@ def measure_memory(small: bool) -> None:
       _tell('in use', 'not measured: memory_stats() does not tell here')
       return
     loop.train(config, folder / 'run')
-  peaks = [x.memory_stats()['peak_bytes_in_use'] for x in jax.local_devices()]
-  _tell(
-    'in use at the peak',
-    f'{estimate._size(max(peaks))} on a device: '
-    f'{max(peaks) / found.memory_bytes:.0%} of the estimate',
-  )
+  stats = [device.memory_stats() for device in jax.local_devices()]
+  peak = max(x['peak_bytes_in_use'] for x in stats)
+  share = f'{peak / found.memory_bytes:.0%} of the estimate'
+  _tell('in use', f'{estimate._size(peak)} on a device at the peak: {share}')
 
 
 def _config(corpus: str, small: bool, **changes) -> Any:
@@ -172,7 +156,6 @@ def train_and_die(corpus: str, workdir: str, small: bool) -> None:
       os.kill(os.getpid(), signal.SIGKILL)
 
   metrics.MetricWriter.write = fatal
-  parallel.use_cpu_cores()
   loop.train(_config(corpus, small), workdir)
 
 
@@ -189,11 +172,9 @@ def _apart(path: pathlib.Path, other: pathlib.Path) -> str:
     lines = map(json.loads, (run / 'metrics.jsonl').read_text().splitlines())
     losses.append([x['train/loss'] for x in lines if not x['epoch']])
   loss, prob = (np.abs(np.subtract(*x)) for x in (losses, probs))
-  return (
-    f'largest difference {loss.max():.0e} of losses of the first epoch, '
-    f'{prob.max():.0e} of probabilities at the end (median '
-    f'{np.median(prob):.0e})'
-  )
+  told = f'{prob.max():.0e} of probabilities at the end'
+  told += f' (median {np.median(prob):.0e})'
+  return f'largest difference {loss.max():.0e} of losses at first, {told}'
 
 
 def measure_runs(small: bool) -> None:
@@ -203,15 +184,13 @@ def measure_runs(small: bool) -> None:
     corpus = str(folder / 'corpus')
     streaming.make(folder / 'corpus', 48 if small else streaming._FEW)
     # A TPU has one process at a time: this one goes before we touch it.
-    environment = dict(os.environ)
-    if not small:
-      environment['JAX_COMPILATION_CACHE_DIR'] = str(folder / 'xla')
+    own = {} if small else {'JAX_COMPILATION_CACHE_DIR': str(folder / 'xla')}
     command = [sys.executable, __file__, *['--small'] * small]
     command += ['--die', corpus, str(folder / 'killed')]
-    killed = subprocess.run(command, env=environment, check=False)
-    if killed.returncode != -signal.SIGKILL:
-      raise RuntimeError(f'the run ended with status {killed.returncode}')
-    head('runs')
+    subprocess.run(command, env=os.environ | own, check=False)
+    if not (folder / 'killed' / 'checkpoints' / '0' / '1').is_dir():
+      raise RuntimeError('the run to be killed ended before it saved')
+    _head('runs')
     loop.train(_config(corpus, small), folder / 'whole')
     for run, what, changes in (
       ('again', 'twice the same', {}),
@@ -227,9 +206,8 @@ def measure_runs(small: bool) -> None:
 
 def measure_encoders(small: bool) -> None:
   """Prints how long each encoder takes, in both types."""
-  head('encoders')
-  reason = _no_torch()
-  if reason:
+  _head('encoders')
+  if reason := _no_torch():
     _tell('PyTorch', f'not compared: {reason}')
   for name in _ENCODERS[:3] if small else _ENCODERS:
     encoder, arrays = encoders.make(name, small)
@@ -238,9 +216,8 @@ def measure_encoders(small: bool) -> None:
     held = jax.device_put(arrays)
     count = len(next(iter(arrays.values())))
     for dtype in ('float32', 'bfloat16'):
-      own = dataclasses.replace(
-        encoder, module=encoder.module.clone(dtype=jax.numpy.dtype(dtype))
-      )
+      module = encoder.module.clone(dtype=jax.numpy.dtype(dtype))
+      own = dataclasses.replace(encoder, module=module)
       ours = _median(lambda: jax.block_until_ready(own(**held)), small)  # noqa: B023
       figure = f'{ours * 1e3:.2f} ms, {count / ours:,.0f} clips/s'
       if not reason:
@@ -255,90 +232,67 @@ def _beside(
   import torch
 
   device = 'cuda' if torch.cuda.is_available() else 'cpu'
+  torch.backends.cudnn.allow_tf32 = False  # Convolutions, as ours.
   call, attention = encoders.peer(own, arrays, device, getattr(torch, dtype))
-
-  wait = torch.cuda.synchronize if device == 'cuda' else lambda: None
 
   def waited() -> Any:
     states = call().last_hidden_state
-    wait()
+    if device == 'cuda':
+      torch.cuda.synchronize()
     return states
 
   seconds = _median(waited, small)
   states = np.asarray(own(**arrays).last_hidden_state, np.float32)
   difference = np.abs(states - waited().float().cpu().numpy()).max()
-  return (
-    f'; PyTorch ({attention}) {seconds * 1e3:.2f} ms, {seconds / ours:.2f} x '
-    f'as long, largest difference {difference:.0e}'
-  )
+  figure = f'; PyTorch ({attention}) {seconds * 1e3:.2f} ms, '
+  figure += f'{seconds / ours:.2f} x ours'
+  return f'{figure}, largest difference {difference:.0e}'
 
 
 def _median(call: Any, small: bool) -> float:
   """Seconds of a call, after those that compile."""
   call()
   repeats = 1 if small else _REPEATS
-  return statistics.median(encoders.seconds(call) for _ in range(repeats))
+  return float(np.median([encoders.seconds(call) for _ in range(repeats)]))
 
 
-def head(part: str) -> None:
-  """Prints what the figures of a part are of."""
-  devices = jax.devices()
-  print(
-    f'{part}, {len(devices)} x {devices[0].device_kind} '
-    f'({devices[0].platform}), JAX {jax.__version__}, {datetime.date.today()}',
-    flush=True,
-  )
-
-
-def measure(part: str, small: bool) -> None:
-  """Prints a part of the table."""
+def main() -> None:
+  """Measures each part in a process of its own, small ones in this one."""
+  parser = argparse.ArgumentParser()
+  parser.add_argument('--small', action='store_true')
+  parser.add_argument('--seconds', type=float, default=450)
+  parser.add_argument('--only', choices=_PARTS)
+  parser.add_argument('--inside', action='store_true')
+  parser.add_argument('--die', nargs=2)
+  flags = parser.parse_args()
   parallel.use_cpu_cores()
-  globals()[f'measure_{part}'](small)
+  if flags.die:
+    train_and_die(*flags.die, flags.small)
+    return
+  end = time.monotonic() + flags.seconds
+  for part in [flags.only] if flags.only else _PARTS:
+    if flags.small or flags.inside:
+      globals()[f'measure_{part}'](flags.small)
+    else:
+      start(part, end)
 
 
-def run(parts: Sequence[str], seconds: float) -> None:
-  """Measures each part in a process of its own, until the time is over."""
-  end = time.monotonic() + seconds
+def start(part: str, end: float) -> None:
+  """Measures a part in a process of its own, until the clock says `end`."""
   with tempfile.TemporaryDirectory() as folder:
     environment = {
       'JAX_COMPILATION_CACHE_DIR': folder,
       'XLA_PYTHON_CLIENT_PREALLOCATE': 'false',  # PyTorch wants some memory.
     } | os.environ
-    for part in parts:
-      command = [sys.executable, __file__, f'--inside={part}']
-      process = subprocess.Popen(
-        command, env=environment, start_new_session=True
-      )
-      try:
-        if status := process.wait(max(end - time.monotonic(), 0)):
-          _tell(part, f'not measured: ended with status {status}')
-      except subprocess.TimeoutExpired:
-        _tell(part, f'cut off: no time is left of {seconds:.0f} s')
-      finally:  # With all that it started.
-        with contextlib.suppress(ProcessLookupError):
-          os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def main() -> None:
-  """Measures all parts, small ones in this process."""
-  parser = argparse.ArgumentParser()
-  parser.add_argument('--small', action='store_true')
-  parser.add_argument('--seconds', type=float, default=450)
-  parser.add_argument('--only', choices=_PARTS)
-  parser.add_argument('--inside', choices=_PARTS)
-  parser.add_argument('--die', nargs=2)
-  flags = parser.parse_args()
-  parts = [flags.only] if flags.only else _PARTS
-  if flags.die:
-    train_and_die(*flags.die, flags.small)
-  elif flags.inside:
-    measure(flags.inside, False)
-  elif flags.small:
-    for part in parts:
-      measure(part, True)
-  else:
-    run(parts, flags.seconds)
+    command = [sys.executable, __file__, f'--only={part}', '--inside']
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+      if status := process.wait(max(end - time.monotonic(), 0)):
+        _tell(part, f'not measured: ended with status {status}')
+    except subprocess.TimeoutExpired:
+      os.killpg(process.pid, signal.SIGKILL)  # With all that it started.
+      process.wait()
+      _tell(part, 'cut off: no time is left')
 
 
 if __name__ == '__main__':

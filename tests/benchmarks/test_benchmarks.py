@@ -34,7 +34,7 @@ def test_accelerator_prints_its_table(monkeypatch):
   assert rows['in use'].startswith('not measured: ')  # Of CPUs.
   assert rows['killed, and gone on'] == rows['stream, memory']
   assert rows['stream, memory'] == 'the same bytes'
-  difference = re.search(r'(\S+) of losses', rows['batch, members'])
+  difference = re.search(r'(\S+) of losses at first', rows['batch, members'])
   assert difference is None or float(difference[1]) < 1e-5
   for name in ('roberta', 'wav2vec2', 'videomae'):
     for dtype in ('float32', 'bfloat16'):
