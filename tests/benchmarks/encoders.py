@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
@@ -108,28 +109,55 @@ def seconds(call: Any) -> float:
   return time.perf_counter() - start
 
 
-def measure(name: str, small: bool, repeats: int, peer: bool) -> None:
+def peer(
+  encoder: encoders.Encoder,
+  arrays: dict[str, np.ndarray],
+  device: str = 'cpu',
+  dtype: Any = None,
+) -> tuple[Callable[[], Any], str]:
+  """The same encoder by Transformers.
+
+  Args:
+    encoder: whose weights it has.
+    arrays: the input.
+    device: as PyTorch calls it.
+    dtype: of weights, states and what is real of the input; by default float32.
+
+  Returns:
+    A call to all hidden states, and the name of its attention.
+  """
+  import torch
+  import transformers
+
+  transformers.logging.set_verbosity_error()
+  transformers.logging.disable_progress_bar()
+  with tempfile.TemporaryDirectory() as folder:
+    encoders.save(encoder, f'{folder}/checkpoint')
+    model = transformers.AutoModel.from_pretrained(f'{folder}/checkpoint')
+  model.eval().to(device, dtype or torch.float32)
+  tensors = {key: torch.tensor(value) for key, value in arrays.items()}
+  tensors = {
+    key: x.to(device, model.dtype if x.is_floating_point() else x.dtype)
+    for key, x in tensors.items()
+  }
+
+  def call() -> Any:
+    with torch.inference_mode():
+      return model(**tensors, output_hidden_states=True)
+
+  return call, model.config._attn_implementation
+
+
+def measure(name: str, small: bool, repeats: int, beside: bool) -> None:
   """Prints the figures of one encoder, alone or beside Transformers."""
   encoder, arrays = make(name, small)
   calls = {'jax': lambda: jax.block_until_ready(encoder(**arrays))}
   compiled = seconds(calls['jax'])
-  if peer:
+  if beside:
     import torch
-    import transformers
 
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    with tempfile.TemporaryDirectory() as folder:
-      encoders.save(encoder, f'{folder}/checkpoint')
-      model = transformers.AutoModel.from_pretrained(f'{folder}/checkpoint')
-    model.eval()
-    tensors = {key: torch.tensor(value) for key, value in arrays.items()}
-
-    def call() -> Any:
-      with torch.inference_mode():
-        return model(**tensors, output_hidden_states=True)
-
+    call, _ = peer(encoder, arrays)
     calls['torch'] = call
     theirs = call().last_hidden_state.numpy()
     difference = np.abs(encoder(**arrays).last_hidden_state - theirs).max()
@@ -138,7 +166,7 @@ def measure(name: str, small: bool, repeats: int, peer: bool) -> None:
     for key, one in calls.items():
       times[key].append(seconds(one))
   medians = {key: statistics.median(values) for key, values in times.items()}
-  if peer:
+  if beside:
     print(
       f'{name:12} beside PyTorch: {medians["jax"]:.3f} s, PyTorch '
       f'{medians["torch"]:.3f} s, {medians["torch"] / medians["jax"]:.2f} x, '

@@ -1,6 +1,7 @@
 """The benchmarks run; how fast they are is for them to say."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -19,6 +20,25 @@ def _run(script, *flags, timeout):
     text=True,
     timeout=timeout,
   ).stdout.splitlines()
+
+
+def test_accelerator_prints_its_table(monkeypatch):
+  monkeypatch.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')  # Compiles faster.
+  lines = _run('accelerator.py', timeout=300)
+  heads = [line.partition(',')[0] for line in lines if line[0] != ' ']
+  assert heads == ['training', 'memory', 'runs', 'encoders']
+  rows = {line[2:26].strip(): line[26:] for line in lines if line[0] == ' '}
+  assert 'clips/s' in rows['ours, 4 members']
+  assert 'TFLOP/s' in rows['products alone']
+  assert rows['estimate'].startswith('about ')
+  assert rows['in use'].startswith('not measured: ')  # Of CPUs.
+  assert rows['killed, and gone on'] == rows['stream, memory']
+  assert rows['stream, memory'] == 'the same bytes'
+  difference = re.search(r'(\S+) of losses at first', rows['batch, members'])
+  assert difference is None or float(difference[1]) < 1e-5
+  for name in ('roberta', 'wav2vec2', 'videomae'):
+    for dtype in ('float32', 'bfloat16'):
+      assert 'clips/s' in rows[f'{name}, {dtype}']
 
 
 def test_encoders_prints_a_line_for_each():
