@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
-from empathy.evaluation import plots, scores, units, wording
+from empathy.evaluation import distance, plots, scores, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
@@ -60,7 +60,7 @@ _TABLES = {
         parts.judged(_PAIR, f'{told}_excess', 'It is asked of single views.'),
       ),
     )
-    for told in scores.TOLD
+    for told in distance.TOLD
   },
 }
 
@@ -90,7 +90,7 @@ def section(study: Study) -> parts.Section | None:
     'scores.{view}',
     _PAIR,
     f'{_VIEW}.distribution',
-    *(f'{_PAIR}.of_{told}' for told in scores.TOLD),
+    *(f'{_PAIR}.of_{told}' for told in distance.TOLD),
     f'{_PAIR}.unshared',
     'scores.dominance',
     _BEST,
