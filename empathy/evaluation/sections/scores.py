@@ -85,18 +85,7 @@ def section(study: Study) -> parts.Section | None:
     *_telling(study, singles, 'errors', 'the full view errs by more'),
     *_calibrated(study, full),
   )
-  notes = parts.skip_notes(
-    study,
-    'scores.{view}',
-    _PAIR,
-    f'{_VIEW}.distribution',
-    *(f'{_PAIR}.of_{told}' for told in distance.TOLD),
-    f'{_PAIR}.unshared',
-    'scores.dominance',
-    _BEST,
-    _VARIANCE,
-    _LESS,
-  )
+  notes = _notes(study)
   base = parts.Section('scores', 'Scores', 8)
   if not told:
     why = ' '.join(notes) or 'The study holds no figures of scores.'
@@ -125,6 +114,22 @@ def section(study: Study) -> parts.Section | None:
       'apart': bool(apart),
       'asked': bool(singles),
     },
+  )
+
+
+def _notes(study: Study) -> tuple[str, ...]:
+  """What is not told of scores, and why."""
+  return parts.skip_notes(
+    study,
+    'scores.{view}',
+    _PAIR,
+    f'{_VIEW}.distribution',
+    *(f'{_PAIR}.of_{told}' for told in distance.TOLD),
+    f'{_PAIR}.unshared',
+    'scores.dominance',
+    _BEST,
+    _VARIANCE,
+    _LESS,
   )
 
 
