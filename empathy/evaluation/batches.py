@@ -136,3 +136,9 @@ class Batch:
       signals=by_view(self.signals, 0),
     )
     return found
+
+
+def only(chosen: np.ndarray, columns: np.ndarray) -> np.ndarray:
+  """(N, ...) numbers of the clips that are chosen (N,), 0 of the others."""
+  shape = len(chosen), *[1] * (columns.ndim - 1)
+  return np.where(chosen.reshape(shape), columns, 0)

@@ -149,43 +149,9 @@ def answer(totals: Totals, plan: Plan) -> Findings:
     | {f: Cell(f'conflict.{pair}.excess', f) for f in ('p', 'p_adjusted')}
     for pair in pairs
   ]
-  full = plan.full_condition
-  if full not in parties(plan):
-    for condition in parties(plan):
-      key, name = _key(basis, 'follows', condition), 'followed'
-      if not totals[key].any():
-        found.skipped[f'conflict.{condition}.{name}'] = (
-          f'No clip with votes in each condition has one on {full}.'
-        )
-        continue
-      part = totals.over(totals[key][:, 2])
-      mean = weighing.mean(part[key][:, :2])
-      _add(found, f'conflict.{condition}.{name}', part.groups, mean, basis)
-    found.tables['conflict_followed'] = [
-      {'condition': condition}
-      | interval_cells(f'conflict.{condition}.followed', 'followed')
-      for condition in parties(plan)
-    ]
-  if _made_the_label(plan):
-    for view in plan.members:
-      found.skipped[f'conflict.accuracy_{view}'] = (
-        'How often views are right is not compared, since the label is made of '
-        'the votes that part the clips.'
-      )
-  rows = []
-  for outcome, views in outcomes_of(plan).items():
-    prefix = f'conflict.{outcome}'
-    if not totals[_key(basis, 'number', outcome)].any():
-      found.skipped[prefix] = _unknown(outcome, views, plan)
-      continue
-    _judge(found, totals, plan, basis, outcome, views)
-    row = {'outcome': outcome, 'num_clips': Cell(f'{prefix}.inside', 'n')}
-    for figure in _FIGURES:
-      row |= interval_cells(f'{prefix}.{figure}', figure)
-    rows.append(
-      row | {f: Cell(f'{prefix}.beyond_chance', f) for f in ('p', 'p_adjusted')}
-    )
-  found.tables['conflict_outcomes'] = rows
+  if plan.full_condition not in parties(plan):
+    _follow(found, totals, plan, basis)
+  _add_outcomes(found, totals, plan, basis)
   return found
 
 
@@ -209,6 +175,52 @@ def outcomes_of(plan: Plan) -> dict[str, tuple[str, ...]]:
     if plan.source is None:
       found['equal_label'] = ()
   return found
+
+
+def _follow(found: Findings, totals: Totals, plan: Plan, basis: str) -> None:
+  """Adds how often the full condition's plurality is each other one's."""
+  for condition in parties(plan):
+    key, name = _key(basis, 'follows', condition), 'followed'
+    if not totals[key].any():
+      found.skipped[f'conflict.{condition}.{name}'] = (
+        'No clip with votes in each condition has one on '
+        f'{plan.full_condition}.'
+      )
+      continue
+    part = totals.over(totals[key][:, 2])
+    mean = weighing.mean(part[key][:, :2])
+    _add(found, f'conflict.{condition}.{name}', part.groups, mean, basis)
+  found.tables['conflict_followed'] = [
+    {'condition': condition}
+    | interval_cells(f'conflict.{condition}.followed', 'followed')
+    for condition in parties(plan)
+  ]
+
+
+def _add_outcomes(
+  found: Findings, totals: Totals, plan: Plan, basis: str
+) -> None:
+  """Adds what is different where conditions conflict."""
+  if _made_the_label(plan):
+    for view in plan.members:
+      found.skipped[f'conflict.accuracy_{view}'] = (
+        'How often views are right is not compared, since the label is made of '
+        'the votes that part the clips.'
+      )
+  rows = []
+  for outcome, views in outcomes_of(plan).items():
+    prefix = f'conflict.{outcome}'
+    if not totals[_key(basis, 'number', outcome)].any():
+      found.skipped[prefix] = _unknown(outcome, views, plan)
+      continue
+    _judge(found, totals, plan, basis, outcome, views)
+    row = {'outcome': outcome, 'num_clips': Cell(f'{prefix}.inside', 'n')}
+    for figure in _FIGURES:
+      row |= interval_cells(f'{prefix}.{figure}', figure)
+    rows.append(
+      row | {f: Cell(f'{prefix}.beyond_chance', f) for f in ('p', 'p_adjusted')}
+    )
+  found.tables['conflict_outcomes'] = rows
 
 
 def _made_the_label(plan: Plan) -> bool:

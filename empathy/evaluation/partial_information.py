@@ -105,56 +105,17 @@ def _multipliers(
   Newton's method on the dual, all tables at once, from well inside. Those of
   impossible cells are 0, and such cells take no part.
   """
-  batch, num_first, num_target = first.shape
-  num_second = second.shape[1]
-  there = (first[:, :, None] > 0) & (second[:, None] > 0)
-  used = there.any(axis=3)
-  margins = np.concatenate(
-    [first.reshape(batch, -1), second.reshape(batch, -1)], axis=1
-  )
-  split = num_first * num_target
-  # What can be added to one and taken from the other changes nothing.
-  gauge = np.zeros((num_target, margins.shape[1]))
-  for y in range(num_target):
-    gauge[y, y:split:num_target] = 1
-    gauge[y, split + y :: num_target] = -1
-  idle = margins <= 0
-  gauge = np.where(idle[:, None], 0, gauge)
-  fixed = np.einsum('byi,byj->bij', gauge, gauge)
-  fixed[:, np.arange(len(fixed[0])), np.arange(len(fixed[0]))] += idle
-
-  def unpacked(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    one = flat[:, :split].reshape(batch, num_first, num_target)
-    return one, flat[:, split:].reshape(batch, num_second, num_target)
-
-  def slack(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    one, two = unpacked(flat)
-    e = np.where(there, np.exp(one[:, :, None] + two[:, None]), 0)
-    return e, np.where(used, 1 - e.sum(axis=3), 1)
-
-  def height(flat: np.ndarray, sharp: float) -> np.ndarray:
-    _, left = slack(flat)
-    inside = (left > 0).all(axis=(1, 2))
-    barrier = np.log(np.where(left > 0, left, 1)).sum(axis=(1, 2))
-    found = sharp * (flat * margins).sum(axis=1) + barrier
-    return np.where(inside, found, -np.inf)
-
+  dual = _Dual(first, second)
   # Well inside: all classes alike, and half of what may be.
-  flat = np.where(idle, 0, -0.5 * np.log(2 * num_target))
-  sharp, num_cells = 1.0, num_first * num_second
+  flat = np.where(dual.idle, 0, -0.5 * np.log(2 * first.shape[2]))
+  sharp, num_cells = 1.0, first.shape[1] * second.shape[1]
   for _ in range(_MOST_STEPS):
-    e, left = slack(flat)
+    e, left = dual.slack(flat)
     ratio = e / left[..., None]
-    gradient = sharp * margins - np.concatenate(
-      [
-        ratio.sum(axis=2).reshape(batch, -1),
-        ratio.sum(axis=1).reshape(batch, -1),
-      ],
-      axis=1,
-    )
-    curved = _curvature(ratio, split)
+    gradient = sharp * dual.margins - _ends(ratio)
+    curved = _curvature(ratio, dual.split)
     step = np.linalg.solve(
-      curved + sharp * fixed, np.where(idle, 0, gradient)[..., None]
+      curved + sharp * dual.fixed, np.where(dual.idle, 0, gradient)[..., None]
     )[..., 0]
     gain = (step * gradient).sum(axis=1)
     last = num_cells / sharp < _EXACT
@@ -163,17 +124,87 @@ def _multipliers(
         break
       sharp *= _FAST
       continue
-    size = np.ones(batch)
-    start = height(flat, sharp)
+    flat = flat + dual.size(flat, step, gain, sharp)[:, None] * step
+  return dual.unpacked(flat)
+
+
+class _Dual:
+  """What the multipliers of both margins, flat (B, K * M + L * M), are to do.
+
+  Attributes:
+    margins: of what each is the multiplier.
+    split: K * M, where those of the second margin begin.
+    idle: which of them are of impossible cells.
+    fixed: what is added to the curvature, so that what changes nothing stays.
+  """
+
+  def __init__(self, first: np.ndarray, second: np.ndarray):
+    """Takes the margins (B, K, M) and (B, L, M)."""
+    batch, num_first, num_target = first.shape
+    self._shapes = first.shape, second.shape
+    self._there = (first[:, :, None] > 0) & (second[:, None] > 0)
+    self._used = self._there.any(axis=3)
+    self.margins = np.concatenate(
+      [first.reshape(batch, -1), second.reshape(batch, -1)], axis=1
+    )
+    self.split = num_first * num_target
+    # What can be added to one and taken from the other changes nothing.
+    gauge = np.zeros((num_target, self.margins.shape[1]))
+    for y in range(num_target):
+      gauge[y, y : self.split : num_target] = 1
+      gauge[y, self.split + y :: num_target] = -1
+    self.idle = self.margins <= 0
+    gauge = np.where(self.idle[:, None], 0, gauge)
+    self.fixed = np.einsum('byi,byj->bij', gauge, gauge)
+    every = np.arange(len(self.fixed[0]))
+    self.fixed[:, every, every] += self.idle
+
+  def unpacked(self, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of both margins, (B, K, M) and (B, L, M)."""
+    first, second = self._shapes
+    one, two = flat[:, : self.split], flat[:, self.split :]
+    return one.reshape(first), two.reshape(second)
+
+  def slack(self, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The exponentials (B, K, L, M), and what their sums leave (B, K, L)."""
+    one, two = self.unpacked(flat)
+    e = np.where(self._there, np.exp(one[:, :, None] + two[:, None]), 0)
+    return e, np.where(self._used, 1 - e.sum(axis=3), 1)
+
+  def height(self, flat: np.ndarray, sharp: float) -> np.ndarray:
+    """What is to be largest (B,), with its barrier; -inf outside."""
+    _, left = self.slack(flat)
+    inside = (left > 0).all(axis=(1, 2))
+    barrier = np.log(np.where(left > 0, left, 1)).sum(axis=(1, 2))
+    found = sharp * (flat * self.margins).sum(axis=1) + barrier
+    return np.where(inside, found, -np.inf)
+
+  def size(
+    self, flat: np.ndarray, step: np.ndarray, gain: np.ndarray, sharp: float
+  ) -> np.ndarray:
+    """How much of a step (B,) gains a quarter of what it seems to, halved."""
+    size = np.ones(len(flat))
+    start = self.height(flat, sharp)
     for _ in range(40):
-      short = height(flat + size[:, None] * step, sharp) < (
+      short = self.height(flat + size[:, None] * step, sharp) < (
         start + 0.25 * size * gain - 1e-9 * (1 + np.abs(start))
       )
       if not short.any():
         break
       size[short] /= 2
-    flat = flat + size[:, None] * step
-  return unpacked(flat)
+    return size
+
+
+def _ends(ratio: np.ndarray) -> np.ndarray:
+  """Sums over the other source, of e / slack (B, K, L, M), flat."""
+  batch = len(ratio)
+  return np.concatenate(
+    [
+      ratio.sum(axis=2).reshape(batch, -1),
+      ratio.sum(axis=1).reshape(batch, -1),
+    ],
+    axis=1,
+  )
 
 
 def _curvature(ratio: np.ndarray, split: int) -> np.ndarray:
@@ -195,13 +226,6 @@ def _curvature(ratio: np.ndarray, split: int) -> np.ndarray:
   across = across.reshape(batch, split, -1)
   found[:, :split, split:] = across
   found[:, split:, :split] = across.swapaxes(1, 2)
-  ends = np.concatenate(
-    [
-      ratio.sum(axis=2).reshape(batch, -1),
-      ratio.sum(axis=1).reshape(batch, -1),
-    ],
-    axis=1,
-  )
   places = np.arange(size)
-  found[:, places, places] += ends
+  found[:, places, places] += _ends(ratio)
   return found

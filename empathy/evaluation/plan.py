@@ -75,6 +75,11 @@ class Plan:
     return declared.values_of(self.info)
 
   @property
+  def middle(self) -> float:
+    """That of the scale, where classes have values."""
+    return float(self.values[0] + self.values[-1]) / 2
+
+  @property
   def full(self) -> str:
     """The full view, whether or not it has predictions."""
     return corpus_lib.view_name(self.modalities)

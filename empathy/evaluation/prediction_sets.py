@@ -146,20 +146,7 @@ def _answer(
   held, size = (tails[what].at(places) for what in ('votes', 'classes'))
   share = clips * weight[:, None]
   own = held.sum(axis=1)
-  told = f'by thresholds of other {totals.units}'
-  method = f'no interval: thresholds are chosen for it, {told}'
-  found.add(
-    f'{prefix}.coverage',
-    Estimate(float(own.mean()), n=part.num_clips, method=method),
-  )
-  found.add(
-    f'{prefix}.coverage_of_tenth',
-    Estimate(
-      float(np.quantile(own, 0.1)),
-      n=part.num_clips,
-      method=f'no interval: a quantile of {number:,} {totals.units}, {told}',
-    ),
-  )
+  _add_held(found, prefix, part, own)
   moved = own - own.mean()
 
   def add(name: str, what: str, values: np.ndarray, of: int | None) -> None:
@@ -186,6 +173,27 @@ def _answer(
     add(f'{prefix}.{name}.size', 'classes', size, place)
     rows.append(_row(f'{prefix}.{name}', wanted, name, own_clips))
   return rows
+
+
+def _add_held(
+  found: Findings, prefix: str, part: totals_lib.Part, own: np.ndarray
+) -> None:
+  """Adds the share of votes that is held, given that of each group (G,)."""
+  units = part.totals.units
+  told = f'by thresholds of other {units}'
+  method = f'no interval: thresholds are chosen for it, {told}'
+  found.add(
+    f'{prefix}.coverage',
+    Estimate(float(own.mean()), n=part.num_clips, method=method),
+  )
+  found.add(
+    f'{prefix}.coverage_of_tenth',
+    Estimate(
+      float(np.quantile(own, 0.1)),
+      n=part.num_clips,
+      method=f'no interval: a quantile of {len(own):,} {units}, {told}',
+    ),
+  )
 
 
 def _add_labels(

@@ -5,13 +5,7 @@ its probabilities. The questions are those of the classes, and their primaries
 stay; this is how they look where a near miss is better than a far one. Scores
 are taken from the middle of the scale, so that no digits are lost.
 
-Two figures ask what disagreement tells, of how people differ and of errors of
-the full view: the correlation of |view's score - full view's score| with the
-variance of the ratings, or with the full view's error, beyond what the full
-view says itself, its score, its square and the variance of its distribution. A
-seed of the full view is the reference, and another seed of it takes the view's
-place in the control: where the view is no more than other seeds, both are the
-same.
+How far views are from the full one, and what that tells, is in `distance`.
 """
 
 import dataclasses
@@ -23,12 +17,12 @@ import numpy as np
 from empathy.corpora import declared
 from empathy.evaluation import (
   asked,
+  batches,
   cells,
-  disagreement,
+  concordance,
+  distance,
   dominance,
   ranking,
-  resampling,
-  scoring,
   views,
   weighing,
   wording,
@@ -48,23 +42,17 @@ from empathy.evaluation.totals import Key, Part, Totals
 
 LEVELS = (50, 80, 90)
 FIGURES = ('mae', 'rmse', 'pearson', 'spearman', 'ccc', 'weighted_kappa')
-APART = ('apart', 'own_null', 'full_null', 'excess', 'unshared')
-# Of what a view's distance from the full one is asked to tell.
-TOLD = ('ambiguity', 'errors')
 _MOMENTS = {
-  'rmse': ('moments', scoring.rmse),
-  'pearson': ('moments', scoring.pearson),
-  'ccc': ('moments', scoring.ccc),
-  'weighted_kappa': ('classes', scoring.ccc),
+  'rmse': ('moments', concordance.rmse),
+  'pearson': ('moments', concordance.pearson),
+  'ccc': ('moments', concordance.ccc),
+  'weighted_kappa': ('classes', concordance.ccc),
 }
 _PAIRED = ('paired_full', 'paired_own')
 _BEST = 'scores.full_minus_best_single.ccc'
 _NUM_BINS = 16
 _NUM_PLACES = 512
-# The distance, what it is to tell, and what the full view says itself.
-_NUM_VARIABLES = 5
 _ZERO = 1e-12
-_ONE_SEED = 'Seed noise is unknown: both views need two seeds or more.'
 
 
 def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
@@ -72,7 +60,7 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   if plan.values is None:
     return
   tally_votes(batch, plan, adder)
-  middle = _middle(plan)
+  middle = plan.middle
   truth = batch.corpus.scores - middle
   scores = {view: own - middle for view, own in batch.scores.items()}
   for view in plan.members:
@@ -85,15 +73,15 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     chosen = common & ~np.isnan(truth)
     adder.add(_key('paired', view), chosen)
     for what, name in zip(_PAIRED, (plan.full, view), strict=True):
-      sums = scoring.moments(scores[name].T, truth[:, None])
-      adder.add(_key(what, view), _where(chosen, sums))
+      sums = concordance.moments(scores[name].T, truth[:, None])
+      adder.add(_key(what, view), batches.only(chosen, sums))
     if view in plan.singles:
       union |= chosen
-    _add_apart(adder, view, scores[view], scores[plan.full], common)
+    distance.tally(adder, view, scores[view], scores[plan.full], common)
   adder.add(_key('paired', 'any'), union)
   errors = np.abs(scores[plan.full] - truth)
   for view in plan.singles:
-    _add_told(batch, plan, adder, view, 'errors', errors)
+    distance.tally_told(batch, plan, adder, view, 'errors', errors)
   if len(plan.modalities) > 1:
     _add_dominance(batch, plan, adder, middle, truth)
 
@@ -107,7 +95,7 @@ def tally_votes(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
     return
   every = np.broadcast_to(ratings, batch.scores[plan.full].shape)
   for view in plan.singles:
-    _add_told(batch, plan, adder, view, 'ambiguity', every)
+    distance.tally_told(batch, plan, adder, view, 'ambiguity', every)
 
 
 def answer(totals: Totals, plan: Plan) -> Findings:
@@ -125,7 +113,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   if plan.members:
     _judge_views(found, totals, plan)
     _compare(found, totals, plan)
-    _differ(found, totals, plan)
+    distance.answer(found, totals, plan)
     _dominate(found, totals, plan)
   found.include(answer_votes(totals, plan))
   return found
@@ -138,22 +126,12 @@ def answer_votes(totals: Totals, plan: Plan) -> Findings:
     _agree(found, totals, plan)
   if plan.full in plan.members:
     for view in plan.singles:
-      _tell(found, totals, plan, view, 'ambiguity')
+      distance.tell(found, totals, plan, view, 'ambiguity')
   return found
 
 
 def _key(*parts: str) -> Key:
   return 'scores', *parts
-
-
-def _middle(plan: Plan) -> float:
-  return float(plan.values[0] + plan.values[-1]) / 2
-
-
-def _where(chosen: np.ndarray, columns: np.ndarray) -> np.ndarray:
-  """(N, ...) numbers of the clips that are chosen (N,), 0 of the others."""
-  shape = len(chosen), *[1] * (columns.ndim - 1)
-  return np.where(chosen.reshape(shape), columns, 0)
 
 
 def _add_votes(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> np.ndarray:
@@ -162,11 +140,11 @@ def _add_votes(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> np.ndarray:
   That of the condition that speaks for clips, or of all votes together.
   """
   votes, num_clips = batch.corpus.votes, len(batch.labelled)
-  scores = votes.scores - _middle(plan)
+  scores = votes.scores - plan.middle
 
   def variance(chosen: np.ndarray) -> np.ndarray:
     powers = (scores[chosen] ** power for power in range(3))
-    return scoring.variance(
+    return concordance.variance(
       *(
         np.bincount(votes.clip[chosen], votes.count[chosen] * one, num_clips)
         for one in powers
@@ -206,15 +184,15 @@ def _add_view(
   adder.add(_key('clips', view), chosen)
 
   def add(what: str, columns: np.ndarray) -> None:
-    adder.add(_key(what, view), _where(chosen, columns))
+    adder.add(_key(what, view), batches.only(chosen, columns))
 
   add('absolute', np.abs(scores - truth).T)
-  add('moments', scoring.moments(scores.T, truth[:, None]))
-  middle = _middle(plan)
+  add('moments', concordance.moments(scores.T, truth[:, None]))
+  middle = plan.middle
   values = np.append(plan.values - middle, np.nan)
   said = declared.class_of(scores + middle, plan.values)
   labels = values[batch.corpus.labels]
-  add('classes', scoring.moments(values[said].T, labels[:, None]))
+  add('classes', concordance.moments(values[said].T, labels[:, None]))
   grids = _grids(plan)
   for seed, own in zip(plan.members[view], scores, strict=True):
     columns, key = (
@@ -229,10 +207,10 @@ def _add_view(
     return
   probabilities = batch.predictions.probabilities[view]
   shifted = plan.values - middle
-  add('crps', scoring.crps(probabilities, shifted, truth).T)
-  add('spread', scoring.spread(probabilities, shifted).T)
+  add('crps', concordance.crps(probabilities, shifted, truth).T)
+  add('spread', concordance.spread(probabilities, shifted).T)
   for level in LEVELS:
-    low, high, mass = scoring.central(probabilities, level / 100)
+    low, high, mass = concordance.central(probabilities, level / 100)
     inside = (low <= batch.corpus.labels) & (batch.corpus.labels <= high)
     columns = np.stack([inside, mass], axis=-1)
     add(f'coverage_{level}', np.moveaxis(columns, 1, 0))
@@ -241,83 +219,9 @@ def _add_view(
 def _grids(plan: Plan) -> dict[str, cells.Grid]:
   """Where scores are, if clips are too many to keep them."""
   low, high = declared.limits(plan.info)
-  edges = np.linspace(low, high, _NUM_PLACES + 1) - _middle(plan)
+  edges = np.linspace(low, high, _NUM_PLACES + 1) - plan.middle
   grid = cells.Grid(edges[:-1], (edges[1:] + edges[:-1]) / 2)
   return {'score': grid, 'truth': grid}
-
-
-def _add_apart(
-  adder: totals_lib.Adder,
-  view: str,
-  own: np.ndarray,
-  full: np.ndarray,
-  chosen: np.ndarray,
-) -> None:
-  """Adds how far scores (S, N) of a view and (Z, N) of the full one differ."""
-  adder.add(_key('both', view), chosen)
-
-  def add(what: str, columns: np.ndarray) -> None:
-    adder.add(_key(what, view), _where(chosen, np.moveaxis(columns, -1, 0)))
-
-  for what, one, other in (
-    ('apart', own, full),
-    ('own', own, own),
-    ('full', full, full),
-  ):
-    add(what, np.abs(one[:, None] - other[None]))
-  every = np.concatenate([own, full])
-  add('sums', every)
-  add('products', every[:, None] * every[None])
-
-
-def _add_told(
-  batch: Batch,
-  plan: Plan,
-  adder: totals_lib.Adder,
-  view: str,
-  told: str,
-  known: np.ndarray,
-) -> None:
-  """Adds what a view's distance from each seed of the full one goes with.
-
-  Args:
-    batch: of N clips.
-    plan: names the views.
-    adder: where it is added.
-    view: a single one.
-    told: what it is to tell.
-    known: (Z, N) that, by seed of the full view, NaN where it is not known.
-  """
-  middle = _middle(plan)
-  full, other = (batch.scores[name] - middle for name in (plan.full, view))
-  if len(full) < 2:
-    return
-  values = plan.values - middle
-  variance = batch.predictions.probabilities[plan.full] @ values**2 - full**2
-  # Where one is known, all are: they are of clips that all seeds predict.
-  chosen = batch.common(plan.full, view) & ~np.isnan(known[0])
-  itself = (known, full, full**2, variance)
-  for what, others, pairs in (
-    ('view', other, _pairs(plan, view)),
-    ('seeds', full, _pairs(plan, plan.full)),
-  ):
-    by_other, by_reference = 0, []
-    for place, own in enumerate(pairs):
-      columns = scoring.columns(
-        np.abs(others - full[place]).T,
-        *(column[place][:, None] for column in itself),
-      )
-      columns = _where(chosen, columns) * own[:, None]
-      by_other = by_other + columns
-      by_reference.append(columns.sum(axis=1))
-    adder.add(_key(told, what, view), by_other)
-    adder.add(_key(told, what, view, 'full'), np.stack(by_reference, axis=1))
-
-
-def _pairs(plan: Plan, view: str) -> np.ndarray:
-  """Which seeds of a view are put beside each of the full one: (Z, S) bool."""
-  names = (np.array(plan.members[name]) for name in (plan.full, view))
-  return seeds_lib.distinct(*names)
 
 
 def _add_dominance(
@@ -345,10 +249,10 @@ def _add_dominance(
       without = (values[whole & ~(1 << bit)] - truth[clips]) ** 2
       harm[clips, bit] = first[:, place] * (error - without)
   adder.add(_key('dominance', 'judged'), judged)
-  adder.add(_key('dominance', 'shares'), _where(judged, shares))
+  adder.add(_key('dominance', 'shares'), batches.only(judged, shares))
   known = judged & ~np.isnan(truth)
   adder.add(_key('dominance', 'labelled'), known)
-  adder.add(_key('dominance', 'harm'), _where(known, harm))
+  adder.add(_key('dominance', 'harm'), batches.only(known, harm))
 
 
 def _judge_views(found: Findings, totals: Totals, plan: Plan) -> None:
@@ -367,7 +271,7 @@ def _judge_views(found: Findings, totals: Totals, plan: Plan) -> None:
     add = functools.partial(_add, found, prefix, part)
     add('mae', *_mean(part[_key('absolute', view)], number))
     for name, (what, function) in _MOMENTS.items():
-      add(name, *scoring.over_seeds(part[_key(what, view)], function))
+      add(name, *concordance.over_seeds(part[_key(what, view)], function))
     found.add(
       f'{prefix}.spearman', _spearman(f'{prefix}.spearman', totals, plan, view)
     )
@@ -531,185 +435,11 @@ def _gain(
 ) -> tuple[weighing.Statistic, SeedNoise | None]:
   """The concordance of the full view minus that of another one."""
   sums = [part[_key(what, view)] for what in _PAIRED]
-  statistics = [scoring.over_seeds(one, scoring.ccc)[0] for one in sums]
+  statistics = [concordance.over_seeds(one, concordance.ccc)[0] for one in sums]
   return weighing.minus(*statistics), views.noise_of_difference(
     [np.array(plan.members[name]) for name in (plan.full, view)],
-    [scoring.by_seed(one, scoring.ccc) for one in sums],
+    [concordance.by_seed(one, concordance.ccc) for one in sums],
   )
-
-
-def _differ(found: Findings, totals: Totals, plan: Plan) -> None:
-  """Adds how far scores are from the full view's, and what that tells."""
-  if plan.full not in plan.members:
-    return
-  rows = []
-  for view in plan.others:
-    prefix, clips = f'scores.{view}_vs_full', totals[_key('both', view)]
-    if not clips.any():
-      found.skipped[prefix] = (
-        f'No clip is predicted by every seed of {plan.full} and {view}.'
-      )
-      continue
-    part = totals.over(clips)
-    names = tuple(np.array(plan.members[one]) for one in (view, plan.full))
-    none = np.empty((len(part.groups.names), 0, 0))
-    pair = disagreement.Pair(
-      part.groups,
-      names,
-      *(part[_key(what, view)] for what in ('both', 'apart', 'own', 'full')),
-      none,
-      none,
-    )
-    for rate, (statistic, seeds) in disagreement.rates(pair).items():
-      name = 'apart' if rate == 'rate' else rate
-      if name in APART:
-        statistic = dataclasses.replace(statistic, share=False)
-        full_name = f'{prefix}.{name}'
-        asked.add(found, full_name, part.groups, statistic, seeds=seeds)
-    if min(map(len, names)) < 2:
-      for name in ('excess', 'unshared'):
-        found.skipped[f'{prefix}.{name}'] = _ONE_SEED
-    else:
-      _add_unshared(found, part, names, view)
-    row = {'view': view, 'num_clips': part.num_clips}
-    for name in APART:
-      row |= interval_cells(f'{prefix}.{name}', name)
-    for told in TOLD:
-      if view in plan.singles and told == 'errors':
-        _tell(found, totals, plan, view, told)
-      for name in (told, f'{told}_seeds', f'{told}_excess'):
-        row |= interval_cells(f'{prefix}.{name}', name)
-      for field in ('p', 'p_adjusted'):
-        row[f'{told}_{field}'] = Cell(f'{prefix}.{told}_excess', field)
-    rows.append(row)
-  found.tables['scores_apart'] = rows
-
-
-def _add_unshared(
-  found: Findings,
-  part: Part,
-  names: tuple[np.ndarray, np.ndarray],
-  view: str,
-) -> None:
-  """Adds `scoring.unshared`, with what the choice of seeds adds to it.
-
-  It is a ratio over the variances of both views without the noise of seeds, and
-  says nothing where one of these may be 0.
-  """
-  own, full = map(len, names)
-  pairs = np.zeros((3, own + full, own + full))
-  for which, block in ((0, slice(own)), (1, slice(own, None))):
-    size = (own, full)[which]
-    pairs[which, block, block] = (1 - np.eye(size)) / (size * (size - 1))
-  cross = seeds_lib.distinct(*names)
-  pairs[2, :own, own:] = cross / cross.sum()
-  sums = np.concatenate(
-    [
-      part[_key(what, view)].reshape(len(part.groups.names), -1)
-      for what in ('both', 'sums', 'products')
-    ],
-    axis=1,
-  )
-
-  def told(
-    function: scoring.OfCovariances,
-  ) -> tuple[weighing.Statistic, SeedNoise | None]:
-    moved = scoring.covariances_by_seed(sums, own + full, function)
-    own_moved, full_moved = zip(
-      *(np.split(one, [own]) for one in moved), strict=True
-    )
-    return (
-      weighing.of_totals(
-        sums, lambda one: scoring.of_covariances(one, own + full, function)
-      ),
-      seeds_lib.noise(
-        seeds_lib.Part(names[0], *(own * one for one in own_moved)),
-        seeds_lib.Part(names[1], *(full * one for one in full_moved)),
-      ),
-    )
-
-  name = f'scores.{view}_vs_full.unshared'
-  both = [] if part.groups.probe else [(0, view), (1, 'the full view')]
-  for which, whose in both:
-    statistic, seeds = told(scoring.noise_free(pairs[which]))
-    variance = resampling.estimate(part.groups, statistic, seeds=seeds)
-    if variance.low is None or variance.low <= 0:
-      found.skipped[name] = (
-        f'It is not shown that the scores of {whose} differ more between clips '
-        'than between its seeds.'
-      )
-      return
-  statistic, seeds = told(scoring.unshared(pairs))
-  asked.add(found, name, part.groups, statistic, _bounded, seeds=seeds)
-
-
-def _bounded(share: Estimate) -> Estimate:
-  """A share that is below 0 by chance only, no further than its interval is."""
-  if share.estimate is None:
-    return share
-  return dataclasses.replace(share, estimate=max(share.estimate, -1.0))
-
-
-def _tell(
-  found: Findings,
-  totals: Totals,
-  plan: Plan,
-  view: str,
-  told: str,
-) -> None:
-  """Adds what a view's distance from the full one goes with, beyond seeds'."""
-  prefix = f'scores.{view}_vs_full'
-  names = tuple(np.array(plan.members[one]) for one in (view, plan.full))
-  keys = [_key(told, what, view) for what in ('view', 'seeds')]
-  if len(names[1]) < 2:
-    found.skipped[f'{prefix}.of_{told}'] = (
-      'It takes two seeds of the full view.'
-    )
-    return
-  if keys[0] not in totals:
-    found.skipped[f'{prefix}.of_{told}'] = 'The corpus has no votes.'
-    return
-  number = totals[keys[0]][..., 0].sum(axis=1)
-  if not number.any():
-    found.skipped[f'{prefix}.of_{told}'] = (
-      'No clip that both predict has two votes or more.'
-      if told == 'ambiguity'
-      else 'No clip that both predict has a score.'
-    )
-    return
-  part = totals.over(number / _pairs(plan, view).sum())
-  statistics, moved = [], []
-  for key in keys:
-    others, references = part[key], part[*key, 'full']
-    sums = others.sum(axis=1)
-    statistics.append(weighing.of_totals(sums, _partial))
-    # How it moves with the weight of each seed, as the one and as the other.
-    slope = _partial(sums.sum(axis=0)[None])[1][0]
-    moved.append(
-      [(len(names[1]) * one @ slope).T for one in (others, references)]
-    )
-  (view, reference), seeds = moved
-  view = view * (len(names[0]) / len(names[1]))
-  by_view = seeds_lib.Part(names[0], view.sum(axis=1), view)
-  for name, statistic, by_full, parts in (
-    ('', statistics[0], reference, [by_view]),
-    ('_seeds', statistics[1], sum(seeds), []),
-    (
-      '_excess',
-      weighing.minus(*statistics),
-      reference - sum(seeds),
-      [by_view],
-    ),
-  ):
-    own = seeds_lib.Part(names[1], by_full.sum(axis=1), by_full)
-    noise = seeds_lib.noise(*parts, own)
-    asked.add(
-      found, f'{prefix}.{told}{name}', part.groups, statistic, seeds=noise
-    )
-
-
-def _partial(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  return scoring.partial(sums, _NUM_VARIABLES)
 
 
 def _dominate(found: Findings, totals: Totals, plan: Plan) -> None:

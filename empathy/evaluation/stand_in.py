@@ -29,7 +29,7 @@ annotators, and of new clips of new groups.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -51,7 +51,7 @@ from empathy.evaluation.findings import (
   interval_cells,
 )
 from empathy.evaluation.plan import Plan
-from empathy.evaluation.totals import Adder, Key, Totals
+from empathy.evaluation.totals import Adder, Key, Part, Totals
 
 # What an annotator is worth: of a crowd, a skilled one, an expert.
 EPSILONS = (0.1, 0.15, 0.2)
@@ -173,27 +173,7 @@ def _judge(
     at = round(100 * epsilon)
     p_values[at] = judged.p(epsilon)
     published[at] = published_p(sums.sum(axis=0), epsilon)
-    name, plain = (
-      f'{prefix}.{what}_rate_at_{at}' for what in ('winning', 'published')
-    )
     above = judged.p(epsilon, below=False)
-    if not judged.testable.any():
-      most = judged.num_groups.max()
-      found.skipped[name] = (
-        'Whether a model may stand in for an annotator cannot be judged: the '
-        f'test takes {samples.LEAST_GROUPS} groups with clips of an annotator, '
-        f'and there {"is" if most == 1 else "are"} {most}.'
-      )
-    else:
-      found.add(name, _winning_rate(p_values[at], above, part.num_clips))
-    found.add(
-      plain,
-      Estimate(
-        float(yekutieli(published[at]).mean()),
-        n=part.num_clips,
-        method='clips taken for independent; no interval',
-      ),
-    )
     rows.append(
       {
         'rater': rater.name,
@@ -203,29 +183,18 @@ def _judge(
         'num_clips': part.num_clips,
       }
       | interval_cells(f'{prefix}.advantage', 'advantage')
-      | interval_cells(name, 'winning_rate')
-      | {'published_rate': Cell(plain)}
+      | _add_winning(found, prefix, at, judged, p_values[at], above, part)
+      | _add_published(found, prefix, at, published[at], part)
     )
   names = _names(plan)
   if names is None:
     return rows, []
+  by_name = sorted(range(len(chosen)), key=lambda j: names[chosen[j]])
   of_all = sums.sum(axis=0)
   return rows, [
-    {
-      'rater': rater.name,
-      'annotator': names[chosen[j]],
-      'num_clips': round(of_all[j, 0]),
-      'advantage': float(of_all[j, 1] / of_all[j, 0]),
-      'difference': float(of_all[j, 2] / of_all[j, 0]),
-      'difference_low': judged.interval(j)[0],
-      'difference_high': judged.interval(j)[1],
-    }
-    | {
-      f'p_at_{at}': float(p[j]) if judged.testable[j] else None
-      for at, p in p_values.items()
-    }
-    | {f'published_p_at_{at}': float(p[j]) for at, p in published.items()}
-    for j in sorted(range(len(chosen)), key=lambda j: names[chosen[j]])
+    {'rater': rater.name, 'annotator': names[chosen[j]]}
+    | _of_annotator(j, of_all[j], judged, p_values, published)
+    for j in by_name
   ]
 
 
@@ -286,6 +255,83 @@ class Tests:
     )
     low, high = np.clip(ends, -1, 1).tolist()
     return low, high
+
+
+def _add_winning(
+  found: Findings,
+  prefix: str,
+  at: int,
+  judged: Tests,
+  below: np.ndarray,
+  above: np.ndarray,
+  part: Part,
+) -> dict[str, object]:
+  """Adds for how many annotators a model passes, groups drawn whole.
+
+  Args:
+    found: where it is added.
+    prefix: of the rater's figures.
+    at: epsilon, in per cent.
+    judged: the tests of A annotators.
+    below: (A,) p-values of differences' being below epsilon.
+    above: (A,), of their being above.
+    part: the clips.
+
+  Returns:
+    Its cells of the table.
+  """
+  name = f'{prefix}.winning_rate_at_{at}'
+  if not judged.testable.any():
+    most = judged.num_groups.max()
+    found.skipped[name] = (
+      'Whether a model may stand in for an annotator cannot be judged: the '
+      f'test takes {samples.LEAST_GROUPS} groups with clips of an annotator, '
+      f'and there {"is" if most == 1 else "are"} {most}.'
+    )
+  else:
+    found.add(name, _winning_rate(below, above, part.num_clips))
+  return interval_cells(name, 'winning_rate')
+
+
+def _add_published(
+  found: Findings, prefix: str, at: int, p_values: np.ndarray, part: Part
+) -> dict[str, object]:
+  """Adds the same as published, by p-values of single clips; its cell."""
+  name = f'{prefix}.published_rate_at_{at}'
+  found.add(
+    name,
+    Estimate(
+      float(yekutieli(p_values).mean()),
+      n=part.num_clips,
+      method='clips taken for independent; no interval',
+    ),
+  )
+  return {'published_rate': Cell(name)}
+
+
+def _of_annotator(
+  place: int,
+  sums: np.ndarray,
+  judged: Tests,
+  p_values: Mapping[int, np.ndarray],
+  published: Mapping[int, np.ndarray],
+) -> dict[str, object]:
+  """What a model is beside one annotator, the sums of whose clips are given."""
+  low, high = judged.interval(place)
+  return (
+    {
+      'num_clips': round(sums[0]),
+      'advantage': float(sums[1] / sums[0]),
+      'difference': float(sums[2] / sums[0]),
+      'difference_low': low,
+      'difference_high': high,
+    }
+    | {
+      f'p_at_{at}': float(p[place]) if judged.testable[place] else None
+      for at, p in p_values.items()
+    }
+    | {f'published_p_at_{at}': float(p[place]) for at, p in published.items()}
+  )
 
 
 def tests(sums: np.ndarray) -> Tests:

@@ -13,6 +13,7 @@ from sklearn import linear_model, metrics
 from empathy.corpora import declared
 from empathy.evaluation import (
   agreement,
+  distance,
   dominance,
   findings,
   scores,
@@ -171,7 +172,7 @@ def test_views_are_apart_beyond_their_seeds(given, found):
     assert one.estimate == pytest.approx(value), name
 
 
-@pytest.mark.parametrize('told', scores.TOLD)
+@pytest.mark.parametrize('told', distance.TOLD)
 def test_what_distance_tells_is_a_partial_correlation(given, found, told):
   corpus, predictions = given
   x, z = (_expected(given, view)[0] for view in ('audio', 'text+audio'))

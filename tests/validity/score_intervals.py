@@ -37,10 +37,10 @@ from scipy import special
 
 from empathy.evaluation import (
   comparison,
+  concordance,
   resampling,
   samples,
   scores,
-  scoring,
   views,
   weighing,
 )
@@ -149,7 +149,7 @@ def figures(
   view, full = (p @ VALUES - VALUES.mean() for p in clips.views)
 
   def sums(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    flat = scoring.moments(x.T, y[:, None]).reshape(len(y), -1)
+    flat = concordance.moments(x.T, y[:, None]).reshape(len(y), -1)
     return sample.totals(flat).reshape(sample.num_groups, len(x), 6)
 
   own = sums(full, score)
@@ -157,22 +157,22 @@ def figures(
     *(_nearest(one + VALUES.mean()) - 3.0 for one in (full, score))
   )
   asked = {
-    'RMSE': (own, scoring.rmse, Scale.LOG),
-    'CCC': (own, scoring.ccc, Scale.FISHER),
-    'Pearson': (own, scoring.pearson, Scale.FISHER),
-    'weighted kappa': (classes, scoring.ccc, Scale.FISHER),
+    'RMSE': (own, concordance.rmse, Scale.LOG),
+    'CCC': (own, concordance.ccc, Scale.FISHER),
+    'Pearson': (own, concordance.pearson, Scale.FISHER),
+    'weighted kappa': (classes, concordance.ccc, Scale.FISHER),
   }
   found = {}
   for name, (totals, function, scale) in asked.items():
-    statistic, seeds = scoring.over_seeds(totals, function)
+    statistic, seeds = concordance.over_seeds(totals, function)
     found[name] = resampling.estimate(sample, statistic, scale, seeds)
   both = [own, sums(view, score)]
   gain = weighing.minus(
-    *(scoring.over_seeds(one, scoring.ccc)[0] for one in both)
+    *(concordance.over_seeds(one, concordance.ccc)[0] for one in both)
   )
   seeds = views.noise_of_difference(
     [np.arange(num_seeds)] * 2,
-    [scoring.by_seed(one, scoring.ccc) for one in both],
+    [concordance.by_seed(one, concordance.ccc) for one in both],
   )
   found['gain in CCC'] = resampling.estimate(sample, gain, seeds=seeds)
   return {

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
-from empathy.evaluation import plots, scores, units, wording
+from empathy.evaluation import distance, plots, scores, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
@@ -60,7 +60,7 @@ _TABLES = {
         parts.judged(_PAIR, f'{told}_excess', 'It is asked of single views.'),
       ),
     )
-    for told in scores.TOLD
+    for told in distance.TOLD
   },
 }
 
@@ -85,18 +85,7 @@ def section(study: Study) -> parts.Section | None:
     *_telling(study, singles, 'errors', 'the full view errs by more'),
     *_calibrated(study, full),
   )
-  notes = parts.skip_notes(
-    study,
-    'scores.{view}',
-    _PAIR,
-    f'{_VIEW}.distribution',
-    *(f'{_PAIR}.of_{told}' for told in scores.TOLD),
-    f'{_PAIR}.unshared',
-    'scores.dominance',
-    _BEST,
-    _VARIANCE,
-    _LESS,
-  )
+  notes = _notes(study)
   base = parts.Section('scores', 'Scores', 8)
   if not told:
     why = ' '.join(notes) or 'The study holds no figures of scores.'
@@ -125,6 +114,22 @@ def section(study: Study) -> parts.Section | None:
       'apart': bool(apart),
       'asked': bool(singles),
     },
+  )
+
+
+def _notes(study: Study) -> tuple[str, ...]:
+  """What is not told of scores, and why."""
+  return parts.skip_notes(
+    study,
+    'scores.{view}',
+    _PAIR,
+    f'{_VIEW}.distribution',
+    *(f'{_PAIR}.of_{told}' for told in distance.TOLD),
+    f'{_PAIR}.unshared',
+    'scores.dominance',
+    _BEST,
+    _VARIANCE,
+    _LESS,
   )
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from empathy.evaluation import scoring
+from empathy.evaluation import concordance
 
 VALUES = np.array([1.0, 2.0, 4.0, 7.0])
 
@@ -17,7 +17,7 @@ def _pair(seed=0, num_clips=40):
 
 
 def _sums(x, y):
-  return scoring.moments(x, y).sum(axis=0)[None]
+  return concordance.moments(x, y).sum(axis=0)[None]
 
 
 def _assert_gradient(function, sums):
@@ -37,36 +37,36 @@ def test_errors_and_correlations_are_those_of_others():
   x, y = _pair()
   sums = _sums(x, y)
   expected = np.sqrt(metrics.mean_squared_error(y, x))
-  assert scoring.rmse(sums)[0] == pytest.approx(expected)
-  assert scoring.pearson(sums)[0] == pytest.approx(stats.pearsonr(x, y)[0])
+  assert concordance.rmse(sums)[0] == pytest.approx(expected)
+  assert concordance.pearson(sums)[0] == pytest.approx(stats.pearsonr(x, y)[0])
   # Lin's formula as he writes it, of sums over n.
   plain = 2 * np.cov(x, y, ddof=0)[0, 1]
   plain /= x.var() + y.var() + (x.mean() - y.mean()) ** 2
-  assert scoring.ccc(sums)[0] == pytest.approx(plain)
+  assert concordance.ccc(sums)[0] == pytest.approx(plain)
 
 
 def test_concordance_by_hand():
   # Deviations (-1, 0, 1) and (0, 0, 3) less 1: s_xy 1, s_xx 2/3, s_yy 2, means
   # 2 and 1: 2 / (2/3 + 2 + 1) = 6/11.
   sums = _sums(np.array([1.0, 2, 3]), np.array([0.0, 0, 3]))
-  assert scoring.ccc(sums)[0] == pytest.approx(6 / 11)
+  assert concordance.ccc(sums)[0] == pytest.approx(6 / 11)
   # One constant has no concordance with others, and none with itself is known.
   one, other = np.ones(3), np.array([1.0, 2, 3])
-  assert scoring.ccc(_sums(one, other))[0] == pytest.approx(0)
-  assert np.isnan(scoring.ccc(_sums(one, one))[0])
-  assert np.isnan(scoring.pearson(_sums(one, other))[0])
+  assert concordance.ccc(_sums(one, other))[0] == pytest.approx(0)
+  assert np.isnan(concordance.ccc(_sums(one, one))[0])
+  assert np.isnan(concordance.pearson(_sums(one, other))[0])
 
 
 @pytest.mark.parametrize('name', ['rmse', 'ccc', 'pearson'])
 def test_gradients_of_moments(name):
-  _assert_gradient(getattr(scoring, name), _sums(*_pair(1))[0])
+  _assert_gradient(getattr(concordance, name), _sums(*_pair(1))[0])
 
 
 def test_concordance_of_classes_is_quadratic_kappa():
   random = np.random.default_rng(2)
   true, said = random.integers(0, 4, (2, 60))
   values = np.arange(4.0)
-  found = scoring.ccc(_sums(values[said], values[true]))[0]
+  found = concordance.ccc(_sums(values[said], values[true]))[0]
   expected = metrics.cohen_kappa_score(said, true, weights='quadratic')
   assert found == pytest.approx(expected)
   # Uneven steps: weights are squared differences of the values.
@@ -74,7 +74,7 @@ def test_concordance_of_classes_is_quadratic_kappa():
   weights = (VALUES[:, None] - VALUES) ** 2
   chance = np.outer(table.sum(1), table.sum(0)) / table.sum()
   plain = 1 - (weights * table).sum() / (weights * chance).sum()
-  found = scoring.ccc(_sums(VALUES[said], VALUES[true]))[0]
+  found = concordance.ccc(_sums(VALUES[said], VALUES[true]))[0]
   assert found == pytest.approx(plain)
 
 
@@ -86,28 +86,30 @@ def test_crps_is_the_integral_of_the_squared_difference():
   below = (p[:, :, None] * (VALUES[:, None] <= grid)).sum(axis=1)
   step = (scores[:, None] <= grid).astype(float)
   plain = np.trapezoid((below - step) ** 2, grid, axis=1)
-  found = scoring.crps(p, VALUES, scores)
+  found = concordance.crps(p, VALUES, scores)
   np.testing.assert_allclose(found, plain, atol=2e-4)
   sure = np.eye(4)[[1, 3]]
-  found = scoring.crps(sure, VALUES, np.array([4.5, 7]))
+  found = concordance.crps(sure, VALUES, np.array([4.5, 7]))
   np.testing.assert_allclose(found, [2.5, 0])
 
 
 def test_the_null_of_crps_is_its_mean_over_the_distribution_itself():
   p = np.random.default_rng(4).dirichlet([1, 2, 1, 1], 5)
   every = np.stack(
-    [scoring.crps(p, VALUES, np.full(5, value)) for value in VALUES], axis=1
+    [concordance.crps(p, VALUES, np.full(5, value)) for value in VALUES], axis=1
   )
-  np.testing.assert_allclose(scoring.spread(p, VALUES), (p * every).sum(axis=1))
+  np.testing.assert_allclose(
+    concordance.spread(p, VALUES), (p * every).sum(axis=1)
+  )
 
 
 def test_central_intervals_by_hand():
   p = np.array([[0.1, 0.2, 0.4, 0.3], [0.25, 0.25, 0.25, 0.25], [0, 0, 1, 0]])
-  low, high, mass = scoring.central(p, 0.5)
+  low, high, mass = concordance.central(p, 0.5)
   assert low.tolist() == [1, 1, 2]
   assert high.tolist() == [3, 2, 2]
   np.testing.assert_allclose(mass, [0.9, 0.5, 1])
-  low, high, mass = scoring.central(p, 0.9)
+  low, high, mass = concordance.central(p, 0.9)
   assert low.tolist() == [0, 0, 2]
   assert high.tolist() == [3, 3, 2]
   np.testing.assert_allclose(mass, 1)
@@ -119,7 +121,7 @@ def test_the_variance_of_ratings():
     np.array([f(one) for one in ratings])
     for f in (len, np.sum, lambda one: (one**2).sum())
   ]
-  found = scoring.variance(*columns)
+  found = concordance.variance(*columns)
   np.testing.assert_allclose(found, [np.var(ratings[0], ddof=1), np.nan, 0])
 
 
@@ -147,11 +149,11 @@ def _unshared_pairs():
 
 
 def _unshared(sums, pairs):
-  return scoring.of_covariances(sums, 4, scoring.unshared(pairs))
+  return concordance.of_covariances(sums, 4, concordance.unshared(pairs))
 
 
 def _by_seed(totals, pairs):
-  return scoring.covariances_by_seed(totals, 4, scoring.unshared(pairs))
+  return concordance.covariances_by_seed(totals, 4, concordance.unshared(pairs))
 
 
 @pytest.mark.parametrize(
@@ -173,11 +175,11 @@ def test_variances_without_the_noise_of_seeds():
   scores = _seeds('of its own', np.random.default_rng(7), 30)
   sums, pairs = _unshared_sums(scores), _unshared_pairs()
   for which, pair in ((0, scores[:2]), (1, scores[2:])):
-    function = scoring.noise_free(pairs[which])
-    found = scoring.of_covariances(sums, 4, function)[0]
+    function = concordance.noise_free(pairs[which])
+    found = concordance.of_covariances(sums, 4, function)[0]
     assert found == pytest.approx(np.cov(*pair, ddof=0)[0, 1])
     _assert_gradient(
-      lambda s, of=function: scoring.of_covariances(s, 4, of), sums[0]
+      lambda s, of=function: concordance.of_covariances(s, 4, of), sums[0]
     )
 
 
@@ -223,18 +225,18 @@ def test_the_partial_correlation_is_that_of_residuals():
     one - design @ np.linalg.lstsq(design, one, rcond=None)[0]
     for one in (first, second)
   ]
-  sums = scoring.columns(first, second, *controls).sum(axis=0)
-  found = scoring.partial(sums, 5)[0]
+  sums = concordance.columns(first, second, *controls).sum(axis=0)
+  found = concordance.partial(sums, 5)[0]
   assert found == pytest.approx(np.corrcoef(residuals)[0, 1], abs=1e-6)
-  _assert_gradient(lambda s: scoring.partial(s, 5), sums)
+  _assert_gradient(lambda s: concordance.partial(s, 5), sums)
 
 
 def test_controls_that_tell_nothing_take_nothing_off():
   first, second, control, *_ = _five()
-  alone = scoring.columns(first, second, control).sum(axis=0)
-  expected = scoring.partial(alone, 3)[0]
+  alone = concordance.columns(first, second, control).sum(axis=0)
+  expected = concordance.partial(alone, 3)[0]
   more = (control, 2 * control - 1, np.full(len(first), 3.0))
-  sums = scoring.columns(first, second, *more).sum(axis=0)
-  assert scoring.partial(sums, 5)[0] == pytest.approx(expected, abs=1e-6)
-  still = scoring.columns(0 * first, second, control).sum(axis=0)
-  assert np.isnan(scoring.partial(still, 3)[0])
+  sums = concordance.columns(first, second, *more).sum(axis=0)
+  assert concordance.partial(sums, 5)[0] == pytest.approx(expected, abs=1e-6)
+  still = concordance.columns(0 * first, second, control).sum(axis=0)
+  assert np.isnan(concordance.partial(still, 3)[0])
