@@ -362,6 +362,28 @@ def _difference(a: Estimate, b: Estimate) -> Estimate:
   return combined([(-1.0, a), (1.0, b)])
 
 
+def _noise(parts: Sequence[tuple[float, Estimate]]) -> SeedNoise | None:
+  """What seeds add to a weighted sum, those of each figure being others."""
+  noises = [
+    dataclasses.replace(noise, variance=weight**2 * noise.variance)
+    for weight, one in parts
+    if (noise := one.influence.seeds) is not None
+  ]
+  return seeds_lib.add_noises(noises) if noises else seeds_lib.THESE_SEEDS
+
+
+def _widened(
+  found: pivots.Studentised, figures: Sequence[Estimate]
+) -> pivots.Studentised:
+  """A sum that reaches as many standard errors as the widest of its figures."""
+  quantile = found.influence.quantile
+  widened = max(quantile, *(one.influence.quantile for one in figures))
+  # As if groups varied more, so that the p-value says what the interval does.
+  more = (widened / quantile) ** 2
+  variances = found.variances | {'groups': more * found.variances['groups']}
+  return dataclasses.replace(found, variances=variances)
+
+
 def combined(
   parts: Sequence[tuple[float, Estimate]],
   scale: Scale = Scale.IDENTITY,
@@ -402,23 +424,10 @@ def combined(
 
   # The sample's clips do not matter to it, but whether they are clustered does.
   sample = samples.Groups(names, max(one.n for one in figures))
-  noises = [
-    dataclasses.replace(noise, variance=weight**2 * noise.variance)
-    for weight, one in parts
-    if (noise := one.influence.seeds) is not None
-  ]
-  seeds = seeds_lib.THESE_SEEDS
-  if noises:
-    seeds = seeds_lib.add_noises(noises)
-  found = pivots.studentise(sample, linear, scale, seeds=seeds)
+  found = pivots.studentise(sample, linear, scale, seeds=_noise(parts))
   if found.fault:
     return Estimate(value, n=n, method=found.method)
-  quantile = found.influence.quantile
-  widened = max(quantile, *(one.influence.quantile for one in figures))
-  # As if groups varied more, so that the p-value says what the interval does.
-  more = (widened / quantile) ** 2
-  variances = found.variances | {'groups': more * found.variances['groups']}
-  wider = dataclasses.replace(found, variances=variances)
+  wider = _widened(found, figures)
   low, high = wider.interval()
   return Estimate(
     value,

@@ -118,6 +118,24 @@ def in_parts(plan: Plan) -> Findings:
   return Findings(skipped={_STEM: reason})
 
 
+def _fitted(corpus: corpus_lib.Corpus, plan: Plan) -> Fitted:
+  """The model of the votes that speak for clips."""
+  names = _conditions(plan)
+  votes = corpus.votes
+  places = [corpus.conditions.index(name) for name in names]
+  own = np.isin(votes.condition, places)
+  people, who = np.unique(
+    plan.crowd.codes(votes.annotator[own]), return_inverse=True
+  )
+  return fit(
+    votes.clip[own],
+    who,
+    votes.label[own],
+    votes.count[own],
+    (len(corpus.ids), len(people), len(corpus.classes)),
+  )
+
+
 def find(corpus: corpus_lib.Corpus, plan: Plan) -> Findings:
   """What the model says of the votes that speak for clips, beside them.
 
@@ -135,20 +153,7 @@ def find(corpus: corpus_lib.Corpus, plan: Plan) -> Findings:
     return Findings()
   if reason := _missing(plan):
     return Findings(skipped={_STEM: reason})
-  names = _conditions(plan)
-  votes = corpus.votes
-  places = [corpus.conditions.index(name) for name in names]
-  own = np.isin(votes.condition, places)
-  people, who = np.unique(
-    plan.crowd.codes(votes.annotator[own]), return_inverse=True
-  )
-  fitted = fit(
-    votes.clip[own],
-    who,
-    votes.label[own],
-    votes.count[own],
-    (len(corpus.ids), len(people), len(corpus.classes)),
-  )
+  fitted = _fitted(corpus, plan)
   counts = plan.votes(corpus)
   likeliest = fitted.posterior.argmax(axis=1)
   ordered = np.sort(np.pad(counts, ((0, 0), (1, 0))), axis=1)

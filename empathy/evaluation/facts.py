@@ -28,22 +28,7 @@ def of(
     plan: of all clips.
     content: of the corpus, see `corpus.content`; None if nobody had it whole.
   """
-  clips, judged = (totals['data', what] for what in ('clips', 'judged'))
-  judged = judged if judged.any() else clips
   num_groups = len(totals.hashes)
-  how = resampling.describe(totals.over(judged).groups)
-  if plan.survey.has_votes and (judged != clips).any():
-    how += (
-      ' That is so for figures of predictions; those of votes alone rest on '
-      'other clips too, and study.json says of each how its interval was made.'
-    )
-  if totals.bundled:
-    how += (
-      f' Here these are {len(totals.groups)} bundles of whole groups, of which '
-      f'there are {num_groups:,}.'
-    )
-  if not plan.exact:
-    how += ' Signals that rank clips were put on a grid of their values.'
   seeds = {view: len(own) for view, own in plan.members.items()}
   corpus = plan.info
   found = {
@@ -66,7 +51,7 @@ def of(
     'kind': str(plan.survey.kind),
     'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
     'predictions': plan.survey.num_rows,
-    'resampling': how,
+    'resampling': _how(totals, plan),
     'covers': covers(
       seeds,
       _known_annotators(plan) if plan.survey.has_votes else None,
@@ -80,6 +65,26 @@ def of(
   if declared.NAME in corpus:
     found[declared.NAME] = corpus[declared.NAME]
   return found
+
+
+def _how(totals: totals_lib.Totals, plan: Plan) -> str:
+  """How intervals are made, in sentences."""
+  clips, judged = (totals['data', what] for what in ('clips', 'judged'))
+  judged = judged if judged.any() else clips
+  how = resampling.describe(totals.over(judged).groups)
+  if plan.survey.has_votes and (judged != clips).any():
+    how += (
+      ' That is so for figures of predictions; those of votes alone rest on '
+      'other clips too, and study.json says of each how its interval was made.'
+    )
+  if totals.bundled:
+    how += (
+      f' Here these are {len(totals.groups)} bundles of whole groups, of which '
+      f'there are {len(totals.hashes):,}.'
+    )
+  if not plan.exact:
+    how += ' Signals that rank clips were put on a grid of their values.'
+  return how
 
 
 def covers(

@@ -211,6 +211,21 @@ def _sizes(
   return _Sizes(making, judging, least, again, choosing)
 
 
+def _ends(sizes: _Sizes, name: str, full: str) -> list[np.ndarray]:
+  """Up to where the votes of a condition, in their order, do what.
+
+  What makes the label is first in it, then what chooses.
+  """
+  return [
+    sizes.making[name] + size
+    for size in (
+      0,
+      sizes.judging[name] - sizes.again,
+      *(() if name == full else sizes.choosing.values()),
+    )
+  ]
+
+
 def _of_block(
   votes: Mapping[str, np.ndarray],
   labels: np.ndarray,
@@ -238,21 +253,9 @@ def _of_block(
     # All that matters of a vote is whether it is the label.
     rows = np.arange(len(labels))
     votes = {name: counts[rows, labels, None] for name, counts in votes.items()}
-  # What makes the label is first in the order, then what chooses.
   first = {
     name: halves.first_votes(
-      draws,
-      name,
-      counts,
-      [
-        sizes.making[name] + size
-        for size in (
-          0,
-          sizes.judging[name] - sizes.again,
-          *(() if name == full else sizes.choosing.values()),
-        )
-      ],
-      total[name],
+      draws, name, counts, _ends(sizes, name, full), total[name]
     )
     for name, counts in votes.items()
   }

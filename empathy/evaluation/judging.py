@@ -73,6 +73,7 @@ def judge(
   Raises:
     InputError: something is missing or wrong; a line for each kind of fault.
   """
+  corpus = None
   if isinstance(clips, str | os.PathLike):
     if votes is not None or about is not None:
       raise errors.InputError(
@@ -80,17 +81,8 @@ def judge(
         'neither votes nor about'
       )
     corpus = corpus_lib.with_presence(corpus_lib.read(clips, label=label))
-  else:
-    corpus = None
-  path = isinstance(predictions, str | os.PathLike)
-  table = None
-  if predictions is not None:
-    table = (
-      reading.table(pathlib.Path(predictions))
-      if path
-      else _table('predictions', predictions)
-    )
-  if predictions is None and votes is None and not (corpus and corpus.votes):
+  path, table = _predictions(predictions)
+  if table is None and votes is None and not (corpus and corpus.votes):
     raise errors.InputError(
       f'{"clips" if corpus is None else clips}: has no votes, and there are no '
       'predictions: nothing to evaluate'
@@ -99,9 +91,17 @@ def judge(
     corpus = _corpus(_table('clips', clips), votes, table, about or {})
   if table is None:
     return study_lib.build(corpus)
-  name = pathlib.Path(predictions) if path else pathlib.Path('predictions')
-  found = reading.of_table(name, table, corpus, lenient)
+  found = reading.of_table(path, table, corpus, lenient)
   return study_lib.build(corpus, found)
+
+
+def _predictions(given: Any) -> tuple[pathlib.Path, pa.Table | None]:
+  """What messages call the predictions, and their table, if there are any."""
+  if isinstance(given, str | os.PathLike):
+    path = pathlib.Path(given)
+    return path, reading.table(path)
+  table = None if given is None else _table('predictions', given)
+  return pathlib.Path('predictions'), table
 
 
 def _table(name: str, given: Any) -> pa.Table:

@@ -18,6 +18,7 @@ one of forty cases at most, and one who tosses coins nine times in ten from so
 many votes on as `votes_needed` says.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterator
 
@@ -132,6 +133,85 @@ def likeness(num_classes: int, values: np.ndarray | None) -> np.ndarray:
   return 1 - apart / apart.max()
 
 
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+  """The sums of `tally` over the votes of each annotator.
+
+  With s and t the likeness of the other votes to each class and their shares.
+
+  Attributes:
+    own: (A, C) his votes.
+    others: (A, C) of t.
+    hits: (A,) of s_l.
+    squares: (A,) of its square.
+    mixed: (A, C) of s_l s.
+    every: (A, C, C) of s s'.
+    told: (A, C, C) of s by the class that he votes for.
+    number: (A,) how many.
+    shares: (A, C) of his votes.
+  """
+
+  own: np.ndarray
+  others: np.ndarray
+  hits: np.ndarray
+  squares: np.ndarray
+  mixed: np.ndarray
+  every: np.ndarray
+  told: np.ndarray
+  number: np.ndarray
+  shares: np.ndarray
+
+
+def _split(sums: np.ndarray, num_classes: int) -> _Parts:
+  """The columns of `tally` by what they are sums of."""
+  ends = np.cumsum([num_classes, num_classes, 1, 1, num_classes])
+  own, others, hits, squares, mixed, products = np.split(sums, ends, axis=1)
+  every, told = (
+    one.reshape(-1, num_classes, num_classes)
+    for one in np.split(products, 2, axis=1)
+  )
+  number = own.sum(axis=1)
+  shares = own / number[:, None]
+  hits, squares = hits[:, 0], squares[:, 0]
+  return _Parts(own, others, hits, squares, mixed, every, told, number, shares)
+
+
+def _error_of_kappa(
+  parts: _Parts, near: np.ndarray, kappa: np.ndarray, middle: np.ndarray
+) -> np.ndarray:
+  """The standard error of each kappa (A,), times what chance leaves.
+
+  It is that of the mean of s_l - (1 - kappa) (b_l + sum_c p_c s_c), b being
+  `near` (A, C): the derivative, in which what is taken for chance moves with
+  the votes. Its mean is `middle`.
+  """
+  left = 1 - kappa
+  cross = (parts.mixed * parts.shares).sum(axis=1)
+  cross += np.einsum('acc,ac->a', parts.told, near)
+  square = parts.squares - 2 * left * cross
+  square += left**2 * (
+    (parts.own * near**2).sum(axis=1)
+    + np.einsum('ac,acd,ad->a', parts.shares, parts.every, parts.shares)
+    + 2 * np.einsum('ac,acd,ad->a', near, parts.told, parts.shares)
+  )
+  variance = np.maximum(square / parts.number - middle**2, 0)
+  variance /= np.maximum(parts.number - 1, 1)
+  return np.sqrt(variance)
+
+
+def _needed(parts: _Parts, usual: np.ndarray) -> np.ndarray:
+  """From how many votes (A,) on who tosses coins is flagged.
+
+  His coins tell each class as often as the annotator does; NaN where he has too
+  few votes. Beyond chance, `usual` (A,) is what all reach.
+  """
+  coins = np.einsum('ac,acc->a', parts.shares, parts.every)
+  coins -= np.einsum('ac,acd,ad->a', parts.shares, parts.every, parts.shares)
+  normal = special.ndtri((1 + LEVEL) / 2) + special.ndtri(_POWER)
+  needed = np.ceil(coins / parts.number * (normal / (usual / 2)) ** 2)
+  return np.where(parts.number >= _LEAST, np.maximum(needed, _LEAST), np.nan)
+
+
 def judge(sums: np.ndarray, alike: np.ndarray) -> dict[str, np.ndarray]:
   """What the sums of `tally` say of each annotator.
 
@@ -147,22 +227,16 @@ def judge(sums: np.ndarray, alike: np.ndarray) -> dict[str, np.ndarray]:
     `bias` (A, C), his share of votes for a class minus the others' on the same
     clips.
   """
-  num_classes = len(alike)
-  ends = np.cumsum([num_classes, num_classes, 1, 1, num_classes])
-  own, others, hits, squares, mixed, products = np.split(sums, ends, axis=1)
-  every, told = np.split(products, 2, axis=1)
-  number = own.sum(axis=1)
-  shares, beside = own / number[:, None], others / number[:, None]
-  agreement = hits[:, 0] / number
+  parts = _split(sums, len(alike))
+  number, shares = parts.number, parts.shares
+  beside = parts.others / number[:, None]
+  agreement = parts.hits / number
   near = beside @ alike
   chance = (shares * near).sum(axis=1)
   beyond = agreement - chance
   # Of s_l - sum_c p_c s_c, the mean of squares.
-  every, told = (
-    one.reshape(-1, num_classes, num_classes) for one in (every, told)
-  )
-  square = squares[:, 0] - 2 * (shares * mixed).sum(axis=1)
-  square += np.einsum('ac,acd,ad->a', shares, every, shares)
+  square = parts.squares - 2 * (shares * parts.mixed).sum(axis=1)
+  square += np.einsum('ac,acd,ad->a', shares, parts.every, shares)
   variance = np.maximum(square / number - beyond**2, 0)
   variance *= number / np.maximum(number - 1, 1)
   error = np.sqrt(variance / number)
@@ -171,35 +245,17 @@ def judge(sums: np.ndarray, alike: np.ndarray) -> dict[str, np.ndarray]:
   reach = quantile * error
   room = np.where(chance < 1, 1 - chance, np.nan)
   kappa = beyond / room
-  # Of s_l - (1 - kappa) (b_l + sum_c p_c s_c), b being their mean: the
-  # derivative, in which what is taken for chance moves with the votes.
-  left = 1 - kappa
-  cross = (mixed * shares).sum(axis=1)
-  cross += np.einsum('acc,ac->a', told, near)
-  square = squares[:, 0] - 2 * left * cross
-  square += left**2 * (
-    (own * near**2).sum(axis=1)
-    + np.einsum('ac,acd,ad->a', shares, every, shares)
-    + 2 * np.einsum('ac,acd,ad->a', near, told, shares)
-  )
-  middle = agreement - 2 * left * chance
-  variance_of_kappa = np.maximum(square / number - middle**2, 0)
-  variance_of_kappa /= np.maximum(number - 1, 1)
-  wide = quantile * np.sqrt(variance_of_kappa) / room
+  middle = agreement - 2 * (1 - kappa) * chance
+  wide = quantile * _error_of_kappa(parts, near, kappa, middle) / room
   # Of votes that are all alike there is no error to tell.
   wide = np.where((number >= _LEAST) & (wide > _ZERO), wide, np.nan)
   # Of what is left to each beyond chance, as much as all reach.
   whole = (1 - chance) @ number
   of_all = beyond @ number / whole if whole > 0 else 0.0
   usual = of_all * room
-  normal = special.ndtri((1 + LEVEL) / 2) + special.ndtri(_POWER)
   needed = np.full(len(number), math.nan)
   if of_all > 0:
-    # Of coins that tell each class as often.
-    coins = np.einsum('ac,acc->a', shares, every)
-    coins -= np.einsum('ac,acd,ad->a', shares, every, shares)
-    needed = np.ceil(coins / number * (normal / (usual / 2)) ** 2)
-    needed = np.where(number >= _LEAST, np.maximum(needed, _LEAST), np.nan)
+    needed = _needed(parts, usual)
   with np.errstate(divide='ignore', invalid='ignore'):
     excess = (beyond - usual) / error
   return {

@@ -48,10 +48,8 @@ def estimate(
 ) -> Estimate:
   """The statistic with its interval, and its p-value if 0 is its null.
 
-  A share of exactly 0 or 1 has no standard error: its interval is that of
-  Clopper and Pearson (1934, Biometrika 26:404) for as many trials as there are
-  groups that count, which supposes the most dependence within a group. What is
-  no share, such as an AUROC, has no interval there.
+  A share of exactly 0 or 1 has no standard error, but an interval, see
+  `_clopper_pearson`; what is no share, such as an AUROC, has none there.
 
   Args:
     sample: the clips by group.
@@ -100,7 +98,11 @@ def estimate(
 
 
 def _clopper_pearson(sample: Groups, found: Studentised, n: int) -> Estimate:
-  """The interval of 0 or of all among as many trials as groups that count."""
+  """The interval of 0 or of all among as many trials as groups that count.
+
+  It is that of Clopper and Pearson (1934, Biometrika 26:404), which so supposes
+  the most dependence within a group.
+  """
   at_zero = found.value < 0.5
   trials = found.sizes['groups']
   far = 1 - ((1 - LEVEL) / 2) ** (1 / trials)

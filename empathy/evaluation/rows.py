@@ -300,15 +300,7 @@ class Rows:
     spelt = {spelling.key(name): i for i, name in enumerate(classes)}
     spelt |= {name: i for i, name in enumerate(classes)}
     place = [spelt.get(n, spelt.get(spelling.key(n), -1)) for n in names]
-    other = [
-      (name, classes[i])
-      for name, i in zip(names, place, strict=True)
-      if i >= 0 and classes[i] != name
-    ]
-    if other:
-      shown = ', '.join(f'{a!r} as {b!r}' for a, b in other[:_MAX_ROWS])
-      more = ', ...' if len(other) > _MAX_ROWS else ''
-      self.notes.append(f"column 'label': took {shown}{more}")
+    self._tell_spelt(names, [classes[i] if i >= 0 else None for i in place])
     place = np.array(place, np.int64)[code] if names else np.zeros(0, np.int64)
     missing = np.array([spelling.is_missing(name) for name in names], bool)
     unknown = np.flatnonzero((place < 0) & ~missing[code]) if names else []
@@ -404,6 +396,33 @@ class Rows:
     # What was no number at all is told already and marked -inf or NaN.
     told = np.isneginf(values) | np.isnan(values)
     negative = (values < 0) & ~told
+    if self._logits(values, negative, columns):
+      return np.full(values.shape, np.nan)
+    fine = ((values >= 0) & ~told).all(axis=1)
+    if fine.any() and 99 < np.median(values[fine].sum(axis=1)) < 101:
+      self.notes.append('took the probabilities as percentages')
+      values[fine] /= 100
+    values = np.where(
+      fine[:, None] & ~silent[:, None], values, 1 / len(classes)
+    )
+    total = values.sum(axis=1)
+    self._tell_sums(total, lenient)
+    if lenient:
+      self._tell_others(classes)
+      self._tell(
+        np.flatnonzero(silent),
+        'prob_*',
+        lambda row: 'no class has any probability',
+        'took these as no answer',
+      )
+    with np.errstate(invalid='ignore', divide='ignore'):
+      values = values / total[:, None]
+    return np.where(silent[:, None], np.nan, values)
+
+  def _logits(
+    self, values: np.ndarray, negative: np.ndarray, columns: Sequence[str]
+  ) -> bool:
+    """Faults what is negative; whether it is so much that all are logits."""
     rows = np.flatnonzero(negative.any(axis=1))
     if len(rows) >= max(_MAX_ROWS, _MANY * len(values)):
       row, place = np.argwhere(negative)[0]
@@ -415,21 +434,17 @@ class Rows:
           'not probabilities; expected their softmax'
         ),
       )
-      return np.full(values.shape, np.nan)
+      return True
     for number, column in enumerate(columns):
       self.fault(
         np.flatnonzero(negative[:, number]),
         column,
         lambda row, n=number: f'{values[row, n]:g} is not a probability',
       )
-    fine = ((values >= 0) & ~told).all(axis=1)
-    if fine.any() and 99 < np.median(values[fine].sum(axis=1)) < 101:
-      self.notes.append('took the probabilities as percentages')
-      values[fine] /= 100
-    values = np.where(
-      fine[:, None] & ~silent[:, None], values, 1 / len(classes)
-    )
-    total = values.sum(axis=1)
+    return False
+
+  def _tell_sums(self, total: np.ndarray, lenient: bool) -> None:
+    """Tells of rows whose probabilities do not sum to 1."""
     off = np.flatnonzero(~(np.abs(total - 1) <= _TOLERANCE))
 
     def says(row: int) -> str:
@@ -437,25 +452,29 @@ class Rows:
 
     if lenient:
       self._tell(off, 'prob_*', says, 'divided these by their sum')
-      self._tell_others(classes)
-      self._tell(
-        np.flatnonzero(silent),
-        'prob_*',
-        lambda row: 'no class has any probability',
-        'took these as no answer',
-      )
-    else:
-      self.fault(
-        off,
-        'prob_*',
-        lambda row: (
-          f'{says(row)}; --lenient divides by that, else expected 1 within '
-          f'{_TOLERANCE:g}'
-        ),
-      )
-    with np.errstate(invalid='ignore', divide='ignore'):
-      values = values / total[:, None]
-    return np.where(silent[:, None], np.nan, values)
+      return
+    self.fault(
+      off,
+      'prob_*',
+      lambda row: (
+        f'{says(row)}; --lenient divides by that, else expected 1 within '
+        f'{_TOLERANCE:g}'
+      ),
+    )
+
+  def _tell_spelt(
+    self, names: Sequence[str], meant: Sequence[str | None]
+  ) -> None:
+    """Notes which names of classes are spelt otherwise."""
+    other = [
+      (name, one)
+      for name, one in zip(names, meant, strict=True)
+      if one is not None and one != name
+    ]
+    if other:
+      shown = ', '.join(f'{a!r} as {b!r}' for a, b in other[:_MAX_ROWS])
+      more = ', ...' if len(other) > _MAX_ROWS else ''
+      self.notes.append(f"column 'label': took {shown}{more}")
 
   def _tell_others(self, classes: Sequence[str]) -> None:
     """Notes what columns of classes that the corpus lacks had."""

@@ -66,16 +66,30 @@ def signals(
         means[full], {view: means[view] for view in singles}
       )
   members = predictions.probabilities[full]
-  if bare:
-    if len(members) > 1:
-      said = predictions_lib.predicted_class(members)[..., None]
-      counts = (said == np.arange(members.shape[-1])).sum(axis=0)
-      found['labels_gs'] = votes_lib.gs(counts)
-    return found | {'one_minus_confidence': 1 - means[full].max(axis=-1)}
-  two = np.sort(means[full], axis=-1)[:, -2:]
-  found['entropy'] = entropy(means[full])
-  found['one_minus_confidence'] = 1 - two[:, 1]
-  found['one_minus_margin'] = 1 - (two[:, 1] - two[:, 0])
+  of_full = _of_labels if bare else _of_probabilities
+  return found | of_full(members, means[full])
+
+
+def _of_labels(members: np.ndarray, mean: np.ndarray) -> dict[str, np.ndarray]:
+  """The signals of one view that says labels, (S, N, C) and (N, C)."""
+  found = {}
+  if len(members) > 1:
+    said = predictions_lib.predicted_class(members)[..., None]
+    counts = (said == np.arange(members.shape[-1])).sum(axis=0)
+    found['labels_gs'] = votes_lib.gs(counts)
+  return found | {'one_minus_confidence': 1 - mean.max(axis=-1)}
+
+
+def _of_probabilities(
+  members: np.ndarray, mean: np.ndarray
+) -> dict[str, np.ndarray]:
+  """The signals of one view that says probabilities, (S, N, C) and (N, C)."""
+  two = np.sort(mean, axis=-1)[:, -2:]
+  found = {
+    'entropy': entropy(mean),
+    'one_minus_confidence': 1 - two[:, 1],
+    'one_minus_margin': 1 - (two[:, 1] - two[:, 0]),
+  }
   if len(members) > 1:
     found['seed_mutual_information'] = divergence(members)
   return found

@@ -142,26 +142,9 @@ def of_batch(batch: Batch) -> Survey:
     if votes is not None:
       handfuls |= _names(who, votes, corpus)
   if predictions is not None:
-    folds = np.concatenate([predictions.folds[view] for view in batch.views])
-    numbers['folds',] = np.bincount(folds[folds >= 0])
-    numbers['ways',] = _hashed(batch.keys, folds)
-    if batch.full in batch.views:
-      numbers |= _labels_by_fold(batch)
-    for view, asked in predictions.asked.items():
-      numbers['asked', view] = np.array(float(asked.sum()))
-    for view in batch.views:
-      for key, values in (
-        (('view', view), predictions.probabilities[view]),
-        (
-          ('labelled', view),
-          predictions.probabilities[view][:, batch.labelled],
-        ),
-        (('mean', view), batch.means[view]),
-      ):
-        top = values.max(axis=-1)
-        top = top[~np.isnan(top)]
-        numbers[key] = np.array(float(len(top)))
-        handfuls[key] = np.unique(np.round(top, DECIMALS))[:_HANDFUL]
+    own, tops = _of_predictions(batch)
+    numbers |= own
+    handfuls |= tops
     if batch.full in batch.views:
       confidences = _confidences(batch)
   return Survey(
@@ -178,6 +161,35 @@ def of_batch(batch: Batch) -> Survey:
     people,
     Kind.PROBABILITIES if predictions is None else predictions.kind,
   )
+
+
+def _of_predictions(
+  batch: Batch,
+) -> tuple[dict[Key, np.ndarray], dict[Key, np.ndarray]]:
+  """The numbers and handfuls of a batch that has predictions."""
+  predictions = batch.predictions
+  numbers, handfuls = {}, {}
+  folds = np.concatenate([predictions.folds[view] for view in batch.views])
+  numbers['folds',] = np.bincount(folds[folds >= 0])
+  numbers['ways',] = _hashed(batch.keys, folds)
+  if batch.full in batch.views:
+    numbers |= _labels_by_fold(batch)
+  for view, asked in predictions.asked.items():
+    numbers['asked', view] = np.array(float(asked.sum()))
+  for view in batch.views:
+    for key, values in (
+      (('view', view), predictions.probabilities[view]),
+      (
+        ('labelled', view),
+        predictions.probabilities[view][:, batch.labelled],
+      ),
+      (('mean', view), batch.means[view]),
+    ):
+      top = values.max(axis=-1)
+      top = top[~np.isnan(top)]
+      numbers[key] = np.array(float(len(top)))
+      handfuls[key] = np.unique(np.round(top, DECIMALS))[:_HANDFUL]
+  return numbers, handfuls
 
 
 def _means(corpus: corpus_lib.Corpus, condition: str) -> np.ndarray:
