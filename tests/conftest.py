@@ -50,7 +50,9 @@ def pytest_configure(config):
 _FIRST = (
   'test_optimised.py',
   'test_kills.py',
+  'test_annotators.py',
   'test_benchmarks.py',
+  'test_score_intervals.py',
   'test_loop.py',
   'test_step.py',
   'test_stream.py',
