@@ -44,7 +44,7 @@ def _document(*tiers, media='a.mp4', mime='video/mp4', head=''):
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     f'{head}<ANNOTATION_DOCUMENT AUTHOR="" FORMAT="3.0" VERSION="3.0">\n'
     '<HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">\n'
-    f'<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/x/{media}" MIME_TYPE="{mime}" '
+    f'<MEDIA_DESCRIPTOR MEDIA_URL="file:elsewhere/{media}" MIME_TYPE="{mime}" '
     f'RELATIVE_MEDIA_URL="./{media}"/>\n</HEADER>\n'
     f'<TIME_ORDER>{slots}<TIME_SLOT TIME_SLOT_ID="ts5"/></TIME_ORDER>\n'
     f'{"".join(tiers)}</ANNOTATION_DOCUMENT>\n'
@@ -256,8 +256,7 @@ _MUTATIONS = {
   'a file of this machine': (
     _replace(
       '<ANNOTATION_DOCUMENT',
-      '<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]>'
-      '<ANNOTATION_DOCUMENT',
+      '<!DOCTYPE x [<!ENTITY f SYSTEM "file:secret">]><ANNOTATION_DOCUMENT',
     ),
     ':2: declares a document type or entities',
   ),
