@@ -12,7 +12,7 @@ import os
 import pathlib
 import shutil
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -407,18 +407,18 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
   asked = {
     7: data_checks.answer,
     5: humans.answer,
-    9: _about_raters,
+    9: _answer_of(stand_in, kappas),
     10: conflict.answer,
-    11: _about_views_together,
+    11: _answer_of(information, cooperation, best_view),
     12: prediction_sets.answer,
   }
   if plan.values is not None:
     asked[8] = scores.answer
   if plan.members:
     asked |= {
-      3: _about_ambiguity,
+      3: _answer_of(ambiguity, soft_scores),
       6: diagnosis.answer,
-      1: _about_views,
+      1: _answer_of(views, answering),
       2: disagreement.answer,
       4: dominance.answer,
     }
@@ -446,29 +446,16 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
   return dict(sorted(found.items(), key=lambda it: (it[0] != 7, it[0])))
 
 
-def _about_views(totals: totals_lib.Totals, plan: Plan) -> Findings:
-  found = views.answer(totals, plan)
-  found.include(answering.answer(totals, plan))
-  return found
+def _answer_of(*modules: types.ModuleType) -> Callable[..., Findings]:
+  """What several modules find, as the answer to one question."""
 
+  def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
+    found, *others = (module.answer(totals, plan) for module in modules)
+    for other in others:
+      found.include(other)
+    return found
 
-def _about_raters(totals: totals_lib.Totals, plan: Plan) -> Findings:
-  found = stand_in.answer(totals, plan)
-  found.include(kappas.answer(totals, plan))
-  return found
-
-
-def _about_ambiguity(totals: totals_lib.Totals, plan: Plan) -> Findings:
-  found = ambiguity.answer(totals, plan)
-  found.include(soft_scores.answer(totals, plan))
-  return found
-
-
-def _about_views_together(totals: totals_lib.Totals, plan: Plan) -> Findings:
-  found = information.answer(totals, plan)
-  found.include(cooperation.answer(totals, plan))
-  found.include(best_view.answer(totals, plan))
-  return found
+  return answer
 
 
 def _if_graded(found: Findings, plan: Plan) -> Findings:
