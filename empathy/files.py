@@ -60,7 +60,7 @@ def _clear(holder: pathlib.Path, path: pathlib.Path) -> None:
   shutil.rmtree(holder, ignore_errors=True)
 
 
-def sweep(folder: pathlib.Path) -> None:
+def remove_leftovers(folder: pathlib.Path) -> None:
   """Removes what `replacing` left in a folder when its process was killed.
 
   No other process may be writing there.

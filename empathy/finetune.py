@@ -15,7 +15,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from empathy import cli
-from empathy.training import finetuning, parallel
+from empathy.training import finetune_loop, parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', help_string='The experiment, a file as in configs/.'
@@ -31,7 +31,7 @@ def main() -> None:
   """Fine-tunes, and says what came of it."""
   parallel.use_cpu_cores()
   workdir = pathlib.Path(_WORKDIR.value)
-  for note in finetuning.finetune(_CONFIG.value, _CORPUS.value, workdir):
+  for note in finetune_loop.finetune(_CONFIG.value, _CORPUS.value, workdir):
     print(
       f'{note["modality"]}, fold {note["fold"]}: epoch {note["best_epoch"]}, '
       f'validation accuracy {note["val_accuracy"]:.3f}'

@@ -60,13 +60,13 @@ _FIRST = (
   'test_faults.py',
   'test_sweep.py',
   'test_encoders.py',
-  'test_finetuning.py',
+  'test_finetune_loop.py',
   'test_evaluate.py',
   'test_readme.py',
   'test_parallel.py',
   'test_extractors.py',
   'test_configuration.py',
-  'test_classifier.py',
+  'test_finetune_step.py',
 )
 
 

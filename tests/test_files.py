@@ -87,7 +87,7 @@ def test_what_a_killed_process_left_is_removed_or_put_back(folder, monkeypatch):
       if name == 'study':
         assert not (folder / name).exists()
         _interrupt(patch, KeyboardInterrupt, 1)
-  files.sweep(folder)
+  files.remove_leftovers(folder)
   assert _content(folder) == before
   # Where there is a newer one, the old one does not come back.
   with monkeypatch.context() as patch:
@@ -99,7 +99,7 @@ def test_what_a_killed_process_left_is_removed_or_put_back(folder, monkeypatch):
     ):
       _make(temporary)
   _make(folder / 'study')
-  files.sweep(folder)
+  files.remove_leftovers(folder)
   assert (folder / 'study' / 'file').read_text() == 'study'
   assert {path.name for path in folder.iterdir()} == {'study', 'old'}
 

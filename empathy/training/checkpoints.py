@@ -137,7 +137,7 @@ def is_finished(directory: pathlib.Path, step: int) -> bool:
   return _manifest_path(_path(directory, step)).exists()
 
 
-def sweep(directory: pathlib.Path) -> None:
+def remove_leftovers(directory: pathlib.Path) -> None:
   """Removes what is neither a checkpoint nor a manifest of one.
 
   A process that was killed as it wrote leaves such; no other may be writing.

@@ -512,7 +512,7 @@ def _train_chunks(
   finished = np.zeros(len(plan.chunks), bool)
   with parallel.together():
     if parallel.is_main():
-      checkpoints.sweep(directory)
+      checkpoints.remove_leftovers(directory)
       for number in range(len(plan.chunks)):
         finished[number] = _is_finished(directory, number)
   finished = parallel.from_main(finished)
@@ -589,7 +589,7 @@ def _train_chunk(
   found = None
   with parallel.together():
     if parallel.is_main():
-      checkpoints.sweep(directory)
+      checkpoints.remove_leftovers(directory)
       found = checkpoints.restore_latest(directory, like)
   first = int(parallel.from_main(np.int32(found[0] if found else 0)))
   if not first:

@@ -336,7 +336,8 @@ def load(
   key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(held.features)}'
   path = pathlib.Path(data_dir) / key
   if not path.exists():
-    files.sweep(path.parent)  # Others, which were killed, could be as large.
+    # Others, which were killed, could be as large.
+    files.remove_leftovers(path.parent)
     pieces = [(corpus.features[m].values, own) for m, own in entries.items()]
     with files.replacing(path) as temporary:
       _write(temporary, len(held.ids), pieces)

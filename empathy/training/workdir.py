@@ -86,7 +86,7 @@ def lock(path: pathlib.Path) -> Iterator[bool]:
   except FileExistsError:
     raise errors.InputError(f'{path}: is not a folder') from None
   with _locked(path / '.lock', path):
-    files.sweep(path)
+    files.remove_leftovers(path)
     yield is_new and [entry.name for entry in path.iterdir()] == ['.lock']
 
 

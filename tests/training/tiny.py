@@ -16,7 +16,7 @@ import transformers
 from empathy import encoders
 from empathy.corpora import corpus as corpora
 from empathy.encoders import roberta, videomae, wav2vec2
-from empathy.training import classifier
+from empathy.training import finetune_step
 
 _SIZES = {
   'hidden_size': 16,
@@ -75,11 +75,11 @@ def encoder(name: str, remat: bool = False) -> encoders.Encoder:
   return encoders.Encoder(module, params, config)
 
 
-def program(name: str, remat: bool = False, **fields) -> classifier.Program:
+def program(name: str, remat: bool = False, **fields) -> finetune_step.Program:
   """What does not change while an encoder learns."""
   made = encoder(name, remat)
   (input_name, example), *_ = encoders.example(made.config).items()
-  return classifier.Program(
+  return finetune_step.Program(
     **{
       'module': made.module,
       'num_layers': made.config.num_hidden_layers,

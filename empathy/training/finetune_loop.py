@@ -28,11 +28,11 @@ from empathy.corpora import corpus as corpora
 from empathy.encoders import extraction, extractors, fold_wise, wav2vec2
 from empathy.training import (
   checkpoints,
-  classifier,
   configuration,
+  finetune_step,
+  frozen_states,
   members,
   parallel,
-  states,
   workdir,
 )
 
@@ -68,9 +68,9 @@ class Task:
     seed: of all that is random, with the modality and the fold.
   """
 
-  program: classifier.Program
+  program: finetune_step.Program
   layout: parallel.Layout
-  store: states.Store
+  store: frozen_states.Store
   labels: np.ndarray
   num_frames: int
   batch_size: int
@@ -79,22 +79,22 @@ class Task:
 
   @functools.cached_property
   def train_step(self) -> Callable:
-    """`classifier.train_step`, compiled for the devices."""
+    """`finetune_step.train_step`, compiled for the devices."""
 
     def train_step(frozen, state, batch, key):
       key = jax.random.wrap_key_data(key)
-      return classifier.train_step(self.program, frozen, state, batch, key)
+      return finetune_step.train_step(self.program, frozen, state, batch, key)
 
     return self.layout.over_batch(train_step, donate=[1])
 
   @functools.cached_property
   def forward(self) -> Callable:
-    """`classifier.forward` without dropout, likewise."""
+    """`finetune_step.forward` without dropout, likewise."""
     return self.layout.over_batch(
-      functools.partial(classifier.forward, self.program)
+      functools.partial(finetune_step.forward, self.program)
     )
 
-  def batch(self, rows: np.ndarray) -> classifier.Batch:
+  def batch(self, rows: np.ndarray) -> finetune_step.Batch:
     """Some clips, `batch_size` at most, on the devices.
 
     Where they are fewer, or do not divide among the devices, the first one
@@ -110,7 +110,7 @@ class Task:
     mask = np.arange(self.num_inputs(length)) < inputs[:, None]
     values = self.store.batch(rows, length)
     return self.layout.divide(
-      classifier.Batch(values, mask, self.labels[rows], real)
+      finetune_step.Batch(values, mask, self.labels[rows], real)
     )
 
   def num_inputs(self, length: Any) -> Any:
@@ -134,7 +134,7 @@ class Best:
   """What training keeps.
 
   Attributes:
-    params: as in `classifier.State`, of the best epoch.
+    params: as in `finetune_step.State`, of the best epoch.
     epoch: from 0, the first of those with the best validation accuracy; -1
       while no epoch had a finite loss.
     history: (num_epochs, 3) float64, the mean training loss, the validation
@@ -169,8 +169,8 @@ def train_fold(
   Returns:
     The best epoch.
   """
-  trained, frozen = classifier.split(task.program, params)
-  state = classifier.init(
+  trained, frozen = finetune_step.split(task.program, params)
+  state = finetune_step.init(
     task.program,
     trained,
     task.program.module.config.hidden_size,
@@ -185,14 +185,14 @@ def train_fold(
   }
   saved = jax.tree.map(np.asarray, saved)
   num_steps = -(-len(train) // task.batch_size)
-  checkpoints.sweep(directory)
+  checkpoints.remove_leftovers(directory)
   first, found = checkpoints.restore_latest(directory, saved) or (0, saved)
   bar.skip(first * num_steps)
   history, best = found['history'].copy(), found['best']
   best_epoch = int(found['best_epoch'])
   frozen = task.layout.replicate(frozen)
   state = task.layout.replicate(
-    classifier.State(found['params'], found['opt_state'])
+    finetune_step.State(found['params'], found['opt_state'])
   )
   for epoch in range(first, task.num_epochs):
     state, train_loss = _train_epoch(
@@ -225,12 +225,12 @@ def train_fold(
 def _train_epoch(
   task: Task,
   frozen: Any,
-  state: classifier.State,
+  state: finetune_step.State,
   train: np.ndarray,
   fold: int,
   epoch: int,
   bar: progress.Progress,
-) -> tuple[classifier.State, float]:
+) -> tuple[finetune_step.State, float]:
   """One pass over the training clips; returns the mean loss too."""
   order = jax.random.permutation(task.key(fold, _ORDER, epoch), len(train))
   rows = train[np.asarray(order)]
@@ -259,7 +259,7 @@ def validate(
   Args:
     task: what folds share.
     frozen: what of the encoder does not learn, on the devices.
-    params: as in `classifier.State`, on the devices.
+    params: as in `finetune_step.State`, on the devices.
     rows: (V,) int, the clips.
   """
   rows = rows[np.argsort(task.store.length[rows], kind='stable')]
@@ -268,7 +268,9 @@ def validate(
     some = rows[start : start + task.batch_size]
     found = task.forward(params, frozen, task.batch(some))
     logits.append(task.layout.join(found)[: len(some)])
-  return classifier.accuracy_and_loss(np.concatenate(logits), task.labels[rows])
+  return finetune_step.accuracy_and_loss(
+    np.concatenate(logits), task.labels[rows]
+  )
 
 
 def padded_length(length: int, longest: int) -> int:
@@ -324,7 +326,7 @@ def finetune(
   with workdir.lock(path), files.full_disk_told(path):
     _begin(path, config, corpus)
     for modality in modalities:
-      files.sweep(path / modality)
+      files.remove_leftovers(path / modality)
       undone = [
         fold
         for fold in parts
@@ -483,7 +485,7 @@ def _finetune_modality(
           f'{modality}, fold {fold}: the loss of no epoch is finite; lower '
           'config.finetune.learning_rate'
         )
-      _, frozen = classifier.split(program, params)
+      _, frozen = finetune_step.split(program, params)
       tuned = dataclasses.replace(
         encoder, params={'params': {**frozen, **best.params['encoder']}}
       )
@@ -518,7 +520,7 @@ def _program(
   recipe: ml_collections.ConfigDict,
   modality: str,
   num_classes: int,
-) -> classifier.Program:
+) -> finetune_step.Program:
   """What does not change while an encoder learns."""
   layer = settings['layer']
   num_layers = extractors.layers_below(modality, encoder.config, layer)
@@ -529,7 +531,7 @@ def _program(
       + (f' below layer {layer}' if layer != 'last' else '')
     )
   (name, example), *_ = encoders.example(encoder.config).items()
-  return classifier.Program(
+  return finetune_step.Program(
     module=extractors.unpadded(encoder.module),
     num_layers=num_layers,
     num_trained=recipe.trained_layers,
@@ -556,9 +558,9 @@ def _store(
   config: ml_collections.ConfigDict,
   corpus: corpora.Corpus,
   modality: str,
-  program: classifier.Program,
+  program: finetune_step.Program,
   path: pathlib.Path,
-) -> tuple[states.Store, dict[str, Any]]:
+) -> tuple[frozen_states.Store, dict[str, Any]]:
   """What goes into the first layer that learns, and what it was made with.
 
   It is extracted as features are, in float32: the states that come out of the
@@ -581,10 +583,10 @@ def _store(
       compute=lambda items: [item[program.input_name] for item in items],
     )
   where = _states_path(path, modality)
-  states.discard_damaged(where)
+  frozen_states.discard_damaged(where)
   plan = extraction.plan(corpus, modality, extractor, config.faults, where)
   if not plan.is_done():
     extraction.extract(plan, extractor)
     extraction.check_any(plan)
-    states.join(plan, corpus.ids.tolist())
-  return states.Store(where), plan.record
+    frozen_states.join(plan, corpus.ids.tolist())
+  return frozen_states.Store(where), plan.record

@@ -11,7 +11,7 @@ from safetensors import numpy as safetensors
 from empathy import encoders, errors
 from empathy.corpora import corpus as corpora
 from empathy.encoders import extraction, fold_wise
-from empathy.training import checkpoints, classifier, finetuning, parallel
+from empathy.training import checkpoints, finetune_loop, finetune_step, parallel
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +33,7 @@ def _finetune(folder, corpus, workdir, pooling='first', **recipe):
   config = tiny.config(folder, **{'num_epochs': 2} | recipe)
   for settings in config.features.values():
     settings.pooling = pooling
-  return finetuning.finetune(config, corpus, workdir)
+  return finetune_loop.finetune(config, corpus, workdir)
 
 
 def _extract(folder, corpus, modality, workdir, pooling='first'):
@@ -68,18 +68,18 @@ def test_fine_tuning_learns(modality, pooling, folder, monkeypatch, caplog):
   corpus = tiny.write_corpus(path, (modality,), 100, fold=None, split=split)
   test = split == 'test'
   accuracy = {}
-  train_fold = finetuning.train_fold
+  train_fold = finetune_loop.train_fold
 
   def judged(task, params, *arguments):
     """Also judges test clips, before the first step and at the best epoch."""
     best = train_fold(task, params, *arguments)
-    trained, frozen = classifier.split(task.program, params)
+    trained, frozen = finetune_step.split(task.program, params)
     blank = jax.tree.map(np.zeros_like, best.params['classifier'])
     for name, learned in (
       ('before', {'encoder': trained, 'classifier': blank}),
       ('after', best.params),
     ):
-      accuracy[name], _ = finetuning.validate(
+      accuracy[name], _ = finetune_loop.validate(
         task,
         task.layout.replicate(frozen),
         task.layout.replicate(learned),
@@ -87,7 +87,7 @@ def test_fine_tuning_learns(modality, pooling, folder, monkeypatch, caplog):
       )
     return best
 
-  monkeypatch.setattr(finetuning, 'train_fold', judged)
+  monkeypatch.setattr(finetune_loop, 'train_fold', judged)
   (note,) = _finetune(
     folder,
     path,
@@ -191,10 +191,10 @@ def test_a_modality_that_no_clip_has_is_dropped(
     return tmp_path / name
 
   def untrained(task, params, *_):
-    trained, _ = classifier.split(task.program, params)
-    return finetuning.Best({'encoder': trained}, 0, np.ones((1, 3)))
+    trained, _ = finetune_step.split(task.program, params)
+    return finetune_loop.Best({'encoder': trained}, 0, np.ones((1, 3)))
 
-  monkeypatch.setattr(finetuning, 'train_fold', untrained)
+  monkeypatch.setattr(finetune_loop, 'train_fold', untrained)
   silent = write('silent', ['text', 'audio'])
   for _ in range(2):  # The second time it is gone already.
     notes = _finetune(folder, silent, tmp_path / 'run')
@@ -256,7 +256,7 @@ def test_states_that_nothing_can_learn_by(settings, message, folder, tmp_path):
   config = tiny.config(folder)
   config.features.text.update(settings)
   with pytest.raises(errors.InputError, match=message):
-    finetuning.finetune(config, folder / 'corpus', tmp_path / 'workdir')
+    finetune_loop.finetune(config, folder / 'corpus', tmp_path / 'workdir')
 
 
 @pytest.mark.parametrize(
@@ -272,14 +272,14 @@ def test_wrong_recipes(recipe, message, folder, tmp_path):
   config = tiny.config(folder)
   config.finetune = {**config.finetune.to_dict(), **recipe}
   with pytest.raises(errors.InputError, match=message):
-    finetuning.finetune(config, folder / 'corpus', tmp_path / 'workdir')
+    finetune_loop.finetune(config, folder / 'corpus', tmp_path / 'workdir')
 
 
 def test_what_no_encoder_is_for_is_told_in_one_line(folder, tmp_path):
   config = tiny.config(folder)
   config.features.gaze = {'encoder': 'some/encoder'}
   with pytest.raises(errors.InputError) as raised:
-    finetuning.finetune(config, folder / 'corpus', tmp_path / 'run')
+    finetune_loop.finetune(config, folder / 'corpus', tmp_path / 'run')
   says = 'config.features.gaze: is not text, audio, video'
   assert str(raised.value) == says
   assert not (tmp_path / 'run').exists()
@@ -289,10 +289,12 @@ def test_encoders_are_not_written_among_the_files_of_the_corpus(folder):
   config = tiny.config(folder)
   path = next(folder.glob('*/corpus.json')).parent
   with pytest.raises(errors.InputError, match='is the corpus folder'):
-    finetuning.finetune(config, path, path)
+    finetune_loop.finetune(config, path, path)
   assert not (path / '.lock').exists()
 
 
 def test_padded_lengths():
-  found = [finetuning.padded_length(n, 499) for n in (1, 63, 64, 250, 251, 499)]
+  found = [
+    finetune_loop.padded_length(n, 499) for n in (1, 63, 64, 250, 251, 499)
+  ]
   assert found == [63, 63, 125, 250, 499, 499]

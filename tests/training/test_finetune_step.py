@@ -14,7 +14,7 @@ import tiny
 
 from empathy import encoders
 from empathy.encoders import checkpoint, extractors
-from empathy.training import classifier
+from empathy.training import finetune_step
 
 FOLDER = pathlib.Path(__file__).parents[1]
 GOLDEN = dict(np.load(FOLDER / 'training' / 'gradients.npz'))
@@ -23,20 +23,20 @@ GOLDEN = dict(np.load(FOLDER / 'training' / 'gradients.npz'))
 @functools.partial(jax.jit, static_argnums=0)
 def _gradients(program, params, batch):
   """The loss and the gradients without dropout, of three clips of four."""
-  trained, frozen = classifier.split(program, params)
+  trained, frozen = finetune_step.split(program, params)
   rng = np.random.default_rng(0)
   head = {
     'kernel': rng.normal(size=(16, 3)).astype(np.float32),
     'bias': rng.normal(size=3).astype(np.float32),
   }
-  return classifier.gradients(
+  return finetune_step.gradients(
     program, {'encoder': trained, 'classifier': head}, frozen, batch, 3, None
   )
 
 
 def _batch(values, mask):
   real = np.array([1, 1, 1, 0], bool)
-  return classifier.Batch(values, mask, np.array([0, 2, 1, 0]), real)
+  return finetune_step.Batch(values, mask, np.array([0, 2, 1, 0]), real)
 
 
 def test_states_stand_for_the_frozen_layers():
@@ -69,11 +69,11 @@ def test_states_stand_for_the_frozen_layers():
 
 def _logits(program, values, mask):
   params = tiny.encoder(_NAME_OF[program.input_name]).params['params']
-  trained, frozen = classifier.split(program, params)
+  trained, frozen = finetune_step.split(program, params)
   rng = np.random.default_rng(0)
   head = {'kernel': rng.normal(size=(16, 3)), 'bias': rng.normal(size=3)}
   head = jax.tree.map(np.float32, head)
-  found = jax.jit(classifier.forward, static_argnums=0)(
+  found = jax.jit(finetune_step.forward, static_argnums=0)(
     program,
     {'encoder': trained, 'classifier': head},
     frozen,
@@ -128,7 +128,7 @@ def test_a_layer_below_the_last():
     wanted = output.hidden_states[1][:, 0] @ head['kernel'] + head['bias']
     bound = _bound(encoder, head, input_ids=values, attention_mask=mask)
     np.testing.assert_allclose(found, wanted, atol=bound, rtol=0)
-    trained, frozen = classifier.split(program, encoder.params['params'])
+    trained, frozen = finetune_step.split(program, encoder.params['params'])
     assert 'layer_0' in trained
     assert 'layer_1' in frozen
     assert set(trained) | set(frozen) == set(encoder.params['params'])
@@ -144,7 +144,7 @@ def test_frames_that_do_not_see_each_other_are_one_clip():
   )
   head = {'kernel': np.eye(8, 3, dtype=np.float32), 'bias': np.zeros(3)}
   # Of the last layer alone, from the states that go into it.
-  found = jax.jit(classifier.forward, static_argnums=0)(
+  found = jax.jit(finetune_step.forward, static_argnums=0)(
     program,
     {'encoder': {}, 'classifier': head},
     encoder.params['params'],
@@ -169,11 +169,11 @@ def test_products_are_of_full_precision():
 
 def test_the_optimizer_remembers_only_what_learns():
   program = tiny.program('roberta')
-  trained, frozen = classifier.split(
+  trained, frozen = finetune_step.split(
     program, tiny.encoder('roberta').params['params']
   )
   assert not set(trained) & set(frozen)
-  state = classifier.init(program, trained, 16, jax.random.key(0))
+  state = finetune_step.init(program, trained, 16, jax.random.key(0))
   sizes = [x.size for x in jax.tree.leaves(state.opt_state)]
   assert sum(sizes) == 1 + 2 * sum(
     x.size for x in jax.tree.leaves(state.params)
@@ -182,7 +182,7 @@ def test_the_optimizer_remembers_only_what_learns():
 
 def test_accuracy_and_loss():
   logits = np.log([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2]])
-  accuracy, loss = classifier.accuracy_and_loss(logits, np.array([0, 1, 1]))
+  accuracy, loss = finetune_step.accuracy_and_loss(logits, np.array([0, 1, 1]))
   assert accuracy == pytest.approx(2 / 3)
   assert loss == pytest.approx(-np.log([0.9, 0.6, 0.2]).mean())
 
@@ -201,7 +201,7 @@ def _golden_gradients(name):
     if key.startswith('inputs/')
   }
   main, *_ = inputs
-  program = classifier.Program(
+  program = finetune_step.Program(
     module=encoder.module,
     num_layers=2,
     num_trained=1,
@@ -214,13 +214,13 @@ def _golden_gradients(name):
     weight_decay=0.0,
   )
   labels = golden['labels']
-  batch = classifier.Batch(
+  batch = finetune_step.Batch(
     encoder(**inputs).hidden_states[1],
     inputs.get('attention_mask', np.ones(inputs[main].shape[:2])).astype(bool),
     labels,
     np.ones(len(labels), bool),
   )
-  trained, frozen = classifier.split(program, encoder.params['params'])
+  trained, frozen = finetune_step.split(program, encoder.params['params'])
   head = {key: golden[f'head/{key}'] for key in ('kernel', 'bias')}
   table = {
     path: source
@@ -229,7 +229,7 @@ def _golden_gradients(name):
     .items()
     if path.startswith('layer_1/')
   }
-  compute = jax.jit(classifier.gradients, static_argnums=0)
+  compute = jax.jit(finetune_step.gradients, static_argnums=0)
 
   def ours(params, batch):
     found = compute(program, params, frozen, batch, len(labels), None)
