@@ -73,6 +73,8 @@ _TOTALS = frozenset(
     *('max', 'count', 'n', 'mittelwert', 'summe', 'gesamt', 'moyenne', 'media'),
   )
 )
+# What `--columns` can tell of them.
+COLUMNS = tuple(_WORDS)
 _SEVERAL = ('label', 'raters')
 _RATER = re.compile(
   r'(?:annotator|annot|ann|rater|coder|judge|worker|expert|evaluator|labell?er|'
@@ -144,8 +146,14 @@ class Sheet:
   group: str | None
 
 
-def told(flag: Iterable[str]) -> dict[str, list[str]]:
+def told(
+  flag: Iterable[str], known: Sequence[str] = COLUMNS
+) -> dict[str, list[str]]:
   """What `--columns` says: `item=clip`, `label=empathy|distress`.
+
+  Args:
+    flag: its parts.
+    known: what columns can be.
 
   Raises:
     InputError: it says it otherwise.
@@ -155,10 +163,10 @@ def told(flag: Iterable[str]) -> dict[str, list[str]]:
     what, equals, names = part.partition('=')
     what = what.strip()
     columns = [spelling.clean(name) for name in names.split('|')]
-    if not equals or what not in _WORDS or not all(columns) or what in found:
+    if not equals or what not in known or not all(columns) or what in found:
       raise errors.InputError(
         f'--columns: {part!r}: expected NAME=COLUMN, NAME once of '
-        f'{", ".join(_WORDS)}'
+        f'{", ".join(known)}'
       )
     if len(columns) > 1 and what not in _SEVERAL:
       raise errors.InputError(f'--columns: {part!r}: expected one column')
