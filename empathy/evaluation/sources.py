@@ -51,6 +51,7 @@ _KNOWN = tuple(
     (*corpus_lib.CLIP_COLUMNS, *corpus_lib.VOTE_COLUMNS, 'score', 'view')
   )
 )
+_MOST_NAMES = 8
 # Rows that are read at once, and those of a piece, which one worker reads.
 _NUM_ROWS = 1 << 18
 _PIECE_ROWS = 1 << 21
@@ -467,19 +468,25 @@ def _checked(
     names = headers.renamed(names, bare)
     headers.check(pathlib.Path(path), names, bare, lenient)
     return set(found)
-  errors.raise_faults(
-    [
-      f'{path}: column {name!r} is missing'
-      for name in _REQUIRED[kind]
-      # Where there are values, either says the other.
-      if name not in found and not (name == 'label' and 'score' in found)
+  missing = [
+    repr(name)
+    for name in _REQUIRED[kind]
+    # Where there are values, either says the other.
+    if name not in found and not (name == 'label' and 'score' in found)
+  ]
+  faults = [
+    f'{path}: column {name!r} is there twice'
+    for name in sorted(set(found))
+    if found.count(name) > 1
+  ]
+  if missing:
+    several = len(missing) > 1
+    there = ', '.join(map(repr, names[:_MOST_NAMES])) or 'none'
+    faults[:0] = [
+      f'{path}: column{"s" if several else ""} {", ".join(missing)} '
+      f'{"are" if several else "is"} missing; found {there}'
     ]
-    + [
-      f'{path}: column {name!r} is there twice'
-      for name in sorted(set(found))
-      if found.count(name) > 1
-    ]
-  )
+  errors.raise_faults(faults)
   if {'split', 'fold'} <= set(found):
     raise errors.InputError(
       f"{path}: has columns 'split' and 'fold'; expected one"
