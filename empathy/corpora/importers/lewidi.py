@@ -271,9 +271,7 @@ class _Reader:
           for name in names
         },
         {},
-        {
-          ratings.label_name(name): {'classes': ['no', 'yes']} for name in names
-        },
+        {ratings.label_name(name): ratings.CHOICE for name in names},
       )
     task = self._tasks.most_common(1)[0][0]
     own = rated(lambda labels: labels[0])
