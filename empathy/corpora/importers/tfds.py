@@ -179,6 +179,12 @@ def read(
       'the like'
     )
   ids = texts[names['item'][0]]
+  if not names['group']:
+    _LOGGER.warning(
+      '%s: no feature tells the speaker or source: every clip is its own '
+      'group; --columns=group=NAME would say otherwise',
+      source,
+    )
   found = ratings.corpora(
     ratings.Clips(
       str(source),
