@@ -42,8 +42,8 @@ def split(
     return None, {}
   shown = ', '.join(part or 'none' for part in there[:_MOST])
   _LOGGER.warning(
-    '%s: its parts %s are not all of train, val and test, and none else: folds '
-    'are made; published_split keeps the parts',
+    '%s: has the parts %s; a split needs train, val and test alone: folds are '
+    'made, and published_split keeps the parts',
     place,
     shown + (', ...' if len(there) > _MOST else ''),
   )

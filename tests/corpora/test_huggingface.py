@@ -105,7 +105,7 @@ def test_folders_are_the_split(tmp_path, kind, said):
   assert (
     corpus.metadata['published_split'].tolist() == ['train'] * 3 + ['val'] * 3
   )
-  assert 'its parts train, val are not all of train, val and test' in said()
+  assert 'has the parts train, val; a split needs train, val and te' in said()
 
 
 def test_folders_are_the_classes(tmp_path):
