@@ -227,7 +227,9 @@ def gradients(
   def loss_function(params):
     logits = forward(program, params, frozen, batch, dropout_key)
     targets = jax.nn.one_hot(batch.labels, program.num_classes)
-    return losses.cross_entropy(logits, targets, batch.real) / num_real
+    return (
+      losses.total(losses.cross_entropy(logits, targets), batch.real) / num_real
+    )
 
   return jax.value_and_grad(loss_function)(params)
 
