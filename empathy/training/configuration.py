@@ -206,6 +206,7 @@ def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
       "with config.data 'stream' expected 'members'"
     )
   errors.raise_faults(faults)
+  return config
 
 
 def is_streamed(config: ml_collections.ConfigDict) -> bool:

@@ -200,7 +200,7 @@ def _main(folder: pathlib.Path, *layouts: str) -> None:
   import rounding
   from test_step import Setting
 
-  from empathy.training import configuration, parallel, step
+  from empathy.training import configuration, parallel, schedules, step
 
   setting = Setting(folder)
 
