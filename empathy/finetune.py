@@ -14,7 +14,7 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from empathy import cli
+from empathy import cli, remote
 from empathy.training import finetune_loop, parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -31,7 +31,8 @@ def main() -> None:
   """Fine-tunes, and says what came of it."""
   parallel.use_cpu_cores()
   workdir = pathlib.Path(_WORKDIR.value)
-  for note in finetune_loop.finetune(_CONFIG.value, _CORPUS.value, workdir):
+  corpus = remote.here(_CORPUS.value)
+  for note in finetune_loop.finetune(_CONFIG.value, corpus, workdir):
     print(
       f'{note["modality"]}, fold {note["fold"]}: epoch {note["best_epoch"]}, '
       f'validation accuracy {note["val_accuracy"]:.3f}'
@@ -39,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, buckets=['corpus'])

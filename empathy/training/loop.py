@@ -371,7 +371,8 @@ def _plan(
     data_dir: for a corpus that stays on disk.
     begun: the size of chunks of the run that is there; 0 for none.
   """
-  corpus = corpora.read(config.corpus, label=config.label)
+  folder = remote.here(config.corpus, remote.CORPUS)
+  corpus = corpora.read(folder, label=config.label)
   if parallel.is_main():
     workdir.check_apart(path, corpus.path)
   views = members.views(config.views, corpus.modalities)
