@@ -20,7 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.num_seeds = 10
   config.num_folds = 5  # Where the corpus has neither split nor folds.
   config.model = fusions.fields('gated_evidence')
-  config.targets = 'labels'  # Or 'votes', or 'scores' where it has values.
+  config.targets = 'labels'  # Or one of `losses.TARGETS`.
   config.sigma = 0.75
   config.weights = 'equal'  # Or 'votes': by their number.
   config.normalise = 'members'  # Or 'group': transductive.
