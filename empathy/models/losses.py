@@ -120,9 +120,9 @@ def target_distributions(
 
   Args:
     labels: (N,) int, negative where unlabelled.
-    votes: (N, C) vote counts.
-    kind: 'labels' for one-hot labels, 'votes' for the distribution of the
-      votes (soft cross-entropy); a clip without votes keeps its label.
+    votes: (N, C) vote counts, or chances.
+    kind: 'labels' for one-hot labels, else the distribution of the votes (soft
+      cross-entropy); a clip without votes keeps its label.
 
   Returns:
     (N, C) float32; zeros where there is neither.
@@ -130,9 +130,10 @@ def target_distributions(
   targets = np.zeros(votes.shape, np.float32)
   labelled = np.flatnonzero(labels >= 0)
   targets[labelled, labels[labelled]] = 1.0
-  if kind == 'votes':
+  if kind != 'labels':
     total = votes.sum(axis=1, keepdims=True)
-    targets = np.where(total > 0, votes / np.maximum(total, 1), targets)
+    shares = votes / np.where(total > 0, total, 1)
+    targets = np.where(total > 0, shares, targets)
   return targets.astype(np.float32)
 
 

@@ -72,9 +72,10 @@ class Fields:
     default_factory=lambda: {'fusion': 'gated_attention'}
   )
 
-  # What is learned: 'labels'; 'votes', their shares; or, of a label with
+  # What is learned: 'labels'; 'votes', their shares; 'dawid_skene', what votes
+  # say of the label net of what each annotator tends to; or, of a label with
   # values, 'scores': a normal distribution around each, `sigma` values wide.
-  targets: Literal['labels', 'votes', 'scores'] = 'labels'
+  targets: Literal['labels', 'votes', 'dawid_skene', 'scores'] = 'labels'
   sigma: Annotated[float, kinds.Range(0, is_open=True)] = 0.75
   # Of clips in the loss: by the number of their votes; so that each class has
   # the same part in it; or by both.

@@ -24,7 +24,7 @@ from etils import epath
 from empathy import errors, files, named, preemption, progress, remote
 from empathy.corpora import corpus as corpora
 from empathy.corpora import dataset as datasets
-from empathy.corpora import spelling, summaries
+from empathy.corpora import dawid_skene, spelling, summaries
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
@@ -411,9 +411,10 @@ def _plan(
       dataset.scores, corpus.values, config.sigma
     )
   else:
-    targets = losses.target_distributions(
-      dataset.labels, dataset.votes, config.targets
-    )
+    votes = dataset.votes
+    if config.targets == 'dawid_skene':
+      votes = dawid_skene.posterior(corpus)[np.argsort(corpus.ids)]
+    targets = losses.target_distributions(dataset.labels, votes, config.targets)
   data, max_length = members.data(
     dataset.features,
     dataset.labels,
