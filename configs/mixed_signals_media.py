@@ -65,6 +65,21 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
     'batch_size': 8,  # On all devices together.
     'num_epochs': 15,
     'remat': False,  # Compute activations again rather than keep them.
+    # Not in the paper; more of each in empathy/training/finetune_recipe.py.
+    'warmup': 0.0,  # The share of the steps in which the rate rises, as 0.1.
+    'schedule': 'constant',  # Or down to 0: 'linear', 'cosine'.
+    'clip_norm': 0.0,  # The largest norm of a gradient, as 1; 0: any.
+    'accumulate': 1,  # Batches a step, where memory holds no larger one.
+    'dtype': 'float32',  # 'bfloat16': sums only; parameters stay float32.
+    'weights': 'equal',  # Of clips: 'classes' for rare ones, or 'votes'.
+    'targets': 'labels',  # Or the distributions of 'votes'.
+    'patience': 0,  # Epochs without a better one until it ends; 0: any.
+    'select': 'accuracy',  # The epoch by 'macro_f1', or the 'loss'.
+    'layer_decay': 1.0,  # A layer's rate, by that of the layer above.
+    'head_learning_rate': 0.0,  # The classifier's; 0: the same.
+    'decay_norms': True,  # Weights of normalisations and biases, too.
+    # Adapters in place of layers: rank 0: none; alpha / rank is their scale.
+    'lora': {'rank': 0, 'alpha': 16.0, 'targets': ('query', 'value')},
   }
 
   # Features to the study.

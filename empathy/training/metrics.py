@@ -23,7 +23,10 @@ from empathy.training import members
 
 # Events reach the disk at least so often, in seconds.
 _FLUSH_SECONDS = 60.0
-_NAMES = ('train/loss', 'val/loss', 'val/accuracy', 'val/ccc', 'val/mae')
+_NAMES = (
+  *('train/loss', 'val/loss', 'val/accuracy', 'val/macro_f1', 'val/ccc'),
+  *('val/mae', 'learning_rate'),
+)
 
 
 class MetricWriter:
@@ -102,7 +105,7 @@ class MetricWriter:
 
     values = collections.defaultdict(list)
     for line in lines:
-      run = line['view']
+      run = line.get('view') or line['modality']  # Which is fine-tuned.
       if 'setting' in line:
         run += f', {members.setting_name(line["setting"].items())}'
       for key in _NAMES:

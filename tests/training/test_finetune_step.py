@@ -14,7 +14,7 @@ import tiny
 
 from empathy import encoders
 from empathy.encoders import checkpoint, extractors
-from empathy.training import finetune_step
+from empathy.training import finetune_recipe, finetune_step
 
 FOLDER = pathlib.Path(__file__).parents[1]
 GOLDEN = dict(np.load(FOLDER / 'training' / 'gradients.npz'))
@@ -35,13 +35,13 @@ def _gradients(program, params, batch):
 
 
 def _batch(values, mask):
-  real = np.array([1, 1, 1, 0], bool)
-  return finetune_step.Batch(values, mask, np.array([0, 2, 1, 0]), real)
+  targets = np.eye(3, dtype=np.float32)[np.array([0, 2, 1, 0])]
+  return finetune_step.Batch(values, mask, targets, np.float32([1, 1, 1, 0]))
 
 
 def test_states_stand_for_the_frozen_layers():
   program = tiny.program('roberta', remat=True)
-  whole = dataclasses.replace(tiny.program('roberta'), num_trained=0)
+  whole = tiny.program('roberta', recipe={'trained_layers': 0})
   encoder = tiny.encoder('roberta')
   params = encoder.params['params']
   values, mask = tiny.text_inputs()
@@ -100,7 +100,7 @@ def test_the_mean_is_over_what_is_not_padding():
     ('roberta', tokens, words),
     ('wav2vec2', np.where(sounds, samples, 0).astype(np.float32), sounds),
   ):
-    program = tiny.program(name, num_trained=0, pooling='mean')
+    program = tiny.program(name, recipe={'trained_layers': 0}, pooling='mean')
     module = extractors.unpadded(program.module)
     program = dataclasses.replace(program, module=module)
     found, head = _logits(program, values, mask)
@@ -122,7 +122,10 @@ def test_a_layer_below_the_last():
   output = encoder(input_ids=values, attention_mask=mask)
   for num_trained, given in ((1, output.hidden_states[0]), (0, values)):
     program = tiny.program(
-      'roberta', num_layers=1, num_trained=num_trained, layer=1
+      'roberta',
+      num_layers=1,
+      layer=1,
+      recipe={'trained_layers': num_trained},
     )
     found, head = _logits(program, given, mask)
     wanted = output.hidden_states[1][:, 0] @ head['kernel'] + head['bias']
@@ -157,7 +160,7 @@ def test_frames_that_do_not_see_each_other_are_one_clip():
 
 
 def test_products_are_of_full_precision():
-  program = tiny.program('wav2vec2', num_trained=0)
+  program = tiny.program('wav2vec2', recipe={'trained_layers': 0})
   batch = _batch(np.zeros((4, 40), np.float32), np.ones((4, 40), bool))
   jaxpr = jax.make_jaxpr(_gradients, static_argnums=0)(
     program, tiny.encoder('wav2vec2').params['params'], batch
@@ -180,11 +183,17 @@ def test_the_optimizer_remembers_only_what_learns():
   )
 
 
-def test_accuracy_and_loss():
+def test_figures():
   logits = np.log([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2]])
-  accuracy, loss = finetune_step.accuracy_and_loss(logits, np.array([0, 1, 1]))
-  assert accuracy == pytest.approx(2 / 3)
-  assert loss == pytest.approx(-np.log([0.9, 0.6, 0.2]).mean())
+  labels = np.array([0, 1, 1])
+  found = finetune_step.figures(logits, labels, np.eye(2)[labels])
+  assert found['accuracy'] == pytest.approx(2 / 3)
+  assert found['loss'] == pytest.approx(-np.log([0.9, 0.6, 0.2]).mean())
+  # Precision and recall of the first class are 1/2 and 1, of the second 1, 1/2.
+  assert found['macro_f1'] == pytest.approx(2 / 3)
+  soft = finetune_step.figures(logits, labels, np.full((3, 2), 0.5))
+  wanted = -np.log([0.9, 0.1, 0.4, 0.6, 0.8, 0.2]).mean()
+  assert soft['loss'] == pytest.approx(wanted)
 
 
 def _golden_gradients(name):
@@ -204,21 +213,19 @@ def _golden_gradients(name):
   program = finetune_step.Program(
     module=encoder.module,
     num_layers=2,
-    num_trained=1,
     layer='last',
     pooling='first',
     num_classes=3,
     input_name=main,
     input_shape=inputs[main].shape[2:],
-    learning_rate=0.0,
-    weight_decay=0.0,
+    recipe=finetune_recipe.Recipe(trained_layers=1),
   )
   labels = golden['labels']
   batch = finetune_step.Batch(
     encoder(**inputs).hidden_states[1],
     inputs.get('attention_mask', np.ones(inputs[main].shape[:2])).astype(bool),
-    labels,
-    np.ones(len(labels), bool),
+    np.eye(3, dtype=np.float32)[labels],
+    np.ones(len(labels), np.float32),
   )
   trained, frozen = finetune_step.split(program, encoder.params['params'])
   head = {key: golden[f'head/{key}'] for key in ('kernel', 'bias')}
@@ -268,17 +275,22 @@ def test_golden_gradients_are_what_pytorch_computes():
 
 
 def test_adamw_is_decoupled():
-  program = tiny.program('roberta', learning_rate=0.1, weight_decay=0.2)
+  recipe = {'learning_rate': 0.1, 'weight_decay': 0.2}
+  optimizer = tiny.program('roberta', recipe=recipe).optimizer
   rng = np.random.default_rng(0)
   x = value = rng.normal(size=5)
   first = second = np.zeros(5)
-  state = program.optimizer.init(np.float32(x))
+
+  def tree(x):
+    return {'classifier': {'kernel': np.float32(x)}}
+
+  state = optimizer.init(tree(x))
   for step in range(1, 4):
     gradient = rng.normal(size=5)
-    updates, state = program.optimizer.update(
-      np.float32(gradient), state, np.float32(value)
+    updates, state = optimizer.update(
+      tree(gradient), state, tree(value), share=1.0
     )
-    value = np.asarray(value + updates)
+    value = np.asarray(value + updates['classifier']['kernel'])
     # arXiv 1711.05101, algorithm 2, with PyTorch's betas and epsilon.
     first = 0.9 * first + 0.1 * gradient
     second = 0.999 * second + 0.001 * gradient**2
