@@ -246,10 +246,10 @@ def train_fold(
   num_steps = recipe.num_epochs * per_epoch
   shares = finetune_recipe.shares(recipe, num_steps)
   checkpoints.remove_leftovers(directory)
-  start, saved = checkpoints.restore_latest(directory, saved) or (0, saved)
+  last, saved = checkpoints.restore_latest(directory, saved) or (0, saved)
   saved['history'] = np.array(saved['history'])
-  first, done = divmod(start, per_epoch)
-  outside.bar.skip(start)
+  first, done = divmod(last, per_epoch)
+  outside.bar.skip(last)
   frozen = task.layout.replicate(frozen)
   state = task.layout.replicate(finetune_step.State(**saved.pop('state')))
 
@@ -269,7 +269,7 @@ def train_fold(
       waiting = None  # The loss of the step before, which may be under way.
       for step, arguments in steps:
         if outside.is_stopped():
-          if step > start:
+          if step > last:
             saved['loss_sum'] += _read(waiting)
             save(step)
           raise errors.Stopped(
@@ -294,7 +294,8 @@ def train_fold(
       figures = dict(zip(_COLUMNS, np.array(row)[:, None], strict=True))
       figures['learning_rate'] = recipe.learning_rate * shares[step, None]
       writer.write(epoch, [outside.name], figures)
-      save(step + 1)
+      last = step + 1
+      save(last)
   epoch = int(saved['best_epoch'])
   row = saved['history'][epoch, 1:].tolist()
   return Best(saved['best'], epoch, dict(zip(_FIGURES, row, strict=True)))
