@@ -47,13 +47,11 @@ _FINETUNED = flags.DEFINE_string(
   'that they were made from.',
 )
 flags.mark_flags_as_required(['config', 'corpus'])
-_FIELDS = ('features', 'seconds', 'num_frames', 'faults')
 
 
 def main() -> None:
   """Extracts, and says what came of it."""
-  config = _CONFIG.value
-  check(config)
+  config = check(_CONFIG.value)
   corpus = corpus_lib.read_any(pathlib.Path(_CORPUS.value).resolve())
   wanted = [name for name in corpus.modalities if name in config.features]
   if not wanted:
@@ -89,35 +87,24 @@ def main() -> None:
   )
 
 
-def check(config: ml_collections.ConfigDict) -> None:
-  """Makes sure that a config has every field.
+def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """Makes sure that a config says what to extract.
+
+  Returns:
+    The config, completed.
 
   Raises:
     InputError: one fault or more, a line each.
   """
-  faults = [
-    f'config.{name}: is missing' for name in _FIELDS if name not in config
-  ]
-  faults += [
-    f'config.{name}: there is no such field'
-    for name in config
-    if name not in (*configuration.FIELDS, *configuration.MEDIA_FIELDS)
-  ]
-  errors.raise_faults(faults)
-  for name in ('seconds', 'num_frames'):
-    if not config[name] > 0:
-      faults.append(f'config.{name}: {config[name]} is not above 0')
-  if config.faults not in extraction.FAULTS:
-    faults.append(
-      f'config.faults: {config.faults!r} is not '
-      f'{" or ".join(extraction.FAULTS)}'
-    )
-  for name in config.features:
-    if name not in corpus_lib.MODALITIES:
-      faults.append(
-        f'config.features.{name}: is not {", ".join(corpus_lib.MODALITIES)}'
-      )
-  errors.raise_faults(faults)
+  config = configuration.check_fields(config)
+  errors.raise_faults(
+    [
+      f'config.features.{name}: is not {", ".join(corpus_lib.MODALITIES)}'
+      for name in config.features
+      if name not in corpus_lib.MODALITIES
+    ]
+  )
+  return config
 
 
 def _extract(

@@ -111,15 +111,15 @@ def test_a_config_file_that_is_wrong(run, tmp_path, text, says):
   assert [path.name for path in tmp_path.iterdir()] == ['wrong.py']
 
 
-def test_all_missing_fields_of_a_config_are_told(run, tmp_path):
+def test_all_faults_of_a_config_are_told(run, tmp_path):
   (tmp_path / 'short.py').write_text(
     'import ml_collections\n'
     'def get_config():\n'
-    "  return ml_collections.ConfigDict({'corpus': 'x', 'seed': 'one'})\n"
+    "  return ml_collections.ConfigDict({'epochs': 3, 'seed': 'one'})\n"
   )
   done = run('train', '--config=short.py', _WORKDIR, cwd=tmp_path)
   assert done.status == 2
-  assert 'config.num_epochs: is missing' in done.err
+  assert 'config.epochs: there is no such field' in done.err
   assert "config.seed: 'one' is not of the type int" in done.err
   assert not (tmp_path / 'run').exists()
 

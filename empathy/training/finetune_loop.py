@@ -22,7 +22,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from empathy import encoders, errors, files, preemption, progress
+from empathy import encoders, errors, files, named, preemption, progress
 from empathy.corpora import corpus as corpora
 from empathy.encoders import extraction, extractors, fold_wise, wav2vec2
 from empathy.models import losses
@@ -33,6 +33,7 @@ from empathy.training import (
   finetune_step,
   frozen_states,
   members,
+  metric_writer,
   metrics,
   parallel,
   workdir,
@@ -42,9 +43,6 @@ _log = logging.getLogger('empathy')
 
 # Main inputs are padded to the longest one's length, or to it halved so often.
 _MAX_HALVINGS = 3
-# What is known of each epoch, by name in `metrics.jsonl`.
-_FIGURES = ('accuracy', 'macro_f1', 'loss')
-_COLUMNS = ('train/loss', *(f'val/{name}' for name in _FIGURES))
 # Streams of random numbers.
 _INIT, _ORDER, _DROPOUT = range(3)
 
@@ -59,6 +57,8 @@ class Task:
     store: what goes into the first layer that learns.
     labels: (N,) int32.
     targets: (N, C) float32, distributions over classes to learn.
+    scores: (N,) float, NaN where there is none; None without values.
+    values: (C,) float, of the classes; None where they are no numbers.
     num_frames: pictures of a clip.
     seed: of all that is random, with the fold.
   """
@@ -68,6 +68,8 @@ class Task:
   store: frozen_states.Store
   labels: np.ndarray
   targets: np.ndarray
+  scores: np.ndarray | None
+  values: np.ndarray | None
   num_frames: int
   seed: tuple[int, ...]
 
@@ -75,6 +77,12 @@ class Task:
   def recipe(self) -> finetune_recipe.Recipe:
     """How it learns."""
     return self.program.recipe
+
+  @functools.cached_property
+  def metrics(self) -> dict[str, metrics.Metric]:
+    """Of validation clips, by name."""
+    self.recipe.find_metric(self.values is not None)
+    return metrics.used(self.recipe.select, self.values is not None)
 
   @functools.cached_property
   def train_step(self) -> Callable:
@@ -94,6 +102,31 @@ class Task:
     return self.layout.over_batch(
       functools.partial(finetune_step.forward, self.program)
     )
+
+  def sums(self, rows: np.ndarray, logits: Any, real: Any) -> dict[str, Any]:
+    """Those of the metrics: (B,) clips, their logits, and which count."""
+    scores, values = self.scores, self.values
+    return self._sums(
+      self.targets[rows],
+      metrics.Rows(
+        logits,
+        None,
+        self.labels[rows],
+        real,
+        None if scores is None else np.float32(scores[rows]),
+        None if values is None else np.float32(values),
+      ),
+    )
+
+  @functools.cached_property
+  def _sums(self) -> Callable:
+    loss = self.recipe.find_loss()
+
+    def sums(targets, rows):
+      rows = rows._replace(losses=loss(rows.logits, targets))
+      return {name: x.sums(rows) for name, x in self.metrics.items()}
+
+    return jax.jit(sums)
 
   def batch(
     self, rows: np.ndarray, weights: np.ndarray | None = None, parts: int = 1
@@ -234,11 +267,13 @@ def train_fold(
     task.program.module.config.hidden_size,
     task.key(fold.number, _INIT),
   )
+  names = ('train/loss', *(f'val/{name}' for name in task.metrics))
+  empty = np.full(recipe.num_epochs, np.nan)
   saved = {
     'state': state._asdict(),
     'best': state.params,
     'best_epoch': np.int64(-1),
-    'history': np.full((recipe.num_epochs, len(_COLUMNS)), np.nan),
+    'history': {name: empty for name in names},
     'loss_sum': np.float64(0),
   }
   saved = jax.tree.map(np.asarray, saved)
@@ -247,7 +282,7 @@ def train_fold(
   shares = finetune_recipe.shares(recipe, num_steps)
   checkpoints.remove_leftovers(directory)
   last, saved = checkpoints.restore_latest(directory, saved) or (0, saved)
-  saved['history'] = np.array(saved['history'])
+  history = saved['history'] = jax.tree.map(np.array, saved['history'])
   first, done = divmod(last, per_epoch)
   outside.bar.skip(last)
   frozen = task.layout.replicate(frozen)
@@ -258,14 +293,16 @@ def train_fold(
     checkpoints.save(directory, step, jax.tree.map(np.asarray, found))
     checkpoints.keep_last(directory, 2)
 
-  with metrics.MetricWriter(outside.workdir, outside.chunk, first) as writer:
+  with metric_writer.MetricWriter(
+    outside.workdir, outside.chunk, first
+  ) as writer:
     for epoch in range(first, recipe.num_epochs):
       waited = epoch - 1 - int(saved['best_epoch'])
       if recipe.patience and waited >= recipe.patience:
         outside.bar.skip((recipe.num_epochs - epoch) * per_epoch)
         break
       steps = _steps(task, fold, epoch, done)
-      note = _note(recipe, saved['history'], epoch)
+      note = _note(recipe, history, epoch)
       waiting = None  # The loss of the step before, which may be under way.
       for step, arguments in steps:
         if outside.is_stopped():
@@ -284,21 +321,25 @@ def train_fold(
         waiting = loss, size
         outside.bar.advance(note=note)
       train_loss = (saved['loss_sum'] + _read(waiting)) / len(fold.train)
-      found = validate(task, frozen, state.params, fold.val)
-      row = [train_loss, *(found[name] for name in _FIGURES)]
-      saved['history'][epoch] = row
-      if _is_better(recipe, saved['history'], epoch, int(saved['best_epoch'])):
+      figures = validate(task, frozen, state.params, fold.val)
+      figures = {f'val/{name}': value for name, value in figures.items()}
+      figures['train/loss'] = train_loss
+      for name in names:
+        history[name][epoch] = figures[name]
+      if _is_better(task, history, epoch, int(saved['best_epoch'])):
         saved['best_epoch'] = np.int64(epoch)
         saved['best'] = task.layout.gather(state.params)
       saved['loss_sum'], done = np.float64(0), 0
-      figures = dict(zip(_COLUMNS, np.array(row)[:, None], strict=True))
-      figures['learning_rate'] = recipe.learning_rate * shares[step, None]
+      figures['train/learning_rate'] = recipe.learning_rate * shares[step]
+      figures = {name: np.array([value]) for name, value in figures.items()}
       writer.write(epoch, [outside.name], figures)
       last = step + 1
       save(last)
   epoch = int(saved['best_epoch'])
-  row = saved['history'][epoch, 1:].tolist()
-  return Best(saved['best'], epoch, dict(zip(_FIGURES, row, strict=True)))
+  figures = {
+    name: float(history[f'val/{name}'][epoch]) for name in task.metrics
+  }
+  return Best(saved['best'], epoch, figures)
 
 
 def _steps(
@@ -334,29 +375,30 @@ def _read(loss: tuple[jax.Array, int] | None) -> float:
 
 
 def _is_better(
-  recipe: finetune_recipe.Recipe, history: np.ndarray, epoch: int, best: int
+  task: Task, history: Mapping[str, np.ndarray], epoch: int, best: int
 ) -> bool:
   """Whether an epoch is better than the best one before, -1 for none."""
-  scores = history[:, _COLUMNS.index(f'val/{recipe.select}')]
-  scores = -scores if recipe.select == 'loss' else scores
-  is_finite = bool(np.isfinite(history[epoch]).all())
-  return is_finite and (best < 0 or bool(scores[epoch] > scores[best]))
+  if not all(np.isfinite(values[epoch]) for values in history.values()):
+    return False
+  name = named.label(task.recipe.select)
+  values = history[f'val/{name}']
+  if task.metrics[name].is_lower_better:
+    values = -values
+  return best < 0 or bool(values[epoch] > values[best])
 
 
 def _note(
-  recipe: finetune_recipe.Recipe, history: np.ndarray, epoch: int
+  recipe: finetune_recipe.Recipe, history: Mapping[str, np.ndarray], epoch: int
 ) -> str:
   """What the line of progress says of the epoch before."""
-  name = f'val/{recipe.select}'
-  if not epoch:
-    return ''
-  return f'{name} {history[epoch - 1, _COLUMNS.index(name)]:.3f}'
+  name = f'val/{named.label(recipe.select)}'
+  return f'{name} {history[name][epoch - 1]:.3f}' if epoch else ''
 
 
 def validate(
   task: Task, frozen: Any, params: Any, rows: np.ndarray
 ) -> dict[str, float]:
-  """How well some clips are predicted; see `finetune_step.figures`.
+  """How well some clips are predicted, by the names of the metrics.
 
   Args:
     task: what folds share.
@@ -366,14 +408,18 @@ def validate(
   """
   rows = rows[np.argsort(task.store.length[rows], kind='stable')]
   size = task.recipe.batch_size
-  logits = []
+  total = None
   for start in range(0, len(rows), size):
     some = rows[start : start + size]
-    found = task.forward(params, frozen, task.batch(some))
-    logits.append(task.layout.join(found)[: len(some)])
-  return finetune_step.figures(
-    np.concatenate(logits), task.labels[rows], task.targets[rows]
-  )
+    logits = task.layout.join(task.forward(params, frozen, task.batch(some)))
+    real = np.arange(len(logits)) < len(some)
+    some = np.pad(some, (0, len(logits) - len(some)), 'edge')
+    more = jax.device_get(task.sums(some, logits, real))
+    total = more if total is None else jax.tree.map(np.add, total, more)
+  return {
+    name: float(metric.figure(total[name]))
+    for name, metric in task.metrics.items()
+  }
 
 
 def padded_length(length: int, longest: int) -> int:
@@ -409,9 +455,9 @@ def finetune(
   Raises:
     InputError: the config, the corpus, its media or the workdir is at fault.
   """
-  check(config)
+  config = check(config)
   configuration.use_compilation_cache()
-  corpus = corpora.read(corpus_path, label=config.get('label'))
+  corpus = corpora.read(corpus_path, label=config.label)
   workdir.check_apart(path, corpus.path)
   _, parts = members.folds(corpus, config.num_folds, config.seed)
   modalities = [
@@ -458,21 +504,17 @@ def finetune(
   ]
 
 
-def check(config: ml_collections.ConfigDict) -> None:
+def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """Makes sure that a config says how to fine-tune.
+
+  Returns:
+    The config, completed.
 
   Raises:
     InputError: one fault or more, a line each.
   """
-  errors.raise_faults(
-    [
-      f'config.{name}: is missing'
-      for name in ('seed', 'num_folds', *configuration.MEDIA_FIELDS)
-      if name not in config
-    ]
-  )
+  config = configuration.check_fields(config)
   _check_features(config.features)
-  _recipe(config)
   errors.raise_faults(
     [
       f'config.features.{name}: is not {", ".join(corpora.MODALITIES)}'
@@ -480,10 +522,7 @@ def check(config: ml_collections.ConfigDict) -> None:
       if name not in corpora.MODALITIES
     ]
   )
-
-
-def _recipe(config: ml_collections.ConfigDict) -> finetune_recipe.Recipe:
-  return finetune_recipe.read(config.finetune.to_dict())
+  return config
 
 
 def _check_features(features: Mapping[str, Any]) -> None:
@@ -512,10 +551,8 @@ def _begin(
   The corpus' features are not part of it: they come from what is made here. Nor
   are its modalities, of which those that no clip has are taken out.
   """
-  names = ('seed', 'num_folds', *configuration.MEDIA_FIELDS)
+  names = ('seed', 'num_folds', 'label', *configuration.MEDIA_FIELDS)
   own = ml_collections.ConfigDict({name: config[name] for name in names})
-  own.label = config.get('label', '')
-  own.finetune = dataclasses.asdict(_recipe(config))
   info = {k: v for k, v in corpus.info.items() if k != 'modalities'}
   text = json.dumps(info, sort_keys=True)
   hashes = {
@@ -536,7 +573,7 @@ def _finetune_modality(
 ) -> None:
   """Fine-tunes the encoders of one modality that are not there yet."""
   settings = extractors.complete(modality, config.features[modality].to_dict())
-  recipe = _recipe(config)
+  recipe = finetune_recipe.read(config.finetune.to_dict())
   encoder = encoders.load(
     settings['encoder'], extractors.DTYPES[recipe.dtype], recipe.remat
   )
@@ -551,6 +588,8 @@ def _finetune_modality(
     store=store,
     labels=corpus.labels,
     targets=targets,
+    scores=corpus.scores,
+    values=corpus.values,
     num_frames=config.num_frames,
     seed=(config.seed, order),
   )
@@ -561,8 +600,9 @@ def _finetune_modality(
     train = part.train & (store.length > 0) & (targets.sum(axis=1) > 0)
     val = part.val & (store.length > 0) & is_labelled
     rows = [np.flatnonzero(some) for some in (train, val)]
-    weights = losses.clip_weights(votes, recipe.weights)
-    folds.append(Fold(number, *rows, weights))
+    folds.append(
+      Fold(number, *rows, _weights(recipe.weights, votes, targets, train))
+    )
   errors.raise_faults(
     [
       f'{corpus.path}: fold {fold.number}: no labelled clip with {modality} to '
@@ -618,8 +658,26 @@ def _finetune_modality(
       _log.info(
         '%s, fold %d: %d parameters learned, best epoch %d, val/%s %.3f',
         *(modality, fold.number, note['num_learned'], best.epoch),
-        *(recipe.select, best.figures[recipe.select]),
+        *(named.label(recipe.select), best.figures[named.label(recipe.select)]),
       )
+
+
+def _weights(
+  kind: str, votes: np.ndarray, targets: np.ndarray, train: np.ndarray
+) -> np.ndarray:
+  """How much each clip counts in training, (N,) float32.
+
+  Args:
+    kind: as in `config.weights`.
+    votes: (N, C) counts.
+    targets: (N, C) float32.
+    train: (N,) bool, the clips to learn from.
+  """
+  weights = losses.clip_weights(votes, kind)
+  if 'classes' in kind:
+    balance = losses.class_weights(targets[train], weights[train])
+    weights = weights * (targets @ np.asarray(balance))
+  return weights
 
 
 def _program(

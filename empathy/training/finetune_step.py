@@ -18,12 +18,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import linen as nn
 from flax import traverse_util
 from jax import lax
-from scipy import special
 
 from empathy import encoders
 from empathy.encoders import pooling
@@ -290,8 +288,8 @@ def gradients(
 
   def loss_function(params):
     logits = forward(program, params, frozen, batch, dropout_key)
-    total = losses.cross_entropy(logits, batch.targets, batch.weights)
-    return total / num_real
+    each = program.recipe.find_loss()(logits, batch.targets)
+    return losses.total(each, batch.weights) / num_real
 
   return jax.value_and_grad(loss_function)(params)
 
@@ -339,30 +337,3 @@ def train_step(
     gradient, state.opt_state, state.params, share=share
   )
   return State(optax.apply_updates(state.params, updates), opt_state), loss
-
-
-def figures(
-  logits: np.ndarray, labels: np.ndarray, targets: np.ndarray
-) -> dict[str, float]:
-  """How good predictions are.
-
-  Args:
-    logits: (V, C).
-    labels: (V,) int.
-    targets: (V, C), distributions over classes.
-
-  Returns:
-    The 'accuracy', the 'macro_f1' over classes that are there or predicted, and
-    the mean 'loss' in nats.
-  """
-  logits = logits.astype(np.float64)
-  logits = logits - special.logsumexp(logits, 1, keepdims=True)
-  counts = np.zeros((targets.shape[1],) * 2)
-  np.add.at(counts, (labels, logits.argmax(axis=1)), 1)
-  right, total = counts.diagonal(), counts.sum(0) + counts.sum(1)
-  f1 = 2 * right[total > 0] / total[total > 0]
-  return {
-    'accuracy': float(right.sum() / len(labels)),
-    'macro_f1': float(f1.mean()),
-    'loss': float(-(targets * logits).sum(axis=1).mean()),
-  }

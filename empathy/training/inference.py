@@ -357,9 +357,11 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
     InputError: the run, the corpus or its features are at fault.
   """
   configuration.use_compilation_cache()
-  config = ml_collections.ConfigDict(workdir.read_config(path)['config'])
+  config = configuration.complete(
+    ml_collections.ConfigDict(workdir.read_config(path)['config'])
+  )
   trained = workdir.read_trained(path)
-  corpus = corpora.read_any(corpus_path, config.get('label'))
+  corpus = corpora.read_any(corpus_path, config.label)
   modalities = tuple(sorted(trained.widths, key=corpora.modality_order))
   corpus = _with_features(
     corpus, trained, modalities, configuration.is_streamed(config)
@@ -409,11 +411,16 @@ def _predict_corpus(
   nothing = np.zeros((len(dataset.ids), len(trained.classes)), np.float32)
   data, max_length = members.data(features, dataset.labels, nothing)
   layout = parallel.Layout(
-    'members', jax.local_devices(), configuration.matmul_precision(config)
+    'members', jax.local_devices(), config.matmul_precision
   )
   program = dataclasses.replace(
     configuration.make_program(
-      config, trained.classes, modalities, max_length, layout
+      config,
+      trained.classes,
+      modalities,
+      max_length,
+      layout,
+      tuple(trained.values),
     ),
     source=source,
   )
@@ -507,8 +514,8 @@ def load_chunk(
 
   Returns:
     The members, without training and validation clips, and what was saved of
-    each: 'params', 'batch_stats', 'best_epoch', 'best_accuracy',
-    'best_score', 'best_loss' and 'failed_epoch'.
+    each: 'params', 'batch_stats', 'best_epoch', 'best_metrics' and
+    'failed_epoch'.
 
   Raises:
     InputError: the checkpoint is missing, damaged or of other members.
@@ -649,9 +656,7 @@ def _tree(member: step.Member, state: step.State) -> dict:
   return {
     'params': state.best_params,
     'batch_stats': state.best_batch_stats,
-    'best_accuracy': state.best_accuracy,
-    'best_score': state.best_score,
-    'best_loss': state.best_loss,
+    'best_metrics': state.best_metrics,
     'best_epoch': state.best_epoch,
     'failed_epoch': state.failed_epoch,
     'view': member.view,

@@ -21,7 +21,7 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from empathy import errors, files, preemption, progress, remote
+from empathy import errors, files, named, preemption, progress, remote
 from empathy.corpora import corpus as corpora
 from empathy.corpora import dataset as datasets
 from empathy.corpora import spelling, summaries
@@ -32,7 +32,7 @@ from empathy.training import (
   estimate,
   inference,
   members,
-  metrics,
+  metric_writer,
   normalisation,
   parallel,
   step,
@@ -138,8 +138,7 @@ def train(
   with contextlib.ExitStack() as stack:
     outside = _Outside(stack.enter_context(preemption.watch()))
     with parallel.together():
-      configuration.check(config)
-      config = configuration.complete(config)
+      config = configuration.check(config)
       configuration.use_compilation_cache()
     with parallel.together():
       place = _open(stack, path)
@@ -296,8 +295,7 @@ def dry_run(
   Raises:
     InputError: as for `train`.
   """
-  configuration.check(config)
-  config = configuration.complete(config)
+  config = configuration.check(config)
   configuration.use_compilation_cache()
   with contextlib.ExitStack() as stack:
     dataset = stack.enter_context(tempfile.TemporaryDirectory())
@@ -439,20 +437,20 @@ def _plan(
   layout = parallel.Layout(
     config.parallel,
     parallel.all_devices(),
-    configuration.matmul_precision(config),
+    config.matmul_precision,
   )
   if config.parallel == 'batch' and config.batch_size % len(layout.devices):
     raise errors.InputError(
       f'config.batch_size: {config.batch_size} clips do not divide among '
       f'{len(layout.devices)} devices'
     )
+  values = () if corpus.values is None else tuple(corpus.values.tolist())
   program = configuration.make_program(
-    config, corpus.classes, tuple(used), max_length, layout
+    config, corpus.classes, tuple(used), max_length, layout, values
   )
   program = dataclasses.replace(
     program,
     source=source,
-    values=() if corpus.values is None else tuple(corpus.values.tolist()),
     narrow_views=configuration.narrow_views(
       program, layout, views, everyone.num_train
     ),
@@ -609,7 +607,9 @@ def _train_chunk(
   with contextlib.ExitStack() as stack:
     with parallel.together():
       if parallel.is_main():
-        writer = stack.enter_context(metrics.MetricWriter(path, number, first))
+        writer = stack.enter_context(
+          metric_writer.MetricWriter(path, number, first)
+        )
     for epoch in range(first, num_epochs):
       now = plan.layout.replicate(np.int32(epoch))
       if plan.program.source is not None:
@@ -623,7 +623,7 @@ def _train_chunk(
           phase = 'train' if epoch < config.num_epochs else 'refit'
           writer.write(epoch, names, values, phase)
           _tell_diverged(epoch, names, values, told)
-          bar.advance(note=_note(phase, values, configuration.select(config)))
+          bar.advance(note=_note(phase, values, plan.program.recipe.select))
       stopped = parallel.any_process(outside.is_stopped())
       is_due = time.monotonic() - saved >= config.checkpoint_seconds
       if stopped or parallel.from_main(np.array(is_due)):
@@ -648,7 +648,7 @@ def _note(
   phase: str, values: dict[str, np.ndarray], select: str = 'accuracy'
 ) -> str:
   """What the line of progress says of an epoch."""
-  key, of = f'val/{select}', ''
+  key, of = f'val/{named.label(select)}', ''
   if phase == 'refit':
     key, of = 'train/loss', ', in the second training'
   count = len(values[key])
@@ -745,6 +745,7 @@ def _write_predictions(
         for modality, feature in plan.dataset.features.items()
         if feature.offset is not None
       },
+      values=plan.program.values,
     ),
   )
   table = inference.table(
@@ -793,14 +794,15 @@ def _choose(
     entries: of all members, as `_entries` gives them.
   """
   entries = list(entries)
-  select = plan.program.recipe.select
+  select = named.label(plan.program.recipe.select)
   scores = sweep.choose(
     plan.names,
-    plan.members.num_val,
-    np.array([entry[f'val_{select}'] for entry in entries]),
-    np.array([entry['val_loss'] for entry in entries], np.float64),
-    np.array([entry['best_epoch'] >= 0 for entry in entries]),
-    select,
+    *(
+      # None, where a member has no finite epoch, is NaN.
+      np.array([entry[f'val_{name}'] for entry in entries], np.float64)
+      for name in (select, 'loss')
+    ),
+    plan.program.metrics[select].is_lower_better,
   )
   with parallel.together():
     if parallel.is_main():
@@ -838,14 +840,14 @@ def _entries(
     chosen: as `_choose` gives it; None where nothing is swept.
   """
   entries = []
-  select = plan.program.recipe.select
   for index, name in enumerate(plan.chunk_names(number)):
-    loss = float(state['best_loss'][index])
+    found = {k: float(x[index]) for k, x in state['best_metrics'].items()}
     entry = name.as_dict() | {
       'best_epoch': int(state['best_epoch'][index]),
-      'val_accuracy': float(state['best_accuracy'][index]),
-      f'val_{select}': float(state['best_score'][index]),
-      'val_loss': loss if math.isfinite(loss) else None,
+      **{
+        f'val_{key}': value if math.isfinite(value) else None
+        for key, value in found.items()
+      },
       'failed_epoch': int(state['failed_epoch'][index]),
     }
     if chosen is not None:

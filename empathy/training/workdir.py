@@ -43,6 +43,7 @@ class Trained:
     members: for each chunk, for each member, its name and how it went; in a
       sweep, whether its setting was chosen.
     offsets: by modality of whose columns something was taken, what it was.
+    values: of the classes; none where they are no numbers.
   """
 
   classes: tuple[str, ...]
@@ -52,6 +53,7 @@ class Trained:
   fold_of: Mapping[str, int]
   members: Sequence[Sequence[Mapping[str, Any]]]
   offsets: Mapping[str, Sequence[float]]
+  values: Sequence[float]
 
   def names(self, chunk: int) -> list[members.Name]:
     """The names of a chunk's members."""
@@ -173,10 +175,11 @@ def check(
   old = read_config(path)
   faults = []
   # What a config may leave out, an older one did not even know.
-  defaults = configuration.DEFAULTS
-  for key, new_value, old_value in differences(
-    defaults | configuration.as_json(config), defaults | old['config']
-  ):
+  new, was = (
+    configuration.as_json(configuration.complete(x))
+    for x in (config, ml_collections.ConfigDict(old['config']))
+  )
+  for key, new_value, old_value in differences(new, was):
     if key != 'corpus':
       faults.append(f'config.{key} is {new_value!r}, was {old_value!r}')
   if old['files'] != hashes:

@@ -17,7 +17,6 @@ from empathy.encoders import extraction, fold_wise
 from empathy.training import (
   checkpoints,
   finetune_loop,
-  finetune_recipe,
   finetune_step,
   parallel,
 )
@@ -111,7 +110,8 @@ def test_fine_tuning_learns(modality, pooling, folder, monkeypatch, caplog):
     learning_rate=1e-2,
   )
   # Without a step, a classifier of zeros says the first class: chance.
-  assert accuracy['before'] == np.mean(corpus.labels[test] == 0)
+  chance = np.mean(corpus.labels[test] == 0)
+  assert accuracy['before'] == pytest.approx(chance)
   assert accuracy['after'] >= 0.8 > accuracy['before'] + 0.1
   lines = _metrics(folder / modality / 'tuned')
   losses, found = (
@@ -212,7 +212,7 @@ def test_a_run_that_is_told_to_stop_ends_the_same(folder, monkeypatch):
   (note,) = _finetune(folder, path, folder / 'whole', **_OPTIONS)
   lines = _metrics(folder / 'whole')
   assert [line['epoch'] for line in lines] == [0, 1, 2]
-  assert [line['learning_rate'] for line in lines] == pytest.approx(
+  assert [line['train/learning_rate'] for line in lines] == pytest.approx(
     # Of nine steps the third, sixth and last; two rise, seven fall.
     [3e-3 * x for x in _cosines(0 / 7, 3 / 7, 6 / 7)]
   )
@@ -281,23 +281,34 @@ def test_it_ends_where_nothing_gets_better(folder):
 
 
 def test_the_epoch_is_chosen_by_what_is_asked_for():
-  nan = np.nan
-  history = np.array(
-    [  # Training loss; accuracy, macro F1 and loss.
-      [0.7, 0.6, 0.5, 0.8],
-      [0.6, 0.8, 0.4, 0.5],
-      [0.5, 0.8, 0.6, 0.4],
-      [nan, 0.9, 0.9, 0.1],
-      [0.5, 0.7, 0.6, 0.6],
-    ]
-  )
+  history = {
+    'train/loss': np.array([0.7, 0.6, 0.5, np.nan, 0.5]),
+    'val/accuracy': np.array([0.6, 0.8, 0.8, 0.9, 0.7]),
+    'val/macro_f1': np.array([0.5, 0.4, 0.6, 0.9, 0.6]),
+    'val/loss': np.array([0.8, 0.5, 0.4, 0.1, 0.6]),
+  }
   for select, wanted in (('accuracy', 1), ('macro_f1', 2), ('loss', 2)):
-    recipe = finetune_recipe.Recipe(select=select)
+    program = tiny.program('roberta', recipe={'select': select})
+    task = finetune_loop.Task(program, *[None] * 6, 4, (0,))
     best = -1
     for epoch in range(5):
-      if finetune_loop._is_better(recipe, history, epoch, best):
+      if finetune_loop._is_better(task, history, epoch, best):
         best = epoch
     assert best == wanted, select
+
+
+def test_rare_classes_count_more():
+  votes = np.array([[3, 0], [0, 1], [1, 0], [1, 1], [0, 0]])
+  targets = np.float32([[1, 0], [0, 1], [1, 0], [1, 0], [0, 1]])
+  train = np.array([1, 1, 1, 1, 0], bool)
+  for kind, wanted in (
+    ('equal', [1, 1, 1, 1]),
+    ('classes', [2 / 3, 2, 2 / 3, 2 / 3]),
+    ('votes', [3 / 1.6, 1 / 1.6, 1 / 1.6, 2 / 1.6]),  # Of all clips, 8 / 5.
+    ('votes+classes', np.array([3 * 7 / 12, 7 / 2, 7 / 12, 2 * 7 / 12]) / 1.6),
+  ):
+    found = finetune_loop._weights(kind, votes, targets, train)[train]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, err_msg=kind)
 
 
 def test_another_run_is_not_gone_on_with(folder, tuned):

@@ -186,19 +186,6 @@ def test_the_optimizer_remembers_only_what_learns():
   )
 
 
-def test_figures():
-  logits = np.log([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2]])
-  labels = np.array([0, 1, 1])
-  found = finetune_step.figures(logits, labels, np.eye(2)[labels])
-  assert found['accuracy'] == pytest.approx(2 / 3)
-  assert found['loss'] == pytest.approx(-np.log([0.9, 0.6, 0.2]).mean())
-  # Precision and recall of the first class are 1/2 and 1, of the second 1, 1/2.
-  assert found['macro_f1'] == pytest.approx(2 / 3)
-  soft = finetune_step.figures(logits, labels, np.full((3, 2), 0.5))
-  wanted = -np.log([0.9, 0.1, 0.4, 0.6, 0.8, 0.2]).mean()
-  assert soft['loss'] == pytest.approx(wanted)
-
-
 def _part(prefix):
   """The golden arrays below a prefix, without it."""
   return {
