@@ -80,6 +80,8 @@ def parse(text: str, what: str) -> tuple[str, dict[str, Any]]:
     call = ast.parse(f'f{match[2] or "()"}', mode='eval').body
     if not isinstance(call, ast.Call) or call.args:
       raise ValueError
+    if not isinstance(call.func, ast.Name):
+      raise ValueError
     options = {x.arg: ast.literal_eval(x.value) for x in call.keywords}
     if None in options:
       raise ValueError
