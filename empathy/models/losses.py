@@ -61,23 +61,26 @@ def focal(logits: Array, targets: Array, gamma: float = 2.0) -> Array:
 LOSSES = {'cross_entropy': cross_entropy, 'focal': focal}
 
 
-def find(text: str, num_classes: int | None = None) -> Loss:
+def find(
+  text: str, num_classes: int | None = None, what: str = 'config.loss'
+) -> Loss:
   """The loss that a config names; see `named`.
 
   Args:
     text: as in the config.
     num_classes: C, to see whether it gives a loss of each row.
+    what: the field.
 
   Raises:
     InputError: there is no such loss, or it does not.
   """
-  loss = named.resolve(text, LOSSES, 'config.loss', ('logits', 'targets'))
+  loss = named.resolve(text, LOSSES, what, ('logits', 'targets'))
   if num_classes is not None:
     like = jax.ShapeDtypeStruct((5, num_classes), jnp.float32)
     shape = getattr(jax.eval_shape(loss, like, like), 'shape', None)
     if shape != (5,):
       raise errors.InputError(
-        f'config.loss: {text} of 5 rows is of the shape {shape}; expected the '
+        f'{what}: {text} of 5 rows is of the shape {shape}; expected the '
         'loss of each row, (5,)'
       )
   return loss
