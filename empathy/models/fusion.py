@@ -6,15 +6,27 @@ Every fusion is a Flax module with the fields `num_classes`, `modalities` and
   __call__(features, present, rows, train) -> Output
 
 where `features` maps each modality to (B, D), `present` maps it to (B,) bool,
-`rows` (B,) bool tells real rows from padding, and `train` is a bool. A clip may
-lack modalities, which must then not matter: features are zero where they are
-not present. A view of fewer modalities is the same module, with the others
-never present; where a fusion has a method `narrowed(view)`, it gives a cheaper
-module for such a view, of fewer parameters but of the same names, shapes and
-draws, or None. Fields whose name ends in `dropout` may be swept, and are then
-traced: they go to `layers.Dropout`, which knows such rates. A fusion of which
-parts learn from the auxiliary loss alone has a class attribute `auxiliary`, the
-weight of that loss to begin with; without any it is not trained.
+`rows` (B,) bool tells real rows from padding, and `train` is a bool. Sequences
+are pooled over time before. To see them as they are, a fusion has the class
+attribute `sequences = True` (without a type, so that it is no field), and
+
+  __call__(features, steps, present, rows, train) -> Output
+
+where `features` of a sequence are (B, T, D), and `steps` maps the modalities
+that are sequences in this corpus, none to all of them, to (B, T) bool: the
+first n steps of a clip are its own, n is 0 where it lacks the modality, and
+those beyond are zero. T is the longest of a corpus, and may be another one when
+new clips are predicted; steps that are not there must not matter.
+
+A clip may lack modalities, which must then not matter: features are zero where
+they are not present. A view of fewer modalities is the same module, with the
+others never present; where a fusion has a method `narrowed(view)`, it gives a
+cheaper module for such a view, of fewer parameters but of the same names,
+shapes and draws, or None. Fields whose name ends in `dropout` may be swept, and
+are then traced: they go to `layers.Dropout`, which knows such rates, and which
+batches that devices share. A fusion of which parts learn from the auxiliary
+loss alone has a class attribute `auxiliary`, the weight of that loss to begin
+with; without any it is not trained.
 """
 
 import dataclasses
@@ -27,7 +39,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from empathy import errors, kinds, named
-from empathy.models import evidence, heads, layers
+from empathy.models import evidence, heads, layers, timeline
 from empathy.models.output import Output
 
 Array = jax.Array
@@ -154,10 +166,10 @@ class Concat(nn.Module):
 
 
 class Network(nn.Module):
-  """Pools sequences of features, then fuses.
+  """Pools sequences of features, unless the fusion asks for them, and fuses.
 
   Attributes:
-    fusion: the module that fuses pooled features.
+    fusion: the module that fuses.
     pooling: of sequences, as a config names it; see `find_pooling`.
   """
 
@@ -185,6 +197,8 @@ class Network(nn.Module):
     Returns:
       The fusion's output.
     """
+    if getattr(self.fusion, 'sequences', False):
+      return self.fusion(features, steps, present, rows, train)
     pooled = {}
     for modality, x in features.items():
       if modality in steps:
@@ -230,6 +244,7 @@ FUSIONS = {
   'gated_attention': GatedAttention,
   'concat': Concat,
   'gated_evidence': evidence.GatedEvidence,
+  'timed_evidence': timeline.TimedEvidence,
 }
 
 
