@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 import jax
 import ml_collections
-import numpy as np
 
 from empathy import errors, kinds
 from empathy.models import fusion as fusions
@@ -113,10 +112,6 @@ class Fields:
 
 # What other binaries than `train` go by.
 MEDIA_FIELDS = ('features', 'finetune', 'seconds', 'num_frames', 'faults')
-
-# A network of a view's modalities alone takes a second or three to compile, and
-# about halves a step; so many steps, of all members, make it worth it.
-_NARROW_FROM = 5_000
 
 
 def default_config(
@@ -290,57 +285,6 @@ def make_program(
     eval_rows=batches.eval_rows(max_length, config.batch_size // num_sharing),
     values=values,
   )
-
-
-def narrow_views(
-  program: step.Program,
-  layout: parallel.Layout,
-  views: Sequence[tuple[str, ...]],
-  num_train: np.ndarray,
-) -> tuple[tuple[str, ...], ...]:
-  """Views to train by networks of their modalities alone.
-
-  Args:
-    program: what the members share.
-    layout: of the members on the devices.
-    views: that members have.
-    num_train: (members,) int, their training clips.
-
-  Returns:
-    Some of the views; see `step.Program.narrow_views`.
-  """
-  steps = -(-num_train.astype(np.int64) // program.recipe.batch_size)
-  if (
-    not layout.one_by_one
-    or program.recipe.total_epochs * steps.sum() < _NARROW_FROM
-  ):
-    return ()
-  return tuple(
-    view
-    for view in views
-    if len(view) < len(program.modalities) and program.network.narrowed(view)
-  )
-
-
-def costs(
-  program: step.Program, data: step.Data, shown: np.ndarray
-) -> np.ndarray:
-  """How long members take, about: the features that their networks read.
-
-  Args:
-    program: what the members share.
-    data: the corpus.
-    shown: (members, M) bool, their views.
-
-  Returns:
-    (members,) int, in features of a clip.
-  """
-  widths = np.array([data.values[m].shape[1] for m in program.modalities])
-  result = np.full(len(shown), widths.sum())
-  for view in program.narrow_views:
-    own = np.isin(program.modalities, view)
-    result[(shown == own).all(axis=1)] = widths[own].sum()
-  return result
 
 
 def _model_faults(config: ml_collections.ConfigDict) -> list[str]:

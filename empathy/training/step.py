@@ -5,7 +5,6 @@ view and fold, and what happens at a step from that key and the step.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -158,9 +157,6 @@ class Program:
       is not there.
     recipe: how members are trained.
     axis_name: the devices that share each batch, or None.
-    narrow_views: views whose members train by a network of their modalities
-      alone. To be set only where members are mapped one by one: of a branch
-      that differs between members in lockstep, all ways would be computed.
     computed: the modalities that the network knows; None for all.
     source: gives the features of rows, where `Data` does not have them.
     eval_rows: rows that a forward pass takes at a time where nothing is
@@ -173,7 +169,6 @@ class Program:
   max_length: Mapping[str, int]
   recipe: Recipe
   axis_name: str | None = None
-  narrow_views: tuple[tuple[str, ...], ...] = ()
   computed: tuple[str, ...] | None = None
   source: Callable[[Array], Mapping[str, Array]] | None = None
   eval_rows: int = batches.EVAL_ROWS
@@ -196,7 +191,7 @@ class Program:
   def narrowed(self, view: tuple[str, ...]) -> 'Program':
     """The same for members of a view; their states are parts of the whole."""
     return dataclasses.replace(
-      self, network=self.network.narrowed(view), computed=view, narrow_views=()
+      self, network=self.network.narrowed(view), computed=view
     )
 
 
@@ -240,61 +235,8 @@ def train_epoch(
     what `metrics.measure` gives of the validation clips, NaN in the second
     training, which learns them; and 'finite', whether the losses are.
   """
-  # Once for all views: of each branch, everything is compiled.
-  learner, order = learned_rows(program.recipe, member, epoch)
-  given = data, epoch, member, learner, order
-  if not program.narrow_views:
-    return _train_epoch(program, *given, state)
-
-  def narrow(view: tuple[str, ...], state: State):
-    own = program.narrowed(view)
-    like = jax.eval_shape(functools.partial(init, own), data, member)
-    part, found = _train_epoch(own, *given, _part(state, like))
-    return _with_part(state, part), found
-
-  branches = [functools.partial(narrow, view) for view in program.narrow_views]
-  branches.append(functools.partial(_train_epoch, program, *given))
-  shown = [
-    [modality in view for modality in program.modalities]
-    for view in program.narrow_views
-  ]
-  is_view = (jnp.array(shown) == member.view).all(axis=1)
-  index = jnp.where(is_view.any(), jnp.argmax(is_view), len(shown))
-  return lax.switch(index, branches, state)
-
-
-def _part(whole: Any, like: Any) -> Any:
-  """Those entries of nested mappings in a state that `like` has, too."""
-  if isinstance(like, Mapping):
-    return {key: _part(whole[key], value) for key, value in like.items()}
-  if isinstance(like, State | optimizers.AdamState):
-    return type(like)(*map(_part, whole, like))
-  return whole
-
-
-def _with_part(whole: Any, part: Any) -> Any:
-  """The state with the entries of `part` in place of its own."""
-  if isinstance(part, Mapping):
-    return {**whole, **{k: _with_part(whole[k], v) for k, v in part.items()}}
-  if isinstance(part, State | optimizers.AdamState):
-    return type(part)(*map(_with_part, whole, part))
-  return part
-
-
-def _train_epoch(
-  program: Program,
-  data: Data,
-  epoch: Array,
-  member: Member,
-  learner: Member,
-  order: Array,
-  state: State,
-) -> tuple[State, dict[str, Array]]:
-  """Like `train_epoch`, with the network that the program has.
-
-  `learner` and `order` are as `learned_rows` gives them.
-  """
   recipe = program.recipe
+  learner, order = learned_rows(recipe, member, epoch)
   again = jnp.bool_(False)
   if recipe.keep == 'refit':
     again = epoch >= recipe.num_epochs
@@ -305,12 +247,11 @@ def _train_epoch(
     )
   size = recipe.batch_size
   num_steps = -(-learner.num_train // size)
-  rows = learner.train_rows
-  weights = jnp.where(
-    jnp.arange(rows.shape[0]) < learner.num_train, data.weights[rows], 0.0
-  )
   balance = None
   if recipe.balance:
+    rows = learner.train_rows
+    is_own = jnp.arange(rows.shape[0]) < learner.num_train
+    weights = jnp.where(is_own, data.weights[rows], 0.0)
     balance = losses.class_weights(data.targets[rows], weights)
 
   def body(state: State, slot: Array):

@@ -129,10 +129,10 @@ def measure_memory(small: bool) -> None:
     training._write(flags, folder)
     config = training._config(flags, corpus=str(folder / 'corpus'))
     config = configuration.complete(config)
-    plan = loop._plan(config, folder / 'run', folder / 'stream', 0)
-    work = plan.program, plan.layout, plan.data, plan.members, plan.chunks
-    held_out = max(part.held_out.sum() for part in plan.parts.values())
-    found = estimate.estimate(*work, held_out)
+    place = loop._Place(folder / 'run', folder / 'stream')
+    plan, _ = loop._planned(config, place)
+    work = plan.layout, plan.data, plan.members, plan.chunks
+    found = estimate.estimate(*work, max(map(len, plan.held_out.values())))
     _tell('estimate', found.lines()[0].removeprefix('memory: '))
     if 'peak_bytes_in_use' not in (jax.devices()[0].memory_stats() or {}):
       _tell('in use', 'not measured: memory_stats() does not tell here')

@@ -10,7 +10,6 @@ import small
 
 from empathy import errors
 from empathy.corpora import corpus as corpora
-from empathy.corpora import dataset as datasets
 from empathy.models import fusion, losses
 from empathy.training import (
   batches,
@@ -81,10 +80,12 @@ class Setting:
   def __init__(self, tmp_path, fusion='gated_attention', mode='members', **kw):
     self.corpus = small.write_corpus(tmp_path / 'corpus', **kw)
     self.config = small.config(tmp_path / 'corpus', fusion, parallel=mode)
-    self.dataset = datasets.load(self.corpus)
+    self.dataset = corpora.sorted_by_id(self.corpus)
     self.fold_of, self.parts = members.folds(self.dataset, 3, 0)
     targets = losses.target_distributions(
-      self.dataset.labels, self.dataset.votes, 'labels'
+      self.dataset.labels,
+      self.dataset.vote_counts('text+audio+video'),
+      'labels',
     )
     self.data, self.max_length = members.data(
       self.dataset.features, self.dataset.labels, targets
@@ -316,7 +317,9 @@ def test_unlabelled_clips_teach_nothing(setting):
   labels = setting.dataset.labels.copy()
   labels[::3] = corpora.UNLABELLED
   dataset = dataclasses.replace(setting.dataset, labels=labels)
-  targets = losses.target_distributions(labels, dataset.votes, 'labels')
+  targets = losses.target_distributions(
+    labels, dataset.vote_counts('text+audio+video'), 'labels'
+  )
   data, _ = members.data(dataset.features, labels, targets)
   _, found = members.make(dataset, data, [('text',)], (1,), setting.parts)
   rows = found.train_rows[0, : found.num_train[0]]
@@ -391,63 +394,37 @@ def _assert_agree(one, other, bound):
 def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
   program = refit[0] if kind == 'refit' else setting.program
   view = ('audio',) if kind == 'refit' else ('text', 'video')
-  narrow = dataclasses.replace(program, narrow_views=(view,))
   data = setting.device_data()
   index = next(
     i for i, name in enumerate(setting.names) if name.view == '+'.join(view)
   )
-  chosen = jax.tree.map(lambda x: x[[index, 0, -1]], setting.members)
   runs = []
-  for program_ in (program, narrow):
+  for own in (program, program.narrowed(view)):
 
-    def epochs(member, program=program_):
+    def epochs(member, program=own):
       def body(state, epoch):
         return step.train_epoch(program, data, epoch, member, state)
 
       state = step.init(program, data, member)
       return jax.lax.scan(body, state, jnp.arange(3))
 
-    # One by one: the narrow view, then others, which have no branch.
-    runs.append(jax.jit(lambda x, f=epochs: jax.lax.map(f, x)))
-  (whole, told), (own, told_own) = (run(chosen) for run in runs)
+    runs.append(jax.jit(epochs))
+  member = setting.member(index)
+  (whole, told), (narrow, told_narrow) = (run(member) for run in runs)
   bounds = rounding.trained(
     lambda x: runs[0](x)[0].params,
-    chosen,
+    member,
     rate=program.recipe.peak_learning_rate / 25,
   )
   bound = jax.tree.leaves(bounds)[0].max()
   assert bound < 1e-3  # Far less than what is learned.
-  _assert_agree(told, told_own, bound)
-  seen = jax.eval_shape(
-    lambda: _init(narrow.narrowed(view), data, setting.member(index))
-  )
-  first = jax.tree.map(lambda x: x[0], (whole, own))
-  _assert_agree(*(step._part(state, seen) for state in first), bound)
-  rest = (jax.tree.map(lambda x: x[1:], x) for x in (whole, own))
-  _assert_agree(*rest, bound)
-  # What the view does not see stays as it began.
-  began = _init(program, data, setting.member(index)).params['fusion']
-  unseen = set(began) - set(seen.params['fusion'])
-  assert any('video' in name or 'audio' in name for name in unseen)
-  for name in unseen:
-    after = first[1].params['fusion'][name]
-    jax.tree.map(np.testing.assert_array_equal, after, began[name])
-
-
-def test_only_long_trainings_are_narrowed(setting):
-  views = members.views((), setting.program.modalities)
-  layout = parallel.Layout('members', jax.devices('cpu')[:1])
-
-  def narrow(num_members, program=setting.program):
-    num_train = np.full(num_members, 160, np.int32)
-    return configuration.narrow_views(program, layout, views, num_train)
-
-  # 10 steps an epoch, 3 epochs.
-  assert narrow(100) == ()
-  assert narrow(200) == views[:-1]
-  network = fusion.build('concat', 2, setting.program.modalities)
-  concat = dataclasses.replace(setting.program, network=network)
-  assert narrow(200, concat) == ()
+  _assert_agree(told, told_narrow, bound)
+  for field in ('params', 'best_params', 'batch_stats', 'best_batch_stats'):
+    have, wanted = (getattr(x, field)['fusion'] for x in (whole, narrow))
+    # Of modalities that the view does not see it knows nothing.
+    assert set(wanted) < set(have) or 'stats' in field
+    _assert_agree({name: have[name] for name in wanted}, wanted, bound)
+  assert int(whole.best_epoch) == int(narrow.best_epoch)
 
 
 def test_calibration_is_to_labels_whatever_the_targets(setting, refit):
@@ -555,7 +532,7 @@ def test_members_see_the_features_of_their_fold(is_sequence, tmp_path):
   corpus = dataclasses.replace(corpus, features=features)
   corpora.write(corpus, tmp_path / 'fold_wise')
   corpus = corpora.read(tmp_path / 'fold_wise', features=None)
-  dataset = datasets.load(corpus)
+  dataset = corpora.sorted_by_id(corpus)
   order = np.argsort(corpus.ids)
   for fold in range(3):
     found = dataset.features['text'].of_fold(fold)
@@ -566,7 +543,9 @@ def test_members_see_the_features_of_their_fold(is_sequence, tmp_path):
       np.testing.assert_array_equal(by_clip, wanted)
 
   _, parts = members.folds(dataset, 3, 0)
-  targets = losses.target_distributions(dataset.labels, dataset.votes, 'labels')
+  targets = losses.target_distributions(
+    dataset.labels, dataset.vote_counts('text+audio+video'), 'labels'
+  )
   data, max_length = members.data(dataset.features, dataset.labels, targets)
   assert (max_length == {'text': 5}) if is_sequence else not max_length
   names, everyone = members.make(
