@@ -10,9 +10,10 @@ them do, it held the truth in 94.2 to 97.5 % with 3, 4, 5, 6 and 10 seeds;
 Student's quantile with Satterthwaite's degrees of freedom, which are themselves
 estimated, in 89.5 to 96 %. Annotators are no part of their own, but one with
 groups: what is left to them is a difference of variances, and uncertain in all
-of the greater one. Their quantile is Student's with Satterthwaite's degrees of
-freedom, and as many times greater as that of draws of groups is. A p-value is
-the smallest p at which the interval of level 1 - p leaves out the null.
+of the greater one. The quantile of both is Student's with Satterthwaite's
+degrees of freedom, as many times greater for groups as that of draws is. A
+p-value is the smallest p at which the interval of level 1 - p leaves out the
+null.
 """
 
 import dataclasses
@@ -32,6 +33,8 @@ from empathy.evaluation.significance import LEVEL
 from empathy.evaluation.units import Scale
 from empathy.evaluation.weighing import Statistic
 
+# Of the degrees of freedom of groups, or of annotators, are both together.
+_LEAST = 1 / 3
 _WORDS = {
   Scale.LOGIT: 'logit scale',
   Scale.LOG: 'log scale',
@@ -112,30 +115,36 @@ class Studentised:
         to hold them, too, and the other parts are corrected by Bonferroni.
     """
     quantile = self.quantile(p) if quantile is None else quantile
-    seeds, people = (
-      self.variances.get(name, 0.0) for name in ('seeds', 'annotators')
+    groups, seeds, people = (
+      math.sqrt(self.variances.get(name, 0.0))
+      for name in ('groups', 'seeds', 'annotators')
     )
-    total = 0.0
+    parts = []
     if seeds > 0:
       own = significance.student(self.freedoms['seeds'], p / among)
-      total += own**2 * seeds
+      parts.append(own * seeds)
     if people > 0:
       freedom = self._freedom_of_both
       quantile /= significance.student(self.freedoms['groups'], p)
       quantile *= significance.student(freedom, p)
-      own = max(quantile, significance.student(freedom, p / among))
-      total += own**2 * people
-    return math.sqrt(total + quantile**2 * self.variances['groups'])
+      parts.append(significance.student(freedom, p / among) * people)
+    return math.hypot(quantile * groups, *parts)
 
   @property
   def _freedom_of_both(self) -> float:
-    """The degrees of freedom of groups and annotators together."""
+    """The degrees of freedom of groups and annotators together.
+
+    Where groups by chance vary less than what was taken off, these would be
+    next to none; so they are a third of those of either at least.
+    """
     parts = [
       (self.variances[name], self.freedoms[name])
       for name in ('groups', 'annotators')
     ]
     total = sum(variance for variance, _ in parts)
-    return max(1 / sum((v / total) ** 2 / freedom for v, freedom in parts), 1.0)
+    found = 1 / sum((v / total) ** 2 / freedom for v, freedom in parts)
+    alone = min(self.freedoms['groups'], self.influence.annotators.freedom)
+    return max(found, alone * _LEAST, 1.0)
 
   def interval(self, reach: float | None = None) -> tuple[float, float]:
     """The ends that lie `reach` from the centre, its own if None."""
