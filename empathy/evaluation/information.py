@@ -321,9 +321,11 @@ class _Widened:
     estimate = dataclasses.replace(estimate, method=method)
     if estimate.low is None:
       return estimate
-    value, variance = estimate.estimate, estimate.variance['groups']
-    more = max(variance, self.spread**2) + self.bias**2
-    reach = (estimate.high - value) * math.sqrt(more / variance)
+    value, before = estimate.estimate, estimate.variance
+    more = max(before['groups'], self.spread**2) + self.bias**2
+    variance = {**before, 'groups': float(more)}
+    ratio = sum(variance.values()) / sum(before.values())
+    reach = (estimate.high - value) * math.sqrt(ratio)
     # What is corrected for bias may lie outside, but the truth does not.
     low = np.clip(value - reach - self.down, min(value, 0.0), self.most)
     high = np.clip(value + reach + self.up, 0.0, max(value, self.most))
@@ -331,5 +333,5 @@ class _Widened:
       estimate,
       low=float(low),
       high=float(high),
-      variance={'groups': more},
+      variance=variance,
     )
