@@ -219,7 +219,7 @@ esac
 
 # A step of SLURM, which the batch script cannot tell by a signal to itself.
 _SLURM = {
-  'srun': 'echo $$ > step; shift; exec "$@"',
+  'srun': 'echo $$ > step; shift 2; exec "$@"',
   'scancel': '[ "$*" = "--signal=TERM 7" ] && kill -TERM "$(cat step)"',
   'scontrol': 'echo "scontrol $*" >> calls',
 }
@@ -346,8 +346,8 @@ def test_slurm_dry_run():
     '.venv/bin/python -m pip install --quiet --editable .[cuda]',
     '.venv/bin/python -m empathy.prepare --importer=simulated '
     '--output=runs/simulated',
-    'srun --kill-on-bad-exit=1 .venv/bin/python -m empathy.train --distributed '
-    '--config=configs/mixed_signals.py --config.corpus=runs/simulated '
+    'srun --kill-on-bad-exit=1 --cpus-per-task=8 .venv/bin/python -m '
+    'empathy.train --distributed --config=configs/mixed_signals.py --config.corpus=runs/simulated '
     f'--workdir=runs/{_NAME}',
     f'.venv/bin/python -m empathy.evaluate --workdir=runs/{_NAME}',
     f'The report: {ROOT}/runs/{_NAME}/study/report.html',
