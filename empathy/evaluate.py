@@ -196,7 +196,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
     label_studio.tasks(corpus, corpus.ids.tolist(), '')
   study = judging.judge(
     predictions_path,
-    corpus_path,
+    corpus_path if corpus is None else corpus,
     label=label,
     lenient=_LENIENT.value,
   )

@@ -40,7 +40,7 @@ seconds() {
 }
 
 config=${CONFIG:-configs/mixed_signals.py}
-# Whether the config begins with media: it sets config.finetune.
+# Whether the config begins with media: it sets config.features.
 has_media=$("${PYTHON:-python3}" - "${config%%:*}" << 'END'
 import ast, pathlib, sys
 
@@ -50,7 +50,7 @@ except (OSError, SyntaxError):
   sys.exit()  # Told by what reads the config.
 for node in ast.walk(tree):
   stored = isinstance(getattr(node, 'ctx', None), ast.Store)
-  if stored and isinstance(node, ast.Attribute) and node.attr == 'finetune':
+  if stored and isinstance(node, ast.Attribute) and node.attr == 'features':
     print(1)
     break
 END

@@ -490,11 +490,8 @@ def test_every_config_is_whole():
     space = {}
     exec(compile(path.read_text(), path, 'exec'), space)
     config = space['get_config']()
-    if 'model' in config:
-      config.corpus = 'CORPUS'
-      configuration.check(config)
-    else:  # Only features are extracted.
-      assert {'features', 'seconds', 'num_frames', 'faults'} == set(config)
+    config.corpus = 'CORPUS'
+    configuration.check(config)
     assert f'--config=configs/{path.name}' in space['__doc__']
     names.add(path.name)
   assert {'mixed_signals.py', 'ravdess.py'} <= names
