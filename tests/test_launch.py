@@ -347,7 +347,8 @@ def test_slurm_dry_run():
     '.venv/bin/python -m empathy.prepare --importer=simulated '
     '--output=runs/simulated',
     'srun --kill-on-bad-exit=1 --cpus-per-task=8 .venv/bin/python -m '
-    'empathy.train --distributed --config=configs/mixed_signals.py --config.corpus=runs/simulated '
+    'empathy.train --distributed --config=configs/mixed_signals.py '
+    '--config.corpus=runs/simulated '
     f'--workdir=runs/{_NAME}',
     f'.venv/bin/python -m empathy.evaluate --workdir=runs/{_NAME}',
     f'The report: {ROOT}/runs/{_NAME}/study/report.html',
