@@ -436,10 +436,10 @@ def test_variants_of_a_config_have_folders_of_their_own(
 def test_media_are_found_out_however_a_config_says_so(tmp_path):
   (tmp_path / 'mine').mkdir()
   for text, is_media in (
-    ('def get_config():\n    c.finetune = {}\n', True),
-    ('def get_config():\n  c.finetune=dict(a=1)\n', True),
-    ('def get_config():\n  "Sets config.finetune = {}."\n', False),
-    ('def get_config():\n  # c.finetune = {}\n  return c.finetune\n', False),
+    ('def get_config():\n    c.features = {}\n', True),
+    ('def get_config():\n  c.features=dict(a=1)\n', True),
+    ('def get_config():\n  "Sets config.features = {}."\n', False),
+    ('def get_config():\n  # c.features = {}\n  return c.features\n', False),
   ):
     (tmp_path / 'some.py').write_text(text)
     found = _shown(
