@@ -307,7 +307,7 @@ def test_gke_dry_run():
     'mkdir -p context/study',
     'cp -R LICENSE README.md configs empathy launch setup.py context/study',
     'gcluster job submit --project p --cluster c --location us-east5-b --name '
-    'empathy-mixed-signal-4000357 --compute-type v5e-8 --base-image '
+    'empathy-mixed-signal-4000357 --compute-type v5litepod-8 --base-image '
     'python:3.12 --build-context context --restarts 20 '
     '--restart-on-exit-codes 1,134,137,143 --grace-period 2m '
     '--await-job-completion --command cd /study; EXTRA=tpu '
