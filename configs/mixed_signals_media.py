@@ -9,7 +9,9 @@ which runs, each with --config=configs/mixed_signals_media.py, `finetune`,
 VideoMAE are fine-tuned with all but their last two layers and a classifier
 frozen, one for each fold; what they learn by, and features are, is the first
 position of the last hidden state, as in the paper (of a sound or a film the
-mean says more: --config.features.audio.pooling=mean); then every view is
+mean says more: --config.features.audio.pooling=mean). What else fine-tuning can
+be told, as --config.finetune.lora.rank=8, is in
+empathy/training/finetune_recipe.py. Then every view is
 trained, with the paper's gated fusion or another:
 `configs/mixed_signals_media.py:concat`.
 

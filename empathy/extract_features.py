@@ -27,7 +27,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from empathy import cli, errors, files
+from empathy import cli, errors, files, remote
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import summaries
 from empathy.encoders import beam, extraction, extractors, fold_wise
@@ -52,7 +52,22 @@ flags.mark_flags_as_required(['config', 'corpus'])
 def main() -> None:
   """Extracts, and says what came of it."""
   config = check(_CONFIG.value)
-  corpus = corpus_lib.read_any(pathlib.Path(_CORPUS.value).resolve())
+  if not remote.is_remote(_CORPUS.value):
+    _extract_all(config, pathlib.Path(_CORPUS.value).resolve())
+    return
+  if _BEAM.value is not None:
+    remote.refuse(_CORPUS.value, '--corpus', 'a folder that all machines see')
+  with remote.mirror(_CORPUS.value) as (folder, push):
+    try:
+      _extract_all(config, folder)
+    finally:
+      push()
+  print(f'copied to {_CORPUS.value.rstrip("/")}/features')
+
+
+def _extract_all(config: ml_collections.ConfigDict, path: pathlib.Path) -> None:
+  """Extracts the features of a corpus folder on this machine."""
+  corpus = corpus_lib.read_any(path)
   wanted = [name for name in corpus.modalities if name in config.features]
   if not wanted:
     raise errors.InputError(
@@ -140,7 +155,7 @@ def _make_parts(
 def _extract_fold_wise(
   corpus: corpus_lib.Corpus, modality: str, config: dict[str, Any]
 ) -> None:
-  root = pathlib.Path(_FINETUNED.value).resolve()
+  root = remote.here(_FINETUNED.value).resolve()
   skipped = fold_wise.extract(
     corpus, modality, root, config, parallel.spread, _make_parts
   )
@@ -154,4 +169,4 @@ def _extract_fold_wise(
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, buckets=['corpus', 'finetuned'])

@@ -205,11 +205,10 @@ def test_a_variant_that_is_not_there(run, tmp_path):
 # Each path that a binary takes and that has to be on this machine.
 _PATHS = {
   'prepare': ('source', 'output'),
-  'extract_features': ('corpus', 'finetuned'),
-  'finetune': ('corpus', 'workdir'),
-  'train': ('config.corpus',),
-  'predict': ('corpus', 'output'),
-  'evaluate': ('predictions', 'corpus', 'output', 'compare', 'tally', 'merge'),
+  'extract_features': ('config.features.text.encoder',),
+  'finetune': ('workdir',),
+  'predict': ('output',),
+  'evaluate': ('predictions', 'output', 'compare', 'tally', 'merge'),
 }
 
 
@@ -219,12 +218,12 @@ _PATHS = {
 )
 def test_a_bucket_is_refused_where_it_cannot_be_used(run, tmp_path, verb, flag):
   given = {}
-  if verb in ('extract_features', 'finetune', 'train'):
+  if verb in ('extract_features', 'finetune'):
     given['config'] = _CONFIGS / 'mixed_signals_media.py'
-  if verb in ('finetune', 'train', 'predict'):
-    given['workdir'] = 'x'
-  if verb not in ('prepare', 'evaluate'):  # What others ask for.
-    given |= dict.fromkeys(_PATHS[verb], 'x')
+  if verb not in ('prepare', 'evaluate'):  # What they ask for.
+    given |= {'corpus': 'x'}
+  if verb == 'predict':
+    given |= {'workdir': 'x', 'output': 'x'}
   given[flag] = 's3://bucket/there'
   flags = [f'--{name}={value}' for name, value in given.items()]
   _assert_one_line(

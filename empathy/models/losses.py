@@ -61,23 +61,26 @@ def focal(logits: Array, targets: Array, gamma: float = 2.0) -> Array:
 LOSSES = {'cross_entropy': cross_entropy, 'focal': focal}
 
 
-def find(text: str, num_classes: int | None = None) -> Loss:
+def find(
+  text: str, num_classes: int | None = None, what: str = 'config.loss'
+) -> Loss:
   """The loss that a config names; see `named`.
 
   Args:
     text: as in the config.
     num_classes: C, to see whether it gives a loss of each row.
+    what: the field.
 
   Raises:
     InputError: there is no such loss, or it does not.
   """
-  loss = named.resolve(text, LOSSES, 'config.loss', ('logits', 'targets'))
+  loss = named.resolve(text, LOSSES, what, ('logits', 'targets'))
   if num_classes is not None:
     like = jax.ShapeDtypeStruct((5, num_classes), jnp.float32)
     shape = getattr(jax.eval_shape(loss, like, like), 'shape', None)
     if shape != (5,):
       raise errors.InputError(
-        f'config.loss: {text} of 5 rows is of the shape {shape}; expected the '
+        f'{what}: {text} of 5 rows is of the shape {shape}; expected the '
         'loss of each row, (5,)'
       )
   return loss
@@ -120,9 +123,9 @@ def target_distributions(
 
   Args:
     labels: (N,) int, negative where unlabelled.
-    votes: (N, C) vote counts.
-    kind: 'labels' for one-hot labels, 'votes' for the distribution of the
-      votes (soft cross-entropy); a clip without votes keeps its label.
+    votes: (N, C) vote counts, or chances.
+    kind: 'labels' for one-hot labels, else the distribution of the votes (soft
+      cross-entropy); a clip without votes keeps its label.
 
   Returns:
     (N, C) float32; zeros where there is neither.
@@ -130,9 +133,10 @@ def target_distributions(
   targets = np.zeros(votes.shape, np.float32)
   labelled = np.flatnonzero(labels >= 0)
   targets[labelled, labels[labelled]] = 1.0
-  if kind == 'votes':
+  if kind != 'labels':
     total = votes.sum(axis=1, keepdims=True)
-    targets = np.where(total > 0, votes / np.maximum(total, 1), targets)
+    shares = votes / np.where(total > 0, total, 1)
+    targets = np.where(total > 0, shares, targets)
   return targets.astype(np.float32)
 
 

@@ -17,6 +17,7 @@ from empathy.models import fusion as fusions
 from empathy.models import losses
 from empathy.training import (
   batches,
+  finetune_recipe,
   metrics,
   optimizers,
   parallel,
@@ -29,19 +30,6 @@ _MAX_SEED = 2**31
 # Of several values, as in (3e-4, 1e-3), the best combination is chosen for each
 # view and fold by what `select` says; likewise of any dropout of the model.
 _Swept = Annotated[tuple, kinds.Several(kinds.NotNegative)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Finetune:
-  """How encoders are fine-tuned; of `finetune` alone."""
-
-  # The last ones; 0: all of the encoder.
-  trained_layers: Annotated[int, kinds.Range(0)] = 2
-  learning_rate: kinds.NotNegative = 5e-6
-  weight_decay: kinds.NotNegative = 0.01
-  batch_size: kinds.Count = 8  # On all devices together.
-  num_epochs: kinds.Count = 15
-  remat: bool = False  # Compute activations again rather than keep them.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +59,10 @@ class Fields:
     default_factory=lambda: {'fusion': 'gated_attention'}
   )
 
-  # What is learned: 'labels'; 'votes', their shares; or, of a label with
+  # What is learned: 'labels'; 'votes', their shares; 'dawid_skene', what votes
+  # say of the label net of what each annotator tends to; or, of a label with
   # values, 'scores': a normal distribution around each, `sigma` values wide.
-  targets: Literal['labels', 'votes', 'scores'] = 'labels'
+  targets: Literal['labels', 'votes', 'dawid_skene', 'scores'] = 'labels'
   sigma: Annotated[float, kinds.Range(0, is_open=True)] = 0.75
   # Of clips in the loss: by the number of their votes; so that each class has
   # the same part in it; or by both.
@@ -117,7 +106,8 @@ class Fields:
   num_frames: kinds.Count = 16
   # Media that cannot be used: 'skip', or 'fatal', which ends the run.
   faults: Literal['skip', 'fatal'] = 'skip'
-  finetune: Finetune = Finetune()
+  # How they are fine-tuned, see `finetune_recipe`; of `finetune` alone.
+  finetune: finetune_recipe.Recipe = finetune_recipe.PAPER
 
 
 # What other binaries than `train` go by.
@@ -147,7 +137,9 @@ def complete(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     InputError: there is no such fusion.
   """
   found = dataclasses.asdict(Fields()) | config.to_dict()
-  found['finetune'] = dataclasses.asdict(Finetune()) | found['finetune']
+  found['finetune'] = dataclasses.asdict(
+    finetune_recipe.read(found['finetune'])
+  )
   if 'fusion' in found['model']:
     found['model'] = fusions.fields(found['model']['fusion']) | found['model']
   return ml_collections.ConfigDict(found)

@@ -71,7 +71,7 @@ class MetricWriter:
   def write(
     self,
     epoch: int,
-    names: Sequence[members.Name],
+    names: Sequence[Any],
     metrics: Mapping[str, np.ndarray],
     phase: str = 'train',
   ) -> None:
@@ -79,7 +79,7 @@ class MetricWriter:
 
     Args:
       epoch: from 0.
-      names: of the members.
+      names: of the members, as `members.Name`.
       metrics: by name, (members,) float; what is not finite becomes null.
       phase: 'train', or 'refit' in a second training.
     """
@@ -103,7 +103,7 @@ class MetricWriter:
 
     values = collections.defaultdict(list)
     for line in lines:
-      run = line['view']
+      run = line.get('view') or line['modality']  # Which is fine-tuned.
       if 'setting' in line:
         run += f', {members.setting_name(line["setting"].items())}'
       for key in filter(_is_metric, line):

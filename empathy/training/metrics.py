@@ -138,24 +138,27 @@ METRICS = {
 }
 
 
-def find(text: str, has_values: bool = True) -> Metric:
+def find(
+  text: str, has_values: bool = True, what: str = 'config.select'
+) -> Metric:
   """The metric that a config names; see `named`.
 
   Args:
     text: as in the config.
     has_values: whether classes are numbers.
+    what: the field.
 
   Raises:
     InputError: there is no such metric, or it needs values.
   """
-  found = named.resolve(text, METRICS, 'config.select', ())()
+  found = named.resolve(text, METRICS, what, ())()
   if not isinstance(found, Metric):
     raise errors.InputError(
-      f'config.select: {text} gives a {type(found).__name__}; expected a '
+      f'{what}: {text} gives a {type(found).__name__}; expected a '
       'metrics.Metric'
     )
   if found.needs_values and not has_values:
-    raise errors.InputError(f'config.select: {text} needs a label with values')
+    raise errors.InputError(f'{what}: {text} needs a label with values')
   return found
 
 

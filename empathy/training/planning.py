@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import ml_collections
 import numpy as np
 
-from empathy import errors
+from empathy import errors, remote
 from empathy.corpora import corpus as corpora
+from empathy.corpora import dawid_skene
 from empathy.models import losses
 from empathy.training import (
   chunks,
@@ -80,7 +81,8 @@ def read(
   Raises:
     InputError: the corpus is at fault, or it and the workdir are not apart.
   """
-  corpus = corpora.sorted_by_id(corpora.read(config.corpus, label=config.label))
+  folder = remote.here(config.corpus, remote.CORPUS)
+  corpus = corpora.sorted_by_id(corpora.read(folder, label=config.label))
   if parallel.is_main():
     workdir.check_apart(path, corpus.path)
   views = members.views(config.views, corpus.modalities)
@@ -188,6 +190,8 @@ def _targets(
 ) -> np.ndarray:
   """What members learn: (N, C) float32 distributions over the classes."""
   if config.targets != 'scores':
+    if config.targets == 'dawid_skene':
+      votes = dawid_skene.posterior(corpus)
     return losses.target_distributions(corpus.labels, votes, config.targets)
   if corpus.values is None:
     raise errors.InputError(

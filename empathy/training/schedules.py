@@ -6,6 +6,7 @@ the count of steps, from 0, as those of optax are. Both may be traced: members
 have steps of their own, and the peak may be swept.
 """
 
+import functools
 import inspect
 import math
 from collections.abc import Callable
@@ -99,21 +100,27 @@ def warmup_cosine(
 SCHEDULES = {
   'one_cycle': one_cycle,
   'constant': constant,
+  'cosine': optax.cosine_decay_schedule,
+  'linear': functools.partial(optax.linear_schedule, end_value=0.0),
   'warmup_cosine': warmup_cosine,
 }
 
 
-def find(text: str) -> Callable[..., Schedule]:
+def find(text: str, what: str = 'config.schedule') -> Callable[..., Schedule]:
   """The schedule that a config names; see `named`.
 
   Raises:
     InputError: there is no such schedule.
   """
-  return named.resolve(text, SCHEDULES, 'config.schedule')
+  return named.resolve(text, SCHEDULES, what)
 
 
 def make(
-  text: str, peak: float | Array, num_steps: Array, most: int
+  text: str,
+  peak: float | Array,
+  num_steps: Array,
+  most: int,
+  what: str = 'config.schedule',
 ) -> Schedule:
   """A member's schedule.
 
@@ -125,8 +132,9 @@ def make(
     peak: the highest rate.
     num_steps: () int, of the member.
     most: of any member.
+    what: the field.
   """
-  function = find(text)
+  function = find(text, what)
   bound = getattr(function, 'keywords', {})
   free = [x for x in inspect.signature(function).parameters if x not in bound]
   given = {name: peak for name in _PEAKS if name in free}

@@ -140,7 +140,9 @@ def check_apart(path: pathlib.Path, corpus: pathlib.Path) -> None:
   Raises:
     InputError: they are one folder, or one is in the other.
   """
-  own, other = path.resolve(), corpus.resolve()
+  own, other = (
+    pathlib.Path(errors.named(str(x.resolve()))) for x in (path, corpus)
+  )
   if own == other:
     raise errors.InputError(
       f'--workdir: {path}: is the corpus folder; choose another'
@@ -225,7 +227,7 @@ def begin(
   if not (path / 'config.json').exists():
     record = {
       'config': configuration.as_json(config),
-      'corpus': str(corpus.absolute()),
+      'corpus': errors.named(str(corpus.absolute())),
       'fingerprint': corpora.fingerprint_of(hashes),
       'files': dict(hashes),
       'groups': [dataclasses.asdict(group) for group in groups_],
