@@ -28,7 +28,8 @@ def test_planted_conflict_in_scores_is_found():
   for name, least in (
     ('excess', 0.9),
     ('unshared', 0.9),
-    ('ambiguity_excess', 0.2),
+    ('ambiguity_excess', 0.5),
+    ('errors_excess', 0.7),
   ):
     assert found[name][1] > least, name
 
