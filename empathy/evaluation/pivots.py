@@ -1,7 +1,7 @@
 """Studentised statistics: how far they reach, by draws or by Student's law.
 
-Seeds and annotators add variances of their own, and these are known with few
-degrees of freedom. Each part has its own quantile q_k, and the interval reaches
+Seeds add a variance of their own, and it is known with few degrees of freedom.
+Each part has its own quantile q_k, and the interval reaches
 sqrt(sum_k q_k^2 v_k) to either side: where one part is all of it, that is its
 own interval, and so a part that is nil costs nothing (Graybill and Wang 1980,
 J. Amer. Statist. Assoc. 75:869; Zou and Donner 2008, Statist. Med. 27:1693).
@@ -12,8 +12,12 @@ by 5 % at most. With groups whose variance is 1 to 1,000 times what seeds and
 groups share, and seeds that add 0 to 100 times as much, intervals hold the
 truth in 93.2 to 97.5 % with 3 to 20 seeds (by numerical integration; from 3
 times on in 94.1 to 96.8 %); Student's quantile with Satterthwaite's degrees of
-freedom, which are themselves estimated, in 89.5 to 96 %. A p-value is the
-smallest p at which the interval of level 1 - p leaves out the null.
+freedom, which are themselves estimated, in 89.5 to 96 %. Annotators are no part
+of their own, but one with groups: what is left to them is a difference of
+variances, and uncertain in all of the greater one. The quantile of both is
+Student's with Satterthwaite's degrees of freedom, as many times greater for
+groups as that of draws is. A p-value is the smallest p at which the interval of
+level 1 - p leaves out the null.
 """
 
 import dataclasses
@@ -26,7 +30,7 @@ import numpy as np
 from scipy import special
 
 from empathy.evaluation import samples, scales, significance, weighing
-from empathy.evaluation.findings import Influence, SeedNoise
+from empathy.evaluation.findings import Deletions, Influence, SeedNoise
 from empathy.evaluation.samples import Groups
 from empathy.evaluation.seeds import THESE_SEEDS
 from empathy.evaluation.significance import LEVEL
@@ -40,6 +44,8 @@ _WORDS = {
 }
 
 
+# Of the degrees of freedom of groups, or of annotators, are both together.
+_LEAST = 1 / 3
 # So much of the groups' variance, see above.
 _NEGLIGIBLE = 0.1
 
@@ -117,12 +123,32 @@ class Studentised:
         to hold them, too, and the other parts are corrected by Bonferroni.
     """
     quantile = self.quantile(p) if quantile is None else quantile
-    quantiles = {
-      name: significance.student(self.freedoms[name], p / among)
-      for name, variance in self.variances.items()
-      if name != 'groups' and variance > 0
-    }
+    quantiles = {}
+    if self.variances.get('seeds', 0.0) > 0:
+      freedom = self.freedoms['seeds']
+      quantiles['seeds'] = significance.student(freedom, p / among)
+    if self.variances.get('annotators', 0.0) > 0:
+      freedom = self._freedom_of_both
+      quantile /= significance.student(self.freedoms['groups'], p)
+      quantile *= significance.student(freedom, p)
+      quantiles['annotators'] = significance.student(freedom, p / among)
     return joint_reach(quantiles | {'groups': quantile}, self.variances)
+
+  @property
+  def _freedom_of_both(self) -> float:
+    """The degrees of freedom of groups and annotators together.
+
+    Where groups by chance vary less than what was taken off, these would be
+    next to none; so they are a third of those of either at least.
+    """
+    parts = [
+      (self.variances[name], self.freedoms[name])
+      for name in ('groups', 'annotators')
+    ]
+    total = sum(variance for variance, _ in parts)
+    found = 1 / sum((v / total) ** 2 / freedom for v, freedom in parts)
+    alone = min(self.freedoms['groups'], self.influence.annotators.freedom)
+    return max(found, alone * _LEAST, 1.0)
 
   def interval(self, reach: float | None = None) -> tuple[float, float]:
     """The ends that lie `reach` from the centre, its own if None."""
@@ -154,9 +180,9 @@ def joint_reach(
 ) -> float:
   """How far parts of the variance reach, each by its quantile."""
   negligible = {'seeds': _NEGLIGIBLE * variances['groups']}
-  return math.sqrt(
-    sum(
-      quantile**2 * max(variances[name] - negligible.get(name, 0.0), 0.0)
+  return math.hypot(
+    *(
+      quantile * math.sqrt(max(variances[name] - negligible.get(name, 0.0), 0))
       for name, quantile in quantiles.items()
     )
   )
@@ -167,7 +193,7 @@ def studentise(
   statistic: Statistic,
   scale: Scale = Scale.IDENTITY,
   seeds: SeedNoise | None = THESE_SEEDS,
-  annotators: tuple[float, int] = (0.0, 0),
+  annotators: Deletions | None = None,
   drawn: Statistic | None = None,
 ) -> Studentised:
   """Draws groups and studentises the statistic.
@@ -179,8 +205,7 @@ def studentise(
     seeds: what the choice of seeds adds to the variance; None where there is
       one seed only, which the method then says. Two seeds tell too little: the
       interval is over groups alone, and the method says so.
-    annotators: the variance that the choice of annotators adds, and how many
-      there are; likewise.
+    annotators: how it moves without each; None where they are not told.
     drawn: what is drawn in the statistic's stead, if that is too dear: a close
       relative, which is studentised about its own value.
 
@@ -205,7 +230,9 @@ def studentise(
     | {name: one.freedom for name, one in covered.items()},
     {'groups': counted} | {name: one.num_seeds for name, one in noises.items()},
     ', '.join(_words(sample, scale, counted, seeds, noises)),
-    Influence(sample.names, slopes[0], noises.get('seeds')),
+    Influence(
+      sample.names, slopes[0], noises.get('seeds'), annotators=annotators
+    ),
   )
   if (fault := _fault(found, least)) is not None:
     return _faulty(found, fault, least)
@@ -221,16 +248,14 @@ def studentise(
 
 
 def _noises(
-  seeds: SeedNoise | None, annotators: tuple[float, int]
+  seeds: SeedNoise | None, annotators: Deletions | None
 ) -> dict[str, SeedNoise]:
   """What adds to the variance beside groups, by name."""
   found = {}
   if seeds is not None and seeds.num_seeds:
     found['seeds'] = seeds
-  variance, number = annotators
-  if variance > 0:
-    # Annotators are chosen as seeds are.
-    found['annotators'] = SeedNoise(variance, number - 1.0, number)
+  if annotators is not None and annotators.noise.variance > 0:
+    found['annotators'] = annotators.noise
   return found
 
 

@@ -11,6 +11,8 @@ from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 
+_TOLD = ('humans', 'ambiguity', 'soft_scores', 'scores', 'conflict')
+
 
 @pytest.fixture(scope='module')
 def known():
@@ -63,7 +65,7 @@ def test_changes_are_those_of_totals_without_the_annotator(
   expected = study.add_up(Batch(rest, predictions), plan)
   told = 0
   for key in (*totals.sums, *totals.counts):
-    if key[0] not in ('humans', 'ambiguity', 'soft_scores', 'scores'):
+    if key[0] not in _TOLD:
       continue
     shape = totals[key].shape
     change, size = np.zeros(shape), int(np.prod(shape[1:]))
@@ -152,7 +154,9 @@ def test_votes_of_nobody_known_leave_other_conditions_covered(known):
   assert f'humans.full_minus_{nameless}.accuracy' in lost
   for name in found:
     assert not name.startswith(f'humans.{nameless}.')
-    assert found[name] == pytest.approx(every[name])
+    assert found[name].noise.variance == pytest.approx(
+      every[name].noise.variance
+    )
   assert f'humans.{corpus.conditions[1]}.accuracy' in found
   told = study.build(some).info['covers']
   assert f'votes on {corpus.conditions[1]} alone cover' in told
@@ -168,7 +172,9 @@ def test_many_clips_are_not_ranked_without_each_annotator(known, monkeypatch):
   ), lost
   assert any(name.startswith('humans.models') for name in lost)
   for name in ('humans.text.accuracy', 'views.text.human_brier'):
-    assert found[name] == pytest.approx(exact[name])
+    assert found[name].noise.variance == pytest.approx(
+      exact[name].noise.variance
+    )
 
 
 def test_figures_say_how_they_move(known, monkeypatch):
@@ -181,7 +187,12 @@ def test_figures_say_how_they_move(known, monkeypatch):
     monkeypatch.setattr(deletions, '_FEW', few)
     found.append(deletions.noises(totals, plan, answers))
   assert near[0].keys() == exact[0].keys()
-  both = np.array([(near[0][name][0], exact[0][name][0]) for name in exact[0]])
+  both = np.array(
+    [
+      [way[0][name].noise.variance for way in (near, exact)]
+      for name in exact[0]
+    ]
+  )
   some = both[both[:, 1] > 0]
   assert len(some) > 10
   # Of nine annotators, one is no small part.

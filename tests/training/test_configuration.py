@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib.util
+import json
 
 import jax
 import ml_collections
@@ -13,7 +14,7 @@ from flax import linen as nn
 
 from empathy import errors
 from empathy.models import fusion, layers
-from empathy.training import configuration, parallel, step
+from empathy.training import configuration, parallel, step, workdir
 
 _MODALITIES = ('text', 'audio', 'video')
 _CONFIGS = small.ROOT / 'configs'
@@ -169,6 +170,35 @@ def _with(config, field, value):
   return changed
 
 
+def test_what_a_config_does_not_say_is_the_default(tmp_path):
+  whole = configuration.default_config('gated_evidence')
+  whole.update(corpus='CORPUS', num_epochs=4)
+  whole.model.dropout = (0.1, 0.2)
+  short = ml_collections.ConfigDict(
+    {
+      'corpus': 'CORPUS',
+      'num_epochs': 4,
+      'auxiliary': 1.0,
+      'model': {'fusion': 'gated_evidence', 'dropout': (0.1, 0.2)},
+      'finetune': {'batch_size': 8},
+    }
+  )
+  assert configuration.check(short) == configuration.check(whole) == whole
+  # So a run from before there was a field is the same run.
+  old = {'config': short.to_dict(), 'corpus': '', 'files': {}}
+  text = json.dumps(old | {'groups': []})
+  (tmp_path / 'config.json').write_text(text)
+  workdir.check(tmp_path, whole, tmp_path, {})
+  whole.model.pooling = 'mean'
+  whole.loss = 'focal'
+  with pytest.raises(errors.InputError) as raised:
+    workdir.check(tmp_path, whole, tmp_path, {})
+  assert "config.loss is 'focal', was 'cross_entropy'; " in str(raised.value)
+  assert "config.model.pooling is 'mean', was 'attention'; " in str(
+    raised.value
+  )
+
+
 _OWN = 'test_configuration.Kernel'
 
 
@@ -176,6 +206,7 @@ def test_fields_of_ones_own_can_be_set_and_are_judged_by_their_types():
   config = _load('ravdess', _OWN).lock()
   assert dict(config.model) == {
     'fusion': _OWN,
+    'pooling': 'attention',
     'bandwidth': 0.5,
     'join': 'product',
     'last_dropout': (0.1,),
@@ -185,7 +216,7 @@ def test_fields_of_ones_own_can_be_set_and_are_judged_by_their_types():
   with config.unlocked():
     config.model.power = 2
   for field, good, wrong, says in (
-    ('bandwidth', 2.5, 'wide', "'wide' is not of the type float"),
+    ('bandwidth', 2.5, 'wide', "'wide' is not a number"),
     ('shift', -3, 0.5, '0.5 is not of the type int'),
     ('join', 'any', 3, '3 is not of the type str'),
     ('last_dropout', (0.0, 0.5), 1.5, '1.5 is not 0 or more and below 1'),
@@ -205,6 +236,7 @@ def test_fields_of_ones_own_can_be_set_and_are_judged_by_their_types():
 def test_fields_of_a_config_are_those_of_the_class(name):
   fields = fusion.fields(name)
   assert fields.pop('fusion') == name
+  assert fields.pop('pooling') == 'attention'
   own = {x.name: x.default for x in dataclasses.fields(fusion.FUSIONS[name])}
   for field, value in fields.items():
     default = own[field]
@@ -219,7 +251,7 @@ def test_fields_of_a_config_are_those_of_the_class(name):
     ('join', 'product', "'product' is not attention or sum or concat"),
     ('width', 0, '0 is not 1 or more'),
     ('hidden', (8, 0), '(8, 0) is not a tuple, each 1 or more'),
-    ('attention_width', True, 'True is not 1 or more'),
+    ('attention_width', True, 'True is not of the type int'),
   ],
 )
 def test_fields_that_are_wrong_are_told(field, value, says):
