@@ -6,17 +6,17 @@ from empathy.corpora import corpus as corpora
 
 
 def corpus(
-  num_clips: int = 1200,
+  num_clips: int = 2000,
   num_groups: int = 40,
-  width: int = 8,
+  width: int = 6,
   modalities: tuple[str, ...] = ('audio', 'video'),
-  size: float = 3.0,
+  size: float = 4.0,
   apart: float = 0.15,
   seed: int = 0,
 ) -> corpora.Corpus:
   """Clips with one event in each modality: at the same time, or not.
 
-  A clip takes 2 to 6 seconds, with 10 steps of the first modality a second and
+  A clip takes 1 to 3 seconds, with 10 steps of the first modality a second and
   6 of others. All is noise of deviation 1 and an offset of the speaker's,
   but for an event, the same in all clips: 3 tenths of a second with `size`
   more in one direction of the features. In half of the clips all events are at
@@ -36,7 +36,7 @@ def corpus(
   rng = np.random.default_rng(seed)
   labels = rng.permutation(np.arange(num_clips) % 2).astype(np.int32)
   speaker = np.arange(num_clips) % num_groups
-  seconds = rng.uniform(2, 6, num_clips)
+  seconds = rng.uniform(1, 3, num_clips)
   at = rng.uniform(0, 1, num_clips)
   features = {}
   for index, modality in enumerate(modalities):
