@@ -376,6 +376,36 @@ def read_any(path: str | os.PathLike, label: str | None = None) -> Corpus:
   return read(path, label=label if label in names else next(iter(names), None))
 
 
+def sorted_by_id(corpus: Corpus) -> Corpus:
+  """The same clips in the order of their ids, whatever that of the files.
+
+  Entries of votes and of features stay where they are: large values need not be
+  read.
+  """
+  order = np.argsort(corpus.ids)
+  rank = np.argsort(order).astype(np.int32)
+
+  def moved(entries: Any) -> Any:
+    if entries is None:
+      return None
+    return dataclasses.replace(entries, clip=rank[entries.clip])
+
+  columns = ('ids', 'groups', 'labels', 'split', 'fold', 'scores')
+  mappings = ('metadata', 'presence', 'hashes')
+  found = {name: getattr(corpus, name) for name in columns}
+  return dataclasses.replace(
+    corpus,
+    **{k: None if x is None else x[order] for k, x in found.items()},
+    **{
+      name: {k: np.asarray(x)[order] for k, x in getattr(corpus, name).items()}
+      for name in mappings
+    },
+    votes=moved(corpus.votes),
+    judges=moved(corpus.judges),
+    features={m: moved(x) for m, x in corpus.features.items()},
+  )
+
+
 def with_features(
   corpus: Corpus,
   features: Iterable[str],

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from empathy.corpora import corpus as corpora
-from empathy.training import inference, parallel, step
+from empathy.training import chunks, inference, parallel, step
 
 # What training gets of the rate of a plain product of matrices; the rest goes
 # to the optimizer, to random bits and to reading rows of the corpus. On two
@@ -76,52 +75,42 @@ class Estimate:
 
 
 def estimate(
-  program: step.Program,
   layout: parallel.Layout,
   data: step.Data,
   members: step.Member,
-  chunks: Sequence[np.ndarray],
+  chunks_: Sequence[chunks.Chunk],
   num_held_out: int,
 ) -> Estimate:
   """Counts what a run takes; nothing is trained, and nothing written.
 
   Args:
-    program: what members share.
     layout: of the members on the devices.
     data: the corpus.
     members: all of them.
-    chunks: for each chunk the indices of its members.
+    chunks_: of the members.
     num_held_out: clips that a member predicts, at most.
   """
-  one = jax.tree.map(lambda x: x[0], members)
-  state = jax.eval_shape(functools.partial(step.init, program), data, one)
   are_cores = layout.devices[0].platform == 'cpu'
   copies = len(layout.devices) if are_cores else 1
-  held = len(chunks[0]) * copies
-  if layout.mode == 'members':
-    held //= len(layout.devices)
-  state_bytes, corpus_bytes = _bytes(state), _bytes(data)
-  peak = max(
-    training_bytes(program, layout, data, members, chunks),
-    predicting_bytes(program, layout, data, members, chunks, num_held_out),
-  )
-  memory_bytes = peak
-  if are_cores:
-    # One corpus for all, and a copy of all members while they are saved.
-    memory_bytes = corpus_bytes + copies * (peak - corpus_bytes)
-    memory_bytes += state_bytes * len(np.unique(chunks[0]))
+  corpus_bytes = _bytes(data)
+  peaks = []
+  for group in _groups(chunks_):
+    held, saved = layout.held(group[0].size) * copies, group[0].size
+    state_bytes = _bytes(_state(group[0].program, data, members))
+    peak = max(
+      training_bytes(layout, data, members, group[0]),
+      predicting_bytes(layout, data, members, group, num_held_out),
+    )
+    memory_bytes = peak
+    if are_cores:
+      # One corpus for all, and a copy of all members while they are saved.
+      memory_bytes = corpus_bytes + copies * (peak - corpus_bytes)
+      memory_bytes += state_bytes * saved
+    peaks.append((memory_bytes, state_bytes, held, state_bytes * saved))
+  memory_bytes, state_bytes, held, _ = max(peaks)
   stats = layout.devices[0].memory_stats() or {}
-  # A batch counts the same, however many devices share it.
-  flops = _flops(
-    dataclasses.replace(
-      program,
-      network=program.network.clone(
-        fusion=program.network.fusion.clone(axis_name=None)
-      ),
-      axis_name=None,
-    ),
-    data,
-    members,
+  flops = sum(
+    len(chunk.rows) * _flops(chunk.program, data, members) for chunk in chunks_
   )
   rate = _rate(layout)
   return Estimate(
@@ -131,78 +120,77 @@ def estimate(
     num_members=held,
     memory_bytes=memory_bytes,
     limit_bytes=int(stats.get('bytes_limit', 0)),
-    checkpoint_bytes=state_bytes * len(np.unique(chunks[0])),
+    checkpoint_bytes=max(peak[-1] for peak in peaks),
     flops=flops,
     rate=rate,
     seconds=flops / (_SHARE_OF_RATE * rate),
   )
 
 
+def _groups(chunks_: Sequence[chunks.Chunk]) -> list[list[chunks.Chunk]]:
+  """The chunks of each network."""
+  found: dict[tuple | None, list[chunks.Chunk]] = {}
+  for chunk in chunks_:
+    found.setdefault(chunk.program.computed, []).append(chunk)
+  return list(found.values())
+
+
 def training_bytes(
-  program: step.Program,
   layout: parallel.Layout,
   data: step.Data,
   members: step.Member,
-  chunks: Sequence[np.ndarray],
+  chunk: chunks.Chunk,
 ) -> int:
   """What a device holds while a chunk trains, by the compiler's own count.
 
   The program is the one that trains, so that it is compiled once for both.
 
   Args:
-    program: what members share.
     layout: of the members on the devices.
     data: the corpus.
     members: all of them.
-    chunks: for each chunk the indices of its members.
+    chunk: some of them.
   """
-  slots = len(chunks[0])
-  own = _members_like(members, slots)
+  own = _members_like(members, layout.num_slots(chunk.size))
   state = jax.eval_shape(
-    jax.vmap(functools.partial(step.init, program), in_axes=(None, 0)),
+    jax.vmap(functools.partial(step.init, chunk.program), in_axes=(None, 0)),
     data,
     own,
   )
-  run = layout.update(functools.partial(step.train_epoch, program), 2)
+  run = layout.update(functools.partial(step.train_epoch, chunk.program), 2)
   return _peak(
     run,
     *layout.like((data, np.int32(0))),
-    *layout.like((jax.ShapeDtypeStruct((slots,), bool), own, state), True),
+    *layout.like((own, state), True),
   )
 
 
 def predicting_bytes(
-  program: step.Program,
   layout: parallel.Layout,
   data: step.Data,
   members: step.Member,
-  chunks: Sequence[np.ndarray],
+  chunks_: Sequence[chunks.Chunk],
   num_rows: int,
 ) -> int:
   """What a device holds while members predict, likewise.
 
   Args:
-    program: what members share.
     layout: of the members on the devices.
     data: the corpus.
     members: all of them.
-    chunks: for each chunk the indices of its members.
+    chunks_: those of one network.
     num_rows: clips that a member predicts, at most.
   """
   layout = dataclasses.replace(layout, mode='members')
-  names = np.array(program.modalities)
-  views = [
-    [corpora.view_name(names[shown]) for shown in members.view[np.unique(rows)]]
-    for rows in chunks
-  ]
-  size = inference.group_size(views, program.modalities)
-  (filled,) = layout.chunks(size, size)
-  own = inference.no_chunk(program, len(filled), data)
+  program = chunks_[0].program
+  views = [[name.view for name in chunk.names] for chunk in chunks_]
+  size = layout.num_slots(inference.group_size(views, program.modalities))
+  own = inference.no_chunk(program, size, data)
   variables = {key: own[1][key] for key in ('params', 'batch_stats')}
-  rows = np.zeros((len(filled), num_rows), np.int32)
+  rows = np.zeros((size, num_rows), np.int32)
   return _peak(
     inference.compiled(program, layout),
-    *layout.like((data, np.ones(len(names), bool))),
+    *layout.like((data, np.ones(len(program.modalities), bool))),
     *layout.like((rows, own[0], variables), True),
   )
 
@@ -225,61 +213,51 @@ def _peak(run: Any, *like: Any) -> int:
   )
 
 
+def _state(program: step.Program, data: step.Data, members: step.Member):
+  one = jax.tree.map(lambda x: x[0], members)
+  return jax.eval_shape(functools.partial(step.init, program), data, one)
+
+
 def _flops(
   program: step.Program, data: step.Data, members: step.Member
 ) -> float:
-  """Of all steps and validations of all members."""
-  total, found = 0.0, {}
-  for shown in np.unique(members.view, axis=0):
-    view = tuple(np.array(program.modalities)[shown].tolist())
-    narrow = view if view in program.narrow_views else None
-    if narrow not in found:
-      own = program if narrow is None else program.narrowed(view)
-      found[narrow] = _flops_of_one(own, data, members)
-    total += (members.view == shown).all(axis=1).sum() * found[narrow]
-  return float(program.recipe.total_epochs * total)
-
-
-def _flops_of_one(
-  program: step.Program, data: step.Data, members: step.Member
-) -> float:
-  """Of an epoch of one member."""
+  """Of all steps and validations of one member."""
+  # A batch counts the same, however many devices share it.
+  alone = program.network.fusion.clone(axis_name=None)
+  program = dataclasses.replace(
+    program, network=program.network.clone(fusion=alone), axis_name=None
+  )
   one = jax.tree.map(lambda x: x[0], members)
-  state = jax.eval_shape(functools.partial(step.init, program), data, one)
+  state = _state(program, data, members)
   size = program.recipe.batch_size
   rows = jax.ShapeDtypeStruct((size,), np.int32)
   real = jax.ShapeDtypeStruct((size,), np.bool_)
   number = jax.ShapeDtypeStruct((), np.int32)
   active = jax.ShapeDtypeStruct((), np.bool_)
   train = functools.partial(step._train_step, program)
-  step_flops = _count(train, data, one, state, rows, real, number, active)
-  given = jax.ShapeDtypeStruct(one.view.shape, np.bool_)
-  predict = functools.partial(step.predict, program)
-  row_flops = (
-    _count(predict, data, given, rows, one, state.params, state.batch_stats)
-    / size
+  cost = (
+    jax.jit(train)
+    .lower(data, one, state, rows, real, number, active)
+    .cost_analysis()
   )
   slots = -(-members.train_rows.shape[1] // size)
   # Members with fewer steps rest, but their share of the product is computed.
-  return slots * step_flops + members.val_rows.shape[1] * row_flops
-
-
-def _count(function, *arguments) -> float:
-  cost = jax.jit(function).lower(*arguments).cost_analysis()
-  return float(cost['flops'])
+  num_val = members.val_rows.shape[1]
+  validation = num_val * chunks.forward_flops(program, data, members)
+  epoch = slots * float(cost['flops']) + validation
+  return program.recipe.total_epochs * epoch
 
 
 def _rate(layout: parallel.Layout) -> float:
   """Floating-point operations a second of products on all devices at once."""
-  count = 2 * len(layout.devices)
+  count = layout.num_slots(2 * len(layout.devices))
 
   def product(member):
     x, w = jnp.ones((_ROWS, _WIDTH)), jnp.ones((_WIDTH, _WIDTH)) + member
     x, _ = lax.scan(lambda x, _: (x @ w / _WIDTH, None), x, length=_REPEATS)
     return x.sum()
 
-  (own,) = layout.chunks(count, count)
-  run, members = layout.map(product), layout.shard(own.astype(np.float32))
+  run, members = layout.map(product), layout.shard(np.zeros(count, np.float32))
   jax.block_until_ready(run(members))
   seconds = []
   for _ in range(5):
@@ -287,7 +265,7 @@ def _rate(layout: parallel.Layout) -> float:
     jax.block_until_ready(run(members))
     seconds.append(time.perf_counter() - start)
   copies = 1 if layout.mode == 'members' else len(layout.devices)
-  flops = 2 * _ROWS * _WIDTH**2 * _REPEATS * len(own) * copies
+  flops = 2 * _ROWS * _WIDTH**2 * _REPEATS * count * copies
   return flops / min(seconds)
 
 

@@ -5,11 +5,10 @@ import dataclasses
 import functools
 import itertools
 import logging
-import operator
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +20,6 @@ from scipy import special
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpora
-from empathy.corpora import dataset as datasets
 from empathy.training import (
   checkpoints,
   configuration,
@@ -46,56 +44,23 @@ def subsets(num_modalities: int) -> list[np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Predictor:
-  """Predicts with any chunk of members; compiled once for all of them.
+class Job:
+  """A chunk of trained members, some of which predict.
 
   Attributes:
-    layout: of the members on the devices.
-    group_size: members that predict at a time.
-    num_rows: clips that a member predicts, at most.
-    num_clips: N.
-    presence: (rows of the data, M) bool, the modalities that each clip has.
-    data: the corpus, on the devices.
-    run: takes the data, what is given, the clips, the members and their
-      parameters.
+    program: what they share.
+    names: of all of them.
+    chosen: the indices of those that predict.
   """
 
-  layout: parallel.Layout
-  group_size: int
-  num_rows: int
-  num_clips: int
-  presence: np.ndarray
-  data: step.Data
-  run: Callable
+  program: step.Program
+  names: Sequence[members.Name]
+  chosen: np.ndarray
 
-
-def predictor(
-  program: step.Program,
-  layout: parallel.Layout,
-  data: step.Data,
-  views: Sequence[Sequence[str]],
-  num_rows: int,
-  num_clips: int,
-) -> Predictor:
-  """Puts a corpus on the devices, to be predicted.
-
-  Args:
-    program: what members share.
-    layout: of the members on the devices.
-    data: the corpus, in host memory.
-    views: of the members of each chunk.
-    num_rows: clips that a member predicts, at most.
-    num_clips: of the corpus.
-  """
-  return Predictor(
-    layout,
-    group_size(views, program.modalities),
-    max(num_rows, 1),
-    num_clips,
-    members.presence_of(data),
-    layout.replicate(data),
-    compiled(program, layout),
-  )
+  @property
+  def views(self) -> list[str]:
+    """Those of the members that predict."""
+    return [self.names[index].view for index in self.chosen]
 
 
 def group_size(
@@ -108,7 +73,7 @@ def group_size(
   once. Where there are none, as many as a chunk has.
 
   Args:
-    views: of the members of each chunk.
+    views: of the members of each chunk of a network.
     modalities: M names.
   """
   full = corpora.view_name(modalities)
@@ -117,25 +82,30 @@ def group_size(
 
 
 def compiled(program: step.Program, layout: parallel.Layout) -> Callable:
-  """The function `Predictor.run`."""
+  """Predicts: of the data, what is given, the clips, members and parameters."""
   return layout.map(functools.partial(_predict, program), num_shared=2)
 
 
-def predict_chunk(
-  with_: Predictor,
-  names: Sequence[members.Name],
-  chunk: step.Member,
-  trained: dict,
-  rows: Sequence[np.ndarray],
+def predict_members(
+  layout: parallel.Layout,
+  data: step.Data,
+  num_clips: int,
+  jobs: Sequence[Job],
+  load: Callable[[int], tuple[step.Member, dict]],
+  clips: Mapping[int, np.ndarray],
 ) -> dict[str, np.ndarray]:
-  """Predictions of a chunk's members, also of the full view shown less.
+  """Predictions of trained members, those of the full view also shown less.
+
+  A member without a finite epoch predicts nothing.
 
   Args:
-    with_: the predictor, with the corpus.
-    names: of the members.
-    chunk: the members.
-    trained: with their 'params' and 'batch_stats', (members, ...).
-    rows: for each member, the clips to predict.
+    layout: of the members on the devices.
+    data: the corpus, in host memory.
+    num_clips: N.
+    jobs: the chunks.
+    load: gives what `load_chunk` does of a chunk, by its number; called for
+      each in turn.
+    clips: to be predicted by the members of each fold.
 
   Returns:
     Columns of equal length: 'clip', 'seed' and 'fold', int; 'view' and 'given',
@@ -143,76 +113,107 @@ def predict_chunk(
     are any. Where processes share the work, all have to call it, and process 0
     has the result; others have nothing.
   """
-  padded = np.zeros((len(names), with_.num_rows), np.int32)
-  filled = np.zeros((len(names), with_.num_rows), bool)
-  for index, clips in enumerate(rows):
-    start = members.first_row(
-      with_.num_clips, len(with_.presence), names[index].fold
-    )
-    padded[index, : len(clips)] = start + clips
-    filled[index, : len(clips)] = True
-  variables = {key: trained[key] for key in ('params', 'batch_stats')}
-  everything, *less = subsets(with_.presence.shape[1])
-  # Members of smaller views are shown all that they can see, once.
-  full = np.flatnonzero(chunk.view.all(axis=1))
+  on_devices, presence = layout.replicate(data), members.presence_of(data)
+  num_rows = max(1, *map(len, clips.values()))
+  run = functools.cache(lambda number: compiled(jobs[number].program, layout))
   columns = []
-  for chosen, shown in (
-    (np.arange(len(names)), [everything]),
-    (full, less),
-  ):
-    for start in range(0, len(chosen), with_.group_size):
-      if not shown:
-        continue
-      own = chosen[start : start + with_.group_size]
-      group = select((padded, chunk, variables), own)
-      for given, output in _outputs(with_, group, len(own), shown):
-        if parallel.is_main():
-          found = [(names[index], filled[index]) for index in own]
-          columns.append(_columns(with_, found, group[:2], given, output))
+  for number, job in enumerate(jobs):
+    member, trained = load(number)
+    alike = [
+      index
+      for index, other in enumerate(jobs)
+      if other.program.computed == job.program.computed and len(other.chosen)
+    ]
+    if not len(job.chosen):
+      continue
+    size = group_size([jobs[x].views for x in alike], job.program.modalities)
+    member, trained = select((member, trained), job.chosen)
+    names = [job.names[index] for index in job.chosen]
+    padded = np.zeros((len(names), num_rows), np.int32)
+    filled = np.zeros(padded.shape, bool)
+    for index, name in enumerate(names):
+      own = clips[name.fold][: None if trained['best_epoch'][index] >= 0 else 0]
+      start = members.first_row(num_clips, len(presence), name.fold)
+      padded[index, : len(own)] = start + own
+      filled[index, : len(own)] = True
+    variables = {key: trained[key] for key in ('params', 'batch_stats')}
+    for own, given in _rounds(member.view, size):
+      group = select((padded, member, variables), own)
+      output = layout.gather(
+        run(alike[0])(
+          on_devices, layout.replicate(given), *layout.shard(group, size)
+        ),
+        len(own),
+      )
+      if parallel.is_main():
+        rows = padded[own], filled[own], presence
+        columns.append(
+          _columns(
+            job.program,
+            [names[i] for i in own],
+            rows,
+            member.view[own],
+            given,
+            output,
+            num_clips,
+          )
+        )
   return concatenate(columns) if columns else {}
 
 
-def _outputs(
-  with_: Predictor, group: Any, size: int, shown: Sequence[np.ndarray]
-) -> Iterator[tuple[np.ndarray, Any]]:
-  """What the members of a group say, for each choice of modalities shown."""
-  layout = with_.layout
-  # A smaller group is filled up.
-  (filling,) = layout.chunks(size, with_.group_size)
-  sharded = layout.shard(jax.tree.map(operator.itemgetter(filling), group))
-  for given in shown:
-    output = with_.run(with_.data, layout.replicate(given), *sharded)
-    yield given, layout.gather(output, np.arange(size))
+def _rounds(
+  view: np.ndarray, size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Which members predict at a time, and which modalities they are given.
+
+  Members of smaller views are shown all that they can see, once.
+
+  Args:
+    view: (members, M) bool.
+    size: members at a time, at most.
+  """
+  everything, *less = subsets(view.shape[1])
+  for chosen, shown in (
+    (np.arange(len(view)), [everything]),
+    (np.flatnonzero(view.all(axis=1)), less),
+  ):
+    for start in range(0, len(chosen), size):
+      for given in shown:
+        yield chosen[start : start + size], given
 
 
 def _columns(
-  with_: Predictor,
-  found: Sequence[tuple[members.Name, np.ndarray]],
-  group: tuple[np.ndarray, step.Member],
+  program: step.Program,
+  names: Sequence[members.Name],
+  rows: tuple[np.ndarray, np.ndarray, np.ndarray],
+  view: np.ndarray,
   given: np.ndarray,
   output: Any,
+  num_clips: int,
 ) -> dict[str, np.ndarray]:
-  """The rows of the table that a group gives, shown some modalities.
+  """The rows of the table that members give, shown some modalities.
 
   Args:
-    with_: the predictor.
-    found: the members' names, and which of their rows are no padding.
-    group: their rows, (members, rows) int, and the members.
+    program: what they share.
+    names: theirs.
+    rows: theirs, (members, rows) int; which of them are no padding, likewise;
+      and (rows of the data, M) bool, the modalities that each has.
+    view: (members, M) bool, theirs.
     given: (M,) bool, what they were shown of the modalities in their views.
     output: of the network, (members, rows, ...).
+    num_clips: N.
   """
-  padded, view = group[0], group[1].view
-  names, filled = zip(*found, strict=True)
-  here = with_.presence[padded]
+  padded, filled, presence = rows
+  here = presence[padded]
   shown = here & (view & given)[:, None, :]
-  keep = np.stack(filled) & shown.any(axis=2)
+  keep = filled & shown.any(axis=2)
   # A clip that lacks a modality is not shown it: that is another subset.
   if not given.all():
     keep &= (shown == given).all(axis=2)
     keep &= ~(shown == here).all(axis=2)
   member, column = np.nonzero(keep)
   result = {
-    'clip': padded[member, column] % with_.num_clips,
+    'clip': padded[member, column] % num_clips,
     'seed': np.array([name.seed for name in names], np.int32)[member],
     'fold': np.array([name.fold for name in names], np.int32)[member],
     'view': view[member],
@@ -222,7 +223,10 @@ def _columns(
   for key in ('gates', 'attention'):
     values = getattr(output, key)
     if values is not None:
-      result[key] = values[member, column]
+      # Of modalities that the network does not know there is none.
+      result[key] = np.zeros((len(member), view.shape[1]), np.float32)
+      known = list(program.indices.values())
+      result[key][:, known] = values[member, column]
   return result
 
 
@@ -357,22 +361,22 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
     InputError: the run, the corpus or its features are at fault.
   """
   configuration.use_compilation_cache()
-  config = ml_collections.ConfigDict(workdir.read_config(path)['config'])
+  config = configuration.complete(
+    ml_collections.ConfigDict(workdir.read_config(path)['config'])
+  )
   trained = workdir.read_trained(path)
-  corpus = corpora.read_any(corpus_path, config.get('label'))
-  modalities = tuple(sorted(trained.widths, key=corpora.modality_order))
   corpus = _with_features(
-    corpus, trained, modalities, configuration.is_streamed(config)
+    corpora.sorted_by_id(corpora.read_any(corpus_path, config.label)),
+    trained,
   )
   with contextlib.ExitStack() as stack:
     source = None
     if configuration.is_streamed(config):
       folder = stack.enter_context(tempfile.TemporaryDirectory())
-      dataset, records = stream.load(corpus, folder)
-      source = stream.Source(records, len(dataset.ids), dataset.features)
-    else:
-      dataset = datasets.load(corpus)
-    return _predict_corpus(path, config, trained, corpus, dataset, source)
+      records = stream.write(corpus, folder)
+      corpus = stream.without_values(corpus)
+      source = stream.Source(records, len(corpus.ids), corpus.features)
+    return _predict_corpus(path, config, trained, corpus, source)
 
 
 def _predict_corpus(
@@ -380,7 +384,6 @@ def _predict_corpus(
   config: ml_collections.ConfigDict,
   trained: workdir.Trained,
   corpus: corpora.Corpus,
-  dataset: datasets.Dataset,
   source: stream.Source | None,
 ) -> pa.Table:
   """Like `predict`, of a corpus that was read.
@@ -389,13 +392,11 @@ def _predict_corpus(
     path: the workdir of the run.
     config: of the run.
     trained: what came of it.
-    corpus: with features.
-    dataset: the same, sorted.
-    source: of the features, where the dataset does not have them.
+    corpus: sorted, with features.
+    source: of the features, where the corpus does not have them.
   """
-  modalities = tuple(dataset.features)
   features = normalisation.normalised(
-    dataset.features, dataset.groups, config.normalise
+    corpus.features, corpus.groups, config.normalise
   )
   # There is no row to be taken of an array that has none.
   features = {
@@ -406,19 +407,24 @@ def _predict_corpus(
     )
     for modality, feature in features.items()
   }
-  nothing = np.zeros((len(dataset.ids), len(trained.classes)), np.float32)
-  data, max_length = members.data(features, dataset.labels, nothing)
+  nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
+  data, max_length = members.data(features, corpus.labels, nothing)
   layout = parallel.Layout(
-    'members', jax.local_devices(), configuration.matmul_precision(config)
+    'members', jax.local_devices(), config.matmul_precision
   )
   program = dataclasses.replace(
     configuration.make_program(
-      config, trained.classes, modalities, max_length, layout
+      config,
+      trained.classes,
+      tuple(features),
+      max_length,
+      layout,
+      tuple(trained.values),
     ),
     source=source,
   )
   fold_of = np.array(
-    [trained.fold_of.get(clip, _NEW) for clip in dataset.ids.tolist()]
+    [trained.fold_of.get(clip, _NEW) for clip in corpus.ids.tolist()]
   )
   if (fold_of != _NEW).any():
     _log.info(
@@ -427,59 +433,45 @@ def _predict_corpus(
       (fold_of != _NEW).sum(),
       len(fold_of),
     )
-  members.check_features(
-    corpus,
-    fold_of[np.argsort(np.argsort(corpus.ids))],
-    1 + max(entry['fold'] for chunk in trained.members for entry in chunk),
+  folds = range(
+    1 + max(entry['fold'] for chunk in trained.members for entry in chunk)
   )
-  kept = [
-    [index for index, entry in enumerate(chunk) if entry.get('chosen', True)]
-    for chunk in trained.members
-  ]
-  rows = [
-    [
-      np.flatnonzero(
-        ((fold_of == _NEW) | (fold_of == chunk[index]['fold']))
-        & (chunk[index]['best_epoch'] >= 0)
-      )
-      for index in own
+  members.check_features(corpus, fold_of, len(folds))
+  networks = {
+    view: group.program(program)
+    for group in workdir.groups(path)
+    for view in group.views
+  }
+  jobs = []
+  for number, entries in enumerate(trained.members):
+    names = trained.names(number)
+    chosen = [
+      index
+      for index, entry in enumerate(entries)
+      if entry.get('chosen', True) and entry['best_epoch'] >= 0
     ]
-    for chunk, own in zip(trained.members, kept, strict=True)
-  ]
-  predict_with = predictor(
-    program,
+    jobs.append(Job(networks[names[0].view], names, np.array(chosen, int)))
+  if not any(len(job.chosen) for job in jobs):
+    raise errors.InputError(f'{path}: no member has a finite epoch')
+  columns = predict_members(
     layout,
     data,
-    [
-      [chunk[index]['view'] for index in own]
-      for chunk, own in zip(trained.members, kept, strict=True)
-    ],
-    max(len(clips) for chunk_rows in rows for clips in chunk_rows),
-    len(dataset.ids),
+    len(corpus.ids),
+    jobs,
+    lambda number: load_chunk(
+      workdir.members_path(path),
+      number,
+      jobs[number].program,
+      len(jobs[number].names),
+      data,
+    ),
+    {
+      fold: np.flatnonzero((fold_of == _NEW) | (fold_of == fold))
+      for fold in folds
+    },
   )
-  columns = []
-  for number, own in enumerate(kept):
-    if not own:
-      continue
-    names = trained.names(number)
-    chunk, state = load_chunk(
-      program, workdir.members_path(path), number, len(names), data
-    )
-    chunk, state = select((chunk, state), own)
-    columns.append(
-      predict_chunk(
-        predict_with,
-        [names[index] for index in own],
-        chunk,
-        state,
-        rows[number],
-      )
-    )
   return table(
-    mean_over_folds(concatenate(columns)),
-    dataset.ids,
-    trained.classes,
-    modalities,
+    mean_over_folds(columns), corpus.ids, trained.classes, program.modalities
   )
 
 
@@ -490,25 +482,25 @@ def write(predictions: pa.Table, path: pathlib.Path) -> None:
 
 
 def load_chunk(
-  program: step.Program,
   directory: pathlib.Path,
   chunk: int,
+  program: step.Program,
   size: int,
   data: step.Data,
 ) -> tuple[step.Member, dict]:
   """Restores the trained members of a chunk.
 
   Args:
-    program: what members share.
     directory: of the checkpoints of trained members.
     chunk: which one.
+    program: what its members share.
     size: members in it.
     data: a corpus with features of the kind trained on.
 
   Returns:
     The members, without training and validation clips, and what was saved of
-    each: 'params', 'batch_stats', 'best_epoch', 'best_accuracy',
-    'best_score', 'best_loss' and 'failed_epoch'.
+    each: 'params', 'batch_stats', 'best_epoch', 'best_metrics' and
+    'failed_epoch'.
 
   Raises:
     InputError: the checkpoint is missing, damaged or of other members.
@@ -572,26 +564,22 @@ def save_chunk(
 
 
 def _with_features(
-  corpus: corpora.Corpus,
-  trained: workdir.Trained,
-  modalities: Sequence[str],
-  mapped: bool,
+  corpus: corpora.Corpus, trained: workdir.Trained
 ) -> corpora.Corpus:
   """Reads a corpus' features; a modality that it lacks, no clip has.
 
   Args:
     corpus: read without features.
     trained: what the members were trained on.
-    modalities: likewise, in order.
-    mapped: leave values in the file, and map it into memory.
   """
+  modalities = sorted(trained.widths, key=corpora.modality_order)
   there = [
     modality
     for modality in modalities
     if modality in corpus.modalities
     and (corpus.path / 'features' / f'{modality}.npz').exists()
   ]
-  corpus = corpora.with_features(corpus, there, mapped, trained.offsets)
+  corpus = corpora.with_features(corpus, there, True, trained.offsets)
   features = {}
   for modality in modalities:
     width = trained.widths[modality]
@@ -649,9 +637,7 @@ def _tree(member: step.Member, state: step.State) -> dict:
   return {
     'params': state.best_params,
     'batch_stats': state.best_batch_stats,
-    'best_accuracy': state.best_accuracy,
-    'best_score': state.best_score,
-    'best_loss': state.best_loss,
+    'best_metrics': state.best_metrics,
     'best_epoch': state.best_epoch,
     'failed_epoch': state.failed_epoch,
     'view': member.view,

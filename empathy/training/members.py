@@ -9,7 +9,6 @@ import numpy as np
 
 from empathy import errors
 from empathy.corpora import corpus as corpora
-from empathy.corpora import dataset as datasets
 from empathy.corpora import splits
 from empathy.training import step
 
@@ -119,7 +118,7 @@ def views(
 
 
 def folds(
-  dataset: datasets.Dataset | corpora.Corpus, num_folds: int, seed: int
+  corpus: corpora.Corpus, num_folds: int, seed: int
 ) -> tuple[np.ndarray, dict[int, Parts]]:
   """Divides the clips; whole groups where the corpus does not say how.
 
@@ -127,7 +126,7 @@ def folds(
   trains. With a split there is one fold, 0, which holds the test clips out.
 
   Args:
-    dataset: the corpus, as it was read or as training has it.
+    corpus: of which the order of the clips does not matter.
     num_folds: K, where the corpus has neither split nor folds.
     seed: of the folds made then.
 
@@ -138,16 +137,16 @@ def folds(
   Raises:
     InputError: there are too few folds or groups, or a part is empty.
   """
-  if dataset.split is not None:
-    fold_of = np.where(dataset.split == _HELD_OUT_SPLIT, 0, -1)
+  if corpus.split is not None:
+    fold_of = np.where(corpus.split == _HELD_OUT_SPLIT, 0, -1)
     parts = {
-      0: Parts(*(dataset.split == name for name in ('train', 'val', 'test')))
+      0: Parts(*(corpus.split == name for name in ('train', 'val', 'test')))
     }
   else:
-    fold_of = dataset.fold
+    fold_of = corpus.fold
     if fold_of is None:
       fold_of = splits.group_folds(
-        dataset.groups, dataset.labels, num_folds, seed
+        corpus.groups, corpus.labels, num_folds, seed
       )
     num_folds = int(fold_of.max()) + 1
     if num_folds < 3:
@@ -164,7 +163,7 @@ def folds(
 
 
 def make(
-  dataset: datasets.Dataset,
+  corpus: corpora.Corpus,
   data_: step.Data,
   views_: Sequence[tuple[str, ...]],
   seeds: Sequence[int],
@@ -175,13 +174,13 @@ def make(
   """Makes every member: each view with each fold, seed and setting.
 
   Args:
-    dataset: the corpus.
+    corpus: with features.
     data_: likewise, with the targets; a clip that has none teaches nothing.
     views_: the modalities of each view.
     seeds: one for each repetition.
     parts: as `folds` gives them.
     settings: the values of the fields that are swept, the same fields in each.
-    statistics: of the features; None where the dataset has their values.
+    statistics: of the features; None where the corpus has their values.
 
   Returns:
     The members' names, and the members as arrays with a leading axis.
@@ -189,13 +188,13 @@ def make(
   Raises:
     InputError: a member would have no clip to train on or to validate with.
   """
-  modalities = tuple(dataset.features)
-  num_clips = len(dataset.ids)
+  modalities = tuple(corpus.features)
+  num_clips = len(corpus.ids)
   presence = presence_of(data_)
   taught = data_.targets[:num_clips].sum(axis=1) > 0
   if statistics is None:
     statistics = {
-      fold: _standardise(dataset, fold, parts[fold].train) for fold in parts
+      fold: _standardise(corpus, fold, parts[fold].train) for fold in parts
     }
   names, rows = [], []
   for view in views_:
@@ -205,7 +204,7 @@ def make(
       here = presence[start : start + num_clips]
       seen = (here & shown).any(axis=1)
       train = np.flatnonzero(part.train & seen & taught)
-      val = np.flatnonzero(part.val & seen & (dataset.labels >= 0))
+      val = np.flatnonzero(part.val & seen & (corpus.labels >= 0))
       for what, found in (('train on', train), ('validate with', val)):
         if not len(found):
           raise errors.InputError(
@@ -365,16 +364,23 @@ def presence_of(data_: step.Data) -> np.ndarray:
 
 
 def _standardise(
-  dataset: datasets.Dataset, fold: int, train: np.ndarray
+  corpus: corpora.Corpus, fold: int, train: np.ndarray
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
   """Mean and 1/(deviation + 1e-6) over the training clips, by modality."""
   statistics = {}
-  for modality, features in dataset.features.items():
-    feature = features.of_fold(fold)
+  for modality, feature in corpus.features.items():
+    length = feature.length
+    if length is None:
+      length = np.ones(len(feature.clip), np.int64)
     chosen = train[feature.clip]
-    if feature.length is not None:
-      chosen = np.repeat(chosen, feature.length)
-    mean, deviation = _moments(feature.values, np.flatnonzero(chosen))
+    if feature.fold is not None:
+      chosen &= feature.fold == fold
+    entries = np.flatnonzero(chosen)
+    # Sums round by their order, which shall not be that of the file.
+    entries = entries[np.argsort(feature.clip[entries], kind='stable')]
+    own, first = length[entries], (np.cumsum(length) - length)[entries]
+    rows = np.repeat(first - (np.cumsum(own) - own), own)
+    mean, deviation = _moments(feature.values, rows + np.arange(len(rows)))
     scale = 1 / (deviation + 1e-6)
     statistics[modality] = mean.astype(np.float32), scale.astype(np.float32)
   return statistics

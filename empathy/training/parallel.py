@@ -12,9 +12,12 @@ the workdir, and tells the others what it read.
 import contextlib
 import dataclasses
 import functools
+import json
 import logging
 import os
+import pathlib
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +42,7 @@ PRECISIONS = ('default', 'tensorfloat32', 'float32')
 
 # More have not been tried.
 _MAX_CPU_DEVICES = 8
-# In bytes, of what one process tells the others of its failure.
+# Of what one process tells the others of its failure.
 _MAX_TOLD = 2000
 # In bytes, as XLA wants what it is to use without a copy.
 _ALIGNMENT = 64
@@ -205,23 +208,48 @@ def together() -> Iterator[None]:
   if any_process(error is not None):
     reason = str(error) if isinstance(error, errors.InputError) else repr(error)
     reason = '' if error is None else reason
-    told = _gathered(reason)
+    told = _gathered(reason[:_MAX_TOLD])
     if error is not None:
       raise error
     index = next(index for index, text in enumerate(told) if text)
     raise errors.InputError(f'process {index}: {told[index]}')
 
 
+def once_a_host(folder: pathlib.Path, function: Callable[[], Any]) -> Any:
+  """What a function gives, called by one process of each machine.
+
+  All processes have to ask.
+
+  Args:
+    folder: of those processes that see the same one, one calls the function.
+    function: gives something that JSON knows.
+
+  Raises:
+    InputError: it failed, in any process.
+  """
+  status = folder.stat()
+  place = f'{socket.gethostname()} {status.st_dev} {status.st_ino}'
+  first = _gathered(place).index(place)
+  found = ''
+  with together():
+    if first == jax.process_index():
+      found = json.dumps(function())
+  return json.loads(_gathered(found)[first])
+
+
 def _gathered(text: str) -> list[str]:
-  """What each process has to say, cut off at some length."""
-  data = np.zeros(_MAX_TOLD, np.uint8)
-  encoded = np.frombuffer(text.encode()[:_MAX_TOLD], np.uint8)
-  data[: len(encoded)] = encoded
+  """What each process has to say."""
   if jax.process_count() == 1:
     return [text]
+  encoded = np.frombuffer(text.encode(), np.uint8)
+  sizes = multihost_utils.process_allgather(np.int32(len(encoded)))
+  data = np.zeros(max(1, *sizes), np.uint8)
+  data[: len(encoded)] = encoded
   return [
-    bytes(row).rstrip(b'\0').decode(errors='ignore')
-    for row in multihost_utils.process_allgather(data)
+    bytes(row[:size]).decode()
+    for row, size in zip(
+      multihost_utils.process_allgather(data), sizes, strict=True
+    )
   ]
 
 
@@ -259,58 +287,15 @@ class Layout:
     """The axis over which a batch's sums go; None if members are divided."""
     return step.BATCH_AXIS if self.mode == 'batch' else None
 
-  def chunk_size(self, num_members: int, members_per_device: int) -> int:
-    """How many members to train at a time.
-
-    Args:
-      num_members: in all.
-      members_per_device: as many as a device takes at most.
-    """
-    multiple = len(self.devices) if self.mode == 'members' else 1
-    num_chunks = -(-num_members // (members_per_device * multiple))
-    return min(self._filled(-(-num_members // num_chunks)), num_members)
-
-  def chunks(
-    self, num_members: int, size: int, costs: np.ndarray | None = None
-  ) -> list[np.ndarray]:
-    """Divides members into chunks of one size, which compile once.
-
-    Args:
-      num_members: in all.
-      size: members in a chunk; `chunk_size`, or that of other devices.
-      costs: (num_members,) how long each takes beside the others; by default
-        all the same. Counts where devices train members one by one.
-
-    Returns:
-      For each chunk the indices of its members, as `shard` deals them out; one
-      of them is repeated where the devices need more, after itself.
-    """
-    chunks = [
-      np.arange(start, min(start + size, num_members))
-      for start in range(0, num_members, size)
-    ]
-    if costs is None or self.mode == 'batch' or not self.one_by_one:
-      return [
-        np.pad(chunk, (0, self._filled(size) - len(chunk)), 'edge')
-        for chunk in chunks
-      ]
-    shares = [_balanced(chunk, costs, len(self.devices)) for chunk in chunks]
-    most = max(len(share) for chunk in shares for share in chunk)
-    return [
-      # Devices without any, if there are too many, come last.
-      np.array(
-        [
-          share + (share or chunk[0])[-1:] * (most - len(share))
-          for share in chunk
-        ]
-      ).T.ravel()
-      for chunk in shares
-    ]
-
-  def _filled(self, size: int) -> int:
+  def num_slots(self, num_members: int) -> int:
     """So many members, or a few more, divide among the devices."""
     multiple = len(self.devices) if self.mode == 'members' else 1
-    return -(-size // multiple) * multiple
+    return -(-num_members // multiple) * multiple
+
+  def held(self, num_members: int) -> int:
+    """So many of the members a device holds."""
+    slots = self.num_slots(num_members)
+    return slots // (len(self.devices) if self.mode == 'members' else 1)
 
   @property
   def _own(self) -> slice:
@@ -327,23 +312,22 @@ class Layout:
     """
     return self.devices[0].platform == 'cpu'
 
-  def shard(self, tree: Any) -> Any:
+  def shard(self, tree: Any, size: int = 0) -> Any:
     """Puts (members, ...) arrays on the devices as (devices, share, ...).
 
-    Where the members do not divide, the last one is repeated.
+    Each device gets members that follow each other. Where there are fewer than
+    `size`, or than divide, the last one is repeated.
     """
     own = self._own
 
     def split(x: np.ndarray) -> np.ndarray:
       if self.mode == 'batch':
         return np.broadcast_to(x, (own.stop - own.start, *x.shape))
-      more = -len(x) % len(self.devices)
+      more = self.num_slots(max(size, len(x))) - len(x)
       x = np.concatenate([x, np.repeat(x[-1:], more, axis=0)]) if more else x
-      # Dealt out, so that each device gets its share of large and small views.
-      x = np.reshape(x, (-1, len(self.devices), *x.shape[1:]))
-      return np.swapaxes(x, 0, 1)[own]
+      return x.reshape(len(self.devices), -1, *x.shape[1:])[own]
 
-    return _put(tuple(self.devices))(jax.tree.map(split, tree))
+    return self._put(jax.tree.map(split, tree))
 
   def replicate(self, tree: Any) -> Any:
     """Puts a copy of each array on every device: (devices, ...).
@@ -351,21 +335,19 @@ class Layout:
     Cores of a process all read one array, which is that of the caller if it is
     `aligned`.
     """
-    devices = np.array(self.devices[self._own])
-    sharding = jax.sharding.NamedSharding(
-      jax.sharding.Mesh(devices, ('devices',)),
-      jax.sharding.PartitionSpec('devices'),
-    )
+    own = self._own
 
-    def put(x: np.ndarray) -> jax.Array:
-      x = aligned(np.asarray(x))[None]
-      return jax.make_array_from_single_device_arrays(
-        (len(devices), *x.shape[1:]),
-        sharding,
-        [jax.device_put(x, device) for device in devices],
-      )
+    def repeat(x: np.ndarray) -> np.ndarray:
+      x = aligned(np.asarray(x))
+      return np.broadcast_to(x, (own.stop - own.start, *x.shape))
 
-    return jax.tree.map(put, tree)
+    return self._put(jax.tree.map(repeat, tree))
+
+  def _put(self, tree: Any) -> Any:
+    """Places (own devices, ...) arrays."""
+    mesh = jax.sharding.Mesh(np.array(self.devices[self._own]), ('devices',))
+    spec = jax.sharding.PartitionSpec('devices')
+    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, spec))
 
   def like(self, tree: Any, is_sharded: bool = False) -> Any:
     """The shapes of what `replicate` gives, or `shard`; nothing is put there.
@@ -385,14 +367,14 @@ class Layout:
 
     return jax.tree.map(of, tree)
 
-  def gather(self, tree: Any, slots: np.ndarray | None = None) -> Any:
+  def gather(self, tree: Any, count: int | None = None) -> Any:
     """Fetches what `shard` or `map` gave, as NumPy (members, ...).
 
     All processes have to call it, and process 0 has the result.
 
     Args:
       tree: the arrays.
-      slots: which members to fetch, by where they are; by default, all.
+      count: how many members there are; None for all that devices have.
     """
     is_spread = len({device.process_index for device in self.devices}) > 1
 
@@ -400,33 +382,23 @@ class Layout:
       # From each device by itself: of the whole, JAX would keep a copy.
       shards = sorted(x.addressable_shards, key=lambda x: x.index[0].start or 0)
       if self.mode == 'batch':
-        whole = np.array(shards[0].data)[0]
-        return whole if slots is None else whole[slots]
+        return np.array(shards[0].data)[0][:count]
+      shares = [np.asarray(shard.data)[0] for shard in shards]
       if is_spread:
-        x = np.asarray(multihost_utils.process_allgather(np.asarray(x)))
-        shares = x.reshape(len(self.devices), *x.shape[2:])
+        x = multihost_utils.process_allgather(np.stack(shares))
         if not is_main():  # Which need not hold it.
           return np.empty((0, *x.shape[3:]), x.dtype)
-      else:
-        shares = [np.asarray(shard.data)[0] for shard in shards]
-      wanted = slots
-      if wanted is None:
-        wanted = np.arange(len(shares) * len(shares[0]))
-      # They were dealt out.
-      place, device = np.divmod(wanted, len(shares))
-      result = np.empty((len(wanted), *shares[0].shape[1:]), x.dtype)
-      for index, share in enumerate(shares):
-        own = device == index
-        result[own] = share[place[own]]
-      return result
+        shares = x.reshape(len(self.devices), *x.shape[2:])
+      return np.concatenate(shares)[:count]
 
     return jax.tree.map(join, tree)
 
   def divide(self, tree: Any) -> Any:
     """Divides (rows, ...) arrays of one batch: (devices, share, ...)."""
     count = len(self.devices)
-    shares = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
-    return _put(tuple(self.devices))(shares)
+    return self._put(
+      jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
+    )
 
   def join(self, tree: Any) -> Any:
     """Fetches what was computed of a divided batch, as NumPy (rows, ...)."""
@@ -479,37 +451,26 @@ class Layout:
       num_shared: how many come first.
 
     Returns:
-      The compiled function. After what is shared it takes () bool of each
-      member: one that is not real, as it is there to fill up, may rest.
+      The compiled function.
     """
-    # Of a jitted function, the shapes and the way through are traced once.
-    traced = jax.jit(function)
 
     def on_device(*args):
-      shared, (real, own, state) = args[:num_shared], args[num_shared:]
+      one = functools.partial(function, *args[:num_shared])
+      members, state = args[num_shared:]
       if not self.one_by_one:
-        return jax.vmap(functools.partial(function, *shared))(own, state)
-      first = jax.tree.map(lambda x: x[0], (own, state))
-      like = jax.eval_shape(traced, *shared, *first)[1]
-
-      def train(member, old):
-        return traced(*shared, member, old)
-
-      def rest(member, old):
-        del member
-        return old, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
+        return jax.vmap(one)(members, state)
 
       # A state that is carried is changed in place; one that is mapped over
       # would be written to fresh memory in every epoch.
       def body(state, at):
-        index, is_real, member = at
-        old = jax.tree.map(lambda x: x[index], state)
-        new, result = lax.cond(is_real, train, rest, member, old)
+        index, member = at
+        new, result = one(member, jax.tree.map(lambda x: x[index], state))
         return jax.tree.map(lambda x, y: x.at[index].set(y), state, new), result
 
-      return lax.scan(body, state, (jnp.arange(len(real)), real, own))
+      indices = jnp.arange(jax.tree.leaves(members)[0].shape[0])
+      return lax.scan(body, state, (indices, members))
 
-    return self._pmap(on_device, donate=[num_shared + 2])
+    return self._pmap(on_device, donate=[num_shared + 1])
 
   def _pmap(self, on_device: Callable, donate: Sequence[int] = ()) -> Callable:
     # Said while it is traced: an option of JAX would hold for one thread, or
@@ -524,32 +485,6 @@ class Layout:
       devices=self.devices,
       donate_argnums=tuple(donate),
     )
-
-
-def first_slots(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Where each member of a chunk is; elsewhere it is repeated to fill up.
-
-  Args:
-    rows: (slots,) int, members, as `Layout.chunks` gives them.
-
-  Returns:
-    For each member, in the order of their indices, its first slot; and (slots,)
-    bool, whether a slot is one of those.
-  """
-  _, first = np.unique(rows, return_index=True)
-  return first, np.isin(np.arange(len(rows)), first)
-
-
-def _balanced(
-  members: np.ndarray, costs: np.ndarray, num_devices: int
-) -> list[list[int]]:
-  """Each device's members: the dearest first, to whom has least to do."""
-  shares, loads = [[] for _ in range(num_devices)], np.zeros(num_devices)
-  for member in members[np.argsort(-costs[members], kind='stable')].tolist():
-    device = int(np.argmin(loads))
-    shares[device].append(member)
-    loads[device] += costs[member]
-  return shares
 
 
 def spread(function: Callable, constants: Any) -> Callable:
@@ -575,9 +510,3 @@ def spread(function: Callable, constants: Any) -> Callable:
 
   run.num_devices = len(layout.devices)
   return run
-
-
-@functools.lru_cache
-def _put(devices: tuple[jax.Device, ...]) -> Callable:
-  """Places (devices, ...) arrays; kept, so that each shape compiles once."""
-  return jax.pmap(lambda x: x, devices=devices)

@@ -33,10 +33,7 @@ from array_record.python import array_record_module
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpora
-from empathy.corpora import dataset as datasets
-from empathy.training import members, parallel, step
-
-KINDS = ('memory', 'stream')
+from empathy.training import batches, members, parallel, step
 
 # Batches that are read ahead for each member that trains just now.
 _AHEAD = 2
@@ -100,9 +97,9 @@ class Source:
     """Opens the features of a corpus.
 
     Args:
-      path: of the folder that `load` wrote.
+      path: of the folder that `write` wrote.
       num_clips: N.
-      features: as `load` gives them.
+      features: as `without_values` gives them, or with values.
 
     Raises:
       InputError: files are missing or cut off.
@@ -315,63 +312,79 @@ class Source:
     return found
 
 
-def load(
-  corpus: corpora.Corpus, data_dir: str | os.PathLike
-) -> tuple[datasets.Dataset, pathlib.Path]:
-  """Sorts a corpus as `dataset.load` does, but leaves its features on disk.
+def without_values(corpus: corpora.Corpus) -> corpora.Corpus:
+  """The corpus with a row of zeros for the values of each modality."""
+  return dataclasses.replace(
+    corpus,
+    features={
+      modality: dataclasses.replace(
+        feature, values=np.zeros((1, feature.values.shape[1]), np.float32)
+      )
+      for modality, feature in corpus.features.items()
+    },
+  )
+
+
+def write(
+  corpus: corpora.Corpus, data_dir: str | os.PathLike, key: str = ''
+) -> pathlib.Path:
+  """Writes features as records, if they are not there.
 
   Args:
-    corpus: as for `dataset.outline`.
-    data_dir: where the features go.
+    corpus: sorted by id; values may be mapped files.
+    data_dir: where the records go.
+    key: tells this corpus from others.
 
   Returns:
-    The dataset, whose features have a row of zeros for values, and the folder
-    of files that have them.
+    The folder of the files.
 
   Raises:
     InputError: grain is not installed.
   """
   _grain()
-  held, entries = datasets.outline(corpus)
-  key = f'{corpora.fingerprint(corpus.path)[:16]}-{"-".join(held.features)}'
-  path = pathlib.Path(data_dir) / key
+  name = '-'.join([key[:16], *corpus.features])
+  path = pathlib.Path(data_dir) / name
   if not path.exists():
     # Others, which were killed, could be as large.
     files.remove_leftovers(path.parent)
-    pieces = [(corpus.features[m].values, own) for m, own in entries.items()]
     with files.replacing(path) as temporary:
-      _write(temporary, len(held.ids), pieces)
-  return held, path
+      _write(temporary, len(corpus.ids), list(corpus.features.values()))
+  return path
 
 
 def _write(
-  folder: pathlib.Path,
-  num_clips: int,
-  pieces: Sequence[tuple[np.ndarray, datasets.Entries]],
+  folder: pathlib.Path, num_clips: int, features: Sequence[corpora.Features]
 ) -> None:
   """Writes a record a clip, in files of equal size.
 
   Args:
     folder: where they go.
     num_clips: N.
-    pieces: of each modality its values, and where those of the entries are.
+    features: of each modality.
   """
-  firsts = [
-    np.searchsorted(own.clip, np.arange(num_clips + 1)) for _, own in pieces
-  ]
+  pieces = []
+  for feature in features:
+    length = feature.length
+    if length is None:
+      length = np.ones(len(feature.clip), np.int64)
+    fold = np.zeros(len(length)) if feature.fold is None else feature.fold
+    order = np.lexsort((fold, feature.clip))
+    first = np.searchsorted(feature.clip[order], np.arange(num_clips + 1))
+    starts = (np.cumsum(length) - length)[order]
+    pieces.append((feature.values, first, starts, length[order]))
   size = max(_CLIPS_PER_FILE, -(-num_clips // _MAX_FILES))
-  starts = range(0, num_clips, size)
+  files_ = range(0, num_clips, size)
   folder.mkdir()
-  for index, start in enumerate(starts):
+  for index, begin in enumerate(files_):
     writer = array_record_module.ArrayRecordWriter(
-      str(folder / f'clips-{index:05}-of-{len(starts):05}.array_record'),
+      str(folder / f'clips-{index:05}-of-{len(files_):05}.array_record'),
       'group_size:1,uncompressed',
     )
-    for number in range(start, min(start + size, num_clips)):
+    for clip in range(begin, min(begin + size, num_clips)):
       record = [
-        values[own.first[entry] :][: own.length[entry]].tobytes()
-        for (values, own), first in zip(pieces, firsts, strict=True)
-        for entry in range(first[number], first[number + 1])
+        values[starts[entry] :][: length[entry]].tobytes()
+        for values, first, starts, length in pieces
+        for entry in range(first[clip], first[clip + 1])
       ]
       writer.write(b''.join(record))
     writer.close()
@@ -402,7 +415,9 @@ def sequences(
   passes = 2 if program.network.calibrates else 1
   result = []
   for order, val_rows in zip(orders, chunk.val_rows, strict=True):
-    blocks = list(np.asarray(step.blocks(val_rows, program.eval_rows))) * passes
+    blocks = (
+      list(np.asarray(batches.blocks(val_rows, program.eval_rows))) * passes
+    )
     result += [list(order[:, share]) for share in range(shares)]
     result.append(blocks)
   return result
@@ -413,7 +428,7 @@ def _orders(recipe: step.Recipe):
   """Compiles the batches of an epoch: (members, batches, batch size)."""
 
   def of_member(member: step.Member, epoch: jax.Array) -> jax.Array:
-    return step.batches(recipe, member, epoch)[1]
+    return step.learned_rows(recipe, member, epoch)[1]
 
   return jax.jit(jax.vmap(of_member, in_axes=(0, None)))
 

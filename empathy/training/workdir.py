@@ -23,7 +23,7 @@ import ml_collections
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpora
-from empathy.training import configuration, members
+from empathy.training import chunks, configuration, members
 
 _log = logging.getLogger('empathy')
 
@@ -43,6 +43,7 @@ class Trained:
     members: for each chunk, for each member, its name and how it went; in a
       sweep, whether its setting was chosen.
     offsets: by modality of whose columns something was taken, what it was.
+    values: of the classes; none where they are no numbers.
   """
 
   classes: tuple[str, ...]
@@ -52,6 +53,7 @@ class Trained:
   fold_of: Mapping[str, int]
   members: Sequence[Sequence[Mapping[str, Any]]]
   offsets: Mapping[str, Sequence[float]]
+  values: Sequence[float]
 
   def names(self, chunk: int) -> list[members.Name]:
     """The names of a chunk's members."""
@@ -138,7 +140,9 @@ def check_apart(path: pathlib.Path, corpus: pathlib.Path) -> None:
   Raises:
     InputError: they are one folder, or one is in the other.
   """
-  own, other = path.resolve(), corpus.resolve()
+  own, other = (
+    pathlib.Path(errors.named(str(x.resolve()))) for x in (path, corpus)
+  )
   if own == other:
     raise errors.InputError(
       f'--workdir: {path}: is the corpus folder; choose another'
@@ -173,10 +177,11 @@ def check(
   old = read_config(path)
   faults = []
   # What a config may leave out, an older one did not even know.
-  defaults = configuration.DEFAULTS
-  for key, new_value, old_value in differences(
-    defaults | configuration.as_json(config), defaults | old['config']
-  ):
+  new, was = (
+    configuration.as_json(configuration.complete(x))
+    for x in (config, ml_collections.ConfigDict(old['config']))
+  )
+  for key, new_value, old_value in differences(new, was):
     if key != 'corpus':
       faults.append(f'config.{key} is {new_value!r}, was {old_value!r}')
   if old['files'] != hashes:
@@ -196,11 +201,11 @@ def check(
     )
 
 
-def chunk_size(path: pathlib.Path) -> int | None:
-  """Members in each chunk of the run that is there; None where none is."""
+def groups(path: pathlib.Path) -> list[chunks.Group]:
+  """The groups of members of the run that is there; none where none is."""
   if not (path / 'config.json').exists():
-    return None
-  return int(read_config(path)['chunk_size'])
+    return []
+  return chunks.from_json(json.dumps(read_config(path)['groups']))
 
 
 def begin(
@@ -208,7 +213,7 @@ def begin(
   config: ml_collections.ConfigDict,
   corpus: pathlib.Path,
   hashes: Mapping[str, str],
-  size: int,
+  groups_: Sequence[chunks.Group],
 ) -> None:
   """Writes `config.json`, if it is not there.
 
@@ -217,15 +222,15 @@ def begin(
     config: of the run.
     corpus: the corpus folder.
     hashes: of its files, as `corpus.file_hashes` gives them.
-    size: members in each chunk, which goes by the devices that it began on.
+    groups_: of members, which go by the devices that it began on.
   """
   if not (path / 'config.json').exists():
     record = {
       'config': configuration.as_json(config),
-      'corpus': str(corpus.absolute()),
+      'corpus': errors.named(str(corpus.absolute())),
       'fingerprint': corpora.fingerprint_of(hashes),
       'files': dict(hashes),
-      'chunk_size': size,
+      'groups': [dataclasses.asdict(group) for group in groups_],
       'git': _git_hash(),
       'versions': {'python': platform.python_version()}
       | {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -240,7 +245,7 @@ def read_config(path: pathlib.Path) -> dict[str, Any]:
     InputError: it is missing or damaged.
   """
   return _read_json(
-    path / 'config.json', ('config', 'corpus', 'files', 'chunk_size')
+    path / 'config.json', ('config', 'corpus', 'files', 'groups')
   )
 
 

@@ -44,7 +44,13 @@ import pyarrow.parquet as pq
 import streaming
 import training
 
-from empathy.training import configuration, estimate, loop, metrics, parallel
+from empathy.training import (
+  configuration,
+  estimate,
+  loop,
+  metric_writer,
+  parallel,
+)
 
 _PARTS = ('training', 'memory', 'runs', 'encoders')
 # HuBERT is built as wav2vec2 is.
@@ -123,10 +129,10 @@ def measure_memory(small: bool) -> None:
     training._write(flags, folder)
     config = training._config(flags, corpus=str(folder / 'corpus'))
     config = configuration.complete(config)
-    plan = loop._plan(config, folder / 'run', folder / 'stream', 0)
-    work = plan.program, plan.layout, plan.data, plan.members, plan.chunks
-    held_out = max(part.held_out.sum() for part in plan.parts.values())
-    found = estimate.estimate(*work, held_out)
+    place = loop._Place(folder / 'run', folder / 'stream')
+    plan, _ = loop._planned(config, place)
+    work = plan.layout, plan.data, plan.members, plan.chunks
+    found = estimate.estimate(*work, max(map(len, plan.held_out.values())))
     _tell('estimate', found.lines()[0].removeprefix('memory: '))
     if 'peak_bytes_in_use' not in (jax.devices()[0].memory_stats() or {}):
       _tell('in use', 'not measured: memory_stats() does not tell here')
@@ -148,14 +154,14 @@ def _config(corpus: str, small: bool, **changes) -> Any:
 
 def train_and_die(corpus: str, workdir: str, small: bool) -> None:
   """Trains until the second epoch is told, but not yet saved."""
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
 
   def fatal(self, epoch, *args):
     write(self, epoch, *args)
     if epoch == 1:
       os.kill(os.getpid(), signal.SIGKILL)
 
-  metrics.MetricWriter.write = fatal
+  metric_writer.MetricWriter.write = fatal
   loop.train(_config(corpus, small), workdir)
 
 

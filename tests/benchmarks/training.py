@@ -24,7 +24,6 @@ Prints, in parts that may be chosen with `--only`:
 """
 
 import argparse
-import dataclasses
 import functools
 import importlib.util
 import json
@@ -285,35 +284,44 @@ def _ready(flags: argparse.Namespace):
   """What `train` makes of the corpus and the config, before it compiles."""
   import jax
 
-  from empathy.corpora import dataset as datasets
+  from empathy.corpora import corpus as corpora
   from empathy.models import losses
-  from empathy.training import configuration, members, parallel, step
+  from empathy.training import (
+    chunks,
+    configuration,
+    members,
+    parallel,
+    step,
+  )
 
-  config, corpus = _config(flags), _corpus(flags)
-  dataset = datasets.load(corpus)
-  _, parts = members.folds(dataset, 1, 0)
-  targets = losses.target_distributions(dataset.labels, dataset.votes, 'labels')
-  data, max_length = members.data(dataset.features, dataset.labels, targets)
+  config, corpus = _config(flags), corpora.sorted_by_id(_corpus(flags))
+  _, parts = members.folds(corpus, 1, 0)
+  targets = losses.target_distributions(
+    corpus.labels, corpus.vote_counts(), 'labels'
+  )
+  data, max_length = members.data(corpus.features, corpus.labels, targets)
   views = members.views(config.views, corpus.modalities)
   seeds = range(config.num_seeds)
-  _, chunk = members.make(dataset, data, views, seeds, parts)
+  names, everyone = members.make(corpus, data, views, seeds, parts)
   layout = parallel.Layout('members', jax.devices())
   program = configuration.make_program(
     config, corpus.classes, corpus.modalities, max_length, layout
   )
-  narrow = configuration.narrow_views(program, layout, views, chunk.num_train)
-  program = dataclasses.replace(program, narrow_views=narrow)
-  num_members = len(chunk.seed)
-  costs = configuration.costs(program, data, chunk.view)
-  (rows,) = layout.chunks(num_members, num_members, costs)
-  _, real = parallel.first_slots(rows)
+  groups = chunks.groups(program, layout, data, names, everyone, len(names))
   return (
-    layout.replicate(data),
-    layout.shard(real),
-    layout.shard(jax.tree.map(lambda x: x[rows], chunk)),
-    layout.map(functools.partial(step.init, program), num_shared=1),
-    layout.update(functools.partial(step.train_epoch, program), num_shared=2),
     layout,
+    layout.replicate(data),
+    [
+      (
+        len(chunk.rows),
+        layout.shard(chunk.of(everyone)),
+        layout.map(functools.partial(step.init, chunk.program), num_shared=1),
+        layout.update(
+          functools.partial(step.train_epoch, chunk.program), num_shared=2
+        ),
+      )
+      for chunk in chunks.divided(groups, program, names)
+    ],
   )
 
 
@@ -324,23 +332,26 @@ def ours(flags: argparse.Namespace) -> dict[str, float]:
   from empathy.training import parallel
 
   parallel.use_cpu_cores()
-  data, real, chunk, init, run, layout = _ready(flags)
+  layout, data, parts = _ready(flags)
   epochs = [layout.replicate(np.int32(i)) for i in range(flags.epochs)]
-  start = time.perf_counter()
-  state = jax.block_until_ready(init(data, chunk))
-  run.lower(data, epochs[0], real, chunk, state).compile()
-  compiled = time.perf_counter() - start
-  seconds = []
-  for now in epochs[: flags.timed]:
+  compiled, seconds, losses = 0.0, np.zeros(flags.timed), []
+  # A chunk after the other, as `train` does it.
+  for count, chunk, init, run in parts:
     start = time.perf_counter()
-    state, values = run(data, now, real, chunk, state)
-    values = layout.gather(values)
-    seconds.append(time.perf_counter() - start)
+    state = jax.block_until_ready(init(data, chunk))
+    run.lower(data, epochs[0], chunk, state).compile()
+    compiled += time.perf_counter() - start
+    for index, now in enumerate(epochs[: flags.timed]):
+      start = time.perf_counter()
+      state, values = run(data, now, chunk, state)
+      values = layout.gather(values, count)
+      seconds[index] += time.perf_counter() - start
+    losses += values['train/loss'].tolist()
   return {
     'compile': compiled,
     'epoch': float(np.median(seconds)),
     'total': compiled + flags.epochs * float(np.mean(seconds)),
-    'loss': float(values['train/loss'][layout.gather(real)].mean()),
+    'loss': float(np.mean(losses)),
     'peak': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2,
   }
 

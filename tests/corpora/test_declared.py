@@ -8,7 +8,7 @@ import pytest
 from test_corpus import INFO, assert_same, tiny
 
 from empathy import errors
-from empathy.corpora import builder, dataset, declared
+from empathy.corpora import builder, declared
 from empathy.corpora import corpus as corpus_lib
 
 SCALE = {key: value for key, value in INFO.items() if key != 'classes'} | {
@@ -456,9 +456,9 @@ def test_training_and_others_pipelines_get_scores(tmp_path):
     features={},
   )
   np.testing.assert_array_equal(
-    dataset.load(flipped).scores, [7, np.nan, 1.25, 3]
+    corpus_lib.sorted_by_id(flipped).scores, [7, np.nan, 1.25, 3]
   )
-  assert dataset.load(tiny()).scores is None
+  assert corpus_lib.sorted_by_id(tiny()).scores is None
   made = builder.EmpathyCorpus(corpus=corpus, data_dir=tmp_path)
   made.download_and_prepare()
   found = {

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from empathy.models import fusion
-from empathy.training import estimate, parallel, step
+from empathy.training import batches, chunks, estimate, parallel, step
+from empathy.training import members as members_
 
 _LENGTH, _WIDTH, _BATCH, _MEMBERS, _CLIPS = 100, 16, 8, 6, 120
 
@@ -25,7 +26,7 @@ _LENGTH, _WIDTH, _BATCH, _MEMBERS, _CLIPS = 100, 16, 8, 6, 120
   ],
 )
 def test_rows_at_a_time(max_length, num_learned, rows):
-  assert step.eval_rows(max_length, num_learned) == rows
+  assert batches.eval_rows(max_length, num_learned) == rows
 
 
 @pytest.fixture(name='run')
@@ -40,7 +41,7 @@ def _run(monkeypatch):
     ('audio',),
     lengths,
     step.Recipe(1, _BATCH, 1e-3, 0.0),
-    eval_rows=step.eval_rows(lengths, _BATCH),
+    eval_rows=batches.eval_rows(lengths, _BATCH),
   )
   rows = np.tile(np.arange(_CLIPS, dtype=np.int32), (_MEMBERS, 1))
   count = np.full(_MEMBERS, _CLIPS, np.int32)
@@ -65,27 +66,31 @@ def _run(monkeypatch):
     labels=np.zeros(_CLIPS, np.int32),
     weights=np.ones(_CLIPS, np.float32),
   )
-  return program, layout, data, members, [np.arange(_MEMBERS)]
+  names = tuple(members_.Name('audio', 0, seed) for seed in range(_MEMBERS))
+  chunk = chunks.Chunk(program, np.arange(_MEMBERS), names, _MEMBERS)
+  return layout, data, members, chunk
 
 
 def test_validation_and_prediction_need_no_more_than_training(run):
-  program, *rest = run
+  *rest, chunk = run
   # Of a step, all members' features and what pooling makes of them.
   batch = _MEMBERS * _BATCH * _LENGTH * (_WIDTH + 128) * 4
-  corpus = run[2].values['audio'].nbytes
-  training = estimate.training_bytes(program, *rest)
+  corpus = run[1].values['audio'].nbytes
+  training = estimate.training_bytes(*run)
   assert corpus + batch < training < corpus + 6 * batch
-  predicting = estimate.predicting_bytes(program, *rest, _CLIPS)
+  predicting = estimate.predicting_bytes(*rest, [chunk], _CLIPS)
   assert predicting < training
   # All rows at once, as pooled features have it, would rule.
-  wide = dataclasses.replace(program, eval_rows=256)
-  assert estimate.predicting_bytes(wide, *rest, _CLIPS) > 2 * training
+  wide = dataclasses.replace(chunk.program, eval_rows=256)
+  wide = dataclasses.replace(chunk, program=wide)
+  assert estimate.predicting_bytes(*rest, [wide], _CLIPS) > 2 * training
 
 
 def test_the_estimate_counts_activations_and_knows_the_limit(run, monkeypatch):
   monkeypatch.setattr(estimate, '_rate', lambda _: 1e9)
   monkeypatch.setattr(estimate, '_flops', lambda *_: 1e9)
-  found = estimate.estimate(*run, _CLIPS)
+  *rest, chunk = run
+  found = estimate.estimate(*rest, [chunk], _CLIPS)
   peak = estimate.training_bytes(*run)
   # A CPU also has the copy that is saved in its memory.
   saved = found.num_members * found.state_bytes

@@ -30,11 +30,12 @@ from empathy.evaluation import reading
 from empathy.models import fusion
 from empathy.training import (
   checkpoints,
-  configuration,
+  chunks,
   inference,
   loop,
   members,
-  metrics,
+  metric_writer,
+  trainer,
   workdir,
 )
 
@@ -478,12 +479,40 @@ def test_over_the_batch_is_the_same(plain, tmp_path):
 
 
 def test_narrow_networks_train_the_same_and_go_on(plain, tmp_path, monkeypatch):
-  monkeypatch.setattr(configuration, '_NARROW_FROM', 0)
   fields = _PLAIN | {'fusion': 'gated_evidence'}
-  whole = _whole_and_cut_off(plain, tmp_path, monkeypatch, fields)
-  monkeypatch.setattr(configuration, '_NARROW_FROM', 10**9)
   other = _train(plain.corpus, tmp_path / 'masked', **fields)
-  assert _difference(whole.table, other.table) <= 1e-4
+  # As if nothing took time to compile.
+  monkeypatch.setattr(chunks, '_FEW_CLIPS', 0)
+  monkeypatch.setattr(chunks, '_COMPILING', {})
+  monkeypatch.setattr(chunks, '_COMPILING_ELSEWHERE', 0)
+  whole = _whole_and_cut_off(plain, tmp_path, monkeypatch, fields)
+  record = json.loads((whole.path / 'config.json').read_text())
+  assert [(x['network'], x['views']) for x in record['groups']] == [
+    (view, [view]) for view in fields['views']
+  ]
+  text, _, full = (_restored(whole.path, number) for number in range(3))
+  assert set(text['params']['fusion']) < set(full['params']['fusion'])
+  # A member is the same by a network of its view and by the whole one.
+  masked = _restored(other.path, 0)['params']['fusion']
+  for name, found in text['params']['fusion'].items():
+    _assert_within(found, _at(masked[name], slice(0, 6)), 1e-5)
+  assert _difference(whole.table, other.table) <= 1e-5
+  gates = [
+    run.table.column(f'gate_{m}').to_numpy()
+    for run in (whole, other)
+    for m in ('text', 'video')
+  ]
+  np.testing.assert_allclose(gates[:2], gates[2:], atol=1e-5)
+  again = inference.predict(whole.path, plain.corpus.path)
+  assert _difference(whole.table, again) <= 1e-6
+
+
+def _assert_within(one, other, bound):
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=0, atol=bound),
+    one,
+    other,
+  )
 
 
 def test_votes_as_targets(plain, tmp_path):
@@ -598,7 +627,7 @@ class _CutOffError(Exception):
 
 def _cut_off(monkeypatch, config, path, epoch):
   """Trains until the metrics of an epoch are written, and no further."""
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
 
   def failing(self, now, *args):
     write(self, now, *args)
@@ -606,7 +635,7 @@ def _cut_off(monkeypatch, config, path, epoch):
       raise _CutOffError
 
   with monkeypatch.context() as patch:
-    patch.setattr(metrics.MetricWriter, 'write', failing)
+    patch.setattr(metric_writer.MetricWriter, 'write', failing)
     with pytest.raises(_CutOffError):
       loop.train(config, path)
 
@@ -666,8 +695,8 @@ def test_the_line_of_progress_says_what_its_figure_is():
     'val/accuracy': np.array([0.5, 0.75]),
     'train/loss': np.array([0.25, 0.5]),
   }
-  assert loop._note('train', values) == 'mean val/accuracy of 2 members 0.625'
-  assert loop._note('refit', values) == (
+  assert trainer.note('train', values) == 'mean val/accuracy of 2 members 0.625'
+  assert trainer.note('refit', values) == (
     'mean train/loss of 2 members, in the second training 0.375'
   )
 
@@ -675,11 +704,11 @@ def test_the_line_of_progress_says_what_its_figure_is():
 def test_a_cut_line_right_after_the_checkpoint_is_dropped(tmp_path):
   names = [members.Name('text', 0, 1)]
   values = {key: [0.5] for key in ('train/loss', 'val/loss', 'val/accuracy')}
-  with metrics.MetricWriter(tmp_path, 0, 0) as writer:
+  with metric_writer.MetricWriter(tmp_path, 0, 0) as writer:
     writer.write(0, names, values)
   with open(tmp_path / 'metrics.jsonl', 'a') as file:
     file.write('{"chunk": 0, "epoch": 1')
-  with metrics.MetricWriter(tmp_path, 0, 1) as writer:
+  with metric_writer.MetricWriter(tmp_path, 0, 1) as writer:
     writer.write(1, names, values)
   lines = (tmp_path / 'metrics.jsonl').read_text().splitlines()
   assert [json.loads(line)['epoch'] for line in lines] == [0, 1]
@@ -750,14 +779,14 @@ def test_told_to_stop_it_saves_the_epoch_and_goes_on_later(
 ):
   config = small.config(plain.corpus.path, **_PLAIN)
   told = []
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
 
   def told_to_stop(self, epoch, *args):
     write(self, epoch, *args)
     told.extend([True] * (epoch == 1))
 
   with monkeypatch.context() as patch:
-    patch.setattr(metrics.MetricWriter, 'write', told_to_stop)
+    patch.setattr(metric_writer.MetricWriter, 'write', told_to_stop)
     patch.setattr(
       preemption, 'watch', lambda: contextlib.nullcontext(lambda: any(told))
     )
@@ -795,7 +824,7 @@ def test_a_full_disk_is_told_in_one_line(plain, tmp_path, monkeypatch, at):
     owner, name = checkpoints, 'save'
     error = ValueError('RESOURCE_EXHAUSTED: No space left on device [...]')
   else:
-    owner, name = metrics.MetricWriter, 'write'
+    owner, name = metric_writer.MetricWriter, 'write'
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
   real, calls = getattr(owner, name), []
 
@@ -878,7 +907,7 @@ def test_a_device_whose_memory_is_full_is_told_in_one_line(
   def fail(*_):
     raise RuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes')
 
-  monkeypatch.setattr(loop.step, 'init', fail)
+  monkeypatch.setattr(trainer.step, 'init', fail)
   with pytest.raises(errors.InputError, match='lower config'):
     loop.train(small.config(plain.corpus.path, **_PLAIN), tmp_path / 'run')
 
@@ -941,9 +970,10 @@ def test_a_run_goes_on_in_the_chunks_that_it_began_with(
   devices = len(jax.devices())
   _cut_off(monkeypatch, config, tmp_path, 1)
   record = json.loads((tmp_path / 'config.json').read_text())
-  assert record['chunk_size'] == min(9 * devices, 18)
+  (group,) = record['groups']
+  assert group['size'] == min(9 * devices, 18)
   # As other devices began it.
-  record['chunk_size'] = 11
+  group['size'] = 11
   (tmp_path / 'config.json').write_text(json.dumps(record))
   caplog.clear()
   loop.train(config, tmp_path)

@@ -10,9 +10,16 @@ import small
 
 from empathy import errors
 from empathy.corpora import corpus as corpora
-from empathy.corpora import dataset as datasets
 from empathy.models import fusion, losses
-from empathy.training import configuration, members, parallel, step
+from empathy.training import (
+  batches,
+  configuration,
+  members,
+  optimizers,
+  parallel,
+  schedules,
+  step,
+)
 
 
 def _pytorch_one_cycle(step_, total, peak):
@@ -33,7 +40,9 @@ def _pytorch_one_cycle(step_, total, peak):
 @pytest.mark.parametrize('total', [10, 97, 1000])
 def test_one_cycle_is_pytorchs(total):
   steps = np.arange(total)
-  found = jax.vmap(lambda s: step.one_cycle(s, total, 1e-3))(steps)
+  rate = schedules.one_cycle(1e-3, total)
+  beta1 = schedules.cycle(total, 0.95, 0.85, 0.95)
+  found = jax.vmap(lambda s: (rate(s), beta1(s)))(steps)
   expected = np.array([_pytorch_one_cycle(s, total, 1e-3) for s in steps]).T
   np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=1e-9)
   np.testing.assert_allclose(found[1], expected[1], rtol=1e-5)
@@ -46,17 +55,18 @@ def test_one_cycle_is_pytorchs(total):
 
 def test_optimizer_is_adam_with_l2_and_a_moving_beta1():
   rng = np.random.default_rng(0)
-  gradients = rng.normal(size=(6, 4))
-  betas = [0.95, 0.9, 0.85, 0.86, 0.9, 0.95]
-  l2, rate = 0.01, 0.1
+  gradients = rng.normal(size=(10, 4)).astype(np.float32)
+  l2, rate, total = 0.01, 0.1, 10
   x = m = v = np.zeros(4)
   x = x + 1.0
   params = jnp.ones(4)
-  state = step.AdamState(jnp.int32(0), jnp.zeros(4), jnp.zeros(4))
-  for t, (g, beta) in enumerate(zip(gradients, betas, strict=True), start=1):
-    g = g.astype(np.float32)
+  optimizer = optimizers.one_cycle_adam(lambda _: rate, l2, total)
+  state = optimizer.init(params)
+  for t, g in enumerate(gradients, start=1):
     for active in (False, True):  # A step that is not active is no step.
-      params, state = step.adam(params, state, g, rate, beta, l2, active)
+      changes, state = optimizer.update(g, state, params, active=active)
+      params = params + changes
+    beta = _pytorch_one_cycle(t - 1, total, rate)[1]
     g = g + l2 * x
     m, v = beta * m + (1 - beta) * g, 0.999 * v + 0.001 * g * g
     step_size = rate / (1 - beta**t)
@@ -70,10 +80,12 @@ class Setting:
   def __init__(self, tmp_path, fusion='gated_attention', mode='members', **kw):
     self.corpus = small.write_corpus(tmp_path / 'corpus', **kw)
     self.config = small.config(tmp_path / 'corpus', fusion, parallel=mode)
-    self.dataset = datasets.load(self.corpus)
+    self.dataset = corpora.sorted_by_id(self.corpus)
     self.fold_of, self.parts = members.folds(self.dataset, 3, 0)
     targets = losses.target_distributions(
-      self.dataset.labels, self.dataset.votes, 'labels'
+      self.dataset.labels,
+      self.dataset.vote_counts('text+audio+video'),
+      'labels',
     )
     self.data, self.max_length = members.data(
       self.dataset.features, self.dataset.labels, targets
@@ -148,8 +160,9 @@ def test_standardisation_is_of_the_members_training_clips(setting):
 
 def test_shuffle_uses_every_training_clip_once(setting):
   member = setting.member(0)._replace(num_train=jnp.int32(40))
+  recipe = setting.program.recipe
   orders = [
-    np.asarray(step._shuffle(member, jnp.int32(epoch), 64))
+    np.asarray(step.learned_rows(recipe, member, jnp.int32(epoch))[1]).ravel()
     for epoch in range(3)
   ]
   for order in orders:
@@ -164,7 +177,7 @@ def test_members_do_not_share_randomness(setting):
   assert len(np.unique(np.asarray(keys), axis=0)) == len(setting.names)
 
 
-def test_a_member_with_fewer_clips_rests(setting):
+def test_a_member_with_fewer_clips_rests(setting, monkeypatch):
   """A member's result does not depend on how many slots others need."""
   member = setting.member(0)
   num = int(member.num_train)
@@ -178,16 +191,13 @@ def test_a_member_with_fewer_clips_rests(setting):
   results = []
   for which in (fewer, short):
     # The shuffle draws for as many rows as the table has; keep the order.
-    def ordered(member, epoch, size):
-      rows = member.train_rows[: num - 20]
-      return jnp.pad(rows, (0, size - len(rows)))
+    def ordered(key, rows, num_rows, size):
+      return jnp.pad(rows[: num - 20], (0, size - (num - 20)))
 
-    original, step._shuffle = step._shuffle, ordered
-    try:
+    with monkeypatch.context() as patch:
+      patch.setattr(batches, 'shuffled', ordered)
       run = jax.jit(functools.partial(step.train_epoch, program))
       results.append(run(data, jnp.int32(0), which, state))
-    finally:
-      step._shuffle = original
   jax.tree.map(
     lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6),
     *results,
@@ -307,7 +317,9 @@ def test_unlabelled_clips_teach_nothing(setting):
   labels = setting.dataset.labels.copy()
   labels[::3] = corpora.UNLABELLED
   dataset = dataclasses.replace(setting.dataset, labels=labels)
-  targets = losses.target_distributions(labels, dataset.votes, 'labels')
+  targets = losses.target_distributions(
+    labels, dataset.vote_counts('text+audio+video'), 'labels'
+  )
   data, _ = members.data(dataset.features, labels, targets)
   _, found = members.make(dataset, data, [('text',)], (1,), setting.parts)
   rows = found.train_rows[0, : found.num_train[0]]
@@ -336,11 +348,12 @@ def _refit(setting, tmp_path_factory):
 
 
 def test_a_second_training_takes_the_validation_clips_too(refit):
-  _, member, states, _ = refit
+  program, member, states, _ = refit
   train = np.asarray(member.train_rows)[: int(member.num_train)].tolist()
   val = np.asarray(member.val_rows)[: int(member.num_val)].tolist()
   for again, expected in ((False, train), (True, train + val)):
-    learner = step._with_val_rows(member, jnp.bool_(again))
+    epoch = jnp.int32(2 if again else 0)
+    learner, _ = step.learned_rows(program.recipe, member, epoch)
     rows = np.asarray(learner.train_rows)[: int(learner.num_train)]
     assert rows.tolist() == expected
   # It begins anew: Adam has counted its own steps alone.
@@ -359,7 +372,8 @@ def test_a_second_training_keeps_the_calibration_and_its_last_epoch(refit):
   jax.tree.map(np.testing.assert_array_equal, last.best_params, last.params)
   assert int(last.best_epoch) == 3
   # Of its own clips it is not validated.
-  assert float(last.best_accuracy) == float(metrics[1]['val/accuracy'])
+  for name, value in last.best_metrics.items():
+    assert float(value) == float(metrics[1][f'val/{name}'])
   for values in metrics[2:]:
     assert np.isnan(values['val/accuracy'])
     assert np.isnan(values['val/loss'])
@@ -380,63 +394,37 @@ def _assert_agree(one, other, bound):
 def test_a_narrow_view_trains_as_by_the_whole_network(setting, refit, kind):
   program = refit[0] if kind == 'refit' else setting.program
   view = ('audio',) if kind == 'refit' else ('text', 'video')
-  narrow = dataclasses.replace(program, narrow_views=(view,))
   data = setting.device_data()
   index = next(
     i for i, name in enumerate(setting.names) if name.view == '+'.join(view)
   )
-  chosen = jax.tree.map(lambda x: x[[index, 0, -1]], setting.members)
   runs = []
-  for program_ in (program, narrow):
+  for own in (program, program.narrowed(view)):
 
-    def epochs(member, program=program_):
+    def epochs(member, program=own):
       def body(state, epoch):
         return step.train_epoch(program, data, epoch, member, state)
 
       state = step.init(program, data, member)
       return jax.lax.scan(body, state, jnp.arange(3))
 
-    # One by one: the narrow view, then others, which have no branch.
-    runs.append(jax.jit(lambda x, f=epochs: jax.lax.map(f, x)))
-  (whole, told), (own, told_own) = (run(chosen) for run in runs)
+    runs.append(jax.jit(epochs))
+  member = setting.member(index)
+  (whole, told), (narrow, told_narrow) = (run(member) for run in runs)
   bounds = rounding.trained(
     lambda x: runs[0](x)[0].params,
-    chosen,
+    member,
     rate=program.recipe.peak_learning_rate / 25,
   )
   bound = jax.tree.leaves(bounds)[0].max()
   assert bound < 1e-3  # Far less than what is learned.
-  _assert_agree(told, told_own, bound)
-  seen = jax.eval_shape(
-    lambda: _init(narrow.narrowed(view), data, setting.member(index))
-  )
-  first = jax.tree.map(lambda x: x[0], (whole, own))
-  _assert_agree(*(step._part(state, seen) for state in first), bound)
-  rest = (jax.tree.map(lambda x: x[1:], x) for x in (whole, own))
-  _assert_agree(*rest, bound)
-  # What the view does not see stays as it began.
-  began = _init(program, data, setting.member(index)).params['fusion']
-  unseen = set(began) - set(seen.params['fusion'])
-  assert any('video' in name or 'audio' in name for name in unseen)
-  for name in unseen:
-    after = first[1].params['fusion'][name]
-    jax.tree.map(np.testing.assert_array_equal, after, began[name])
-
-
-def test_only_long_trainings_are_narrowed(setting):
-  views = members.views((), setting.program.modalities)
-  layout = parallel.Layout('members', jax.devices('cpu')[:1])
-
-  def narrow(num_members, program=setting.program):
-    num_train = np.full(num_members, 160, np.int32)
-    return configuration.narrow_views(program, layout, views, num_train)
-
-  # 10 steps an epoch, 3 epochs.
-  assert narrow(100) == ()
-  assert narrow(200) == views[:-1]
-  network = fusion.build('concat', 2, setting.program.modalities)
-  concat = dataclasses.replace(setting.program, network=network)
-  assert narrow(200, concat) == ()
+  _assert_agree(told, told_narrow, bound)
+  for field in ('params', 'best_params', 'batch_stats', 'best_batch_stats'):
+    have, wanted = (getattr(x, field)['fusion'] for x in (whole, narrow))
+    # Of modalities that the view does not see it knows nothing.
+    assert set(wanted) < set(have) or 'stats' in field
+    _assert_agree({name: have[name] for name in wanted}, wanted, bound)
+  assert int(whole.best_epoch) == int(narrow.best_epoch)
 
 
 def test_calibration_is_to_labels_whatever_the_targets(setting, refit):
@@ -544,7 +532,7 @@ def test_members_see_the_features_of_their_fold(is_sequence, tmp_path):
   corpus = dataclasses.replace(corpus, features=features)
   corpora.write(corpus, tmp_path / 'fold_wise')
   corpus = corpora.read(tmp_path / 'fold_wise', features=None)
-  dataset = datasets.load(corpus)
+  dataset = corpora.sorted_by_id(corpus)
   order = np.argsort(corpus.ids)
   for fold in range(3):
     found = dataset.features['text'].of_fold(fold)
@@ -555,7 +543,9 @@ def test_members_see_the_features_of_their_fold(is_sequence, tmp_path):
       np.testing.assert_array_equal(by_clip, wanted)
 
   _, parts = members.folds(dataset, 3, 0)
-  targets = losses.target_distributions(dataset.labels, dataset.votes, 'labels')
+  targets = losses.target_distributions(
+    dataset.labels, dataset.vote_counts('text+audio+video'), 'labels'
+  )
   data, max_length = members.data(dataset.features, dataset.labels, targets)
   assert (max_length == {'text': 5}) if is_sequence else not max_length
   names, everyone = members.make(

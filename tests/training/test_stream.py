@@ -12,14 +12,13 @@ import small
 
 from empathy import errors
 from empathy.corpora import corpus as corpora
-from empathy.corpora import dataset as datasets
 from empathy.models import fusion
 from empathy.training import (
   configuration,
   inference,
   loop,
   members,
-  metrics,
+  metric_writer,
   step,
   stream,
 )
@@ -66,13 +65,12 @@ def test_what_members_see_is_what_they_see_in_memory(
   tmp_path, monkeypatch, fold_wise
 ):
   corpus = _write(tmp_path, fold_wise)
-  held = datasets.load(corpus)
+  held = corpora.sorted_by_id(corpus)
   monkeypatch.setattr(stream, '_CLIPS_PER_FILE', 16)
   monkeypatch.setattr(stream, '_MAX_FILES', 4 if fold_wise else 8)
-  dataset, path = stream.load(corpus, tmp_path / 'stream')
+  path = stream.write(held, tmp_path / 'stream')
+  dataset = stream.without_values(held)
   assert len(list(path.iterdir())) == (4 if fold_wise else 6)
-  for name in ('ids', 'groups', 'labels', 'votes'):
-    np.testing.assert_array_equal(getattr(dataset, name), getattr(held, name))
   _, parts = members.folds(dataset, 3, 0)
   source = stream.Source(path, len(dataset.ids), dataset.features)
   statistics = source.statistics(parts)
@@ -188,13 +186,13 @@ def test_predictions_are_those_in_memory(
       tables[1][name].to_numpy(), tables[0][name].to_numpy(), atol=_TOLERANCE
     )
   # Nor is the corpus on the devices when the run predicts it later.
-  on_devices, predictor = [], inference.predictor
+  on_devices, predict = [], inference.predict_members
 
-  def spy(program, layout, data, *rest):
+  def spy(layout, data, *rest):
     on_devices.append({m: len(x) for m, x in data.values.items()})
-    return predictor(program, layout, data, *rest)
+    return predict(layout, data, *rest)
 
-  monkeypatch.setattr(inference, 'predictor', spy)
+  monkeypatch.setattr(inference, 'predict_members', spy)
   again = inference.predict(streamed, corpus.path)
   assert on_devices == [dict.fromkeys(('text', 'audio', 'video'), 1)]
   np.testing.assert_allclose(
@@ -211,7 +209,7 @@ def test_predictions_are_those_in_memory(
 def test_cut_off_it_goes_on_to_the_same_bytes(
   corpus, tmp_path, monkeypatch, members_per_device
 ):
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
   keys = {
     'fusion': 'concat',
     'auxiliary': 0.0,
@@ -228,7 +226,7 @@ def test_cut_off_it_goes_on_to_the_same_bytes(
       raise KeyboardInterrupt
 
   with monkeypatch.context() as patch:
-    patch.setattr(metrics.MetricWriter, 'write', failing)
+    patch.setattr(metric_writer.MetricWriter, 'write', failing)
     with pytest.raises(KeyboardInterrupt):
       _train(corpus, cut, **keys)
   assert (cut / 'checkpoints' / '0' / '2').is_dir()
@@ -246,9 +244,10 @@ def test_it_leaves_what_evaluate_asks_of_features(corpus, streamed):
 
 
 def test_batches_are_read_ahead_in_order(corpus, tmp_path):
-  dataset, path = stream.load(corpus, tmp_path)
+  held = corpora.sorted_by_id(corpus)
+  dataset, path = stream.without_values(held), stream.write(held, tmp_path)
   source = stream.Source(path, len(dataset.ids), dataset.features)
-  text = datasets.load(corpus).features['text']
+  text = held.features['text']
   expected = np.zeros((90, 10), np.float32)
   expected[text.clip] = text.values
   rng = np.random.default_rng(0)
@@ -272,17 +271,17 @@ def test_batches_are_read_ahead_in_order(corpus, tmp_path):
 
 def test_damaged_files_are_told(corpus, tmp_path):
   config = small.config(corpus.path, 'concat', data='stream', views=('text',))
-  dataset, path = stream.load(
-    corpora.with_features(corpus, ['text']), tmp_path / 'run' / 'stream'
-  )
+  held = corpora.with_features(corpora.sorted_by_id(corpus), ['text'])
+  key = corpora.fingerprint(corpus.path)
+  path = stream.write(held, tmp_path / 'run' / 'stream', key)
   (file,) = path.iterdir()
   whole = file.read_bytes()
-  text = datasets.load(corpus).features['text'].values[5].tobytes()
+  text = held.features['text'].values[5].tobytes()
   flipped = bytearray(whole)
   flipped[whole.index(text) + 9] ^= 1
   for content, says in (
     (flipped, 'hash mismatch'),
-    (whole[: len(whole) // 2], f'holds 0 clips, expected {len(dataset.ids)}'),
+    (whole[: len(whole) // 2], f'holds 0 clips, expected {len(held.ids)}'),
   ):
     file.write_bytes(content)
     with pytest.raises(errors.InputError, match=says) as raised:

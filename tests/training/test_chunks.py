@@ -1,0 +1,116 @@
+"""Members of a view are trained by a network of it where that pays."""
+
+import types
+
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+
+from empathy.models import fusion
+from empathy.training import chunks, members, parallel, step
+
+_VIEWS = ('text', 'audio', 'text+audio')
+# Of a forward pass of the networks.
+_FLOPS = {('text',): 2e6, ('audio',): 3e6, None: 6e6}
+
+
+def _layout(num_devices, platform='cpu', mode='members'):
+  device = types.SimpleNamespace(platform=platform)
+  return parallel.Layout(mode, [device] * num_devices)
+
+
+def _groups(
+  monkeypatch,
+  layout,
+  num_members=30,
+  num_clips=10_000,
+  fusion_='gated_attention',
+  members_per_device=128,
+  views=_VIEWS,
+):
+  monkeypatch.setattr(
+    chunks, 'forward_flops', lambda program, *_: _FLOPS[program.computed]
+  )
+  program = step.Program(
+    fusion.build(fusion_, 2, ('text', 'audio')),
+    ('text', 'audio'),
+    {},
+    step.Recipe(10, 64, 1e-3, 0.0),
+  )
+  names = [
+    members.Name(view, 0, seed) for view in views for seed in range(num_members)
+  ]
+  everyone = types.SimpleNamespace(train_rows=np.zeros((1, num_clips)))
+  found = chunks.groups(
+    program, layout, None, names, everyone, members_per_device
+  )
+  return found, chunks.divided(found, program, names)
+
+
+@pytest.mark.parametrize(
+  ('num_devices', 'networks'),
+  [
+    (1, {'text': 'text', 'audio': 'audio'}),
+    (8, {'text': 'text', 'audio': 'audio'}),
+    # On 64 devices 60 members of two views take as long as 30.
+    (64, {'audio': 'audio'}),
+    (90, {}),
+    (1000, {}),
+  ],
+)
+def test_no_device_idles_where_it_could_train(
+  monkeypatch, num_devices, networks
+):
+  found, _ = _groups(monkeypatch, _layout(num_devices))
+  own = {view: group.network for group in found for view in group.views}
+  full = dict.fromkeys(_VIEWS, 'text+audio')
+  assert own == full | networks
+
+
+@pytest.mark.parametrize(
+  'options',
+  [
+    {'num_clips': 10},  # 900 in all.
+    # On a GPU less is saved than a network takes to compile.
+    {'num_clips': 20_000, 'layout': _layout(1, 'gpu')},
+    # It has no network of a view.
+    {'fusion_': 'concat'},
+    {'views': ('text+audio',)},
+  ],
+)
+def test_what_would_not_pay_has_the_whole_network(monkeypatch, options):
+  found, parts = _groups(monkeypatch, **{'layout': _layout(1)} | options)
+  assert [group.network for group in found] == ['text+audio']
+  assert {part.program.computed for part in parts} == {None}
+
+
+def test_a_gpu_has_narrow_networks_too(monkeypatch):
+  layout = _layout(1, 'gpu')
+  found, parts = _groups(monkeypatch, layout, num_clips=2_000_000)
+  assert [group.network for group in found] == list(_VIEWS)
+  assert [part.program.computed for part in parts] == [
+    ('text',),
+    ('audio',),
+    None,
+  ]
+
+
+@hypothesis.given(
+  st.integers(1, 40), st.integers(1, 9), st.integers(1, 20), st.booleans()
+)
+def test_chunks_have_every_member_once(num_members, num_devices, most, batch):
+  layout = _layout(num_devices, mode='batch' if batch else 'members')
+  with pytest.MonkeyPatch.context() as patch:
+    found, parts = _groups(patch, layout, num_members, members_per_device=most)
+  rows = np.concatenate([part.rows for part in parts])
+  assert sorted(rows.tolist()) == list(range(3 * num_members))
+  assert chunks.from_json(chunks.to_json(found)) == found
+  for group in found:
+    own = [x for x in parts if x.names[0].view in group.views]
+    assert {len(part.rows) for part in own[:-1]} <= {group.size}
+    assert {part.size for part in own} == {group.size}
+    assert layout.held(group.size) <= most
+  for part in parts:
+    names = {str(name) for name in part.names}
+    assert len(names) == len(part.rows)
