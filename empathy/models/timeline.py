@@ -148,10 +148,14 @@ class Timeline(nn.Module):
     for modality, x in features.items():
       said = nn.relu(layers.Dense(self.width, name=f'say_{modality}')(x))
       if modality in steps:
-        score = layers.Dense(1, name=f'weigh_{modality}')(said)[..., 0]
+        query = self.param(
+          f'query_{modality}',
+          nn.initializers.normal(self.width**-0.5),
+          (self.width,),
+        )
         near = nearness(steps[modality], self.places)
-        mask = steps[modality][:, None]
-        weights = heads.masked_softmax(score[:, None] + near, mask)
+        scores = (said @ query)[:, None] + near
+        weights = heads.masked_softmax(scores, steps[modality][:, None])
         said = jnp.einsum('bkt,btd->bkd', weights, said)
       else:
         said = said[:, None]
