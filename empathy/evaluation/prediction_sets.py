@@ -23,6 +23,11 @@ moved by one group alone, and draws without it tell nothing: what they hold of
 votes has Student's intervals, which held it in 92 to 98 % with 12 and 24
 groups.
 
+Other annotators are not covered: where 20 of them differed much, intervals of
+sizes held those of very many annotators in 77 to 95 % of 200 corpora, of shares
+in 80 to 96 %. A group's own threshold and weight make what one vote changes
+there its own, so that it does not add up as other changes do.
+
 Probabilities are put on a grid, so that what is kept of a clip adds up.
 """
 
