@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib.util
+import json
 
 import jax
 import ml_collections
@@ -13,7 +14,7 @@ from flax import linen as nn
 
 from empathy import errors
 from empathy.models import fusion, layers
-from empathy.training import configuration, parallel, step
+from empathy.training import configuration, parallel, step, workdir
 
 _MODALITIES = ('text', 'audio', 'video')
 _CONFIGS = small.ROOT / 'configs'
@@ -167,6 +168,35 @@ def _with(config, field, value):
   del changed.model[field]
   changed.model[field] = value
   return changed
+
+
+def test_what_a_config_does_not_say_is_the_default(tmp_path):
+  whole = configuration.default_config('gated_evidence')
+  whole.update(corpus='CORPUS', num_epochs=4)
+  whole.model.dropout = (0.1, 0.2)
+  short = ml_collections.ConfigDict(
+    {
+      'corpus': 'CORPUS',
+      'num_epochs': 4,
+      'auxiliary': 1.0,
+      'model': {'fusion': 'gated_evidence', 'dropout': (0.1, 0.2)},
+      'finetune': {'batch_size': 8},
+    }
+  )
+  assert configuration.check(short) == configuration.check(whole) == whole
+  # So a run from before there was a field is the same run.
+  old = {'config': short.to_dict(), 'corpus': '', 'files': {}}
+  text = json.dumps(old | {'groups': []})
+  (tmp_path / 'config.json').write_text(text)
+  workdir.check(tmp_path, whole, tmp_path, {})
+  whole.model.pooling = 'mean'
+  whole.loss = 'focal'
+  with pytest.raises(errors.InputError) as raised:
+    workdir.check(tmp_path, whole, tmp_path, {})
+  assert "config.loss is 'focal', was 'cross_entropy'; " in str(raised.value)
+  assert "config.model.pooling is 'mean', was 'attention'; " in str(
+    raised.value
+  )
 
 
 _OWN = 'test_configuration.Kernel'
