@@ -272,6 +272,13 @@ def inferred(
       f'{place}: expected two or more labels, found {found}'
     )
   if None in numbers:
+    if scale:
+      _LOGGER.warning(
+        '%s: holds words, such as %r: they are classes, and --scale says '
+        'nothing of them',
+        place,
+        names[numbers.index(None)],
+      )
     return {'classes': names}
   low, high = scale or (math.floor(min(numbers)), math.ceil(max(numbers)))
   whole = all(float(n).is_integer() for n in (*numbers, low, high))

@@ -286,11 +286,13 @@ class _Recorder:
     cell: np.ndarray,
     shape: int | tuple[int, ...],
     amount: np.ndarray | None = None,
+    clip: np.ndarray | None = None,
   ) -> None:
     """See `totals.Adder.count`."""
     there = cell >= 0
-    number = cell.shape[-1]
-    clip = np.broadcast_to(np.arange(number), cell.shape)[there]
+    number = len(self._block.batch.keys)
+    clip = np.arange(number) if clip is None else clip
+    clip = np.broadcast_to(clip, cell.shape)[there]
     amount = 1.0 if amount is None else amount
     amount = np.broadcast_to(amount, cell.shape)[there]
     sums = sparse.csr_array(
@@ -547,7 +549,8 @@ class _Probe:
     square = (total**2).sum()
     within = min((effect**2).sum() / square, 1.0) if square else 1.0
     share = votes / votes.sum()
-    if self._num_exact:
+    linear = isinstance(statistic, weighing.Figure) and statistic.linear
+    if self._num_exact and not linear:
       change = self._exactly(sample, statistic, place, weights)[voted] - value
       total = change - share * change.sum()
     else:

@@ -80,7 +80,7 @@ _QUESTIONS = (
   prediction_sets,
 )
 # Whose figures cover other annotators, see `with_annotators`.
-_OF_VOTES = {3, 5, 8}
+_OF_VOTES = {3, 5, 8, 10, 11}
 _FILES = (
   'study.json',
   'influence.npz',
@@ -248,7 +248,8 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up what leaving out annotators changes in figures of votes."""
   if not plan.survey.has_votes:
     return
-  tallies = [humans.tally, scores.tally_votes]
+  tallies = [humans.tally, scores.tally_votes, conflict.tally]
+  tallies.append(information.tally_votes)
   deletions.tally(batch, plan, adder, tallies, plan.voted)
   tallies = [soft_scores.tally]
   # Of more clips, what ranks them by signals and strata takes too much room.
@@ -260,7 +261,7 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
 
 def with_annotators(totals: totals_lib.Totals, plan: Plan) -> totals_lib.Totals:
   """The totals, with what the choice of annotators adds to figures of votes."""
-  answers = [humans.answer]
+  answers = [humans.answer, conflict.answer, information.answer]
   if plan.values is not None:
     answers.append(scores.answer_votes)
   if plan.members:

@@ -94,7 +94,7 @@ def _as_tfrecord(source):
 def test_every_example_is_a_clip(source, as_tfrecord, caplog):
   if as_tfrecord:
     _as_tfrecord(source)
-  corpus = importer.read(source, {'transcript': ['said/text']})
+  corpus = importer.read(source)
   assert 'mask' in caplog.text
   assert corpus.classes == ('calm', 'sad')
   assert corpus.info['modalities'] == ['text', 'audio', 'video']
@@ -183,6 +183,13 @@ def test_what_is_wrong_is_told(source, damage, says):
   damage(source)
   with pytest.raises(errors.InputError, match=says):
     importer.read(source)
+
+
+def test_the_folder_of_a_version_is_asked_for(source):
+  says = f'expected the folder of one version .*, such as {source}$'
+  for above in (source.parent, source.parent.parent):
+    with pytest.raises(errors.InputError, match=says):
+      importer.read(above)
 
 
 def test_columns_are_asked_for(source):
@@ -506,7 +513,7 @@ def test_features_may_be_told(tmp_path):
   ]
   source = _write(tmp_path / 's/1.0.0', kinds, rows, 'all')
   told = [
-    *('item=name', 'label=mood', 'split=part', 'group=who', 'file=film'),
+    *('id=name', 'label=mood', 'split=part', 'group=who', 'file=film'),
     *('transcript=words', 'video=x'),
   ]
   corpus = importer.read(
