@@ -31,6 +31,7 @@ from empathy.models import fusion
 from empathy.training import (
   checkpoints,
   chunks,
+  configuration,
   inference,
   loop,
   members,
