@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import asked, weighing
+from empathy.evaluation import asked, weighing, wording
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
@@ -243,8 +243,16 @@ def _add(
   """Adds a figure whose interval ends at `most` at the latest."""
   told = f'by thresholds of other {part.totals.units}'
 
+  fewest, least = weighing.counted(part.groups, statistic)
+  unit = 'group' if part.groups.clustered else 'clip'
+
   def with_units(estimate: Estimate) -> Estimate:
     method, kind = f'{estimate.method}, {told}', estimate.kind
+    if most == 1 and fewest < least:
+      method = (
+        'no interval: sets miss votes of '
+        f'{wording.plural(fewest, unit)}, it needs {least}'
+      )
     if 'drawn' not in known and kind == Kind.DRAWN:
       kind = Kind.STUDENT
       method = method.replace('studentised', "jackknife, Student's t")

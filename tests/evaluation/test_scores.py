@@ -184,10 +184,10 @@ def test_what_distance_tells_is_a_partial_correlation(given, found, told):
     columns = [
       [
         np.abs(others[s] - z[t]),
-        ratings if told == 'ambiguity' else np.abs(z[t] - corpus.scores),
+        ratings if told == 'ambiguity' else np.abs(z[u] - corpus.scores),
         *(z[t], z[t] ** 2, variance[t]),
       ]
-      for s, t in itertools.permutations(range(3), 2)
+      for s, t, u in itertools.permutations(range(3), 3)
     ]
     first, second, *controls = np.concatenate(columns, axis=1)
     controls = np.stack(controls, axis=1)
@@ -341,7 +341,7 @@ def test_what_is_missing_has_its_reason(given):
   for view in ('text', 'audio'):
     prefix = f'scores.{view}_vs_full'
     assert 'two seeds' in found.skipped[f'{prefix}.unshared']
-    assert 'two seeds' in found.skipped[f'{prefix}.of_errors']
+    assert 'three seeds' in found.skipped[f'{prefix}.of_errors']
   assert 'column given' in found.skipped['scores.dominance']
   assert found.statistics['scores.text.ccc'].estimate
   sure = made.predictions(
