@@ -447,6 +447,13 @@ def test_one_fault_of_media_has_one_line(tmp_path, name):
 def test_the_binary_writes_nothing_of_bad_media(server, tmp_path):
   path = tmp_path / 'x.parquet'
   flags = ('--importer=huggingface', '--source=x.parquet', '--output=c')
+  texts = {'text': ['a\0b', 'c'], 'label': ['x', 'y']}
+  pq.write_table(pa.table(texts), path)
+  done = server.run('prepare', *flags, cwd=tmp_path)
+  assert done.status == 2
+  says = "clips.csv: row 1: column 'transcript': 'a\\x00b' has a zero byte"
+  assert f'error: {says}' in done.err
+  assert [path.name for path in tmp_path.iterdir()] == ['x.parquet']
   _inside(path, [_IN, _BROKEN['text']])
   done = server.run('prepare', *flags, cwd=tmp_path)
   assert done.status == 2

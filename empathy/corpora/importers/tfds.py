@@ -263,10 +263,17 @@ def _read(
         clip = example[names['item'][0]]
       for name, cells in texts.items():
         value = example[name]
-        if not isinstance(value, str):
+        if isinstance(value, str):
+          if '\0' in value:
+            says = 'has a zero byte; expected text'
+            own.faults.add(f'{place}: {name!r} {says}', clip, (name, says))
+        else:
           value = own.path(clip, name, value, kinds[name], place, example)
         cells.append(value)
       for modality, name in arrays.items():
+        if not np.isfinite(example[name]).all():
+          says = 'has a number that is not finite'
+          own.faults.add(f'{place}: {name!r} {says}', clip, (name, says))
         pieces[modality].append(example[name])
       splits.append(split)
       ids.append(clip)
