@@ -241,7 +241,10 @@ def main() -> None:
   parser.add_argument('--clips', type=int, default=300)
   parser.add_argument('--seeds', type=int, default=3)
   parser.add_argument('--only', nargs='*', choices=RECIPES)
+  parser.add_argument('--small', action='store_true', help='that it runs')
   flags = parser.parse_args()
+  if flags.small:
+    flags.clips, flags.seeds = 30, 1
   parallel.use_cpu_cores()
   modality = flags.modality
   with tempfile.TemporaryDirectory() as path:
