@@ -15,20 +15,17 @@ In CPU time, 0.2 ms for a transcript, 30 ms for a sound of 4 s, and 210 ms for
 a film of 2.4 s in 640 x 360, nearly all of it to decode it; eGeMAPS 65 ms.
 """
 
-import math
-
 import ml_collections
+
+from empathy.training import configuration
 
 
 def get_config() -> ml_collections.ConfigDict:
   """What to extract."""
-  config = ml_collections.ConfigDict()
+  config = configuration.default_config()
   config.features = {
     'text': {'encoder': 'hashed_ngrams'},
     'audio': {'encoder': 'voice_statistics'},
     'video': {'encoder': 'frame_statistics'},
   }
-  config.seconds = math.inf  # How much of each sound and film counts.
-  config.num_frames = 16  # Evenly spaced over it.
-  config.faults = 'skip'  # Or 'fatal': media that cannot be used end the run.
   return config

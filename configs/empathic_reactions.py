@@ -29,33 +29,19 @@ two CPU cores training takes some 10 seconds.
 
 import ml_collections
 
-from empathy.models import fusion as fusions
+from empathy.training import configuration
 
 
 def get_config() -> ml_collections.ConfigDict:
   """The experiment."""
-  config = ml_collections.ConfigDict()
-  config.corpus = ''  # The corpus folder; give --config.corpus=CORPUS.
+  config = configuration.default_config('concat')
   config.label = 'empathy'  # Or 'distress'.
   config.views = ('full',)
-  config.seed = 42
   config.num_seeds = 3
-  config.num_folds = 5
-  config.model = fusions.fields('concat')
   config.model.hidden = ()  # A linear model.
   config.targets = 'scores'
-  config.sigma = 0.75  # In bins.
-  config.weights = 'equal'
-  config.normalise = 'members'
   config.num_epochs = 10
-  config.batch_size = 64
   config.peak_learning_rate = (3e-3,)
   config.l2 = (0.3,)
-  config.auxiliary = 0.0
   config.keep = 'refit'  # The last epoch, of training and validation clips.
-  config.parallel = 'members'
-  config.data = 'memory'
-  config.matmul_precision = 'default'
-  config.members_per_device = 128
-  config.checkpoint_seconds = 300.0
   return config

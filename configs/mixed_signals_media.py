@@ -9,7 +9,9 @@ which runs, each with --config=configs/mixed_signals_media.py, `finetune`,
 VideoMAE are fine-tuned with all but their last two layers and a classifier
 frozen, one for each fold; what they learn by, and features are, is the first
 position of the last hidden state, as in the paper (of a sound or a film the
-mean says more: --config.features.audio.pooling=mean); then every view is
+mean says more: --config.features.audio.pooling=mean). What else fine-tuning can
+be told, as --config.finetune.lora.rank=8, is in
+empathy/training/finetune_recipe.py. Then every view is
 trained, with the paper's gated fusion or another:
 `configs/mixed_signals_media.py:concat`.
 
@@ -25,7 +27,7 @@ goes into the layers that learn takes 3 kB a token, 1.5 MB a sound of 10 s and
 
 import ml_collections
 
-from empathy.models import fusion as fusions
+from empathy.training import configuration
 
 
 def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
@@ -35,9 +37,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
     fusion: a key of `empathy.models.fusion.FUSIONS`, or the import path of a
       class of your own.
   """
-  config = ml_collections.ConfigDict()
-  config.corpus = ''  # For train: --config.corpus=CORPUS.
-  config.label = ''
+  config = configuration.default_config(fusion)
 
   # Media to features.
   config.features = {
@@ -57,35 +57,8 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
   config.features.audio.scale_peak = True
   config.seconds = 10.0  # As in the paper; transcripts are whole.
   config.num_frames = 16
-  config.faults = 'skip'  # Or 'fatal': media that cannot be used end the run.
-  config.finetune = {
-    'trained_layers': 2,  # The last ones; 0: all of the encoder.
-    'learning_rate': 5e-6,
-    'weight_decay': 0.01,
-    'batch_size': 8,  # On all devices together.
-    'num_epochs': 15,
-    'remat': False,  # Compute activations again rather than keep them.
-  }
 
   # Features to the study.
   config.views = ()
-  config.seed = 42  # The first seed, and the seed of folds made by group.
   config.num_seeds = 4
-  config.num_folds = 5  # Where the corpus has neither split nor folds.
-  config.model = fusions.fields(fusion)  # All of them, with their defaults.
-  config.targets = 'labels'
-  config.sigma = 0.75
-  config.weights = 'equal'
-  config.normalise = 'members'
-  config.num_epochs = 15
-  config.batch_size = 64
-  config.peak_learning_rate = (1e-3,)
-  config.l2 = (1e-3,)
-  config.auxiliary = fusions.auxiliary(fusion)  # 0, if it needs none.
-  config.keep = 'best'
-  config.parallel = 'members'
-  config.data = 'memory'
-  config.matmul_precision = 'default'
-  config.members_per_device = 128
-  config.checkpoint_seconds = 300.0
   return config

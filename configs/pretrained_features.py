@@ -17,14 +17,14 @@ where that is too much. Of a transcript what the encoder has positions for
 counts. How many clips are cut is told, and which in `features/<modality>.json`.
 """
 
-import math
-
 import ml_collections
+
+from empathy.training import configuration
 
 
 def get_config() -> ml_collections.ConfigDict:
   """What to extract."""
-  config = ml_collections.ConfigDict()
+  config = configuration.default_config()
   config.features = {
     name: {
       'encoder': encoder,
@@ -42,7 +42,4 @@ def get_config() -> ml_collections.ConfigDict:
     )
   }
   config.features.audio.scale_peak = False  # Before its own normalisation.
-  config.seconds = math.inf  # How much of each sound and film counts.
-  config.num_frames = 16
-  config.faults = 'skip'
   return config

@@ -22,7 +22,7 @@ run takes one to two minutes.
 
 import ml_collections
 
-from empathy.models import fusion as fusions
+from empathy.training import configuration
 
 
 def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
@@ -32,27 +32,8 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
     fusion: a key of `empathy.models.fusion.FUSIONS`, or the import path of a
       class of your own.
   """
-  config = ml_collections.ConfigDict()
-  config.corpus = ''  # The corpus folder; give --config.corpus=CORPUS.
-  config.label = ''
+  config = configuration.default_config(fusion)
   config.views = ()  # Every view: audio, video and both.
-  config.seed = 42
   config.num_seeds = 5
   config.num_folds = 5  # The corpus brings its own folds, by actor.
-  config.model = fusions.fields(fusion)
-  config.targets = 'labels'
-  config.sigma = 0.75
-  config.weights = 'equal'
-  config.normalise = 'members'
-  config.num_epochs = 15
-  config.batch_size = 64
-  config.peak_learning_rate = (1e-3,)
-  config.l2 = (1e-3,)
-  config.auxiliary = fusions.auxiliary(fusion)  # 0, if it needs none.
-  config.keep = 'best'
-  config.parallel = 'members'
-  config.data = 'memory'
-  config.matmul_precision = 'default'
-  config.members_per_device = 128
-  config.checkpoint_seconds = 300.0
   return config

@@ -15,7 +15,7 @@ part. What was found is in the README.
 
 import ml_collections
 
-from empathy.models import fusion as fusions
+from empathy.training import configuration
 
 _VARIANTS = {
   'paper': {},
@@ -37,28 +37,8 @@ def get_config(variant: str = 'paper') -> ml_collections.ConfigDict:
     raise ValueError(
       f'there is no variant {variant!r}; expected {", ".join(_VARIANTS)}'
     )
-  config = ml_collections.ConfigDict()
-  config.corpus = ''  # Of audio and video; give --config.corpus=CORPUS.
-  config.label = ''
+  config = configuration.default_config('gated_attention')
   config.views = ('audio+video',)
-  config.seed = 42
   config.num_seeds = 5
-  config.num_folds = 5
-  config.model = fusions.fields('gated_attention')
-  config.targets = 'labels'
-  config.sigma = 0.75
-  config.weights = 'equal'
-  config.normalise = 'members'
-  config.num_epochs = 15
-  config.batch_size = 64
-  config.peak_learning_rate = (1e-3,)
-  config.l2 = (1e-3,)
-  config.auxiliary = 0.0
-  config.keep = 'best'
-  config.parallel = 'members'
-  config.data = 'memory'
-  config.matmul_precision = 'default'
-  config.members_per_device = 128
-  config.checkpoint_seconds = 300.0
   config.update_from_flattened_dict(_VARIANTS[variant])
   return config

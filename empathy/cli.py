@@ -188,7 +188,7 @@ def _config_fault(error: Exception) -> str:
 
 
 def _fail(message: str) -> None:
-  print(f'error: {message}', file=sys.stderr)
+  print(f'error: {errors.named(message)}', file=sys.stderr)
   sys.exit(2)
 
 

@@ -14,6 +14,17 @@ class Stopped(Exception):
   """Told to stop, the work is saved: up to where, and how to go on."""
 
 
+# The folders that stand for those in buckets now, with the latter's names.
+places: dict[str, str] = {}
+
+
+def named(text: str) -> str:
+  """A message that names places in buckets, not what stands for them here."""
+  for local, path in places.items():
+    text = text.replace(local, path)
+  return text
+
+
 def raise_faults(faults: Sequence[str]) -> None:
   """Raises one `InputError` with a line for each fault, if there is any.
 

@@ -196,7 +196,7 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
     label_studio.tasks(corpus, corpus.ids.tolist(), '')
   study = judging.judge(
     predictions_path,
-    corpus_path,
+    corpus_path if corpus is None else corpus,
     label=label,
     lenient=_LENIENT.value,
   )
@@ -277,6 +277,7 @@ def _by_beam(options: list[str]) -> None:
   """Makes a study by a pipeline, and says where it is."""
   start = time.monotonic()
   _refuse_flags(_BEAM, _WORKDIR)
+  remote.refuse(_CORPUS.value, '--corpus', 'a folder that all machines see')
   corpus, predictions, output = _places(None)
   study_lib.check_output(output)
   with _folder_beside(output) as folder:
@@ -384,7 +385,7 @@ def _places(
       )
     predictions = _PREDICTIONS.value
     return (
-      pathlib.Path(_CORPUS.value),
+      remote.here(_CORPUS.value, remote.CORPUS),
       None if predictions is None else pathlib.Path(predictions),
       pathlib.Path(_OUTPUT.value or 'study'),
     )
@@ -441,8 +442,8 @@ def _trained_on(path: pathlib.Path) -> pathlib.Path:
   corpus = config.get('corpus') if isinstance(config, dict) else None
   if not isinstance(corpus, str) or not corpus:
     raise errors.InputError(f"{path}: key 'corpus': expected a path")
-  return pathlib.Path(corpus)
+  return remote.here(corpus, remote.CORPUS)
 
 
 if __name__ == '__main__':
-  cli.run(main, words=True, buckets=['workdir'])
+  cli.run(main, words=True, buckets=['workdir', 'corpus'])

@@ -27,7 +27,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from empathy import cli, errors, files
+from empathy import cli, errors, files, remote
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import summaries
 from empathy.encoders import beam, extraction, extractors, fold_wise
@@ -47,14 +47,27 @@ _FINETUNED = flags.DEFINE_string(
   'that they were made from.',
 )
 flags.mark_flags_as_required(['config', 'corpus'])
-_FIELDS = ('features', 'seconds', 'num_frames', 'faults')
 
 
 def main() -> None:
   """Extracts, and says what came of it."""
-  config = _CONFIG.value
-  check(config)
-  corpus = corpus_lib.read_any(pathlib.Path(_CORPUS.value).resolve())
+  config = check(_CONFIG.value)
+  if not remote.is_remote(_CORPUS.value):
+    _extract_all(config, pathlib.Path(_CORPUS.value).resolve())
+    return
+  if _BEAM.value is not None:
+    remote.refuse(_CORPUS.value, '--corpus', 'a folder that all machines see')
+  with remote.mirror(_CORPUS.value) as (folder, push):
+    try:
+      _extract_all(config, folder)
+    finally:
+      push()
+  print(f'copied to {_CORPUS.value.rstrip("/")}/features')
+
+
+def _extract_all(config: ml_collections.ConfigDict, path: pathlib.Path) -> None:
+  """Extracts the features of a corpus folder on this machine."""
+  corpus = corpus_lib.read_any(path)
   wanted = [name for name in corpus.modalities if name in config.features]
   if not wanted:
     raise errors.InputError(
@@ -89,35 +102,24 @@ def main() -> None:
   )
 
 
-def check(config: ml_collections.ConfigDict) -> None:
-  """Makes sure that a config has every field.
+def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """Makes sure that a config says what to extract.
+
+  Returns:
+    The config, completed.
 
   Raises:
     InputError: one fault or more, a line each.
   """
-  faults = [
-    f'config.{name}: is missing' for name in _FIELDS if name not in config
-  ]
-  faults += [
-    f'config.{name}: there is no such field'
-    for name in config
-    if name not in (*configuration.FIELDS, *configuration.MEDIA_FIELDS)
-  ]
-  errors.raise_faults(faults)
-  for name in ('seconds', 'num_frames'):
-    if not config[name] > 0:
-      faults.append(f'config.{name}: {config[name]} is not above 0')
-  if config.faults not in extraction.FAULTS:
-    faults.append(
-      f'config.faults: {config.faults!r} is not '
-      f'{" or ".join(extraction.FAULTS)}'
-    )
-  for name in config.features:
-    if name not in corpus_lib.MODALITIES:
-      faults.append(
-        f'config.features.{name}: is not {", ".join(corpus_lib.MODALITIES)}'
-      )
-  errors.raise_faults(faults)
+  config = configuration.check_fields(config)
+  errors.raise_faults(
+    [
+      f'config.features.{name}: is not {", ".join(corpus_lib.MODALITIES)}'
+      for name in config.features
+      if name not in corpus_lib.MODALITIES
+    ]
+  )
+  return config
 
 
 def _extract(
@@ -153,7 +155,7 @@ def _make_parts(
 def _extract_fold_wise(
   corpus: corpus_lib.Corpus, modality: str, config: dict[str, Any]
 ) -> None:
-  root = pathlib.Path(_FINETUNED.value).resolve()
+  root = remote.here(_FINETUNED.value).resolve()
   skipped = fold_wise.extract(
     corpus, modality, root, config, parallel.spread, _make_parts
   )
@@ -167,4 +169,4 @@ def _extract_fold_wise(
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, buckets=['corpus', 'finetuned'])

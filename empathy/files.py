@@ -34,6 +34,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     A name that does not exist yet, in the same folder.
   """
   path = pathlib.Path(path)
+  made = [folder for folder in path.parents if not folder.exists()]
   path.parent.mkdir(parents=True, exist_ok=True)
   holder = pathlib.Path(
     tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent)
@@ -45,6 +46,9 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     (holder / path.name).replace(path)
   finally:
     _clear(holder, path)
+    with contextlib.suppress(OSError):  # Those with something in them stay.
+      for folder in made:
+        folder.rmdir()
 
 
 def _old(holder: pathlib.Path, path: pathlib.Path) -> pathlib.Path:

@@ -4,8 +4,9 @@ r"""Fine-tunes pretrained encoders on a corpus, one for each modality and fold.
       --config=configs/mixed_signals_media.py --workdir=DIR
 
 Each fold's encoder learns from the clips that the fold trains on, and its best
-epoch is chosen by those it validates with. Run again with the same flags, it
-goes on where it was cut off. `extract_features --finetuned=DIR` takes the
+epoch is chosen by those it validates with; `metrics.jsonl` has all of them.
+SIGTERM has it save and exit. Run again with the same flags, it goes on where it
+was cut off. `extract_features --finetuned=DIR` takes the
 encoders from there, which are checkpoints in the published layout.
 """
 
@@ -14,7 +15,7 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from empathy import cli
+from empathy import cli, remote
 from empathy.training import finetune_loop, parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -31,12 +32,14 @@ def main() -> None:
   """Fine-tunes, and says what came of it."""
   parallel.use_cpu_cores()
   workdir = pathlib.Path(_WORKDIR.value)
-  for note in finetune_loop.finetune(_CONFIG.value, _CORPUS.value, workdir):
+  corpus = remote.here(_CORPUS.value)
+  for note in finetune_loop.finetune(_CONFIG.value, corpus, workdir):
     print(
       f'{note["modality"]}, fold {note["fold"]}: epoch {note["best_epoch"]}, '
-      f'validation accuracy {note["val_accuracy"]:.3f}'
+      f'validation accuracy {note["val_accuracy"]:.3f}, macro F1 '
+      f'{note["val_macro_f1"]:.3f}'
     )
 
 
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, buckets=['corpus'])

@@ -7,7 +7,6 @@ folds' members, but for a clip that the run trained with only the member that
 held it out.
 """
 
-import contextlib
 import pathlib
 
 from absl import flags
@@ -31,17 +30,13 @@ def main() -> None:
   if output.suffix != '.parquet':
     raise errors.InputError(f'{output}: expected a name that ends in .parquet')
   parallel.use_cpu_cores()
-  with contextlib.ExitStack() as stack:
-    workdir = pathlib.Path(_WORKDIR.value)
-    if remote.is_remote(_WORKDIR.value):
-      needed = ['config.json', 'members.json', 'members']
-      workdir, _ = stack.enter_context(
-        remote.mirror(_WORKDIR.value, only=needed)
-      )
-    table = inference.predict(workdir, _CORPUS.value)
+  table = inference.predict(
+    remote.here(_WORKDIR.value, ('config.json', 'members.json', 'members')),
+    remote.here(_CORPUS.value, remote.CORPUS),
+  )
   inference.write(table, output)
   print(f'{len(table)} predictions: {output}')
 
 
 if __name__ == '__main__':
-  cli.run(main, buckets=['workdir'])
+  cli.run(main, buckets=['workdir', 'corpus'])

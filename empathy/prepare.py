@@ -15,9 +15,10 @@ importers read what was published, or what annotation tools export.
 An importer is a module `empathy.corpora.importers.NAME` with a function
 `read(source: pathlib.Path) -> Corpus`, or a dictionary of them by the name of
 the label where clips have several; a new file there is a new importer. What
-else its function takes are flags. The source is a folder, or a file where
-`SUFFIXES` of the module has its suffix. The simulator has no source; the flags
-that describe it apply to it alone.
+else its function takes are flags, but for `media`: where it writes media that
+the source keeps within its files, `media` of the corpus folder. The source is a
+folder, or a file where `SUFFIXES` of the module has its suffix. The simulator
+has no source; the flags that describe it apply to it alone.
 """
 
 import dataclasses
@@ -27,7 +28,8 @@ import logging
 import os
 import pathlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -85,7 +87,9 @@ _COLUMNS = flags.DEFINE_list(
   'votes and folder: which columns of ratings are what, where their names do '
   'not say it, as item=clip,annotator=coder,label=empathy|distress or '
   'raters=Ann|Bob; also condition, count, dimension, transcript and '
-  'group',
+  'group. huggingface and tfds: which columns or features are item, label, '
+  'group, split, transcript, audio, video or file (sound and pictures); tfds: '
+  'also text, for features of it',
 )
 _SHOWN = flags.DEFINE_string(
   'shown',
@@ -173,10 +177,16 @@ def main() -> None:
         + (f', nor a {" or ".join(suffixes)} file' if suffixes else '')
         + ('; save it as CSV' if book and source.exists() else '')
       )
-    options = _options(name, importer.read)
+    options = _options(name, importer)
     _refuse_existing(output)
-    corpus = importer.read(source, **options)
-    write(corpus, output)
+    if _takes_media(importer):
+      with files.replacing(output) as folder:
+        media = folder.with_name(f'{folder.name}.media')
+        corpus = importer.read(source, media=media, **options)
+        _fill(folder, output, corpus, media)
+    else:
+      corpus = importer.read(source, **options)
+      write(corpus, output)
   logging.getLogger('empathy').info('%s: %s', output, describe(corpus))
 
 
@@ -195,12 +205,18 @@ def _write_template(path: pathlib.Path) -> None:
   )
 
 
-def _options(name: str, read: Any) -> dict[str, Any]:
+def _takes_media(importer: ModuleType) -> bool:
+  """Whether it writes media that the source keeps within its files."""
+  return 'media' in inspect.signature(importer.read).parameters
+
+
+def _options(name: str, importer: ModuleType) -> dict[str, Any]:
   """The values of the flags that the importer's function takes."""
-  taken = inspect.signature(read).parameters
+  taken = inspect.signature(importer.read).parameters
+  known = getattr(importer, 'COLUMNS', sheets.COLUMNS)
   given = {}
   for flag, parse in (
-    (_COLUMNS, sheets.told),
+    (_COLUMNS, lambda parts: sheets.told(parts, known)),
     (_SHOWN, str),
     (_SCALE, _ends),
   ):
@@ -245,29 +261,44 @@ def write(
     path: the new folder.
     truth: columns of `truth.csv`, what was planted in a simulated corpus.
   """
-  # A corpus moves with its media.
-  if isinstance(corpus, Mapping):
-    corpus = {name: _relative(one, path) for name, one in corpus.items()}
-  else:
-    corpus = _relative(corpus, path)
   with files.replacing(path) as folder:
-    corpus_lib.write(corpus, folder)
+    _fill(folder, path, corpus)
     if truth is not None:
       tables.write_csv(folder / 'truth.csv', truth)
 
 
+def _fill(
+  folder: pathlib.Path,
+  path: pathlib.Path,
+  corpus: corpus_lib.Corpus | Mapping[str, corpus_lib.Corpus],
+  media: pathlib.Path | None = None,
+) -> None:
+  """Writes a corpus folder that will be `path`; its own media move into it."""
+  new, own = path.resolve(), media and media.resolve()
+
+  def shown(text: str) -> str:
+    # A corpus moves with its media.
+    if not os.path.isabs(text):
+      return text
+    if own is not None and pathlib.Path(text).is_relative_to(own):
+      return f'media/{os.path.relpath(text, own)}'
+    return os.path.relpath(text, new)
+
+  if isinstance(corpus, Mapping):
+    corpus = {name: _relative(one, shown) for name, one in corpus.items()}
+  else:
+    corpus = _relative(corpus, shown)
+  corpus_lib.write(corpus, folder)
+  if media is not None and media.exists():
+    media.rename(folder / 'media')
+
+
 def _relative(
-  corpus: corpus_lib.Corpus, path: pathlib.Path
+  corpus: corpus_lib.Corpus, shown: Callable[[str], str]
 ) -> corpus_lib.Corpus:
-  """With absolute paths of media as they are from the corpus folder."""
-  folder = path.resolve()
+  """With paths of media as they are shown in the corpus folder."""
   found = {
-    name: np.array(
-      [
-        os.path.relpath(text, folder) if os.path.isabs(text) else text
-        for text in corpus.metadata[name].tolist()
-      ]
-    )
+    name: np.array([shown(text) for text in corpus.metadata[name].tolist()])
     for name in ('audio', 'video')
     if name in corpus.metadata
   }

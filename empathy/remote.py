@@ -1,13 +1,15 @@
-"""Workdirs in a bucket, gs:// or s3://.
+"""Workdirs and corpora in a bucket, gs:// or s3://.
 
 A bucket has no folders, no rename and no locks, only objects that appear whole.
 So the work is done in a local folder that is copied there now and then, and
 what makes a set of files count, the manifest of a checkpoint, is copied after
-them and removed before them.
+them and removed before them. What is only read is fetched once a process.
 """
 
+import atexit
 import concurrent.futures
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
@@ -25,11 +27,51 @@ _OWNER = 'owner.txt'
 # Files with such names make others count.
 _MARKER = '.sha256.json'
 _NUM_THREADS = 8
+# What models and studies need of a corpus; the rest of it may be films.
+CORPUS = ('corpus.json', 'clips.csv', 'votes.csv', 'features')
 
 
 def is_remote(path: str | os.PathLike) -> bool:
   """Whether a path names a place in a bucket."""
   return '://' in os.fspath(path)
+
+
+def refuse(path: str | os.PathLike | None, what: str, expected: str) -> None:
+  """Raises an `InputError` if a path names a place in a bucket."""
+  if path is not None and is_remote(path):
+    raise errors.InputError(
+      f'{what}: {path}: is in a bucket; expected {expected}'
+    )
+
+
+def here(path: str | os.PathLike, only: Sequence[str] = ()) -> pathlib.Path:
+  """The folder itself, or what stands for one in a bucket, to be read.
+
+  It is fetched when it is first asked for, and goes with the process.
+
+  Args:
+    path: a folder on this machine, or gs://... or s3://...
+    only: as for `mirror`.
+
+  Raises:
+    InputError: the bucket is not to be reached.
+  """
+  if not is_remote(path):
+    return pathlib.Path(path)
+  return _fetched(os.fspath(path).rstrip('/'), tuple(only))
+
+
+@functools.cache
+def _fetched(path: str, only: tuple[str, ...]) -> pathlib.Path:
+  stack = contextlib.ExitStack()
+  local, _ = stack.enter_context(mirror(path, only))
+  if not any(local.iterdir()):
+    stack.close()
+    raise errors.InputError(
+      f'{path}: no such folder; expected {", ".join(only) or "files"}'
+    )
+  atexit.register(stack.close)
+  return local
 
 
 @contextlib.contextmanager
@@ -55,16 +97,19 @@ def mirror(
   """
   remote = epath.Path(path)
   with tempfile.TemporaryDirectory(prefix='empathy-') as holder:
-    local = pathlib.Path(holder) / 'workdir'
+    # By its name others may call what they make of it.
+    local = pathlib.Path(holder).resolve() / (remote.name or 'bucket')
     local.mkdir()
-    here = _Mirror(remote, local, is_owner)
+    errors.places[str(local)] = path.rstrip('/')
+    twin = _Mirror(remote, local, is_owner)
     try:
       with _told(path):
-        here.fetch(only)
-      yield local, here.push
+        twin.fetch(only)
+      yield local, twin.push
     except (errors.InputError, errors.Stopped) as error:
-      text = str(error).replace(str(local), path.rstrip('/'))
-      raise type(error)(text) from error
+      raise type(error)(errors.named(str(error))) from error
+    finally:
+      del errors.places[str(local)]
 
 
 @contextlib.contextmanager

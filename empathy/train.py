@@ -75,4 +75,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main, buckets=['workdir'])
+  cli.run(main, buckets=['workdir', 'config.corpus'])

@@ -7,41 +7,40 @@
 # another experiment than configs/mixed_signals.py, PYTHON another interpreter.
 # With CONFIG=configs/mixed_signals_media.py it first fine-tunes encoders on the
 # corpus' media and extracts features.
+#
+# CORPUS and WORKDIR, where the run goes, may be gs://... or s3://... The other
+# launchers call it on each machine, with EXTRA, what else to install, RUNNER, what
+# starts the training, STOP, what tells that to end, --distributed if it has several
+# processes, and INDEX, the number of the machine, of which the first evaluates.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-here=$OLDPWD
+source launch/install.sh
 
-dry_run=
-corpus=
+corpus='' distributed='' stop=${STOP:-}
+unset STOP
 for argument in "$@"; do
   case $argument in
     --dry-run) dry_run=1 ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' launch/local.sh; exit ;;
-    -*) echo "error: $argument: the only flag is --dry-run" >&2; exit 2 ;;
-    /*) corpus=$argument ;;
-    *) corpus=$here/$argument ;;
+    --distributed) distributed=1 ;;
+    -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' launch/local.sh; exit ;;
+    -*) fail "$argument: the only flag is --dry-run" ;;
+    /* | *://*) corpus=$argument ;;
+    *) corpus=$OLDPWD/$argument ;;
   esac
 done
-
-if [ -n "$corpus" ] && [ ! -d "$corpus" ]; then
-  echo "error: $corpus: no such corpus folder" >&2
-  exit 2
-fi
-
-run() {
-  if [ -n "$dry_run" ]; then printf '%q ' "$@"; echo; else "$@"; fi
-}
+case $corpus in
+  '' | *://*) ;;
+  *) [ -d "$corpus" ] || fail "$corpus: no such corpus folder" ;;
+esac
 
 seconds() {
   local start=$SECONDS
-  run "${@:2}"
+  child "${@:2}"
   if [ -z "$dry_run" ]; then echo "$1: $((SECONDS - start)) s"; fi
 }
 
 config=${CONFIG:-configs/mixed_signals.py}
-source launch/install.sh
-
-# Whether the config begins with media: it sets config.finetune.
+# Whether the config begins with media: it sets config.features.
 has_media=$("${PYTHON:-python3}" - "${config%%:*}" << 'END'
 import ast, pathlib, sys
 
@@ -51,35 +50,46 @@ except (OSError, SyntaxError):
   sys.exit()  # Told by what reads the config.
 for node in ast.walk(tree):
   stored = isinstance(getattr(node, 'ctx', None), ast.Store)
-  if stored and isinstance(node, ast.Attribute) and node.attr == 'finetune':
+  if stored and isinstance(node, ast.Attribute) and node.attr == 'features':
     print(1)
     break
 END
 )
-install_into_venv ".${has_media:+[media]}"
+workdir=${WORKDIR:-runs/$(run_name "$config" "${corpus:-simulated}")}
+extras=${has_media:+,media}${EXTRA:+,$EXTRA}
+for place in "$corpus" "$workdir"; do
+  scheme=${place%%://*}
+  case $place,$extras, in
+    *,"$scheme",*) ;;
+    gs://* | s3://*) extras+=,$scheme ;;
+  esac
+done
+install_into_venv ".${extras:+[${extras#,}]}"
 
+can_train=1
 if [ -z "$corpus" ]; then
   corpus=runs/simulated
   if [ ! -e "$corpus" ]; then
     run "$python" -m empathy.prepare --importer=simulated --output="$corpus"
   fi
-fi
-
-workdir=runs/$(run_name "$config" "$corpus")
-if [ -n "$has_media" ] && [ "$corpus" != runs/simulated ]; then
+elif [ -n "$has_media" ] && [[ $workdir != *://* ]]; then
   seconds fine-tuning "$python" -m empathy.finetune \
     --corpus="$corpus" --config="$config" --workdir="$workdir/encoders"
   seconds extraction "$python" -m empathy.extract_features \
     --corpus="$corpus" --config="$config" --finetuned="$workdir/encoders"
+elif [[ $corpus != *://* && ! -d $corpus/features ]]; then
+  can_train=
 fi
-if [ -n "$has_media" ] || [ -d "$corpus/features" ] || [ "$corpus" = runs/simulated ]; then
-  seconds training "$python" -m empathy.train \
-    --config="$config" \
-    --config.corpus="$corpus" --workdir="$workdir"
+if [ -n "$can_train" ]; then
+  # shellcheck disable=SC2086 # Several words.
+  STOP=$stop seconds training ${RUNNER:-} "$python" -m empathy.train \
+    ${distributed:+--distributed} --config="$config" --config.corpus="$corpus" --workdir="$workdir"
+  if [ "${INDEX:-0}" != 0 ]; then exit; fi
   seconds evaluation "$python" -m empathy.evaluate --workdir="$workdir"
 else
   echo "$corpus has no features: a study of its labels and votes alone"
   seconds evaluation "$python" -m empathy.evaluate \
     --corpus="$corpus" --output="$workdir/study"
 fi
-echo "The report: $PWD/$workdir/study/report.html"
+case $workdir in *://*) ;; *) workdir=$PWD/$workdir ;; esac
+echo "The report: $workdir/study/report.html"

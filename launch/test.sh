@@ -16,10 +16,6 @@ while :; do
   shift
 done
 
-run() {
-  if [ -n "$dry_run" ]; then printf '%q ' "$@"; echo; else "$@"; fi
-}
-
 source launch/install.sh
 install_into_venv '.[test]'
 run "$python" -m ruff check .

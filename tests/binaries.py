@@ -14,6 +14,7 @@ import pathlib
 import runpy
 import subprocess
 import sys
+import tempfile
 import traceback
 
 import interruptions
@@ -63,9 +64,19 @@ class Binaries:
     *flags: str,
     cwd: pathlib.Path,
     interruption: interruptions.Interruption | None = None,
+    buckets: bool = False,
   ) -> Done:
-    """Runs `python -m empathy.<verb> <flags>` in the folder `cwd`."""
+    """Runs `python -m empathy.<verb> <flags>` in the folder `cwd`.
+
+    Args:
+      verb: the binary.
+      *flags: of it.
+      cwd: the folder.
+      interruption: of what the binary does, if any.
+      buckets: whether gs:// means folders in `cwd`.
+    """
     call = {'verb': verb, 'flags': [*map(str, flags)], 'cwd': str(cwd)}
+    call['buckets'] = buckets
     if interruption:
       call['interruption'] = dataclasses.asdict(interruption)
     self._server.stdin.write(json.dumps(call) + '\n')
@@ -107,12 +118,28 @@ def _serve() -> None:
     print(json.dumps(dataclasses.asdict(done)), flush=True)
 
 
+def _make_buckets(folder: str) -> None:
+  """Has folders for buckets; what is fetched stays there, too."""
+  import fsspec
+  from fsspec.implementations import local
+
+  class Bucket(local.LocalFileSystem):
+    @classmethod
+    def _strip_protocol(cls, path):
+      return super()._strip_protocol(str(path).replace('gs://', f'{folder}/'))
+
+  fsspec.register_implementation('gcs', Bucket, clobber=True)
+  tempfile.tempdir = folder  # Nobody is left to remove it.
+
+
 def _run(call: dict) -> None:
   """Becomes the binary, and never returns."""
   status, count = 1, None
   try:
     os.chdir(call['cwd'])
     sys.path[0] = call['cwd']
+    if call['buckets']:
+      _make_buckets(call['cwd'])
     if 'interruption' in call:
       count = interruptions.arm(
         interruptions.Interruption(**call['interruption'])

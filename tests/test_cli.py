@@ -65,6 +65,12 @@ def _assert_one_line(done, says):
     ((*_WHOLE, '--config.model.fusion=glue'), 'config.model.fusion'),
     ((*_WHOLE, '--config.model.fusion=concat'), 'concat has no such field'),
     ((*_WHOLE, '--config.targets=wishes'), 'config.targets'),
+    ((*_WHOLE, '--config.loss=focl'), "'focl' is not one of cross_entropy, fo"),
+    ((*_WHOLE, '--config.loss=focal(g=1)'), "unexpected keyword argument 'g'"),
+    ((*_WHOLE, '--config.optimizer=optax:adamm'), "no attribute 'adamm'"),
+    ((*_WHOLE, '--config.schedule=one_bike'), 'config.schedule'),
+    ((*_WHOLE, '--config.select=ccc'), 'config.select: ccc needs a label with'),
+    ((*_WHOLE, '--config.model.pooling=sum'), 'config.model.pooling'),
     ((*_WHOLE, '--config.views=text+smell'), "'text+smell'"),
     ((*_WHOLE, '--config.corpus=nowhere'), 'nowhere: no such corpus folder'),
     ((_CONFIG, _WORKDIR), 'give --config.corpus=CORPUS'),
@@ -90,6 +96,51 @@ def test_train(run, corpus, tmp_path, flags, says):
   assert list(tmp_path.iterdir()) == []
 
 
+_OWN = """
+from flax import linen as nn
+from empathy.models import fusion, layers
+
+class Kernel(nn.Module):
+  num_classes: int
+  modalities: tuple[str, ...]
+  bandwidth: float = 0.5
+  last_dropout: float = 0.1
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, features, present, rows, train):
+    x = layers.Dense(self.num_classes)(features['text']) * self.bandwidth
+    return fusion.Output(layers.Dropout(self.last_dropout)(x, train))
+"""
+
+
+def test_fields_of_ones_own_fusion_are_set_on_the_command_line(
+  run, corpus, tmp_path
+):
+  (tmp_path / 'my_kernel.py').write_text(_OWN)
+  flags = (
+    f'--config={_CONFIGS / "mixed_signals.py"}:my_kernel.Kernel',
+    _WORKDIR,
+  )
+
+  def told(*more):
+    done = run('train', *flags, *more, cwd=tmp_path)
+    _assert_one_line(done, '')
+    return done.err
+
+  # With all else in order, the corpus is what is missed.
+  given = '--config.model.bandwidth=2', '--config.model.last_dropout=0,0.5'
+  assert 'config.corpus: is empty' in told(*given)
+  for field, wrong, says in (
+    ('bandwidth', 'wide', "'wide'"),
+    ('last_dropout', '1.5', '1.5 is not 0 or more and below 1'),
+    ('width', '3', "there is no field 'width'"),
+  ):
+    more = f'--config.model.{field}={wrong}'
+    assert says in told(more, f'--config.corpus={corpus}')
+  assert not (tmp_path / 'run').exists()
+
+
 @pytest.mark.parametrize(
   ('text', 'says'),
   [
@@ -111,15 +162,15 @@ def test_a_config_file_that_is_wrong(run, tmp_path, text, says):
   assert [path.name for path in tmp_path.iterdir()] == ['wrong.py']
 
 
-def test_all_missing_fields_of_a_config_are_told(run, tmp_path):
+def test_all_faults_of_a_config_are_told(run, tmp_path):
   (tmp_path / 'short.py').write_text(
     'import ml_collections\n'
     'def get_config():\n'
-    "  return ml_collections.ConfigDict({'corpus': 'x', 'seed': 'one'})\n"
+    "  return ml_collections.ConfigDict({'epochs': 3, 'seed': 'one'})\n"
   )
   done = run('train', '--config=short.py', _WORKDIR, cwd=tmp_path)
   assert done.status == 2
-  assert 'config.num_epochs: is missing' in done.err
+  assert 'config.epochs: there is no such field' in done.err
   assert "config.seed: 'one' is not of the type int" in done.err
   assert not (tmp_path / 'run').exists()
 
@@ -154,11 +205,10 @@ def test_a_variant_that_is_not_there(run, tmp_path):
 # Each path that a binary takes and that has to be on this machine.
 _PATHS = {
   'prepare': ('source', 'output'),
-  'extract_features': ('corpus', 'finetuned'),
-  'finetune': ('corpus', 'workdir'),
-  'train': ('config.corpus',),
-  'predict': ('corpus', 'output'),
-  'evaluate': ('predictions', 'corpus', 'output', 'compare', 'tally', 'merge'),
+  'extract_features': ('config.features.text.encoder',),
+  'finetune': ('workdir',),
+  'predict': ('output',),
+  'evaluate': ('predictions', 'output', 'compare', 'tally', 'merge'),
 }
 
 
@@ -168,12 +218,12 @@ _PATHS = {
 )
 def test_a_bucket_is_refused_where_it_cannot_be_used(run, tmp_path, verb, flag):
   given = {}
-  if verb in ('extract_features', 'finetune', 'train'):
+  if verb in ('extract_features', 'finetune'):
     given['config'] = _CONFIGS / 'mixed_signals_media.py'
-  if verb in ('finetune', 'train', 'predict'):
-    given['workdir'] = 'x'
-  if verb not in ('prepare', 'evaluate'):  # What others ask for.
-    given |= dict.fromkeys(_PATHS[verb], 'x')
+  if verb not in ('prepare', 'evaluate'):  # What they ask for.
+    given |= {'corpus': 'x'}
+  if verb == 'predict':
+    given |= {'workdir': 'x', 'output': 'x'}
   given[flag] = 's3://bucket/there'
   flags = [f'--{name}={value}' for name, value in given.items()]
   _assert_one_line(

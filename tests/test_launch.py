@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 
 import pytest
 import yaml
@@ -131,6 +130,12 @@ def _shown(*arguments, **kw) -> list[str]:
   return [' '.join(shlex.split(line)) for line in result.stdout.splitlines()]
 
 
+_UV = (
+  'python3 -m pip install --quiet uv && ([ -d .venv ] || python3 -m uv venv '
+  '--quiet --seed --python 3.12 .venv)'
+)
+
+
 def test_tpu_vm_dry_run():
   found = _shown(
     'launch/tpu_vm.sh',
@@ -139,31 +144,21 @@ def test_tpu_vm_dry_run():
     '--bucket=gs://bucket/',
     '--type=v5litepod-16',
   )
-  mirror = f'bash launch/mirrored.sh gs://bucket/{_NAME} runs/{_NAME}'
+  ssh = f'gcloud compute tpus tpu-vm ssh {_TPU} {_AT} --worker=all '
   assert found == [
     'tar -czf empathy.tar.gz --exclude=.git --exclude=.venv --exclude=./runs .',
-    f'mkdir -p runs/{_NAME}',
+    'mkdir -p runs',
     f'gcloud compute tpus tpu-vm create {_TPU} {_AT} '
     '--accelerator-type=v5litepod-16 --version=v2-alpha-tpuv5-lite --spot',
     f'gcloud compute tpus tpu-vm scp empathy.tar.gz {_TPU}: {_AT} --worker=all',
-    f'gcloud compute tpus tpu-vm ssh {_TPU} {_AT} --worker=all '
-    '--command=mkdir -p empathy && tar -xzf empathy.tar.gz -C empathy && cd '
-    'empathy && python3 -m pip install --quiet --user uv && ([ -d .venv ] || '
-    '~/.local/bin/uv venv --quiet --python 3.12 .venv) && ~/.local/bin/uv pip '
-    "install --quiet --python .venv -e '.[tpu]'",
-    f'gcloud compute tpus tpu-vm ssh {_TPU} {_AT} --worker=all --command=cd '
-    'empathy && ([ -e corpus ] || .venv/bin/python -m empathy.prepare '
-    '--importer=simulated --output=corpus)',
-    f'gcloud compute tpus tpu-vm ssh {_TPU} {_AT} --worker=all --command=cd '
-    f"empathy && case $(hostname) in *-w-0) mirror='{mirror}' ;; *) mirror= ;; "
-    'esac; $mirror .venv/bin/python -m empathy.train --distributed '
-    '--config=configs/mixed_signals.py --config.corpus=corpus '
-    f'--workdir=runs/{_NAME}',
-    f'gcloud compute tpus tpu-vm ssh {_TPU} {_AT} --worker=0 --command=cd '
-    f'empathy && {mirror} .venv/bin/python -m empathy.evaluate '
-    f'--workdir=runs/{_NAME}',
-    f'gcloud storage rsync --recursive gs://bucket/{_NAME} runs/{_NAME}',
+    f'{ssh}--command=mkdir -p empathy && tar -xzf empathy.tar.gz -C empathy && '
+    f'cd empathy && {_UV}',
+    f'{ssh}--command=cd empathy && EXTRA=tpu INDEX=${{HOSTNAME##*-w-}} '
+    f'CONFIG=configs/mixed_signals.py WORKDIR=gs://bucket/{_NAME} '
+    'bash launch/local.sh --distributed',
     f'gcloud compute tpus tpu-vm delete {_TPU} {_AT} --quiet',
+    f'mkdir -p runs/{_NAME}',
+    f'gcloud storage rsync --recursive gs://bucket/{_NAME} runs/{_NAME}',
     f'The report: {ROOT}/runs/{_NAME}/study/report.html',
   ]
 
@@ -176,11 +171,90 @@ def test_tpu_vm_takes_a_corpus_and_other_capacity(tmp_path):
     *('--corpus=mine', '--on_demand', '--config=configs/ravdess.py:gmu'),
     cwd=tmp_path,
   )
-  assert f'--transform=s,^{str(tmp_path)[1:]}/mine,corpus, ' in found[0]
+  assert (
+    f'gcloud storage rsync --recursive {tmp_path}/mine gs://b/corpora/mine'
+    in found
+  )
   create = next(line for line in found if ' create ' in line)
   assert create.endswith('--version=v2-alpha-tpuv6e')
-  assert not any('empathy.prepare' in line for line in found)
-  assert any('gs://b/ravdess-gmu-mine' in line for line in found)
+  (study,) = (line for line in found if 'launch/local.sh' in line)
+  assert study.endswith(
+    'CONFIG=configs/ravdess.py:gmu WORKDIR=gs://b/ravdess-gmu-mine bash '
+    'launch/local.sh gs://b/corpora/mine --distributed'
+  )
+
+
+def test_each_machine_works_in_the_bucket():
+  given = {'EXTRA': 'tpu', 'WORKDIR': 'gs://b/run', 'INDEX': '1'}
+  local = 'launch/local.sh', 'gs://b/corpora/mine', '--distributed'
+  train = (
+    '.venv/bin/python -m empathy.train --distributed '
+    '--config=configs/mixed_signals.py --config.corpus=gs://b/corpora/mine '
+    '--workdir=gs://b/run'
+  )
+  found = [line for line in _shown(*local, **given) if 'venv .' not in line]
+  assert found == [
+    '.venv/bin/python -m pip install --quiet --editable .[tpu,gs]',
+    train,
+  ]
+  # The first one judges, too.
+  assert _shown(*local, **given | {'INDEX': '0'})[-3:] == [
+    train,
+    '.venv/bin/python -m empathy.evaluate --workdir=gs://b/run',
+    'The report: gs://b/run/study/report.html',
+  ]
+
+
+# Training that saves its work when it is told to end, and a quick rest.
+_PYTHON = r"""#!/bin/bash
+echo "$*" >> calls
+case "$*" in
+  *empathy.train*)
+    trap 'echo saved >> calls; exit 143' TERM
+    echo ready
+    while :; do sleep 0.01; done ;;
+esac
+"""
+
+
+# A step of SLURM, which the batch script cannot tell by a signal to itself.
+_SLURM = {
+  'srun': 'echo $$ > step; shift; exec "$@"',
+  'scancel': '[ "$*" = "--signal=TERM 7" ] && kill -TERM "$(cat step)"',
+  'scontrol': 'echo "scontrol $*" >> calls',
+}
+
+
+@pytest.mark.parametrize(
+  ('script', 'end'),
+  [('local.sh', 'saved\n'), ('slurm.sbatch', 'saved\nscontrol requeue 7\n')],
+)
+def test_training_hears_that_its_script_is_to_end(tmp_path, script, end):
+  for name in ('launch', 'configs'):
+    shutil.copytree(ROOT / name, tmp_path / name)
+  shutil.copy(ROOT / 'setup.py', tmp_path)
+  folder = tmp_path / '.venv' / 'bin'
+  folder.mkdir(parents=True)
+  (folder / 'python').write_text(_PYTHON)
+  for name, text in _SLURM.items():
+    (folder / name).write_text(f'#!/bin/bash\n{text}\n')
+  for path in folder.iterdir():
+    path.chmod(0o755)
+  path = f'{folder}:{os.environ["PATH"]}'
+  process = subprocess.Popen(
+    ['bash', f'launch/{script}'],
+    cwd=tmp_path,
+    env=os.environ | {'PATH': path, 'PYTHON': 'python3', 'SLURM_JOB_ID': '7'},
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stdout.readline() == 'ready\n'
+  process.terminate()
+  assert process.wait() == 143
+  process.stdout.close()
+  calls = (tmp_path / 'calls').read_text()
+  assert calls.endswith(end)
+  assert 'empathy.evaluate' not in calls
 
 
 # What a pretended gcloud does: fails to train once, as the machine goes.
@@ -190,7 +264,7 @@ case "$*" in
   *describe*) [ ! -e machine ] || cat machine ;;
   *" create "*) echo READY > machine ;;
   *" delete "*) rm machine ;;
-  *empathy.train*)
+  *launch/local.sh*)
     if [ ! -e tried ]; then touch tried; echo PREEMPTED > machine; exit 255; fi
     echo trained ;;
 esac
@@ -218,8 +292,7 @@ def test_a_tpu_that_is_taken_away_is_made_anew(tmp_path):
   assert result.returncode == 0, result.stderr
   calls = (tmp_path / 'calls').read_text()
   assert calls.count(' create ') == calls.count(' delete ') == 2
-  assert calls.count('-m empathy.train') == 2
-  assert calls.count('-m empathy.evaluate') == 1
+  assert calls.count('launch/local.sh') == 2
   assert 'storage rsync --recursive gs://b/' in calls
   assert not (tmp_path / 'machine').exists()
   assert 'trained' in (tmp_path / 'runs' / f'{_NAME}.log').read_text()
@@ -230,22 +303,16 @@ _GKE = ('--cluster=c', '--location=us-east5-b', '--project=p')
 
 def test_gke_dry_run():
   found = _shown('launch/gke.sh', *_GKE, '--bucket=gs://b/')
-  mirror = f'bash launch/mirrored.sh /bucket/{_NAME} runs/{_NAME}'
-  first = 'if [ "${JOB_COMPLETION_INDEX:-0}" = 0 ]; then'
   assert found == [
     'mkdir -p context/study',
     'cp -R LICENSE README.md configs empathy launch setup.py context/study',
     'gcluster job submit --project p --cluster c --location us-east5-b --name '
     'empathy-mixed-signal-4000357 --compute-type v5e-8 --base-image '
-    'python:3.12 --build-context context --mount gs://b;/bucket;rw --restarts '
-    '20 --grace-period 2m --await-job-completion --command set -e; cd /study; '
-    'pip install --quiet uv; uv venv --quiet .venv; uv pip install --quiet '
-    "--python .venv -e '.[tpu]'; .venv/bin/python -m empathy.prepare "
-    f"--importer=simulated --output=corpus; {first} mirror='{mirror}'; else "
-    'mirror=; fi; $mirror .venv/bin/python -m empathy.train --distributed '
-    '--config=configs/mixed_signals.py --config.corpus=corpus '
-    f'--workdir=runs/{_NAME}; {first} {mirror} .venv/bin/python -m '
-    f'empathy.evaluate --workdir=runs/{_NAME}; fi',
+    'python:3.12 --build-context context --restarts 20 '
+    '--restart-on-exit-codes 1,134,137,143 --grace-period 2m '
+    '--await-job-completion --command cd /study; EXTRA=tpu '
+    'INDEX=${JOB_COMPLETION_INDEX:-0} exec env CONFIG=configs/mixed_signals.py '
+    f'WORKDIR=gs://b/{_NAME} bash launch/local.sh --distributed',
     f'mkdir -p runs/{_NAME}',
     f'gcloud storage rsync --recursive gs://b/{_NAME} runs/{_NAME}',
     f'The report: {ROOT}/runs/{_NAME}/study/report.html',
@@ -257,17 +324,20 @@ def test_gke_takes_a_corpus_and_a_gpu(tmp_path):
   found = _shown(
     ROOT / 'launch/gke.sh',
     *(*_GKE, '--bucket=gs://b', '--corpus=mine', '--compute=l4-1'),
+    '--service_account=reader',
     cwd=tmp_path,
   )
   assert found[0] == (
     f'gcloud storage rsync --recursive {tmp_path}/mine gs://b/corpora/mine'
   )
   (job,) = (line for line in found if line.startswith('gcluster'))
-  assert "'.[cuda]'; cp -r /bucket/corpora/mine corpus; if " in job
-  assert '--distributed' not in job
+  assert ' --service-account reader ' in job
   script = job.partition(' --command ')[2]
-  result = subprocess.run(['bash', '-n'], input=script, text=True, check=False)
-  assert result.returncode == 0
+  assert script == (
+    'cd /study; EXTRA=cuda INDEX=${JOB_COMPLETION_INDEX:-0} exec env '
+    'CONFIG=configs/mixed_signals.py WORKDIR=gs://b/mixed_signals-mine bash '
+    'launch/local.sh gs://b/corpora/mine'
+  )
 
 
 def test_slurm_dry_run():
@@ -296,10 +366,10 @@ def test_skypilot_dry_run(tmp_path):
   )
   assert found == [
     f'aws s3 sync --no-progress {tmp_path}/mine s3://b/corpora/mine',
-    'sky jobs launch --yes --env CONFIG=configs/mixed_signals.py --infra k8s '
-    '--no-use-spot --name empathy-mixed-signals-mine --env BUCKET=s3://b '
-    '--env NAME=mixed_signals-mine --env CORPUS=corpora/mine '
-    'launch/skypilot.yaml',
+    'sky jobs launch --yes --infra k8s --no-use-spot --name '
+    'empathy-mixed-signals-mine --env STUDY=CONFIG=configs/mixed_signals.py '
+    'WORKDIR=s3://b/mixed_signals-mine bash launch/local.sh '
+    's3://b/corpora/mine launch/skypilot.yaml',
     'mkdir -p runs/mixed_signals-mine',
     'aws s3 sync --no-progress s3://b/mixed_signals-mine '
     'runs/mixed_signals-mine',
@@ -309,7 +379,7 @@ def test_skypilot_dry_run(tmp_path):
 
 def test_the_job_of_skypilot_asks_for_what_the_script_gives():
   job = yaml.safe_load((ROOT / 'launch/skypilot.yaml').read_text())
-  assert set(job['envs']) == {'BUCKET', 'NAME', 'CONFIG', 'CORPUS'}
+  assert set(job['envs']) == {'EXTRA', 'STUDY'}
   assert job['resources']['use_spot'] is True
   assert job['resources']['job_recovery']['recover_on_exit_codes'] == [143]
   for part in ('setup', 'run'):
@@ -389,7 +459,6 @@ def test_media_are_found_out_however_a_config_says_so(tmp_path):
     ('gke.sh', (*_GKE, '--bucket=s3://b'), '--bucket=s3://b'),
     ('skypilot.sh', (), '--bucket'),
     ('skypilot.sh', ('--bucket=b',), '--bucket=b'),
-    ('mirrored.sh', ('gs://b',), 'REMOTE WORKDIR COMMAND'),
   ],
 )
 def test_launchers_refuse_what_they_do_not_know(script, arguments, says):
@@ -397,41 +466,6 @@ def test_launchers_refuse_what_they_do_not_know(script, arguments, says):
   assert result.returncode == 2
   assert says in result.stderr
   assert len(result.stderr.splitlines()) == 1
-
-
-def test_a_mirrored_run_goes_on_elsewhere(tmp_path):
-  add = 'echo "$1" >> here/file; exit "$2"'
-  for number, status in enumerate((0, 7, 143)):
-    result = _bash(
-      ROOT / 'launch/mirrored.sh',
-      *('kept', 'here', 'bash', '-c', add, '-', number, status),
-      cwd=tmp_path,
-    )
-    assert result.returncode == status, result.stderr
-    shutil.rmtree(tmp_path / 'here')  # The machine is gone.
-  assert (tmp_path / 'kept' / 'file').read_text() == '0\n1\n2\n'
-
-
-def test_a_mirrored_run_hears_of_sigterm(tmp_path):
-  program = (
-    'import pathlib, signal, sys\n'
-    'signal.signal(15, lambda *_: sys.exit(143))\n'
-    'print("ready", flush=True)\n'
-    'while True: signal.pause()\n'
-  )
-  process = subprocess.Popen(
-    [
-      *('bash', ROOT / 'launch/mirrored.sh', 'kept', 'here'),
-      *(sys.executable, '-c', program),
-    ],
-    cwd=tmp_path,
-    stdout=subprocess.PIPE,
-    text=True,
-  )
-  assert process.stdout.readline() == 'ready\n'
-  process.terminate()
-  assert process.wait() == 143
-  process.stdout.close()
 
 
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.name)
@@ -456,11 +490,8 @@ def test_every_config_is_whole():
     space = {}
     exec(compile(path.read_text(), path, 'exec'), space)
     config = space['get_config']()
-    if 'model' in config:
-      config.corpus = 'CORPUS'
-      configuration.check(config)
-    else:  # Only features are extracted.
-      assert {'features', 'seconds', 'num_frames', 'faults'} == set(config)
+    config.corpus = 'CORPUS'
+    configuration.check(config)
     assert f'--config=configs/{path.name}' in space['__doc__']
     names.add(path.name)
   assert {'mixed_signals.py', 'ravdess.py'} <= names

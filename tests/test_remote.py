@@ -1,14 +1,14 @@
 """A workdir in a bucket, which has neither folders nor renames nor locks."""
 
 import contextlib
-import os
+import functools
+import json
 import shutil
-import subprocess
-import sys
 
 import fsspec
 import pytest
 import small
+from etils import epath
 from etils.epath import backend
 from fsspec.implementations import memory
 
@@ -52,6 +52,7 @@ class _Bucket(memory.MemoryFileSystem):
 def _bucket(monkeypatch):
   fsspec.register_implementation('gcs', _Bucket, clobber=True)
   backend.fsspec_backend._get_filesystem.cache_clear()
+  remote._fetched.cache_clear()
   _Bucket.store.clear()
   _Bucket.done.clear()
   monkeypatch.setattr(_Bucket, 'fails_after', None)
@@ -116,8 +117,16 @@ def test_the_one_before_is_told_that_it_was_taken_over(bucket):
   assert _content(bucket, 'file') == b'2'
 
 
+def _upload(folder, place):
+  for path in folder.rglob('*'):
+    if path.is_file():
+      there = epath.Path(place) / path.relative_to(folder)
+      there.write_bytes(path.read_bytes())
+
+
 def test_a_run_in_a_bucket_is_stopped_and_goes_on(bucket, local, monkeypatch):
-  config = small.config(local / 'corpus', 'concat', **_LIKE)
+  _upload(local / 'corpus', 'gs://bucket/corpus')
+  config = small.config('gs://bucket/corpus/', 'concat', **_LIKE)
   with monkeypatch.context() as patch:
     patch.setattr(
       preemption, 'watch', lambda: contextlib.nullcontext(lambda: True)
@@ -127,6 +136,8 @@ def test_a_run_in_a_bucket_is_stopped_and_goes_on(bucket, local, monkeypatch):
   assert 'checkpoints/0/1.sha256.json' in _names(bucket)
   summary = loop.train(config, _PATH)
   assert str(summary.predictions) == f'{_PATH}/predictions.parquet'
+  record = json.loads(_content(bucket, 'config.json'))
+  assert record['corpus'] == 'gs://bucket/corpus'
   for name in ('predictions.parquet', 'metrics.jsonl', 'members.json'):
     assert _content(bucket, name) == (local / 'run' / name).read_bytes()
   assert not any(
@@ -139,56 +150,83 @@ def test_a_run_in_a_bucket_is_stopped_and_goes_on(bucket, local, monkeypatch):
   assert str(raised.value).startswith(f'{_PATH}: holds another run: config.l2')
 
 
-# A bucket that is a folder, for a binary in a process of its own.
-_BINARY = """
-import runpy, sys
-import fsspec
-from fsspec.implementations import local
-
-folder, verb, *flags = sys.argv[1:]
-
-class Bucket(local.LocalFileSystem):
-  @classmethod
-  def _strip_protocol(cls, path):
-    return super()._strip_protocol(str(path).replace('gs://', folder + '/'))
-
-fsspec.register_implementation('gcs', Bucket, clobber=True)
-sys.argv[:] = [f'empathy.{verb}', *flags]
-runpy.run_module(f'empathy.{verb}', run_name='__main__', alter_sys=True)
-"""
+@pytest.fixture(name='run')
+def _run(server, tmp_path):
+  return functools.partial(server.run, cwd=tmp_path, buckets=True)
 
 
-def _call(folder, verb, *flags):
-  return subprocess.run(
-    [sys.executable, '-c', _BINARY, str(folder), verb, *flags],
-    env=os.environ | {'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-
-
-def test_evaluate_and_predict_take_a_workdir_in_a_bucket(local, tmp_path):
+def test_evaluate_and_predict_take_all_from_a_bucket(local, tmp_path, run):
   there = tmp_path / 'bucket' / 'runs' / 'one'
   shutil.copytree(local / 'run', there)
-  done = _call(tmp_path, 'evaluate', f'--workdir={_PATH}')
-  assert done.returncode == 0, done.stderr
-  assert f'copied to {_PATH}/study' in done.stdout
+  corpus = shutil.copytree(local / 'corpus', tmp_path / 'bucket' / 'corpus')
+  (corpus / 'film.mp4').touch()
+  record = json.loads((there / 'config.json').read_text())
+  record['config']['corpus'] = 'gs://bucket/corpus'
+  (there / 'config.json').write_text(json.dumps(record))
+  done = run('evaluate', f'--workdir={_PATH}')
+  assert done.status == 0, done.err
+  assert f'copied to {_PATH}/study' in done.out
   assert '</html>' in (there / 'study' / 'report.html').read_text()
-  done = _call(
-    tmp_path,
+  done = run(
     'predict',
     f'--workdir={_PATH}',
-    f'--corpus={local / "corpus"}',
+    '--corpus=gs://bucket/corpus',
     f'--output={tmp_path / "new.parquet"}',
   )
-  assert done.returncode == 0, done.stderr
-  done = _call(tmp_path, 'evaluate', '--workdir=gs://bucket/nothing')
-  assert done.returncode == 2
-  assert done.stderr == (
+  assert done.status == 0, done.err
+  done = run('evaluate', '--workdir=gs://bucket/nothing')
+  assert done.status == 2
+  assert done.err == (
     'error: gs://bucket/nothing/config.json: no such file; expected the folder '
     'of a training run\n'
   )
+  assert not [*tmp_path.glob('empathy-*/corpus/film.mp4')]
+  flags = '--corpus=gs://bucket/corpus', f'--output={tmp_path / "x"}'
+  (corpus / 'corpus.json').write_text('[]')
+  done = run('evaluate', *flags)
+  assert done.status == 2
+  assert done.err == (
+    'error: gs://bucket/corpus/corpus.json: expected an object of keys and '
+    'values\n'
+  )
+  shutil.rmtree(corpus)
+  done = run('evaluate', *flags)
+  assert done.status == 2
+  assert done.err == (
+    'error: gs://bucket/corpus: no such folder; expected corpus.json, '
+    'clips.csv, votes.csv, features\n'
+  )
+
+
+def test_features_go_where_the_corpus_is(tmp_path, run):
+  folder = tmp_path / 'bucket' / 'corpus'
+  (folder / 'features').mkdir(parents=True)
+  (folder / 'corpus.json').write_text(
+    '{"name": "a", "classes": ["a", "b"], "modalities": ["text"], '
+    '"conditions": [], "license": "none", "source": "a test"}'
+  )
+  (folder / 'clips.csv').write_text(
+    'id,group,label,transcript\n1,a,a,one word\n2,b,b,and another\n'
+  )
+  flags = (
+    f'--config={small.ROOT}/configs/baseline_features.py',
+    '--corpus=gs://bucket/corpus',
+  )
+  done = run('extract_features', *flags)
+  assert done.status == 0, done.err
+  assert done.out.endswith('copied to gs://bucket/corpus/features\n')
+  assert (folder / 'features' / 'text.npz').exists()
+  done = run('extract_features', *flags, '--beam=')
+  assert done.status == 2
+  assert '--corpus: gs://bucket/corpus: is in a bucket' in done.err
+
+
+def test_a_workdir_and_a_corpus_in_a_bucket_lie_side_by_side(bucket, local):
+  _upload(local / 'corpus', 'gs://bucket/runs/corpus')
+  config = small.config('gs://bucket/runs/corpus', 'concat', **_LIKE)
+  with pytest.raises(errors.InputError) as raised:
+    loop.train(config, 'gs://bucket/runs')
+  assert 'gs:/bucket/runs/corpus is inside gs:/bucket/runs' in str(raised.value)
 
 
 def test_a_network_that_fails_is_told_in_one_line(bucket, local, monkeypatch):

@@ -17,7 +17,7 @@ import dataclasses
 import logging
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import declared, spelling
 
+# What is known of a label that is whether a choice was made, yes or no.
+CHOICE = {'classes': ['no', 'yes']}
 # Whole numbers in a wider range are scores.
 MOST_VALUES = 12
 # Sliders: more whole numbers than that, from nearly 0 to nearly 100.
@@ -91,7 +93,7 @@ def corpora(
   given: Mapping[str, Sequence[str]] | None = None,
   declarations: Mapping[str, Mapping[str, Any]] | None = None,
   scale: Mapping[str, Sequence[float]] | None = None,
-  fill: bool = True,
+  filled: Collection[str] | None = None,
 ) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
   """The corpus of clips and what was said of them.
 
@@ -103,7 +105,8 @@ def corpora(
       of it, as `declared` takes them; without, they are inferred.
     scale: the ends of the scale by label, '' for all, which the user may tell;
       None where nobody can.
-    fill: whether a clip without a label gets that of its raters.
+    filled: labels that a clip gets from its raters where it has none of its
+      own; None for all.
 
   Returns:
     One corpus, or one by name of the label where there are several.
@@ -144,8 +147,13 @@ def corpora(
     )
     for name in names
   }
-  if conditions and fill:
-    found = labelled(found, clips.place)
+  if conditions:
+    some = {
+      name: one
+      for name, one in found.items()
+      if filled is None or name in filled
+    }
+    found |= labelled(some, clips.place)
   return found if len(found) > 1 else next(iter(found.values()))
 
 

@@ -5,7 +5,8 @@ Read are tables of text, and JSON Lines as Prodigy and POTATO write them:
   long    a row a rating: what was rated, by whom, the rating; perhaps the
           condition and a count, and several ratings of different things, or
           a column `dimension` that says of what this one is
-  wide    a row an item, and a column a rater: `annotator_1`, `Rater B`
+  wide    a row an item, and a column a rater: `annotator_1`, `Rater B`; or one
+          for each rater and label: `R1 empathy`, `distress_R2`
 
 Columns are known by usual names, or told. What remains, and is the same in all
 rows of an item or of a rater, tells of that item or rater and is no rating.
@@ -73,6 +74,8 @@ _TOTALS = frozenset(
     *('max', 'count', 'n', 'mittelwert', 'summe', 'gesamt', 'moyenne', 'media'),
   )
 )
+# What `--columns` can tell of them.
+COLUMNS = tuple(_WORDS)
 _SEVERAL = ('label', 'raters')
 _RATER = re.compile(
   r'(?:annotator|annot|ann|rater|coder|judge|worker|expert|evaluator|labell?er|'
@@ -144,8 +147,14 @@ class Sheet:
   group: str | None
 
 
-def told(flag: Iterable[str]) -> dict[str, list[str]]:
+def told(
+  flag: Iterable[str], known: Sequence[str] = COLUMNS
+) -> dict[str, list[str]]:
   """What `--columns` says: `item=clip`, `label=empathy|distress`.
+
+  Args:
+    flag: its parts.
+    known: what columns can be.
 
   Raises:
     InputError: it says it otherwise.
@@ -155,10 +164,10 @@ def told(flag: Iterable[str]) -> dict[str, list[str]]:
     what, equals, names = part.partition('=')
     what = what.strip()
     columns = [spelling.clean(name) for name in names.split('|')]
-    if not equals or what not in _WORDS or not all(columns) or what in found:
+    if not equals or what not in known or not all(columns) or what in found:
       raise errors.InputError(
         f'--columns: {part!r}: expected NAME=COLUMN, NAME once of '
-        f'{", ".join(_WORDS)}'
+        f'{", ".join(known)}'
       )
     if len(columns) > 1 and what not in _SEVERAL:
       raise errors.InputError(f'--columns: {part!r}: expected one column')
@@ -197,8 +206,13 @@ def read(
   names = list(table.columns)
   spelt = {name.casefold(): name for name in names}
   chosen: dict[str, list[str]] = {}
+  split: dict[str, dict[str, str]] = {}
   for what, its in columns.items():
     missing = [name for name in its if name.casefold() not in spelt]
+    if missing and what == 'raters' and len(missing) == len(its):
+      split = _split_columns(table, names, its)
+      if split:
+        continue
     if missing:
       raise errors.InputError(
         f'{table.path}: column {missing[0]!r}, which --columns names, is not '
@@ -208,7 +222,9 @@ def read(
   told_of = {name for its in chosen.values() for name in its}
   left = [name for name in names if name not in told_of]
   for what in ('item', 'annotator', 'condition', 'count', 'dimension'):
-    if what in chosen or (what == 'annotator' and 'raters' in chosen):
+    if what in chosen or (
+      what == 'annotator' and ('raters' in chosen or split)
+    ):
       continue
     name = _first(left, _WORDS[what])
     if name is not None:
@@ -230,10 +246,16 @@ def read(
   item = chosen['item'][0]
   _refuse_totals(table, item, chosen.get('annotator'))
   if 'raters' not in chosen and not {'annotator', 'label'} & set(chosen):
-    found = raters(left)
+    found = [] if split else raters(left)
     if found:
       chosen['raters'] = found
-  if 'raters' in chosen:
+    elif not split:
+      split = _split_columns(table, left)
+  if split:
+    table, made = _long_split(table, split)
+    chosen |= {'annotator': ['annotator'], 'label': made}
+    left = [name for name in left if name in table.columns]
+  elif 'raters' in chosen:
     table = _long(table, chosen['raters'])
     chosen |= {'annotator': ['annotator'], 'label': ['label']}
     known = {name for its in chosen.values() for name in its}
@@ -284,6 +306,16 @@ def raters(names: Sequence[str]) -> list[str]:
   """The columns of raters, `annotator_1`, `Rater B`, if there are several."""
   found = [name for name in names if _is_rater(name, names)]
   return found if len(found) > 1 else []
+
+
+def of_raters(table: tables.Table) -> list[str]:
+  """The columns of several raters, of one label or, if none is given, more."""
+  names = list(table.columns)
+  found = raters(names)
+  if found or any(re.match(r'(label|score)(\.|$)', name) for name in names):
+    return found
+  split = _split_columns(table, names)
+  return [name for labels in split.values() for name in labels.values()]
 
 
 def shown(text: str, modalities: Sequence[str]) -> str:
@@ -474,6 +506,87 @@ def _is_rater(name: str, others: Sequence[str]) -> bool:
   return first in [spelling.clean(other).casefold() for other in others]
 
 
+def _split_columns(
+  table: tables.Table, names: Sequence[str], raters: Sequence[str] = ()
+) -> dict[str, dict[str, str]]:
+  """By rater and label the columns such as `R1 empathy` or `empathy (R1)`.
+
+  Args:
+    table: that they are of.
+    names: columns that they may be.
+    raters: the names of raters; () for `R1`, `annotator 2` and the like.
+
+  Returns:
+    Labels that have answers of two raters; none if there are no such columns.
+  """
+  rater = '|'.join(map(re.escape, raters)) or _RATER.pattern
+  best: dict[str, dict[str, str]] = {}
+  for form in (
+    rf'(?P<rater>{rater})[ _.:/-]+(?P<label>\S.*)',
+    rf'(?P<label>.*\S)(?:[ _.:/-]+|[ _.:/-]*[(\[])(?P<rater>{rater})[)\]]?',
+  ):
+    parts = [
+      (re.fullmatch(form, spelling.clean(name), re.IGNORECASE), name)
+      for name in names
+    ]
+    whose = {own['rater'] for own, _ in parts if own}
+    by_label: dict[str, dict[str, str]] = collections.defaultdict(dict)
+    spelt: dict[str, str] = {}
+    for own, name in parts:
+      if own and (raters or _is_rater(own['rater'], whose)):
+        key = _key(own['label'])
+        if key and not _IDLE.match(key):
+          spelt.setdefault(key, ratings.label_name(own['label']))
+          by_label[key].setdefault(own['rater'], name)
+    found: dict[str, dict[str, str]] = {}
+    for key, columns in by_label.items():
+      cells = [
+        text for name in columns.values() for text in table.columns[name]
+      ]
+      if len(columns) > 1 and (raters or _are_answers(cells)):
+        for who, name in columns.items():
+          found.setdefault(who, {})[spelt[key]] = name
+    if sum(map(len, found.values())) > sum(map(len, best.values())):
+      best = found
+  return best
+
+
+def _long_split(
+  table: tables.Table, split: Mapping[str, Mapping[str, str]]
+) -> tuple[tables.Table, list[str]]:
+  """A row for each rater who has rated, a column a label, and their names."""
+  labels = list(dict.fromkeys(name for own in split.values() for name in own))
+  used = [name for own in split.values() for name in own.values()]
+  rows, who = [], []
+  for row in range(len(table)):
+    for rater, own in split.items():
+      cells = [table.columns[name][row] for name in own.values()]
+      if not all(map(spelling.is_missing, cells)):
+        rows.append(row)
+        who.append(rater)
+  if not rows:
+    raise errors.InputError(f'{table.path}: no ratings in {_listed(used)}')
+  columns, origin = {}, {'annotator': who}
+  for name, values in table.columns.items():
+    if name not in used:
+      own = f'given_{name}' if name == 'annotator' else name
+      columns[own] = [values[row] for row in rows]
+  columns['annotator'] = who
+  made = []
+  for label in labels:
+    made.append(f'label.{label}')
+    origin[made[-1]] = [split[rater].get(label, '') for rater in who]
+    columns[made[-1]] = [
+      table.columns[name][row] if name else ''
+      for row, name in zip(rows, origin[made[-1]], strict=True)
+    ]
+  table.notes.append(
+    f'{table.path}: columns {_listed(used)} are taken for the ratings of '
+    f'{", ".join(split)} on {", ".join(labels)}'
+  )
+  return table.taken(rows, columns, origin), made
+
+
 def _long(table: tables.Table, raters: Sequence[str]) -> tables.Table:
   """A row for each rater who has rated."""
   rows, who = [], []
@@ -600,9 +713,9 @@ def _labels(
   if not found:
     raise errors.InputError(
       f'{table.path}: which columns hold ratings? Found {_listed(names)}; say '
-      '--columns=label=NAME, or for a column a rater --columns=raters=A|B, or '
-      'for several labels --columns=label=A|B; of several raters and several '
-      'labels, a row for each item and rater is read'
+      '--columns=label=NAME, or for a column a rater --columns=raters=A|B '
+      "(also where columns are called 'A empathy', 'B empathy' and so on), or "
+      'for several labels --columns=label=A|B'
     )
   table.notes.append(
     f'{table.path}: columns {_listed(found)} are taken for ratings'

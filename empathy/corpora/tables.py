@@ -42,6 +42,9 @@ _NOT_WESTERN = re.compile(
 )
 _MAX_COUNT = 2**31 - 1
 _MAX_NAMES = 8
+# Of a file, of which the encoding and the header are found out.
+_START = 1 << 20
+_BLOCK = 1 << 23
 # Rows that have to be as wide as the header.
 _FEW = 5
 _TIME = re.compile(
@@ -81,6 +84,57 @@ class Read(NamedTuple):
   notes: list[str]
 
 
+class Dialect(NamedTuple):
+  """How a table is written, as far as its start tells.
+
+  Attributes:
+    encoding: a name that Python knows.
+    delimiter: what is between columns.
+    skipped: lines before the header.
+    header: the names of the columns, known ones as they are known.
+    notes: what was guessed, one line each, with the file.
+  """
+
+  encoding: str
+  delimiter: str
+  skipped: int
+  header: list[str]
+  notes: list[str]
+
+
+def dialect(path: pathlib.Path, known: Sequence[str] = ()) -> Dialect:
+  """What is to be known before a table is read in parts.
+
+  Args:
+    path: the file, which is gone through once but not held.
+    known: columns whose names may be in another case.
+
+  Raises:
+    InputError: it is no text, or its first row no CSV.
+  """
+  encoding, guess = _encoding(path)
+  with open(path, encoding=encoding, newline='') as file:
+    start = file.read(_START)
+  if len(start) == _START:  # Its last row may be cut.
+    start = start[: start.rfind('\n') + 1] or start
+  delimiter = _delimiter(start, known)
+  first = start.lstrip('\r\n').split('\n')[0].rstrip('\r')
+  skipped = int(bool(_SEPARATOR.match(first)))
+  reader = csv.reader(io.StringIO(start, newline=''), delimiter=delimiter)
+  try:
+    rows = [row for row, _ in zip(filter(None, reader), range(2), strict=False)]
+  except csv.Error as error:
+    raise errors.InputError(f'{path}: is not CSV: {error}') from None
+  header = rows[skipped] if len(rows) > skipped else []
+  return Dialect(
+    encoding,
+    delimiter,
+    skipped,
+    _names(header, known),
+    _guessed(path, delimiter, guess),
+  )
+
+
 def read_csv(
   path: pathlib.Path, required: Sequence[str], known: Sequence[str] = ()
 ) -> Read:
@@ -101,13 +155,7 @@ def read_csv(
   """
   content, encoding = text(path)
   delimiter = _delimiter(content, (*required, *known))
-  guessed = []
-  if delimiter != (',' if path.suffix.lower() != '.tsv' else '\t'):
-    between = _DELIMITERS.get(delimiter, repr(delimiter))
-    guessed.append(f'separated by {between}')
-  if encoding:
-    guessed.append(encoding)
-  notes = [f'{path}: read as {", ".join(guessed)}'] if guessed else []
+  notes = _guessed(path, delimiter, encoding)
   header, rows, lines = _split(path, content, delimiter)
   if not header:
     raise errors.InputError(
@@ -164,6 +212,17 @@ def read_csv(
     name: [row[i] for row in rows] for i, name in zip(kept, names, strict=True)
   }
   return _whole(path, Read(columns, lines, notes))
+
+
+def _guessed(path: pathlib.Path, delimiter: str, encoding: str) -> list[str]:
+  """What is to be said of a table that is no plain CSV."""
+  guessed = []
+  if delimiter != (',' if path.suffix.lower() != '.tsv' else '\t'):
+    between = _DELIMITERS.get(delimiter, repr(delimiter))
+    guessed.append(f'separated by {between}')
+  if encoding:
+    guessed.append(encoding)
+  return [f'{path}: read as {", ".join(guessed)}'] if guessed else []
 
 
 def _split(
@@ -552,9 +611,7 @@ def text(path: pathlib.Path) -> tuple[str, str]:
   except FileNotFoundError:
     raise errors.InputError(f'{path}: no such file') from None
   if data.startswith(_SPREADSHEETS):
-    raise errors.InputError(
-      f"{path}: is a spreadsheet or an archive; save it as 'CSV UTF-8'"
-    )
+    raise _spreadsheet(path)
   mark, encoding = next(
     ((mark, name) for mark, name in _MARKS if data.startswith(mark)),
     (b'', 'utf-8'),
@@ -571,19 +628,51 @@ def text(path: pathlib.Path) -> tuple[str, str]:
       ) from None
     text, guess = _western(path, data, error)
   if '\0' in text:
-    line = text[: text.index('\0')].count('\n') + 1
-    raise errors.InputError(
-      f'{path}:{line}: a zero byte, as in UTF-16 without its mark; save the '
-      'file as UTF-8'
-    )
+    raise _zero(path, text[: text.index('\0')].count('\n') + 1)
   return text, guess
 
 
+def _encoding(path: pathlib.Path) -> tuple[str, str]:
+  """The encoding of a file, as `text` tells it, and what was guessed, or ''."""
+  decoder, lines = codecs.getincrementaldecoder('utf-8')(), 0
+  with open(path, 'rb') as file:
+    start = file.read(max(len(mark) for mark, _ in _MARKS))
+    if start.startswith(_SPREADSHEETS):
+      raise _spreadsheet(path)
+    for mark, name in _MARKS:
+      if start.startswith(mark):
+        return f'{name}-sig' if name == 'utf-8' else name, ''
+    file.seek(0)
+    while block := file.read(_BLOCK):
+      if b'\0' in block:
+        lines += block[: block.index(b'\0')].count(b'\n')
+        raise _zero(path, lines + 1)
+      try:
+        decoder.decode(block)
+      except UnicodeDecodeError as error:
+        return 'cp1252', _western(path, error.object, error, lines)[1]
+      lines += block.count(b'\n')
+  return 'utf-8', ''
+
+
+def _spreadsheet(path: pathlib.Path) -> errors.InputError:
+  return errors.InputError(
+    f"{path}: is a spreadsheet or an archive; save it as 'CSV UTF-8'"
+  )
+
+
+def _zero(path: pathlib.Path, line: int) -> errors.InputError:
+  return errors.InputError(
+    f'{path}:{line}: a zero byte, as in UTF-16 without its mark; save the '
+    'file as UTF-8'
+  )
+
+
 def _western(
-  path: pathlib.Path, data: bytes, error: UnicodeDecodeError
+  path: pathlib.Path, data: bytes, error: UnicodeDecodeError, before: int = 0
 ) -> tuple[str, str]:
   """Text in cp1252, and what to say of it, unless it is plainly none."""
-  line = data.count(b'\n', 0, error.start) + 1
+  line = before + data.count(b'\n', 0, error.start) + 1
   try:
     text = data.decode('cp1252')
     if _NOT_WESTERN.search(text):

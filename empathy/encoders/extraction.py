@@ -26,7 +26,6 @@ from empathy import errors, files, progress
 from empathy.corpora import corpus as corpus_lib
 from empathy.encoders import extractors, media
 
-FAULTS = ('skip', 'fatal')
 _LOGGER = logging.getLogger('empathy')
 
 
@@ -146,7 +145,7 @@ def plan(
     corpus: read from a folder.
     modality: one of the corpus'.
     extractor: of this modality.
-    faults: one of `FAULTS`.
+    faults: 'skip' or 'fatal'.
     path: of the features; None: where the corpus has them.
 
   Returns:

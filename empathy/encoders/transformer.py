@@ -167,7 +167,9 @@ class Attention(nn.Module):
       )
       return y.swapaxes(0, 1).reshape(len(x), -1, width)[:, :length]
 
-    if length > BLOCK and not drops:
+    if not drops and has_flash(q):
+      y = flash(q, k, v, bias)
+    elif length > BLOCK and not drops:
       # A CPU is faster where a block of scores stays in its cache.
       y = jax.lax.platform_dependent(
         q,
@@ -197,6 +199,62 @@ def join_heads(x: Array) -> Array:
   """Undoes `split_heads`."""
   x = x.swapaxes(-2, -3)
   return x.reshape(*x.shape[:-2], -1)
+
+
+def has_flash(queries: Array) -> bool:
+  """Whether cuDNN has attention for such queries (..., D) on this device.
+
+  Its kernels hold no scores, for numbers of 16 bits. Elsewhere plain products
+  are as good as `jax.nn.dot_product_attention`, which on a CPU takes 1.5 times
+  as long for 128 tokens, and 3.5 times for 10 s of sound.
+  """
+  device = jax.devices()[0]
+  return (
+    queries.dtype in (jnp.bfloat16, jnp.float16)
+    and queries.shape[-1] % 8 == 0
+    and queries.shape[-1] <= 128
+    and 'cuda' in device.client.platform_version
+    and float(device.compute_capability) >= 8
+  )
+
+
+def flash(
+  q: Array,
+  k: Array,
+  v: Array,
+  bias: Array | None,
+  implementation: str = 'cudnn',
+) -> Array:
+  """Attends by `jax.nn.dot_product_attention`.
+
+  Args:
+    q: (B, H, T, D), scaled.
+    k: (B, H, T, D).
+    v: (B, H, T, D).
+    bias: (B, 1, 1, T), added to the scores; or None.
+    implementation: as JAX names them.
+
+  Returns:
+    (B, T, H * D).
+  """
+  length = q.shape[2]
+  odd = length % 2  # cuDNN has gradients of even lengths alone.
+  if odd or bias is not None:
+    bias = jnp.zeros((1, 1, 1, length)) if bias is None else bias
+    lowest = 0.7 * float(jnp.finfo(q.dtype).min)  # A sum of two is finite.
+    bias = jnp.maximum(bias, lowest).astype(q.dtype)
+    bias = jnp.pad(
+      bias, ((0, 0), (0, 0), (0, 0), (0, odd)), constant_values=lowest
+    )
+    bias = jnp.broadcast_to(bias, (len(q), 1, length + odd, length + odd))
+  q, k, v = (
+    jnp.pad(x.swapaxes(1, 2), ((0, 0), (0, odd), (0, 0), (0, 0)))
+    for x in (q, k, v)
+  )
+  y = jax.nn.dot_product_attention(
+    q, k, v, bias, scale=1.0, implementation=implementation
+  )
+  return y[:, :length].reshape(*y.shape[:1], length, -1)
 
 
 def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:

@@ -30,8 +30,7 @@ def estimate(
       annotators add is known to the groups, by the name.
   """
   entry = catalogue.entry_of(name)
-  if name in groups.annotators:
-    known['annotators'] = groups.annotators[name]
+  known['annotators'] = groups.annotators.get(name)
   return resampling.estimate(
     groups,
     statistic,
@@ -84,8 +83,8 @@ def least(
     See `resampling.minimum`.
   """
   scale = catalogue.entry_of(name).scale
-  added = [groups.annotators.get(one, (0.0, 0)) for one in names]
-  added = added or [(0.0, 0)] * len(statistics)
+  added = [groups.annotators.get(one) for one in names]
+  added = added or [None] * len(statistics)
   return resampling.minimum(
     groups,
     [

@@ -157,8 +157,7 @@ def _independent(part: Part) -> weighing.Statistic:
   def function(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     hits = sums[:, :-num_classes].reshape(-1, num_views, num_classes)
     number = sums[:, -num_classes:]
-    size = np.maximum(number, 1e-300)[:, None]
-    wrong = 1 - np.where(number[:, None] > 0, hits / size, 0)
+    wrong = 1 - hits / weighing.divisor(number)[:, None]
     others = np.stack(
       [
         np.delete(wrong, view, axis=1).prod(axis=1) for view in range(num_views)
@@ -166,7 +165,8 @@ def _independent(part: Part) -> weighing.Statistic:
       axis=1,
     )
     missed = wrong.prod(axis=1)
-    total = np.maximum(number.sum(axis=1, keepdims=True), 1e-300)
+    total = number.sum(axis=1, keepdims=True)
+    there, total = total > 0, weighing.divisor(total)
     value = 1 - (number * missed).sum(axis=1, keepdims=True) / total
     by_hits = others / total[:, None]
     # A clip more of a class makes each view's accuracy on it less.
@@ -174,7 +174,7 @@ def _independent(part: Part) -> weighing.Statistic:
     gradient = np.concatenate(
       [by_hits.reshape(len(sums), -1), by_number / total], axis=1
     )
-    return value[:, 0], gradient
+    return np.where(there, value, np.nan)[:, 0], gradient
 
   counted = part[_key('clips')][None] > 0
   return weighing.Figure(weighing.of_totals(totals, function), counted)

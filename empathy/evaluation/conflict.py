@@ -466,7 +466,7 @@ def _mean(sums: Sequence[np.ndarray], number: np.ndarray) -> _Means:
   total = sum(
     sign * one.mean(axis=1) for sign, one in zip(signs, sums, strict=False)
   )
-  size = max(number.sum(), 1e-300)
+  size = weighing.divisor(number.sum())
   seeds = []
   for sign, one in zip(signs, sums, strict=False):
     means = one.sum(axis=0) / size

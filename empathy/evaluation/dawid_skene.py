@@ -1,110 +1,22 @@
 """Labels and their uncertainty net of what each annotator tends to.
 
-The model of Dawid & Skene (1979, Appl. Stat. 28:20): a clip has one label, and
-an annotator who sees it gives each class with chances of his own that depend on
-the label alone. Given these chances, votes say how likely each label is. Where
-annotators lean or toss coins, that differs from the shares of votes; where a
-clip is truly between two classes, the model is too sure, for it knows no such
-clips: its entropy tells of the label, GS of the people.
+The model is `corpora.dawid_skene`'s. Where a clip is truly between two classes
+it is too sure, for it knows no such clips: its entropy tells of the label, GS
+of the people.
 """
 
-import dataclasses
-
 import numpy as np
-from scipy import sparse, special
 
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import dawid_skene as model
 from empathy.evaluation import asked, ranking, samples, weighing
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.findings import Findings
 from empathy.evaluation.plan import Plan
 
-# A chance that no vote tells of.
-_LEAST = 1e-10
-_NUM_STEPS = 100
-_CLOSE = 1e-6
 # Spearman's correlation is drawn with so many values of either variable.
 _NUM_RANKS = 12
 _STEM = 'humans.model_of_annotators'
-
-
-@dataclasses.dataclass(frozen=True)
-class Fitted:
-  """What votes say by the model.
-
-  Attributes:
-    posterior: (N, C) float64, the chance of each label; that of all clips where
-      there are no votes.
-    confusion: (A, C, C) float64, the chance that an annotator gives the second
-      class where the label is the first.
-    prior: (C,) float64.
-  """
-
-  posterior: np.ndarray
-  confusion: np.ndarray
-  prior: np.ndarray
-
-  @property
-  def entropy(self) -> np.ndarray:
-    """Of the posterior, in nats: (N,)."""
-    return special.entr(self.posterior).sum(axis=1)
-
-
-def fit(
-  clip: np.ndarray,
-  who: np.ndarray,
-  label: np.ndarray,
-  count: np.ndarray,
-  shape: tuple[int, int, int],
-  num_steps: int = _NUM_STEPS,
-  close: float = _CLOSE,
-) -> Fitted:
-  """Fits the model by expectation and maximisation, from the shares of votes.
-
-  Args:
-    clip: (V,) int, of each vote,
-    who: (V,) int, its annotator,
-    label: (V,) int, and its class.
-    count: (V,), how many votes an entry stands for.
-    shape: N, A and C.
-    num_steps: at most.
-    close: it ends when no chance of a label moves by more.
-
-  Returns:
-    What votes say; O(V C) a step.
-  """
-  num_clips, num_people, num_classes = shape
-  # Votes of every clip by annotator and class.
-  votes = sparse.csr_array(
-    (np.asarray(count, np.float64), (clip, who * num_classes + label)),
-    shape=(num_clips, num_people * num_classes),
-  )
-  turned = votes.T.tocsr()
-  shares = sparse.csr_array(
-    (np.asarray(count, np.float64), (clip, label)),
-    shape=(num_clips, num_classes),
-  ).toarray()
-  voted = shares.sum(axis=1) > 0
-  posterior = shares[voted] / shares[voted].sum(axis=1, keepdims=True)
-  votes, turned = votes[np.flatnonzero(voted)], turned[:, voted]
-
-  def maximised(posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    told = (turned @ posterior).reshape(num_people, num_classes, num_classes)
-    told = np.maximum(told, _LEAST)
-    prior = np.maximum(posterior.mean(axis=0), _LEAST)
-    return told / told.sum(axis=1, keepdims=True), prior
-
-  confusion, prior = maximised(posterior)
-  for _ in range(num_steps):
-    logs = np.log(confusion).reshape(-1, num_classes)
-    before = posterior
-    posterior = special.softmax(votes @ logs + np.log(prior), axis=1)
-    confusion, prior = maximised(posterior)
-    if np.abs(posterior - before).max(initial=0) < close:
-      break
-  found = np.tile(prior / prior.sum(), (num_clips, 1))
-  found[voted] = posterior
-  return Fitted(found, confusion.swapaxes(1, 2), prior)
 
 
 def in_parts(plan: Plan) -> Findings:
@@ -118,7 +30,7 @@ def in_parts(plan: Plan) -> Findings:
   return Findings(skipped={_STEM: reason})
 
 
-def _fitted(corpus: corpus_lib.Corpus, plan: Plan) -> Fitted:
+def _fitted(corpus: corpus_lib.Corpus, plan: Plan) -> model.Fitted:
   """The model of the votes that speak for clips."""
   names = _conditions(plan)
   votes = corpus.votes
@@ -127,7 +39,7 @@ def _fitted(corpus: corpus_lib.Corpus, plan: Plan) -> Fitted:
   people, who = np.unique(
     plan.crowd.codes(votes.annotator[own]), return_inverse=True
   )
-  return fit(
+  return model.fit(
     votes.clip[own],
     who,
     votes.label[own],

@@ -44,7 +44,12 @@ from scipy import sparse
 from empathy.evaluation import samples, weighing
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
-from empathy.evaluation.findings import Estimate, Findings
+from empathy.evaluation.findings import (
+  Deletions,
+  Estimate,
+  Findings,
+  Influence,
+)
 from empathy.evaluation.plan import Plan
 from empathy.evaluation.totals import Counts, Key, Rows, Totals
 
@@ -304,7 +309,7 @@ class _Recorder:
 
 def noises(
   totals: Totals, plan: Plan, answers: Sequence[Answer]
-) -> dict[str, tuple[float, int]]:
+) -> dict[str, Deletions]:
   """What the choice of annotators adds to the variance of every figure.
 
   Args:
@@ -313,8 +318,7 @@ def noises(
     answers: of the questions whose figures are asked for.
 
   Returns:
-    By name, the variance, not negative, and how many annotators the figure
-    rests on; without figures that are undefined without one of them, that rest
+    By name; without figures that are undefined without one of them, that rest
     on votes of nobody known, or on what was not added up.
   """
   if plan.crowd is None:
@@ -326,9 +330,9 @@ def noises(
   for answer in answers:
     found |= answer(probe.totals, plan).statistics
   return {
-    name: (one.variance[_WHO], one.sizes[_WHO])
+    name: one.influence.annotators
     for name, one in found.items()
-    if _WHO in one.variance
+    if one.influence is not None
   }
 
 
@@ -541,16 +545,26 @@ class _Probe:
       np.bincount(own.who, one, num_people)[voted] for one in (effect, clips)
     )
     square = (total**2).sum()
-    left = max(1 - (effect**2).sum() / square, 0.0) if square else 0.0
+    within = min((effect**2).sum() / square, 1.0) if square else 1.0
+    share = votes / votes.sum()
     if self._num_exact:
       change = self._exactly(sample, statistic, place, weights)[voted] - value
-      total = change - votes * (change.sum() / votes.sum())
+      total = change - share * change.sum()
+    else:
+      # Without somebody the others are more of the whole.
+      total /= 1 - share
     if np.isnan(total).any():
       return found
-    variance = float((number - 1) / number * (total**2).sum() * left)
-    size = self._crowd.number if self._crowd.bundled else number
+    who = np.flatnonzero(voted)
+    known = Deletions(
+      who.astype(np.uint64) if self._crowd.bundled else self._crowd.hashes[who],
+      total,
+      float((number - 1) / number * (total**2).sum() * within),
+      float(max(1 / (share**2).sum() - 1, 1)),
+      self._crowd.number if self._crowd.bundled else number,
+    )
     return dataclasses.replace(
-      found, variance={_WHO: variance}, sizes={_WHO: size}
+      found, influence=Influence(sample.names, slopes[0], annotators=known)
     )
 
   def _exactly(

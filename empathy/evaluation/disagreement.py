@@ -465,8 +465,8 @@ def _kappas(
     num_classes: C.
 
   Returns:
-    (R, S, Z), NaN where both always say the same one class; and the gradient,
-    like `sums`.
+    (R, S, Z), NaN where both always say the same one class, or without clips;
+    and the gradient, like `sums`.
   """
   num_first, num_second = share.shape
   sizes = (
@@ -474,14 +474,14 @@ def _kappas(
     num_first * num_classes,
     num_second * num_classes,
   )
-  rates = sums / np.maximum(sums[:, -1:], 1e-300)
+  rates = sums / weighing.divisor(sums[:, -1:])
   agree, first, second, _ = np.split(rates, np.cumsum(sizes), axis=1)
   agree = agree.reshape(-1, num_first, num_second)
   first = first.reshape(-1, num_first, num_classes)
   second = second.reshape(-1, num_second, num_classes)
   chance = first @ second.swapaxes(1, 2)
   room = 1 - chance
-  defined = room > _ZERO
+  defined = (room > _ZERO) & (sums[:, -1:, None] > 0)
   room = np.where(defined, room, 1)
   kappas = np.where(defined, (agree - chance) / room, np.nan)
   by_chance = share * (agree - 1) / room**2
@@ -505,7 +505,7 @@ def _consistencies(
   """
   num_first, num_second = share.shape
   sizes = (num_first * num_second, num_first, num_second)
-  rates = sums / np.maximum(sums[:, -1:], 1e-300)
+  rates = sums / weighing.divisor(sums[:, -1:])
   both, first, second, _ = np.split(rates, np.cumsum(sizes), axis=1)
   both = both.reshape(-1, num_first, num_second)
   first, second = first[:, :, None], second[:, None]
@@ -527,7 +527,7 @@ def _consistencies(
 def _gradient(sums: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
   """The gradient by totals, from the summed derivatives by their shares."""
   flat = [part.reshape(len(sums), -1) for part in parts]
-  count = np.maximum(sums[:, -1:], 1e-300)
+  count = weighing.divisor(sums[:, -1:])
   gradient = np.concatenate(flat, axis=1) / count
   # The figure does not change when all totals grow alike (Euler).
   rest = (gradient * sums[:, :-1]).sum(axis=1, keepdims=True) / count

@@ -11,6 +11,7 @@ from empathy.evaluation import catalogue
 from empathy.evaluation.units import Scale
 
 Scalar = str | int | float | bool | None
+_ROUNDING = 1e-12
 
 
 class Kind(enum.StrEnum):
@@ -49,8 +50,42 @@ class SeedNoise:
 
 
 @dataclasses.dataclass(frozen=True)
+class Deletions:
+  """How a figure moves when annotators are left out, see `deletions`.
+
+  Attributes:
+    names: (A,) uint64, ascending: who they are.
+    effect: (A,) float64, without each.
+    within: the part of the jackknife's variance that is within a group and an
+      annotator, and so in the variance over groups.
+    freedom: the degrees of freedom of the jackknife's variance.
+    number: how many there are, more than A where some are put together.
+  """
+
+  names: np.ndarray
+  effect: np.ndarray
+  within: float
+  freedom: float
+  number: int
+
+  @property
+  def noise(self) -> SeedNoise:
+    """What their choice adds to the variance, as that of seeds does.
+
+    Its degrees of freedom are those with which what is left has the variance
+    of all of the jackknife's (Satterthwaite 1946, Biometrics Bull. 2:110).
+    """
+    size = len(self.effect)
+    square = float(self.effect @ self.effect) * (size - 1) / size
+    left = square - self.within
+    if left <= _ROUNDING * square:
+      return SeedNoise(0.0, self.freedom, self.number)
+    return SeedNoise(left, self.freedom * (left / square) ** 2, self.number)
+
+
+@dataclasses.dataclass(frozen=True)
 class Influence:
-  """How a figure moves with the groups of clips and with the seeds.
+  """How a figure moves with groups of clips, with seeds and with annotators.
 
   It is what the difference of two figures of the same clips needs, in whatever
   studies they were found.
@@ -62,12 +97,14 @@ class Influence:
       figure is not about seeds.
     quantile: by how many standard errors over groups the interval reaches; 0
       where it has none of its own.
+    annotators: None where the interval covers no others.
   """
 
   groups: np.ndarray
   slope: np.ndarray
   seeds: SeedNoise | None = None
   quantile: float = 0.0
+  annotators: Deletions | None = None
 
 
 @dataclasses.dataclass(frozen=True)

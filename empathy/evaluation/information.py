@@ -9,13 +9,25 @@ these very votes, a vote of the full condition takes its place.
 Information is biased upward in few clips, and synergy most. Bias goes with one
 over the number of groups, so what is got of random halves of the groups exceeds
 it by as much again, and is taken off (Strong et al. 1998, Phys. Rev. Lett.
-80:197). Intervals are of the derivative, widened by how far the halves' excess
-differs between halvings, which is what is left where a part is 0 and the
-derivative vanishes, and cut where no information can be: below 0, and above
-the logarithm of the number of classes. The corrected figure itself may lie
-outside by chance. With 24, 60 and 91 groups and 3 classes they held the truth
-in 87 to 100 %; least where sources are alike but for noise, so that both unique
-parts are exactly 0.
+80:197). Not so where sources are alike: the least of what a source tells beyond
+the other has a kink there, and its bias goes with one over the root of the
+number. That is 1 / (sqrt(2) - 1) times the halves' excess, so intervals reach
+on to where such a bias has them: unique parts downward, and the other two, of
+which these are taken off, upward.
+
+Halves differ from the whole as much as the whole does from the truth (Shao and
+Wu 1989, Ann. Statist. 17:1176), kinks and all, so that intervals have their
+standard error where it is above that of the derivative, and half of what is
+taken off as one more. They are cut where no information can be: below 0, and
+above the logarithm of the number of classes. The corrected figure itself may
+lie outside by chance.
+
+With 24 and 60 groups of ten clips (500 simulated corpora each), sources that
+are alike but for noise, independent, a noisy copy and its original, a noisy or
+exact AND, a noisy XOR, two bits of which each source has one, and ones at
+random, they held the parts in 93.8 to 99 % where these are not exactly 0, which
+they held in 96 to 100 %; and the sum in 94.2 to 98 %, but with 24 groups and
+alike sources that tell much in 92.4 %.
 """
 
 import dataclasses
@@ -30,7 +42,6 @@ from empathy.evaluation import (
   conflict,
   partial_information,
   samples,
-  significance,
   weighing,
 )
 from empathy.evaluation import seeds as seeds_lib
@@ -42,7 +53,9 @@ from empathy.evaluation.plan import Plan
 from empathy.evaluation.totals import Key, Part, Totals
 
 PEOPLE, VIEWS = 'people', 'views'
-_NUM_HALVINGS = 6
+_NUM_HALVINGS = 8
+# By how much a bias of order 1 / sqrt(G) exceeds what halves exceed it by.
+_KINK = math.sqrt(2)
 # Bits that are none, as exactly as parts are found.
 _ZERO = 1e-4
 _NIL = 'no interval: there is none of it in these data, which may be by chance'
@@ -239,42 +252,57 @@ def _add(
   counts = part[key].reshape(len(part.groups.names), -1)
   number = counts.sum(axis=1)
   sums = counts @ slopes.reshape(len(slopes), -1).T
-  excess = values[1:].reshape(_NUM_HALVINGS, 2, -1).mean(axis=1) - values[0]
   told = [*PARTS, 'total']
-  total = [one.sum(axis=-1, keepdims=True) for one in (values, sums, excess)]
-  values, sums, excess = (
-    np.concatenate([one, whole], axis=-1)
-    for one, whole in zip((values, sums, excess), total, strict=True)
+  values, sums = (
+    np.concatenate([one, one.sum(axis=-1, keepdims=True)], axis=-1)
+    for one in (values, sums)
   )
+  apart = values[1:] - values[0]
+  excess, spread = apart.mean(axis=0), apart.std(axis=0, ddof=1)
+  # Both unique parts are one and the same least, less what is smooth.
+  kink = _KINK * max(float(excess[1:3].mean()), 0.0)
   for place, name in enumerate(told):
     if name in PARTS and exactly_zero[place]:
       nothing = Estimate(0.0, n=part.num_clips, method=_NIL)
       found.add(f'{prefix}.{name}', nothing)
       continue
     statistic, linear = weighing.linearised(
-      values[0, place] - excess[:, place].mean(), sums[:, place], number
+      values[0, place] - excess[place], sums[:, place], number
     )
     asked.add(
       found,
       f'{prefix}.{name}',
       part.groups,
       statistic,
-      _Widened(excess[:, place], less, math.log2(slopes.shape[-1])),
+      _Widened(
+        spread[place],
+        excess[place] / 2,
+        kink if name.startswith('unique') else 0.0,
+        kink if name in ('redundant', 'synergistic') else 0.0,
+        less,
+        math.log2(slopes.shape[-1]),
+      ),
       drawn=linear,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Widened:
-  """Widens an interval by how uncertain the correction for bias is.
+  """Widens an interval by what its derivative does not know.
 
   Attributes:
-    excess: (H,) of halves over the whole.
+    spread: the standard deviation of halves, a standard error.
+    bias: another, of the correction.
+    down: how much further it reaches downward.
+    up: and upward.
     less: what is taken off, in words.
     most: the most information that there can be, in bits.
   """
 
-  excess: np.ndarray
+  spread: float
+  bias: float
+  down: float
+  up: float
   less: str
   most: float
 
@@ -284,14 +312,15 @@ class _Widened:
     estimate = dataclasses.replace(estimate, method=method)
     if estimate.low is None:
       return estimate
-    number = len(self.excess)
-    quantile = significance.student(number - 1, 1 - significance.LEVEL)
-    spread = np.var(self.excess, ddof=1) * (1 + 1 / number)
-    reach = math.hypot(
-      estimate.high - estimate.estimate, quantile * math.sqrt(spread)
-    )
+    value, variance = estimate.estimate, estimate.variance['groups']
+    more = max(variance, self.spread**2) + self.bias**2
+    reach = (estimate.high - value) * math.sqrt(more / variance)
     # What is corrected for bias may lie outside, but the truth does not.
-    value = estimate.estimate
-    low = np.clip(value - reach, min(value, 0.0), self.most)
-    high = np.clip(value + reach, 0.0, max(value, self.most))
-    return dataclasses.replace(estimate, low=float(low), high=float(high))
+    low = np.clip(value - reach - self.down, min(value, 0.0), self.most)
+    high = np.clip(value + reach + self.up, 0.0, max(value, self.most))
+    return dataclasses.replace(
+      estimate,
+      low=float(low),
+      high=float(high),
+      variance={'groups': more},
+    )

@@ -59,7 +59,8 @@ def judge(
   Args:
     predictions: a table; or the path of a file; None for a study of the humans
       alone.
-    clips: a table; or the path of a corpus folder, which has its own votes.
+    clips: a table; or a corpus, or the path of its folder, which has its own
+      votes.
     votes: a table, or None.
     about: keys of `corpus.json`, such as `classes`, `ordered`, `values`,
       `modalities`, `judges` and `name`.
@@ -74,17 +75,20 @@ def judge(
     InputError: something is missing or wrong; a line for each kind of fault.
   """
   corpus = None
-  if isinstance(clips, str | os.PathLike):
+  if isinstance(clips, str | os.PathLike | corpus_lib.Corpus):
+    place = getattr(clips, 'path', clips) or 'clips'
     if votes is not None or about is not None:
       raise errors.InputError(
-        f'{clips}: a corpus folder has its own votes and corpus.json; expected '
+        f'{place}: a corpus folder has its own votes and corpus.json; expected '
         'neither votes nor about'
       )
-    corpus = corpus_lib.with_presence(corpus_lib.read(clips, label=label))
+    if not isinstance(clips, corpus_lib.Corpus):
+      clips = corpus_lib.read(clips, label=label)
+    corpus = clips if clips.path is None else corpus_lib.with_presence(clips)
   path, table = _predictions(predictions)
   if table is None and votes is None and not (corpus and corpus.votes):
     raise errors.InputError(
-      f'{"clips" if corpus is None else clips}: has no votes, and there are no '
+      f'{"clips" if corpus is None else place}: has no votes, and there are no '
       'predictions: nothing to evaluate'
     )
   if corpus is None:

@@ -286,7 +286,7 @@ def weighted_kappa(sample: samples.Sample, rows: Rows, plan: Plan) -> Statistic:
 
 def _weighted_kappa(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Weighted kappa of totals (R, 5): 1, x, y, xx + yy, xy."""
-  number = np.maximum(sums[:, 0], 1e-300)
+  number = weighing.divisor(sums[:, 0])
   x, y, squares, product = sums[:, 1:].T / number
   expected = squares - 2 * x * y
   told = expected > _ZERO

@@ -1,15 +1,23 @@
 """Studentised statistics: how far they reach, by draws or by Student's law.
 
-Seeds and annotators add variances of their own, and these are known with few
-degrees of freedom. Each part has its own quantile q_k, and the interval reaches
+Seeds add a variance of their own, and it is known with few degrees of freedom.
+Each part has its own quantile q_k, and the interval reaches
 sqrt(sum_k q_k^2 v_k) to either side: where one part is all of it, that is its
 own interval, and so a part that is nil costs nothing (Graybill and Wang 1980,
 J. Amer. Statist. Assoc. 75:869; Zou and Donner 2008, Statist. Med. 27:1693).
-With seeds that differ by 0 to 10 times as much as the groups' sampling makes
-them do, it held the truth in 94.2 to 97.5 % with 3, 4, 5, 6 and 10 seeds;
-Student's quantile with Satterthwaite's degrees of freedom, which are themselves
-estimated, in 89.5 to 96 %. A p-value is the smallest p at which the interval of
-level 1 - p leaves out the null.
+The large quantile of few seeds multiplies what is chance in their variance,
+too, and made intervals of 3 seeds that are all alike 97.4 % ones. So of that
+variance a tenth of the groups' is left out, without which the error is smaller
+by 5 % at most. With groups whose variance is 1 to 1,000 times what seeds and
+groups share, and seeds that add 0 to 100 times as much, intervals hold the
+truth in 93.2 to 97.5 % with 3 to 20 seeds (by numerical integration; from 3
+times on in 94.1 to 96.8 %); Student's quantile with Satterthwaite's degrees of
+freedom, which are themselves estimated, in 89.5 to 96 %. Annotators are no part
+of their own, but one with groups: what is left to them is a difference of
+variances, and uncertain in all of the greater one. Their quantile is Student's
+with Satterthwaite's degrees of freedom, and as many times greater as that of
+draws of groups is. A p-value is the smallest p at which the interval of level
+1 - p leaves out the null.
 """
 
 import dataclasses
@@ -22,7 +30,7 @@ import numpy as np
 from scipy import special
 
 from empathy.evaluation import samples, scales, significance, weighing
-from empathy.evaluation.findings import Influence, SeedNoise
+from empathy.evaluation.findings import Deletions, Influence, SeedNoise
 from empathy.evaluation.samples import Groups
 from empathy.evaluation.seeds import THESE_SEEDS
 from empathy.evaluation.significance import LEVEL
@@ -34,6 +42,10 @@ _WORDS = {
   Scale.LOG: 'log scale',
   Scale.FISHER: "Fisher's z scale",
 }
+
+
+# So much of the groups' variance, see above.
+_NEGLIGIBLE = 0.1
 
 
 class Fault(enum.Enum):
@@ -109,13 +121,27 @@ class Studentised:
         to hold them, too, and the other parts are corrected by Bonferroni.
     """
     quantile = self.quantile(p) if quantile is None else quantile
-    total = quantile**2 * self.variances['groups']
-    for name, variance in self.variances.items():
-      if name != 'groups' and variance > 0:
-        total += (
-          significance.student(self.freedoms[name], p / among) ** 2 * variance
-        )
-    return math.sqrt(total)
+    quantiles = {}
+    if self.variances.get('seeds', 0.0) > 0:
+      freedom = self.freedoms['seeds']
+      quantiles['seeds'] = significance.student(freedom, p / among)
+    if self.variances.get('annotators', 0.0) > 0:
+      freedom = self._freedom_of_both
+      quantile /= significance.student(self.freedoms['groups'], p)
+      quantile *= significance.student(freedom, p)
+      own = significance.student(freedom, p / among)
+      quantiles['annotators'] = max(quantile, own)
+    return joint_reach(quantiles | {'groups': quantile}, self.variances)
+
+  @property
+  def _freedom_of_both(self) -> float:
+    """The degrees of freedom of groups and annotators together."""
+    parts = [
+      (self.variances[name], self.freedoms[name])
+      for name in ('groups', 'annotators')
+    ]
+    total = sum(variance for variance, _ in parts)
+    return max(1 / sum((v / total) ** 2 / freedom for v, freedom in parts), 1.0)
 
   def interval(self, reach: float | None = None) -> tuple[float, float]:
     """The ends that lie `reach` from the centre, its own if None."""
@@ -142,12 +168,25 @@ class Studentised:
     return {n: float(v / slope**2) for n, v in self.variances.items()}
 
 
+def joint_reach(
+  quantiles: Mapping[str, float], variances: Mapping[str, float]
+) -> float:
+  """How far parts of the variance reach, each by its quantile."""
+  negligible = {'seeds': _NEGLIGIBLE * variances['groups']}
+  return math.sqrt(
+    sum(
+      quantile**2 * max(variances[name] - negligible.get(name, 0.0), 0.0)
+      for name, quantile in quantiles.items()
+    )
+  )
+
+
 def studentise(
   sample: Groups,
   statistic: Statistic,
   scale: Scale = Scale.IDENTITY,
   seeds: SeedNoise | None = THESE_SEEDS,
-  annotators: tuple[float, int] = (0.0, 0),
+  annotators: Deletions | None = None,
   drawn: Statistic | None = None,
 ) -> Studentised:
   """Draws groups and studentises the statistic.
@@ -159,8 +198,7 @@ def studentise(
     seeds: what the choice of seeds adds to the variance; None where there is
       one seed only, which the method then says. Two seeds tell too little: the
       interval is over groups alone, and the method says so.
-    annotators: the variance that the choice of annotators adds, and how many
-      there are; likewise.
+    annotators: how it moves without each; None where they are not told.
     drawn: what is drawn in the statistic's stead, if that is too dear: a close
       relative, which is studentised about its own value.
 
@@ -185,7 +223,9 @@ def studentise(
     | {name: one.freedom for name, one in covered.items()},
     {'groups': counted} | {name: one.num_seeds for name, one in noises.items()},
     ', '.join(_words(sample, scale, counted, seeds, noises)),
-    Influence(sample.names, slopes[0], noises.get('seeds')),
+    Influence(
+      sample.names, slopes[0], noises.get('seeds'), annotators=annotators
+    ),
   )
   if (fault := _fault(found, least)) is not None:
     return _faulty(found, fault, least)
@@ -201,16 +241,14 @@ def studentise(
 
 
 def _noises(
-  seeds: SeedNoise | None, annotators: tuple[float, int]
+  seeds: SeedNoise | None, annotators: Deletions | None
 ) -> dict[str, SeedNoise]:
   """What adds to the variance beside groups, by name."""
   found = {}
   if seeds is not None and seeds.num_seeds:
     found['seeds'] = seeds
-  variance, number = annotators
-  if variance > 0:
-    # Annotators are chosen as seeds are.
-    found['annotators'] = SeedNoise(variance, number - 1.0, number)
+  if annotators is not None and annotators.noise.variance > 0:
+    found['annotators'] = annotators.noise
   return found
 
 

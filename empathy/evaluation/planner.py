@@ -9,11 +9,10 @@ out the null in half of the studies only.
 """
 
 import dataclasses
-import math
 
 from scipy import special
 
-from empathy.evaluation import wording
+from empathy.evaluation import pivots, significance, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.significance import LEVEL
 
@@ -157,11 +156,11 @@ def smallest_effect(difference: Estimate) -> Estimate:
 
 def _reach(variance: dict[str, float], sizes: dict[str, int]) -> float:
   """How far an interval reaches by Student's law, see `pivots`."""
-  total = sum(
-    special.stdtrit(max(sizes[name] - 1, 1), (1 + LEVEL) / 2) ** 2 * part
-    for name, part in variance.items()
-  )
-  return math.sqrt(total)
+  quantiles = {
+    name: significance.student(max(sizes[name] - 1, 1), 1 - LEVEL)
+    for name in variance
+  }
+  return pivots.joint_reach(quantiles, variance)
 
 
 def _needed(

@@ -22,6 +22,7 @@ import numpy as np
 
 from empathy.evaluation import pivots, scales, significance, weighing
 from empathy.evaluation.findings import (
+  Deletions,
   Estimate,
   Influence,
   Kind,
@@ -42,7 +43,7 @@ def estimate(
   seeds: SeedNoise | None = THESE_SEEDS,
   null: bool = False,
   n: int | None = None,
-  annotators: tuple[float, int] = (0.0, 0),
+  annotators: Deletions | None = None,
   drawn: Statistic | None = None,
   alternative: Literal['two-sided', 'greater'] = 'two-sided',
 ) -> Estimate:

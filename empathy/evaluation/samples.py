@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from empathy.evaluation.findings import Deletions
+
 NUM_RESAMPLES = 10_000
 # From so many groups on, Student's interval is as good as the draws.
 MANY_GROUPS = 200
@@ -24,8 +26,7 @@ class Groups:
     names: (G,) the groups' names.
     num_clips: how many clips they have.
     num_resamples: R.
-    annotators: by the name of a figure, what the choice of annotators adds to
-      its variance, and how many they are.
+    annotators: by the name of a figure, how it moves without each annotator.
     probe: what takes the place of an interval where figures are asked how they
       move, see `deletions`; None where they are not.
   """
@@ -33,9 +34,7 @@ class Groups:
   names: np.ndarray
   num_clips: int
   num_resamples: int = NUM_RESAMPLES
-  annotators: Mapping[str, tuple[float, int]] = dataclasses.field(
-    default_factory=dict
-  )
+  annotators: Mapping[str, Deletions] = dataclasses.field(default_factory=dict)
   probe: Callable[..., Any] | None = None
 
   @property

@@ -14,6 +14,10 @@ Among them are the measures of Baan et al. (2022, EMNLP, Stop Measuring
 Calibration When Humans Disagree): DistCE, the total variation distance, is half
 of Manhattan; EntCE is the entropy gap; RankCS is here how often probabilities
 put no two classes in the order that the votes reverse, for few votes tie.
+Manhattan's distance, and Wasserstein's between positions where classes are
+ordered, are the soft measures of the shared task on learning with disagreements
+(LeWiDi 2025), whose organisers round each clip's to five decimals and take
+clips of a single vote too.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,6 @@ one machine, and to whoever judges their bucket on many.
 """
 
 import contextlib
-import csv
 import dataclasses
 import functools
 import glob
@@ -18,7 +17,7 @@ import logging
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +45,13 @@ _REQUIRED = {
 # What of a prediction is no number.
 _TEXTS = ('id', 'view', 'given', 'label')
 _SUFFIXES = ('.parquet', *tables.SUFFIXES)
+# Columns whose names may be in another case.
+_KNOWN = tuple(
+  dict.fromkeys(
+    (*corpus_lib.CLIP_COLUMNS, *corpus_lib.VOTE_COLUMNS, 'score', 'view')
+  )
+)
+_MOST_NAMES = 8
 # Rows that are read at once, and those of a piece, which one worker reads.
 _NUM_ROWS = 1 << 18
 _PIECE_ROWS = 1 << 21
@@ -197,8 +203,10 @@ def read(
     if _is_csv(path):
       batches = _csv(path)
     else:
-      batches = _parquet(path, piece.groups, rename, columns)
-    for batch in batches:
+      batches = (
+        (batch, None) for batch in _parquet(path, piece.groups, rename, columns)
+      )
+    for batch, said in batches:
       found = {}
       for name, values in zip(
         rename(batch.schema.names), batch.columns, strict=True
@@ -208,7 +216,8 @@ def read(
           found[name] = _plain(path, name, values, text)
       found[ROW] = _places(piece, row, batch.num_rows)
       row += batch.num_rows
-      yield pa.record_batch(found)
+      found = pa.record_batch(found)
+      yield found if said is None or said.all() else found.filter(said)
   except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
     raise errors.InputError(
       f'{path}: cannot be read{" as CSV" if _is_csv(path) else ""}: '
@@ -392,14 +401,13 @@ def _look(path: str) -> tuple[list[str], list[int]]:
         groups = range(file.metadata.num_row_groups)
         rows = [file.metadata.row_group(group).num_rows for group in groups]
         return file.schema_arrow.names, rows
-    with open(path, encoding='utf-8-sig', newline='') as file:
-      header = next(csv.reader(file, delimiter=_delimiter(path)), [])
+    header = _dialect(path).header
     with open(path, 'rb') as file:
       sample = file.read(_SAMPLE_BYTES)
     lines = len(sample.splitlines()) - 1
     size = os.path.getsize(path)
     return header, [round(max(lines, 0) * size / max(len(sample), 1))]
-  except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
+  except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
     if isinstance(error, FileNotFoundError):
       raise
     kind = 'CSV' if _is_csv(path) else 'a whole Parquet file'
@@ -412,9 +420,11 @@ def _rows_of(
   kind: str, paths: list[str], bare: corpus_lib.Corpus, lenient: bool
 ) -> list[list[int]]:
   """The rows of each row group of each file, whose columns are right."""
-  found, first = [], set()
+  found, first, notes = [], set(), []
   for path in paths:
     columns, groups = _look(path)
+    if _is_csv(path):
+      notes += _dialect(path).notes
     columns = _checked(path, kind, columns, bare, lenient)
     first = first or columns
     if columns != first:
@@ -423,6 +433,9 @@ def _rows_of(
         f'{min(columns ^ first)!r} is in one of them only'
       )
     found.append(groups)
+  for note in notes[:1]:
+    more = f', and {len(notes) - 1} like it' if len(notes) > 1 else ''
+    logging.getLogger('empathy').info('%s%s', note, more)
   if paths and not any(map(any, found)) and kind != 'votes':
     several = len(paths) > 1
     raise errors.InputError(
@@ -455,19 +468,25 @@ def _checked(
     names = headers.renamed(names, bare)
     headers.check(pathlib.Path(path), names, bare, lenient)
     return set(found)
-  errors.raise_faults(
-    [
-      f'{path}: column {name!r} is missing'
-      for name in _REQUIRED[kind]
-      # Where there are values, either says the other.
-      if name not in found and not (name == 'label' and 'score' in found)
+  missing = [
+    repr(name)
+    for name in _REQUIRED[kind]
+    # Where there are values, either says the other.
+    if name not in found and not (name == 'label' and 'score' in found)
+  ]
+  faults = [
+    f'{path}: column {name!r} is there twice'
+    for name in sorted(set(found))
+    if found.count(name) > 1
+  ]
+  if missing:
+    several = len(missing) > 1
+    there = ', '.join(map(repr, names[:_MOST_NAMES])) or 'none'
+    faults[:0] = [
+      f'{path}: column{"s" if several else ""} {", ".join(missing)} '
+      f'{"are" if several else "is"} missing; found {there}'
     ]
-    + [
-      f'{path}: column {name!r} is there twice'
-      for name in sorted(set(found))
-      if found.count(name) > 1
-    ]
-  )
+  errors.raise_faults(faults)
   if {'split', 'fold'} <= set(found):
     raise errors.InputError(
       f"{path}: has columns 'split' and 'fold'; expected one"
@@ -540,23 +559,51 @@ def _features(source: Source, piece: Piece) -> Iterator[pa.RecordBatch]:
     )
 
 
-def _delimiter(path: str) -> str:
-  return '\t' if path.lower().endswith('.tsv') else ','
+def _dialect(path: str) -> tables.Dialect:
+  """How a file is written, found out once as long as it is the same."""
+  about = os.stat(path)
+  return _dialect_of(path, about.st_size, about.st_mtime_ns)
 
 
-def _csv(path: str) -> Iterator[pa.RecordBatch]:
-  """All columns as texts, a block at a time."""
-  names, _ = _look(path)
-  yield from pa_csv.open_csv(
+@functools.lru_cache(maxsize=4096)
+def _dialect_of(path: str, *_: int) -> tables.Dialect:
+  return tables.dialect(pathlib.Path(path), _KNOWN)
+
+
+def _csv(path: str) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+  """All columns as texts, a block at a time, and which rows say something."""
+  told = _dialect(path)
+  header = told.header
+  for batch in pa_csv.open_csv(
     path,
-    read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),
+    read_options=pa_csv.ReadOptions(
+      block_size=_BLOCK_BYTES,
+      encoding='utf-8' if told.encoding == 'utf-8-sig' else told.encoding,
+      skip_rows=told.skipped + 1,
+      column_names=[str(place) for place in range(len(header))],
+    ),
     parse_options=pa_csv.ParseOptions(
-      newlines_in_values=True, delimiter=_delimiter(path)
+      newlines_in_values=True, delimiter=told.delimiter
     ),
     convert_options=pa_csv.ConvertOptions(
-      column_types=dict.fromkeys(names, pa.string())
+      column_types={str(place): pa.string() for place in range(len(header))}
     ),
-  )
+  ):
+    yield pa.record_batch(batch.columns, names=header), _said_in(batch, header)
+
+
+def _said_in(batch: pa.RecordBatch, header: Sequence[str]) -> np.ndarray:
+  """Which rows (n,) are neither empty nor the header once more."""
+  idle = np.zeros(batch.num_rows, bool)
+  for wanted in ([''] * len(header), [name.casefold() for name in header]):
+    same = np.ones(batch.num_rows, bool)
+    for cell, column in zip(wanted, batch.columns, strict=True):
+      if not same.any():
+        break
+      column = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+      same &= pc.equal(column, cell).to_numpy(zero_copy_only=False)
+    idle |= same
+  return ~idle
 
 
 def _parquet(path: str, groups, rename, columns) -> Iterator[pa.RecordBatch]:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import declared, spelling
+from empathy.corpora import tables as tables_lib
 from empathy.evaluation import headers, reading, sources
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.predictions import Kind, Predictions
@@ -167,6 +168,11 @@ class _Rows:
   def decimals(self, column: str) -> np.ndarray:
     """Numbers, NaN where there is no text: (n,) float64."""
     texts = pc.utf8_trim_whitespace(self.columns[column])
+    if pc.any(pc.match_substring(texts, ',')).as_py():
+      cells = texts.to_pylist()
+      for row in tables_lib.unclear_numbers(cells):
+        self.refuse(row, column, tables_lib.unclear_number(cells[row]))
+      texts = pc.replace_substring(texts, ',', '.')
     number = r'^([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)?$'
     row = pc.index(pc.match_substring_regex(texts, number), False).as_py()
     if row >= 0:

@@ -32,6 +32,7 @@ from scipy import sparse
 from empathy import errors
 from empathy.corpora import spelling
 from empathy.evaluation import samples
+from empathy.evaluation.findings import Deletions
 
 MANY_CLIPS = 1 << 18
 MOST_GROUPS = 512
@@ -162,9 +163,7 @@ class Totals:
   rows: Mapping[Key, Rows]
   wholes: Mapping[Key, np.ndarray]
   kept: Mapping[Key, Kept]
-  annotators: Mapping[str, tuple[float, int]] = dataclasses.field(
-    default_factory=dict
-  )
+  annotators: Mapping[str, Deletions] = dataclasses.field(default_factory=dict)
   probe: Callable[..., Any] | None = None
   num_probes: int = 0
 

@@ -580,7 +580,7 @@ def _weighted_f1(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """F1 weighted by support, as `_macro_f1`."""
   f1, slope, _ = _f1(sums)
   support = sums[..., 2, :]
-  total = np.maximum(support.sum(axis=-1, keepdims=True), 1e-300)
+  total = weighing.divisor(support.sum(axis=-1, keepdims=True))
   share = support / total
   value = (share * f1).sum(axis=-1)
   gradient = share[..., None, :] * slope

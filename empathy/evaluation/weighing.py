@@ -48,6 +48,11 @@ class Figure:
     return self.statistic(weights)
 
 
+def divisor(number: np.ndarray) -> np.ndarray:
+  """What a sum is divided by: 1 where there is nothing, for its sum is 0."""
+  return np.where(number > 0, number, 1)
+
+
 def of_totals(
   totals: np.ndarray,
   function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
@@ -98,10 +103,10 @@ def mean_of_ratios(
   def function(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     top, bottom = sums[:, :num_ratios], sums[:, num_ratios:]
     there = bottom > 0
-    bottom = np.where(there, bottom, 1)
+    bottom = divisor(bottom)
     ratio = top / bottom
     share = there * weights
-    share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
+    share = share / divisor(share.sum(axis=1, keepdims=True))
     value = np.where(there.any(axis=1), (share * ratio).sum(axis=1), np.nan)
     slope = share / bottom
     return value, np.concatenate([slope, -slope * ratio], axis=1)

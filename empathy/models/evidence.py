@@ -15,7 +15,7 @@ counts for is fitted to the validation clips, one by one, before the evidence is
 added.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -114,17 +114,29 @@ class GatedEvidence(nn.Module):
     Returns:
       The output; `alone` has the joint head, if there is one, last.
     """
-    mask = jnp.stack([present[m] for m in self.modalities], -1)
-    evidence = [
-      self.head[m](self.thin[m](features[m], train), rows & present[m], train)
-      for m in self.modalities
-    ]
-    together = mask.sum(axis=1, keepdims=True) >= 2
+    inputs = [features[m] for m in self.modalities]
     if 'joint' in self._parts:
-      joined = self._side_by_side(features, mask, train)
-      heard = rows & together[:, 0]
-      evidence.append(self.head['joint'](joined, heard, train))
-    evidence = jnp.stack(evidence, axis=1)
+      inputs.append(self._side_by_side(features, self._shown(present, train)))
+    return self._add_up(inputs, present, rows, train)
+
+  def _add_up(
+    self,
+    inputs: Sequence[Array],
+    present: Mapping[str, Array],
+    rows: Array,
+    train: bool,
+  ) -> Output:
+    """Fuses, given (B, D) for each part, that what is absent does not touch."""
+    mask = jnp.stack([present[m] for m in self.modalities], -1)
+    together = mask.sum(axis=1, keepdims=True) >= 2
+    heard = jnp.concatenate([mask, together], axis=1) & rows[:, None]
+    evidence = jnp.stack(
+      [
+        self.head[part](self.thin[part](x, train), heard[:, index], train)
+        for index, (part, x) in enumerate(zip(self._parts, inputs, strict=True))
+      ],
+      axis=1,
+    )
     gates = mask.astype(evidence.dtype)
     if not train:
       scales = jnp.stack([self.gate[part].value for part in self._parts])
@@ -143,17 +155,23 @@ class GatedEvidence(nn.Module):
     logits = self.prior + jnp.where(together, (total + joint) / 2, total)
     return Output(logits, gates, alone=alone)
 
-  def _side_by_side(
-    self, features: Mapping[str, Array], mask: Array, train: bool
-  ) -> Array:
-    """What the joint head sees; a modality that it is not shown is zero."""
-    shown = self.kept(mask.astype(jnp.float32), train)
+  def _shown(
+    self, present: Mapping[str, Array], train: bool
+  ) -> dict[str, Array]:
+    """What the joint head is shown: by modality, (B,) bool."""
+    mask = jnp.stack([present[m] for m in self.modalities], -1)
+    shown = self.kept(mask.astype(jnp.float32), train) > 0
     shown = jnp.where(shown.any(axis=1, keepdims=True), shown, mask)
-    joined = [
-      shown[:, index : index + 1] * features[modality]
-      for index, modality in enumerate(self.modalities)
-    ]
-    return self.thin['joint'](jnp.concatenate(joined, axis=-1), train)
+    return {m: shown[:, index] for index, m in enumerate(self.modalities)}
+
+  def _side_by_side(
+    self, features: Mapping[str, Array], shown: Mapping[str, Array]
+  ) -> Array:
+    """All features; those of a modality that is not shown are zero."""
+    return jnp.concatenate(
+      [jnp.where(shown[m][:, None], features[m], 0) for m in self.modalities],
+      axis=-1,
+    )
 
   @nn.nowrap
   def narrowed(self, view: tuple[str, ...]) -> nn.Module | None:

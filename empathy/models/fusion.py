@@ -6,31 +6,40 @@ Every fusion is a Flax module with the fields `num_classes`, `modalities` and
   __call__(features, present, rows, train) -> Output
 
 where `features` maps each modality to (B, D), `present` maps it to (B,) bool,
-`rows` (B,) bool tells real rows from padding, and `train` is a bool. A clip may
-lack modalities, which must then not matter: features are zero where they are
-not present. A view of fewer modalities is the same module, with the others
-never present; where a fusion has a method `narrowed(view)`, it gives a cheaper
-module for such a view, of fewer parameters but of the same names, shapes and
-draws, or None. Fields whose name ends in `dropout` may be swept, and are then
-traced: they go to `layers.Dropout`, which knows such rates. A fusion of which
-parts learn from the auxiliary loss alone has a class attribute `auxiliary`, the
-weight of that loss to begin with; without any it is not trained.
+`rows` (B,) bool tells real rows from padding, and `train` is a bool. Sequences
+are pooled over time before. To see them as they are, a fusion has the class
+attribute `sequences = True` (without a type, so that it is no field), and
+
+  __call__(features, steps, present, rows, train) -> Output
+
+where `features` of a sequence are (B, T, D), and `steps` maps the modalities
+that are sequences in this corpus, none to all of them, to (B, T) bool: the
+first n steps of a clip are its own, n is 0 where it lacks the modality, and
+those beyond are zero. T is the longest of a corpus, and may be another one when
+new clips are predicted; steps that are not there must not matter.
+
+A clip may lack modalities, which must then not matter: features are zero where
+they are not present. A view of fewer modalities is the same module, with the
+others never present; where a fusion has a method `narrowed(view)`, it gives a
+cheaper module for such a view, of fewer parameters but of the same names,
+shapes and draws, or None. Fields whose name ends in `dropout` may be swept, and
+are then traced: they go to `layers.Dropout`, which knows such rates, and which
+batches that devices share. A fusion of which parts learn from the auxiliary
+loss alone has a class attribute `auxiliary`, the weight of that loss to begin
+with; without any it is not trained.
 """
 
 import dataclasses
-import importlib
 import inspect
-import types
-import typing
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from empathy import errors
-from empathy.models import evidence, heads, layers
+from empathy import errors, kinds, named
+from empathy.models import evidence, heads, layers, timeline
 from empathy.models.output import Output
 
 Array = jax.Array
@@ -157,13 +166,15 @@ class Concat(nn.Module):
 
 
 class Network(nn.Module):
-  """Pools sequences of features, then fuses.
+  """Pools sequences of features, unless the fusion asks for them, and fuses.
 
   Attributes:
-    fusion: the module that fuses pooled features.
+    fusion: the module that fuses.
+    pooling: of sequences, as a config names it; see `find_pooling`.
   """
 
   fusion: nn.Module
+  pooling: str = 'attention'
 
   @nn.compact
   def __call__(
@@ -186,12 +197,20 @@ class Network(nn.Module):
     Returns:
       The fusion's output.
     """
+    if getattr(self.fusion, 'sequences', False):
+      return self.fusion(features, steps, present, rows, train)
     pooled = {}
     for modality, x in features.items():
       if modality in steps:
-        x = heads.AttentionPooling(name=f'pool_{modality}')(x, steps[modality])
+        x = self._pool(modality, x, steps[modality])
       pooled[modality] = x
     return self.fusion(pooled, present, rows, train)
+
+  def _pool(self, modality: str, x: Array, steps: Array) -> Array:
+    pool = find_pooling(self.pooling)
+    if inspect.isclass(getattr(pool, 'func', pool)):
+      pool = pool(name=f'pool_{modality}')
+    return pool(x, steps)
 
   @nn.nowrap
   def narrowed(self, view: tuple[str, ...]) -> 'Network | None':
@@ -209,7 +228,7 @@ class Network(nn.Module):
     if not hasattr(self.fusion, 'narrowed'):
       return None
     fusion = self.fusion.narrowed(view)
-    return fusion and Network(fusion)
+    return fusion and self.clone(fusion=fusion)
 
   @property
   def calibrates(self) -> bool:
@@ -225,11 +244,15 @@ FUSIONS = {
   'gated_attention': GatedAttention,
   'concat': Concat,
   'gated_evidence': evidence.GatedEvidence,
+  'timed_evidence': timeline.TimedEvidence,
 }
 
 
 # Fields of every fusion, which a config does not say.
 _COMMON = ('num_classes', 'modalities', 'axis_name', 'parent', 'name')
+# What a config's `model` says besides a fusion's fields.
+_BESIDES = ('fusion', 'pooling')
+_DROPOUT = Annotated[tuple, kinds.Several(kinds.Share)]
 
 
 def find(name: str) -> type[nn.Module]:
@@ -242,20 +265,7 @@ def find(name: str) -> type[nn.Module]:
   Raises:
     InputError: there is no such fusion.
   """
-  if name in FUSIONS:
-    return FUSIONS[name]
-  module, _, attribute = name.rpartition('.')
-  reason, found = 'which is module.Class', None
-  if module:
-    try:
-      found = getattr(importlib.import_module(module), attribute)
-    except (AttributeError, ImportError, ValueError) as error:
-      reason = f'{error}; is the folder of the module on PYTHONPATH?'
-  if found is None:
-    raise errors.InputError(
-      f'config.model.fusion: {name!r} is not one of {", ".join(FUSIONS)}, nor '
-      f'the import path of a class ({reason})'
-    )
+  found = named.find(name, FUSIONS, 'config.model.fusion')
   if not (inspect.isclass(found) and issubclass(found, nn.Module)):
     raise errors.InputError(
       f'config.model.fusion: {name!r} is not a class of Flax modules'
@@ -273,7 +283,7 @@ def fields(name: str) -> dict[str, Any]:
     The name as 'fusion', and the default of each field that has one; of those
     that may be swept as a tuple of one value.
   """
-  result: dict[str, Any] = {'fusion': name}
+  result: dict[str, Any] = {'fusion': name, 'pooling': 'attention'}
   for field in _own_fields(find(name)):
     if field.default is not dataclasses.MISSING:
       is_swept = field.name.endswith('dropout')
@@ -290,17 +300,37 @@ def auxiliary(name: str) -> float:
   return getattr(find(name), 'auxiliary', 0.0)
 
 
-def faults(name: str, given: Mapping[str, Any]) -> list[str]:
-  """What is wrong with the fields of a fusion, a line each.
+def find_pooling(text: str) -> Callable:
+  """What pools sequences: a function, or a class of Flax modules.
 
-  Dropouts, which may have several values, are not judged.
+  It takes (B, T, D) and (B, T) bool, the steps that there are, and gives
+  (B, D), zeros where no step is.
 
   Args:
-    name: as for `find`.
-    given: the fields, without 'fusion'.
+    text: one of `heads.POOLING`, or an import path; see `named`.
+
+  Raises:
+    InputError: there is no such pooling.
   """
+  return named.resolve(text, heads.POOLING, 'config.model.pooling')
+
+
+def faults(model: Mapping[str, Any]) -> list[str]:
+  """What is wrong with the fields of a config's model, a line each.
+
+  Args:
+    model: 'fusion', the name of one, and its fields.
+
+  Raises:
+    InputError: there is no such fusion or pooling.
+  """
+  name = model.get('fusion', None)
+  if name is None:
+    return ['config.model.fusion: is missing']
   fusion = find(name)
+  find_pooling(model.get('pooling', 'attention'))
   own = {field.name: field for field in _own_fields(fusion)}
+  given = {key: value for key, value in model.items() if key not in _BESIDES}
   unknown = [field for field in given if field not in own]
   if unknown:
     return [
@@ -314,52 +344,15 @@ def faults(name: str, given: Mapping[str, Any]) -> list[str]:
     and field.default_factory is dataclasses.MISSING
     and field.name not in given
   ]
-  try:
-    kinds = typing.get_type_hints(fusion, include_extras=True)
-  except NameError:  # Of what is only imported to check types.
-    kinds = {}
-  for field, value in given.items():
-    kind = kinds.get(field, Any)
-    if not field.endswith('dropout') and not _is_of(value, kind):
-      result.append(f'config.model.{field}: {value!r} is not {_said(kind)}')
-  return result
+  types = kinds.of(fusion)
+  types = {field: types.get(field, Any) for field in own} | {
+    field: _DROPOUT for field in own if field.endswith('dropout')
+  }
+  return result + kinds.faults(types, given, 'config.model')
 
 
 def _own_fields(fusion: type[nn.Module]) -> list[dataclasses.Field]:
   return [x for x in dataclasses.fields(fusion) if x.name not in _COMMON]
-
-
-def _is_of(value: Any, kind: Any) -> bool:
-  """Whether a value is of the type of a field; of one unknown here it is."""
-  origin, given = typing.get_origin(kind), typing.get_args(kind)
-  if kind == layers.Size:
-    return type(value) is int and value >= 1
-  if origin is Literal:
-    return value in given
-  if origin in (typing.Union, types.UnionType):
-    return any(_is_of(value, one) for one in given)
-  if origin is tuple and given[1:] == (...,):
-    is_several = isinstance(value, tuple | list)
-    return is_several and all(_is_of(one, given[0]) for one in value)
-  if kind is float:
-    return type(value) in (int, float)
-  if kind in (int, str, bool, type(None)):
-    return type(value) is kind
-  return True
-
-
-def _said(kind: Any) -> str:
-  """A type in words."""
-  origin, given = typing.get_origin(kind), typing.get_args(kind)
-  if kind == layers.Size:
-    return kind.__metadata__[0]
-  if origin is Literal:
-    return ' or '.join(map(str, given))
-  if origin in (typing.Union, types.UnionType):
-    return ' or '.join(map(_said, given))
-  if origin is tuple:
-    return f'a tuple, each {_said(given[0])}'
-  return f'of the type {getattr(kind, "__name__", kind)}'
 
 
 def build(
@@ -367,6 +360,7 @@ def build(
   num_classes: int,
   modalities: tuple[str, ...],
   axis_name: str | None = None,
+  pooling: str = 'attention',
   **given: Any,
 ) -> Network:
   """Builds a network by the name of its fusion.
@@ -376,6 +370,7 @@ def build(
     num_classes: C.
     modalities: in the order in which views name them.
     axis_name: the devices that share a batch, if they do.
+    pooling: as for `find_pooling`.
     **given: other fields of the fusion.
 
   Returns:
@@ -384,12 +379,13 @@ def build(
   Raises:
     InputError: there is no such fusion, or a field is at fault.
   """
-  errors.raise_faults(faults(name, given))
+  errors.raise_faults(faults({'fusion': name, 'pooling': pooling, **given}))
   return Network(
     find(name)(
       num_classes=num_classes,
       modalities=modalities,
       axis_name=axis_name,
       **given,
-    )
+    ),
+    pooling,
   )

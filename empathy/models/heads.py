@@ -9,18 +9,6 @@ from empathy.models import layers
 Array = jax.Array
 
 
-class Linear(nn.Module):
-  """Multinomial logistic regression on frozen features."""
-
-  num_classes: int
-
-  @nn.compact
-  def __call__(self, x: Array, rows: Array, train: bool) -> Array:
-    """Maps features (B, D) to logits (B, num_classes)."""
-    del rows, train
-    return layers.Dense(self.num_classes)(x)
-
-
 class MLP(nn.Module):
   """Blocks of Dense, BatchNorm, ReLU and Dropout, then Dense.
 
@@ -85,6 +73,41 @@ class AttentionPooling(nn.Module):
     query = self.param('query', nn.initializers.normal(1.0), (self.width,))
     weights = masked_softmax(hidden @ query, steps)
     return jnp.einsum('bt,btd->bd', weights, x)
+
+
+def mean(x: Array, steps: Array) -> Array:
+  """The mean over the steps there are, as `AttentionPooling` takes them."""
+  count = jnp.maximum(steps.sum(axis=1, keepdims=True), 1)
+  return jnp.where(steps[..., None], x, 0.0).sum(axis=1) / count
+
+
+def most(x: Array, steps: Array) -> Array:
+  """Each feature's maximum over the steps, likewise."""
+  high = jnp.where(steps[..., None], x, -jnp.inf).max(axis=1)
+  return jnp.where(steps.any(axis=1, keepdims=True), high, 0.0)
+
+
+def first(x: Array, steps: Array) -> Array:
+  """The first step, likewise."""
+  return jnp.where(steps[:, :1], x[:, 0], 0.0)
+
+
+def last(x: Array, steps: Array) -> Array:
+  """The last step that there is, likewise."""
+  at = jnp.maximum(steps.sum(axis=1) - 1, 0)
+  x = jnp.take_along_axis(x, at[:, None, None], axis=1)[:, 0]
+  return jnp.where(steps.any(axis=1, keepdims=True), x, 0.0)
+
+
+# From (B, T, D) and (B, T) bool, the steps there are, to (B, D): functions, and
+# classes of Flax modules, which learn.
+POOLING = {
+  'attention': AttentionPooling,
+  'mean': mean,
+  'max': most,
+  'first': first,
+  'last': last,
+}
 
 
 def masked_softmax(scores: Array, mask: Array) -> Array:

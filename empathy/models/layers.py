@@ -7,16 +7,17 @@ batch, so that a result does not depend on how the batch was laid out.
 """
 
 from collections.abc import Callable
-from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
+from empathy import kinds
+
 Array = jax.Array
 # A number of units; a config that has another one is refused.
-Size = Annotated[int, '1 or more']
+Size = kinds.Count
 
 
 def _uniform_fan_in(fan_in: int) -> Callable[..., Array]:

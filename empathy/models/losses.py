@@ -1,4 +1,12 @@
-"""What training minimises."""
+"""What training minimises.
+
+A loss is a function of logits (B, C) and targets (B, C), of which each row is a
+distribution over the classes, perhaps one-hot, and of options; it gives the
+loss of each row, (B,), in nats. `config.loss` names one of `LOSSES`, or one of
+your own.
+"""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -6,25 +14,106 @@ import numpy as np
 import optax
 from scipy import special
 
+from empathy import errors, named
+
 Array = jax.Array
-
-TARGETS = ('labels', 'votes', 'scores')
-WEIGHTS = ('equal', 'votes')
+Loss = Callable[[Array, Array], Array]
 
 
-def cross_entropy(logits: Array, targets: Array, weights: Array) -> Array:
-  """Summed cross-entropy to distributions, which may be one-hot labels.
+def cross_entropy(
+  logits: Array, targets: Array, label_smoothing: float = 0.0
+) -> Array:
+  """Cross-entropy, to labels or to the shares of votes.
 
   Args:
     logits: (B, C).
-    targets: (B, C), each row a distribution over classes.
-    weights: (B,) how much each row counts, which may be bool.
+    targets: (B, C).
+    label_smoothing: the share of each target that all classes get alike
+      (Szegedy et al. 2016, arXiv 1512.00567).
 
   Returns:
-    Scalar, in nats; a sum, so that shares of a batch can be added.
+    (B,).
   """
-  losses = optax.losses.softmax_cross_entropy(logits, targets)
+  if label_smoothing:
+    targets = optax.losses.smooth_labels(targets, label_smoothing)
+  return optax.losses.softmax_cross_entropy(logits, targets)
+
+
+def focal(logits: Array, targets: Array, gamma: float = 2.0) -> Array:
+  """Cross-entropy that counts less where it is small (arXiv 1708.02002).
+
+  -sum_c t_c (1 - p_c)^gamma log p_c, which is the paper's where t is one-hot.
+
+  Args:
+    logits: (B, C).
+    targets: (B, C).
+    gamma: 0 gives the cross-entropy.
+
+  Returns:
+    (B,).
+  """
+  log_p = jax.nn.log_softmax(logits)
+  # 1 - p is the sum of the others: not 0 but where their logits are far away.
+  miss = jnp.clip(-jnp.expm1(log_p), 1e-6, 1.0)
+  return -jnp.sum(targets * miss**gamma * log_p, axis=-1)
+
+
+LOSSES = {'cross_entropy': cross_entropy, 'focal': focal}
+
+
+def find(
+  text: str, num_classes: int | None = None, what: str = 'config.loss'
+) -> Loss:
+  """The loss that a config names; see `named`.
+
+  Args:
+    text: as in the config.
+    num_classes: C, to see whether it gives a loss of each row.
+    what: the field.
+
+  Raises:
+    InputError: there is no such loss, or it does not.
+  """
+  loss = named.resolve(text, LOSSES, what, ('logits', 'targets'))
+  if num_classes is not None:
+    like = jax.ShapeDtypeStruct((5, num_classes), jnp.float32)
+    shape = getattr(jax.eval_shape(loss, like, like), 'shape', None)
+    if shape != (5,):
+      raise errors.InputError(
+        f'{what}: {text} of 5 rows is of the shape {shape}; expected the '
+        'loss of each row, (5,)'
+      )
+  return loss
+
+
+def total(losses: Array, weights: Array) -> Array:
+  """The weighted sum of losses, so that shares of a batch can be added.
+
+  Args:
+    losses: (B,).
+    weights: (B,) how much each row counts, which may be bool; what has no
+      weight may be anything.
+  """
   return jnp.sum(jnp.where(weights > 0, weights * losses, 0.0))
+
+
+def class_weights(targets: Array, weights: Array) -> Array:
+  """Weights of classes by which each has the same part in the loss.
+
+  The inverse of the frequency: of rows that are weighted by both, the mean
+  weight is as before, and so is each class' share of it the same.
+
+  Args:
+    targets: (R, C), distributions over the classes.
+    weights: (R,) how much each row counts besides; 0 for none.
+
+  Returns:
+    (C,), 0 for a class that no row has.
+  """
+  share = weights @ targets
+  there = share > 0
+  each = weights.sum() / jnp.maximum(there.sum(), 1)
+  return jnp.where(there, each / jnp.where(there, share, 1.0), 0.0)
 
 
 def target_distributions(
@@ -34,9 +123,9 @@ def target_distributions(
 
   Args:
     labels: (N,) int, negative where unlabelled.
-    votes: (N, C) vote counts.
-    kind: 'labels' for one-hot labels, 'votes' for the distribution of the
-      votes (soft cross-entropy); a clip without votes keeps its label.
+    votes: (N, C) vote counts, or chances.
+    kind: 'labels' for one-hot labels, else the distribution of the votes (soft
+      cross-entropy); a clip without votes keeps its label.
 
   Returns:
     (N, C) float32; zeros where there is neither.
@@ -44,9 +133,10 @@ def target_distributions(
   targets = np.zeros(votes.shape, np.float32)
   labelled = np.flatnonzero(labels >= 0)
   targets[labelled, labels[labelled]] = 1.0
-  if kind == 'votes':
+  if kind != 'labels':
     total = votes.sum(axis=1, keepdims=True)
-    targets = np.where(total > 0, votes / np.maximum(total, 1), targets)
+    shares = votes / np.where(total > 0, total, 1)
+    targets = np.where(total > 0, shares, targets)
   return targets.astype(np.float32)
 
 
@@ -85,13 +175,13 @@ def clip_weights(votes: np.ndarray, kind: str) -> np.ndarray:
 
   Args:
     votes: (N, C) vote counts.
-    kind: 'equal', or 'votes' for the number of votes; a clip without any counts
-      as one vote.
+    kind: as in `config.weights`; with 'votes' by their number, where a clip
+      without any counts as one vote.
 
   Returns:
     (N,) float32, mean 1.
   """
   weights = np.ones(len(votes), np.float64)
-  if kind == 'votes':
+  if 'votes' in kind:
     weights = np.maximum(votes.sum(axis=1), 1).astype(np.float64)
   return (weights / weights.mean()).astype(np.float32)

@@ -1,138 +1,217 @@
 """What a config must hold, and the program that it asks for."""
 
+import dataclasses
 import itertools
 import json
 import math
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import jax
 import ml_collections
 
-from empathy import errors
-from empathy.models import fusion, losses
-from empathy.training import normalisation, parallel, step, stream
-
-# The fields of a config, with an example of each one's type.
-_FIELDS = {
-  'corpus': '',
-  'views': (),
-  'seed': 0,
-  'num_seeds': 1,
-  'num_folds': 1,
-  'model': ml_collections.ConfigDict(),
-  'targets': '',
-  'weights': '',
-  'normalise': '',
-  'num_epochs': 1,
-  'batch_size': 1,
-  'peak_learning_rate': 1.0,
-  'l2': 1.0,
-  'auxiliary': 1.0,
-  'keep': '',
-  'parallel': '',
-  'members_per_device': 1,
-  'checkpoint_seconds': 1.0,
-}
-# Those that a config may leave out, and what it then has.
-DEFAULTS = {
-  'data': 'memory',
-  'matmul_precision': 'default',
-  'label': '',
-  'sigma': 0.75,
-}
-FIELDS = (*_FIELDS, *DEFAULTS)
-# Those that may have several values, as every dropout of the model may.
-_SWEPT = ('peak_learning_rate', 'l2')
-
-# Those of a config that begins with media; other binaries check them.
-MEDIA_FIELDS = ('features', 'finetune', 'seconds', 'num_frames', 'faults')
+from empathy import errors, kinds
+from empathy.models import fusion as fusions
+from empathy.models import losses
+from empathy.training import (
+  batches,
+  finetune_recipe,
+  metrics,
+  optimizers,
+  parallel,
+  schedules,
+  step,
+)
 
 _MAX_SEED = 2**31
 
+# Of several values, as in (3e-4, 1e-3), the best combination is chosen for each
+# view and fold by what `select` says; likewise of any dropout of the model.
+_Swept = Annotated[tuple, kinds.Several(kinds.NotNegative)]
 
-def check(config: ml_collections.ConfigDict) -> None:
-  """Makes sure that a config has every field, of the right type and range.
+
+@dataclasses.dataclass(frozen=True)
+class Fields:
+  """Every field of a config, but for those of a model, with its default.
+
+  A config file says what it changes. What is a name may also be an import path,
+  and have arguments, as in 'focal(gamma=1.5)' or 'my_losses:hinge'; see
+  `empathy.named`.
+  """
+
+  # The corpus folder, as in --config.corpus=CORPUS, and which of its labels.
+  corpus: str = ''
+  label: str = ''
+  # Which modalities models see: 'single', 'full', 'every', or names as in
+  # 'text,audio+video'; none is 'every'. What views tell beyond other seeds
+  # needs a seed of the full view more than there are single views.
+  views: tuple[str, ...] = ('single', 'full')
+  # The first seed, and the seed of folds made by group.
+  seed: Annotated[int, kinds.Range(0, _MAX_SEED)] = 42
+  num_seeds: kinds.Count = 6
+  num_folds: kinds.Count = 5  # Where the corpus has neither split nor folds.
+
+  # A fusion, its fields, and what pools sequences: 'attention', 'mean', 'max',
+  # 'first', 'last'; see `empathy.models.fusion`.
+  model: Mapping = dataclasses.field(
+    default_factory=lambda: {'fusion': 'gated_attention'}
+  )
+
+  # What is learned: 'labels'; 'votes', their shares; 'dawid_skene', what votes
+  # say of the label net of what each annotator tends to; or, of a label with
+  # values, 'scores': a normal distribution around each, `sigma` values wide.
+  targets: Literal['labels', 'votes', 'dawid_skene', 'scores'] = 'labels'
+  sigma: Annotated[float, kinds.Range(0, is_open=True)] = 0.75
+  # Of clips in the loss: by the number of their votes; so that each class has
+  # the same part in it; or by both.
+  weights: Literal['equal', 'votes', 'classes', 'votes+classes'] = 'equal'
+  # By a member's training clips, or by each group's own: transductive.
+  normalise: Literal['members', 'group'] = 'members'
+  loss: str = 'cross_entropy'  # Or 'focal'.
+  auxiliary: kinds.NotNegative = 0.0  # Weight of that of each modality alone.
+
+  # How it is learned.
+  num_epochs: kinds.Count = 15
+  batch_size: kinds.Count = 64
+  optimizer: str = 'one_cycle_adam'  # Or 'adamw', 'optax:lion(b1=0.95)', ...
+  schedule: str = 'one_cycle'  # Or 'constant', 'warmup_cosine(warmup=0.1)', ...
+  peak_learning_rate: _Swept = (1e-3,)
+  l2: _Swept = (1e-3,)  # Times the parameters, added to the gradient.
+  # The epoch that is 'best' on validation clips, the 'last' one, or the last of
+  # a second training, of training and validation clips: 'refit'.
+  keep: Literal['best', 'last', 'refit'] = 'best'
+  # What the best epoch and setting are chosen by: 'accuracy', 'macro_f1',
+  # 'loss', of scores 'ccc' or 'mae'; if empty, accuracy, or of scores ccc.
+  select: str = ''
+
+  # How a run goes.
+  parallel: Literal['members', 'batch'] = (
+    'members'  # 'batch': devices share it.
+  )
+  data: Literal['memory', 'stream'] = (
+    'memory'  # Or 'stream': features stay on disk.
+  )
+  # Bits of products of matrices, where a device has fewer.
+  matmul_precision: Literal['default', 'tensorfloat32', 'float32'] = 'default'
+  members_per_device: kinds.Count = 128  # More train in chunks, one by one.
+  checkpoint_seconds: kinds.NotNegative = 300.0  # Between them, at least.
+
+  # From media to features, of `extract_features` and `finetune`: by modality
+  # the settings of an encoder; see `configs/pretrained_features.py`.
+  features: Mapping = dataclasses.field(default_factory=dict)
+  # How much of each sound and film counts, and its pictures, evenly spaced.
+  seconds: Annotated[float, kinds.Range(0, None, is_open=True)] = math.inf
+  num_frames: kinds.Count = 16
+  # Media that cannot be used: 'skip', or 'fatal', which ends the run.
+  faults: Literal['skip', 'fatal'] = 'skip'
+  # How they are fine-tuned, see `finetune_recipe`; of `finetune` alone.
+  finetune: finetune_recipe.Recipe = finetune_recipe.PAPER
+
+
+# What other binaries than `train` go by.
+MEDIA_FIELDS = ('features', 'finetune', 'seconds', 'num_frames', 'faults')
+
+
+def default_config(
+  fusion: str = 'gated_attention',
+) -> ml_collections.ConfigDict:
+  """Every field with its default, to be changed; see `Fields`.
+
+  Args:
+    fusion: a key of `empathy.models.fusion.FUSIONS`, or the import path of a
+      class of your own; `model` gets its fields, with their defaults, and
+      `auxiliary` what it needs.
+  """
+  config = ml_collections.ConfigDict(dataclasses.asdict(Fields()))
+  config.model = fusions.fields(fusion)
+  config.auxiliary = fusions.auxiliary(fusion)
+  return config
+
+
+def complete(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """The config with the defaults of what it does not say.
+
+  Raises:
+    InputError: there is no such fusion.
+  """
+  found = dataclasses.asdict(Fields()) | config.to_dict()
+  found['finetune'] = dataclasses.asdict(
+    finetune_recipe.read(found['finetune'])
+  )
+  if 'fusion' in found['model']:
+    found['model'] = fusions.fields(found['model']['fusion']) | found['model']
+  return ml_collections.ConfigDict(found)
+
+
+def check_fields(
+  config: ml_collections.ConfigDict,
+) -> ml_collections.ConfigDict:
+  """Makes sure that each field is one that there is, and of its type.
+
+  Returns:
+    The config, completed.
 
   Raises:
     InputError: one fault or more, a line each.
   """
+  given = config.to_dict()
+  errors.raise_faults(kinds.faults(kinds.of(Fields), given, 'config'))
+  return complete(config)
+
+
+def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """Makes sure that a config says how to train.
+
+  Returns:
+    The config, completed.
+
+  Raises:
+    InputError: one fault or more, a line each.
+  """
+  config = check_fields(config)
   faults = []
-  for name, example in _FIELDS.items():
-    if name not in config:
-      faults.append(f'config.{name}: is missing')
-    elif name in _SWEPT:
-      faults += _value_faults(name, config[name])
-    elif not isinstance(config[name], type(example)) and not (
-      isinstance(example, float) and type(config[name]) is int
-    ):
-      faults.append(
-        f'config.{name}: {config[name]!r} is not of the type '
-        f'{type(example).__name__}'
-      )
-    elif isinstance(example, int) and name != 'seed' and config[name] < 1:
-      faults.append(f'config.{name}: {config[name]} is not 1 or more')
-    elif isinstance(example, float) and not config[name] >= 0:
-      faults.append(f'config.{name}: {config[name]} is not 0 or more')
-  for name in config:
-    if name not in (*FIELDS, *MEDIA_FIELDS):
-      faults.append(f'config.{name}: there is no such field')
-  errors.raise_faults(faults)
-  if not 0 <= config.seed <= _MAX_SEED - config.num_seeds:
+  if config.seed + config.num_seeds > _MAX_SEED:
     faults.append(f'config.seed: {config.seed} is not a seed from 0 on')
   if not config.corpus:
     faults.append('config.corpus: is empty; give --config.corpus=CORPUS')
-  faults += _model_faults(config)
-  for name, choices in (
-    ('targets', losses.TARGETS),
-    ('weights', losses.WEIGHTS),
-    ('normalise', normalisation.KINDS),
-    ('keep', step.KEEP),
-    ('parallel', parallel.MODES),
-    ('data', stream.KINDS),
-    ('matmul_precision', parallel.PRECISIONS),
+  for find in (
+    lambda: losses.find(config.loss),
+    lambda: optimizers.find(config.optimizer),
+    lambda: schedules.find(config.schedule),
+    lambda: metrics.find(select(config)),
   ):
-    value = config.get(name, DEFAULTS.get(name))
-    if value not in choices:
-      faults.append(f'config.{name}: {value!r} is not {" or ".join(choices)}')
-  label, sigma = (config.get(n, DEFAULTS[n]) for n in ('label', 'sigma'))
-  if not isinstance(label, str):
-    faults.append(f'config.label: {label!r} is not a name')
-  if type(sigma) not in (int, float) or not 0 < sigma < math.inf:
-    faults.append(f'config.sigma: {sigma!r} is not a number above 0')
+    try:
+      find()
+    except errors.InputError as error:
+      faults.append(str(error))
+  faults += _model_faults(config)
   if is_streamed(config) and config.normalise != 'members':
     faults.append(
       f'config.normalise: {config.normalise!r} needs all features in memory; '
       "with config.data 'stream' expected 'members'"
     )
   errors.raise_faults(faults)
+  return config
 
 
 def is_streamed(config: ml_collections.ConfigDict) -> bool:
   """Whether features stay on disk."""
-  return config.get('data', DEFAULTS['data']) == 'stream'
+  return config.data == 'stream'
 
 
 def select(config: ml_collections.ConfigDict) -> str:
-  """What epochs and settings are chosen by; one of `step.SELECT`."""
-  return 'ccc' if config.targets == 'scores' else 'accuracy'
-
-
-def matmul_precision(config: ml_collections.ConfigDict) -> str:
-  """Of products of matrices; one of `parallel.PRECISIONS`."""
-  return config.get('matmul_precision', DEFAULTS['matmul_precision'])
-
-
-def complete(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-  """The config with what it may leave out, as `config.json` records it."""
-  return ml_collections.ConfigDict({**DEFAULTS, **config.to_dict()})
+  """What epochs and settings are chosen by, as a config names it."""
+  return config.select or ('ccc' if config.targets == 'scores' else 'accuracy')
 
 
 def as_json(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """The config as it is once it was written to a file."""
-  return json.loads(config.to_json())
+  """The config as it is once it was written to a file.
+
+  JSON has no infinity, which becomes a word.
+  """
+  return json.loads(config.to_json(), parse_constant=str)
 
 
 def settings(config: ml_collections.ConfigDict) -> list[dict[str, float]]:
@@ -142,10 +221,12 @@ def settings(config: ml_collections.ConfigDict) -> list[dict[str, float]]:
     For each, the fields with their values, a dropout as `model.<name>`; one
     that is empty where no field has several.
   """
-  fields = {name: _values(config[name]) for name in _SWEPT}
+  fields = {
+    name: kinds.values(config[name]) for name in ('peak_learning_rate', 'l2')
+  }
   for name, value in config.model.items():
     if _is_dropout(name):
-      fields[f'model.{name}'] = _values(value)
+      fields[f'model.{name}'] = kinds.values(value)
   swept = {name: values for name, values in fields.items() if len(values) > 1}
   return [
     dict(zip(swept, values, strict=True))
@@ -159,16 +240,22 @@ def make_program(
   modalities: tuple[str, ...],
   max_length: Mapping[str, int],
   layout: parallel.Layout,
+  values: tuple[float, ...] = (),
 ) -> step.Program:
   """What the members of a run share; see `step.Program`.
 
   Of a field with several values it has the first one.
+
+  Raises:
+    InputError: the loss or the metric is not for these classes.
   """
+  losses.find(config.loss, len(classes))
+  metrics.find(select(config), bool(values))
   fields = {
-    name: _values(value)[0] if _is_dropout(name) else value
+    name: kinds.values(value)[0] if _is_dropout(name) else value
     for name, value in config.model.items()
   }
-  network = fusion.build(
+  network = fusions.build(
     fields.pop('fusion'),
     len(classes),
     modalities,
@@ -178,11 +265,15 @@ def make_program(
   recipe = step.Recipe(
     num_epochs=config.num_epochs,
     batch_size=config.batch_size,
-    peak_learning_rate=_values(config.peak_learning_rate)[0],
-    l2=_values(config.l2)[0],
+    peak_learning_rate=kinds.values(config.peak_learning_rate)[0],
+    l2=kinds.values(config.l2)[0],
+    loss=config.loss,
+    optimizer=config.optimizer,
+    schedule=config.schedule,
+    select=select(config),
+    balance='classes' in config.weights,
     auxiliary=config.auxiliary,
     keep=config.keep,
-    select=select(config),
   )
   num_sharing = len(layout.devices) if layout.axis_name else 1
   return step.Program(
@@ -191,24 +282,19 @@ def make_program(
     max_length,
     recipe,
     layout.axis_name,
-    eval_rows=step.eval_rows(max_length, config.batch_size // num_sharing),
+    eval_rows=batches.eval_rows(max_length, config.batch_size // num_sharing),
+    values=values,
   )
 
 
 def _model_faults(config: ml_collections.ConfigDict) -> list[str]:
   """What is wrong with the fusion, its fields and what it needs."""
-  if 'fusion' not in config.model:
-    return ['config.model.fusion: is missing']
-  given = dict(config.model.items())
-  name = given.pop('fusion')
   try:
-    faults = fusion.faults(name, given)
-    needed = fusion.auxiliary(name)
+    faults = fusions.faults(config.model)
   except errors.InputError as error:
     return [str(error)]
-  for field, value in given.items():
-    if _is_dropout(field):
-      faults += _value_faults(f'model.{field}', value, below=1)
+  name = config.model.get('fusion')
+  needed = name and fusions.auxiliary(name)
   if needed and not config.auxiliary:
     faults.append(
       f'config.auxiliary: {config.auxiliary}, but from this loss alone {name} '
@@ -219,29 +305,6 @@ def _model_faults(config: ml_collections.ConfigDict) -> list[str]:
 
 def _is_dropout(name: str) -> bool:
   return name.endswith('dropout')
-
-
-def _values(value: Any) -> tuple:
-  return tuple(value) if isinstance(value, tuple | list) else (value,)
-
-
-def _value_faults(
-  name: str, value: Any, below: float = math.inf
-) -> Iterator[str]:
-  """What is wrong with a field that may have several values, in one line."""
-  values = _values(value)
-  wrong = [x for x in values if type(x) not in (int, float)]
-  outside = [x for x in values if x not in wrong and not 0 <= x < below]
-  twice = [x for x in values if values.count(x) > 1]
-  if not values:
-    yield f'config.{name}: has no value'
-  elif wrong:
-    yield f'config.{name}: {wrong[0]!r} is not a number'
-  elif outside:
-    limit = '' if below == math.inf else f' and below {below}'
-    yield f'config.{name}: {outside[0]!r} is not 0 or more{limit}'
-  elif twice:
-    yield f'config.{name}: {twice[0]!r} is there more than once'
 
 
 def use_compilation_cache() -> None:

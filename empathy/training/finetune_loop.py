@@ -12,26 +12,29 @@ import functools
 import hashlib
 import json
 import logging
-import math
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import ml_collections
 import numpy as np
 
-from empathy import encoders, errors, files, progress
+from empathy import encoders, errors, files, named, preemption, progress
 from empathy.corpora import corpus as corpora
 from empathy.encoders import extraction, extractors, fold_wise, wav2vec2
+from empathy.models import losses
 from empathy.training import (
   checkpoints,
   configuration,
+  finetune_recipe,
   finetune_step,
   frozen_states,
   members,
+  metric_writer,
+  metrics,
   parallel,
   workdir,
 )
@@ -40,15 +43,6 @@ _log = logging.getLogger('empathy')
 
 # Main inputs are padded to the longest one's length, or to it halved so often.
 _MAX_HALVINGS = 3
-# The fields of `config.finetune`, with an example of each one's type.
-_RECIPE = {
-  'trained_layers': 0,
-  'learning_rate': 0.0,
-  'weight_decay': 0.0,
-  'batch_size': 1,
-  'num_epochs': 1,
-  'remat': False,
-}
 # Streams of random numbers.
 _INIT, _ORDER, _DROPOUT = range(3)
 
@@ -62,28 +56,43 @@ class Task:
     layout: of a batch on the devices.
     store: what goes into the first layer that learns.
     labels: (N,) int32.
+    targets: (N, C) float32, distributions over classes to learn.
+    scores: (N,) float, NaN where there is none; None without values.
+    values: (C,) float, of the classes; None where they are no numbers.
     num_frames: pictures of a clip.
-    batch_size: clips a step.
-    num_epochs: passes over the training clips.
-    seed: of all that is random, with the modality and the fold.
+    seed: of all that is random, with the fold.
   """
 
   program: finetune_step.Program
   layout: parallel.Layout
   store: frozen_states.Store
   labels: np.ndarray
+  targets: np.ndarray
+  scores: np.ndarray | None
+  values: np.ndarray | None
   num_frames: int
-  batch_size: int
-  num_epochs: int
   seed: tuple[int, ...]
+
+  @property
+  def recipe(self) -> finetune_recipe.Recipe:
+    """How it learns."""
+    return self.program.recipe
+
+  @functools.cached_property
+  def metrics(self) -> dict[str, metrics.Metric]:
+    """Of validation clips, by name."""
+    self.recipe.find_metric(self.values is not None)
+    return metrics.used(self.recipe.select, self.values is not None)
 
   @functools.cached_property
   def train_step(self) -> Callable:
     """`finetune_step.train_step`, compiled for the devices."""
 
-    def train_step(frozen, state, batch, key):
+    def train_step(frozen, state, batch, key, share):
       key = jax.random.wrap_key_data(key)
-      return finetune_step.train_step(self.program, frozen, state, batch, key)
+      return finetune_step.train_step(
+        self.program, frozen, state, batch, key, share
+      )
 
     return self.layout.over_batch(train_step, donate=[1])
 
@@ -94,14 +103,46 @@ class Task:
       functools.partial(finetune_step.forward, self.program)
     )
 
-  def batch(self, rows: np.ndarray) -> finetune_step.Batch:
-    """Some clips, `batch_size` at most, on the devices.
+  def sums(self, rows: np.ndarray, logits: Any, real: Any) -> dict[str, Any]:
+    """Those of the metrics: (B,) clips, their logits, and which count."""
+    scores, values = self.scores, self.values
+    return self._sums(
+      self.targets[rows],
+      metrics.Rows(
+        logits,
+        None,
+        self.labels[rows],
+        real,
+        None if scores is None else np.float32(scores[rows]),
+        None if values is None else np.float32(values),
+      ),
+    )
+
+  @functools.cached_property
+  def _sums(self) -> Callable:
+    loss = self.recipe.find_loss()
+
+    def sums(targets, rows):
+      rows = rows._replace(losses=loss(rows.logits, targets))
+      return {name: x.sums(rows) for name, x in self.metrics.items()}
+
+    return jax.jit(sums)
+
+  def batch(
+    self, rows: np.ndarray, weights: np.ndarray | None = None, parts: int = 1
+  ) -> finetune_step.Batch:
+    """Some clips, `parts` batches at most, on the devices.
 
     Where they are fewer, or do not divide among the devices, the first one
     fills up.
+
+    Args:
+      rows: (R,) int, the clips.
+      weights: (N,) float32, how much each clip of the corpus counts.
+      parts: in which they are computed.
     """
-    size = self.batch_size
-    size += -size % len(self.layout.devices)
+    size = self.recipe.batch_size
+    size = (size + -size % len(self.layout.devices)) * parts
     real = np.arange(size) < len(rows)
     rows = np.pad(rows, (0, size - len(rows)), constant_values=rows[0])
     lengths = self.store.length[rows]
@@ -109,8 +150,11 @@ class Task:
     inputs = self.num_inputs(lengths)
     mask = np.arange(self.num_inputs(length)) < inputs[:, None]
     values = self.store.batch(rows, length)
+    counts = real if weights is None else np.where(real, weights[rows], 0)
     return self.layout.divide(
-      finetune_step.Batch(values, mask, self.labels[rows], real)
+      finetune_step.Batch(
+        values, mask, self.targets[rows], counts.astype(np.float32)
+      )
     )
 
   def num_inputs(self, length: Any) -> Any:
@@ -130,131 +174,231 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
+class Fold:
+  """What tells a fold's encoder from the others'.
+
+  Attributes:
+    number: of the fold.
+    train: (R,) int, the clips to learn from.
+    val: (V,) int, the clips to choose the epoch by.
+    weights: (N,) float32, how much each clip counts in training.
+  """
+
+  number: int
+  train: np.ndarray
+  val: np.ndarray
+  weights: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Name:
+  """Which encoder it is."""
+
+  modality: str
+  fold: int
+
+  def as_dict(self) -> dict[str, Any]:
+    """As in `metrics.jsonl`."""
+    return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outside:
+  """What the training of a fold has to do with the world.
+
+  Attributes:
+    workdir: `metrics.jsonl` is there.
+    name: of the fold's encoder.
+    chunk: its number, in `metrics.jsonl`.
+    checkpoints: their folder; the last two are kept.
+    bar: counts steps.
+    is_stopped: whether SIGTERM came.
+  """
+
+  workdir: pathlib.Path
+  name: Name
+  chunk: int
+  checkpoints: pathlib.Path
+  bar: progress.Progress
+  is_stopped: Callable[[], bool]
+
+
+@dataclasses.dataclass(frozen=True)
 class Best:
   """What training keeps.
 
   Attributes:
     params: as in `finetune_step.State`, of the best epoch.
-    epoch: from 0, the first of those with the best validation accuracy; -1
-      while no epoch had a finite loss.
-    history: (num_epochs, 3) float64, the mean training loss, the validation
-      loss and accuracy of each epoch.
+    epoch: from 0, the first of those that are best by `Recipe.select`; -1 while
+      no epoch had a finite loss.
+    figures: of the validation clips, in that epoch.
   """
 
   params: Any
   epoch: int
-  history: np.ndarray
+  figures: Mapping[str, float]
 
 
 def train_fold(
-  task: Task,
-  params: Mapping[str, Any],
-  train: np.ndarray,
-  val: np.ndarray,
-  fold: int,
-  directory: pathlib.Path,
-  bar: progress.Progress,
+  task: Task, params: Mapping[str, Any], fold: Fold, outside: Outside
 ) -> Best:
   """Trains one fold's encoder and classifier, or goes on doing so.
+
+  A checkpoint is written after each epoch, and on SIGTERM after the step that
+  it came in; each has all that the next step needs, so the end is the same.
 
   Args:
     task: what folds share.
     params: of the published encoder.
-    train: (R,) int, the clips to learn from.
-    val: (V,) int, the clips to choose the epoch by.
-    fold: its number.
-    directory: of its checkpoints, one after each epoch, the last two kept.
-    bar: counts steps.
+    fold: its clips.
+    outside: where to write.
 
   Returns:
     The best epoch.
+
+  Raises:
+    Stopped: SIGTERM came; the state is saved.
   """
+  recipe, directory = task.recipe, outside.checkpoints
   trained, frozen = finetune_step.split(task.program, params)
   state = finetune_step.init(
     task.program,
     trained,
     task.program.module.config.hidden_size,
-    task.key(fold, _INIT),
+    task.key(fold.number, _INIT),
   )
+  names = ('train/loss', *(f'val/{name}' for name in task.metrics))
+  empty = np.full(recipe.num_epochs, np.nan)
   saved = {
-    'params': state.params,
-    'opt_state': state.opt_state,
+    'state': state._asdict(),
     'best': state.params,
     'best_epoch': np.int64(-1),
-    'history': np.full((task.num_epochs, 3), np.nan),
+    'history': {name: empty for name in names},
+    'loss_sum': np.float64(0),
   }
   saved = jax.tree.map(np.asarray, saved)
-  num_steps = -(-len(train) // task.batch_size)
+  per_epoch = -(-len(fold.train) // recipe.step_size)
+  num_steps = recipe.num_epochs * per_epoch
+  shares = finetune_recipe.shares(recipe, num_steps)
   checkpoints.remove_leftovers(directory)
-  first, found = checkpoints.restore_latest(directory, saved) or (0, saved)
-  bar.skip(first * num_steps)
-  history, best = found['history'].copy(), found['best']
-  best_epoch = int(found['best_epoch'])
+  last, saved = checkpoints.restore_latest(directory, saved) or (0, saved)
+  history = saved['history'] = jax.tree.map(np.array, saved['history'])
+  first, done = divmod(last, per_epoch)
+  outside.bar.skip(last)
   frozen = task.layout.replicate(frozen)
-  state = task.layout.replicate(
-    finetune_step.State(found['params'], found['opt_state'])
-  )
-  for epoch in range(first, task.num_epochs):
-    state, train_loss = _train_epoch(
-      task, frozen, state, train, fold, epoch, bar
-    )
-    accuracy, loss = validate(task, frozen, state.params, val)
-    history[epoch] = train_loss, loss, accuracy
-    highest = history[best_epoch, 2] if best_epoch >= 0 else -1
-    if math.isfinite(train_loss + loss) and accuracy > highest:
-      best_epoch, best = epoch, task.layout.gather(state.params)
-    host = task.layout.gather(state)
-    checkpoints.save(
-      directory,
-      epoch + 1,
-      jax.tree.map(
-        np.asarray,
-        {
-          'params': host.params,
-          'opt_state': host.opt_state,
-          'best': best,
-          'best_epoch': np.int64(best_epoch),
-          'history': history,
-        },
-      ),
-    )
+  state = task.layout.replicate(finetune_step.State(**saved.pop('state')))
+
+  def save(step: int) -> None:
+    found = saved | {'state': task.layout.gather(state)._asdict()}
+    checkpoints.save(directory, step, jax.tree.map(np.asarray, found))
     checkpoints.keep_last(directory, 2)
-  return Best(best, best_epoch, history)
+
+  with metric_writer.MetricWriter(
+    outside.workdir, outside.chunk, first
+  ) as writer:
+    for epoch in range(first, recipe.num_epochs):
+      waited = epoch - 1 - int(saved['best_epoch'])
+      if recipe.patience and waited >= recipe.patience:
+        outside.bar.skip((recipe.num_epochs - epoch) * per_epoch)
+        break
+      steps = _steps(task, fold, epoch, done)
+      note = _note(recipe, history, epoch)
+      waiting = None  # The loss of the step before, which may be under way.
+      for step, arguments in steps:
+        if outside.is_stopped():
+          if step > last:
+            saved['loss_sum'] += _read(waiting)
+            save(step)
+          raise errors.Stopped(
+            f'{outside.name.modality}, fold {fold.number} is saved after step '
+            f'{step} of {num_steps}; run the same command again: it goes on '
+            'there'
+          )
+        batch, key, size = arguments()
+        share = task.layout.replicate(shares[step])
+        state, loss = task.train_step(frozen, state, batch, key, share)
+        saved['loss_sum'] += _read(waiting)
+        waiting = loss, size
+        outside.bar.advance(note=note)
+      train_loss = (saved['loss_sum'] + _read(waiting)) / len(fold.train)
+      figures = validate(task, frozen, state.params, fold.val)
+      figures = {f'val/{name}': value for name, value in figures.items()}
+      figures['train/loss'] = train_loss
+      for name in names:
+        history[name][epoch] = figures[name]
+      if _is_better(task, history, epoch, int(saved['best_epoch'])):
+        saved['best_epoch'] = np.int64(epoch)
+        saved['best'] = task.layout.gather(state.params)
+      saved['loss_sum'], done = np.float64(0), 0
+      figures['train/learning_rate'] = recipe.learning_rate * shares[step]
+      figures = {name: np.array([value]) for name, value in figures.items()}
+      writer.write(epoch, [outside.name], figures)
+      last = step + 1
+      save(last)
+  epoch = int(saved['best_epoch'])
+  figures = {
+    name: float(history[f'val/{name}'][epoch]) for name in task.metrics
+  }
+  return Best(saved['best'], epoch, figures)
 
 
-def _train_epoch(
-  task: Task,
-  frozen: Any,
-  state: finetune_step.State,
-  train: np.ndarray,
-  fold: int,
-  epoch: int,
-  bar: progress.Progress,
-) -> tuple[finetune_step.State, float]:
-  """One pass over the training clips; returns the mean loss too."""
-  order = jax.random.permutation(task.key(fold, _ORDER, epoch), len(train))
-  rows = train[np.asarray(order)]
-  losses = []
-  starts = range(0, len(rows), task.batch_size)
-  for number, start in enumerate(starts):
-    key = task.key(fold, _DROPOUT, epoch * len(starts) + number)
-    state, loss = task.train_step(
-      frozen,
-      state,
-      task.batch(rows[start : start + task.batch_size]),
-      task.layout.replicate(np.asarray(jax.random.key_data(key))),
+def _steps(
+  task: Task, fold: Fold, epoch: int, done: int
+) -> Iterator[tuple[int, Callable]]:
+  """The steps of an epoch from `done` on, and what makes each one's arguments.
+
+  These are the batch, the key of what is dropped, and how many clips there are.
+  """
+  order = jax.random.permutation(
+    task.key(fold.number, _ORDER, epoch), len(fold.train)
+  )
+  rows = fold.train[np.asarray(order)]
+  size = task.recipe.step_size
+  starts = range(0, len(rows), size)
+
+  def arguments(step: int, some: np.ndarray) -> tuple:
+    key = jax.random.key_data(task.key(fold.number, _DROPOUT, step))
+    return (
+      task.batch(some, fold.weights, task.recipe.accumulate),
+      task.layout.replicate(np.asarray(key)),
+      len(some),
     )
-    losses.append(loss)
-    bar.advance()
-  sizes = np.minimum(len(rows) - np.array(starts), task.batch_size)
-  means = np.array([np.asarray(loss)[0] for loss in losses], np.float64)
-  return state, float(means @ sizes / len(rows))
+
+  for number in range(done, len(starts)):
+    step, some = epoch * len(starts) + number, rows[starts[number] :][:size]
+    yield step, functools.partial(arguments, step, some)
+
+
+def _read(loss: tuple[jax.Array, int] | None) -> float:
+  """The sum over the clips of a step, which is waited for."""
+  return float(np.asarray(loss[0])[0]) * loss[1] if loss else 0.0
+
+
+def _is_better(
+  task: Task, history: Mapping[str, np.ndarray], epoch: int, best: int
+) -> bool:
+  """Whether an epoch is better than the best one before, -1 for none."""
+  if not all(np.isfinite(values[epoch]) for values in history.values()):
+    return False
+  name = named.label(task.recipe.select)
+  values = history[f'val/{name}']
+  if task.metrics[name].is_lower_better:
+    values = -values
+  return best < 0 or bool(values[epoch] > values[best])
+
+
+def _note(
+  recipe: finetune_recipe.Recipe, history: Mapping[str, np.ndarray], epoch: int
+) -> str:
+  """What the line of progress says of the epoch before."""
+  name = f'val/{named.label(recipe.select)}'
+  return f'{name} {history[name][epoch - 1]:.3f}' if epoch else ''
 
 
 def validate(
   task: Task, frozen: Any, params: Any, rows: np.ndarray
-) -> tuple[float, float]:
-  """The accuracy of some clips, and their mean loss in nats.
+) -> dict[str, float]:
+  """How well some clips are predicted, by the names of the metrics.
 
   Args:
     task: what folds share.
@@ -263,14 +407,19 @@ def validate(
     rows: (V,) int, the clips.
   """
   rows = rows[np.argsort(task.store.length[rows], kind='stable')]
-  logits = []
-  for start in range(0, len(rows), task.batch_size):
-    some = rows[start : start + task.batch_size]
-    found = task.forward(params, frozen, task.batch(some))
-    logits.append(task.layout.join(found)[: len(some)])
-  return finetune_step.accuracy_and_loss(
-    np.concatenate(logits), task.labels[rows]
-  )
+  size = task.recipe.batch_size
+  total = None
+  for start in range(0, len(rows), size):
+    some = rows[start : start + size]
+    logits = task.layout.join(task.forward(params, frozen, task.batch(some)))
+    real = np.arange(len(logits)) < len(some)
+    some = np.pad(some, (0, len(logits) - len(some)), 'edge')
+    more = jax.device_get(task.sums(some, logits, real))
+    total = more if total is None else jax.tree.map(np.add, total, more)
+  return {
+    name: float(metric.figure(total[name]))
+    for name, metric in task.metrics.items()
+  }
 
 
 def padded_length(length: int, longest: int) -> int:
@@ -306,9 +455,9 @@ def finetune(
   Raises:
     InputError: the config, the corpus, its media or the workdir is at fault.
   """
-  check(config)
+  config = check(config)
   configuration.use_compilation_cache()
-  corpus = corpora.read(corpus_path, label=config.get('label'))
+  corpus = corpora.read(corpus_path, label=config.label)
   workdir.check_apart(path, corpus.path)
   _, parts = members.folds(corpus, config.num_folds, config.seed)
   modalities = [
@@ -355,42 +504,25 @@ def finetune(
   ]
 
 
-def check(config: ml_collections.ConfigDict) -> None:
+def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """Makes sure that a config says how to fine-tune.
+
+  Returns:
+    The config, completed.
 
   Raises:
     InputError: one fault or more, a line each.
   """
+  config = configuration.check_fields(config)
+  _check_features(config.features)
   errors.raise_faults(
     [
-      f'config.{name}: is missing'
-      for name in ('seed', 'num_folds', *configuration.MEDIA_FIELDS)
-      if name not in config
+      f'config.features.{name}: is not {", ".join(corpora.MODALITIES)}'
+      for name in config.features
+      if name not in corpora.MODALITIES
     ]
   )
-  _check_features(config.features)
-  faults, recipe = [], config.finetune
-  for name, example in _RECIPE.items():
-    value = recipe.get(name)
-    kinds = (int, float) if type(example) is float else (type(example),)
-    if type(value) not in kinds:
-      faults.append(
-        f'config.finetune.{name}: {value!r} is not of the type '
-        f'{type(example).__name__}'
-      )
-    elif not value >= (name in ('batch_size', 'num_epochs')):
-      faults.append(f'config.finetune.{name}: {value} is too small')
-  faults += [
-    f'config.finetune.{name}: there is no such field'
-    for name in recipe
-    if name not in _RECIPE
-  ]
-  faults += [
-    f'config.features.{name}: is not {", ".join(corpora.MODALITIES)}'
-    for name in config.features
-    if name not in corpora.MODALITIES
-  ]
-  errors.raise_faults(faults)
+  return config
 
 
 def _check_features(features: Mapping[str, Any]) -> None:
@@ -419,7 +551,7 @@ def _begin(
   The corpus' features are not part of it: they come from what is made here. Nor
   are its modalities, of which those that no clip has are taken out.
   """
-  names = ('seed', 'num_folds', *configuration.MEDIA_FIELDS)
+  names = ('seed', 'num_folds', 'label', *configuration.MEDIA_FIELDS)
   own = ml_collections.ConfigDict({name: config[name] for name in names})
   info = {k: v for k, v in corpus.info.items() if k != 'modalities'}
   text = json.dumps(info, sort_keys=True)
@@ -441,83 +573,117 @@ def _finetune_modality(
 ) -> None:
   """Fine-tunes the encoders of one modality that are not there yet."""
   settings = extractors.complete(modality, config.features[modality].to_dict())
-  recipe = config.finetune
-  encoder = encoders.load(settings['encoder'], remat=recipe.remat)
+  recipe = finetune_recipe.read(config.finetune.to_dict())
+  encoder = encoders.load(
+    settings['encoder'], extractors.DTYPES[recipe.dtype], recipe.remat
+  )
   program = _program(encoder, settings, recipe, modality, len(corpus.classes))
   store, record = _store(config, corpus, modality, program, path)
-  layout = parallel.Layout('batch', jax.local_devices(), 'float32')
+  votes = corpus.vote_counts(corpora.full_condition(corpus.conditions))
+  targets = losses.target_distributions(corpus.labels, votes, recipe.targets)
+  order = corpora.MODALITIES.index(modality)
   task = Task(
     program=program,
-    layout=layout,
+    layout=parallel.Layout('batch', jax.local_devices(), 'float32'),
     store=store,
     labels=corpus.labels,
+    targets=targets,
+    scores=corpus.scores,
+    values=corpus.values,
     num_frames=config.num_frames,
-    batch_size=recipe.batch_size,
-    num_epochs=recipe.num_epochs,
-    seed=(config.seed, corpora.MODALITIES.index(modality)),
+    seed=(config.seed, order),
   )
-  usable = (corpus.labels != corpora.UNLABELLED) & (store.length > 0)
-  rows = {
-    fold: [
-      np.flatnonzero(part & usable)
-      for part in (parts[fold].train, parts[fold].val)
-    ]
-    for fold in undone
-  }
+  is_labelled = corpus.labels != corpora.UNLABELLED
+  folds = []
+  for number in undone:
+    part = parts[number]
+    train = part.train & (store.length > 0) & (targets.sum(axis=1) > 0)
+    val = part.val & (store.length > 0) & is_labelled
+    rows = [np.flatnonzero(some) for some in (train, val)]
+    folds.append(
+      Fold(number, *rows, _weights(recipe.weights, votes, targets, train))
+    )
   errors.raise_faults(
     [
-      f'{corpus.path}: fold {fold}: no labelled clip with {modality} to {what}'
-      for fold, found in rows.items()
-      for what, some in zip(('train on', 'validate with'), found, strict=True)
+      f'{corpus.path}: fold {fold.number}: no labelled clip with {modality} to '
+      f'{what}'
+      for fold in folds
+      for what, some in (('train on', fold.train), ('validate with', fold.val))
       if not len(some)
     ]
   )
-  steps = sum(-(-len(train) // recipe.batch_size) for train, _ in rows.values())
+  steps = sum(-(-len(fold.train) // recipe.step_size) for fold in folds)
   params = encoder.params['params']
-  with progress.Progress(
+  bar = progress.Progress(
     f'fine-tuning {modality}', steps * recipe.num_epochs, 'step'
-  ) as bar:
-    for fold, (train, val) in rows.items():
-      directory = _saved(path, modality) / str(fold)
-      best = train_fold(task, params, train, val, fold, directory, bar)
+  )
+  with preemption.watch() as is_stopped, bar:
+    for fold in folds:
+      directory = _saved(path, modality) / str(fold.number)
+      outside = Outside(
+        path,
+        Name(modality, fold.number),
+        order * len(parts) + fold.number,
+        directory,
+        bar,
+        is_stopped,
+      )
+      best = train_fold(task, params, fold, outside)
       if best.epoch < 0:
         raise errors.InputError(
-          f'{modality}, fold {fold}: the loss of no epoch is finite; lower '
-          'config.finetune.learning_rate'
+          f'{modality}, fold {fold.number}: the loss of no epoch is finite; '
+          'lower config.finetune.learning_rate'
         )
       _, frozen = finetune_step.split(program, params)
-      tuned = dataclasses.replace(
-        encoder, params={'params': {**frozen, **best.params['encoder']}}
-      )
-      seen = parts[fold].train | parts[fold].val
+      merged = finetune_step.merge(program, frozen, best.params['encoder'])
+      tuned = dataclasses.replace(encoder, params={'params': merged})
+      seen = parts[fold.number].train | parts[fold.number].val
       note = {
         'modality': modality,
-        'fold': fold,
+        'fold': fold.number,
         'num_folds': len(parts),
         'source': record,
         'layer': settings['layer'],
         'pooling': settings['pooling'],
         'matmul_precision': encoders.MATMUL_PRECISION,
+        'num_learned': sum(x.size for x in jax.tree.leaves(best.params)),
         'best_epoch': best.epoch,
-        'val_accuracy': best.history[best.epoch, 2],
-        'history': [
-          [x if math.isfinite(x) else None for x in row]
-          for row in best.history.tolist()
-        ],
+        **{f'val_{name}': value for name, value in best.figures.items()},
         'seen': corpus.ids[seen].tolist(),
       }
-      fold_wise.save(tuned, settings['encoder'], path, modality, fold, note)
+      fold_wise.save(
+        tuned, settings['encoder'], path, modality, fold.number, note
+      )
       checkpoints.keep_last(directory, 0)
       _log.info(
-        '%s, fold %d: best epoch %d, val/accuracy %.3f',
-        *(modality, fold, best.epoch, note['val_accuracy']),
+        '%s, fold %d: %d parameters learned, best epoch %d, val/%s %.3f',
+        *(modality, fold.number, note['num_learned'], best.epoch),
+        *(named.label(recipe.select), best.figures[named.label(recipe.select)]),
       )
+
+
+def _weights(
+  kind: str, votes: np.ndarray, targets: np.ndarray, train: np.ndarray
+) -> np.ndarray:
+  """How much each clip counts in training, (N,) float32.
+
+  Args:
+    kind: as in `config.weights`.
+    votes: (N, C) counts.
+    targets: (N, C) float32.
+    train: (N,) bool, the clips to learn from.
+  """
+  weights = losses.clip_weights(votes, kind)
+  if 'classes' in kind:
+    balance = losses.class_weights(targets[train], weights[train])
+    weights = weights * (targets @ np.asarray(balance))
+  return weights
 
 
 def _program(
   encoder: encoders.Encoder,
   settings: Mapping[str, Any],
-  recipe: ml_collections.ConfigDict,
+  recipe: finetune_recipe.Recipe,
   modality: str,
   num_classes: int,
 ) -> finetune_step.Program:
@@ -531,18 +697,27 @@ def _program(
       + (f' below layer {layer}' if layer != 'last' else '')
     )
   (name, example), *_ = encoders.example(encoder.config).items()
-  return finetune_step.Program(
+  program = finetune_step.Program(
     module=extractors.unpadded(encoder.module),
     num_layers=num_layers,
-    num_trained=recipe.trained_layers,
     layer='last' if layer == 'last' else num_layers,
     pooling=settings['pooling'],
     num_classes=num_classes,
     input_name=name,
     input_shape=example.shape[2:],
-    learning_rate=recipe.learning_rate,
-    weight_decay=recipe.weight_decay,
+    recipe=recipe,
   )
+  trained, _ = finetune_step.split(program, encoder.params['params'])
+  known = finetune_step.projections(trained)
+  errors.raise_faults(
+    [
+      f'config.finetune.lora.targets: {name!r}: the encoder of {modality} has '
+      f'{", ".join(known)}'
+      for name in recipe.lora.targets
+      if recipe.lora.rank and name not in known
+    ]
+  )
+  return program
 
 
 def _states_path(path: pathlib.Path, modality: str) -> pathlib.Path:
@@ -571,7 +746,7 @@ def _store(
     'layer': program.first or 0,
     'pooling': 'none',
     'dtype': 'float32',
-    'batch_size': config.finetune.batch_size,
+    'batch_size': program.recipe.batch_size,
   }
   extractor = extractors.make(
     modality, settings, config.seconds, config.num_frames, parallel.spread

@@ -345,10 +345,12 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
     InputError: the run, the corpus or its features are at fault.
   """
   configuration.use_compilation_cache()
-  config = ml_collections.ConfigDict(workdir.read_config(path)['config'])
+  config = configuration.complete(
+    ml_collections.ConfigDict(workdir.read_config(path)['config'])
+  )
   trained = workdir.read_trained(path)
   corpus = _with_features(
-    corpora.sorted_by_id(corpora.read_any(corpus_path, config.get('label'))),
+    corpora.sorted_by_id(corpora.read_any(corpus_path, config.label)),
     trained,
   )
   with contextlib.ExitStack() as stack:
@@ -388,11 +390,16 @@ def _predict_corpus(
   nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
   data, max_length = members.data(features, corpus.labels, nothing)
   layout = parallel.Layout(
-    'members', jax.local_devices(), configuration.matmul_precision(config)
+    'members', jax.local_devices(), config.matmul_precision
   )
   program = dataclasses.replace(
     configuration.make_program(
-      config, trained.classes, tuple(features), max_length, layout
+      config,
+      trained.classes,
+      tuple(features),
+      max_length,
+      layout,
+      tuple(trained.values),
     ),
     source=source,
   )
@@ -556,9 +563,7 @@ def _tree(member: step.Member, state: step.State) -> dict:
   return {
     'params': state.best_params,
     'batch_stats': state.best_batch_stats,
-    'best_accuracy': state.best_accuracy,
-    'best_score': state.best_score,
-    'best_loss': state.best_loss,
+    'best_metrics': state.best_metrics,
     'best_epoch': state.best_epoch,
     'failed_epoch': state.failed_epoch,
     'view': member.view,

@@ -18,7 +18,7 @@ import ml_collections
 import numpy as np
 from etils import epath
 
-from empathy import errors, files, preemption, remote
+from empathy import errors, files, named, preemption, remote
 from empathy.corpora import corpus as corpora
 from empathy.corpora import spelling, summaries
 from empathy.training import (
@@ -79,8 +79,7 @@ def train(
   with contextlib.ExitStack() as stack:
     outside = trainer.Outside(stack.enter_context(preemption.watch()))
     with parallel.together():
-      configuration.check(config)
-      config = configuration.complete(config)
+      config = configuration.check(config)
       configuration.use_compilation_cache()
     with parallel.together():
       place = _open(stack, path)
@@ -257,8 +256,7 @@ def dry_run(
   Raises:
     InputError: as for `train`.
   """
-  configuration.check(config)
-  config = configuration.complete(config)
+  config = configuration.check(config)
   configuration.use_compilation_cache()
   with contextlib.ExitStack() as stack:
     data_dir = stack.enter_context(tempfile.TemporaryDirectory())
@@ -387,6 +385,7 @@ def _write_predictions(
       offsets={
         m: x.offset.tolist() for m, x in features if x.offset is not None
       },
+      values=plan.program.values,
     ),
   )
   table = inference.table(
@@ -430,18 +429,19 @@ def _choose(
     plan: of the run.
     entries: of the members of all chunks, as `_entries` gives them.
   """
-  select = plan.program.recipe.select
+  select = named.label(plan.program.recipe.select)
   rows = np.concatenate([chunk.rows for chunk in plan.chunks])
   # In the order of the names, whatever the chunks.
   flat = list(itertools.chain.from_iterable(entries))
   flat = [flat[at] for at in np.argsort(rows).tolist()]
   scores = sweep.choose(
     plan.names,
-    plan.members.num_val,
-    np.array([entry[f'val_{select}'] for entry in flat]),
-    np.array([entry['val_loss'] for entry in flat], np.float64),
-    np.array([entry['best_epoch'] >= 0 for entry in flat]),
-    select,
+    *(
+      # None, where a member has no finite epoch, is NaN.
+      np.array([entry[f'val_{name}'] for entry in flat], np.float64)
+      for name in (select, 'loss')
+    ),
+    plan.program.metrics[select].is_lower_better,
   )
   with parallel.together():
     if parallel.is_main():
@@ -459,16 +459,16 @@ def _entries(plan: planning.Plan, number: int, saved: dict) -> list[dict]:
     saved: what was saved of them.
   """
   entries = []
-  select = plan.program.recipe.select
   for index, name in enumerate(plan.chunks[number].names):
-    loss = float(saved['best_loss'][index])
+    found = {k: float(x[index]) for k, x in saved['best_metrics'].items()}
     entries.append(
       name.as_dict()
       | {
         'best_epoch': int(saved['best_epoch'][index]),
-        'val_accuracy': float(saved['best_accuracy'][index]),
-        f'val_{select}': float(saved['best_score'][index]),
-        'val_loss': loss if math.isfinite(loss) else None,
+        **{
+          f'val_{key}': value if math.isfinite(value) else None
+          for key, value in found.items()
+        },
         'failed_epoch': int(saved['failed_epoch'][index]),
       }
     )

@@ -1,148 +1,186 @@
-"""What a run tells of itself: `metrics.jsonl`, and TensorBoard events from it.
+"""How good predictions are: sums over rows, and figures of the sums.
 
-`metrics.jsonl` has a line for each member and epoch. It says the phase too:
-'train', or 'refit' in a second training, whose epochs go on counting. The
-events show, by view and in a sweep by setting, the mean over members; they are
-made from those lines, also after a resume, so the two never differ.
+Sums of parts of the rows can be added. A metric of a config is a function of
+options that gives a `Metric`; `config.select` names one of `METRICS`, or one of
+your own, and epochs and settings are chosen by it.
 """
 
-import collections
-import contextlib
-import json
-import math
-import pathlib
-import shutil
-import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-import numpy as np
+import jax
+import jax.numpy as jnp
 
-from empathy import files
-from empathy.training import members
+from empathy import errors, named
 
-# Events reach the disk at least so often, in seconds.
-_FLUSH_SECONDS = 60.0
-_NAMES = ('train/loss', 'val/loss', 'val/accuracy', 'val/ccc', 'val/mae')
+Array = jax.Array
 
 
-class MetricWriter:
-  """Writes the metrics of the members of one chunk, epoch by epoch."""
+class Rows(NamedTuple):
+  """Clips that were predicted.
 
-  def __init__(self, workdir: pathlib.Path, chunk: int, first_epoch: int):
-    """Forgets what was written from `first_epoch` of `chunk` on.
+  Attributes:
+    logits: (B, C).
+    losses: (B,) float32, of what training minimises.
+    labels: (B,) int32.
+    real: (B,) bool, the rows that count; others may be anything.
+    scores: (B,) float32, the given ones; None without values.
+    values: (C,) float32, of the classes; None where they are no numbers.
+  """
 
-    Args:
-      workdir: of the run.
-      chunk: the members that train together.
-      first_epoch: the next epoch to be written.
-    """
-    self._path = workdir / 'metrics.jsonl'
-    self._chunk = chunk
-    kept = [
-      line
-      for line in _lines(self._path)
-      if line['chunk'] != chunk or line['epoch'] < first_epoch
-    ]
-    _write(self._path, kept)
-    # A chunk whose trained members were damaged is trained after later ones.
-    self._is_late = any(line['chunk'] > chunk for line in kept)
-    self._events = workdir / 'events' / str(chunk)
-    shutil.rmtree(self._events, ignore_errors=True)
-    # `SummaryWriter` writes in a thread of its own, which a full disk ends
-    # without a word; the next epochs would wait for it for ever.
-    self._writers: dict[str, Any] = {}
-    self._flushed = time.monotonic()
-    if own := [line for line in kept if line['chunk'] == chunk]:
-      self._show(own)
-
-  def __enter__(self) -> 'MetricWriter':
-    return self
-
-  def __exit__(self, *exception) -> None:
-    with contextlib.ExitStack() as stack:
-      for writer in self._writers.values():
-        stack.callback(writer.close)
-    if self._is_late:
-      lines = _lines(self._path)
-      _write(self._path, sorted(lines, key=lambda line: line['chunk']))
-
-  def write(
-    self,
-    epoch: int,
-    names: Sequence[members.Name],
-    metrics: Mapping[str, np.ndarray],
-    phase: str = 'train',
-  ) -> None:
-    """Writes the metrics of one epoch.
-
-    Args:
-      epoch: from 0.
-      names: of the members.
-      metrics: by name, (members,) float; what is not finite becomes null.
-      phase: 'train', or 'refit' in a second training.
-    """
-    lines = []
-    for index, name in enumerate(names):
-      line = {'chunk': self._chunk, 'epoch': epoch, 'phase': phase}
-      line |= name.as_dict()
-      for key in filter(metrics.__contains__, _NAMES):
-        value = float(metrics[key][index])
-        line[key] = value if math.isfinite(value) else None
-      lines.append(line)
-    with open(self._path, 'a', encoding='utf-8') as file:
-      file.write(''.join(_dump(line) for line in lines))
-    self._show(lines)
-
-  def _show(self, lines: Sequence[Mapping]) -> None:
-    # It imports PyTorch where there is one, which takes a second: not before
-    # the first step.
-    from tensorboardX import event_file_writer, summary
-    from tensorboardX.proto import event_pb2
-
-    values = collections.defaultdict(list)
-    for line in lines:
-      run = line['view']
-      if 'setting' in line:
-        run += f', {members.setting_name(line["setting"].items())}'
-      for key in _NAMES:
-        if line.get(key) is not None:
-          values[run, line['epoch'], key].append(line[key])
-    for (run, epoch, key), found in values.items():
-      if run not in self._writers:
-        (self._events / run).mkdir(parents=True)
-        self._writers[run] = event_file_writer.EventsWriter(
-          str(self._events / run / 'events')
-        )
-      self._writers[run].write_event(
-        event_pb2.Event(
-          wall_time=time.time(),
-          step=epoch,
-          summary=summary.scalar(key, float(np.mean(found))),
-        )
-      )
-    if time.monotonic() - self._flushed > _FLUSH_SECONDS:
-      for writer in self._writers.values():
-        writer.flush()
-      self._flushed = time.monotonic()
+  logits: Array
+  losses: Array
+  labels: Array
+  real: Array
+  scores: Array | None = None
+  values: Array | None = None
 
 
-def _write(path: pathlib.Path, lines: Sequence[Mapping]) -> None:
-  files.write_text(path, ''.join(_dump(line) for line in lines))
+@dataclasses.dataclass(frozen=True)
+class Metric:
+  """A figure of sums over rows.
+
+  Attributes:
+    sums: of rows, an array or a tree of them.
+    figure: of sums, () float32.
+    is_lower_better: whether it is, as of a loss.
+    needs_values: whether classes have to be numbers.
+  """
+
+  sums: Callable[[Rows], Any]
+  figure: Callable[[Any], Array]
+  is_lower_better: bool = False
+  needs_values: bool = False
 
 
-def _dump(line: Mapping) -> str:
-  return json.dumps(line, allow_nan=False) + '\n'
+def mean(
+  of: Callable[[Rows], Array],
+  is_lower_better: bool = False,
+  needs_values: bool = False,
+) -> Metric:
+  """The mean of something that each row has, (B,)."""
+
+  def sums(rows: Rows) -> tuple[Array, Array]:
+    return jnp.where(rows.real, of(rows), 0).sum(), rows.real.sum()
+
+  def figure(found: tuple[Array, Array]) -> Array:
+    return found[0] / found[1]
+
+  return Metric(sums, figure, is_lower_better, needs_values)
 
 
-def _lines(path: pathlib.Path) -> list[dict]:
-  """The whole lines of the file; a kill may have cut the last one."""
-  if not path.exists():
-    return []
-  lines = []
-  for text in path.read_text(encoding='utf-8').splitlines():
-    try:
-      lines.append(json.loads(text))
-    except json.JSONDecodeError:
-      break
-  return lines
+def loss() -> Metric:
+  """The mean loss in nats."""
+  return mean(lambda rows: rows.losses, is_lower_better=True)
+
+
+def accuracy() -> Metric:
+  """The share of labels that are right."""
+  return mean(lambda rows: jnp.argmax(rows.logits, -1) == rows.labels)
+
+
+def macro_f1() -> Metric:
+  """The mean F1 of the classes that are either true or predicted somewhere."""
+
+  def confusion(rows: Rows) -> Array:
+    size = rows.logits.shape[-1]
+    at = rows.labels, jnp.argmax(rows.logits, -1)
+    return jnp.zeros((size, size), jnp.int32).at[at].add(rows.real)
+
+  def figure(found: Array) -> Array:
+    both = found.sum(axis=0) + found.sum(axis=1)
+    f1 = 2 * jnp.diagonal(found) / jnp.maximum(both, 1)
+    return f1.sum() / jnp.maximum((both > 0).sum(), 1)
+
+  return Metric(confusion, figure)
+
+
+def mae() -> Metric:
+  """The mean absolute difference of expected and given scores."""
+
+  def difference(rows: Rows) -> Array:
+    return jnp.abs(_expected(rows) - rows.scores)
+
+  return mean(difference, is_lower_better=True, needs_values=True)
+
+
+def ccc() -> Metric:
+  """Lin's coefficient of concordance (Biometrics 1989) of the same two.
+
+  0 where neither differs.
+  """
+
+  def sums(rows: Rows) -> Array:
+    centre = rows.values.mean()  # Or digits would be lost.
+    x, y = _expected(rows) - centre, rows.scores - centre
+    found = jnp.stack([jnp.ones_like(x), x, y, x * x, y * y, x * y])
+    return jnp.where(rows.real, found, 0.0).sum(axis=1)
+
+  def figure(found: Array) -> Array:
+    x, y, xx, yy, xy = found[1:] / found[0]
+    total = xx - x * x + yy - y * y + (x - y) ** 2
+    return 2 * (xy - x * y) / jnp.where(total > 0, total, 1.0)
+
+  return Metric(sums, figure, needs_values=True)
+
+
+def _expected(rows: Rows) -> Array:
+  return (jax.nn.softmax(rows.logits) * rows.values).sum(axis=-1)
+
+
+METRICS = {
+  'loss': loss,
+  'accuracy': accuracy,
+  'macro_f1': macro_f1,
+  'ccc': ccc,
+  'mae': mae,
+}
+
+
+def find(
+  text: str, has_values: bool = True, what: str = 'config.select'
+) -> Metric:
+  """The metric that a config names; see `named`.
+
+  Args:
+    text: as in the config.
+    has_values: whether classes are numbers.
+    what: the field.
+
+  Raises:
+    InputError: there is no such metric, or it needs values.
+  """
+  found = named.resolve(text, METRICS, what, ())()
+  if not isinstance(found, Metric):
+    raise errors.InputError(
+      f'{what}: {text} gives a {type(found).__name__}; expected a '
+      'metrics.Metric'
+    )
+  if found.needs_values and not has_values:
+    raise errors.InputError(f'{what}: {text} needs a label with values')
+  return found
+
+
+def used(select: str, has_values: bool) -> dict[str, Metric]:
+  """The metrics of a run, by name.
+
+  Args:
+    select: as in the config.
+    has_values: whether classes are numbers.
+  """
+  found = {name: make() for name, make in METRICS.items()}
+  found[named.label(select)] = find(select, has_values)
+  return {
+    name: metric
+    for name, metric in found.items()
+    if has_values or not metric.needs_values
+  }
+
+
+def measure(metrics: Mapping[str, Metric], rows: Rows) -> dict[str, Array]:
+  """The figures of rows, () float32 each, by name."""
+  return {
+    name: jnp.asarray(metric.figure(metric.sums(rows)), jnp.float32)
+    for name, metric in metrics.items()
+  }

@@ -17,7 +17,6 @@ from empathy.corpora import columns
 from empathy.corpora import corpus as corpora
 
 # 'members': by each member's training clips only, when it reads them.
-KINDS = ('members', 'group')
 
 _log = logging.getLogger('empathy')
 
@@ -30,7 +29,7 @@ def normalised(
   Args:
     features: by modality.
     groups: (N,) of the clips.
-    kind: one of `KINDS`.
+    kind: 'members' or 'group'.
 
   Returns:
     The features, x -> (x - mean) / (deviation + 1e-6), over all clips of the

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import ml_collections
 import numpy as np
 
-from empathy import errors
+from empathy import errors, remote
 from empathy.corpora import corpus as corpora
+from empathy.corpora import dawid_skene
 from empathy.models import losses
 from empathy.training import (
   chunks,
@@ -79,7 +80,8 @@ def read(
   Raises:
     InputError: the corpus is at fault, or it and the workdir are not apart.
   """
-  corpus = corpora.sorted_by_id(corpora.read(config.corpus, label=config.label))
+  folder = remote.here(config.corpus, remote.CORPUS)
+  corpus = corpora.sorted_by_id(corpora.read(folder, label=config.label))
   if parallel.is_main():
     workdir.check_apart(path, corpus.path)
   views = members.views(config.views, corpus.modalities)
@@ -135,10 +137,14 @@ def make(
   layout = _layout(config)
   program = dataclasses.replace(
     configuration.make_program(
-      config, corpus.classes, tuple(corpus.features), max_length, layout
+      config,
+      corpus.classes,
+      tuple(corpus.features),
+      max_length,
+      layout,
+      () if corpus.values is None else tuple(corpus.values.tolist()),
     ),
     source=source,
-    values=() if corpus.values is None else tuple(corpus.values.tolist()),
   )
   # A run that began on other devices keeps its chunks, which are checkpoints.
   groups = begun or chunks.groups(
@@ -181,6 +187,8 @@ def _targets(
 ) -> np.ndarray:
   """What members learn: (N, C) float32 distributions over the classes."""
   if config.targets != 'scores':
+    if config.targets == 'dawid_skene':
+      votes = dawid_skene.posterior(corpus)
     return losses.target_distributions(corpus.labels, votes, config.targets)
   if corpus.values is None:
     raise errors.InputError(
@@ -193,7 +201,7 @@ def _layout(config: ml_collections.ConfigDict) -> parallel.Layout:
   layout = parallel.Layout(
     config.parallel,
     parallel.all_devices(),
-    configuration.matmul_precision(config),
+    config.matmul_precision,
   )
   if config.parallel == 'batch' and config.batch_size % len(layout.devices):
     raise errors.InputError(

@@ -5,27 +5,24 @@ view and fold, and what happens at a step from that key and the step.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import lax
 
+from empathy import named
 from empathy.models import fusion, losses
+from empathy.training import batches, metrics, optimizers, schedules
 
 Array = jax.Array
 
 BATCH_AXIS = 'batch'
-KEEP = ('best', 'last', 'refit')
-SELECT = ('accuracy', 'ccc')
 # Standardised features beyond this are cut: one wild value must not rule.
 _MAX_ABS_FEATURE = 10.0
-# Rows that a forward pass takes at a time where nothing is learned, if they are
-# pooled; see `eval_rows`.
-_EVAL_ROWS = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,24 +32,32 @@ class Recipe:
   Attributes:
     num_epochs: passes over the training rows.
     batch_size: clips a step, on all devices together.
-    peak_learning_rate: of the one-cycle schedule.
+    peak_learning_rate: of the schedule.
     l2: times the parameters, added to the gradient.
+    loss: as a config names it; see `losses.find`.
+    optimizer: likewise; see `optimizers.make`.
+    schedule: likewise; see `schedules.make`.
+    select: likewise; see `metrics.find`: by what an epoch is the best.
+    balance: whether each class has the same part in the loss; see
+      `losses.class_weights`.
     auxiliary: weight of the loss of what each modality says alone, where the
       fusion tells.
-    keep: one of `KEEP`: the epoch that does best on the validation clips, the
-      last one, or the last one of a second training, from the beginning, on the
-      training and the validation clips.
-    select: one of `SELECT`, what is best: accuracy, or the concordance of
-      expected and given scores, which needs `Program.values`.
+    keep: 'best', 'last' or 'refit': the epoch that does best on the validation
+      clips, the last one, or the last one of a second training, from the
+      beginning, on the training and the validation clips.
   """
 
   num_epochs: int
   batch_size: int
   peak_learning_rate: float
   l2: float
+  loss: str = 'cross_entropy'
+  optimizer: str = 'one_cycle_adam'
+  schedule: str = 'one_cycle'
+  select: str = 'accuracy'
+  balance: bool = False
   auxiliary: float = 0.0
   keep: str = 'best'
-  select: str = 'accuracy'
 
   @property
   def total_epochs(self) -> int:
@@ -115,34 +120,17 @@ class Member(NamedTuple):
   swept: Mapping[str, Array]
 
 
-class AdamState(NamedTuple):
-  """Adam's memory.
-
-  Attributes:
-    count: () int32, the steps made.
-    mean: like the parameters, the gradient's running mean.
-    square: likewise, of its square.
-  """
-
-  count: Array
-  mean: Any
-  square: Any
-
-
 class State(NamedTuple):
   """What changes as a member trains; enough to go on from.
 
   Attributes:
     params: of the network.
     batch_stats: running statistics of BatchNorm.
-    opt_state: Adam's.
+    opt_state: the optimizer's.
     best_params: of the epoch that is kept, so far.
     best_batch_stats: likewise.
-    best_accuracy: () float32, its validation accuracy; of a second training,
-      that of the first one; -1 before the first epoch that counts.
-    best_score: () float32, likewise, what it was selected by; -2 before.
-    best_loss: () float32, its validation loss in nats, likewise; infinite
-      before the first epoch that counts.
+    best_metrics: by name, () float32, what its validation came to; of a second
+      training, that of the first one; NaN before the first epoch that counts.
     best_epoch: () int32, -1 likewise.
     failed_epoch: () int32, the first epoch with a loss that is not finite;
       -1 while there is none.
@@ -150,12 +138,10 @@ class State(NamedTuple):
 
   params: Any
   batch_stats: Any
-  opt_state: AdamState
+  opt_state: Any
   best_params: Any
   best_batch_stats: Any
-  best_accuracy: Array
-  best_score: Array
-  best_loss: Array
+  best_metrics: Mapping[str, Array]
   best_epoch: Array
   failed_epoch: Array
 
@@ -185,8 +171,13 @@ class Program:
   axis_name: str | None = None
   computed: tuple[str, ...] | None = None
   source: Callable[[Array], Mapping[str, Array]] | None = None
-  eval_rows: int = _EVAL_ROWS
+  eval_rows: int = batches.EVAL_ROWS
   values: tuple[float, ...] = ()
+
+  @property
+  def metrics(self) -> dict[str, metrics.Metric]:
+    """What validation measures, by name."""
+    return metrics.used(self.recipe.select, bool(self.values))
 
   @property
   def indices(self) -> dict[str, int]:
@@ -204,102 +195,6 @@ class Program:
     )
 
 
-def eval_rows(max_length: Mapping[str, int], num_learned: int) -> int:
-  """Rows that a forward pass can take at a time where nothing is learned.
-
-  In lockstep a device holds their steps of all members at once. So they are no
-  more than in so many pooled rows, or than a step of the optimizer takes, which
-  needs the gradients' room too.
-
-  Args:
-    max_length: steps of the longest sequence by modality.
-    num_learned: rows of a step of the optimizer, on a device.
-  """
-  longest = max(max_length.values(), default=1)
-  return min(max(_EVAL_ROWS // longest, num_learned, 1), _EVAL_ROWS)
-
-
-def one_cycle(step: Array, num_steps: Array, peak: float) -> tuple:
-  """The one-cycle schedule (arXiv 1708.07120), with PyTorch's defaults.
-
-  The learning rate goes from peak/25 to the peak in the first 30 % of the
-  steps and on to peak/250,000 by cosines; Adam's beta1 goes 0.95, 0.85, 0.95.
-
-  Args:
-    step: () int, from 0.
-    num_steps: () int.
-    peak: the highest learning rate.
-
-  Returns:
-    The learning rate and beta1.
-  """
-  num_steps = jnp.asarray(num_steps, jnp.float32)
-  turn = 0.3 * num_steps - 1.0
-  last = num_steps - 1.0
-  rising = step <= turn
-  up = step / jnp.where(turn > 0, turn, 1.0)
-  down = (step - turn) / jnp.maximum(last - turn, 1e-6)
-
-  def cosine(start, end, share):
-    return end + (start - end) / 2 * (1 + jnp.cos(math.pi * share))
-
-  rate = jnp.where(
-    rising, cosine(peak / 25, peak, up), cosine(peak, peak / 25e4, down)
-  )
-  beta1 = jnp.where(rising, cosine(0.95, 0.85, up), cosine(0.85, 0.95, down))
-  return rate, beta1
-
-
-def adam(
-  params: Any,
-  state: AdamState,
-  gradients: Any,
-  rate: Array,
-  beta1: Array,
-  l2: float,
-  active: Array,
-) -> tuple[Any, AdamState]:
-  """A step of Adam (arXiv 1412.6980), with L2 and a beta1 that may move.
-
-  Bias is corrected by the beta1 of this step, as PyTorch does.
-
-  Args:
-    params: a tree of arrays.
-    state: before the step.
-    gradients: like `params`.
-    rate: () the learning rate.
-    beta1: () of the running mean; beta2 is 0.999.
-    l2: times the parameters, added to the gradient.
-    active: () bool; otherwise nothing changes.
-
-  Returns:
-    The parameters and the state.
-  """
-  beta2, epsilon = 0.999, 1e-8
-  count = state.count + active
-  mean_scale = -rate / (1 - beta1**count)
-  square_scale = 1 / (1 - beta2**count)
-
-  def moments(m, v, g, p):
-    mean = beta1 * m + (1 - beta1) * g + (1 - beta1) * l2 * p
-    square = beta2 * v + (1 - beta2) * (g + l2 * p) ** 2
-    return jnp.where(active, mean, m), jnp.where(active, square, v)
-
-  def update(p, m, v, g):
-    mean, square = moments(m, v, g, p)
-    change = mean_scale * mean / (jnp.sqrt(square_scale * square) + epsilon)
-    new = jnp.where(active, p + change, p)
-    # Computed once more: of results that need none of each other, a compiler
-    # makes one loop, which reads and writes every array once.
-    return new, *moments(*lax.optimization_barrier((m, v, g, p)))
-
-  updated = jax.tree.map(update, params, state.mean, state.square, gradients)
-  params, mean, square = jax.tree.transpose(
-    jax.tree.structure(params), jax.tree.structure((0, 0, 0)), updated
-  )
-  return params, AdamState(count, mean, square)
-
-
 def init(program: Program, data: Data, member: Member) -> State:
   """A member's state before its first step."""
   rows = jnp.zeros((program.recipe.batch_size,), jnp.int32)
@@ -311,16 +206,10 @@ def init(program: Program, data: Data, member: Member) -> State:
   return State(
     params=params,
     batch_stats=batch_stats,
-    opt_state=AdamState(
-      jnp.int32(0),
-      jax.tree.map(jnp.zeros_like, params),
-      jax.tree.map(jnp.zeros_like, params),
-    ),
+    opt_state=_optimizer(program.recipe, member).init(params),
     best_params=jax.tree.map(jnp.copy, params),
     best_batch_stats=jax.tree.map(jnp.copy, batch_stats),
-    best_accuracy=jnp.float32(-1),
-    best_score=jnp.float32(-2),
-    best_loss=jnp.float32(jnp.inf),
+    best_metrics={name: jnp.float32(jnp.nan) for name in program.metrics},
     best_epoch=jnp.int32(-1),
     failed_epoch=jnp.int32(-1),
   )
@@ -342,12 +231,12 @@ def train_epoch(
     state: after the epochs before.
 
   Returns:
-    The state, and metrics, each a scalar: 'train/loss', 'val/loss' in nats and
-    'val/accuracy', with values 'val/ccc' and 'val/mae' too, NaN in the second
-    training, whose clips they would be; and 'finite', whether the losses are.
+    The state, and metrics, each a scalar: 'train/loss', and as in 'val/loss'
+    what `metrics.measure` gives of the validation clips, NaN in the second
+    training, which learns them; and 'finite', whether the losses are.
   """
   recipe = program.recipe
-  learner, order = batches(recipe, member, epoch)
+  learner, order = learned_rows(recipe, member, epoch)
   again = jnp.bool_(False)
   if recipe.keep == 'refit':
     again = epoch >= recipe.num_epochs
@@ -358,6 +247,12 @@ def train_epoch(
     )
   size = recipe.batch_size
   num_steps = -(-learner.num_train // size)
+  balance = None
+  if recipe.balance:
+    rows = learner.train_rows
+    is_own = jnp.arange(rows.shape[0]) < learner.num_train
+    weights = jnp.where(is_own, data.weights[rows], 0.0)
+    balance = losses.class_weights(data.targets[rows], weights)
 
   def body(state: State, slot: Array):
     at = slot * size + jnp.arange(size)
@@ -376,21 +271,23 @@ def train_epoch(
       at < learner.num_train,
       step,
       active,
+      balance,
     )
 
   state, loss_sums = lax.scan(body, state, jnp.arange(len(order)))
-  metrics = {'train/loss': loss_sums.sum() / learner.num_train}
+  found = {'train/loss': loss_sums.sum() / learner.num_train}
   validation, state = _validate(program, data, member, state, again)
-  finite = jnp.isfinite(metrics['train/loss'])
-  finite &= again | jnp.isfinite(validation['val/loss'])
-  accuracy = jnp.where(again, state.best_accuracy, validation['val/accuracy'])
-  score = validation[f'val/{recipe.select}']
-  score = jnp.where(again, state.best_score, score)
-  loss = jnp.where(again, state.best_loss, validation['val/loss'])
-  metrics |= {k: jnp.where(again, jnp.nan, v) for k, v in validation.items()}
+  finite = jnp.isfinite(found['train/loss'])
+  finite &= again | jnp.isfinite(validation['loss'])
+  told = {f'val/{name}': x for name, x in validation.items()}
+  found |= {k: jnp.where(again, jnp.nan, v) for k, v in told.items()}
+  # Of a second training, the first one's stay.
+  validation = jax.tree.map(
+    lambda new, old: jnp.where(again, old, new), validation, state.best_metrics
+  )
   better = finite
   if recipe.keep == 'best':
-    better &= score > state.best_score
+    better &= _is_better(program, validation, state)
 
   def choose(new, old):
     return jax.tree.map(lambda x, y: jnp.where(better, x, y), new, old)
@@ -398,15 +295,24 @@ def train_epoch(
   state = state._replace(
     best_params=choose(state.params, state.best_params),
     best_batch_stats=choose(state.batch_stats, state.best_batch_stats),
-    best_accuracy=choose(accuracy, state.best_accuracy),
-    best_score=choose(score, state.best_score),
-    best_loss=choose(loss, state.best_loss),
+    best_metrics=choose(validation, state.best_metrics),
     best_epoch=choose(epoch, state.best_epoch),
     failed_epoch=jnp.where(
       finite | (state.failed_epoch >= 0), state.failed_epoch, epoch
     ),
   )
-  return state, metrics | {'finite': finite}
+  return state, found | {'finite': finite}
+
+
+def _is_better(
+  program: Program, validation: Mapping[str, Array], state: State
+) -> Array:
+  """Whether an epoch does better than the best one so far, if there is one."""
+  name = named.label(program.recipe.select)
+  metric = program.metrics[name]
+  new, old = validation[name], state.best_metrics[name]
+  better = new < old if metric.is_lower_better else new > old
+  return better | ((state.best_epoch < 0) & ~jnp.isnan(new))
 
 
 def predict(
@@ -439,13 +345,13 @@ def predict(
     real = jnp.ones(block.shape, bool)
     return program.network.apply(variables, *inputs, real, False)
 
-  output = lax.map(forward, blocks(rows, program.eval_rows))
+  output = lax.map(forward, batches.blocks(rows, program.eval_rows))
   return jax.tree.map(
     lambda x: x.reshape(-1, *x.shape[2:])[: rows.shape[0]], output
   )
 
 
-def batches(
+def learned_rows(
   recipe: Recipe, member: Member, epoch: Array
 ) -> tuple[Member, Array]:
   """What a member learns in an epoch.
@@ -460,23 +366,22 @@ def batches(
     it learns; and the rows of each batch, padded, (batches, batch size) int32.
   """
   if recipe.keep == 'refit':
-    member = _with_val_rows(member, epoch >= recipe.num_epochs)
+    again = epoch >= recipe.num_epochs
+    rows, num = batches.joined(
+      member.train_rows,
+      member.num_train,
+      member.val_rows,
+      jnp.where(again, member.num_val, 0),
+    )
+    member = member._replace(train_rows=rows, num_train=num)
   num_batches = -(-member.train_rows.shape[0] // recipe.batch_size)
-  order = _shuffle(member, epoch, num_batches * recipe.batch_size)
+  order = batches.shuffled(
+    jax.random.fold_in(_key(member, 1), epoch),
+    member.train_rows,
+    member.num_train,
+    num_batches * recipe.batch_size,
+  )
   return member, order.reshape(num_batches, recipe.batch_size)
-
-
-def blocks(rows: Array, most: int) -> Array:
-  """Rows as they go through a forward pass, padded: (blocks, size).
-
-  Args:
-    rows: (R,) int.
-    most: the size at most.
-  """
-  count = -(-rows.shape[0] // most)
-  size = -(-rows.shape[0] // count)
-  padded = jnp.pad(rows, (0, count * size - rows.shape[0]))
-  return padded.reshape(count, size)
 
 
 def _with_own_values(program: Program, member: Member) -> Program:
@@ -501,32 +406,6 @@ def _key(member: Member, stream: int) -> Array:
   for number in (code, member.fold, stream):
     key = jax.random.fold_in(key, number)
   return key
-
-
-def _shuffle(member: Member, epoch: Array, size: int) -> Array:
-  """Training rows in the order of this epoch, padded to `size`: (size,)."""
-  num_rows = member.train_rows.shape[0]
-  draws = jax.random.uniform(
-    jax.random.fold_in(_key(member, 1), epoch), (num_rows,)
-  )
-  draws = jnp.where(jnp.arange(num_rows) < member.num_train, draws, 2.0)
-  order = member.train_rows[jnp.argsort(draws)]
-  return jnp.pad(order, (0, size - num_rows))
-
-
-def _with_val_rows(member: Member, again: Array) -> Member:
-  """The member with room for its validation clips, which it learns if `again`.
-
-  Padding moves to the end, where it does not count.
-  """
-  rows = jnp.concatenate([member.train_rows, member.val_rows])
-  at = jnp.arange(rows.shape[0])
-  first = member.train_rows.shape[0]
-  is_val = (at >= first) & (at < first + member.num_val)
-  own = (at < member.num_train) | (is_val & again)
-  return member._replace(
-    train_rows=rows[jnp.argsort(~own)], num_train=own.sum(dtype=jnp.int32)
-  )
 
 
 def _begin_again(
@@ -575,8 +454,11 @@ def _train_step(
   real: Array,
   step: Array,
   active: Array,
+  balance: Array | None = None,
 ) -> tuple[State, Array]:
   """One optimizer step on `rows`, of which those that are `real` count.
+
+  `balance` has the weights of classes, where classes are weighted.
 
   Returns:
     The state and the summed loss; unchanged and 0 if not `active`.
@@ -586,6 +468,12 @@ def _train_step(
   inputs = _inputs(program, data, member, member.view, rows)
   present = inputs[2]
   num_real = _total(program, real.sum())
+  loss_of = losses.find(recipe.loss)
+  targets = data.targets[rows]
+  weights = data.weights[rows]
+  if balance is not None:
+    weights = weights * (targets @ balance)
+  weights = jnp.where(real, weights, 0.0)
 
   def loss_function(params):
     output, updates = program.network.apply(
@@ -596,14 +484,12 @@ def _train_step(
       rngs={'dropout': jax.random.fold_in(_key(member, 2), step)},
       mutable=['batch_stats'],
     )
-    weights = jnp.where(real, data.weights[rows], 0.0)
-    total = losses.cross_entropy(output.logits, data.targets[rows], weights)
+    total = losses.total(loss_of(output.logits, targets), weights)
     loss = total
     if recipe.auxiliary and output.alone is not None:
       for index, modality in enumerate(program.indices):
-        loss += recipe.auxiliary * losses.cross_entropy(
-          output.alone[:, index],
-          data.targets[rows],
+        loss += recipe.auxiliary * losses.total(
+          loss_of(output.alone[:, index], targets),
           jnp.where(present[modality], weights, 0.0),
         )
     return loss / jnp.maximum(num_real, 1), (
@@ -615,14 +501,10 @@ def _train_step(
     state.params
   )
   gradients = _total(program, gradients)
-  num_steps = recipe.num_epochs * -(-member.num_train // recipe.batch_size)
-  # A second training has steps of its own, and the same schedule.
-  rate, beta1 = one_cycle(
-    step % num_steps, num_steps, recipe.peak_learning_rate
+  changes, opt_state = _optimizer(recipe, member).update(
+    gradients, state.opt_state, state.params, active=active
   )
-  params, opt_state = adam(
-    state.params, state.opt_state, gradients, rate, beta1, recipe.l2, active
-  )
+  params = optax.apply_updates(state.params, changes)
   state = state._replace(
     params=params,
     batch_stats=jax.tree.map(
@@ -633,6 +515,16 @@ def _train_step(
     opt_state=opt_state,
   )
   return state, jnp.where(active, _total(program, total), 0.0)
+
+
+def _optimizer(recipe: Recipe, member: Member) -> optimizers.Resting:
+  """A member's own; a second training has as many steps as it needs, too."""
+  num_steps = recipe.num_epochs * -(-member.num_train // recipe.batch_size)
+  most = recipe.num_epochs * -(-member.train_rows.shape[0] // recipe.batch_size)
+  rate = schedules.make(
+    recipe.schedule, recipe.peak_learning_rate, num_steps, most
+  )
+  return optimizers.make(recipe.optimizer, rate, recipe.l2, num_steps)
 
 
 def _total(program: Program, tree: Any) -> Any:
@@ -677,39 +569,15 @@ def _validate(
     )
     state = state._replace(batch_stats=fitted)
   logits = run(state.batch_stats).logits
-  right = jnp.argmax(logits, -1) == data.labels[rows]
-  metrics = {
-    'val/loss': losses.cross_entropy(logits, targets, real) / member.num_val,
-    'val/accuracy': jnp.sum(right & real) / member.num_val,
-  }
-  if program.values:
-    expected = jax.nn.softmax(logits) @ jnp.array(program.values)
-    metrics |= _agreement(expected, data.scores[rows], real)
-  return metrics, state
-
-
-def _agreement(expected: Array, scores: Array, real: Array) -> dict[str, Array]:
-  """How near expected scores are to the given ones.
-
-  Args:
-    expected: (V,) float32.
-    scores: (V,) float32.
-    real: (V,) bool, those that count.
-
-  Returns:
-    'val/ccc', Lin's coefficient of concordance (Biometrics 1989), 0 where
-    neither differs, and 'val/mae', the mean absolute difference.
-  """
-
-  def mean(x: Array) -> Array:
-    return jnp.sum(jnp.where(real, x, 0.0)) / real.sum()
-
-  centre = mean(scores)
-  x, y = expected - centre, scores - centre  # Or digits would be lost.
-  shift = mean(x)
-  product = mean((x - shift) * y)
-  total = mean((x - shift) ** 2) + mean(y**2) + shift**2
-  return {
-    'val/ccc': 2 * product / jnp.where(total > 0, total, 1.0),
-    'val/mae': mean(jnp.abs(expected - scores)),
-  }
+  found = metrics.measure(
+    program.metrics,
+    metrics.Rows(
+      logits=logits,
+      losses=losses.find(program.recipe.loss)(logits, targets),
+      labels=data.labels[rows],
+      real=real,
+      scores=data.scores[rows] if program.values else None,
+      values=jnp.array(program.values) if program.values else None,
+    ),
+  )
+  return found, state

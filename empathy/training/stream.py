@@ -33,9 +33,7 @@ from array_record.python import array_record_module
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpora
-from empathy.training import parallel, step
-
-KINDS = ('memory', 'stream')
+from empathy.training import batches, parallel, step
 
 # Batches that are read ahead for each member that trains just now.
 _AHEAD = 2
@@ -368,7 +366,9 @@ def sequences(
   passes = 2 if program.network.calibrates else 1
   result = []
   for order, val_rows in zip(orders, chunk.val_rows, strict=True):
-    blocks = list(np.asarray(step.blocks(val_rows, program.eval_rows))) * passes
+    blocks = (
+      list(np.asarray(batches.blocks(val_rows, program.eval_rows))) * passes
+    )
     result += [list(order[:, share]) for share in range(shares)]
     result.append(blocks)
   return result
@@ -379,7 +379,7 @@ def _orders(recipe: step.Recipe):
   """Compiles the batches of an epoch: (members, batches, batch size)."""
 
   def of_member(member: step.Member, epoch: jax.Array) -> jax.Array:
-    return step.batches(recipe, member, epoch)[1]
+    return step.learned_rows(recipe, member, epoch)[1]
 
   return jax.jit(jax.vmap(of_member, in_axes=(0, None)))
 

@@ -18,6 +18,9 @@ import numpy as np
 
 from empathy.training import members
 
+# Of scores, which are float32.
+_DIGITS = 6
+
 
 @dataclasses.dataclass(frozen=True)
 class Score:
@@ -28,7 +31,7 @@ class Score:
     fold: likewise.
     setting: the fields that are swept, with their values.
     score: mean over seeds, of the accuracy or what else counts; a member
-      without a finite epoch has 0.
+      without a finite epoch has 0, or infinity where less is better.
     loss: in nats, likewise; infinite if a member has no finite epoch.
     failed: how many have none.
     is_chosen: whether it is the best.
@@ -45,11 +48,9 @@ class Score:
 
 def choose(
   names: Sequence[members.Name],
-  num_val: np.ndarray,
   score: np.ndarray,
   loss: np.ndarray,
-  is_alive: np.ndarray,
-  select: str = 'accuracy',
+  is_lower_better: bool = False,
 ) -> list[Score]:
   """Scores every setting and chooses one for each view and fold.
 
@@ -57,11 +58,10 @@ def choose(
 
   Args:
     names: of the members; settings come first that are named first.
-    num_val: (members,) int, their validation clips.
-    score: (members,) float, on these.
+    score: (members,) float, on their validation clips; NaN of one without a
+      finite epoch.
     loss: likewise, in nats.
-    is_alive: (members,) bool, whether they have a finite epoch.
-    select: what the score is; one of `step.SELECT`.
+    is_lower_better: whether a lower score is.
 
   Returns:
     The scores, by view, fold and setting in the order of `names`.
@@ -69,23 +69,25 @@ def choose(
   rows: dict[tuple, list[int]] = {}
   for row, name in enumerate(names):
     rows.setdefault((name.view, name.fold, name.setting), []).append(row)
-  total = np.where(is_alive, score.astype(np.float64) * num_val, 0.0)
-  if select == 'accuracy':  # Counts, so that equals are equal.
-    total = np.rint(total)
+  is_alive = np.isfinite(score)
+  worst = math.inf if is_lower_better else 0.0
+  score = np.where(is_alive, score.astype(np.float64), worst)
   loss = np.where(is_alive, loss.astype(np.float64), math.inf)
   scores = [
     Score(
       *key,
-      score=float(total[own].sum() / num_val[own].sum()),
+      # Equals are equal, though they are sums of others.
+      score=round(float(score[own].mean()), _DIGITS),
       loss=float(loss[own].mean()),
       failed=int((~is_alive[own]).sum()),
     )
     for key, own in rows.items()
   ]
+  sign = 1 if is_lower_better else -1
   best: dict[tuple, Score] = {}
   for score in scores:
     old = best.setdefault((score.view, score.fold), score)
-    if (-score.score, score.loss) < (-old.score, old.loss):
+    if (sign * score.score, score.loss) < (sign * old.score, old.loss):
       best[score.view, score.fold] = score
   return [
     dataclasses.replace(score, is_chosen=score is best[score.view, score.fold])
@@ -98,14 +100,22 @@ def as_csv(scores: Sequence[Score], select: str = 'accuracy') -> str:
   file = io.StringIO()
   writer = csv.writer(file, lineterminator='\n')
   fields = [field for field, _ in scores[0].setting]
-  results = (f'val_{select}', 'val_loss', 'failed_seeds', 'chosen')
-  writer.writerow(['view', 'fold', *fields, *results])
-  for score in scores:
-    loss = f'{score.loss:.6f}' if math.isfinite(score.loss) else ''
+  for index, score in enumerate(scores):
+    results = {
+      f'val_{select}': _said(score.score),
+      'val_loss': _said(score.loss),
+      'failed_seeds': score.failed,
+      'chosen': int(score.is_chosen),
+    }
+    if not index:
+      writer.writerow(['view', 'fold', *fields, *results])
     values = [value for _, value in score.setting]
-    results = f'{score.score:.6f}', loss, score.failed, int(score.is_chosen)
-    writer.writerow([score.view, score.fold, *values, *results])
+    writer.writerow([score.view, score.fold, *values, *results.values()])
   return file.getvalue()
+
+
+def _said(value: float) -> str:
+  return f'{value:.6f}' if math.isfinite(value) else ''
 
 
 def summary(scores: Sequence[Score], select: str = 'accuracy') -> str:

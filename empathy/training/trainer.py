@@ -12,13 +12,12 @@ import jax
 import ml_collections
 import numpy as np
 
-from empathy import errors, progress
+from empathy import errors, named, progress
 from empathy.training import (
   checkpoints,
-  configuration,
   inference,
   members,
-  metrics,
+  metric_writer,
   parallel,
   planning,
   step,
@@ -135,7 +134,7 @@ class Trainer:
       with parallel.together():
         if parallel.is_main():
           writer = stack.enter_context(
-            metrics.MetricWriter(self.path, number, first)
+            metric_writer.MetricWriter(self.path, number, first)
           )
       for epoch in range(first, chunk.program.recipe.total_epochs):
         if chunk.program.source is not None:
@@ -150,7 +149,7 @@ class Trainer:
             phase = 'train' if epoch < self.config.num_epochs else 'refit'
             writer.write(epoch, chunk.names, values, phase)
             _tell_diverged(epoch, chunk.names, values, told)
-            select = configuration.select(self.config)
+            select = chunk.program.recipe.select
             bar.advance(note=note(phase, values, select))
         if self._saved(number, epoch, state, time.monotonic() - saved):
           saved = time.monotonic()
@@ -213,7 +212,7 @@ def note(
   phase: str, values: dict[str, np.ndarray], select: str = 'accuracy'
 ) -> str:
   """What the line of progress says of an epoch."""
-  key, of = f'val/{select}', ''
+  key, of = f'val/{named.label(select)}', ''
   if phase == 'refit':
     key, of = 'train/loss', ', in the second training'
   count = len(values[key])

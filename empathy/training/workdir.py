@@ -43,6 +43,7 @@ class Trained:
     members: for each chunk, for each member, its name and how it went; in a
       sweep, whether its setting was chosen.
     offsets: by modality of whose columns something was taken, what it was.
+    values: of the classes; none where they are no numbers.
   """
 
   classes: tuple[str, ...]
@@ -52,6 +53,7 @@ class Trained:
   fold_of: Mapping[str, int]
   members: Sequence[Sequence[Mapping[str, Any]]]
   offsets: Mapping[str, Sequence[float]]
+  values: Sequence[float]
 
   def names(self, chunk: int) -> list[members.Name]:
     """The names of a chunk's members."""
@@ -138,7 +140,9 @@ def check_apart(path: pathlib.Path, corpus: pathlib.Path) -> None:
   Raises:
     InputError: they are one folder, or one is in the other.
   """
-  own, other = path.resolve(), corpus.resolve()
+  own, other = (
+    pathlib.Path(errors.named(str(x.resolve()))) for x in (path, corpus)
+  )
   if own == other:
     raise errors.InputError(
       f'--workdir: {path}: is the corpus folder; choose another'
@@ -173,10 +177,11 @@ def check(
   old = read_config(path)
   faults = []
   # What a config may leave out, an older one did not even know.
-  defaults = configuration.DEFAULTS
-  for key, new_value, old_value in differences(
-    defaults | configuration.as_json(config), defaults | old['config']
-  ):
+  new, was = (
+    configuration.as_json(configuration.complete(x))
+    for x in (config, ml_collections.ConfigDict(old['config']))
+  )
+  for key, new_value, old_value in differences(new, was):
     if key != 'corpus':
       faults.append(f'config.{key} is {new_value!r}, was {old_value!r}')
   if old['files'] != hashes:
@@ -222,7 +227,7 @@ def begin(
   if not (path / 'config.json').exists():
     record = {
       'config': configuration.as_json(config),
-      'corpus': str(corpus.absolute()),
+      'corpus': errors.named(str(corpus.absolute())),
       'fingerprint': corpora.fingerprint_of(hashes),
       'files': dict(hashes),
       'groups': [dataclasses.asdict(group) for group in groups_],

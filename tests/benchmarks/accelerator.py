@@ -44,7 +44,13 @@ import pyarrow.parquet as pq
 import streaming
 import training
 
-from empathy.training import configuration, estimate, loop, metrics, parallel
+from empathy.training import (
+  configuration,
+  estimate,
+  loop,
+  metric_writer,
+  parallel,
+)
 
 _PARTS = ('training', 'memory', 'runs', 'encoders')
 # HuBERT is built as wav2vec2 is.
@@ -148,14 +154,14 @@ def _config(corpus: str, small: bool, **changes) -> Any:
 
 def train_and_die(corpus: str, workdir: str, small: bool) -> None:
   """Trains until the second epoch is told, but not yet saved."""
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
 
   def fatal(self, epoch, *args):
     write(self, epoch, *args)
     if epoch == 1:
       os.kill(os.getpid(), signal.SIGKILL)
 
-  metrics.MetricWriter.write = fatal
+  metric_writer.MetricWriter.write = fatal
   loop.train(_config(corpus, small), workdir)
 
 

@@ -23,7 +23,7 @@ import ml_collections
 import numpy as np
 
 from empathy.corpora import corpus as corpora
-from empathy.training import loop, metrics, parallel, stream
+from empathy.training import loop, metric_writer, parallel, stream
 
 _STEPS, _WIDTH = 32, 512
 _EPOCHS = 3
@@ -110,7 +110,7 @@ def train(corpus: pathlib.Path, data: str, workdir: pathlib.Path) -> dict:
     os.execv(sys.executable, [sys.executable, *sys.argv])
   before, most, ends = _anonymous_bytes(), [0], []
   is_over = threading.Event()
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
 
   def watched(*args):
     write(*args)
@@ -121,7 +121,7 @@ def train(corpus: pathlib.Path, data: str, workdir: pathlib.Path) -> dict:
       if len(ends) >= 1:
         most[0] = max(most[0], _anonymous_bytes() - before)
 
-  metrics.MetricWriter.write = watched
+  metric_writer.MetricWriter.write = watched
   watcher = threading.Thread(target=watch)
   watcher.start()
   try:

@@ -1,5 +1,6 @@
 import json
 import logging
+import wave
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,7 @@ import pytest
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import sheets
+from empathy.corpora import sheets, unpacked
 from empathy.corpora.importers import huggingface
 
 _ROWS = [
@@ -104,7 +105,7 @@ def test_folders_are_the_split(tmp_path, kind, said):
   assert (
     corpus.metadata['published_split'].tolist() == ['train'] * 3 + ['val'] * 3
   )
-  assert 'only train, val of train, val and test are there' in said()
+  assert 'the published parts train, val are not train, val and te' in said()
 
 
 def test_folders_are_the_classes(tmp_path):
@@ -265,7 +266,7 @@ def _told(text):
       lambda path: path.write_text('file_name,label\n'),
       'is not a whole Parquet',
     ),
-    (_sound, ":1: column 'audio': the media are within the file, or gone"),
+    (_sound, ":1: column 'audio': holds media: read"),
     (
       _class(2),
       ":2: column 'label': '2' is not the number of one of 2 classes",
@@ -287,6 +288,162 @@ def test_one_fault_of_parquet_has_one_line(source, damage, message):
   (line,) = str(caught.value).splitlines()
   assert line.startswith(str(path))
   assert message in line
+
+
+_SAMPLES = np.array([0, 8000, -8000, 32767, -32768])
+_WAV = unpacked.wav(_SAMPLES, 16000)
+
+
+def _inside(path, values, **columns):
+  """A Parquet file with media, such as `datasets` writes."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  size = len(values)
+  columns = {'audio': values, 'label': (['a', 'b'] * size)[:size]} | columns
+  pq.write_table(pa.table(columns), path)
+
+
+def _heard(path):
+  with wave.open(str(path)) as file:
+    data = file.readframes(file.getnframes())
+    assert file.getsampwidth() == 2
+    return file.getframerate(), np.frombuffer(data, '<i2').tolist()
+
+
+@pytest.mark.parametrize(
+  'value',
+  [
+    {'bytes': _WAV, 'path': '{}.wav'},
+    {'path': '{}.wav', 'array': (_SAMPLES / 32768), 'sampling_rate': 16000},
+    _WAV,
+  ],
+)
+def test_sound_within_parquet_becomes_files(tmp_path, value):
+  def of(name):
+    if isinstance(value, bytes):
+      return value
+    return value | {'path': value['path'].format(name)}
+
+  for part in ('train', 'validation', 'test'):
+    path = tmp_path / f'data/{part}-00000-of-00001.parquet'
+    _inside(path, [of(f'{part}{i}') for i in range(18)])
+  corpus = huggingface.read(tmp_path / 'data', media=tmp_path / 'media')
+  assert corpus.modalities == ('audio',)
+  assert (corpus.split == 'val').sum() == 18
+  names = [f'{part}{i}' for part in ('test', 'train') for i in range(18)]
+  if isinstance(value, bytes):
+    names = [f'test-00000-of-00001_{i + 1}' for i in range(18)]
+  assert corpus.ids.tolist()[: len(names)] == names
+  assert corpus.metadata['audio'].tolist()[: len(names)] == [
+    str(tmp_path / f'media/{name}.wav') for name in names
+  ]
+  for path in corpus.metadata['audio']:
+    assert _heard(path) == (16000, _SAMPLES.tolist())
+
+
+def test_media_may_be_told_missing_or_beside(tmp_path, said):
+  path = tmp_path / 'data/x.parquet'
+  touch(path.parent, 'c.wav')
+  values = [
+    {'bytes': _WAV, 'path': None},
+    {'bytes': None, 'path': 'c.wav'},
+    {'bytes': None, 'path': None},
+    None,
+  ]
+  _inside(
+    path,
+    [{'bytes': b'JPEG', 'path': None}] * 4,
+    talk=values,
+    utt=['1/2', '1:2', 'e', 'f'],
+    vector=[[1.0, 2.0]] * 4,
+    part=['dev', 'train', 'test', 'train'],
+  )
+  told = sheets.told(
+    ['file=talk', 'item=utt', 'split=part'], huggingface.COLUMNS
+  )
+  corpus = huggingface.read(path, told, media=tmp_path / 'media')
+  assert corpus.metadata['audio'].tolist() == [
+    str(tmp_path / 'media/1_2.wav'), str(path.parent / 'c.wav'), '', ''
+  ]  # fmt: skip
+  assert corpus.split.tolist() == ['val', 'train', 'test', 'train']
+  assert 'left out: audio, which may hold media' in said()
+  assert 'left out, as neither texts, numbers nor media: vector' in said()
+
+
+_IN = {'bytes': _WAV, 'path': 'x.wav'}
+_BROKEN = {
+  'text': {'bytes': b'hello', 'path': 'x.wav'},
+  'a picture': {'bytes': b'\x89PNG\r\n\x1a\n', 'path': 'x.png'},
+  'a photograph': {'bytes': b'\xff\xd8\xff\xe0', 'path': 'x.jpg'},
+  'UTF-16': {'bytes': 'hello'.encode('utf-16'), 'path': 'x.wav'},
+  'a page': {'bytes': b'<html>', 'path': 'x.wav'},
+  'a pickle': {'bytes': b'\x80\x04\x95', 'path': 'x.wav'},
+  'zeros': {'bytes': bytes(99), 'path': 'x.wav'},
+  'an archive': {'bytes': b'PK\x03\x04', 'path': 'x.wav'},
+  'RIFF alone': {'bytes': b'RIFF', 'path': 'x.wav'},
+  'RIFF of another kind': {'bytes': b'RIFF\0\0\0\0WEBP', 'path': 'x.wav'},
+  'the start of FLAC': {'bytes': b'fLa', 'path': 'x.flac'},
+  'nothing': {'bytes': b'', 'path': 'x.wav'},
+  'a file that is gone': {'bytes': None, 'path': 'gone.wav'},
+  'a folder': {'bytes': None, 'path': '.'},
+  'a file above that is gone': {'bytes': None, 'path': '../gone.wav'},
+}
+_ARRAYS = {
+  'no samples': ([], 16000, 'has no samples'),
+  'no number': ([0.0, float('nan')], 16000, 'that are no numbers'),
+  'infinity': ([0.0, float('inf')], 16000, 'that are no numbers'),
+  'no rate': ([0.5], None, 'no sound with a sampling rate'),
+  'a rate of 0': ([0.5], 0, 'a sampling rate of 0'),
+  'a rate below': ([0.5], -1, 'a sampling rate of -1'),
+  'a rate beyond': ([0.5], 2**40, 'a sampling rate of 1099511627776'),
+}
+_COLUMNS = {
+  'a label that is media': (['label=audio'], 'holds files, not texts'),
+  'no such column': (['audio=voice'], "column 'voice', which --columns"),
+  'an annotator': (['annotator=label'], 'NAME once of item, label, group'),
+  'words for media': (['audio=label'], "column 'label' is missing"),
+}
+
+
+@pytest.mark.parametrize('name', [*_BROKEN, *_ARRAYS, *_COLUMNS])
+def test_one_fault_of_media_has_one_line(tmp_path, name):
+  path, place, told = tmp_path / 'data/x.parquet', ":2: column 'audio'", []
+  if name in _BROKEN:
+    _inside(path, [_IN, _BROKEN[name], _IN | {'path': 'y.wav'}, _BROKEN[name]])
+    says = '(2 times: rows 2, 4)'
+  elif name in _ARRAYS:
+    array, rate, says = _ARRAYS[name]
+    made = [([0.5], 16000), (array, rate)]
+    _inside(path, [{'array': a, 'sampling_rate': r} for a, r in made])
+  else:
+    _inside(path, [_IN, _IN])
+    told, says = _COLUMNS[name]
+    place = ''
+  with pytest.raises(errors.InputError) as caught:
+    huggingface.read(
+      tmp_path / 'data',
+      sheets.told(told, huggingface.COLUMNS),
+      media=tmp_path / 'media',
+    )
+  (line,) = str(caught.value).splitlines()
+  assert line.startswith('--columns' if 'annotator' in name else str(path))
+  assert place in line
+  assert says in line
+
+
+def test_the_binary_writes_nothing_of_bad_media(server, tmp_path):
+  path = tmp_path / 'x.parquet'
+  flags = ('--importer=huggingface', '--source=x.parquet', '--output=c')
+  _inside(path, [_IN, _BROKEN['text']])
+  done = server.run('prepare', *flags, cwd=tmp_path)
+  assert done.status == 2
+  assert done.err.count('\n') == 1
+  assert [path.name for path in tmp_path.iterdir()] == ['x.parquet']
+  _inside(path, [_IN, _IN | {'path': 'A B.wav'}])
+  assert server.run('prepare', *flags, cwd=tmp_path).status == 0
+  corpus = corpus_lib.read(tmp_path / 'c')
+  names = ['media/x.wav', 'media/A_B.wav']
+  assert corpus.metadata['audio'].tolist() == names
+  assert (tmp_path / 'c' / names[1]).read_bytes() == _WAV
 
 
 def test_the_binary_writes_nothing_of_a_bad_folder(server, tmp_path):

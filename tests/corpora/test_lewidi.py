@@ -174,7 +174,7 @@ def test_several_labels_in_one_become_labels(tmp_path, heard):
   assert corpora['neutral'].ids.tolist() == ['train_a', 'train_b', 'dev_a']
   assert corpora['neutral'].split is None
   assert corpora['neutral'].metadata['published_split'].tolist() == [
-    *('train', 'train', 'val')
+    *('train', 'train', 'dev')
   ]
   assert 'ids begin with the split' in heard.text
   assert 'soft_label' not in heard.text
@@ -404,4 +404,4 @@ def test_one_file_may_be_given(tmp_path):
   folder = _write(tmp_path / 'B', 'B', _brexit())
   corpus = lewidi.read(folder / 'B_train.json')
   assert corpus.ids.tolist() == ['1']
-  assert corpus.metadata['published_split'].tolist() == ['train']
+  assert 'published_split' not in corpus.metadata

@@ -210,3 +210,11 @@ def test_the_binary_writes_nothing_of_a_bad_folder(server, tmp_path):
   assert done.status == 2
   assert done.err.startswith('error: msp/Labels/labels_consensus.csv:4: column')
   assert [path.name for path in tmp_path.iterdir()] == ['msp']
+
+
+def test_no_label_at_all_is_told(tmp_path):
+  text = _CONSENSUS.splitlines()[0] + '\n'
+  text = text.replace('EmoAct,EmoVal,EmoDom,', '')
+  source = write(tmp_path / 'x', f'{text}a.wav,X,1,Male,Train\n', None)
+  with pytest.raises(errors.InputError, match='no clip has a label'):
+    msp_podcast.read(source)

@@ -1,16 +1,19 @@
 """Data sets as TensorFlow Datasets prepares them, read without TensorFlow."""
 
+import dataclasses
 import json
 import pathlib
 import struct
+import wave
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from array_record.python import array_record_module
 from tensorflow_datasets.proto import tf_example_pb2
 
 from empathy import errors
-from empathy.corpora import builder, simulate
+from empathy.corpora import builder, sheets, simulate, splits, unpacked
 from empathy.corpora import corpus as corpora
 from empathy.corpora.importers import tfds as importer
 
@@ -111,9 +114,16 @@ def test_every_example_is_a_clip(source, as_tfrecord, caplog):
       np.testing.assert_allclose(video.values[row], talk['video_embedding'])
 
 
-def test_what_the_builder_writes_comes_back(tmp_path):
+@pytest.mark.parametrize('as_split', [False, True])
+def test_what_the_builder_writes_comes_back(tmp_path, as_split):
   parameters = simulate.Parameters(num_clips=20, num_groups=4, width=3)
   corpus, _ = simulate.simulate(parameters, seed=0)
+  fold = splits.group_folds(corpus.groups, corpus.labels, 2, 0)
+  if as_split:
+    split = np.resize(corpora.SPLITS, 20)
+    corpus = dataclasses.replace(corpus, split=split)
+  else:
+    corpus = dataclasses.replace(corpus, fold=fold)
   made = builder.EmpathyCorpus(corpus=corpus, data_dir=str(tmp_path))
   made.download_and_prepare()
   found = importer.read(tmp_path / 'empathy_corpus' / '1.0.0')
@@ -121,7 +131,8 @@ def test_what_the_builder_writes_comes_back(tmp_path):
   assert found.ids[order].tolist() == sorted(corpus.ids.tolist())
   assert found.classes == corpus.classes
   same = np.argsort(corpus.ids)
-  for name in ('labels', 'groups'):
+  assert (found.fold is None) == as_split
+  for name in ('labels', 'groups', 'split' if as_split else 'fold'):
     own, other = getattr(found, name)[order], getattr(corpus, name)[same]
     np.testing.assert_array_equal(own, other)
   for modality, features in corpus.features.items():
@@ -181,3 +192,346 @@ def test_columns_are_asked_for(source):
   assert {*both} == {'emotion', 'age'}
   assert isinstance(both['age'], corpora.Corpus)
   assert both['age'].values.tolist() == [30, 31, 32, 33]
+
+
+# What plain TensorFlow Datasets writes needs TensorFlow for sound, so these
+# records are made by hand.
+
+_SOUND = {
+  'shape': {'dimensions': ['-1']},
+  'dtype': 'int64',
+  'encoding': 'none',
+}
+_FLOATS = {'shape': {}, 'dtype': 'float32', 'encoding': 'none'}
+_STRING = {'tensor': {'shape': {}, 'dtype': 'string', 'encoding': 'none'}}
+_SAMPLES = [0, 8000, -8000, 32767, -32768]
+
+
+def _write(folder, kinds, rows, split='train'):
+  """A data set of one split, as TensorFlow Datasets lays it out."""
+  folder.mkdir(parents=True, exist_ok=True)
+  told = {'featuresDict': {'features': kinds}}
+  (folder / 'features.json').write_text(json.dumps(told))
+  told = {
+    'name': 'sounds',
+    'fileFormat': 'array_record',
+    'splits': [{'name': split, 'shardLengths': [str(len(rows))]}],
+  }
+  (folder / 'dataset_info.json').write_text(json.dumps(told))
+  path = folder / f'sounds-{split}.array_record-00000-of-00001'
+  writer = array_record_module.ArrayRecordWriter(str(path), 'group_size:1')
+  for row in rows:
+    example = tf_example_pb2.Example()
+    for name, value in row.items():
+      feature = example.features.feature[name]
+      value = value if isinstance(value, list) else [value]
+      if not value:
+        feature.int64_list.value.extend(value)
+      elif isinstance(value[0], float):
+        feature.float_list.value.extend(value)
+      elif isinstance(value[0], int):
+        feature.int64_list.value.extend(value)
+      else:
+        feature.bytes_list.value.extend(
+          one.encode() if isinstance(one, str) else one for one in value
+        )
+    writer.write(example.SerializeToString())
+  writer.close()
+  return folder
+
+
+def _of_sound(folder, told, values, **more):
+  kinds = {'id': {'text': {}}, 'label': {'text': {}}, 'audio': told}
+  kinds |= {name: kind for name, (kind, _) in more.items()}
+  rows = [
+    {'id': f'a/{i}', 'label': 'xy'[i % 2], 'audio': value}
+    | {name: value for name, (_, value) in more.items()}
+    for i, value in enumerate(values)
+  ]
+  return _write(folder, kinds, rows)
+
+
+def _heard(path):
+  with wave.open(str(path)) as file:
+    data = file.readframes(file.getnframes())
+    assert file.getsampwidth() == 2
+    return file.getframerate(), np.frombuffer(data, '<i2').tolist()
+
+
+@pytest.mark.parametrize(
+  ('told', 'value', 'more'),
+  [
+    ({'audio': _SOUND | {'sampleRate': '16000'}}, _SAMPLES, {}),
+    (
+      {'audio': _SOUND | {'lazyDecode': True, 'fileFormat': 'wav'}},
+      unpacked.wav(np.array(_SAMPLES), 16000),
+      {},
+    ),
+    (
+      {'sequence': {'feature': {'tensor': _FLOATS}, 'length': '-1'}},
+      [n / 32768 for n in _SAMPLES],
+      {'sampling_rate': ({'tensor': _FLOATS | {'dtype': 'int32'}}, 16000)},
+    ),
+    (
+      {'tensor': _FLOATS | {'shape': {'dimensions': ['-1']}}},
+      [float(n) for n in _SAMPLES],
+      {'sample_rate': ({'tensor': _FLOATS}, 16000.0)},
+    ),
+  ],
+)
+def test_sound_becomes_files(tmp_path, told, value, more):
+  source = _of_sound(tmp_path / 's/1.0.0', told, [value] * 3, **more)
+  corpus = importer.read(source, media=tmp_path / 'media')
+  assert corpus.modalities == ('audio',)
+  paths = corpus.metadata['audio'].tolist()
+  assert paths == [str(tmp_path / f'media/a_{i}.wav') for i in range(3)]
+  for path in paths:
+    assert _heard(path) == (16000, _SAMPLES)
+
+
+def test_the_binary_moves_sound_into_the_corpus(server, tmp_path):
+  told = {'audio': _SOUND | {'sampleRate': '8000'}}
+  _of_sound(tmp_path / 's/1.0.0', told, [_SAMPLES] * 3)
+  flags = ('--importer=tfds', '--source=s/1.0.0', '--output=new/media')
+  done = server.run('prepare', *flags, cwd=tmp_path)
+  assert done.status == 0, done
+  assert [path.name for path in (tmp_path / 'new').iterdir()] == ['media']
+  corpus = corpora.read(tmp_path / 'new/media')
+  names = [f'media/a_{i}.wav' for i in range(3)]
+  assert corpus.metadata['audio'].tolist() == names
+  for name in names:
+    assert _heard(tmp_path / 'new/media' / name) == (8000, _SAMPLES)
+  # What is wrong leaves nothing behind, not the folder above either.
+  _of_sound(tmp_path / 's/1.0.0', told, [_SAMPLES, [], _SAMPLES])
+  (tmp_path / 's/1.0.0/dataset_info.json').write_text('{}')
+  done = server.run('prepare', *flags[:2], '--output=b/c', cwd=tmp_path)
+  assert done.status == 2
+  assert not (tmp_path / 'b').exists()
+
+
+_LAZY = {'audio': _SOUND | {'lazyDecode': True}}
+_PLAIN = {'audio': _SOUND | {'sampleRate': '16000'}}
+_FILE = unpacked.wav(np.array(_SAMPLES), 16000)
+
+
+def _path(source):
+  return next(source.glob('*record*'))
+
+
+def _edit(file, old, new):
+  def damage(source):
+    path = source / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+  return damage
+
+
+def _bytes(edit):
+  def damage(source):
+    path = _path(source)
+    path.write_bytes(edit(path.read_bytes()))
+
+  return damage
+
+
+# By name: the feature, its values, what else is damaged, and what is said.
+_MUTATIONS = {
+  'text for sound': (_LAZY, [_FILE, b'hello'], None, 'neither sound nor film'),
+  'a picture': (_LAZY, [_FILE, b'\x89PNG\r\n'], None, 'neither sound nor film'),
+  'zeros': (_LAZY, [_FILE, bytes(50)], None, 'neither sound nor film'),
+  'two files': (_LAZY, [_FILE, [_FILE, _FILE]], None, "'audio' is another"),
+  'a number': (_LAZY, [_FILE, 3], None, "'audio' is another"),
+  'floats for a file': (_LAZY, [_FILE, [0.5]], None, "'audio' is another"),
+  'a file for samples': (_PLAIN, [_SAMPLES, _FILE], None, "'audio' is another"),
+  'beyond 32 bits': (_PLAIN, [_SAMPLES, [2**40]], None, 'more than 32 bits'),
+  'a rate of 0': (
+    {'audio': _SOUND | {'sampleRate': '0'}},
+    [_SAMPLES] * 2,
+    None,
+    'holds neither a transcript, media nor arrays',
+  ),
+  'a rate that is none': (
+    {'audio': _SOUND | {'sampleRate': 'fast'}},
+    [_SAMPLES] * 2,
+    None,
+    'is not as TensorFlow Datasets writes it',
+  ),
+  'a rate below': (
+    {'audio': _SOUND | {'sampleRate': '-5'}},
+    [_SAMPLES] * 2,
+    None,
+    "'audio' has a sampling rate of -5 (2 times: records a/0, a/1)",
+  ),
+  'odd channels': (
+    {'audio': _PLAIN['audio'] | {'shape': {'dimensions': ['-1', '2']}}},
+    [_SAMPLES] * 2,
+    None,
+    "'audio' is another",
+  ),
+  'too many channels': (
+    {'audio': _PLAIN['audio'] | {'shape': {'dimensions': ['-1', '70']}}},
+    [list(range(70))] * 2,
+    None,
+    'has samples of 70 channels',
+  ),
+  'a dtype of no kind': (
+    {'audio': _PLAIN['audio'] | {'dtype': 'int65'}},
+    [_SAMPLES] * 2,
+    None,
+    'is not as TensorFlow Datasets writes it',
+  ),
+  'bytes of another size': (
+    {'audio': _PLAIN['audio'] | {'encoding': 'bytes'}},
+    [b'12345678', b'123'],
+    None,
+    "'audio' is another",
+  ),
+  'zlib that is none': (
+    {'audio': _PLAIN['audio'] | {'encoding': 'zlib'}},
+    [b'12345678'] * 2,
+    None,
+    "'audio' is another",
+  ),
+  'sound that is told to be text': (
+    {'text': {}},
+    [_FILE] * 2,
+    None,
+    "'audio' holds sound or film, not text: say --columns=file=audio",
+  ),
+  'bytes that are no text': (
+    {'text': {}},
+    [b'\xff\xfe'] * 2,
+    None,
+    "'audio' is another",
+  ),
+  'a list': (
+    _LAZY,
+    [_FILE] * 2,
+    lambda s: (s / 'features.json').write_text('[]'),
+    'names no texts',
+  ),
+  'no features': (
+    _LAZY,
+    [_FILE] * 2,
+    lambda s: (s / 'features.json').write_text(
+      '{"featuresDict": {"features": {}}}'
+    ),
+    'names no texts',
+  ),
+  'no JSON': (
+    _LAZY,
+    [_FILE] * 2,
+    _edit('features.json', '{', '['),
+    'is not JSON',
+  ),
+  'a shard more': (
+    _LAZY,
+    [_FILE] * 2,
+    _edit('dataset_info.json', '"2"', '"2", "1"'),
+    'is missing',
+  ),
+  'a record less': (
+    _LAZY,
+    [_FILE] * 2,
+    _edit('dataset_info.json', '"2"', '"3"'),
+    'has 2 records, not 3',
+  ),
+  'a record more': (
+    _LAZY,
+    [_FILE] * 2,
+    _edit('dataset_info.json', '"2"', '"1"'),
+    'has 2 records, not 1',
+  ),
+  'no number of records': (
+    _LAZY,
+    [_FILE] * 2,
+    _edit('dataset_info.json', '"2"', '"two"'),
+    'is not as TensorFlow Datasets writes it',
+  ),
+  'cut off': (_LAZY, [_FILE] * 2, _bytes(lambda b: b[:-20]), 'is not a whole'),
+  'empty': (_LAZY, [_FILE] * 2, _bytes(lambda b: b''), 'is not a whole'),
+  'a byte is another': (
+    _LAZY,
+    [_FILE] * 2,
+    _bytes(lambda b: b.replace(b'RIFF', b'RIFX')),
+    'is not a whole file of records',
+  ),
+}
+
+
+@pytest.mark.parametrize('name', _MUTATIONS)
+def test_one_fault_has_one_line(tmp_path, name):
+  told, values, damage, says = _MUTATIONS[name]
+  source = _of_sound(tmp_path / 's/1.0.0', told, values)
+  if damage:
+    damage(source)
+  with pytest.raises(errors.InputError) as caught:
+    importer.read(source, media=tmp_path / 'media')
+  (line,) = str(caught.value).splitlines()
+  assert line.startswith(str(source))
+  assert says in line
+
+
+def test_features_may_be_told(tmp_path):
+  kinds = {
+    'name': {'text': {}},
+    'mood': {'text': {}},
+    'part': {'text': {}},
+    'who': {'tensor': {'shape': {}, 'dtype': 'int64', 'encoding': 'none'}},
+    'film': _STRING,
+    'words': _STRING,
+    'x': {'tensor': _FLOATS | {'shape': {'dimensions': ['2']}}},
+    'text_embedding': {
+      'sequence': {
+        'feature': {'tensor': _FLOATS | {'shape': {'dimensions': ['2']}}},
+        'length': '-1',
+      }
+    },
+  }
+  (tmp_path / 's/1.0.0').mkdir(parents=True)
+  (tmp_path / 's/1.0.0/2.mp4').write_bytes(b'.')
+  rows = [
+    {
+      'name': f'c{i}',
+      'mood': 'xy'[i % 2],
+      'part': ('train', 'dev', 'test')[i],
+      'who': 12345678901 + i,
+      'film': b'2.mp4' if i == 2 else _FILE,
+      'words': f'word {i}',
+      'x': [float(i), 0.5],
+      'text_embedding': [0.5] * 2 * i,
+    }
+    for i in range(3)
+  ]
+  source = _write(tmp_path / 's/1.0.0', kinds, rows, 'all')
+  told = [
+    *('item=name', 'label=mood', 'split=part', 'group=who', 'file=film'),
+    *('transcript=words', 'video=x'),
+  ]
+  corpus = importer.read(
+    source, sheets.told(told, importer.COLUMNS), media=tmp_path / 'media'
+  )
+  assert corpus.ids.tolist() == ['c0', 'c1', 'c2']
+  assert corpus.groups.tolist() == ['12345678901', '12345678902', '12345678903']
+  assert corpus.split.tolist() == ['train', 'val', 'test']
+  assert corpus.modalities == ('text', 'audio', 'video')
+  assert corpus.metadata['transcript'].tolist() == [
+    f'word {i}' for i in range(3)
+  ]
+  assert corpus.metadata['audio'].tolist() == [
+    *(str(tmp_path / f'media/c{i}.wav') for i in range(2)),
+    str(source / '2.mp4'),
+  ]
+  assert corpus.metadata['video'].tolist() == ['', '', str(source / '2.mp4')]
+  np.testing.assert_array_equal(
+    corpus.features['video'].values, [[0, 0.5], [1, 0.5], [2, 0.5]]
+  )
+  assert corpus.features['text'].length.tolist() == [1, 2]
+  for wrong, says in (
+    ('audio=who2', 'is neither a file nor sound nor an array of floats'),
+    ('label=x', 'is no text or number'),
+    ('file=x', 'is neither a file nor sound; found'),
+  ):
+    with pytest.raises(errors.InputError, match=says):
+      importer.read(source, sheets.told([wrong], importer.COLUMNS))

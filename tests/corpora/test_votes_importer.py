@@ -316,6 +316,124 @@ def test_columns_are_told(tmp_path):
   assert corpora['Ben'].votes.annotator.tolist() == ['', '', '']
 
 
+# Two items, two raters, two labels.
+_TWICE = {
+  'empathy': [('a', 'R1', 'yes'), ('a', 'R2', 'no'), ('b', 'R2', 'yes')],
+  'distress': [('a', 'R1', 'no'), ('a', 'R2', 'no'), ('b', 'R1', 'yes')],
+}
+_CELLS = 'a,yes,no,no,no\nb,,yes,yes,\n'
+
+
+@pytest.mark.parametrize(
+  ('header', 'names'),
+  [
+    ('R1 empathy,R1 distress,R2 empathy,R2 distress', ('R1', 'R2')),
+    ('R1_Empathy,R1.distress,R2: empathy,R2 - distress', ('R1', 'R2')),
+    ('empathy R1,distress R1,empathy R2,distress R2', ('R1', 'R2')),
+    ('empathy (R1),distress (R1),empathy (R2),distress [R2]', ('R1', 'R2')),
+    (
+      'coder a/empathy,coder a/distress,coder b/empathy,coder b/distress',
+      ('coder a', 'coder b'),
+    ),
+    (
+      'empathy_annotator_1,distress_annotator_1,empathy_annotator_2,'
+      'distress_annotator_2',
+      ('annotator_1', 'annotator_2'),
+    ),
+    ('Ann empathy,Ann distress,Ben empathy,Ben distress', ('Ann', 'Ben')),
+    ('empathy Ann,distress Ann,empathy Ben,distress Ben', ('Ann', 'Ben')),
+  ],
+)
+def test_a_column_for_each_rater_and_label(tmp_path, said, header, names):
+  text = f'id,{header}\n{_CELLS}'
+  told = [f'raters={"|".join(names)}'] if 'Ann' in names else []
+  corpora = votes.read(put(tmp_path / 'x.csv', text), columns=sheets.told(told))
+  whose = dict(zip(('R1', 'R2'), names, strict=True))
+  found = {
+    name.casefold(): [(row[0], row[2], row[3]) for row in ballots(own)]
+    for name, own in corpora.items()
+  }
+  assert found == {
+    name: [(clip, whose[who], answer) for clip, who, answer in rows]
+    for name, rows in _TWICE.items()
+  }
+  assert f'taken for the ratings of {names[0]}, {names[1]} on' in said()
+
+
+def test_what_is_no_column_of_a_rater_and_label(tmp_path):
+  # One label; remarks and what is no answer stay what they are.
+  text = (
+    'id,R1 empathy,R1 comment,R1 reason,R2 empathy,R2 reason,R3 mood\n'
+    'a,x,one,c d,y,e f,s\nb,y,two,g h,x,i j,t\n'
+  )
+  corpus = votes.read(put(tmp_path / 'x.csv', text))
+  assert [row[2:] for row in ballots(corpus)] == [
+    ('R1', 'x'), ('R2', 'y'), ('R1', 'y'), ('R2', 'x')
+  ]  # fmt: skip
+  assert corpus.metadata['R1 reason'].tolist() == ['c d', 'g h']
+  assert corpus.metadata['R3 mood'].tolist() == ['s', 't']
+  for names in ('as_x,at_x', 'R1 x,R1 y', 'mean x,sd x', 'ra_x,rb_y'):
+    put(tmp_path / 'x.csv', f'id,{names}\na,u,v\nb,v,u\n')
+    with pytest.raises(errors.InputError, match='which columns hold'):
+      votes.read(tmp_path / 'x.csv')
+
+
+_SPLIT = 'id,R1 e,R1 d,R2 e,R2 d\na,1,no,2,yes\nb,3,yes,4,no\nc,5,no,5,no\n'
+# By name: what is replaced by what, and what is said.
+_SPLIT_MUTATIONS = {
+  'a word among numbers': ('a,1', 'a,one', ":2: column 'R1 e': 'one' is"),
+  'of the second rater': ('yes,4', 'yes,x', ":3: column 'R2 e': 'x' is"),
+  'another word': ('5,no\n', '5,NOT SURE\n', None),
+  'infinity': ('a,1', 'a,inf', "column 'R1 e': 'inf' is"),
+  'a percentage': ('a,1', 'a,1%', "column 'R1 e': '1%' is"),
+  'an item without a name': ('b,3', ',3', ":3: column 'id': is empty"),
+  'an item that is missing': ('b,3', 'NA,3', ":3: column 'id': is empty"),
+  'an item twice': ('b,3', 'a,3', "'R1' voted for this clip"),
+  'a column twice': ('R2 e', 'R1 e', "column 'R1 e' is there twice"),
+  'a field more': ('b,3', 'b,3,3', ':3: 6 fields; the header has 5'),
+  'a field less': ('b,3,', 'b,', ':3: 4 fields; the header has 5'),
+  'a quote left open': ('b,3', 'b,"3', 'is not CSV'),
+  'means at the end': ('c,5', 'mean,5', 'looks like a mean or a sum'),
+  'no item': ('id', 'x', "which column names what was rated? Found 'x'"),
+  'no rows': (_SPLIT[23:], '', 'has no rows'),
+  'no ratings': (_SPLIT[23:], 'a,,,,\nb,,,,\n', 'hold ratings'),
+  'one answer': (_SPLIT[23:], 'a,1,no,1,no\nb,1,yes,1,no\n', 'two or more'),
+  'a byte of nothing': ('b,3', 'b\0,3', ':3: a zero byte'),
+  'thousands': ('a,1,', 'a,"1,234",', "'1,234' may be 1.234 or 1234"),
+  'a header again': (
+    'b,3,yes',
+    'R2 e,id,R1 e,R1 d,R2 d\nb,3,yes',
+    ':3: a head',
+  ),
+  'empty': (_SPLIT, '', 'is empty'),
+  'a unit': ('a,1', 'a,1 pt', "column 'R1 e': '1 pt' is"),
+  'one rater': ('R2', 'x', 'which columns hold ratings'),
+  'raters of different labels': (
+    'R1 e,R1 d,R2 e,R2 d',
+    'R1 e,R1 d,R2 f,R2 g',
+    'which columns hold ratings',
+  ),
+  'a condition of no kind': ('R1 d', 'condition', None),
+  'a count that is none': ('R2 d', 'count', "column 'count': 'yes'"),
+}
+
+
+@pytest.mark.parametrize('name', _SPLIT_MUTATIONS)
+def test_one_fault_of_raters_and_labels_has_one_line(tmp_path, name):
+  old, new, says = _SPLIT_MUTATIONS[name]
+  assert old in _SPLIT
+  text = _SPLIT.replace(old, new, 1 + (old == 'R2'))
+  path = put(tmp_path / 'x.csv', text)
+  if says is None:
+    assert votes.read(path)
+    return
+  with pytest.raises(errors.InputError) as caught:
+    votes.read(path)
+  (line,) = str(caught.value).splitlines()
+  assert line.startswith(str(path))
+  assert says in line
+
+
 def test_what_is_the_same_of_an_item_is_its_own(tmp_path):
   text = (
     'id,utterance,speaker,rater,age,mood\na,Well,s1,p,30,low\na,Well,s1,q,41,low\n'

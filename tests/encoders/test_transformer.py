@@ -1,6 +1,8 @@
 """Attention over long sequences, in parts."""
 
 import jax
+import jax._src.cudnn.fused_attention_stablehlo as cudnn
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import rounding
@@ -35,3 +37,61 @@ def test_queries_of_a_long_sequence_attend_in_parts(monkeypatch, length):
   )
   in_parts = module.apply(params, x, bias)
   assert rounding.excess(in_parts, at_once, bound) <= 1
+
+
+@pytest.mark.parametrize(
+  ('dtype', 'length', 'masked'),
+  [('float32', 7, False), ('float32', 6, True), ('bfloat16', 7, True)],
+)
+def test_flash_attention_agrees_with_products(
+  monkeypatch, dtype, length, masked
+):
+  settings = transformer.Settings(2, 8, 'gelu', 1e-5, dtype=dtype)
+  module = transformer.Attention(settings)
+  x = np.random.default_rng(0).normal(size=(3, length, 16)).astype(np.float32)
+  mask = np.arange(length) < np.array([[length], [3], [1]])
+  bias = transformer.mask_to_bias(mask) if masked else None
+  params = jax.jit(module.init)(jax.random.key(0), x, bias)
+
+  def loss(params):
+    y = module.apply(params, x, bias).astype(np.float32)
+    return (y * np.arange(16)).sum(), y
+
+  plain = jax.jit(jax.grad(loss, has_aux=True))(params)
+  calls = []
+
+  def flash(*arguments):
+    calls.append(arguments)
+    return attend(*arguments, implementation='xla')
+
+  attend = transformer.flash
+  monkeypatch.setattr(transformer, 'flash', flash)
+  monkeypatch.setattr(transformer, 'has_flash', lambda queries: True)
+  fused = jax.jit(jax.grad(lambda x: loss(x), has_aux=True))(params)
+  assert calls
+  bound = 3e-2 if dtype == 'bfloat16' else 1e-5
+  bound *= max(np.abs(x).max() for x in jax.tree.leaves(plain))
+  for own, other in zip(*map(jax.tree.leaves, (plain, fused)), strict=True):
+    np.testing.assert_allclose(own, other, atol=bound, rtol=0)
+
+
+def test_flash_attention_is_what_cudnn_takes(monkeypatch):
+  monkeypatch.setattr(cudnn, 'check_cudnn_version', lambda: 91_000)
+  monkeypatch.setattr(cudnn, 'check_compute_capability', lambda least: True)
+  x = jax.ShapeDtypeStruct((2, 4, 7, 16), 'bfloat16')
+
+  def gradients(q, k, v, bias):
+    return jax.grad(
+      lambda *qkv: transformer.flash(*qkv, bias).astype('float32').sum(),
+      argnums=(0, 1, 2),
+    )(q, k, v)
+
+  for bias in (None, jax.ShapeDtypeStruct((2, 1, 1, 7), 'float32')):
+    lowered = jax.jit(gradients).trace(x, x, x, bias)
+    text = lowered.lower(lowering_platforms=('cuda',)).as_text()
+    assert '__cudnn$fmha' in text
+    assert 'Backward' in text
+
+
+def test_devices_without_flash_attention_get_none():
+  assert not transformer.has_flash(jnp.ones((1, 64), 'bfloat16'))

@@ -6,7 +6,8 @@ import made
 import numpy as np
 import pytest
 
-from empathy.evaluation import dawid_skene, report, study
+from empathy.corpora import dawid_skene as model
+from empathy.evaluation import report, study
 
 
 def _entries():
@@ -51,9 +52,7 @@ _CROWD_KIT = {
 @pytest.mark.parametrize('number', list(_CROWD_KIT))
 def test_chances_are_those_of_crowd_kit(number):
   clip, who, label = _entries()
-  found = dawid_skene.fit(
-    clip, who, label, np.ones(160), (40, 9, 3), number, -1.0
-  )
+  found = model.fit(clip, who, label, np.ones(160), (40, 9, 3), number, -1.0)
   first, sums, squares = _CROWD_KIT[number]
   np.testing.assert_allclose(found.posterior[:6], first, atol=2e-9)
   np.testing.assert_allclose(found.posterior.sum(axis=0), sums, atol=1e-7)
@@ -64,9 +63,9 @@ def test_counts_are_so_many_votes_and_order_does_not_matter():
   clip, who, label = _entries()
   order = np.random.default_rng(0).permutation(160)
   shape = 42, 9, 3
-  one = dawid_skene.fit(clip, who, label, np.full(160, 2), shape, 2)
+  one = model.fit(clip, who, label, np.full(160, 2), shape, 2)
   twice = [np.concatenate([part[order], part]) for part in (clip, who, label)]
-  two = dawid_skene.fit(*twice, np.ones(320), shape, 2)
+  two = model.fit(*twice, np.ones(320), shape, 2)
   np.testing.assert_allclose(one.posterior, two.posterior, atol=1e-12)
   # Clips without votes have the chances of all.
   np.testing.assert_allclose(one.posterior[40:], np.tile(one.prior, (2, 1)))
@@ -80,7 +79,7 @@ def test_who_lies_always_is_understood():
   )
   label = np.where(right, gold, 1 - gold)
   who, clip = np.divmod(np.arange(2_000), 400)
-  found = dawid_skene.fit(clip, who, label.ravel(), np.ones(2_000), (400, 5, 2))
+  found = model.fit(clip, who, label.ravel(), np.ones(2_000), (400, 5, 2))
   own = np.eye(2)[label].mean(axis=0).argmax(axis=1)
   likeliest = found.posterior.argmax(axis=1)
   assert (likeliest == gold).mean() > (own == gold).mean() + 0.02

@@ -152,7 +152,9 @@ def test_votes_of_nobody_known_leave_other_conditions_covered(known):
   assert f'humans.full_minus_{nameless}.accuracy' in lost
   for name in found:
     assert not name.startswith(f'humans.{nameless}.')
-    assert found[name] == pytest.approx(every[name])
+    assert found[name].noise.variance == pytest.approx(
+      every[name].noise.variance
+    )
   assert f'humans.{corpus.conditions[1]}.accuracy' in found
   told = study.build(some).info['covers']
   assert f'votes on {corpus.conditions[1]} alone cover' in told
@@ -168,7 +170,9 @@ def test_many_clips_are_not_ranked_without_each_annotator(known, monkeypatch):
   ), lost
   assert any(name.startswith('humans.models') for name in lost)
   for name in ('humans.text.accuracy', 'views.text.human_brier'):
-    assert found[name] == pytest.approx(exact[name])
+    assert found[name].noise.variance == pytest.approx(
+      exact[name].noise.variance
+    )
 
 
 def test_figures_say_how_they_move(known, monkeypatch):
@@ -181,7 +185,12 @@ def test_figures_say_how_they_move(known, monkeypatch):
     monkeypatch.setattr(deletions, '_FEW', few)
     found.append(deletions.noises(totals, plan, answers))
   assert near[0].keys() == exact[0].keys()
-  both = np.array([(near[0][name][0], exact[0][name][0]) for name in exact[0]])
+  both = np.array(
+    [
+      [way[0][name].noise.variance for way in (near, exact)]
+      for name in exact[0]
+    ]
+  )
   some = both[both[:, 1] > 0]
   assert len(some) > 10
   # Of nine annotators, one is no small part.

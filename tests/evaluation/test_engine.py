@@ -1,7 +1,9 @@
 """Rows in any order, judged in buckets, make the study of all in memory."""
 
+import csv
 import dataclasses
 import functools
+import logging
 import operator
 import pathlib
 import re
@@ -256,6 +258,115 @@ def test_files_in_any_order_are_the_whole(
   _assert_same(found, whole)
   if place == 'texts':
     _assert_same_study(study_lib.of_totals(*found), study)
+
+
+def _save(path, delimiter, encoding, commas, before=''):
+  """Writes a table again as spreadsheets save it."""
+  with open(path, encoding='utf-8', newline='') as file:
+    header, *rows = csv.reader(file)
+  header = [f' {name.title()}' if name in ('id', 'view') else name
+            for name in header]  # fmt: skip
+  rows = [[*row, ''] for row in rows]
+  if commas:
+    rows = [
+      [re.sub(r'^(-?\d*)\.(\d+)$', r'\1,\2', cell) for cell in row]
+      for row in rows
+    ]
+  rows[3:3] = [[''] * len(rows[0]), [*header, '']]
+  with open(path, 'w', encoding=encoding, newline='') as file:
+    file.write(before)
+    writer = csv.writer(file, delimiter=delimiter)
+    writer.writerows([[*header, ''], *rows])
+
+
+@pytest.mark.parametrize(
+  ('delimiter', 'encoding', 'commas', 'before'),
+  [
+    (';', 'utf-8-sig', True, ''),
+    ('\t', 'utf-16', False, ''),
+    (';', 'cp1252', True, 'sep=;\r\n'),
+  ],
+)
+def test_what_spreadsheets_save_is_the_same(
+  shards, tmp_path, caplog, monkeypatch, delimiter, encoding, commas, before
+):
+  monkeypatch.setattr(logging.getLogger('empathy'), 'propagate', True)
+  caplog.set_level(logging.INFO)
+  shutil.copytree(shards / 'corpus', tmp_path / 'corpus')
+  shutil.copytree(shards / 'texts', tmp_path / 'texts')
+  folder = tmp_path / 'corpus/votes'
+  for path in folder.glob('*.parquet'):
+    table = pq.read_table(path)
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    tables.write_csv(path.with_suffix('.csv'), columns)
+    path.unlink()
+  for path in (tmp_path / 'corpus/clips').iterdir():
+    text = path.read_text(encoding='utf-8').replace('id,', 'id,Âge,', 1)
+    path.write_text(re.sub(r'(?m)^([^,\n]+),(?!Âge)', r'\1,é,', text))
+  expected = _batches(sources.find(shards / 'corpus', shards / 'texts'))
+  for path in tmp_path.rglob('*.csv'):
+    _save(path, delimiter, encoding, commas, before)
+  source = sources.find(tmp_path / 'corpus', tmp_path / 'texts')
+  for one, other in zip(_batches(source), expected, strict=True):
+    assert one.corpus.ids.tolist() == other.corpus.ids.tolist()
+    for name in ('labels', 'scores', 'groups', 'fold'):
+      np.testing.assert_array_equal(
+        getattr(one.corpus, name), getattr(other.corpus, name)
+      )
+    for name in ('clip', 'label', 'annotator', 'scores', 'count'):
+      np.testing.assert_array_equal(
+        getattr(one.corpus.votes, name), getattr(other.corpus.votes, name)
+      )
+    for view, values in other.predictions.probabilities.items():
+      np.testing.assert_allclose(
+        one.predictions.probabilities[view], values, rtol=1e-12
+      )
+  between = 'tabs' if delimiter == '\t' else 'semicolons'
+  assert f'read as separated by {between}' in caplog.text
+  # A wrong row is counted as it stands in the file.
+  path = tmp_path / 'texts/0.csv'
+  text = path.read_text(encoding)
+  lines = text.splitlines()
+  row = 9
+  lines[row] = re.sub('^[^;\t]*', 'nobody', lines[row])
+  path.write_text('\r\n'.join(lines), encoding)
+  says = f"0.csv: row {row - bool(before)}: column 'id': 'nobody'"
+  with pytest.raises(errors.InputError, match=says):
+    _batches(sources.find(tmp_path / 'corpus', tmp_path / 'texts', 23))
+
+
+@pytest.mark.parametrize(
+  ('content', 'says'),
+  [
+    (b'PK\x03\x04', "is a spreadsheet or an archive; save it as 'CSV UTF-8'"),
+    (b'id\0,group\n', ':1: a zero byte, as in UTF-16 without its mark'),
+    (b'id,group,label\na,\x81,x\n', ':2: byte 0x81 is not UTF-8 text'),
+    (b'id;group\na;b\n', "column 'label' is missing"),
+    (b'id;group;label;;\na;b\n', 'cannot be read as CSV'),
+    (b'id;group;label\n;;\n', 'row 1: .*is empty|has no rows'),
+    (b'', "columns 'id', 'group', 'label' are missing; found none"),
+    (b'\xff\xfei\0d\0,', 'missing|cannot be read'),
+    (b'\xff\xfei\0d\0,\0g\0r\0,\0\n', 'missing|cannot be read'),
+    (b'id;id;group;label\na;a;b;c\n', "column 'id' is there twice"),
+    (b'id\tgroup\tlabel\na\tb\tglad\n', "'glad' is not one of"),
+    (b'id;group;score\na;b;1,234\n', "'1,234' may be 1.234 or 1234"),
+    (b'id;group;score\na;b;0,2x\n', "row 1: column 'score': '0.2x' is not a"),
+    (b'id;group;score\na;b;1,2,3\n', "row 1: column 'score': '1.2.3' is not"),
+    (b'sep=;\nid,group,label\na,b,c\n', "found 'id,group,label'"),
+    (b'id;group;label;fold\na;b;;1,5\n', "'1,5': expected a whole number"),
+    (b'"id;group;label\na;b;c\n', 'missing|cannot be read|is not CSV'),
+  ],
+)
+def test_what_is_no_table_has_one_line(copied, content, says):
+  shutil.rmtree(copied / 'votes')
+  shutil.rmtree(copied / 'features')
+  for path in (copied / 'clips').iterdir():
+    path.write_bytes(content)
+  (copied / 'clips/1.csv').unlink()
+  with pytest.raises(errors.InputError, match=says) as caught:
+    _batches(sources.find(copied))
+  (line,) = str(caught.value).splitlines()
+  assert '0.csv' in line or 'has no rows' in line
 
 
 def test_the_humans_alone_need_no_predictions(shards):

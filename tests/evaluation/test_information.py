@@ -96,8 +96,11 @@ def test_the_page_says_all_or_none_of_what_is_beyond_the_range():
   ],
 )
 def test_intervals_end_where_no_information_can_be(value, ends):
-  widened = information._Widened(np.zeros(6), '', 1.0)
-  found = widened(findings.Estimate(value, value - 0.5, value + 0.5))
+  widened = information._Widened(0.0, 0.0, 0.0, 0.0, '', 1.0)
+  estimate = findings.Estimate(
+    value, value - 0.5, value + 0.5, variance={'groups': 0.06}
+  )
+  found = widened(estimate)
   assert (found.low, found.high) == pytest.approx(ends)
 
 
@@ -176,7 +179,8 @@ def test_intervals_hold_the_parts_of_many_clips(alike):
       ]
     )
   held = np.mean(held, axis=0)
-  assert (held > (0.82 if alike else 0.88)).all(), held
+  # Four standard errors of a share of .95 in 150 studies are .071.
+  assert (held > 0.879).all(), held
 
 
 def test_the_table_of_people_is_of_independent_votes():

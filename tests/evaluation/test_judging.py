@@ -77,6 +77,11 @@ def test_a_folder_of_the_same_is_judged_alike(given, study, tmp_path):
   assert _figures(found) == _figures(study)
   assert found.info['classes'] == study.info['classes']
   assert found.info['content'] == study.info['content']
+  humans = empathy.judge(None, tmp_path / 'corpus')
+  read = corpus_lib.read(tmp_path / 'corpus')
+  assert _figures(empathy.judge(None, read)) == _figures(humans)
+  with pytest.raises(errors.InputError, match='has its own votes'):
+    empathy.judge(None, read, tables['votes'])
 
 
 @pytest.mark.parametrize(

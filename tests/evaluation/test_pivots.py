@@ -1,5 +1,7 @@
 """Studentised statistics, against closed forms."""
 
+import dataclasses
+
 import made
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from scipy import stats
 
 from empathy.evaluation import pivots, ranking, resampling, samples, weighing
 from empathy.evaluation import seeds as seeds_lib
-from empathy.evaluation.findings import SeedNoise
+from empathy.evaluation.findings import Deletions, SeedNoise
 from empathy.evaluation.units import Scale
 
 
@@ -20,7 +22,9 @@ def test_seed_noise_widens_the_interval():
   noise = seeds_lib.seed_variance((seeds, None))
   assert noise == SeedNoise(pytest.approx(0.04 / 3), 2, 3)
   wide = pivots.studentise(sample, statistic, seeds=noise)
-  reach = (stats.t.ppf(0.975, 2) ** 2) * 0.04 / 3 + plain.reach() ** 2
+  # A tenth of the groups' variance is left out.
+  rest = 0.04 / 3 - 0.1 * plain.error**2
+  reach = (stats.t.ppf(0.975, 2) ** 2) * rest + plain.reach() ** 2
   assert wide.reach() == pytest.approx(np.sqrt(reach), rel=1e-12)
   assert wide.own_variances() == pytest.approx(
     {'groups': plain.error**2, 'seeds': 0.04 / 3}
@@ -62,7 +66,7 @@ def test_few_seeds_have_students_law_where_they_are_the_error(
   sample = samples.sample(np.repeat(np.arange(num_groups), 4))
   statistic = made.mean(sample, random.normal(0, 1, 4 * num_groups))
   plain = pivots.studentise(sample, statistic)
-  noise = SeedNoise(share * plain.error**2, 2, 3)
+  noise = SeedNoise((share + 0.1) * plain.error**2, 2, 3)
   found = pivots.studentise(sample, statistic, seeds=noise)
   wider = found.reach() / plain.reach()
   # Student's quantile with two degrees of freedom is 4.303.
@@ -76,14 +80,21 @@ def test_few_annotators_widen_the_interval():
   sample = samples.sample(np.arange(300))
   statistic = made.mean(sample, random.normal(0, 1, 300))
   plain = pivots.studentise(sample, statistic)
-  found = resampling.estimate(sample, statistic, annotators=(0.02, 5))
-  reach = plain.reach() ** 2 + stats.t.ppf(0.975, 4) ** 2 * 0.02
-  assert found.high - found.estimate == pytest.approx(np.sqrt(reach), rel=1e-9)
+  # A jackknife's variance of .032, of which .012 is in that over clips.
+  effect = np.array([0.1, 0.1, -0.1, -0.1, 0.0])
+  five = Deletions(np.arange(5), effect, 0.012, 3.5, 5)
+  found = resampling.estimate(sample, statistic, annotators=five)
+  own = plain.variances['groups']
+  freedom = (own + 0.02) ** 2 / (own**2 / 299 + 0.032**2 / 3.5)
+  reach = stats.t.ppf(0.975, freedom) * np.sqrt(own + 0.02)
+  assert found.high - found.estimate == pytest.approx(reach, rel=1e-9)
   assert '5 annotators' in found.method
   assert found.variance['annotators'] == pytest.approx(0.02)
-  unknown = resampling.estimate(sample, statistic, annotators=(0.0, 5))
+  none = dataclasses.replace(five, within=0.04)
+  unknown = resampling.estimate(sample, statistic, annotators=none)
   assert unknown == resampling.estimate(sample, statistic)
-  two = resampling.estimate(sample, statistic, annotators=(0.02, 2))
+  two = dataclasses.replace(five, number=2)
+  two = resampling.estimate(sample, statistic, annotators=two)
   assert two.low == unknown.low
   assert 'new ones are not covered' in two.method
 

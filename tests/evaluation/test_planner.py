@@ -9,10 +9,12 @@ from empathy.evaluation.findings import Estimate, SeedNoise
 
 
 def _estimate(value, variance, sizes):
+  seeds = max(variance.get('seeds', 0) - 0.1 * variance['groups'], 0)
   reach = np.sqrt(
     sum(
       stats.t.ppf(0.975, sizes[name] - 1) ** 2 * v
-      for name, v in variance.items()
+      for name, v in (variance | {'seeds': seeds}).items()
+      if v
     )
   )
   return Estimate(
@@ -40,7 +42,9 @@ def test_the_parts_are_told_and_what_each_would_need():
   number = found.needed['seeds']
 
   def reach(number):
-    seeds = stats.t.ppf(0.975, number - 1) ** 2 * 0.0009 * 4 / number
+    # Of seeds' variance, a tenth of the groups' is left out.
+    seeds = max(0.0009 * 4 / number - 0.00003, 0)
+    seeds *= stats.t.ppf(0.975, number - 1) ** 2
     return np.sqrt(stats.t.ppf(0.975, 39) ** 2 * 0.0003 + seeds)
 
   assert reach(number) <= 0.05 < reach(number - 1)
@@ -106,10 +110,12 @@ def test_a_distance_may_be_asked_for():
   half = one.high - one.estimate
   found = planner.plan(one, half / 1.5)
   # Groups' part falls as 1 / G; the seeds' stays.
-  seeds = stats.t.ppf(0.975, 2) ** 2 * 0.001
-  groups = half**2 - seeds
-  expected = 50 * groups / ((half / 1.5) ** 2 - seeds)
-  assert found.needed['groups'] == pytest.approx(expected, rel=0.05)
+  number = np.arange(50, 5_000)
+  groups = 50 * one.variance['groups'] / number
+  reach = stats.t.ppf(0.975, number - 1) ** 2 * groups
+  reach += stats.t.ppf(0.975, 2) ** 2 * np.maximum(0.001 - 0.1 * groups, 0)
+  enough = np.sqrt(reach) <= half / 1.5
+  assert found.needed['groups'] == number[enough.argmax()]
 
 
 @pytest.mark.parametrize(

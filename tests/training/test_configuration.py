@@ -176,6 +176,7 @@ def test_fields_of_ones_own_can_be_set_and_are_judged_by_their_types():
   config = _load('ravdess', _OWN).lock()
   assert dict(config.model) == {
     'fusion': _OWN,
+    'pooling': 'attention',
     'bandwidth': 0.5,
     'join': 'product',
     'last_dropout': (0.1,),
@@ -185,7 +186,7 @@ def test_fields_of_ones_own_can_be_set_and_are_judged_by_their_types():
   with config.unlocked():
     config.model.power = 2
   for field, good, wrong, says in (
-    ('bandwidth', 2.5, 'wide', "'wide' is not of the type float"),
+    ('bandwidth', 2.5, 'wide', "'wide' is not a number"),
     ('shift', -3, 0.5, '0.5 is not of the type int'),
     ('join', 'any', 3, '3 is not of the type str'),
     ('last_dropout', (0.0, 0.5), 1.5, '1.5 is not 0 or more and below 1'),
@@ -205,6 +206,7 @@ def test_fields_of_ones_own_can_be_set_and_are_judged_by_their_types():
 def test_fields_of_a_config_are_those_of_the_class(name):
   fields = fusion.fields(name)
   assert fields.pop('fusion') == name
+  assert fields.pop('pooling') == 'attention'
   own = {x.name: x.default for x in dataclasses.fields(fusion.FUSIONS[name])}
   for field, value in fields.items():
     default = own[field]
@@ -219,7 +221,7 @@ def test_fields_of_a_config_are_those_of_the_class(name):
     ('join', 'product', "'product' is not attention or sum or concat"),
     ('width', 0, '0 is not 1 or more'),
     ('hidden', (8, 0), '(8, 0) is not a tuple, each 1 or more'),
-    ('attention_width', True, 'True is not 1 or more'),
+    ('attention_width', True, 'True is not of the type int'),
   ],
 )
 def test_fields_that_are_wrong_are_told(field, value, says):

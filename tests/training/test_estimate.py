@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from empathy.models import fusion
-from empathy.training import chunks, estimate, parallel, step
+from empathy.training import batches, chunks, estimate, parallel, step
 from empathy.training import members as members_
 
 _LENGTH, _WIDTH, _BATCH, _MEMBERS, _CLIPS = 100, 16, 8, 6, 120
@@ -26,7 +26,7 @@ _LENGTH, _WIDTH, _BATCH, _MEMBERS, _CLIPS = 100, 16, 8, 6, 120
   ],
 )
 def test_rows_at_a_time(max_length, num_learned, rows):
-  assert step.eval_rows(max_length, num_learned) == rows
+  assert batches.eval_rows(max_length, num_learned) == rows
 
 
 @pytest.fixture(name='run')
@@ -41,7 +41,7 @@ def _run(monkeypatch):
     ('audio',),
     lengths,
     step.Recipe(1, _BATCH, 1e-3, 0.0),
-    eval_rows=step.eval_rows(lengths, _BATCH),
+    eval_rows=batches.eval_rows(lengths, _BATCH),
   )
   rows = np.tile(np.arange(_CLIPS, dtype=np.int32), (_MEMBERS, 1))
   count = np.full(_MEMBERS, _CLIPS, np.int32)

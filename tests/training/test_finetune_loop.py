@@ -1,6 +1,9 @@
 """Fine-tuning on clips that can be read, heard and seen."""
 
+import contextlib
 import dataclasses
+import itertools
+import json
 
 import jax
 import numpy as np
@@ -8,10 +11,15 @@ import pytest
 import tiny
 from safetensors import numpy as safetensors
 
-from empathy import encoders, errors
+from empathy import encoders, errors, preemption
 from empathy.corpora import corpus as corpora
 from empathy.encoders import extraction, fold_wise
-from empathy.training import checkpoints, finetune_loop, finetune_step, parallel
+from empathy.training import (
+  checkpoints,
+  finetune_loop,
+  finetune_step,
+  parallel,
+)
 
 
 @pytest.fixture(scope='module')
@@ -48,6 +56,11 @@ def _extract(folder, corpus, modality, workdir, pooling='first'):
   )
 
 
+def _metrics(workdir):
+  text = (workdir / 'metrics.jsonl').read_text()
+  return [json.loads(line) for line in text.splitlines()]
+
+
 def _weights(workdir, fold):
   folder = fold_wise.folder(workdir, 'text', fold)
   return (folder / 'model.safetensors').read_bytes()
@@ -79,12 +92,12 @@ def test_fine_tuning_learns(modality, pooling, folder, monkeypatch, caplog):
       ('before', {'encoder': trained, 'classifier': blank}),
       ('after', best.params),
     ):
-      accuracy[name], _ = finetune_loop.validate(
+      accuracy[name] = finetune_loop.validate(
         task,
         task.layout.replicate(frozen),
         task.layout.replicate(learned),
         np.flatnonzero(test),
-      )
+      )['accuracy']
     return best
 
   monkeypatch.setattr(finetune_loop, 'train_fold', judged)
@@ -97,12 +110,17 @@ def test_fine_tuning_learns(modality, pooling, folder, monkeypatch, caplog):
     learning_rate=1e-2,
   )
   # Without a step, a classifier of zeros says the first class: chance.
-  assert accuracy['before'] == np.mean(corpus.labels[test] == 0)
+  chance = np.mean(corpus.labels[test] == 0)
+  assert accuracy['before'] == pytest.approx(chance)
   assert accuracy['after'] >= 0.8 > accuracy['before'] + 0.1
-  history = np.array(note['history'])
-  assert history[-1, 0] < 0.75 * history[0, 0]
-  assert note['val_accuracy'] == history[:, 2].max() >= 0.75
-  assert note['best_epoch'] == history[:, 2].argmax()
+  lines = _metrics(folder / modality / 'tuned')
+  losses, found = (
+    [line[name] for line in lines] for name in ('train/loss', 'val/accuracy')
+  )
+  assert len(lines) == 8
+  assert losses[-1] < 0.75 * losses[0]
+  assert note['val_accuracy'] == max(found) >= 0.75
+  assert note['best_epoch'] == np.argmax(found)
 
   assert note['pooling'] == pooling
   assert note['layer'] == 'last'
@@ -144,31 +162,153 @@ def test_held_out_clips_are_never_learned_from(folder, tuned):
   assert not same[1]
 
 
-def test_a_run_that_was_killed_ends_the_same(folder, tuned, monkeypatch):
-  save, left = checkpoints.save, [3]
+_OPTIONS = {
+  'num_epochs': 3,
+  'warmup': 0.2,
+  'schedule': 'cosine',
+  'clip_norm': 1.0,
+  'batch_size': 2,
+  'accumulate': 2,
+  'dtype': 'bfloat16',
+  'weights': 'votes',
+  'targets': 'votes',
+  'select': 'macro_f1',
+  'layer_decay': 0.8,
+  'head_learning_rate': 0.01,
+  'decay_norms': False,
+  'patience': 3,
+  'lora': {'rank': 2, 'alpha': 4.0, 'targets': ('query', 'value')},
+}
+
+
+def test_a_run_that_is_told_to_stop_ends_the_same(folder, monkeypatch):
+  """With all options, after any step, and killed besides."""
+  split = np.array(['train', 'train', 'val', 'test', 'train'])
+  votes = corpora.Votes(
+    clip=np.arange(20, dtype=np.int32).repeat(2),
+    annotator=np.tile(['one', 'two'], 20),
+    condition=np.zeros(40, np.int32),
+    label=np.random.default_rng(0).integers(0, 2, 40).astype(np.int32),
+    count=np.ones(40, np.int64),
+  )
+  path = folder / 'voted'
+  made = tiny.write_corpus(
+    path,
+    ('text',),
+    20,
+    fold=None,
+    split=split[np.arange(20) // 2 % 5],
+    votes=votes,
+    info={
+      'name': 'voted',
+      'classes': ['low', 'high'],
+      'modalities': ['text'],
+      'conditions': ['text'],
+      'license': 'none',
+      'source': 'made by a test',
+    },
+  )
+  assert made.votes is not None
+  (note,) = _finetune(folder, path, folder / 'whole', **_OPTIONS)
+  lines = _metrics(folder / 'whole')
+  assert [line['epoch'] for line in lines] == [0, 1, 2]
+  assert [line['train/learning_rate'] for line in lines] == pytest.approx(
+    # Of nine steps the third, sixth and last; two rise, seven fall.
+    [3e-3 * x for x in _cosines(0 / 7, 3 / 7, 6 / 7)]
+  )
+  assert {line['modality'] for line in lines} == {'text'}
+
+  @contextlib.contextmanager
+  def watch():
+    asked = itertools.count()
+    yield lambda: next(asked) >= 2  # Heard after two steps.
+
+  monkeypatch.setattr(preemption, 'watch', watch)
+  save, saves = checkpoints.save, itertools.count()
 
   def dying_save(*arguments):
     save(*arguments)
-    left[0] -= 1
-    if not left[0]:
+    if next(saves) == 2:
       raise KeyboardInterrupt
 
   monkeypatch.setattr(checkpoints, 'save', dying_save)
-  workdir = folder / 'killed'
-  with pytest.raises(KeyboardInterrupt):
-    _finetune(folder, folder / 'corpus', workdir)
-  assert fold_wise.is_finished(workdir, 'text', 0)
-  assert not fold_wise.is_finished(workdir, 'text', 1)
-  notes = _finetune(folder, folder / 'corpus', workdir)
-  for fold in range(3):
-    assert _weights(workdir, fold) == _weights(tuned, fold)
-    assert notes[fold] == fold_wise.read_note(tuned, 'text', fold)
-  # Nothing but the encoders stays.
-  assert {path.name for path in (workdir / 'text').iterdir()} == {
-    'fold_0',
-    'fold_1',
-    'fold_2',
+  ends = []
+  while True:
+    try:
+      (again,) = _finetune(folder, path, folder / 'stopped', **_OPTIONS)
+      break
+    except (KeyboardInterrupt, errors.Stopped) as stopped:
+      ends.append(str(stopped))
+  says = 'text, fold 0 is saved after step {} of 9; run the same command again'
+  assert [end.partition(':')[0] for end in ends] == [
+    says.format(2),
+    '',  # Killed as the state after step 4 was saved.
+    says.format(6),
+    says.format(8),
+  ]
+  assert again == note
+  assert _metrics(folder / 'stopped') == lines
+  assert _weights(folder / 'stopped', 0) == _weights(folder / 'whole', 0)
+  # Nothing but the encoder stays.
+  assert [x.name for x in (folder / 'stopped' / 'text').iterdir()] == ['fold_0']
+  # What was added is of low rank, and to the queries and values alone.
+  before = safetensors.load_file(folder / 'text' / 'model.safetensors')
+  after = safetensors.load(_weights(folder / 'whole', 0))
+  changed = {k for k, x in before.items() if (x != after[k]).any()}
+  assert changed == {
+    f'encoder.layer.1.attention.self.{name}.weight'
+    for name in ('query', 'value')
   }
+  for name in changed:
+    sizes = np.linalg.svd(after[name] - before[name], compute_uv=False)
+    assert sizes[1] > 1e-5 > 10 * sizes[2], name
+  assert note['num_learned'] == 2 * (16 * 2 + 2 * 16) + 16 * 2 + 2
+
+
+def _cosines(*shares):
+  return [(1 + np.cos(np.pi * share)) / 2 for share in shares]
+
+
+def test_it_ends_where_nothing_gets_better(folder):
+  split = np.array(['train', 'val', 'test'])[np.arange(12) // 2 % 3]
+  path = folder / 'short'
+  tiny.write_corpus(path, ('text',), 12, fold=None, split=split)
+  (note,) = _finetune(
+    folder, path, folder / 'waited', num_epochs=9, patience=2, learning_rate=0.0
+  )
+  assert note['best_epoch'] == 0
+  assert [line['epoch'] for line in _metrics(folder / 'waited')] == [0, 1, 2]
+
+
+def test_the_epoch_is_chosen_by_what_is_asked_for():
+  history = {
+    'train/loss': np.array([0.7, 0.6, 0.5, np.nan, 0.5]),
+    'val/accuracy': np.array([0.6, 0.8, 0.8, 0.9, 0.7]),
+    'val/macro_f1': np.array([0.5, 0.4, 0.6, 0.9, 0.6]),
+    'val/loss': np.array([0.8, 0.5, 0.4, 0.1, 0.6]),
+  }
+  for select, wanted in (('accuracy', 1), ('macro_f1', 2), ('loss', 2)):
+    program = tiny.program('roberta', recipe={'select': select})
+    task = finetune_loop.Task(program, *[None] * 6, 4, (0,))
+    best = -1
+    for epoch in range(5):
+      if finetune_loop._is_better(task, history, epoch, best):
+        best = epoch
+    assert best == wanted, select
+
+
+def test_rare_classes_count_more():
+  votes = np.array([[3, 0], [0, 1], [1, 0], [1, 1], [0, 0]])
+  targets = np.float32([[1, 0], [0, 1], [1, 0], [1, 0], [0, 1]])
+  train = np.array([1, 1, 1, 1, 0], bool)
+  for kind, wanted in (
+    ('equal', [1, 1, 1, 1]),
+    ('classes', [2 / 3, 2, 2 / 3, 2 / 3]),
+    ('votes', [3 / 1.6, 1 / 1.6, 1 / 1.6, 2 / 1.6]),  # Of all clips, 8 / 5.
+    ('votes+classes', np.array([3 * 7 / 12, 7 / 2, 7 / 12, 2 * 7 / 12]) / 1.6),
+  ):
+    found = finetune_loop._weights(kind, votes, targets, train)[train]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, err_msg=kind)
 
 
 def test_another_run_is_not_gone_on_with(folder, tuned):
@@ -192,7 +332,8 @@ def test_a_modality_that_no_clip_has_is_dropped(
 
   def untrained(task, params, *_):
     trained, _ = finetune_step.split(task.program, params)
-    return finetune_loop.Best({'encoder': trained}, 0, np.ones((1, 3)))
+    figures = {'accuracy': 1.0, 'macro_f1': 1.0, 'loss': 0.0}
+    return finetune_loop.Best({'encoder': trained}, 0, figures)
 
   monkeypatch.setattr(finetune_loop, 'train_fold', untrained)
   silent = write('silent', ['text', 'audio'])
@@ -262,15 +403,16 @@ def test_states_that_nothing_can_learn_by(settings, message, folder, tmp_path):
 @pytest.mark.parametrize(
   ('recipe', 'message'),
   [
-    ({'batch_size': 0}, 'config.finetune.batch_size: 0 is too small'),
+    ({'batch_size': 0}, 'config.finetune.batch_size: 0 is not 1 or more'),
     ({'trained_layers': 9}, 'config.finetune.trained_layers: 9: the encoder'),
-    ({'learning_rate': 'fast'}, 'config.finetune.learning_rate'),
-    ({'momentum': 0.9}, 'config.finetune.momentum: there is no such field'),
+    (
+      {'lora': {'rank': 1, 'targets': ('query', 'q_proj')}},
+      "targets: 'q_proj': the encoder of text has down, key, output, query, up",
+    ),
   ],
 )
 def test_wrong_recipes(recipe, message, folder, tmp_path):
-  config = tiny.config(folder)
-  config.finetune = {**config.finetune.to_dict(), **recipe}
+  config = tiny.config(folder, **recipe)
   with pytest.raises(errors.InputError, match=message):
     finetune_loop.finetune(config, folder / 'corpus', tmp_path / 'workdir')
 

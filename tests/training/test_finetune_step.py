@@ -6,15 +6,18 @@ import pathlib
 import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import precisions
 import pytest
 import rounding
 import tiny
+from flax import traverse_util
 
 from empathy import encoders
 from empathy.encoders import checkpoint, extractors
-from empathy.training import finetune_step
+from empathy.training import finetune_recipe, finetune_step
+from empathy.training.step import BATCH_AXIS
 
 FOLDER = pathlib.Path(__file__).parents[1]
 GOLDEN = dict(np.load(FOLDER / 'training' / 'gradients.npz'))
@@ -35,13 +38,13 @@ def _gradients(program, params, batch):
 
 
 def _batch(values, mask):
-  real = np.array([1, 1, 1, 0], bool)
-  return finetune_step.Batch(values, mask, np.array([0, 2, 1, 0]), real)
+  targets = np.eye(3, dtype=np.float32)[np.array([0, 2, 1, 0])]
+  return finetune_step.Batch(values, mask, targets, np.float32([1, 1, 1, 0]))
 
 
 def test_states_stand_for_the_frozen_layers():
   program = tiny.program('roberta', remat=True)
-  whole = dataclasses.replace(tiny.program('roberta'), num_trained=0)
+  whole = tiny.program('roberta', recipe={'trained_layers': 0})
   encoder = tiny.encoder('roberta')
   params = encoder.params['params']
   values, mask = tiny.text_inputs()
@@ -100,7 +103,7 @@ def test_the_mean_is_over_what_is_not_padding():
     ('roberta', tokens, words),
     ('wav2vec2', np.where(sounds, samples, 0).astype(np.float32), sounds),
   ):
-    program = tiny.program(name, num_trained=0, pooling='mean')
+    program = tiny.program(name, recipe={'trained_layers': 0}, pooling='mean')
     module = extractors.unpadded(program.module)
     program = dataclasses.replace(program, module=module)
     found, head = _logits(program, values, mask)
@@ -122,7 +125,10 @@ def test_a_layer_below_the_last():
   output = encoder(input_ids=values, attention_mask=mask)
   for num_trained, given in ((1, output.hidden_states[0]), (0, values)):
     program = tiny.program(
-      'roberta', num_layers=1, num_trained=num_trained, layer=1
+      'roberta',
+      num_layers=1,
+      layer=1,
+      recipe={'trained_layers': num_trained},
     )
     found, head = _logits(program, given, mask)
     wanted = output.hidden_states[1][:, 0] @ head['kernel'] + head['bias']
@@ -157,7 +163,7 @@ def test_frames_that_do_not_see_each_other_are_one_clip():
 
 
 def test_products_are_of_full_precision():
-  program = tiny.program('wav2vec2', num_trained=0)
+  program = tiny.program('wav2vec2', recipe={'trained_layers': 0})
   batch = _batch(np.zeros((4, 40), np.float32), np.ones((4, 40), bool))
   jaxpr = jax.make_jaxpr(_gradients, static_argnums=0)(
     program, tiny.encoder('wav2vec2').params['params'], batch
@@ -180,47 +186,38 @@ def test_the_optimizer_remembers_only_what_learns():
   )
 
 
-def test_accuracy_and_loss():
-  logits = np.log([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2]])
-  accuracy, loss = finetune_step.accuracy_and_loss(logits, np.array([0, 1, 1]))
-  assert accuracy == pytest.approx(2 / 3)
-  assert loss == pytest.approx(-np.log([0.9, 0.6, 0.2]).mean())
-
-
-def _golden_gradients(name):
-  """What we make of a golden checkpoint, by the names in PyTorch."""
-  golden = {
-    key.removeprefix(f'{name}/'): value
+def _part(prefix):
+  """The golden arrays below a prefix, without it."""
+  return {
+    key.removeprefix(prefix): value
     for key, value in GOLDEN.items()
-    if key.startswith(f'{name}/')
+    if key.startswith(prefix)
   }
+
+
+def _golden_case(name, recipe, targets=None, weights=None):
+  """A golden checkpoint's program, batch, classifier and table of layer 1."""
+  golden = _part(f'{name}/')
+  inputs = _part(f'{name}/inputs/')
   encoder = encoders.load(FOLDER / 'encoders' / 'goldens' / name)
-  inputs = {
-    key.removeprefix('inputs/'): value
-    for key, value in golden.items()
-    if key.startswith('inputs/')
-  }
   main, *_ = inputs
   program = finetune_step.Program(
     module=encoder.module,
     num_layers=2,
-    num_trained=1,
     layer='last',
     pooling='first',
     num_classes=3,
     input_name=main,
     input_shape=inputs[main].shape[2:],
-    learning_rate=0.0,
-    weight_decay=0.0,
+    recipe=recipe,
   )
   labels = golden['labels']
   batch = finetune_step.Batch(
     encoder(**inputs).hidden_states[1],
     inputs.get('attention_mask', np.ones(inputs[main].shape[:2])).astype(bool),
-    labels,
-    np.ones(len(labels), bool),
+    np.eye(3, dtype=np.float32)[labels] if targets is None else targets,
+    np.ones(len(labels), np.float32) if weights is None else weights,
   )
-  trained, frozen = finetune_step.split(program, encoder.params['params'])
   head = {key: golden[f'head/{key}'] for key in ('kernel', 'bias')}
   table = {
     path: source
@@ -229,14 +226,24 @@ def _golden_gradients(name):
     .items()
     if path.startswith('layer_1/')
   }
+  return program, batch, head, table, encoder.params['params']
+
+
+def _golden_gradients(name):
+  """What we make of a golden checkpoint, by the names in PyTorch."""
+  program, batch, head, table, params = _golden_case(
+    name, finetune_recipe.Recipe(trained_layers=1)
+  )
+  trained, frozen = finetune_step.split(program, params)
   compute = jax.jit(finetune_step.gradients, static_argnums=0)
 
   def ours(params, batch):
-    found = compute(program, params, frozen, batch, len(labels), None)
+    found = compute(program, params, frozen, batch, len(batch.weights), None)
     tensors = checkpoint.to_tensors(table, found[1]['encoder'])
     return found[0], tensors | dict(found[1]['classifier'])
 
   arguments = {'encoder': trained, 'classifier': head}, batch
+  golden = _part(f'{name}/')
   return golden, ours(*arguments), rounding.of_gradients(ours, *arguments)
 
 
@@ -258,6 +265,44 @@ def test_gradients_are_those_of_pytorch(name):
   assert compared == sum(key.startswith('gradients/') for key in golden)
 
 
+@pytest.mark.parametrize('name', ['roberta', 'wav2vec2', 'videomae'])
+def test_gradients_of_adapters_are_those_of_pytorch(name):
+  """With soft targets, and weights of clips."""
+  golden = _part(f'adapted/{name}/')
+  recipe = finetune_recipe.read(
+    {'trained_layers': 1, 'lora': {'rank': 2, 'alpha': 3.0}}
+  )
+  program, batch, head, table, params = _golden_case(
+    name, recipe, golden['targets'], golden['weights']
+  )
+  adapters = {}
+  for path, source in table.items():
+    for part in 'ab':
+      value = golden.get(f'adapters/{source.names[0]}/{part}')
+      if value is not None:
+        adapters[*path.split('/'), part] = value
+  _, frozen = finetune_step.split(program, params)
+  loss, found = jax.jit(finetune_step.gradients, static_argnums=0)(
+    program,
+    {'encoder': traverse_util.unflatten_dict(adapters), 'classifier': head},
+    frozen,
+    batch,
+    len(golden['weights']),
+    None,
+  )
+  np.testing.assert_allclose(loss, golden['loss'], rtol=1e-5)
+  found = traverse_util.flatten_dict(found['encoder'])
+  assert found.keys() == adapters.keys()
+  assert len(found) == 4
+  for (*path, part), value in found.items():
+    key = f'gradients/{table["/".join(path)].names[0]}/{part}'
+    largest = np.abs(golden[key]).max()
+    assert largest > 1e-3
+    np.testing.assert_allclose(
+      value, golden[key], rtol=0, atol=1e-5 * largest, err_msg=key
+    )
+
+
 def test_golden_gradients_are_what_pytorch_computes():
   pytest.importorskip('torch')
   import make_gradients
@@ -265,20 +310,122 @@ def test_golden_gradients_are_what_pytorch_computes():
   for name in make_gradients.CASES:
     for key, value in make_gradients.gradients(name).items():
       np.testing.assert_allclose(GOLDEN[f'{name}/{key}'], value, atol=1e-6)
+  for name in make_gradients.ADAPTED:
+    golden = _part(f'adapted/{name}/')
+    for key, value in make_gradients.adapted(name).items():
+      np.testing.assert_allclose(golden[key], value, atol=1e-6)
+
+
+def _step(program, batch):
+  """One step without dropout, as on one device."""
+  config = dataclasses.replace(
+    program.module.config,
+    hidden_dropout_prob=0.0,
+    attention_probs_dropout_prob=0.0,
+  )
+  module = program.module.clone(config=config)
+  program = dataclasses.replace(program, module=module)
+  params = tiny.encoder('roberta').params['params']
+  trained, frozen = finetune_step.split(program, params)
+  state = finetune_step.init(program, trained, 16, jax.random.key(0))
+
+  def step(batch):
+    return finetune_step.train_step(
+      program, frozen, state, batch, jax.random.key(1), np.float32(1)
+    )
+
+  one = jax.tree.map(lambda x: np.asarray(x)[None], batch)
+  found, loss = jax.jit(jax.vmap(step, axis_name=BATCH_AXIS))(one)
+  return state, jax.tree.map(lambda x: x[0], found), loss[0]
+
+
+def test_accumulated_batches_are_one():
+  """Also of clips that count differently, and where some only fill up."""
+  values, mask = tiny.text_inputs()
+  batch = _states(values, mask)
+  batch = batch._replace(weights=np.float32([1, 3, 0.5, 0]))
+  found = []
+  for count in (1, 2):
+    recipe = {'accumulate': count, 'clip_norm': 1.0}
+    _, state, loss = _step(tiny.program('roberta', recipe=recipe), batch)
+    # Adam's mean of gradients; a step divides by their size.
+    found.append((state.opt_state[1].mu, loss))
+  (one, loss), (two, other) = found
+  rounding.near(loss, other, terms=100)
+  largest = max(np.abs(x).max() for x in jax.tree.leaves(one))
+  for x, y in zip(*map(jax.tree.leaves, (one, two)), strict=True):
+    np.testing.assert_allclose(x, y, rtol=0, atol=1e-5 * largest)
+
+
+def test_sums_in_few_bits_and_parameters_in_many():
+  values, mask = tiny.text_inputs()
+  _, exact, loss = _step(tiny.program('roberta'), _states(values, mask))
+  module = tiny.program('roberta').module.clone(dtype=jnp.bfloat16)
+  program = tiny.program('roberta', module=module)
+  before, state, other = _step(program, _states(values, mask))
+  kinds = {x.dtype for x in jax.tree.leaves(state)}
+  assert kinds == {np.dtype(np.float32), np.dtype(np.int32)}
+  assert 0 < abs(loss - other) < 0.02 * loss
+  moved = jax.tree.map(np.subtract, state.params, before.params)
+  assert all(np.abs(x).max() > 1e-4 for x in jax.tree.leaves(moved))
+  mine, theirs = (
+    np.concatenate([x.ravel() for x in jax.tree.leaves(s.opt_state[1].mu)])
+    for s in (exact, state)
+  )
+  # Eight bits: the gradients point the same way.
+  assert mine @ theirs > 0.99 * np.linalg.norm(mine) * np.linalg.norm(theirs)
+
+
+def _states(values, mask):
+  encoder = tiny.encoder('roberta')
+  output = encoder(input_ids=values, attention_mask=mask)
+  return _batch(output.hidden_states[1], mask)
+
+
+def test_adapters_begin_with_nothing_and_are_merged():
+  recipe = {'lora': {'rank': 2, 'targets': ['query', 'down']}}
+  program = tiny.program('roberta', recipe=recipe)
+  params = tiny.encoder('roberta').params['params']
+  trained, frozen = finetune_step.split(program, params)
+  state = finetune_step.init(program, trained, 16, jax.random.key(0))
+  adapters = traverse_util.flatten_dict(state.params['encoder'])
+  assert {path[:-2] for path in adapters} == {
+    ('layer_1', 'attention', 'query'),
+    ('layer_1', 'feed_forward', 'down'),
+  }
+  same = finetune_step.merge(program, frozen, state.params['encoder'])
+  jax.tree.map(np.testing.assert_array_equal, same, dict(params))
+  rng = np.random.default_rng(0)
+  drawn = {k: rng.normal(size=x.shape) for k, x in adapters.items()}
+  merged = finetune_step.merge(
+    program, frozen, traverse_util.unflatten_dict(drawn)
+  )
+  merged = traverse_util.flatten_dict(merged)
+  for path, value in traverse_util.flatten_dict(params).items():
+    wanted = np.float64(value)
+    if (*path, 'a') in drawn:
+      wanted = wanted + 16 / 2 * drawn[*path, 'a'] @ drawn[*path, 'b']
+      assert np.abs(wanted - value).max() > 1
+    rounding.near(merged[path], wanted, terms=5)
 
 
 def test_adamw_is_decoupled():
-  program = tiny.program('roberta', learning_rate=0.1, weight_decay=0.2)
+  recipe = {'learning_rate': 0.1, 'weight_decay': 0.2}
+  optimizer = tiny.program('roberta', recipe=recipe).optimizer
   rng = np.random.default_rng(0)
   x = value = rng.normal(size=5)
   first = second = np.zeros(5)
-  state = program.optimizer.init(np.float32(x))
+
+  def tree(x):
+    return {'classifier': {'kernel': np.float32(x)}}
+
+  state = optimizer.init(tree(x))
   for step in range(1, 4):
     gradient = rng.normal(size=5)
-    updates, state = program.optimizer.update(
-      np.float32(gradient), state, np.float32(value)
+    updates, state = optimizer.update(
+      tree(gradient), state, tree(value), share=1.0
     )
-    value = np.asarray(value + updates)
+    value = np.asarray(value + updates['classifier']['kernel'])
     # arXiv 1711.05101, algorithm 2, with PyTorch's betas and epsilon.
     first = 0.9 * first + 0.1 * gradient
     second = 0.999 * second + 0.001 * gradient**2

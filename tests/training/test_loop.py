@@ -34,7 +34,7 @@ from empathy.training import (
   inference,
   loop,
   members,
-  metrics,
+  metric_writer,
   trainer,
   workdir,
 )
@@ -350,8 +350,9 @@ def _scalars(path):
 def test_tensorboard_shows_the_mean_over_the_members_of_a_view(rich):
   expected = collections.defaultdict(list)
   for line in rich.lines():
-    for tag in ('train/loss', 'val/loss', 'val/accuracy'):
-      expected[line['view'], line['epoch'], tag].append(line[tag])
+    for tag in line:
+      if '/' in tag:
+        expected[line['view'], line['epoch'], tag].append(line[tag])
   found = {}
   for file in (rich.path / 'events' / '0').glob('*/events.*'):
     for epoch, tag, value in _scalars(file):
@@ -627,7 +628,7 @@ class _CutOffError(Exception):
 
 def _cut_off(monkeypatch, config, path, epoch):
   """Trains until the metrics of an epoch are written, and no further."""
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
 
   def failing(self, now, *args):
     write(self, now, *args)
@@ -635,7 +636,7 @@ def _cut_off(monkeypatch, config, path, epoch):
       raise _CutOffError
 
   with monkeypatch.context() as patch:
-    patch.setattr(metrics.MetricWriter, 'write', failing)
+    patch.setattr(metric_writer.MetricWriter, 'write', failing)
     with pytest.raises(_CutOffError):
       loop.train(config, path)
 
@@ -704,11 +705,11 @@ def test_the_line_of_progress_says_what_its_figure_is():
 def test_a_cut_line_right_after_the_checkpoint_is_dropped(tmp_path):
   names = [members.Name('text', 0, 1)]
   values = {key: [0.5] for key in ('train/loss', 'val/loss', 'val/accuracy')}
-  with metrics.MetricWriter(tmp_path, 0, 0) as writer:
+  with metric_writer.MetricWriter(tmp_path, 0, 0) as writer:
     writer.write(0, names, values)
   with open(tmp_path / 'metrics.jsonl', 'a') as file:
     file.write('{"chunk": 0, "epoch": 1')
-  with metrics.MetricWriter(tmp_path, 0, 1) as writer:
+  with metric_writer.MetricWriter(tmp_path, 0, 1) as writer:
     writer.write(1, names, values)
   lines = (tmp_path / 'metrics.jsonl').read_text().splitlines()
   assert [json.loads(line)['epoch'] for line in lines] == [0, 1]
@@ -779,14 +780,14 @@ def test_told_to_stop_it_saves_the_epoch_and_goes_on_later(
 ):
   config = small.config(plain.corpus.path, **_PLAIN)
   told = []
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
 
   def told_to_stop(self, epoch, *args):
     write(self, epoch, *args)
     told.extend([True] * (epoch == 1))
 
   with monkeypatch.context() as patch:
-    patch.setattr(metrics.MetricWriter, 'write', told_to_stop)
+    patch.setattr(metric_writer.MetricWriter, 'write', told_to_stop)
     patch.setattr(
       preemption, 'watch', lambda: contextlib.nullcontext(lambda: any(told))
     )
@@ -824,7 +825,7 @@ def test_a_full_disk_is_told_in_one_line(plain, tmp_path, monkeypatch, at):
     owner, name = checkpoints, 'save'
     error = ValueError('RESOURCE_EXHAUSTED: No space left on device [...]')
   else:
-    owner, name = metrics.MetricWriter, 'write'
+    owner, name = metric_writer.MetricWriter, 'write'
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
   real, calls = getattr(owner, name), []
 

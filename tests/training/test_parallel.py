@@ -138,7 +138,7 @@ def _main(folder: pathlib.Path, *layouts: str) -> None:
   import rounding
   from test_step import Setting
 
-  from empathy.training import configuration, parallel, step
+  from empathy.training import configuration, parallel, schedules, step
 
   setting = Setting(folder)
 
@@ -174,12 +174,13 @@ def _main(folder: pathlib.Path, *layouts: str) -> None:
 
     params = variables['params']
     gradients, updates = jax.grad(loss, has_aux=True)(params)
-    rate, beta1 = step.one_cycle(number, total, 1e-3)
+    rate = schedules.one_cycle(1e-3, total)(number)
+    beta1 = schedules.cycle(total, 0.95, 0.85, 0.95)(number)
     changes, opt_state = adam(rate, beta1).update(gradients, opt_state, params)
     return updates | {'params': optax.apply_updates(params, changes)}, opt_state
 
   init = jax.jit(functools.partial(step.init, program))
-  shuffle = jax.jit(step._shuffle, static_argnums=2)
+  learned = jax.jit(functools.partial(step.learned_rows, program.recipe))
 
   def plain(data, index):
     """Each step by itself: no map, no scan, the loss of the real rows."""
@@ -189,10 +190,9 @@ def _main(folder: pathlib.Path, *layouts: str) -> None:
     state = init(data, member)
     variables = {'params': state.params, 'batch_stats': state.batch_stats}
     opt_state = adam(0.0, 0.0).init(state.params)
-    table = len(member.train_rows)
     for number in range(_NUM_STEPS):
       epoch, slot = divmod(number, per_epoch)
-      order = shuffle(member, np.int32(epoch), table)[:num_train]
+      order = learned(member, np.int32(epoch))[1].ravel()[:num_train]
       rows = order[slot * size : (slot + 1) * size]
       padded = jnp.pad(rows, (0, size - len(rows)))
       variables, opt_state = change(
@@ -221,7 +221,7 @@ def _main(folder: pathlib.Path, *layouts: str) -> None:
 
       def one(state, number):
         epoch, slot = number // per_epoch, number % per_epoch
-        order = step._shuffle(member, epoch, 6 * size)
+        order = step.learned_rows(program.recipe, member, epoch)[1].ravel()
         places = slot * size + jnp.arange(share)
         if program.axis_name is not None:
           places += jax.lax.axis_index(program.axis_name) * share

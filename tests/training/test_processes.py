@@ -192,7 +192,7 @@ def test_what_one_process_refuses_ends_all(folder, what, source, says):
 
 def _main(folder, address, num_processes, index, plans) -> None:
   from empathy import errors, preemption
-  from empathy.training import inference, loop, metrics, parallel
+  from empathy.training import inference, loop, metric_writer, parallel
 
   if num_processes > 1:
     parallel.connect(address, num_processes, index)
@@ -230,9 +230,9 @@ def _main(folder, address, num_processes, index, plans) -> None:
     inference.write = told_write
     try:
       with mock.patch.object(
-        metrics.MetricWriter,
+        metric_writer.MetricWriter,
         'write',
-        full_write if wrong == 'disk' else metrics.MetricWriter.write,
+        full_write if wrong == 'disk' else metric_writer.MetricWriter.write,
       ):
         loop.train(config, folder / name)
     except errors.Stopped:

@@ -12,7 +12,7 @@ import small
 from empathy import errors
 from empathy.corpora import corpus as corpora
 from empathy.corpora import simulate
-from empathy.training import configuration, inference, loop, step
+from empathy.training import configuration, inference, loop, metrics
 
 
 def concordance(x, y):
@@ -127,19 +127,30 @@ def test_a_metric_of_agreement_is_that_of_its_definition():
   random = np.random.default_rng(0)
   x, y = random.normal(4, 1, 40), random.normal(3, 2, 40)
   real = np.arange(40) < 31
-  found = step._agreement(
-    jnp.array(x, jnp.float32), jnp.array(y, jnp.float32), jnp.array(real)
-  )
+  found = _agreement(x, y, real)
   want = concordance(x[:31], y[:31])
-  assert float(found['val/ccc']) == pytest.approx(want, rel=1e-5)
+  assert found['ccc'] == pytest.approx(want, rel=1e-5)
   mae = np.abs(x - y)[:31].mean()
-  assert float(found['val/mae']) == pytest.approx(mae, rel=1e-5)
+  assert found['mae'] == pytest.approx(mae, rel=1e-5)
   # By hand: 1, 2, 3 against 2, 3, 4 agree but for a shift of one.
-  three = jnp.array([1.0, 2.0, 3.0])
-  found = step._agreement(three, three + 1, jnp.ones(3, bool))
-  assert float(found['val/ccc']) == pytest.approx((4 / 3) / (4 / 3 + 1))
-  constant = step._agreement(jnp.ones(3), jnp.ones(3), jnp.ones(3, bool))
-  assert float(constant['val/ccc']) == 0
+  three, all_of_them = np.array([1.0, 2.0, 3.0]), np.ones(3, bool)
+  found = _agreement(three, three + 1, all_of_them)
+  assert found['ccc'] == pytest.approx((4 / 3) / (4 / 3 + 1))
+  assert _agreement(np.ones(3), np.ones(3), all_of_them)['ccc'] == 0
+
+
+def _agreement(x, y, real):
+  """The metrics of expected scores x, by two classes far enough away."""
+  share = (x + 9) / 18
+  rows = metrics.Rows(
+    logits=jnp.log(jnp.array([1 - share, share])).T,
+    losses=jnp.zeros(len(x)),
+    labels=jnp.zeros(len(x), jnp.int32),
+    real=jnp.array(real),
+    scores=jnp.array(y, jnp.float32),
+    values=jnp.array([-9.0, 9.0]),
+  )
+  return metrics.measure(metrics.used('ccc', True), rows)
 
 
 def test_scores_need_values_and_a_label_a_name(folder, tmp_path):

@@ -11,7 +11,15 @@ import small
 from empathy import errors
 from empathy.corpora import corpus as corpora
 from empathy.models import fusion, losses
-from empathy.training import configuration, members, parallel, step
+from empathy.training import (
+  batches,
+  configuration,
+  members,
+  optimizers,
+  parallel,
+  schedules,
+  step,
+)
 
 
 def _pytorch_one_cycle(step_, total, peak):
@@ -32,7 +40,9 @@ def _pytorch_one_cycle(step_, total, peak):
 @pytest.mark.parametrize('total', [10, 97, 1000])
 def test_one_cycle_is_pytorchs(total):
   steps = np.arange(total)
-  found = jax.vmap(lambda s: step.one_cycle(s, total, 1e-3))(steps)
+  rate = schedules.one_cycle(1e-3, total)
+  beta1 = schedules.cycle(total, 0.95, 0.85, 0.95)
+  found = jax.vmap(lambda s: (rate(s), beta1(s)))(steps)
   expected = np.array([_pytorch_one_cycle(s, total, 1e-3) for s in steps]).T
   np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=1e-9)
   np.testing.assert_allclose(found[1], expected[1], rtol=1e-5)
@@ -45,17 +55,18 @@ def test_one_cycle_is_pytorchs(total):
 
 def test_optimizer_is_adam_with_l2_and_a_moving_beta1():
   rng = np.random.default_rng(0)
-  gradients = rng.normal(size=(6, 4))
-  betas = [0.95, 0.9, 0.85, 0.86, 0.9, 0.95]
-  l2, rate = 0.01, 0.1
+  gradients = rng.normal(size=(10, 4)).astype(np.float32)
+  l2, rate, total = 0.01, 0.1, 10
   x = m = v = np.zeros(4)
   x = x + 1.0
   params = jnp.ones(4)
-  state = step.AdamState(jnp.int32(0), jnp.zeros(4), jnp.zeros(4))
-  for t, (g, beta) in enumerate(zip(gradients, betas, strict=True), start=1):
-    g = g.astype(np.float32)
+  optimizer = optimizers.one_cycle_adam(lambda _: rate, l2, total)
+  state = optimizer.init(params)
+  for t, g in enumerate(gradients, start=1):
     for active in (False, True):  # A step that is not active is no step.
-      params, state = step.adam(params, state, g, rate, beta, l2, active)
+      changes, state = optimizer.update(g, state, params, active=active)
+      params = params + changes
+    beta = _pytorch_one_cycle(t - 1, total, rate)[1]
     g = g + l2 * x
     m, v = beta * m + (1 - beta) * g, 0.999 * v + 0.001 * g * g
     step_size = rate / (1 - beta**t)
@@ -149,8 +160,9 @@ def test_standardisation_is_of_the_members_training_clips(setting):
 
 def test_shuffle_uses_every_training_clip_once(setting):
   member = setting.member(0)._replace(num_train=jnp.int32(40))
+  recipe = setting.program.recipe
   orders = [
-    np.asarray(step._shuffle(member, jnp.int32(epoch), 64))
+    np.asarray(step.learned_rows(recipe, member, jnp.int32(epoch))[1]).ravel()
     for epoch in range(3)
   ]
   for order in orders:
@@ -165,7 +177,7 @@ def test_members_do_not_share_randomness(setting):
   assert len(np.unique(np.asarray(keys), axis=0)) == len(setting.names)
 
 
-def test_a_member_with_fewer_clips_rests(setting):
+def test_a_member_with_fewer_clips_rests(setting, monkeypatch):
   """A member's result does not depend on how many slots others need."""
   member = setting.member(0)
   num = int(member.num_train)
@@ -179,16 +191,13 @@ def test_a_member_with_fewer_clips_rests(setting):
   results = []
   for which in (fewer, short):
     # The shuffle draws for as many rows as the table has; keep the order.
-    def ordered(member, epoch, size):
-      rows = member.train_rows[: num - 20]
-      return jnp.pad(rows, (0, size - len(rows)))
+    def ordered(key, rows, num_rows, size):
+      return jnp.pad(rows[: num - 20], (0, size - (num - 20)))
 
-    original, step._shuffle = step._shuffle, ordered
-    try:
+    with monkeypatch.context() as patch:
+      patch.setattr(batches, 'shuffled', ordered)
       run = jax.jit(functools.partial(step.train_epoch, program))
       results.append(run(data, jnp.int32(0), which, state))
-    finally:
-      step._shuffle = original
   jax.tree.map(
     lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6),
     *results,
@@ -339,11 +348,12 @@ def _refit(setting, tmp_path_factory):
 
 
 def test_a_second_training_takes_the_validation_clips_too(refit):
-  _, member, states, _ = refit
+  program, member, states, _ = refit
   train = np.asarray(member.train_rows)[: int(member.num_train)].tolist()
   val = np.asarray(member.val_rows)[: int(member.num_val)].tolist()
   for again, expected in ((False, train), (True, train + val)):
-    learner = step._with_val_rows(member, jnp.bool_(again))
+    epoch = jnp.int32(2 if again else 0)
+    learner, _ = step.learned_rows(program.recipe, member, epoch)
     rows = np.asarray(learner.train_rows)[: int(learner.num_train)]
     assert rows.tolist() == expected
   # It begins anew: Adam has counted its own steps alone.
@@ -362,7 +372,8 @@ def test_a_second_training_keeps_the_calibration_and_its_last_epoch(refit):
   jax.tree.map(np.testing.assert_array_equal, last.best_params, last.params)
   assert int(last.best_epoch) == 3
   # Of its own clips it is not validated.
-  assert float(last.best_accuracy) == float(metrics[1]['val/accuracy'])
+  for name, value in last.best_metrics.items():
+    assert float(value) == float(metrics[1][f'val/{name}'])
   for values in metrics[2:]:
     assert np.isnan(values['val/accuracy'])
     assert np.isnan(values['val/loss'])

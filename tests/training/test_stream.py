@@ -18,7 +18,7 @@ from empathy.training import (
   inference,
   loop,
   members,
-  metrics,
+  metric_writer,
   parallel,
   step,
   stream,
@@ -193,7 +193,7 @@ def test_predictions_are_those_in_memory(
 def test_cut_off_it_goes_on_to_the_same_bytes(
   corpus, tmp_path, monkeypatch, members_per_device
 ):
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
   keys = {
     'fusion': 'concat',
     'auxiliary': 0.0,
@@ -210,7 +210,7 @@ def test_cut_off_it_goes_on_to_the_same_bytes(
       raise KeyboardInterrupt
 
   with monkeypatch.context() as patch:
-    patch.setattr(metrics.MetricWriter, 'write', failing)
+    patch.setattr(metric_writer.MetricWriter, 'write', failing)
     with pytest.raises(KeyboardInterrupt):
       _train(corpus, cut, **keys)
   assert (cut / 'checkpoints' / '0' / '2').is_dir()

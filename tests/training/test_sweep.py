@@ -23,7 +23,7 @@ from empathy.training import (
   inference,
   loop,
   members,
-  metrics,
+  metric_writer,
   sweep,
 )
 
@@ -274,7 +274,7 @@ def test_a_sweep_goes_on_in_chunks_to_the_same_bytes(
   (told,) = [text for text in caplog.messages if 'sweep of 3' in text]
   assert 'for how many of 6 views and folds: l2 ' in told
   assert any('3 settings) in ' in text for text in caplog.messages)
-  write = metrics.MetricWriter.write
+  write = metric_writer.MetricWriter.write
 
   class CutOffError(Exception):
     pass
@@ -285,7 +285,7 @@ def test_a_sweep_goes_on_in_chunks_to_the_same_bytes(
       raise CutOffError
 
   with monkeypatch.context() as patch:
-    patch.setattr(metrics.MetricWriter, 'write', failing)
+    patch.setattr(metric_writer.MetricWriter, 'write', failing)
     with pytest.raises(CutOffError):
       loop.train(short, tmp_path / 'cut')
   caplog.clear()
@@ -380,8 +380,8 @@ def _choose(rows):
   accuracy, loss, alive = (
     np.array([row[column] for row in rows]) for column in (4, 5, 6)
   )
-  num_val = np.full(len(rows), 10)
-  return sweep.choose(names, num_val, accuracy, loss, alive)
+  accuracy = np.where(alive, accuracy, np.nan)
+  return sweep.choose(names, accuracy, loss)
 
 
 def test_the_best_mean_over_seeds_is_chosen_for_each_view_and_fold():

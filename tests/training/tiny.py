@@ -4,6 +4,8 @@ import dataclasses
 import functools
 import json
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import av
 import jax
@@ -16,7 +18,7 @@ import transformers
 from empathy import encoders
 from empathy.corpora import corpus as corpora
 from empathy.encoders import roberta, videomae, wav2vec2
-from empathy.training import finetune_step
+from empathy.training import finetune_recipe, finetune_step
 
 _SIZES = {
   'hidden_size': 16,
@@ -75,22 +77,26 @@ def encoder(name: str, remat: bool = False) -> encoders.Encoder:
   return encoders.Encoder(module, params, config)
 
 
-def program(name: str, remat: bool = False, **fields) -> finetune_step.Program:
-  """What does not change while an encoder learns."""
+def program(
+  name: str,
+  remat: bool = False,
+  recipe: Mapping[str, Any] | None = None,
+  **fields,
+) -> finetune_step.Program:
+  """What does not change while an encoder learns, by default one layer."""
   made = encoder(name, remat)
   (input_name, example), *_ = encoders.example(made.config).items()
+  given = {'trained_layers': 1, 'learning_rate': 1e-3} | (recipe or {})
   return finetune_step.Program(
     **{
       'module': made.module,
       'num_layers': made.config.num_hidden_layers,
-      'num_trained': 1,
       'layer': 'last',
       'pooling': 'first',
       'num_classes': 3,
       'input_name': input_name,
       'input_shape': example.shape[2:],
-      'learning_rate': 1e-3,
-      'weight_decay': 0.01,
+      'recipe': finetune_recipe.read(given),
     }
     | fields
   )

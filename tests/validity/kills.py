@@ -118,7 +118,10 @@ def extraction(folder: pathlib.Path) -> Work:
 
 
 def fine_tuning(folder: pathlib.Path) -> Work:
-  """An encoder of texts for each of three folds, three epochs each."""
+  """An encoder of texts for each of three folds, three epochs each.
+
+  With options that have a state of their own.
+  """
   tiny.write_corpus(folder / 'corpus', ('text',), 36)
   tiny.write_encoder('text', folder / 'encoder')
   return Work(
@@ -131,10 +134,23 @@ def fine_tuning(folder: pathlib.Path) -> Work:
       '--config.finetune.trained_layers=1',
       '--config.finetune.learning_rate=0.01',
       '--config.finetune.num_epochs=3',
+      '--config.finetune.warmup=0.2',
+      '--config.finetune.schedule=cosine',
+      '--config.finetune.accumulate=2',
+      '--config.finetune.batch_size=2',
+      '--config.finetune.select=macro_f1',
+      '--config.finetune.lora.rank=2',
     ),
     folder / 'run',
     ('*/states/.*.parts/*.npz', '*/states/*.npy', '*/checkpoints/*/*/**/*'),
+    _tuned,
   )
+
+
+def _tuned(run: pathlib.Path) -> dict[str, bytes]:
+  """All but the events, which have the time in them."""
+  found = interruptions.content(run)
+  return {k: x for k, x in found.items() if not k.startswith('events')}
 
 
 WORKS = {

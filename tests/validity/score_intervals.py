@@ -38,6 +38,7 @@ from scipy import special
 from empathy.evaluation import (
   comparison,
   concordance,
+  distance,
   resampling,
   samples,
   scores,
@@ -118,7 +119,7 @@ def _of(middle: np.ndarray) -> np.ndarray:
 
 
 def whole(seed: int, num_groups: int, world: str, num_resamples: int):
-  """What the study finds in a corpus: estimate, low and high by name."""
+  """What views' distances tell in a corpus: estimate, low, high by name."""
   clips = simulate(seed, num_groups, world)
   votes = np.stack([(clips.rated == c).sum(axis=1) for c in range(7)], axis=1)
   corpus = made.corpus(
@@ -131,12 +132,20 @@ def whole(seed: int, num_groups: int, world: str, num_resamples: int):
   predictions = made.predictions(
     dict(zip(('text', FULL), clips.views, strict=True))
   )
-  few = functools.partial(samples.Groups, num_resamples=num_resamples)
-  with mock.patch.object(samples, 'Groups', few):
-    every = made.answer(scores, corpus, predictions).statistics
+  with _few(num_resamples):
+    totals, plan = made.added_up(corpus, predictions)
+    every = scores.answer_votes(totals, plan)
+    distance.answer(every, totals, plan)
   return {
-    name: (one.estimate, one.low, one.high) for name, one in every.items()
+    name: (one.estimate, one.low, one.high)
+    for name, one in every.statistics.items()
   }
+
+
+def _few(num_resamples: int):
+  """Draws of groups are so few."""
+  few = functools.partial(samples.Groups, num_resamples=num_resamples)
+  return mock.patch.object(samples, 'Groups', few)
 
 
 def figures(
@@ -236,7 +245,6 @@ def of_labels(
     return groups, random.random(chance.shape) < chance
 
   truth = right(10**9, 200_000)[1].mean()
-  few = functools.partial(samples.Groups, num_resamples=num_resamples)
   together, apart = [], []
   for seed in range(num_corpora):
     groups, labels = right(seed, num_groups)
@@ -245,7 +253,7 @@ def of_labels(
       resampling.estimate(sample, made.mean(sample, own), Scale.LOGIT)
       for own in labels
     ]
-    with mock.patch.object(samples, 'Groups', few):
+    with _few(num_resamples):
       one = comparison.combined([(1 / 3, own) for own in each], Scale.LOGIT)
     together.append(one.low <= truth <= one.high)
     reach = np.hypot.reduce([(own.high - own.low) / 6 for own in each])
@@ -290,7 +298,8 @@ def miscalibrated(
     label = (random.random((num_clips, 1)) > p.cumsum(axis=1)[:, :-1]).sum(1)
     corpus = made.corpus(np.arange(num_clips) % num_groups, label)
     predictions = made.predictions({'text': p[None]})
-    found = made.answer(scores, made.with_values(corpus), predictions)
+    with _few(999):
+      found = made.answer(scores, made.with_values(corpus), predictions)
     every.append([found.statistics[name].p for name in names.values()])
   rejected = np.array(every, np.float64) < 0.05
   return dict(zip(names, rejected.mean(axis=0).tolist(), strict=True))

@@ -193,7 +193,7 @@ def _read_votes(
   columns: Mapping[str, Sequence[str]],
 ) -> list[sheets.Sheet]:
   """The tables of votes, or the columns of annotators in that of the clips."""
-  raters = sheets.raters(list(table.columns))
+  raters = sheets.of_raters(table)
   if paths or not raters:
     names = [
       name.partition('.')[2]
@@ -203,7 +203,10 @@ def _read_votes(
     return [sheets.read(sheets.load(path), columns, names) for path in paths]
   cells = {name: table.columns.pop(name) for name in raters}
   own = tables.Table.of(table.path, {'id': list(ids)} | cells, table.lines)
-  return [sheets.read(own, {'item': ['id'], 'raters': raters})]
+  told = {'item': ['id']}
+  if sheets.raters(raters):
+    told['raters'] = raters
+  return [sheets.read(own, told)]
 
 
 def _labels(

@@ -123,25 +123,13 @@ def read(source: pathlib.Path) -> dict[str, corpus_lib.Corpus]:
     },
     **{name: values | {'label': name} for name in _ATTRIBUTES.values()},
     **{
-      f'names_{one}': {'classes': ['no', 'yes'], 'label': f'{one} is named'}
+      f'names_{one}': ratings.CHOICE | {'label': f'{one} is named'}
       for one in _CLASSES.values()
     },
   }
   votes = {name: some for name, some in votes.items() if some}
-  own = [name for name in votes if name.startswith('names_')]
-  found = dict(
-    ratings.corpora(
-      clips,
-      {name: some for name, some in votes.items() if name not in own},
-      given,
-      declarations,
-      fill=False,
-    )
-  )
-  if own:
-    found |= ratings.corpora(
-      clips, {name: votes[name] for name in own}, None, declarations
-    )
+  named = [name for name in votes if name.startswith('names_')]
+  found = ratings.corpora(clips, votes, given, declarations, filled=named)
   return _with_folds(found, turns)
 
 

@@ -541,7 +541,7 @@ def _labels(
       votes[name] = []
       given[name] = [''] * num_clips
       if several:
-        declarations[name] = {'classes': ['no', 'yes']}
+        declarations[name] = ratings.CHOICE
       for one in said:
         chosen = one.values.get(control)
         if not chosen:

@@ -32,11 +32,11 @@ from typing import Any
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import ratings, spelling
+from empathy.corpora import published, ratings, spelling
 
 # Of a file that may be given in place of the folder.
 SUFFIXES = ('.json',)
-_SPLITS = {'train': 'train', 'dev': 'val', 'test': 'test'}
+_SPLITS = ('train', 'dev', 'test')
 _META = '_annotators_meta'
 _CONDITION = 'text'
 # All that annotators could say, though nobody may have.
@@ -182,16 +182,13 @@ class _Reader:
   def corpora(self) -> corpus_lib.Corpus | dict[str, corpus_lib.Corpus]:
     """The corpus of all items."""
     self._faults.raise_all('items')
-    parts = [_SPLITS[split] for split, _ in self._keys]
-    metadata = {
+    split, metadata = published.split(
+      self._source, [split for split, _ in self._keys]
+    )
+    metadata |= {
       'transcript': ['\n'.join(text.values()) for text in self._texts],
       **self._columns(),
     }
-    split = None
-    if set(parts) == set(corpus_lib.SPLITS):
-      split = parts
-    else:
-      metadata['published_split'] = parts
     votes, given, declarations = self._labels()
     ids = self._ids()
     first = {}
@@ -274,9 +271,7 @@ class _Reader:
           for name in names
         },
         {},
-        {
-          ratings.label_name(name): {'classes': ['no', 'yes']} for name in names
-        },
+        {ratings.label_name(name): ratings.CHOICE for name in names},
       )
     task = self._tasks.most_common(1)[0][0]
     own = rated(lambda labels: labels[0])

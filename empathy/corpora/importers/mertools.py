@@ -34,12 +34,17 @@ import numpy as np
 
 from empathy import errors, files, pickles
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import ratings, sequences, spelling, tables
+from empathy.corpora import (
+  published,
+  ratings,
+  sequences,
+  spelling,
+  tables,
+)
 
 # Of a file that may be given in place of the folder.
 SUFFIXES = ('.npz',)
 _CORPUS = '_corpus'
-_SPLITS = {'train': 'train', 'val': 'val', 'valid': 'val', 'test': 'test'}
 _NO_VALENCE = -10
 # Columns of a transcription, the first that is there.
 _SAID = ('sentence', 'transcript', 'text', 'english', 'chinese')
@@ -76,11 +81,8 @@ def read(
     raise errors.InputError(
       f'{folder}: expected features/<model>-UTT or a transcription'
     )
-  split = None
-  if set(parts) == set(corpus_lib.SPLITS):
-    split = parts
-  else:
-    metadata = metadata | {'published_split': parts}
+  split, more = published.split(path, parts)
+  metadata = metadata | more
   given, declarations = {}, {}
   if len(set(emotions) - {''}) > 1:
     given['emotion'] = emotions
@@ -168,7 +170,7 @@ def _labels(
         )
         continue
       ids.append(str(name))
-      parts.append(_SPLITS.get(part, part))
+      parts.append(part)
       emotion, valence = label.get('emo', ''), label.get('val')
       if not isinstance(emotion, str | int | float | np.generic):
         faults.add(f"{place}: 'emo' is no class", str(name), 'emo')

@@ -20,7 +20,7 @@ import difflib
 import logging
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
@@ -118,6 +118,7 @@ def read(source: pathlib.Path) -> dict[str, corpus_lib.Corpus]:
     },
   )
   values = {'values': list(range(1, 8)), 'label_source': 'audio'}
+  secondary = [name for name in votes if name.startswith('secondary_')]
   declarations = {
     'emotion': {
       'classes': list(_CLASSES.values()),
@@ -126,40 +127,16 @@ def read(source: pathlib.Path) -> dict[str, corpus_lib.Corpus]:
     },
     **{name: values | {'label': name} for name in _ATTRIBUTES},
     **{
-      name: {'classes': ['no', 'yes'], 'label': name.replace('_', ' ')}
-      for name in votes
-      if name.startswith('secondary_')
+      name: ratings.CHOICE | {'label': name.replace('_', ' ')}
+      for name in secondary
     },
   }
   given = {name: own for name, own in given.items() if any(own)}
-  return {
-    **_corpora(clips, votes, given, declarations, False),
-    **_corpora(clips, votes, given, declarations, True),
-  }
-
-
-def _corpora(
-  clips: ratings.Clips,
-  votes: Mapping[str, Sequence[Rating]],
-  given: Mapping[str, Sequence[str]],
-  declarations: Mapping[str, Mapping],
-  secondary: bool,
-) -> dict[str, corpus_lib.Corpus]:
-  """Of secondary emotions the label is what most workers say."""
-  names = [
-    name
-    for name in {**given, **votes}
-    if name.startswith('secondary_') == secondary
-  ]
+  # Of secondary emotions the label is what most workers say.
+  names = [*given, *votes]
   if not names:
-    return {}
-  found = ratings.corpora(
-    clips,
-    {name: votes[name] for name in names if name in votes},
-    {name: given[name] for name in names if name in given},
-    declarations,
-    fill=secondary,
-  )
+    raise errors.InputError(f'{table.path}: no clip has a label')
+  found = ratings.corpora(clips, votes, given, declarations, filled=secondary)
   return found if isinstance(found, dict) else {names[0]: found}
 
 
