@@ -192,6 +192,8 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
   label = _label(workdir, _LABEL.value)
   corpus = None
   if _LABEL_STUDIO.value is not None:  # What cannot be shown is told at once.
+    place = errors.named(os.fspath(corpus_path))
+    remote.refuse(place, '--label_studio', 'a corpus with its media here')
     corpus = corpus_lib.read(corpus_path, label=label)
     label_studio.tasks(corpus, corpus.ids.tolist(), '')
   study = judging.judge(

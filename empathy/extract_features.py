@@ -51,6 +51,7 @@ flags.mark_flags_as_required(['config', 'corpus'])
 
 def main() -> None:
   """Extracts, and says what came of it."""
+  parallel.use_cpu_cores()
   config = check(_CONFIG.value)
   if not remote.is_remote(_CORPUS.value):
     _extract_all(config, pathlib.Path(_CORPUS.value).resolve())
@@ -77,7 +78,6 @@ def _extract_all(config: ml_collections.ConfigDict, path: pathlib.Path) -> None:
   for name in config.features:
     if name not in wanted:
       logging.getLogger('empathy').info('%s: the corpus has none', name)
-  parallel.use_cpu_cores()
   configuration.use_compilation_cache()
   failed: dict[str, extraction.NoFeaturesError] = {}
   with files.full_disk_told(corpus.path):

@@ -3,7 +3,7 @@
 # with GPUs, with Cluster Toolkit's gcluster:
 #
 #   bash launch/gke.sh --cluster=NAME --location=ZONE --project=ID
-#     --bucket=gs://BUCKET [--compute=v5e-8|v6e-8|l4-1|...]
+#     --bucket=gs://BUCKET [--compute=v5litepod-8|v6e-8|l4-1|...]
 #     [--service_account=NAME] [--corpus=DIR] [--config=FILE] [--dry-run]
 #
 # The job waits in the cluster's queue, is started anew where its nodes are taken
@@ -16,7 +16,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/install.sh
 
-cluster='' location='' project='' compute=v5e-8 service_account=''
+cluster='' location='' project='' compute=v5litepod-8 service_account=''
 in_cloud gs://... 'cluster location project bucket' 'compute service_account' "$@"
 [ -n "$dry_run${GCLUSTER_IMAGE_REPO:-}" ] ||
   fail 'expected GCLUSTER_IMAGE_REPO, the name of a repository'
@@ -34,7 +34,7 @@ send
 run mkdir -p "$context/study"
 run cp -R LICENSE README.md configs empathy launch setup.py "$context/study"
 case $compute in
-  v[0-9]* | tpu*) extra=tpu study+=' --distributed' ;;
+  v[0-9]* | ct[0-9]* | tpu*) extra=tpu study+=' --distributed' ;;
   *) extra=cuda ;;
 esac
 # It is started anew after all but bad input, which is told by 2.

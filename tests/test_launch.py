@@ -219,7 +219,7 @@ esac
 
 # A step of SLURM, which the batch script cannot tell by a signal to itself.
 _SLURM = {
-  'srun': 'echo $$ > step; shift; exec "$@"',
+  'srun': 'echo $$ > step; shift 2; exec "$@"',
   'scancel': '[ "$*" = "--signal=TERM 7" ] && kill -TERM "$(cat step)"',
   'scontrol': 'echo "scontrol $*" >> calls',
 }
@@ -307,7 +307,7 @@ def test_gke_dry_run():
     'mkdir -p context/study',
     'cp -R LICENSE README.md configs empathy launch setup.py context/study',
     'gcluster job submit --project p --cluster c --location us-east5-b --name '
-    'empathy-mixed-signal-4000357 --compute-type v5e-8 --base-image '
+    'empathy-mixed-signal-4000357 --compute-type v5litepod-8 --base-image '
     'python:3.12 --build-context context --restarts 20 '
     '--restart-on-exit-codes 1,134,137,143 --grace-period 2m '
     '--await-job-completion --command cd /study; EXTRA=tpu '
@@ -346,8 +346,9 @@ def test_slurm_dry_run():
     '.venv/bin/python -m pip install --quiet --editable .[cuda]',
     '.venv/bin/python -m empathy.prepare --importer=simulated '
     '--output=runs/simulated',
-    'srun --kill-on-bad-exit=1 .venv/bin/python -m empathy.train --distributed '
-    '--config=configs/mixed_signals.py --config.corpus=runs/simulated '
+    'srun --kill-on-bad-exit=1 --cpus-per-task=8 .venv/bin/python -m '
+    'empathy.train --distributed --config=configs/mixed_signals.py '
+    '--config.corpus=runs/simulated '
     f'--workdir=runs/{_NAME}',
     f'.venv/bin/python -m empathy.evaluate --workdir=runs/{_NAME}',
     f'The report: {ROOT}/runs/{_NAME}/study/report.html',
@@ -435,10 +436,10 @@ def test_variants_of_a_config_have_folders_of_their_own(
 def test_media_are_found_out_however_a_config_says_so(tmp_path):
   (tmp_path / 'mine').mkdir()
   for text, is_media in (
-    ('def get_config():\n    c.finetune = {}\n', True),
-    ('def get_config():\n  c.finetune=dict(a=1)\n', True),
-    ('def get_config():\n  "Sets config.finetune = {}."\n', False),
-    ('def get_config():\n  # c.finetune = {}\n  return c.finetune\n', False),
+    ('def get_config():\n    c.features = {}\n', True),
+    ('def get_config():\n  c.features=dict(a=1)\n', True),
+    ('def get_config():\n  "Sets config.features = {}."\n', False),
+    ('def get_config():\n  # c.features = {}\n  return c.features\n', False),
   ):
     (tmp_path / 'some.py').write_text(text)
     found = _shown(

@@ -182,6 +182,9 @@ def test_evaluate_and_predict_take_all_from_a_bucket(local, tmp_path, run):
   )
   assert not [*tmp_path.glob('empathy-*/corpus/film.mp4')]
   flags = '--corpus=gs://bucket/corpus', f'--output={tmp_path / "x"}'
+  done = run('evaluate', *flags, '--label_studio=tasks.json')
+  assert done.status == 2
+  assert 'gs://bucket/corpus: is in a bucket' in done.err
   (corpus / 'corpus.json').write_text('[]')
   done = run('evaluate', *flags)
   assert done.status == 2

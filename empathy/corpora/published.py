@@ -42,8 +42,8 @@ def split(
     return None, {}
   shown = ', '.join(part or 'none' for part in there[:_MOST])
   _LOGGER.warning(
-    '%s: the published parts %s are not train, val and test: folds are made; '
-    'published_split keeps them',
+    '%s: has the parts %s; a split needs train, val and test alone: folds are '
+    'made, and published_split keeps the parts',
     place,
     shown + (', ...' if len(there) > _MOST else ''),
   )

@@ -115,6 +115,13 @@ def corpora(
     InputError: clips are there twice, or what was said is no label.
   """
   faults = errors.Faults()
+  for what, names in (('id', clips.ids), ('group', clips.groups)):
+    for row, name in enumerate(names):
+      if spelling.is_missing(name):
+        says = f'clip {row + 1} has no {what}'
+        shown = f', but {name!r}' if name.strip() else ''
+        faults.add(f'{clips.place}: {says}{shown}', row + 1, what)
+  faults.raise_all('clips')
   for row, first in spelling.twice(clips.ids).items():
     faults.add(
       f'{clips.place}: clip {clips.ids[row]!r} is there twice'
@@ -272,6 +279,13 @@ def inferred(
       f'{place}: expected two or more labels, found {found}'
     )
   if None in numbers:
+    if scale:
+      _LOGGER.warning(
+        '%s: holds words, such as %r: they are classes, and --scale says '
+        'nothing of them',
+        place,
+        names[numbers.index(None)],
+      )
     return {'classes': names}
   low, high = scale or (math.floor(min(numbers)), math.ceil(max(numbers)))
   whole = all(float(n).is_integer() for n in (*numbers, low, high))

@@ -162,7 +162,7 @@ def told(
   found: dict[str, list[str]] = {}
   for part in flag:
     what, equals, names = part.partition('=')
-    what = what.strip()
+    what = {'id': 'item'}.get(what.strip(), what.strip())
     columns = [spelling.clean(name) for name in names.split('|')]
     if not equals or what not in known or not all(columns) or what in found:
       raise errors.InputError(

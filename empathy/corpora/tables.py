@@ -311,7 +311,19 @@ def _whole(path: pathlib.Path, read: Read) -> Read:
 
 
 def write_csv(path: pathlib.Path, columns: Mapping[str, Iterable[Any]]) -> None:
-  """Writes columns of equal length as a CSV file: UTF-8, with a header."""
+  """Writes columns of equal length as a CSV file: UTF-8, with a header.
+
+  Raises:
+    InputError: a text has a zero byte, with which nobody could read it again.
+  """
+  columns = {name: list(values) for name, values in columns.items()}
+  for name, values in columns.items():
+    for row, value in enumerate(values, 1):
+      if isinstance(value, str) and '\0' in value:
+        raise errors.InputError(
+          f'{path.name}: row {row}: column {name!r}: {str(value)!r:.60} has a '
+          'zero byte, which no text has'
+        )
   with open(path, 'w', encoding='utf-8', newline='') as file:
     # The writer quotes a lone \r only if it ends lines with one.
     writer = csv.writer(_LineFeeds(file), lineterminator='\r\n')

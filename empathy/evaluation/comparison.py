@@ -3,7 +3,8 @@
 A study keeps how each of its figures moves with every group of clips (see
 `Influence`). The difference of two figures of the same clips moves with a group
 by the difference of both, so that what makes a group hard for either is taken
-out of it. Seeds of the two studies are different ones, and add up.
+out of it. So it is with annotators. Seeds of the two studies are different
+ones, and add up.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.findings import (
   FIELDS,
+  Deletions,
   Estimate,
   Influence,
   Kind,
@@ -285,9 +287,21 @@ def _read_influences(
         strict=True,
       )
     ]
+    who, deletion = arrays['annotators'], arrays['deletion']
+    people = [
+      Deletions(who, effect, *told) if told[2] else None
+      for effect, *told in zip(
+        deletion,
+        arrays['annotators_within'].tolist(),
+        arrays['annotators_freedom'].tolist(),
+        arrays['num_annotators'].tolist(),
+        strict=True,
+      )
+    ]
     rows = zip(
       arrays['statistics'].tolist(),
       noises,
+      people,
       slopes,
       arrays['in_sample'],
       arrays['quantile'].tolist(),
@@ -296,10 +310,10 @@ def _read_influences(
     )
     return {
       name: (
-        Influence(groups[inside], slope[inside], noise, quantile),
+        Influence(groups[inside], slope[inside], noise, quantile, some),
         Kind(kind),
       )
-      for name, noise, slope, inside, quantile, kind in rows
+      for name, noise, some, slope, inside, quantile, kind in rows
     }
   except FileNotFoundError:
     raise errors.InputError(
@@ -372,6 +386,39 @@ def _noise(parts: Sequence[tuple[float, Estimate]]) -> SeedNoise | None:
   return seeds_lib.add_noises(noises) if noises else seeds_lib.THESE_SEEDS
 
 
+def _annotators(parts: Sequence[tuple[float, Estimate]]) -> Deletions | None:
+  """How a weighted sum of figures of the same votes' annotators moves.
+
+  What figures share within a group and an annotator is not known of both
+  together. Of figures that are added it is taken to be each one's own; of those
+  that are taken from one another, no less of it is in their difference than in
+  the largest beyond all others.
+  """
+  known = [
+    (weight, one.influence.annotators)
+    for weight, one in parts
+    if one.influence.annotators is not None
+  ]
+  if not known:
+    return None
+  names = functools.reduce(np.union1d, [one.names for _, one in known])
+  effect = np.zeros(len(names))
+  for weight, one in known:
+    effect[np.searchsorted(names, one.names)] += weight * one.effect
+  weights = np.array([weight for weight, _ in known])
+  own = np.abs(weights) * np.sqrt([one.within for _, one in known])
+  within = own @ own
+  if (weights < 0).any() and (weights > 0).any():
+    within = max(2 * own.max() - own.sum(), 0.0) ** 2
+  return Deletions(
+    names,
+    effect,
+    float(within),
+    min(one.freedom for _, one in known),
+    min(one.number for _, one in known),
+  )
+
+
 def _widened(
   found: pivots.Studentised, figures: Sequence[Estimate]
 ) -> pivots.Studentised:
@@ -424,7 +471,9 @@ def combined(
 
   # The sample's clips do not matter to it, but whether they are clustered does.
   sample = samples.Groups(names, max(one.n for one in figures))
-  found = pivots.studentise(sample, linear, scale, seeds=_noise(parts))
+  found = pivots.studentise(
+    sample, linear, scale, _noise(parts), _annotators(parts)
+  )
   if found.fault:
     return Estimate(value, n=n, method=found.method)
   wider = _widened(found, figures)

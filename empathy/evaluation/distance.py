@@ -6,7 +6,9 @@ variance of the ratings, or with the full view's error, beyond what the full
 view says itself, its score, its square and the variance of its distribution. A
 seed of the full view is the reference, and another seed of it takes the view's
 place in the control: where the view is no more than other seeds, both are the
-same.
+same. Errors are those of a third seed: the reference's own noise is in its
+error and in its distance from whatever else, so that it would make a
+correlation that the view has less of than other seeds have.
 """
 
 import dataclasses
@@ -84,32 +86,74 @@ def tally_told(
     adder: where it is added.
     view: a single one.
     told: what it is to tell.
-    known: (Z, N) that, by seed of the full view, NaN where it is not known.
+    known: (Z, N) that, by seed of the full view, or (1, N), if it is the same
+      for all; NaN where it is not known.
   """
+  if not _triples(plan, plan.full, told).any():
+    return
   middle = plan.middle
   full, other = (batch.scores[name] - middle for name in (plan.full, view))
-  if len(full) < 2:
-    return
   values = plan.values - middle
   variance = batch.predictions.probabilities[plan.full] @ values**2 - full**2
   # Where one is known, all are: they are of clips that all seeds predict.
   chosen = batch.common(plan.full, view) & ~np.isnan(known[0])
-  itself = (known, full, full**2, variance)
-  for what, others, pairs in (
-    ('view', other, _pairs(plan, view)),
-    ('seeds', full, _pairs(plan, plan.full)),
+  for what, others, triples in (
+    ('view', other, _triples(plan, view, told)),
+    ('seeds', full, _triples(plan, plan.full, told)),
   ):
-    by_other, by_reference = 0, []
-    for place, own in enumerate(pairs):
-      columns = concordance.columns(
-        np.abs(others - full[place]).T,
-        *(column[place][:, None] for column in itself),
-      )
-      columns = batches.only(chosen, columns) * own[:, None]
+    by_other, by_judge, by_reference = 0, 0, []
+    for place, own in enumerate(triples):
+      apart = np.abs(others - full[place])
+      itself = full[place], full[place] ** 2, variance[place]
+      columns = _columns((apart, apart**2), _means(own, known), itself)
+      columns = batches.only(chosen, columns) * own.sum(axis=1)[:, None]
       by_other = by_other + columns
       by_reference.append(columns.sum(axis=1))
+      if told == 'errors':
+        columns = _columns(_means(own.T, apart), (known, known**2), itself)
+        columns = batches.only(chosen, columns) * own.sum(axis=0)[:, None]
+        by_judge = by_judge + columns
     adder.add(_key(told, what, view), by_other)
     adder.add(_key(told, what, view, 'full'), np.stack(by_reference, axis=1))
+    if told == 'errors':
+      adder.add(_key(told, what, view, 'judge'), by_judge)
+
+
+def _means(
+  chosen: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Means of values (K, N) and of squares, of those chosen (S, K): (S, N)."""
+  number = weighing.divisor(chosen.sum(axis=1, keepdims=True))
+  return (chosen @ values) / number, (chosen @ values**2) / number
+
+
+def _columns(
+  apart: tuple[np.ndarray, np.ndarray],
+  known: tuple[np.ndarray, np.ndarray],
+  itself: tuple[np.ndarray, ...],
+) -> np.ndarray:
+  """The mean `concordance.columns` of several of which two are given by means.
+
+  Args:
+    apart: (S, N) the distances, and their squares.
+    known: what they are to tell, likewise.
+    itself: (N,) what the full view says.
+
+  Returns:
+    (N, S, k) float64.
+  """
+  variables = apart[0], known[0], *itself
+  columns = concordance.columns(
+    *(one.T for one in np.broadcast_arrays(*variables))
+  )
+  # The squares of means are no means of squares.
+  first, second = np.triu_indices(_NUM_VARIABLES)
+  for place, (_, squares) in enumerate((apart, known)):
+    at = (
+      1 + _NUM_VARIABLES + np.flatnonzero((first == place) & (second == place))
+    )
+    columns[..., at[0]] = squares.T
+  return columns
 
 
 def answer(found: Findings, totals: Totals, plan: Plan) -> None:
@@ -170,9 +214,10 @@ def tell(
   prefix = f'scores.{view}_vs_full'
   names = tuple(np.array(plan.members[one]) for one in (view, plan.full))
   keys = [_key(told, what, view) for what in ('view', 'seeds')]
-  if len(names[1]) < 2:
+  if not _triples(plan, plan.full, told).any():
+    number = 'two' if told == 'ambiguity' else 'three'
     found.skipped[f'{prefix}.of_{told}'] = (
-      'It takes two seeds of the full view.'
+      f'It takes {number} seeds of the full view.'
     )
     return
   if keys[0] not in totals:
@@ -186,13 +231,15 @@ def tell(
       else 'No clip that both predict has a score.'
     )
     return
-  part = totals.over(number / _pairs(plan, view).sum())
+  part = totals.over(number / _triples(plan, view, told).sum())
   statistics, moved = [], []
   for key in keys:
     others, references = part[key], part[*key, 'full']
+    if told == 'errors':
+      references = references + part[*key, 'judge']
     sums = others.sum(axis=1)
     statistics.append(weighing.of_totals(sums, _partial))
-    # How it moves with the weight of each seed, as the one and as the other.
+    # How it moves with the weight of each seed, in whatever places.
     slope = _partial(sums.sum(axis=0)[None])[1][0]
     moved.append(
       [(len(names[1]) * one @ slope).T for one in (others, references)]
@@ -221,10 +268,20 @@ def _key(*parts: str) -> Key:
   return 'scores', *parts
 
 
-def _pairs(plan: Plan, view: str) -> np.ndarray:
-  """Which seeds of a view are put beside each of the full one: (Z, S) bool."""
-  names = (np.array(plan.members[name]) for name in (plan.full, view))
-  return seeds_lib.distinct(*names)
+def _triples(plan: Plan, view: str, told: str) -> np.ndarray:
+  """Which seeds of a view are put beside each of the full one, and judged by.
+
+  Returns:
+    (Z, S, K) bool: seeds of the full view, of the view, and of the full one
+    whose errors are told; K is 1 where it is not errors.
+  """
+  full, own = (np.array(plan.members[name]) for name in (plan.full, view))
+  pairs = seeds_lib.distinct(full, own)
+  if told == 'ambiguity':
+    # A seed of the full view is no control of itself.
+    return pairs[..., None] & (len(full) > 1)
+  third = (full[:, None] != full)[:, None] & (own[:, None] != full)
+  return pairs[..., None] & third
 
 
 def _add_unshared(

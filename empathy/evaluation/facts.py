@@ -7,7 +7,13 @@ import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import declared
-from empathy.evaluation import resampling, samples, wording
+from empathy.evaluation import (
+  conflict,
+  information,
+  resampling,
+  samples,
+  wording,
+)
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.plan import Plan
 from empathy.evaluation.predictions import Kind
@@ -57,7 +63,7 @@ def of(
       _known_annotators(plan) if plan.survey.has_votes else None,
       plan.survey.kind,
       plan.exact,
-      plan.values is not None,
+      _of_votes(plan),
     )
     if num_groups >= samples.LEAST_GROUPS
     else '',
@@ -92,7 +98,7 @@ def covers(
   known_annotators: Sequence[str] | None,
   kind: Kind = Kind.PROBABILITIES,
   exact: bool = True,
-  scored: bool = False,
+  sections: Sequence[str] = ('Humans',),
 ) -> str:
   """What the intervals of a study hold for, and what they leave out.
 
@@ -103,7 +109,7 @@ def covers(
     kind: what predictions say.
     exact: whether clips are few enough to tell what annotators add to figures
       that rank clips, or compare them within strata.
-    scored: whether labels have values, so that votes are scored.
+    sections: those whose figures of votes cover other annotators.
   """
   told = ['Intervals cover new groups like these.']
   if seeds:
@@ -134,9 +140,20 @@ def covers(
         'views and the best of views do, speaks of these trained members.'
       )
   if known_annotators is not None:
-    sections = ['Humans', *['Scores'] * scored, *['Ambiguity'] * bool(seeds)]
     told.append(_annotators(known_annotators, sections, exact or not seeds))
   return ' '.join(told)
+
+
+def _of_votes(plan: Plan) -> list[str]:
+  """Where figures cover other annotators, see `study.with_annotators`."""
+  found = {
+    'Humans': True,
+    'Scores': plan.values is not None,
+    'Ambiguity': bool(plan.members),
+    'Conflict that people see': bool(conflict.parties(plan)),
+    'the information of people': bool(information.pairs_of_people(plan)),
+  }
+  return [name for name, there in found.items() if there]
 
 
 def _annotators(
@@ -146,7 +163,7 @@ def _annotators(
 
   Args:
     known: see `covers`.
-    sections: those whose figures cover them, see `study.with_annotators`.
+    sections: see `covers`.
     exact: see `covers`; True without predictions, too.
   """
   if not known:
@@ -158,7 +175,8 @@ def _annotators(
     'annotators like these, too, and other figures of votes do not'
   )
   no_more = (
-    'permuted votes, of a model of annotators and of annotators one by one'
+    'permuted votes, of prediction sets, of a model of annotators and of '
+    'annotators one by one'
   )
   if not exact:
     no_more += ', and of so many clips those of Ambiguity and correlations,'

@@ -83,6 +83,9 @@ class Deletions:
     return SeedNoise(left, self.freedom * (left / square) ** 2, self.number)
 
 
+NOBODY = Deletions(np.array([], np.uint64), np.array([]), 0.0, 0.0, 0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Influence:
   """How a figure moves with groups of clips, with seeds and with annotators.

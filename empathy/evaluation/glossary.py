@@ -234,10 +234,10 @@ UNSHARED = Definition(
 SCORES_TELL = Definition(
   'With ratings’ variance, with errors',
   'Correlation, over clips and pairs of seeds, of a view’s distance from a '
-  'seed of the full view with the variance of the ratings, or with that seed’s '
-  'absolute error, beyond that seed’s score, its square and the variance of '
-  'its distribution; the same of another seed of the full view; and the '
-  'difference.',
+  'seed of the full view with the variance of the ratings, or with the '
+  'absolute error of a third seed, which is neither of both, beyond the '
+  'former’s score, its square and the variance of its distribution; the same '
+  'of another seed of the full view; and the difference.',
 )
 SCORE_SHARE = Definition(
   'Share of the score',

@@ -68,10 +68,16 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up how often two sources say what, and the target what."""
   if len(plan.classes) > _MOST_CLASSES:
     return
-  for pair in _pairs_of_people(plan):
-    _tally_people(batch, plan, adder, pair)
+  tally_votes(batch, plan, adder)
   for pair in itertools.combinations(plan.singles, 2):
     _tally_views(batch, plan, adder, pair)
+
+
+def tally_votes(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
+  """Adds up what rests on votes."""
+  if len(plan.classes) <= _MOST_CLASSES:
+    for pair in pairs_of_people(plan):
+      _tally_people(batch, plan, adder, pair)
 
 
 def _tally_people(
@@ -165,7 +171,7 @@ def target_of_people(plan: Plan, pair: tuple[str, str]) -> str:
   return 'label' if plan.labelled and not of_these else plan.full_condition
 
 
-def _pairs_of_people(plan: Plan) -> list[tuple[str, str]]:
+def pairs_of_people(plan: Plan) -> list[tuple[str, str]]:
   """Pairs of conditions of one modality, with a target that is not of them."""
   singles = [name for name in conflict.parties(plan) if '+' not in name]
   return [
@@ -187,9 +193,12 @@ def _asked(
       )
     return
   pairs = {
-    PEOPLE: _pairs_of_people(plan),
+    PEOPLE: pairs_of_people(plan),
     VIEWS: list(itertools.combinations(plan.singles, 2)),
   }
+  if totals.probe is not None:
+    # Views have no annotators.
+    pairs[VIEWS] = []
   for who, why in (
     (
       PEOPLE,
@@ -221,7 +230,7 @@ def _tables(part: Part, key: Key) -> np.ndarray:
   """The table of all groups, then those of halves: (1 + 2 H, C, C, C)."""
   counts = part[key]
   random = np.random.default_rng(samples.SEED)
-  number = len(counts)
+  number = len(counts) - part.totals.num_probes
   found = [counts.sum(axis=0)]
   for _ in range(_NUM_HALVINGS):
     order = random.permutation(number)
@@ -312,9 +321,11 @@ class _Widened:
     estimate = dataclasses.replace(estimate, method=method)
     if estimate.low is None:
       return estimate
-    value, variance = estimate.estimate, estimate.variance['groups']
-    more = max(variance, self.spread**2) + self.bias**2
-    reach = (estimate.high - value) * math.sqrt(more / variance)
+    value, before = estimate.estimate, estimate.variance
+    more = max(before['groups'], self.spread**2) + self.bias**2
+    variance = {**before, 'groups': float(more)}
+    ratio = sum(variance.values()) / sum(before.values())
+    reach = (estimate.high - value) * math.sqrt(ratio)
     # What is corrected for bias may lie outside, but the truth does not.
     low = np.clip(value - reach - self.down, min(value, 0.0), self.most)
     high = np.clip(value + reach + self.up, 0.0, max(value, self.most))
@@ -322,5 +333,5 @@ class _Widened:
       estimate,
       low=float(low),
       high=float(high),
-      variance={'groups': more},
+      variance=variance,
     )

@@ -14,10 +14,10 @@ truth in 93.2 to 97.5 % with 3 to 20 seeds (by numerical integration; from 3
 times on in 94.1 to 96.8 %); Student's quantile with Satterthwaite's degrees of
 freedom, which are themselves estimated, in 89.5 to 96 %. Annotators are no part
 of their own, but one with groups: what is left to them is a difference of
-variances, and uncertain in all of the greater one. Their quantile is Student's
-with Satterthwaite's degrees of freedom, and as many times greater as that of
-draws of groups is. A p-value is the smallest p at which the interval of level
-1 - p leaves out the null.
+variances, and uncertain in all of the greater one. The quantile of both is
+Student's with Satterthwaite's degrees of freedom, as many times greater for
+groups as that of draws is. A p-value is the smallest p at which the interval of
+level 1 - p leaves out the null.
 """
 
 import dataclasses
@@ -44,6 +44,8 @@ _WORDS = {
 }
 
 
+# Of the degrees of freedom of groups, or of annotators, are both together.
+_LEAST = 1 / 3
 # So much of the groups' variance, see above.
 _NEGLIGIBLE = 0.1
 
@@ -129,19 +131,24 @@ class Studentised:
       freedom = self._freedom_of_both
       quantile /= significance.student(self.freedoms['groups'], p)
       quantile *= significance.student(freedom, p)
-      own = significance.student(freedom, p / among)
-      quantiles['annotators'] = max(quantile, own)
+      quantiles['annotators'] = significance.student(freedom, p / among)
     return joint_reach(quantiles | {'groups': quantile}, self.variances)
 
   @property
   def _freedom_of_both(self) -> float:
-    """The degrees of freedom of groups and annotators together."""
+    """The degrees of freedom of groups and annotators together.
+
+    Where groups by chance vary less than what was taken off, these would be
+    next to none; so they are a third of those of either at least.
+    """
     parts = [
       (self.variances[name], self.freedoms[name])
       for name in ('groups', 'annotators')
     ]
     total = sum(variance for variance, _ in parts)
-    return max(1 / sum((v / total) ** 2 / freedom for v, freedom in parts), 1.0)
+    found = 1 / sum((v / total) ** 2 / freedom for v, freedom in parts)
+    alone = min(self.freedoms['groups'], self.influence.annotators.freedom)
+    return max(found, alone * _LEAST, 1.0)
 
   def interval(self, reach: float | None = None) -> tuple[float, float]:
     """The ends that lie `reach` from the centre, its own if None."""
@@ -173,9 +180,9 @@ def joint_reach(
 ) -> float:
   """How far parts of the variance reach, each by its quantile."""
   negligible = {'seeds': _NEGLIGIBLE * variances['groups']}
-  return math.sqrt(
-    sum(
-      quantile**2 * max(variances[name] - negligible.get(name, 0.0), 0.0)
+  return math.hypot(
+    *(
+      quantile * math.sqrt(max(variances[name] - negligible.get(name, 0.0), 0))
       for name, quantile in quantiles.items()
     )
   )

@@ -23,6 +23,11 @@ moved by one group alone, and draws without it tell nothing: what they hold of
 votes has Student's intervals, which held it in 92 to 98 % with 12 and 24
 groups.
 
+Other annotators are not covered: where 20 of them differed much, intervals of
+sizes held those of very many annotators in 77 to 95 % of 200 corpora, of shares
+in 80 to 96 %. A group's own threshold and weight make what one vote changes
+there its own, so that it does not add up as other changes do.
+
 Probabilities are put on a grid, so that what is kept of a clip adds up.
 """
 
@@ -33,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import asked, weighing
+from empathy.evaluation import asked, weighing, wording
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
@@ -238,8 +243,16 @@ def _add(
   """Adds a figure whose interval ends at `most` at the latest."""
   told = f'by thresholds of other {part.totals.units}'
 
+  fewest, least = weighing.counted(part.groups, statistic)
+  unit = 'group' if part.groups.clustered else 'clip'
+
   def with_units(estimate: Estimate) -> Estimate:
     method, kind = f'{estimate.method}, {told}', estimate.kind
+    if most == 1 and fewest < least:
+      method = (
+        'no interval: sets miss votes of '
+        f'{wording.plural(fewest, unit)}, it needs {least}'
+      )
     if 'drawn' not in known and kind == Kind.DRAWN:
       kind = Kind.STUDENT
       method = method.replace('studentised', "jackknife, Student's t")

@@ -93,9 +93,8 @@ def tally_votes(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   ratings = _add_votes(batch, plan, adder)
   if plan.full not in plan.members:
     return
-  every = np.broadcast_to(ratings, batch.scores[plan.full].shape)
   for view in plan.singles:
-    distance.tally_told(batch, plan, adder, view, 'ambiguity', every)
+    distance.tally_told(batch, plan, adder, view, 'ambiguity', ratings[None])
 
 
 def answer(totals: Totals, plan: Plan) -> Findings:

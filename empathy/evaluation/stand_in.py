@@ -25,7 +25,9 @@ interval of the advantage probability held it in 94.5 to 98.4 %
 (`tests/validity/stand_in.py`). The winning rate's interval counts the
 annotators whose difference is below epsilon, and above, at a family-wise 2.5 %
 each (Holm 1979, Scand. J. Statist. 6:65): it is of the share of these
-annotators, and of new clips of new groups.
+annotators, and of new clips of new groups. So is all that is said here: where
+20 annotators differed much, the intervals of advantages held those of very many
+annotators in 91 to 93 % of 150 corpora, those of winning rates in 30 % or less.
 """
 
 import dataclasses

@@ -56,7 +56,13 @@ from empathy.evaluation import predictions as predictions_lib
 from empathy.evaluation import seeds as seeds_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
-from empathy.evaluation.findings import Estimate, Findings, Scalar, filled
+from empathy.evaluation.findings import (
+  NOBODY,
+  Estimate,
+  Findings,
+  Scalar,
+  filled,
+)
 from empathy.evaluation.plan import Plan
 
 SCHEMA = 1
@@ -80,7 +86,7 @@ _QUESTIONS = (
   prediction_sets,
 )
 # Whose figures cover other annotators, see `with_annotators`.
-_OF_VOTES = {3, 5, 8}
+_OF_VOTES = {3, 5, 8, 10, 11}
 _FILES = (
   'study.json',
   'influence.npz',
@@ -248,7 +254,8 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up what leaving out annotators changes in figures of votes."""
   if not plan.survey.has_votes:
     return
-  tallies = [humans.tally, scores.tally_votes]
+  tallies = [humans.tally, scores.tally_votes, conflict.tally]
+  tallies.append(information.tally_votes)
   deletions.tally(batch, plan, adder, tallies, plan.voted)
   tallies = [soft_scores.tally]
   # Of more clips, what ranks them by signals and strata takes too much room.
@@ -260,7 +267,7 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
 
 def with_annotators(totals: totals_lib.Totals, plan: Plan) -> totals_lib.Totals:
   """The totals, with what the choice of annotators adds to figures of votes."""
-  answers = [humans.answer]
+  answers = [humans.answer, conflict.answer, information.answer]
   if plan.values is not None:
     answers.append(scores.answer_votes)
   if plan.members:
@@ -577,8 +584,10 @@ def _write_influences(
 
   Arrays: `statistics` (K,) names, `groups` (G,) names, `slope` (K, G) float64,
   `in_sample` (K, G) bool, whether the figure rests on the group, `kind` (K,) of
-  its interval, `quantile` (K,) of that over groups, and of its seeds
-  `seed_variance`, `seed_freedom` and `num_seeds` (K,), 0 where there is none.
+  its interval, `quantile` (K,) of that over groups, of its seeds
+  `seed_variance`, `seed_freedom` and `num_seeds` (K,), 0 where there is none;
+  `annotators` (A,) hashes, the figure without each, `deletion` (K, A) float64,
+  and `annotators_within`, `annotators_freedom` and `num_annotators` (K,).
   """
   known = {
     name: estimate.influence
@@ -596,6 +605,11 @@ def _write_influences(
     slope[row, place] = one.slope
     in_sample[row, place] = True
   noises = [one.seeds or seeds_lib.THESE_SEEDS for one in known.values()]
+  people = [one.annotators or NOBODY for one in known.values()]
+  who = np.unique(np.concatenate([NOBODY.names, *(p.names for p in people)]))
+  deletion = np.zeros((len(known), len(who)))
+  for row, one in enumerate(people):
+    deletion[row, np.searchsorted(who, one.names)] = one.effect
   with open(path, 'wb') as file:
     np.savez(
       file,
@@ -608,6 +622,11 @@ def _write_influences(
       seed_variance=np.array([one.variance for one in noises], np.float64),
       seed_freedom=np.array([one.freedom for one in noises], np.float64),
       num_seeds=np.array([one.num_seeds for one in noises], np.int64),
+      annotators=who,
+      deletion=deletion,
+      annotators_within=np.array([one.within for one in people], np.float64),
+      annotators_freedom=np.array([one.freedom for one in people], np.float64),
+      num_annotators=np.array([one.number for one in people], np.int64),
     )
 
 

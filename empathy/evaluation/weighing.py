@@ -36,12 +36,14 @@ class Figure:
       an exact interval is known where all of it is 0 or 1.
     least: how many groups of each kind an interval without draws needs; one
       with draws needs `LEAST_GROUPS`.
+    linear: whether its derivative is all that there is, see `linearised`.
   """
 
   statistic: Statistic
   counted: np.ndarray
   share: bool = False
   least: int = LEAST_GROUPS
+  linear: bool = False
 
   def __call__(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The value (R,) and its derivative (R, G)."""
@@ -140,7 +142,7 @@ def linearised(
   def statistic(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.full(len(weights), value), np.repeat(slope, len(weights), axis=0)
 
-  return Figure(statistic, linear.counted), linear
+  return Figure(statistic, linear.counted, linear=True), linear
 
 
 def minus(first: Statistic, second: Statistic) -> Statistic:

@@ -197,7 +197,7 @@ class Network(nn.Module):
     Returns:
       The fusion's output.
     """
-    if getattr(self.fusion, 'sequences', False):
+    if sees_sequences(self.fusion):
       return self.fusion(features, steps, present, rows, train)
     pooled = {}
     for modality, x in features.items():
@@ -252,6 +252,7 @@ FUSIONS = {
 _COMMON = ('num_classes', 'modalities', 'axis_name', 'parent', 'name')
 # What a config's `model` says besides a fusion's fields.
 _BESIDES = ('fusion', 'pooling')
+_POOLING = 'attention'
 _DROPOUT = Annotated[tuple, kinds.Several(kinds.Share)]
 
 
@@ -280,15 +281,23 @@ def fields(name: str) -> dict[str, Any]:
     name: as for `find`.
 
   Returns:
-    The name as 'fusion', and the default of each field that has one; of those
-    that may be swept as a tuple of one value.
+    The name as 'fusion', 'pooling', unless it sees sequences, and the default
+    of each field that has one; of those that may be swept as a tuple of one
+    value.
   """
-  result: dict[str, Any] = {'fusion': name, 'pooling': 'attention'}
-  for field in _own_fields(find(name)):
+  fusion, result = find(name), {'fusion': name}
+  if not sees_sequences(fusion):
+    result['pooling'] = _POOLING
+  for field in _own_fields(fusion):
     if field.default is not dataclasses.MISSING:
       is_swept = field.name.endswith('dropout')
       result[field.name] = (field.default,) if is_swept else field.default
   return result
+
+
+def sees_sequences(fusion: nn.Module | type[nn.Module]) -> bool:
+  """Whether a fusion gets sequences as they are; see the module."""
+  return getattr(fusion, 'sequences', False)
 
 
 def auxiliary(name: str) -> float:
@@ -328,7 +337,13 @@ def faults(model: Mapping[str, Any]) -> list[str]:
   if name is None:
     return ['config.model.fusion: is missing']
   fusion = find(name)
-  find_pooling(model.get('pooling', 'attention'))
+  pooling = model.get('pooling', _POOLING)
+  find_pooling(pooling)
+  if sees_sequences(fusion) and pooling != _POOLING:
+    return [
+      f'config.model.pooling: {pooling!r}, but {name} sees sequences as they '
+      'are; leave it out'
+    ]
   own = {field.name: field for field in _own_fields(fusion)}
   given = {key: value for key, value in model.items() if key not in _BESIDES}
   unknown = [field for field in given if field not in own]

@@ -28,10 +28,10 @@ Array = jax.Array
 class TimedEvidence(evidence.GatedEvidence):
   """`GatedEvidence`, whose heads are also told what happens when.
 
-  Each head sees its modalities pooled over time by attention and, where one of
-  them is a sequence, what a `Timeline` of them makes of it: a modality's head
-  one of this modality alone, the joint head one of all together. Where all
-  modalities are pooled already, this is `GatedEvidence` to the bit.
+  Each head sees the means of its modalities over time and, where one of them is
+  a sequence, what a `Timeline` of them makes of it: a modality's head one of
+  this modality alone, the joint head one of all together. Where all modalities
+  are pooled already, this is `GatedEvidence` to the bit.
 
   Attributes:
     num_classes: C.
@@ -58,7 +58,6 @@ class TimedEvidence(evidence.GatedEvidence):
   def setup(self):
     """Makes a timeline for each head, besides."""
     super().setup()
-    self.pool = {m: heads.AttentionPooling() for m in self.modalities}
     self.timeline = {
       part: Timeline(
         self.places, self.width, self.depth, self.time_dropout, self.axis_name
@@ -76,8 +75,12 @@ class TimedEvidence(evidence.GatedEvidence):
   ) -> Output:
     """Fuses; see `GatedEvidence`."""
     pooled = {
-      m: self.pool[m](features[m], steps[m]) if m in steps else features[m]
+      m: _mean(features[m], steps[m]) if m in steps else features[m]
       for m in self.modalities
+    }
+    changes = {
+      m: x - pooled[m][:, None] if m in steps else x
+      for m, x in features.items()
     }
     inputs = [pooled[m] for m in self.modalities]
     seen = [{m: present[m]} for m in self.modalities]
@@ -86,7 +89,7 @@ class TimedEvidence(evidence.GatedEvidence):
       inputs.append(self._side_by_side(pooled, seen[-1]))
     for index, part in enumerate(self._parts):
       if any(m in steps for m in seen[index]):
-        own = {m: features[m] for m in seen[index]}
+        own = {m: changes[m] for m in seen[index]}
         told = self.timeline[part](own, steps, seen[index], train)
         inputs[index] = jnp.concatenate([inputs[index], told], axis=-1)
     return self._add_up(inputs, present, rows, train)
@@ -145,10 +148,14 @@ class Timeline(nn.Module):
     for modality, x in features.items():
       said = nn.relu(layers.Dense(self.width, name=f'say_{modality}')(x))
       if modality in steps:
-        score = layers.Dense(1, name=f'weigh_{modality}')(said)[..., 0]
+        query = self.param(
+          f'query_{modality}',
+          nn.initializers.normal(self.width**-0.5),
+          (self.width,),
+        )
         near = nearness(steps[modality], self.places)
-        mask = steps[modality][:, None]
-        weights = heads.masked_softmax(score[:, None] + near, mask)
+        scores = (said @ query)[:, None] + near
+        weights = heads.masked_softmax(scores, steps[modality][:, None])
         said = jnp.einsum('bkt,btd->bkd', weights, said)
       else:
         said = said[:, None]
@@ -179,6 +186,12 @@ class _Attention(nn.Module):
     scores = jnp.einsum('bqhd,bkhd->bhqk', query, key) / size**0.5
     mixed = jnp.einsum('bhqk,bkhd->bqhd', nn.softmax(scores), value)
     return layers.Dense(width)(mixed.reshape(*x.shape[:2], count * size))
+
+
+def _mean(x: Array, steps: Array) -> Array:
+  """Over the steps there are, (B, T) bool: from (B, T, D) to (B, D)."""
+  total = jnp.where(steps[..., None], x, 0).sum(axis=1)
+  return total / jnp.maximum(steps.sum(axis=1, keepdims=True), 1)
 
 
 def nearness(steps: Array, places: int) -> Array:

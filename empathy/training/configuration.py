@@ -86,13 +86,10 @@ class Fields:
   # 'loss', of scores 'ccc' or 'mae'; if empty, accuracy, or of scores ccc.
   select: str = ''
 
-  # How a run goes.
-  parallel: Literal['members', 'batch'] = (
-    'members'  # 'batch': devices share it.
-  )
-  data: Literal['memory', 'stream'] = (
-    'memory'  # Or 'stream': features stay on disk.
-  )
+  # What devices share: the members, or each batch.
+  parallel: Literal['members', 'batch'] = 'members'
+  # Where features are: in memory; or on disk, from where they are streamed.
+  data: Literal['memory', 'stream'] = 'memory'
   # Bits of products of matrices, where a device has fewer.
   matmul_precision: Literal['default', 'tensorfloat32', 'float32'] = 'default'
   members_per_device: kinds.Count = 128  # More train in chunks, one by one.

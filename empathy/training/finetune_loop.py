@@ -560,7 +560,7 @@ def _begin(
     'clips.csv': files.sha256(corpus.path / 'clips.csv'),
   }
   workdir.check(path, own, corpus.path, hashes)
-  workdir.begin(path, own, corpus.path, hashes, 1)
+  workdir.begin(path, own, corpus.path, hashes, [])
 
 
 def _finetune_modality(

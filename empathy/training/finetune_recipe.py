@@ -101,7 +101,8 @@ def read(given: Mapping[str, Any]) -> Recipe:
   recipe = Recipe(**fields)
   recipe.find_loss()
   recipe.find_metric()
-  shares(recipe, 1)
+  # Not called: what runs on devices would come before they are chosen.
+  schedules.find(recipe.schedule, 'config.finetune.schedule')
   return recipe
 
 
@@ -119,9 +120,7 @@ def shares(recipe: Recipe, num_steps: int) -> np.ndarray:
   """
   warm = round(recipe.warmup * num_steps)
   rest = max(num_steps - warm, 1)
-  schedule = schedules.make(
-    recipe.schedule, 1.0, rest, rest, 'config.finetune.schedule'
-  )
+  schedule = schedules.make(recipe.schedule, 1.0, rest, rest)
   if warm:
     rise = optax.linear_schedule(0.0, 1.0, warm)
     schedule = optax.join_schedules([rise, schedule], [warm])

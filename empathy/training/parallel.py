@@ -390,7 +390,8 @@ class Layout:
       # From each device by itself: of the whole, JAX would keep a copy.
       shards = sorted(x.addressable_shards, key=lambda x: x.index[0].start or 0)
       if self.mode == 'batch':
-        return np.array(shards[0].data)[0][:count]
+        whole = np.array(shards[0].data)[0]
+        return whole if count is None else whole[:count]
       shares = [np.asarray(shard.data)[0] for shard in shards]
       if is_spread:
         x = multihost_utils.process_allgather(np.stack(shares))

@@ -120,7 +120,6 @@ def make(
   peak: float | Array,
   num_steps: Array,
   most: int,
-  what: str = 'config.schedule',
 ) -> Schedule:
   """A member's schedule.
 
@@ -132,9 +131,8 @@ def make(
     peak: the highest rate.
     num_steps: () int, of the member.
     most: of any member.
-    what: the field.
   """
-  function = find(text, what)
+  function = find(text)
   bound = getattr(function, 'keywords', {})
   free = [x for x in inspect.signature(function).parameters if x not in bound]
   given = {name: peak for name in _PEAKS if name in free}

@@ -2,23 +2,26 @@
 
   python tests/benchmarks/accelerator.py [--only=PART] [--seconds=450]
 
-Prints a table, in parts that each name the device and the date:
+Prints a table in Markdown, in parts that each name the device and the date:
 
   training  the recipe of `training.py`, members in lockstep on an accelerator;
             beside PyTorch (on one device, with TensorFloat32, as ours), and
-            products of matrices alone, at the rate of large ones
+            the floor: products of matrices alone, at the rate of large ones,
+            and what Adam moves alone, at the rate of large arrays
   memory    the most that training such members had in use, beside `--dry_run`
   runs      whether a run that was killed and went on, by programs that each
             process compiled, or that streams, or whose devices share batches,
             ends with the bytes of a plain one; or how far apart: the first
-            losses tell of rounding, probabilities of what training makes of it
+            losses tell of rounding, probabilities of what training makes of it;
+            and what each took, with compiling
   encoders  of base size, random weights, eight times the input of
             `encoders.py`; beside Transformers, by what attention they have
             (sdpa: `scaled_dot_product_attention`)
 
 Each part is a process of its own: a TPU has one at a time, and the most memory
-is a process'. One for which `--seconds`, of all together, do not suffice is cut
-off. What the device cannot tell has a line; `--small` is to see that it runs.
+is a process'. It has a share of `--seconds`, and what those before it left; one
+for which that does not suffice is cut off. What the device cannot tell has a
+line, as PyTorch if it is not there; `--small` is to see that it runs.
 """
 
 import argparse
@@ -52,21 +55,22 @@ from empathy.training import (
   parallel,
 )
 
-_PARTS = ('training', 'memory', 'runs', 'encoders')
+# With their shares of the time.
+_PARTS = {'training': 0.3, 'memory': 0.15, 'runs': 0.3, 'encoders': 0.25}
 # HuBERT is built as wav2vec2 is.
 _ENCODERS = ('roberta', 'wav2vec2', 'videomae', 'deberta-v3', 'timesformer')
 _REPEATS, _TIMES_INPUT = 9, 8
 
 
 def _tell(what: str, figure: str) -> None:
-  print(f'  {what:24}{figure}', flush=True)
+  print(f'| {what} | {figure} |', flush=True)
 
 
 def _head(part: str) -> None:
   """Prints what the figures of a part are of."""
   devices, version = jax.devices(), f'JAX {jax.__version__}'
   place = f'{len(devices)} x {devices[0].device_kind} ({devices[0].platform})'
-  print(f'{part}, {place}, {version}, {time.strftime("%Y-%m-%d")}', flush=True)
+  _tell(f'**{part}**', f'{place}, {version}, {time.strftime("%Y-%m-%d")}')
 
 
 def _flags(small: bool) -> argparse.Namespace:
@@ -96,7 +100,8 @@ def measure_training(small: bool) -> None:
   _head('training')
   flags = _flags(small)
   mine = training.ours(flags)
-  rate = training.floor(flags)['rate']
+  floor = training.floor(flags)
+  rate, bandwidth = floor['rate'], floor['bandwidth']
   members = flags.seeds * len(training._views(flags.widths))
 
   def tell(what: str, seconds: float, more: str) -> None:
@@ -108,6 +113,8 @@ def measure_training(small: bool) -> None:
   tell(f'ours, {members} members', mine['epoch'], compiled)
   least = flags.seeds * training._products(flags) / rate
   tell('products alone', least, f', at {rate / 1e12:.3g} TFLOP/s')
+  least = flags.seeds * training._adam_bytes(flags) / bandwidth
+  tell('Adam alone', least, f', at {bandwidth / 1e9:.3g} GB/s')
   if reason := _no_torch():
     _tell('PyTorch', f'not compared: {reason}')
     return
@@ -197,17 +204,18 @@ def measure_runs(small: bool) -> None:
     if not (folder / 'killed' / 'checkpoints' / '0' / '1').is_dir():
       raise RuntimeError('the run to be killed ended before it saved')
     _head('runs')
-    loop.train(_config(corpus, small), folder / 'whole')
+    whole = loop.train(_config(corpus, small), folder / 'whole')
+    _tell('whole', f'{whole.seconds:.1f} s')
     for run, what, changes in (
       ('again', 'twice the same', {}),
       ('killed', 'killed, and gone on', {}),
       ('stream', 'stream, memory', {'data': 'stream'}),
       ('batch', 'batch, members', {'parallel': 'batch'}),
     ):
-      loop.train(_config(corpus, small, **changes), folder / run)
-      _tell(what, _apart(folder / run, folder / 'whole'))
+      took = loop.train(_config(corpus, small, **changes), folder / run).seconds
+      _tell(what, f'{_apart(folder / run, folder / "whole")}; {took:.1f} s')
   if len(jax.devices()) == 1:
-    _tell('', 'one device has all of a batch: there are no sums over devices')
+    _tell('batch', 'one device has all of it: there are no sums over devices')
 
 
 def measure_encoders(small: bool) -> None:
@@ -267,7 +275,7 @@ def main() -> None:
   parser = argparse.ArgumentParser()
   parser.add_argument('--small', action='store_true')
   parser.add_argument('--seconds', type=float, default=450)
-  parser.add_argument('--only', choices=_PARTS)
+  parser.add_argument('--only', choices=[*_PARTS])
   parser.add_argument('--inside', action='store_true')
   parser.add_argument('--die', nargs=2)
   flags = parser.parse_args()
@@ -275,8 +283,11 @@ def main() -> None:
   if flags.die:
     train_and_die(*flags.die, flags.small)
     return
-  end = time.monotonic() + flags.seconds
+  end = time.monotonic()
+  if not flags.inside:
+    print('| what | figure |\n|---|---|', flush=True)
   for part in [flags.only] if flags.only else _PARTS:
+    end += flags.seconds * (1 if flags.only else _PARTS[part])
     if flags.small or flags.inside:
       globals()[f'measure_{part}'](flags.small)
     else:

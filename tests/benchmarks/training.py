@@ -472,15 +472,20 @@ def _products(flags: argparse.Namespace) -> float:
   return 2 * 2 * flags.clips * widths * _HIDDEN
 
 
+def _adam_bytes(flags: argparse.Namespace) -> float:
+  """Bytes that Adam moves in an epoch of the four models of a seed."""
+  widths = sum(flags.widths[m] for v in _views(flags.widths) for m in v)
+  steps = -(-flags.clips // _BATCH)
+  # Parameters, two moments: read and written; the gradient: written and read.
+  return steps * 8 * 4 * widths * _HIDDEN
+
+
 def measure_floor(flags: argparse.Namespace) -> None:
   """Prints the least that the machine could take."""
   found = _inside(flags, 'floor')
   repeats = flags.seeds * flags.epochs
-  widths = sum(flags.widths[m] for v in _views(flags.widths) for m in v)
   products = repeats * _products(flags) / found['rate']
-  steps = -(-flags.clips // _BATCH)
-  # Parameters, two moments: read and written; the gradient: written and read.
-  memory = repeats * steps * 8 * 4 * widths * _HIDDEN / found['bandwidth']
+  memory = repeats * _adam_bytes(flags) / found['bandwidth']
   print(
     f'floor: {repeats * _products(flags) / 1e12:.3g} TFLOP at '
     f'{found["rate"] / 1e9:.0f} GFLOP/s: {products:.1f} s; Adam from memory at '

@@ -148,6 +148,7 @@ def test_tiers_that_depend_on_segments(tmp_path, heard):
     'video': [str(tmp_path / 'talks' / 'a.mp4')] * 2,
   }
   assert "left out: tier 'gesture'" in heard.text
+  assert 'left out: media' not in heard.text
   corpus_lib.write(corpus, tmp_path / 'corpus')
   assert _votes(corpus_lib.read(tmp_path / 'corpus')) == _votes(corpus)
 
@@ -190,6 +191,9 @@ def test_several_files_and_labels(tmp_path, heard):
   assert corpora['distress'].votes.clip.tolist() == [1, 1]
   assert corpora['distress'].classes == ('3', '7')
   assert "participants of several files, such as 'Ann'" in heard.text
+  assert 'media that are neither where a file says nor beside it (2)' in (
+    heard.text
+  )
 
 
 def test_references_of_references_parts_and_no_times(tmp_path, heard):
@@ -211,7 +215,9 @@ def test_references_of_references_parts_and_no_times(tmp_path, heard):
     ),
     _tier('gloss', [_ref('h1', 'a1', 'z')], 'PARENT_REF="seg"'),
   )
-  corpus = elan.read(_write(tmp_path / 'a.eaf', text))
+  path = _write(tmp_path / 'a.eaf', text)
+  corpus = elan.read(path, scale={'': (1, 5)})
+  assert "holds words, such as 'joy': they are classes" in heard.text
   assert _votes(corpus) == [
     ('a_0_1500', 'r1', 'sad'),
     ('a_0_1500', 'r2', 'joy'),

@@ -105,7 +105,7 @@ def test_folders_are_the_split(tmp_path, kind, said):
   assert (
     corpus.metadata['published_split'].tolist() == ['train'] * 3 + ['val'] * 3
   )
-  assert 'the published parts train, val are not train, val and te' in said()
+  assert 'has the parts train, val; a split needs train, val and te' in said()
 
 
 def test_folders_are_the_classes(tmp_path):
@@ -338,6 +338,20 @@ def test_sound_within_parquet_becomes_files(tmp_path, value):
   ]
   for path in corpus.metadata['audio']:
     assert _heard(path) == (16000, _SAMPLES.tolist())
+  # Not the folder that the files are in for a moment.
+  assert corpus.groups.tolist() == corpus.ids.tolist()
+
+
+def test_files_of_one_name_in_several_parts_are_told_apart(tmp_path):
+  for part in ('train', 'test'):
+    path = tmp_path / f'data/{part}-00000-of-00001.parquet'
+    _inside(path, [{'bytes': _WAV, 'path': f'{i}.wav'} for i in range(2)])
+  corpus = huggingface.read(tmp_path, media=tmp_path / 'media')
+  assert corpus.ids.tolist() == ['test_0', 'test_1', 'train_0', 'train_1']
+  assert corpus.split is None
+  assert corpus.metadata['published_split'].tolist() == [
+    'test', 'test', 'train', 'train'
+  ]  # fmt: skip
 
 
 def test_media_may_be_told_missing_or_beside(tmp_path, said):
@@ -433,6 +447,13 @@ def test_one_fault_of_media_has_one_line(tmp_path, name):
 def test_the_binary_writes_nothing_of_bad_media(server, tmp_path):
   path = tmp_path / 'x.parquet'
   flags = ('--importer=huggingface', '--source=x.parquet', '--output=c')
+  texts = {'text': ['a\0b', 'c'], 'label': ['x', 'y']}
+  pq.write_table(pa.table(texts), path)
+  done = server.run('prepare', *flags, cwd=tmp_path)
+  assert done.status == 2
+  says = "clips.csv: row 1: column 'transcript': 'a\\x00b' has a zero byte"
+  assert f'error: {says}' in done.err
+  assert [path.name for path in tmp_path.iterdir()] == ['x.parquet']
   _inside(path, [_IN, _BROKEN['text']])
   done = server.run('prepare', *flags, cwd=tmp_path)
   assert done.status == 2

@@ -139,6 +139,16 @@ def test_a_wider_scale_and_a_single_modality(tmp_path, heard):
   np.testing.assert_allclose(wide.scores, corpus.scores)
 
 
+def test_a_mask_of_zeros_says_no_lengths(tmp_path):
+  content = _content()
+  expected = mmsa.read(_write(tmp_path / 'a.pkl', content)).features['text']
+  for part in content.values():
+    part['text_bert'][:] = 0
+  found = mmsa.read(_write(tmp_path / 'b.pkl', content)).features['text']
+  np.testing.assert_array_equal(found.length, expected.length)
+  np.testing.assert_array_equal(found.values, expected.values)
+
+
 def test_pooled_features_stay_so(tmp_path):
   content = _content()
   for part in content.values():

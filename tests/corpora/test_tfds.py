@@ -94,7 +94,7 @@ def _as_tfrecord(source):
 def test_every_example_is_a_clip(source, as_tfrecord, caplog):
   if as_tfrecord:
     _as_tfrecord(source)
-  corpus = importer.read(source, {'transcript': ['said/text']})
+  corpus = importer.read(source)
   assert 'mask' in caplog.text
   assert corpus.classes == ('calm', 'sad')
   assert corpus.info['modalities'] == ['text', 'audio', 'video']
@@ -183,6 +183,13 @@ def test_what_is_wrong_is_told(source, damage, says):
   damage(source)
   with pytest.raises(errors.InputError, match=says):
     importer.read(source)
+
+
+def test_the_folder_of_a_version_is_asked_for(source):
+  says = f'expected the folder of one version .*, such as {source}$'
+  for above in (source.parent, source.parent.parent):
+    with pytest.raises(errors.InputError, match=says):
+      importer.read(above)
 
 
 def test_columns_are_asked_for(source):
@@ -506,7 +513,7 @@ def test_features_may_be_told(tmp_path):
   ]
   source = _write(tmp_path / 's/1.0.0', kinds, rows, 'all')
   told = [
-    *('item=name', 'label=mood', 'split=part', 'group=who', 'file=film'),
+    *('id=name', 'label=mood', 'split=part', 'group=who', 'file=film'),
     *('transcript=words', 'video=x'),
   ]
   corpus = importer.read(
@@ -535,3 +542,34 @@ def test_features_may_be_told(tmp_path):
   ):
     with pytest.raises(errors.InputError, match=says):
       importer.read(source, sheets.told([wrong], importer.COLUMNS))
+
+
+@pytest.mark.parametrize(
+  ('change', 'says'),
+  [
+    ({'id': ''}, ': clip 2 has no id (2 times: clips 2, 3)'),
+    ({'speaker': ''}, ': clip 2 has no group (2 times: clips 2, 3)'),
+    ({'speaker': 'N/A'}, ": clip 2 has no group, but 'N/A' (2 times: cl"),
+    ({'text': 'a\0b'}, "record 1: 'text' has a zero byte; expected text (2 t"),
+    (
+      {'x_audio': [float('nan'), 1.0]},
+      "record 1: 'x_audio' has a number that is not finite (2 times: records",
+    ),
+    ({'x_audio': [1.0]}, 'record 1: is not an example of the features in feat'),
+    ({'id': ' a0'}, "clip ' a0' is there twice in another spelling"),
+  ],
+)
+def test_what_no_corpus_could_hold_is_told(tmp_path, change, says):
+  vector = {'tensor': _FLOATS | {'shape': {'dimensions': ['2']}}}
+  kinds = {name: {'text': {}} for name in ('id', 'label', 'text', 'speaker')}
+  rows = [
+    {'id': f'a{i}', 'label': 'xy'[i % 2], 'text': 'hi', 'speaker': f's{i}'}
+    | {'x_audio': [1.0, 2.0]}
+    | (change if i in (1, 2) else {})
+    for i in range(4)
+  ]
+  source = _write(tmp_path / 's/1.0.0', kinds | {'x_audio': vector}, rows)
+  with pytest.raises(errors.InputError) as caught:
+    importer.read(source)
+  (line,) = str(caught.value).splitlines()
+  assert says in line

@@ -327,7 +327,7 @@ def annotator_variance(
   tally(batch, plan, adder)
   deletions.tally(batch, plan, adder, [tally], ['text'])
   found = deletions.noises(adder.totals(), plan, [answer])
-  return found.get('it', (None, 0))[0]
+  return found['it'].noise.variance if found else None
 
 
 def apart(first, second):

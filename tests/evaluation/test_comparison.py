@@ -15,6 +15,7 @@ from empathy.evaluation import (
   catalogue,
   comparison,
   comparison_report,
+  findings,
   pivots,
   ranking,
   report,
@@ -159,6 +160,29 @@ def test_pairing_is_tighter_than_two_intervals(found):
   pair = found.statistics[f'views.{FULL}.accuracy']
   apart = np.hypot(pair.a.high - pair.a.low, pair.b.high - pair.b.low)
   assert pair.difference.high - pair.difference.low < apart
+
+
+@pytest.mark.parametrize('weights', [(0.5, 0.5), (-1.0, 1.0)])
+def test_who_is_in_both_figures_is_left_out_of_both(weights):
+  random = np.random.default_rng(4)
+  parts, effects, within = [], np.zeros((2, 4)), (0.03, 0.01)
+  for place, names in enumerate(([1, 2, 3], [2, 3, 9])):
+    effect = random.normal(0, 0.3, 3)
+    effects[place, np.searchsorted([1, 2, 3, 9], names)] = effect
+    influence = findings.Influence(
+      np.arange(300).astype(np.str_),
+      random.normal(0, 1e-3, 300),
+      annotators=findings.Deletions(
+        np.array(names, np.uint64), effect, within[place], 2.0 + place, 3
+      ),
+    )
+    parts.append(findings.Estimate(0.5, n=300, influence=influence))
+  found = comparison.combined(list(zip(weights, parts, strict=True)))
+  expected = 3 / 4 * ((np.array(weights) @ effects) ** 2).sum()
+  # Of a difference, no less is shared than one has more than the other.
+  expected -= 0.01 if weights[0] > 0 else (0.3**0.5 - 0.1**0.5) ** 2 / 10
+  assert found.variance['annotators'] == pytest.approx(expected)
+  assert 'with the noise of 3 annotators' in found.method
 
 
 def test_the_same_figures_have_no_interval(found, inputs):

@@ -11,6 +11,8 @@ from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 
+_TOLD = ('humans', 'ambiguity', 'soft_scores', 'scores', 'conflict')
+
 
 @pytest.fixture(scope='module')
 def known():
@@ -63,7 +65,7 @@ def test_changes_are_those_of_totals_without_the_annotator(
   expected = study.add_up(Batch(rest, predictions), plan)
   told = 0
   for key in (*totals.sums, *totals.counts):
-    if key[0] not in ('humans', 'ambiguity', 'soft_scores', 'scores'):
+    if key[0] not in _TOLD:
       continue
     shape = totals[key].shape
     change, size = np.zeros(shape), int(np.prod(shape[1:]))

@@ -440,3 +440,14 @@ def test_the_order_of_seeds_and_classes_does_not_matter(seed, order):
       value = getattr(one, field)
       if value is not None:
         assert getattr(found[name], field) == pytest.approx(value, abs=1e-9)
+
+
+def test_kappas_of_no_clips_are_undefined():
+  share = np.ones((1, 1))
+  for function, size in (
+    (disagreement._kappas, 1 + 2 * 3 + 1),
+    (disagreement._consistencies, 1 + 2 + 1),
+  ):
+    values, gradient = function(np.zeros((1, size)), share, 3)
+    assert np.isnan(values).all()
+    assert np.isfinite(gradient).all()

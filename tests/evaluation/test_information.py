@@ -104,6 +104,15 @@ def test_intervals_end_where_no_information_can_be(value, ends):
   assert (found.low, found.high) == pytest.approx(ends)
 
 
+def test_intervals_reach_on_by_what_their_derivative_does_not_know():
+  estimate = findings.Estimate(0.5, 0.3, 0.7, variance={'groups': 0.01})
+  # A standard error of .1 becomes one of .15 and .2 together, which is .25.
+  found = information._Widened(0.15, 0.2, 0.0, 0.05, '', 2.0)(estimate)
+  assert (found.low, found.high) == pytest.approx((0, 1.05))
+  found = information._Widened(0.01, 0.0, 0.1, 0.0, '', 2.0)(estimate)
+  assert (found.low, found.high) == pytest.approx((0.2, 0.7))
+
+
 def test_a_vote_takes_the_place_of_a_label_that_votes_made():
   corpus, predictions = _xor()
   made_of = {'label_source': 'text'}

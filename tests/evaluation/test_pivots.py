@@ -75,6 +75,29 @@ def test_few_seeds_have_students_law_where_they_are_the_error(
   assert wider < 1.03 or share > 0.01
 
 
+@pytest.mark.parametrize('num_seeds', [3, 4, 6, 10])
+@pytest.mark.parametrize('groups', [1.5, 3, 10, 100])
+def test_intervals_of_few_seeds_hold_the_truth(num_seeds, groups):
+  """By integration; 1 is the variance that a mean over seeds has by group."""
+  middles = (np.arange(200) + 0.5) / 200
+  chances = stats.chi2.ppf(middles, num_seeds - 1) / (num_seeds - 1)
+  quantiles = {
+    'groups': stats.norm.ppf(0.975),
+    'seeds': stats.t.ppf(0.975, num_seeds - 1),
+  }
+  for more in np.array([0, 0.1, 0.3, 1, 3, 10]) * groups:
+    # Figures of seeds that are drawn, and what `seed_variance` makes of them.
+    shared = (num_seeds - 2) / (num_seeds - 1)
+    seeds = np.maximum((1 + more) * chances - shared, 0)
+    reach = [
+      pivots.joint_reach(quantiles, {'groups': groups, 'seeds': one})
+      for one in seeds
+    ]
+    far = np.array(reach) / np.sqrt(groups + more)
+    held = (1 - 2 * stats.norm.sf(far)).mean()
+    assert 0.935 < held < 0.974
+
+
 def test_few_annotators_widen_the_interval():
   random = np.random.default_rng(15)
   sample = samples.sample(np.arange(300))

@@ -196,3 +196,20 @@ def test_why_there_are_no_sets():
   bare = dataclasses.replace(corpus, votes=None, info=info)
   found = _answer(bare, predictions)
   assert found.skipped == {'sets': 'The corpus has no votes.'}
+
+
+def test_what_a_few_groups_alone_miss_has_no_interval():
+  """Of ten groups two have agreed clips on which the view is wrong."""
+  groups = np.repeat(np.arange(10), 20)
+  label = np.arange(200) % 2
+  votes = 5 * np.eye(3, dtype=int)[label]
+  votes[::4] = [2, 2, 1]
+  sure = np.linspace(0.85, 0.95, 200)[:, None]
+  said = sure * np.eye(3)[label] + (1 - sure) / 3
+  said[(groups < 2) & (np.arange(200) % 20 == 1)] = [0.98, 0.01, 0.01]
+  corpus = made.corpus(groups, label, votes={'text': votes})
+  found = _answer(corpus, made.predictions({'text+audio': said[None]}))
+  one = found.statistics['sets.80.agreed.coverage']
+  assert 0.95 < one.estimate < 1
+  assert one.low is None
+  assert 'sets miss votes of 2 groups, it needs 6' in one.method

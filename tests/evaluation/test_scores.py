@@ -184,10 +184,10 @@ def test_what_distance_tells_is_a_partial_correlation(given, found, told):
     columns = [
       [
         np.abs(others[s] - z[t]),
-        ratings if told == 'ambiguity' else np.abs(z[t] - corpus.scores),
+        ratings if told == 'ambiguity' else np.abs(z[u] - corpus.scores),
         *(z[t], z[t] ** 2, variance[t]),
       ]
-      for s, t in itertools.permutations(range(3), 2)
+      for s, t, u in itertools.permutations(range(3), 3)
     ]
     first, second, *controls = np.concatenate(columns, axis=1)
     controls = np.stack(controls, axis=1)
@@ -291,11 +291,11 @@ def test_annotators_are_in_the_intervals_of_ratings():
     left = votes.where(votes.annotator != one)
     own = [left.scores[left.clip == clip] for clip in range(60)]
     without.append(np.mean([np.var(ratings, ddof=1) for ratings in own]))
-  variance, number = noises['scores.humans.text+audio.variance']
-  assert number == len(without) == 9
+  found = noises['scores.humans.text+audio.variance']
+  assert found.number == len(without) == 9
   # Less what is in the variance over groups, and what fewer votes change.
-  assert 0 < variance < 8 * np.var(without)
-  assert noises['scores.text_vs_full.ambiguity_excess'][1] == 9
+  assert 0 < found.noise.variance < 8 * np.var(without)
+  assert noises['scores.text_vs_full.ambiguity_excess'].number == 9
 
 
 def test_interval_alpha_by_hand():
@@ -314,8 +314,7 @@ def test_interval_alpha_by_hand():
 
 def test_interval_alpha_covers_other_annotators(given):
   totals = study.with_annotators(*made.added_up(made.with_annotators(given[0])))
-  _, number = totals.annotators['humans.text+audio.alpha_interval']
-  assert number == 9
+  assert totals.annotators['humans.text+audio.alpha_interval'].number == 9
 
 
 def test_a_grid_of_scores_is_nearly_the_scores(given, found, monkeypatch):
@@ -342,7 +341,7 @@ def test_what_is_missing_has_its_reason(given):
   for view in ('text', 'audio'):
     prefix = f'scores.{view}_vs_full'
     assert 'two seeds' in found.skipped[f'{prefix}.unshared']
-    assert 'two seeds' in found.skipped[f'{prefix}.of_errors']
+    assert 'three seeds' in found.skipped[f'{prefix}.of_errors']
   assert 'column given' in found.skipped['scores.dominance']
   assert found.statistics['scores.text.ccc'].estimate
   sure = made.predictions(

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib.util
+import json
 
 import jax
 import ml_collections
@@ -13,7 +14,7 @@ from flax import linen as nn
 
 from empathy import errors
 from empathy.models import fusion, layers
-from empathy.training import configuration, parallel, step
+from empathy.training import configuration, parallel, step, workdir
 
 _MODALITIES = ('text', 'audio', 'video')
 _CONFIGS = small.ROOT / 'configs'
@@ -55,6 +56,7 @@ def _shipped():
     'mixed_signals_media': fusion.FUSIONS,
     'ravdess': fusion.FUSIONS,
     'gated_evidence': None,
+    'timed_evidence': None,
     'why_the_gate_loses': ('paper', 'sum', 'concat', 'all_kept'),
   }
   for name, given in variants.items():
@@ -75,8 +77,11 @@ def _programs():
     )
     config.update(batch_size=32, l2=(0.0,))
     key = f'{config.model} {config.auxiliary}'
+    # Others see the first step alone, as if there were no more.
+    sees_sequences = fusion.sees_sequences(fusion.find(config.model.fusion))
+    lengths = {'audio': 4, 'video': 4} if sees_sequences else {}
     programs[key] = configuration.make_program(
-      config, ('no', 'yes', 'more'), _MODALITIES, {}, layout
+      config, ('no', 'yes', 'more'), _MODALITIES, lengths, layout
     )
   return list(programs.values())
 
@@ -103,15 +108,15 @@ def test_every_parameter_learns_by_every_shipped_config():
   rng = np.random.default_rng(0)
   labels = np.arange(32, dtype=np.int32) % 3
   data = step.Data(
-    values={m: rng.normal(size=(32, 5)).astype('f4') for m in _MODALITIES},
-    start={m: np.arange(32, dtype=np.int32) for m in _MODALITIES},
-    length={m: np.ones(32, np.int32) for m in _MODALITIES},
+    values={m: rng.normal(size=(128, 5)).astype('f4') for m in _MODALITIES},
+    start={m: np.arange(0, 128, 4, dtype=np.int32) for m in _MODALITIES},
+    length={m: np.full(32, 4, np.int32) for m in _MODALITIES},
     targets=np.eye(3, dtype=np.float32)[labels],
     labels=labels,
     weights=np.ones(32, np.float32),
   )
   programs = _programs()
-  assert len(programs) == 6
+  assert len(programs) == 7
   for program in programs:
     init = jax.jit(functools.partial(step.init, program))
     run = jax.jit(functools.partial(step._train_step, program))
@@ -137,8 +142,10 @@ def test_every_parameter_learns_by_every_shipped_config():
           'project', 'normalize'
         )
         before_norm = norm != where and norm.replace('bias', 'mean') in norms
-        if not (absent or alone or before_norm):
-          assert np.abs(x).max() > 1e-6, (program.network, view, where)
+        # Of keys, the softmax sees no offset.
+        of_keys = where.endswith("_Attention_0']['Dense_1']['bias']")
+        if not (absent or alone or before_norm or of_keys):
+          assert np.abs(x).max() > 1e-7, (program.network, view, where)
 
 
 def _keys(tree):
@@ -164,9 +171,39 @@ def test_a_fusion_is_not_trained_without_the_loss_that_it_needs():
 
 def _with(config, field, value):
   changed = ml_collections.ConfigDict(config.to_dict())
-  del changed.model[field]
+  if field in changed.model:
+    del changed.model[field]
   changed.model[field] = value
   return changed
+
+
+def test_what_a_config_does_not_say_is_the_default(tmp_path):
+  whole = configuration.default_config('gated_evidence')
+  whole.update(corpus='CORPUS', num_epochs=4)
+  whole.model.dropout = (0.1, 0.2)
+  short = ml_collections.ConfigDict(
+    {
+      'corpus': 'CORPUS',
+      'num_epochs': 4,
+      'auxiliary': 1.0,
+      'model': {'fusion': 'gated_evidence', 'dropout': (0.1, 0.2)},
+      'finetune': {'batch_size': 8},
+    }
+  )
+  assert configuration.check(short) == configuration.check(whole) == whole
+  # So a run from before there was a field is the same run.
+  old = {'config': short.to_dict(), 'corpus': '', 'files': {}}
+  text = json.dumps(old | {'groups': []})
+  (tmp_path / 'config.json').write_text(text)
+  workdir.check(tmp_path, whole, tmp_path, {})
+  whole.model.pooling = 'mean'
+  whole.loss = 'focal'
+  with pytest.raises(errors.InputError) as raised:
+    workdir.check(tmp_path, whole, tmp_path, {})
+  assert "config.loss is 'focal', was 'cross_entropy'; " in str(raised.value)
+  assert "config.model.pooling is 'mean', was 'attention'; " in str(
+    raised.value
+  )
 
 
 _OWN = 'test_configuration.Kernel'
@@ -206,13 +243,26 @@ def test_fields_of_ones_own_can_be_set_and_are_judged_by_their_types():
 def test_fields_of_a_config_are_those_of_the_class(name):
   fields = fusion.fields(name)
   assert fields.pop('fusion') == name
-  assert fields.pop('pooling') == 'attention'
+  given = fields.pop('pooling', 'none')
+  sees_sequences = fusion.sees_sequences(fusion.find(name))
+  assert given == ('none' if sees_sequences else 'attention')
   own = {x.name: x.default for x in dataclasses.fields(fusion.FUSIONS[name])}
   for field, value in fields.items():
     default = own[field]
     assert value == ((default,) if 'dropout' in field else default)
   common = {'num_classes', 'modalities', 'axis_name', 'parent', 'name'}
   assert set(own) - set(fields) == common
+
+
+def test_no_pooling_is_asked_for_where_none_is_done():
+  config = _load('ravdess', 'timed_evidence')
+  configuration.check(config)
+  with pytest.raises(errors.InputError) as raised:
+    configuration.check(_with(config, 'pooling', 'mean'))
+  assert str(raised.value) == (
+    "config.model.pooling: 'mean', but timed_evidence sees sequences as they "
+    'are; leave it out'
+  )
 
 
 @pytest.mark.parametrize(

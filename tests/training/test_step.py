@@ -473,6 +473,27 @@ def test_clips_of_weight_zero_teach_nothing(setting):
   jax.tree.map(np.testing.assert_array_equal, *ends)
 
 
+def test_classes_weigh_alike_among_a_members_training_clips(setting):
+  member, data = setting.member(0), setting.device_data()
+  network = fusion.build('concat', 2, setting.program.modalities, hidden=())
+  plain = dataclasses.replace(setting.program, network=network)
+  recipe = dataclasses.replace(plain.recipe, balance=True)
+  labels = np.asarray(data.labels)
+  rows = np.asarray(member.train_rows)[: int(member.num_train)]
+  counts = np.bincount(labels[rows])
+  assert counts[0] != counts[1]
+  by_hand = (len(rows) / (2 * counts))[labels].astype(np.float32)
+  state = _init(plain, data, member)
+  ends = [
+    _train_epoch(program, given, jnp.int32(0), member, state)[0].params
+    for program, given in (
+      (dataclasses.replace(plain, recipe=recipe), data),
+      (plain, data._replace(weights=jnp.asarray(by_hand))),
+    )
+  ]
+  _assert_agree(*ends, 1e-6)
+
+
 def test_values_that_are_swept_do_what_constants_do(setting):
   member, data = setting.member(5), setting.device_data()
   values = {

@@ -1,6 +1,7 @@
 """Do intervals of figures of votes hold the truth of other annotators, too?
 
   python tests/validity/annotators.py --corpora=400
+  python tests/validity/annotators.py --corpora=200 --apart=0.2
 
 Simulates corpora whose 20 annotators lean to classes and tell them apart, each
 in a way of his own, and prints for each kind of figure how many 95 % intervals
@@ -15,7 +16,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # A process for each core, and each is one thread.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
@@ -25,16 +26,27 @@ import tqdm
 from scipy import special
 
 from empathy.corpora import corpus as corpus_lib
-from empathy.evaluation import ambiguity, humans, soft_scores, study
+from empathy.evaluation import (
+  ambiguity,
+  conflict,
+  deletions,
+  humans,
+  information,
+  signal_rows,
+  soft_scores,
+)
 from empathy.evaluation import plan as plan_lib
 from empathy.evaluation import predictions as predictions_lib
+from empathy.evaluation import totals as totals_lib
 from empathy.evaluation.batches import Batch
 
 _CLASSES = ('low', 'middle', 'high')
-_CONDITIONS = ('text', 'text+audio')
 _VIEWS = ('text', 'audio', 'text+audio')
 _NUM_SEEDS = 3
-_QUESTIONS = (humans, ambiguity, soft_scores)
+QUESTIONS = (humans, ambiguity, soft_scores)
+# Of votes on modalities that point elsewhere.
+APART = (conflict, information)
+_TALLIES = {information: information.tally_votes}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +62,8 @@ class World:
     votes: of each condition on a clip.
     spread: how far annotators differ.
     uneven: whether some of them vote far more often.
+    apart: in which share of clips text, or audio, points to another class to
+      those who are shown it alone; without any, nobody is shown audio alone.
   """
 
   groups: int = 210
@@ -58,6 +72,7 @@ class World:
   votes: int = 5
   spread: float = 0.6
   uneven: bool = False
+  apart: float = 0.0
 
 
 def simulate(
@@ -71,7 +86,11 @@ def simulate(
   ease = 1.2 + random.normal(0, 0.4, world.groups)[group]
   ease = ease + random.normal(0, 0.6, n)
   cue = ease[:, None] * np.eye(3)[gold]
-  voted = [_votes(random, world, k * 0.4 + cue) for k in range(2)]
+  conditions = {'text': cue, 'text+audio': cue}
+  if world.apart:
+    alone = [_elsewhere(random, world, gold, ease) for _ in range(2)]
+    conditions = dict(zip(_VIEWS, (*alone, 0.8 * sum(alone)), strict=True))
+  voted = [_votes(random, world, one) for one in conditions.values()]
   num_people = world.annotators * (n if world.anew else 1)
   lean = random.normal(0, world.spread, (num_people, 3))
   sense = np.exp(random.normal(0, 0.5 * world.spread, num_people))
@@ -87,7 +106,7 @@ def simulate(
       'name': 'simulated',
       'classes': list(_CLASSES),
       'modalities': ['text', 'audio'],
-      'conditions': list(_CONDITIONS),
+      'conditions': list(conditions),
       'license': '',
       'source': '',
       'ordered': True,
@@ -104,7 +123,17 @@ def simulate(
       np.ones(len(clip), np.int64),
     ),
   )
-  return corpus, _predictions(random, cue)
+  shown = conditions if world.apart else dict.fromkeys(_VIEWS, cue)
+  return corpus, _predictions(random, shown)
+
+
+def _elsewhere(
+  random: np.random.Generator, world: World, gold: np.ndarray, ease: np.ndarray
+) -> np.ndarray:
+  """The cue of one modality: (N, 3)."""
+  other = (gold + random.integers(1, 3, len(gold))) % 3
+  away = random.random(len(gold)) < world.apart
+  return ease[:, None] * np.eye(3)[np.where(away, other, gold)]
 
 
 def _votes(
@@ -124,12 +153,12 @@ def _votes(
 
 
 def _predictions(
-  random: np.random.Generator, cue: np.ndarray
+  random: np.random.Generator, shown: dict[str, np.ndarray]
 ) -> predictions_lib.Predictions:
-  n = len(cue)
+  n = len(shown['text'])
   found = {}
   for view, scale in zip(_VIEWS, (0.7, 0.7, 1.0), strict=True):
-    own = scale * cue + random.normal(0, 0.5, (n, 3))
+    own = scale * shown[view] + random.normal(0, 0.5, (n, 3))
     noise = random.normal(0, 0.4, (_NUM_SEEDS, n, 3))
     found[view] = special.softmax(own + noise, axis=-1)
   seeds = {
@@ -142,25 +171,41 @@ def _predictions(
   )
 
 
-def _answers(corpus, predictions, known: bool) -> dict:
+def _answers(corpus, predictions, known: bool, questions: Sequence) -> list:
   """The figures of votes, with other annotators in their intervals or not."""
   batch = Batch(corpus, predictions)
   plan = plan_lib.of_batch(batch)
-  totals = study.add_up(batch, plan)
+  adder = totals_lib.Adder(corpus.groups)
+  for question in questions:
+    question.tally(batch, plan, adder)
+  if ambiguity in questions:
+    signal_rows.tally(batch, plan, adder)
+  if known:
+    for question in questions:
+      every = question in (humans, *APART)
+      tallies = [_TALLIES.get(question, question.tally)]
+      if question is ambiguity:
+        tallies.append(signal_rows.tally)
+      speaking = plan.voted if every else [plan.speaking]
+      deletions.tally(batch, plan, adder, tallies, speaking)
+  totals = adder.totals()
   arms = [totals]
   if known:
-    arms.append(study.with_annotators(totals, plan))
+    noises = deletions.noises(totals, plan, [one.answer for one in questions])
+    arms.append(dataclasses.replace(totals, annotators=noises))
   return [
     {
       name: one
-      for question in _QUESTIONS
+      for question in questions
       for name, one in question.answer(arm, plan).statistics.items()
     }
     for arm in arms
   ]
 
 
-def truths(world: World, groups: int = 20_000) -> dict[str, float]:
+def truths(
+  world: World, groups: int = 20_000, questions: Sequence = QUESTIONS
+) -> dict[str, float]:
   """The figures of very many speakers and annotators."""
   many = dataclasses.replace(world, groups=groups, anew=True)
   corpus, predictions = simulate(np.random.default_rng(1), many)
@@ -168,19 +213,19 @@ def truths(world: World, groups: int = 20_000) -> dict[str, float]:
     corpus.votes, annotator=np.full(len(corpus.votes.clip), '')
   )
   corpus = dataclasses.replace(corpus, votes=votes)
-  found = _answers(corpus, predictions, known=False)[0]
+  found = _answers(corpus, predictions, False, questions)[0]
   return {name: one.estimate for name, one in found.items()}
 
 
 def judge(
-  seed: int, world: World, truth: dict[str, float]
+  seed: int, world: World, truth: dict[str, float], questions: Sequence
 ) -> dict[str, tuple[bool, bool, float]]:
   """By figure: whether intervals over speakers, and over both, hold the truth.
 
   Beside these, the share of the variance that is the annotators'.
   """
   random = np.random.default_rng((seed, 7))
-  alone, both = _answers(*simulate(random, world), known=True)
+  alone, both = _answers(*simulate(random, world), True, questions)
   found = {}
   for name, one in both.items():
     if one.low is None or name not in truth:
@@ -195,10 +240,14 @@ def judge(
 
 
 def run(
-  num_corpora: int, world: World, truth: dict, apply: Callable = map
+  num_corpora: int,
+  world: World,
+  truth: dict,
+  apply: Callable = map,
+  questions: Sequence = QUESTIONS,
 ) -> dict[str, tuple[float, float, float]]:
   """By figure, the means of what `judge` finds, where it is known mostly."""
-  one = functools.partial(judge, world=world, truth=truth)
+  one = functools.partial(judge, world=world, truth=truth, questions=questions)
   every = collections.defaultdict(list)
   for found in apply(one, range(num_corpora)):
     for name, told in found.items():
@@ -217,20 +266,23 @@ def main() -> None:
   parser.add_argument('--annotators', type=int, default=20)
   parser.add_argument('--spread', type=float, default=0.6)
   parser.add_argument('--uneven', action='store_true')
+  parser.add_argument('--apart', type=float, default=0.0)
   arguments = parser.parse_args()
   world = World(
     annotators=arguments.annotators,
     spread=arguments.spread,
     uneven=arguments.uneven,
+    apart=arguments.apart,
   )
-  truth = truths(world)
+  questions = APART if world.apart else QUESTIONS
+  truth = truths(world, questions=questions)
   with concurrent.futures.ProcessPoolExecutor(2) as pool:
 
     def apply(function, seeds):
       found = pool.map(function, seeds, chunksize=5)
       return tqdm.tqdm(found, total=len(seeds), mininterval=30)
 
-    found = run(arguments.corpora, world, truth, apply)
+    found = run(arguments.corpora, world, truth, apply, questions)
   print(f'{world}, {arguments.corpora:,} corpora, %')
   print(f'{"":56}{"speakers":>10}{"both":>8}{"share":>8}')
   for name, (alone, both, share) in found.items():

@@ -6,11 +6,14 @@ import score_intervals
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.parametrize('num_groups', [24, 60])
-def test_intervals_of_scores_hold_the_truth(num_groups):
+@pytest.mark.parametrize(('num_groups', 'num_seeds'), [(24, 3), (60, 6)])
+def test_intervals_of_scores_hold_the_truth(num_groups, num_seeds):
   truth = score_intervals.truths(20_000)
+  shares = score_intervals.held(
+    400, num_groups, 400, truth, num_seeds=num_seeds
+  )
   # Three standard errors of a share of .95 in 400 corpora are .033.
-  for name, share in score_intervals.held(400, num_groups, 400, truth).items():
+  for name, share in shares.items():
     assert share >= 0.917, name
 
 
@@ -25,7 +28,8 @@ def test_planted_conflict_in_scores_is_found():
   for name, least in (
     ('excess', 0.9),
     ('unshared', 0.9),
-    ('ambiguity_excess', 0.2),
+    ('ambiguity_excess', 0.5),
+    ('errors_excess', 0.7),
   ):
     assert found[name][1] > least, name
 

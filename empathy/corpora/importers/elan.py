@@ -348,6 +348,8 @@ def _gather(file: _File, name: str, gathered: _Gathered, shown: str) -> None:
         'not there'
       )
   media, kinds, origin = _media(file)
+  if file.media and not any(media.values()):
+    gathered.leave('media that are neither where a file says nor beside it')
   condition = shown or corpus_lib.view_name(kinds)
   gathered.media |= kinds | set(condition.split('+'))
   parents = {tier.parent for tier in file.tiers.values() if tier.parent}

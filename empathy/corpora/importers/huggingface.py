@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import (
+  grouping,
   published,
   sheets,
   spelling,
@@ -137,9 +138,10 @@ def _names(
     what = {'item': 'id'}.get(what, what)
     for name in its:
       if name.casefold() not in spelt:
+        there = ', '.join(map(repr, list(table.columns)[:8]))
         raise errors.InputError(
           f'{table.path}: column {name!r}, which --columns names, is not '
-          f'there; found {", ".join(map(repr, list(table.columns)[:8]))}'
+          f'there, or no text, number or media; found {there}'
         )
       if spelt[name.casefold()] in within and what not in _MEDIA:
         raise errors.InputError(
@@ -223,9 +225,17 @@ def _ids(
   """Names of clips: of their files, if these tell them apart, or their rows."""
   for name in _MEDIA:
     files = list(map(pathlib.PurePosixPath, columns.get(name, ())))
-    for made in (lambda file: file.stem, _id):
-      ids = list(map(made, files))
-      if ids and all(ids) and not spelling.twice(ids):
+    if not files or not all(file.stem for file in files):
+      continue
+    for ids in (
+      [file.stem for file in files],
+      [
+        f'{part}_{file.stem}'
+        for part, file in zip(columns['published_split'], files, strict=True)
+      ],
+      list(map(_id, files)),
+    ):
+      if not spelling.twice(ids):
         return ids
   return [f'{part.path.stem}_{line}' for part in parts for line in part.lines]
 
@@ -247,6 +257,13 @@ def _unpack(
     folder_: for the files.
   """
   media = None if folder_ is None else unpacked.Media(folder_)
+  if not grouping.candidates(list(table.columns)):
+    # Files are where they are for a moment only.
+    table.columns['group'] = table.columns['id']
+    table.notes.append(
+      f'{table.path}: no column tells the speaker or source: every clip is its '
+      'own group; --columns=group=NAME would say otherwise'
+    )
   ids = table.ids('id', table.columns['id'])
   table.faults.raise_all()
   faults, first = errors.Faults(), 0

@@ -331,6 +331,8 @@ def _lengths(part: _Split, key: str) -> np.ndarray | None:
         f'length), got {tokens.shape}'
       )
     found, place = tokens[:, 1].sum(axis=1), 'text_bert'
+    if not found.any():
+      return None  # Other features of text, and nothing for BERT.
   else:
     return None
   if not ((found >= 0) & (found == np.floor(found))).all():

@@ -155,7 +155,11 @@ def read(
     splits = texts[names['split'][0]]
   split, metadata = published.split(source, splits)
   used = [name for own in names.values() for name in own]
-  named_alike = [name for name in _OURS if name in texts and name not in used]
+  named_alike = [
+    name
+    for name in _OURS
+    if name in texts and name not in (*used, 'fold', 'published_split')
+  ]
   if named_alike:
     _LOGGER.warning(
       '%s: left out: %s, which --columns could name',
@@ -179,6 +183,12 @@ def read(
       'the like'
     )
   ids = texts[names['item'][0]]
+  if not names['group']:
+    _LOGGER.warning(
+      '%s: no feature tells the speaker or source: every clip is its own '
+      'group; --columns=group=NAME would say otherwise',
+      source,
+    )
   found = ratings.corpora(
     ratings.Clips(
       str(source),
@@ -253,10 +263,17 @@ def _read(
         clip = example[names['item'][0]]
       for name, cells in texts.items():
         value = example[name]
-        if not isinstance(value, str):
+        if isinstance(value, str):
+          if '\0' in value:
+            says = 'has a zero byte; expected text'
+            own.faults.add(f'{place}: {name!r} {says}', clip, (name, says))
+        else:
           value = own.path(clip, name, value, kinds[name], place, example)
         cells.append(value)
       for modality, name in arrays.items():
+        if not np.isfinite(example[name]).all():
+          says = 'has a number that is not finite'
+          own.faults.add(f'{place}: {name!r} {says}', clip, (name, says))
         pieces[modality].append(example[name])
       splits.append(split)
       ids.append(clip)
@@ -336,6 +353,17 @@ def _media(
 def _kinds(source: pathlib.Path) -> dict[str, _Feature | None]:
   """What each feature is; None for what cannot be read."""
   path = source / 'features.json'
+  if not path.is_file():
+    versions = sorted(
+      place.parent
+      for above in ('*', '*/*', '*/*/*')
+      for place in source.glob(f'{above}/features.json')
+    )
+    says = f', such as {versions[-1]}' if versions else ''
+    raise errors.InputError(
+      f'{path}: no such file; expected the folder of one version of a data '
+      f'set, which TensorFlow Datasets has prepared{says}'
+    )
   found: dict[str, _Feature | None] = {}
 
   def visit(name: str, told: Any) -> None:
@@ -512,8 +540,10 @@ def _names(
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
   """The features that are item, label and so on, and the array by modality."""
   plain = [name for name, kind in kinds.items() if kind and kind.kind in _PLAIN]
+  last = {name.rpartition('/')[2]: name for name in reversed(plain)}
+  last |= {name: name for name in plain}
   found = {
-    what: [next((name for name in words if name in plain), '')]
+    what: [next((last[word] for word in words if word in last), '')]
     for what, words in _WORDS.items()
   }
   classes = [name for name in plain if kinds[name].kind == 'class']
