@@ -81,8 +81,9 @@ class Task:
   @functools.cached_property
   def metrics(self) -> dict[str, metrics.Metric]:
     """Of validation clips, by name."""
-    self.recipe.find_metric(self.values is not None)
-    return metrics.used(self.recipe.select, self.values is not None)
+    return metrics.used(
+      self.recipe.select, self.values is not None, 'config.finetune.select'
+    )
 
   @functools.cached_property
   def train_step(self) -> Callable:

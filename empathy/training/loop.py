@@ -96,8 +96,15 @@ def train(
         )
         _leave_summaries(plan.corpus)
         outside.push()
-    with _full_memory_told():
-      summary = _run(config, place.folder, plan, outside, began)
+    try:
+      with _full_memory_told():
+        summary = _run(config, place.folder, plan, outside, began)
+    except errors.InputError:
+      if not workdir.has_state(
+        place.folder
+      ):  # As where code of one's own fails.
+        place.undo()
+      raise
     # JAX ends all if one that is done has waited for others some minutes: so
     # nobody leaves before all have come here.
     with parallel.together():
