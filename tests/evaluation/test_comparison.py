@@ -33,7 +33,7 @@ from empathy.evaluation import votes as votes_lib
 
 FULL = 'text+audio'
 # Widths of intervals are compared.
-ALL_DRAWS = True
+NUM_DRAWS = 3_000
 
 
 def _write(corpus, predictions, folder):

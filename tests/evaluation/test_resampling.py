@@ -20,7 +20,7 @@ from empathy.evaluation.findings import Estimate, Kind, SeedNoise
 from empathy.evaluation.units import Scale
 
 # Of the draws themselves.
-ALL_DRAWS = True
+NUM_DRAWS = 10_000
 
 
 def test_the_interval_is_that_of_a_plain_loop():

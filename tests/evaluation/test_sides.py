@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from empathy.evaluation import resampling, samples, sides
 
 # For small p-values.
-ALL_DRAWS = True
+NUM_DRAWS = 10_000
 
 
 @given(st.integers(0, 200))
