@@ -540,7 +540,8 @@ def write_features(
     fold: (F,) int, as in `Features`.
     seen: (F,) bool, as in `Features`.
   """
-  arrays = {'id': np.asarray(ids, dtype=np.str_), 'features': values}
+  arrays = {'id': np.asarray(ids, dtype=np.str_)}
+  arrays['features'] = np.asarray(values)
   for name, array, kind in (
     ('length', length, np.int64),
     ('fold', fold, np.int32),
@@ -548,8 +549,8 @@ def write_features(
   ):
     if array is not None:
       arrays[name] = np.asarray(array, kind)
-  with files.replacing(path) as temporary, open(temporary, 'wb') as file:
-    np.savez(file, **arrays)
+  with files.replacing(path) as temporary:
+    feature_files.write(temporary, arrays)
 
 
 def _one_of(names: Sequence[str]) -> str:

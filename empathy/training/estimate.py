@@ -185,13 +185,14 @@ def predicting_bytes(
   program = chunks_[0].program
   views = [[name.view for name in chunk.names] for chunk in chunks_]
   size = layout.num_slots(inference.group_size(views, program.modalities))
-  own = inference.no_chunk(program, size, data)
-  variables = {key: own[1][key] for key in ('params', 'batch_stats')}
+  own = inference.saved_like(program, size, data)
+  keys = 'view', 'mean', 'scale', 'params', 'batch_stats'
+  own = {key: own[key] for key in keys}
   rows = np.zeros((size, num_rows), np.int32)
   return _peak(
     inference.compiled(program, layout),
     *layout.like((data, np.ones(len(program.modalities), bool))),
-    *layout.like((rows, own[0], variables), True),
+    *layout.like((rows, own), True),
   )
 
 
@@ -222,30 +223,12 @@ def _flops(
   program: step.Program, data: step.Data, members: step.Member
 ) -> float:
   """Of all steps and validations of one member."""
-  # A batch counts the same, however many devices share it.
-  alone = program.network.fusion.clone(axis_name=None)
-  program = dataclasses.replace(
-    program, network=program.network.clone(fusion=alone), axis_name=None
-  )
-  one = jax.tree.map(lambda x: x[0], members)
-  state = _state(program, data, members)
-  size = program.recipe.batch_size
-  rows = jax.ShapeDtypeStruct((size,), np.int32)
-  real = jax.ShapeDtypeStruct((size,), np.bool_)
-  number = jax.ShapeDtypeStruct((), np.int32)
-  active = jax.ShapeDtypeStruct((), np.bool_)
-  train = functools.partial(step._train_step, program)
-  cost = (
-    jax.jit(train)
-    .lower(data, one, state, rows, real, number, active)
-    .cost_analysis()
-  )
-  slots = -(-members.train_rows.shape[1] // size)
-  # Members with fewer steps rest, but their share of the product is computed.
-  num_val = members.val_rows.shape[1]
-  validation = num_val * chunks.forward_flops(program, data, members)
-  epoch = slots * float(cost['flops']) + validation
-  return program.recipe.total_epochs * epoch
+  size, num_train = program.recipe.batch_size, members.train_rows.shape[1]
+  # There and back again. Members with fewer steps rest, but their share of the
+  # product is computed.
+  clips = 3 * size * -(-num_train // size) + members.val_rows.shape[1]
+  flops = clips * chunks.forward_flops(program, data, members)
+  return program.recipe.total_epochs * flops
 
 
 def _rate(layout: parallel.Layout) -> float:

@@ -91,7 +91,7 @@ def predict_members(
   data: step.Data,
   num_clips: int,
   jobs: Sequence[Job],
-  load: Callable[[int], tuple[step.Member, dict]],
+  load: Callable[[int], dict],
   clips: Mapping[int, np.ndarray],
 ) -> dict[str, np.ndarray]:
   """Predictions of trained members, those of the full view also shown less.
@@ -103,8 +103,8 @@ def predict_members(
     data: the corpus, in host memory.
     num_clips: N.
     jobs: the chunks.
-    load: gives what `load_chunk` does of a chunk, by its number; called for
-      each in turn.
+    load: gives what was saved of a chunk, by its number; called for each in
+      turn.
     clips: to be predicted by the members of each fold.
 
   Returns:
@@ -118,7 +118,7 @@ def predict_members(
   run = functools.cache(lambda number: compiled(jobs[number].program, layout))
   columns = []
   for number, job in enumerate(jobs):
-    member, trained = load(number)
+    saved = load(number)
     alike = [
       index
       for index, other in enumerate(jobs)
@@ -127,44 +127,37 @@ def predict_members(
     if not len(job.chosen):
       continue
     size = group_size([jobs[x].views for x in alike], job.program.modalities)
-    member, trained = select((member, trained), job.chosen)
+    saved = select(saved, job.chosen)
     names = [job.names[index] for index in job.chosen]
     padded = np.zeros((len(names), num_rows), np.int32)
     filled = np.zeros(padded.shape, bool)
     for index, name in enumerate(names):
-      own = clips[name.fold][: None if trained['best_epoch'][index] >= 0 else 0]
+      own = clips[name.fold][: None if saved['best_epoch'][index] >= 0 else 0]
       start = members.first_row(num_clips, len(presence), name.fold)
       padded[index, : len(own)] = start + own
       filled[index, : len(own)] = True
-    variables = {key: trained[key] for key in ('params', 'batch_stats')}
-    for own, given in _rounds(member.view, size):
-      group = select((padded, member, variables), own)
-      output = layout.gather(
-        run(alike[0])(
-          on_devices, layout.replicate(given), *layout.shard(group, size)
-        ),
-        len(own),
-      )
-      if parallel.is_main():
-        rows = padded[own], filled[own], presence
-        columns.append(
-          _columns(
-            job.program,
-            [names[i] for i in own],
-            rows,
-            member.view[own],
-            given,
-            output,
-            num_clips,
-          )
-        )
+    keys = 'view', 'mean', 'scale', 'params', 'batch_stats'
+    what = padded, {key: saved[key] for key in keys}
+    for own, shown in _rounds(saved['view'], size):
+      sharded = layout.shard(select(what, own), size)
+      for given in shown:
+        output = run(alike[0])(on_devices, layout.replicate(given), *sharded)
+        output = layout.gather(output, len(own))
+        if parallel.is_main():
+          here = presence[padded[own]] & filled[own][..., None]
+          keep, found = _told(here, saved['view'][own], given)
+          found['clip'] = (padded[own] % num_clips)[keep]
+          for key in ('seed', 'fold'):
+            values = np.array([getattr(names[i], key) for i in own], np.int32)
+            found[key] = values[np.nonzero(keep)[0]]
+          columns.append(found | _outputs(job.program, output, keep))
   return concatenate(columns) if columns else {}
 
 
 def _rounds(
   view: np.ndarray, size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Which members predict at a time, and which modalities they are given.
+) -> Iterator[tuple[np.ndarray, Sequence[np.ndarray]]]:
+  """Which members predict at a time, and what modalities they are given.
 
   Members of smaller views are shown all that they can see, once.
 
@@ -177,56 +170,47 @@ def _rounds(
     (np.arange(len(view)), [everything]),
     (np.flatnonzero(view.all(axis=1)), less),
   ):
-    for start in range(0, len(chosen), size):
-      for given in shown:
-        yield chosen[start : start + size], given
+    for start in range(0, len(chosen) if shown else 0, size):
+      yield chosen[start : start + size], shown
 
 
-def _columns(
-  program: step.Program,
-  names: Sequence[members.Name],
-  rows: tuple[np.ndarray, np.ndarray, np.ndarray],
-  view: np.ndarray,
-  given: np.ndarray,
-  output: Any,
-  num_clips: int,
-) -> dict[str, np.ndarray]:
-  """The rows of the table that members give, shown some modalities.
+def _told(
+  here: np.ndarray, view: np.ndarray, given: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+  """Which predictions the table has, and what they are of.
 
   Args:
-    program: what they share.
-    names: theirs.
-    rows: theirs, (members, rows) int; which of them are no padding, likewise;
-      and (rows of the data, M) bool, the modalities that each has.
-    view: (members, M) bool, theirs.
-    given: (M,) bool, what they were shown of the modalities in their views.
-    output: of the network, (members, rows, ...).
-    num_clips: N.
+    here: (members, rows, M) bool, the modalities that each row has; none for
+      one that is there to fill up.
+    view: (members, M) bool.
+    given: (M,) bool, what members were shown of their views.
+
+  Returns:
+    (members, rows) bool, and the columns 'view' and 'given'.
   """
-  padded, filled, presence = rows
-  here = presence[padded]
   shown = here & (view & given)[:, None, :]
-  keep = filled & shown.any(axis=2)
+  keep = shown.any(axis=2)
   # A clip that lacks a modality is not shown it: that is another subset.
   if not given.all():
     keep &= (shown == given).all(axis=2)
     keep &= ~(shown == here).all(axis=2)
-  member, column = np.nonzero(keep)
-  result = {
-    'clip': padded[member, column] % num_clips,
-    'seed': np.array([name.seed for name in names], np.int32)[member],
-    'fold': np.array([name.fold for name in names], np.int32)[member],
-    'view': view[member],
-    'given': shown[member, column],
-    'logits': output.logits[member, column],
-  }
+  return keep, {'view': view[np.nonzero(keep)[0]], 'given': shown[keep]}
+
+
+def _outputs(
+  program: step.Program, output: Any, keep: np.ndarray
+) -> dict[str, np.ndarray]:
+  """The columns of what a network says, (members, rows, ...), where it counts.
+
+  Of modalities that the network does not know there is nothing.
+  """
+  result = {'logits': output.logits[keep]}
   for key in ('gates', 'attention'):
     values = getattr(output, key)
     if values is not None:
-      # Of modalities that the network does not know there is none.
-      result[key] = np.zeros((len(member), view.shape[1]), np.float32)
-      known = list(program.indices.values())
-      result[key][:, known] = values[member, column]
+      shape = keep.sum(), len(program.modalities)
+      result[key] = np.zeros(shape, np.float32)
+      result[key][:, list(program.indices.values())] = values[keep]
   return result
 
 
@@ -370,13 +354,11 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
     trained,
   )
   with contextlib.ExitStack() as stack:
-    source = None
+    records = None
     if configuration.is_streamed(config):
       folder = stack.enter_context(tempfile.TemporaryDirectory())
       records = stream.write(corpus, folder)
-      corpus = stream.without_values(corpus)
-      source = stream.Source(records, len(corpus.ids), corpus.features)
-    return _predict_corpus(path, config, trained, corpus, source)
+    return _predict_corpus(path, config, trained, corpus, records)
 
 
 def _predict_corpus(
@@ -384,7 +366,7 @@ def _predict_corpus(
   config: ml_collections.ConfigDict,
   trained: workdir.Trained,
   corpus: corpora.Corpus,
-  source: stream.Source | None,
+  records: pathlib.Path | None,
 ) -> pa.Table:
   """Like `predict`, of a corpus that was read.
 
@@ -393,20 +375,18 @@ def _predict_corpus(
     config: of the run.
     trained: what came of it.
     corpus: sorted, with features.
-    source: of the features, where the corpus does not have them.
+    records: the folder that has the features, if they stay on disk.
   """
   features = normalisation.normalised(
     corpus.features, corpus.groups, config.normalise
   )
   # There is no row to be taken of an array that has none.
-  features = {
-    modality: feature
-    if len(feature.values)
-    else dataclasses.replace(
-      feature, values=np.zeros((1, feature.values.shape[1]), np.float32)
-    )
-    for modality, feature in features.items()
-  }
+  empty = {m: x for m, x in features.items() if not len(x.values)}
+  features |= stream.without_values(empty)
+  source = None
+  if records is not None:
+    features = stream.without_values(features)
+    source = stream.Source(records, len(corpus.ids), features)
   nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
   data, max_length = members.data(features, corpus.labels, nothing)
   layout = parallel.Layout(
@@ -458,12 +438,10 @@ def _predict_corpus(
     data,
     len(corpus.ids),
     jobs,
-    lambda number: load_chunk(
+    lambda number: checkpoints.restore(
       workdir.members_path(path),
       number,
-      jobs[number].program,
-      len(jobs[number].names),
-      data,
+      saved_like(jobs[number].program, len(jobs[number].names), data),
     ),
     {
       fold: np.flatnonzero((fold_of == _NEW) | (fold_of == fold))
@@ -481,74 +459,24 @@ def write(predictions: pa.Table, path: pathlib.Path) -> None:
     pq.write_table(predictions, temporary)
 
 
-def load_chunk(
-  directory: pathlib.Path,
-  chunk: int,
-  program: step.Program,
-  size: int,
-  data: step.Data,
-) -> tuple[step.Member, dict]:
-  """Restores the trained members of a chunk.
+def saved_like(program: step.Program, size: int, data: step.Data) -> dict:
+  """The shapes of what is saved of a chunk's members.
 
   Args:
-    directory: of the checkpoints of trained members.
-    chunk: which one.
-    program: what its members share.
-    size: members in it.
+    program: what the members share.
+    size: how many they are.
     data: a corpus with features of the kind trained on.
-
-  Returns:
-    The members, without training and validation clips, and what was saved of
-    each: 'params', 'batch_stats', 'best_epoch', 'best_metrics' and
-    'failed_epoch'.
-
-  Raises:
-    InputError: the checkpoint is missing, damaged or of other members.
   """
-  member, like = _like(program, size, data)
-  tree = checkpoints.restore(directory, chunk, like)
-  return _with_saved(member, tree), tree
-
-
-def no_chunk(
-  program: step.Program, size: int, data: step.Data
-) -> tuple[step.Member, dict]:
-  """What `load_chunk` gives, in shape and type, with zeros for values."""
-  member, like = _like(program, size, data)
-  tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-  return _with_saved(member, tree), tree
-
-
-def _like(
-  program: step.Program, size: int, data: step.Data
-) -> tuple[step.Member, dict]:
-  """Members of a chunk without any values, and the shapes of what is saved."""
-  nothing = np.zeros((size, 1), np.int32)
-  count = np.zeros((size,), np.int32)
+  one = np.zeros((size,), np.int32)
   blank = {
     modality: np.zeros((size, values.shape[1]), np.float32)
     for modality, values in data.values.items()
   }
-  member = step.Member(
-    seed=count,
-    fold=count,
-    view=np.zeros((size, len(program.modalities)), bool),
-    train_rows=nothing,
-    num_train=count,
-    val_rows=nothing,
-    num_val=count,
-    mean=blank,
-    scale=blank,
-    swept={},
-  )
+  view = np.zeros((size, len(program.modalities)), bool)
+  rows = one[:, None]
+  member = step.Member(one, one, view, rows, one, rows, one, blank, blank, {})
   init = jax.vmap(functools.partial(step.init, program), in_axes=(None, 0))
-  return member, _tree(member, jax.eval_shape(init, data, member))
-
-
-def _with_saved(member: step.Member, tree: dict) -> step.Member:
-  return member._replace(
-    view=tree['view'], mean=tree['mean'], scale=tree['scale']
-  )
+  return _tree(member, jax.eval_shape(init, data, member))
 
 
 def select(tree: Any, indices: Sequence[int]) -> Any:
@@ -559,7 +487,7 @@ def select(tree: Any, indices: Sequence[int]) -> Any:
 def save_chunk(
   directory: pathlib.Path, chunk: int, member: step.Member, state: step.State
 ) -> None:
-  """Saves what `load_chunk` restores: the members' best epoch."""
+  """Saves the members' best epoch; see `saved_like`."""
   checkpoints.save(directory, chunk, _tree(member, state))
 
 
@@ -621,15 +549,13 @@ def _with_features(
   return dataclasses.replace(corpus, features=features)
 
 
-def _predict(program, data, given, rows, member, trained):
+def _predict(program, data, given, rows, saved):
+  # The rest tells only how a member is trained.
+  member = step.Member(*(None,) * len(step.Member._fields))._replace(
+    **{key: saved[key] for key in ('view', 'mean', 'scale')}
+  )
   return step.predict(
-    program,
-    data,
-    given,
-    rows,
-    member,
-    trained['params'],
-    trained['batch_stats'],
+    program, data, given, rows, member, saved['params'], saved['batch_stats']
   )._replace(alone=None)  # Which the table has as `given` one modality.
 
 

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import jax
 import ml_collections
 import numpy as np
 from etils import epath
@@ -23,13 +22,13 @@ from empathy import errors, files, named, preemption, remote
 from empathy.corpora import corpus as corpora
 from empathy.corpora import spelling, summaries
 from empathy.training import (
+  checkpoints,
   chunks,
   configuration,
   estimate,
   inference,
   parallel,
   planning,
-  step,
   stream,
   sweep,
   trainer,
@@ -329,10 +328,10 @@ def _predict_held_out(
   """
   entries: list[list[dict]] = [[] for _ in plan.chunks]
 
-  def load(number: int) -> tuple[step.Member, dict]:
-    member, state = _trained(path, plan, number, outside)
-    entries[number] = _entries(plan, number, state)
-    return member, state
+  def load(number: int) -> dict:
+    saved = _trained(path, plan, number, outside)
+    entries[number] = _entries(plan, number, saved)
+    return saved
 
   is_chosen = [np.ones(len(chunk.names), bool) for chunk in plan.chunks]
   if any(name.setting for name in plan.names):
@@ -400,8 +399,8 @@ def _trained(
   plan: planning.Plan,
   number: int,
   outside: trainer.Outside,
-) -> tuple[step.Member, dict]:
-  """What `inference.load_chunk` gives of a chunk, to all processes.
+) -> dict:
+  """What was saved of a chunk's members, for all processes.
 
   Raises:
     Stopped: SIGTERM came, to any process.
@@ -412,14 +411,12 @@ def _trained(
       'predicts the held-out clips'
     )
   chunk = plan.chunks[number]
-  what = chunk.program, len(chunk.names), plan.data
+  like = inference.saved_like(chunk.program, len(chunk.names), plan.data)
+  tree = None
   with parallel.together():
     if parallel.is_main():
-      found = inference.load_chunk(workdir.members_path(path), number, *what)
-    else:
-      found = inference.no_chunk(*what)
-  # One after another: there may be much of it.
-  return jax.tree.map(parallel.from_main, found)
+      tree = checkpoints.restore(workdir.members_path(path), number, like)
+  return parallel.from_main(tree, like)
 
 
 def _choose(
@@ -453,26 +450,26 @@ def _choose(
   return {(x.view, x.fold, x.setting) for x in scores if x.is_chosen}
 
 
-def _entries(plan: planning.Plan, number: int, state: dict) -> list[dict]:
+def _entries(plan: planning.Plan, number: int, saved: dict) -> list[dict]:
   """How each member went, as `members.json` says it.
 
   Args:
     plan: of the run.
     number: of the members' chunk.
-    state: as `inference.load_chunk` gives it.
+    saved: what was saved of them.
   """
   entries = []
   for index, name in enumerate(plan.chunks[number].names):
-    found = {k: float(x[index]) for k, x in state['best_metrics'].items()}
+    found = {k: float(x[index]) for k, x in saved['best_metrics'].items()}
     entries.append(
       name.as_dict()
       | {
-        'best_epoch': int(state['best_epoch'][index]),
+        'best_epoch': int(saved['best_epoch'][index]),
         **{
           f'val_{key}': value if math.isfinite(value) else None
           for key, value in found.items()
         },
-        'failed_epoch': int(state['failed_epoch'][index]),
+        'failed_epoch': int(saved['failed_epoch'][index]),
       }
     )
   return entries

@@ -16,9 +16,6 @@ _HELD_OUT_SPLIT = 'test'
 # Rows that statistics take at a time.
 _BLOCK = 256
 
-# Mean and 1/(deviation + 1e-6) of features, by fold and modality.
-Statistics = Mapping[int, Mapping[str, tuple[np.ndarray, np.ndarray]]]
-
 
 @dataclasses.dataclass(frozen=True)
 class Name:
@@ -169,7 +166,6 @@ def make(
   seeds: Sequence[int],
   parts: Mapping[int, Parts],
   settings: Sequence[Mapping[str, float]] = ({},),
-  statistics: Statistics | None = None,
 ) -> tuple[list[Name], step.Member]:
   """Makes every member: each view with each fold, seed and setting.
 
@@ -180,7 +176,6 @@ def make(
     seeds: one for each repetition.
     parts: as `folds` gives them.
     settings: the values of the fields that are swept, the same fields in each.
-    statistics: of the features; None where the corpus has their values.
 
   Returns:
     The members' names, and the members as arrays with a leading axis.
@@ -192,10 +187,7 @@ def make(
   num_clips = len(corpus.ids)
   presence = presence_of(data_)
   taught = data_.targets[:num_clips].sum(axis=1) > 0
-  if statistics is None:
-    statistics = {
-      fold: _standardise(corpus, fold, parts[fold].train) for fold in parts
-    }
+  statistics = {m: _statistics(x, parts) for m, x in corpus.features.items()}
   names, rows = [], []
   for view in views_:
     shown = np.array([modality in view for modality in modalities])
@@ -223,7 +215,7 @@ def make(
 
   def by_modality(index: int) -> dict[str, np.ndarray]:
     return {
-      modality: np.stack([statistics[row[3]][modality][index] for row in rows])
+      modality: np.stack([statistics[modality][row[3]][index] for row in rows])
       for modality in modalities
     }
 
@@ -363,40 +355,38 @@ def presence_of(data_: step.Data) -> np.ndarray:
   return np.stack([length > 0 for length in data_.length.values()], axis=1)
 
 
-def _standardise(
-  corpus: corpora.Corpus, fold: int, train: np.ndarray
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """Mean and 1/(deviation + 1e-6) over the training clips, by modality."""
-  statistics = {}
-  for modality, feature in corpus.features.items():
-    length = feature.length
-    if length is None:
-      length = np.ones(len(feature.clip), np.int64)
-    chosen = train[feature.clip]
-    if feature.fold is not None:
-      chosen &= feature.fold == fold
-    entries = np.flatnonzero(chosen)
-    # Sums round by their order, which shall not be that of the file.
-    entries = entries[np.argsort(feature.clip[entries], kind='stable')]
-    own, first = length[entries], (np.cumsum(length) - length)[entries]
-    rows = np.repeat(first - (np.cumsum(own) - own), own)
-    mean, deviation = _moments(feature.values, rows + np.arange(len(rows)))
-    scale = 1 / (deviation + 1e-6)
-    statistics[modality] = mean.astype(np.float32), scale.astype(np.float32)
-  return statistics
+def _statistics(
+  feature: corpora.Features, parts: Mapping[int, Parts]
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+  """Mean and 1/(deviation + 1e-6) over the training clips, by fold.
 
-
-def _moments(
-  values: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Mean and deviation of some of the rows, (D,) float64; 0 if of none.
-
-  By blocks that stay in a cache, where all in float64 would be twice as large
-  as the corpus.
+  All folds in one reading, by blocks that stay in a cache: the values may be a
+  mapped file. Where a fold trains on none, both are of zeros.
   """
-  blocks = np.split(rows, range(_BLOCK, len(rows), _BLOCK))
-  size = max(len(rows), 1)
-  mean = sum(values[block].sum(axis=0, dtype=np.float64) for block in blocks)
-  mean = mean / size
-  square = sum(((values[block] - mean) ** 2).sum(axis=0) for block in blocks)
-  return mean, np.sqrt(square / size)
+  length = feature.length
+  if length is None:
+    length = np.ones(len(feature.clip), np.int64)
+  counts = np.stack([part.train[feature.clip] for part in parts.values()])
+  if feature.fold is not None:
+    counts &= feature.fold == np.array(list(parts))[:, None]
+  # Sums round by their order, which shall not be that of the file.
+  order = np.argsort(feature.clip, kind='stable')
+  own, first = length[order], (np.cumsum(length) - length)[order]
+  rows = np.repeat(first - (np.cumsum(own) - own), own) + np.arange(own.sum())
+  owner = np.repeat(order, own)
+  # Less the usual values, so that squares are not large.
+  origin = np.median(feature.values[rows[:_BLOCK]].astype(np.float64), axis=0)
+  total = np.zeros((2, len(parts), feature.values.shape[1]))
+  for start in range(0, len(rows), _BLOCK):
+    at = slice(start, start + _BLOCK)
+    block = feature.values[rows[at]] - origin
+    weights = counts[:, owner[at]].astype(np.float64)
+    total += weights @ block, weights @ block**2
+  size = (counts @ length)[:, None]
+  mean, square = total / np.maximum(size, 1)
+  scale = 1 / (np.sqrt(np.maximum(square - mean**2, 0)) + 1e-6)
+  mean = np.where(size, mean + origin, 0.0)
+  return {
+    fold: (mean[index].astype(np.float32), scale[index].astype(np.float32))
+    for index, fold in enumerate(parts)
+  }

@@ -174,10 +174,18 @@ def any_process(flag: bool) -> bool:
   return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
-def from_main(tree: Any) -> Any:
-  """What process 0 has, for all; others give arrays of the same shapes."""
+def from_main(tree: Any, like: Any = None) -> Any:
+  """What process 0 has, for all.
+
+  Args:
+    tree: of arrays; of other processes only the shapes count.
+    like: another tree of these shapes, for a process whose `tree` is None.
+  """
+  if tree is None:
+    tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
   if jax.process_count() == 1:
     return tree
+  # One after another: there may be much of it.
   return jax.tree.map(
     lambda x: np.asarray(multihost_utils.broadcast_one_to_all(np.asarray(x))),
     tree,

@@ -31,8 +31,7 @@ class Plan:
   """What a run does.
 
   Attributes:
-    corpus: sorted by id; its features as members have them, or without values
-      where they stay on disk.
+    corpus: sorted by id; its features as members have them.
     fold_of: (N,) int32, the fold that holds each clip out; -1 for none.
     parts: the clips of each fold's parts.
     data: the corpus as arrays.
@@ -112,17 +111,16 @@ def make(
   """
   fold_of, parts = members.folds(corpus, config.num_folds, config.seed)
   members.check_features(corpus, fold_of, len(parts))
-  source = statistics = None
+  source, features = None, corpus.features
   if records is not None:
-    corpus = stream.without_values(corpus)
-    source = stream.Source(
-      pathlib.Path(records), len(corpus.ids), corpus.features
-    )
-    statistics = source.statistics(parts)
-  corpus = _as_members_see(config, corpus)
+    features = stream.without_values(features)
+    source = stream.Source(pathlib.Path(records), len(corpus.ids), features)
+  else:
+    corpus = _as_members_see(config, corpus)
+    features = corpus.features
   votes = corpus.vote_counts(corpora.full_condition(corpus.conditions))
   data, max_length = members.data(
-    corpus.features,
+    features,
     corpus.labels,
     _targets(config, corpus, votes),
     losses.clip_weights(votes, config.weights),
@@ -135,7 +133,6 @@ def make(
     range(config.seed, config.seed + config.num_seeds),
     parts,
     configuration.settings(config),
-    statistics,
   )
   layout = _layout(config)
   program = dataclasses.replace(

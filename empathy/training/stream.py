@@ -33,7 +33,7 @@ from array_record.python import array_record_module
 
 from empathy import errors, files
 from empathy.corpora import corpus as corpora
-from empathy.training import batches, members, parallel, step
+from empathy.training import batches, parallel, step
 
 # Batches that are read ahead for each member that trains just now.
 _AHEAD = 2
@@ -99,7 +99,7 @@ class Source:
     Args:
       path: of the folder that `write` wrote.
       num_clips: N.
-      features: as `without_values` gives them, or with values.
+      features: by modality; their values do not matter.
 
     Raises:
       InputError: files are missing or cut off.
@@ -195,7 +195,7 @@ class Source:
       steps = values.reshape(len(rows), -1, width)
       places.append((steps, width, count.tolist(), offset.tolist()))
     for at, number in enumerate(clip.tolist()):
-      record = self[number]
+      record = self._record(number)
       for steps, width, count, offset in places:
         size = count[at]
         steps[at, :size] = np.frombuffer(
@@ -205,10 +205,7 @@ class Source:
           steps[at, size:] = 0
     return batch
 
-  def __len__(self) -> int:
-    return self._num_clips
-
-  def __getitem__(self, clip: int) -> bytes:
+  def _record(self, clip: int) -> bytes:
     """A clip's record.
 
     Raises:
@@ -220,51 +217,6 @@ class Source:
     except RuntimeError as error:
       reason = str(error).splitlines()[0]
       raise errors.InputError(f'{self._path}: {reason}: {_REMOVE}') from None
-
-  def _values(self, record: bytes, clip: int, modality: str) -> np.ndarray:
-    """What a clip's record holds of a modality: (folds, rows, D) float32."""
-    width = self._shapes[modality][-1]
-    folds, rows = self._num_folds[modality], self._rows[modality][clip]
-    return np.frombuffer(
-      record, np.float32, folds * rows * width, self._offsets[modality][clip]
-    ).reshape(folds, rows, width)
-
-  def statistics(
-    self, parts: Mapping[int, members.Parts]
-  ) -> members.Statistics:
-    """Mean and 1/(deviation + 1e-6) over the training clips of each fold.
-
-    Args:
-      parts: the clips of each fold, from fold 0 on.
-    """
-    folds = sorted(parts)
-    train = np.stack([parts[fold].train for fold in folds])
-    sums, origin = {}, {}
-    for modality, (*_, width) in self._shapes.items():
-      sums[modality] = np.zeros((len(folds), 2, width))
-    for clip, record in enumerate(_read_ahead(self)):
-      chosen = train[:, clip]
-      for modality, total in sums.items():
-        values = self._values(record, clip, modality).astype(np.float64)
-        if values.size:
-          # Less the first row of all, so that squares are not large.
-          values = values - origin.setdefault(modality, values[0, 0])
-          own = np.stack([values.sum(axis=1), (values**2).sum(axis=1)], axis=1)
-          # The same for each fold, or the fold's own.
-          total[chosen] += np.broadcast_to(own, total.shape)[chosen]
-    result: dict[int, dict] = {fold: {} for fold in folds}
-    for modality, total in sums.items():
-      count = (train * self._rows[modality]).sum(axis=1)
-      for fold, size, (first, second) in zip(folds, count, total, strict=True):
-        mean = first / max(size, 1)
-        deviation = np.sqrt(np.maximum(second / max(size, 1) - mean**2, 0))
-        if size:
-          mean = mean + origin[modality]
-        result[fold][modality] = (
-          mean.astype(np.float32),
-          (1 / (deviation + 1e-6)).astype(np.float32),
-        )
-    return result
 
   def _serve(self, rows: jax.Array) -> dict[str, np.ndarray]:
     """Batches of one member or, stacked, of several in lockstep."""
@@ -312,17 +264,16 @@ class Source:
     return found
 
 
-def without_values(corpus: corpora.Corpus) -> corpora.Corpus:
-  """The corpus with a row of zeros for the values of each modality."""
-  return dataclasses.replace(
-    corpus,
-    features={
-      modality: dataclasses.replace(
-        feature, values=np.zeros((1, feature.values.shape[1]), np.float32)
-      )
-      for modality, feature in corpus.features.items()
-    },
-  )
+def without_values(
+  features: Mapping[str, corpora.Features],
+) -> dict[str, corpora.Features]:
+  """Features with a row of zeros for the values of each modality."""
+  return {
+    modality: dataclasses.replace(
+      feature, values=np.zeros((1, feature.values.shape[1]), np.float32)
+    )
+    for modality, feature in features.items()
+  }
 
 
 def write(

@@ -15,7 +15,6 @@ import numpy as np
 from empathy import errors, named, progress
 from empathy.training import (
   checkpoints,
-  chunks,
   inference,
   members,
   metric_writer,
@@ -64,184 +63,149 @@ class Trainer:
     Raises:
       Stopped: SIGTERM came; the state is saved.
     """
-    finished = self._finished()
-    epochs_each = self.plan.program.recipe.total_epochs
-    num_epochs = len(self.plan.chunks) * epochs_each
+    plan, directory = self.plan, workdir.members_path(self.path)
+    finished = np.zeros(len(plan.chunks), bool)
+    with parallel.together():
+      if parallel.is_main():
+        checkpoints.remove_leftovers(directory)
+        for number in range(len(plan.chunks)):
+          finished[number] = _is_finished(directory, number)
+    finished = parallel.from_main(finished)
+    epochs_each = plan.program.recipe.total_epochs
+    num_epochs = len(plan.chunks) * epochs_each
     with progress.Progress('training', num_epochs, 'epoch') as bar:
       bar.skip(sum(finished) * epochs_each)
       if finished.all():
         return
-      data = self.plan.layout.replicate(self.plan.data)
-      # Compiled once for all chunks of a network.
-      compiled = functools.cache(self._compiled)
+      data = plan.layout.replicate(plan.data)
+      # Chunks of a network follow each other: it is compiled once.
+      compiled: dict[tuple | None, tuple[Callable, Callable]] = {}
       for number in np.flatnonzero(~finished).tolist():
-        chunk = self.plan.chunks[number]
-        init, run = compiled(chunk.program.computed)
-        training = _Training(self, number, chunk, data, init, run, bar)
-        kept = training.run_epochs()
+        program = plan.chunks[number].program
+        if program.computed not in compiled:
+          compiled = {program.computed: self._compile(program)}
+        state = self._train_chunk(
+          number, data, *compiled[program.computed], bar
+        )
         with parallel.together():
           if parallel.is_main():
-            directory = workdir.members_path(self.path)
-            inference.save_chunk(directory, number, training.members, kept)
-            checkpoints.keep_last(training.directory, 0)
+            members_ = plan.chunks[number].of(plan.members)
+            inference.save_chunk(directory, number, members_, state)
+            checkpoints.keep_last(self._directory(number), 0)
             self.outside.push()
 
-  def _finished(self) -> np.ndarray:
-    """Which chunks are trained, (chunks,) bool."""
-    directory = workdir.members_path(self.path)
-    finished = np.zeros(len(self.plan.chunks), bool)
-    with parallel.together():
-      if parallel.is_main():
-        checkpoints.remove_leftovers(directory)
-        for number in range(len(self.plan.chunks)):
-          finished[number] = _is_finished(directory, number)
-    return parallel.from_main(finished)
-
-  def _compiled(self, computed: tuple[str, ...] | None) -> tuple:
+  def _compile(self, program: step.Program) -> tuple[Callable, Callable]:
     """`step.init` and `step.train_epoch`, for the devices."""
-    program = next(
-      chunk.program
-      for chunk in self.plan.chunks
-      if chunk.program.computed == computed
-    )
     layout = self.plan.layout
     return (
       layout.map(functools.partial(step.init, program), num_shared=1),
       layout.update(functools.partial(step.train_epoch, program), num_shared=2),
     )
 
-
-class _Training:
-  """The training of one chunk."""
-
-  def __init__(
+  def _train_chunk(
     self,
-    trainer: Trainer,
     number: int,
-    chunk: chunks.Chunk,
     data: step.Data,
     init: Callable,
     run: Callable,
     bar: progress.Progress,
-  ):
-    """Puts the members on the devices.
+  ) -> step.State:
+    """Trains the members of one chunk, or goes on; returns what is kept.
+
+    It is a state without what only training needs; that of process 0 counts, as
+    `gather` gives it.
 
     Args:
-      trainer: of the run.
       number: of the chunk.
-      chunk: its members.
       data: the corpus, on the devices.
       init: `step.init`, compiled for the layout.
       run: `step.train_epoch`, likewise.
       bar: counts epochs.
     """
-    self.members = chunk.of(trainer.plan.members)
-    self.directory = workdir.checkpoints_path(trainer.path, number)
-    self._trainer, self._number, self._chunk = trainer, number, chunk
-    self._data, self._init, self._run, self._bar = data, init, run, bar
-    self._layout = trainer.plan.layout
-    self._sharded = self._layout.shard(self.members, chunk.size)
-    self._saved = time.monotonic()
-
-  def run_epochs(self) -> step.State:
-    """Trains the members, or goes on; returns what is kept of them.
-
-    It is a state without what only training needs; that of process 0 counts, as
-    `gather` gives it.
-
-    Raises:
-      Stopped: it did; the state is saved.
-    """
-    first, state = self._begin()
-    config, told = self._trainer.config, set()
-    names, num_epochs = (
-      self._chunk.names,
-      self._chunk.program.recipe.total_epochs,
-    )
+    layout, chunk = self.plan.layout, self.plan.chunks[number]
+    members_ = chunk.of(self.plan.members)
+    sharded = layout.shard(members_, chunk.size)
+    first, state = self._restored(number, members_)
+    bar.skip(first)
+    if not first:
+      state = init(data, sharded)
+    saved, told = time.monotonic(), set()
     with contextlib.ExitStack() as stack:
       with parallel.together():
         if parallel.is_main():
           writer = stack.enter_context(
-            metric_writer.MetricWriter(self._trainer.path, self._number, first)
+            metric_writer.MetricWriter(self.path, number, first)
           )
-      for epoch in range(first, num_epochs):
-        state, values = self._epoch(epoch, state)
+      for epoch in range(first, chunk.program.recipe.total_epochs):
+        if chunk.program.source is not None:
+          chunk.program.source.expect(
+            stream.sequences(chunk.program, layout, members_, epoch)
+          )
+        now = layout.replicate(np.int32(epoch))
+        state, values = run(data, now, sharded, state)
+        values = layout.gather(values, len(chunk.names))
         with parallel.together():
           if parallel.is_main():
-            phase = 'train' if epoch < config.num_epochs else 'refit'
-            writer.write(epoch, names, values, phase)
-            _tell_diverged(epoch, names, values, told)
-            self._bar.advance(
-              note=note(phase, values, self._trainer.plan.program.recipe.select)
-            )
-        self._save_if_due(epoch, state)
+            phase = 'train' if epoch < self.config.num_epochs else 'refit'
+            writer.write(epoch, chunk.names, values, phase)
+            _tell_diverged(epoch, chunk.names, values, told)
+            select = chunk.program.recipe.select
+            bar.advance(note=note(phase, values, select))
+        if self._saved(number, epoch, state, time.monotonic() - saved):
+          saved = time.monotonic()
     kept = state._replace(params=None, batch_stats=None, opt_state=None)
-    return self._fetched(kept)
+    return layout.gather(kept, len(chunk.names))
 
-  def _begin(self) -> tuple[int, step.State]:
-    """The first epoch to train, and the state before it."""
-    program = self._chunk.program
-    init = jax.vmap(functools.partial(step.init, program), in_axes=(None, 0))
-    like = jax.eval_shape(init, self._trainer.plan.data, self.members)
-    found = None
+  def _restored(
+    self, number: int, members_: step.Member
+  ) -> tuple[int, step.State | None]:
+    """The epochs that a chunk was trained for, and its state after them."""
+    layout, chunk = self.plan.layout, self.plan.chunks[number]
+    init = functools.partial(step.init, chunk.program)
+    like = jax.eval_shape(
+      jax.vmap(init, in_axes=(None, 0)), self.plan.data, members_
+    )
+    directory, found = self._directory(number), None
     with parallel.together():
       if parallel.is_main():
-        checkpoints.remove_leftovers(self.directory)
-        found = checkpoints.restore_latest(self.directory, like)
+        checkpoints.remove_leftovers(directory)
+        found = checkpoints.restore_latest(directory, like)
     first = int(parallel.from_main(np.int32(found[0] if found else 0)))
     if not first:
-      return 0, self._init(self._data, self._sharded)
-    state = found[1] if found else jax.tree.map(_zeros, like)
-    self._bar.skip(first)
-    _log.info('chunk %d goes on from epoch %d', self._number, first)
-    # One after another: there may be much of it.
-    return first, jax.tree.map(
-      lambda x: self._layout.shard(parallel.from_main(x), self._chunk.size),
-      state,
-    )
+      return 0, None
+    _log.info('chunk %d goes on from epoch %d', number, first)
+    state = parallel.from_main(found and found[1], like)
+    return first, layout.shard(state, chunk.size)
 
-  def _epoch(
-    self, epoch: int, state: step.State
-  ) -> tuple[step.State, dict[str, np.ndarray]]:
-    """Trains all members for an epoch."""
-    program = self._chunk.program
-    if program.source is not None:
-      program.source.expect(
-        stream.sequences(program, self._layout, self.members, epoch)
-      )
-    now = self._layout.replicate(np.int32(epoch))
-    state, values = self._run(self._data, now, self._sharded, state)
-    return state, self._fetched(values)
-
-  def _save_if_due(self, epoch: int, state: step.State) -> None:
-    """Saves the state if it is time to, or to stop.
+  def _saved(
+    self, number: int, epoch: int, state: step.State, seconds: float
+  ) -> bool:
+    """Whether the state was saved, as it is after so many seconds.
 
     Raises:
-      Stopped: the latter.
+      Stopped: SIGTERM came; it is saved.
     """
-    outside, num_epochs = (
-      self._trainer.outside,
-      self._chunk.program.recipe.total_epochs,
-    )
-    stopped = parallel.any_process(outside.is_stopped())
-    waited = time.monotonic() - self._saved
-    is_due = waited >= self._trainer.config.checkpoint_seconds
-    if stopped or parallel.from_main(np.array(is_due)):
-      whole = self._fetched(state)
-      with parallel.together():
-        if parallel.is_main():
-          checkpoints.save(self.directory, epoch + 1, whole)
-          checkpoints.keep_last(self.directory, 2)
-          outside.push()
-      self._saved = time.monotonic()
+    stopped = parallel.any_process(self.outside.is_stopped())
+    is_due = np.array(stopped or seconds >= self.config.checkpoint_seconds)
+    if not parallel.from_main(is_due):
+      return False
+    chunk, directory = self.plan.chunks[number], self._directory(number)
+    whole = self.plan.layout.gather(state, len(chunk.names))
+    with parallel.together():
+      if parallel.is_main():
+        checkpoints.save(directory, epoch + 1, whole)
+        checkpoints.keep_last(directory, 2)
+        self.outside.push()
     if stopped:
       raise errors.Stopped(
-        f'chunk {self._number} is saved after epoch {epoch + 1} of '
-        f'{num_epochs}; run the same command again: it goes on there'
+        f'chunk {number} is saved after epoch {epoch + 1} of '
+        f'{chunk.program.recipe.total_epochs}; run the same command again: it '
+        'goes on there'
       )
+    return True
 
-  def _fetched(self, tree):
-    return self._layout.gather(tree, len(self._chunk.names))
+  def _directory(self, number: int) -> pathlib.Path:
+    return workdir.checkpoints_path(self.path, number)
 
 
 def note(
@@ -266,10 +230,6 @@ def _is_finished(directory: pathlib.Path, number: int) -> bool:
     _log.warning('%s; chunk %d is trained again', error, number)
     return False
   return True
-
-
-def _zeros(x: jax.ShapeDtypeStruct) -> np.ndarray:
-  return np.zeros(x.shape, x.dtype)
 
 
 def _tell_diverged(

@@ -1,9 +1,11 @@
 """Members of a view are trained by a network of it where that pays."""
 
+import functools
 import types
 
 import hypothesis
 import hypothesis.strategies as st
+import jax
 import numpy as np
 import pytest
 
@@ -114,3 +116,39 @@ def test_chunks_have_every_member_once(num_members, num_devices, most, batch):
   for part in parts:
     names = {str(name) for name in part.names}
     assert len(names) == len(part.rows)
+
+
+def test_in_lockstep_a_narrow_network_has_less_to_compute(monkeypatch):
+  monkeypatch.setattr(parallel.Layout, 'one_by_one', False)
+  layout = parallel.Layout('members', jax.local_devices()[:1])
+  modalities, count, num_clips = ('text', 'audio', 'video'), 4, 16
+  network = fusion.build(
+    'gated_attention', 2, modalities, width=32, hidden=(8,), attention_width=8
+  )
+  program = step.Program(network, modalities, {}, step.Recipe(1, 8, 1e-3, 0.0))
+  rows = np.zeros((count, num_clips), np.int32)
+  many = np.full(count, num_clips, np.int32)
+  wide = {m: np.ones((count, 64), np.float32) for m in modalities}
+  view = np.tile([True, False, False], (count, 1))
+  chunk = step.Member(many, many, view, rows, many, rows, many, wide, wide, {})
+  at = {m: np.ones(num_clips, np.int32) for m in modalities}
+  data = step.Data(
+    {m: np.zeros((num_clips, 64), np.float32) for m in modalities},
+    at,
+    at,
+    np.ones((num_clips, 2), np.float32) / 2,
+    at['text'],
+    np.ones(num_clips, np.float32),
+  )
+
+  def flops(own):
+    init = jax.vmap(functools.partial(step.init, own), in_axes=(None, 0))
+    state = jax.eval_shape(init, data, chunk)
+    run = layout.update(functools.partial(step.train_epoch, own), 2)
+    lowered = run.lower(
+      *layout.like((data, np.int32(0))), *layout.like((chunk, state), True)
+    )
+    return lowered.cost_analysis()['flops']
+
+  # Most weights are those from features to the width, of each modality.
+  assert flops(program.narrowed(('text',))) < 0.4 * flops(program)
