@@ -15,7 +15,6 @@ from unittest import mock
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 import small
 
@@ -109,8 +108,7 @@ _runs = pytest.mark.parametrize(
 
 
 def _state(workdir):
-  with ocp.PyTreeCheckpointer() as checkpointer:
-    return checkpointer.restore((workdir / 'members' / '0').absolute())
+  return small.read_saved(workdir / 'members' / '0')
 
 
 def _lines(workdir):

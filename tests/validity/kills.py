@@ -31,7 +31,6 @@ import binaries
 import interruptions
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import small
 import tiny
 
@@ -93,8 +92,7 @@ def _trained(run: pathlib.Path) -> dict[str, bytes]:
   found = {name: (run / name).read_bytes() for name in files}
   for path in sorted((run / 'members').glob('*')):
     if path.is_dir():
-      with ocp.PyTreeCheckpointer() as checkpointer:
-        tree = checkpointer.restore(path.absolute())
+      tree = small.read_saved(path)
       for where, value in jax.tree_util.tree_leaves_with_path(tree):
         name = path.name + jax.tree_util.keystr(where)
         found[name] = np.asarray(value).tobytes()
