@@ -23,7 +23,11 @@ A - 1 degrees of freedom for what is left in 93.4 % (90.0 to 97.0). Where the
 annotator of rank r votes like 1 / r as often, those of 109 figures in 95.0 %
 (89.7 to 100), and in 93.4 % (87.0 to 100); each of these is known to 1.3 %.
 Those over speakers alone held shares of votes, agreement and cross-entropy in
-49 to 79 %.
+49 to 79 %. Where text or audio points elsewhere to those who are shown it alone
+in .2 of the clips, 45 figures of conflict were held in 93 to 99 % of 150
+corpora, over speakers alone in 69 to 99 %, and the information of people in 95
+to 98 %, and 80 to 98 %. If annotators do not differ, intervals of conflict are
+up to 1.3 times as long as need be.
 
 Leaving out an annotator changes what is added up of the clips that he voted on,
 and these changes add up over clips, see `tally`: by group and annotator, and

@@ -8,7 +8,10 @@ interval is made of the mean of the influences that the studies keep (see
 `comparison.combined`), as if groups were drawn for all labels at once. With
 three labels and 24 and 60 groups of some five clips, whose difficulty they
 share (2,000 simulated corpora each), it held the mean accuracy in 96.2 and
-95.5 %; one of independent labels in 88.0 and 86.2 %.
+95.5 %; one of independent labels in 88.0 and 86.2 %. Who voted is left out of
+all labels likewise: with two labels on which 20 annotators lean in part alike,
+the means of ten figures of votes were held in 93 to 98 % of 100 corpora, over
+groups alone in 80 to 84 %; their differences in 94 to 100 %, and 58 to 86 %.
 """
 
 import dataclasses

@@ -9,8 +9,12 @@ clips; and it costs the product of the lengths.
 Here modalities meet in few places, as in attention bottlenecks (Nagrani et al.
 2021, arXiv 2107.00135); but the places lie along the clip, one after another,
 and a step is read by the places that are near it. So what is at the same time
-is in the same place from the beginning, at any rate of either modality, and all
-costs are proportional to lengths.
+is in the same place from the beginning, and all costs are proportional to
+lengths. Modalities may have different rates: all that is supposed is that the
+steps of each are evenly spaced over the whole clip.
+
+Levels and changes are told apart: the heads get the mean of a clip's steps,
+which has much of who speaks, and the places what differs from it.
 """
 
 from collections.abc import Mapping
@@ -75,7 +79,7 @@ class TimedEvidence(evidence.GatedEvidence):
   ) -> Output:
     """Fuses; see `GatedEvidence`."""
     pooled = {
-      m: _mean(features[m], steps[m]) if m in steps else features[m]
+      m: heads.mean(features[m], steps[m]) if m in steps else features[m]
       for m in self.modalities
     }
     changes = {
@@ -98,13 +102,14 @@ class TimedEvidence(evidence.GatedEvidence):
 class Timeline(nn.Module):
   """Places along a clip, in which modalities meet.
 
-  Place k of K is at (k + 1/2) / K of a clip. Of each modality it reads a mean
-  of what the steps say, v_t = ReLU(W x_t + c), weighted by
+  Place k of K is at p_k = (k + 1/2) / K of a clip, step i of n at
+  t_i = (i + 1/2) / n. Of each modality a place reads a mean of what the steps
+  say, v_i = ReLU(W x_i + c), weighted by
 
-    softmax over t of a . v_t - ((t - t_k) K)^2
+    softmax over i of a . v_i - ((t_i - p_k) K)^2
 
-  with t in [0, 1] too: what is near and matters. What a modality without
-  steps says, all places read. It is added up over the modalities; blocks of
+  so by what is near, and of this by what matters. What a modality without steps
+  says, all places read. It is added up over the modalities; blocks of
   self-attention and an MLP (pre-norm, arXiv 2002.04745) relate the places, and
   a mean over them, weighted by attention, is the answer.
 
@@ -186,12 +191,6 @@ class _Attention(nn.Module):
     scores = jnp.einsum('bqhd,bkhd->bhqk', query, key) / size**0.5
     mixed = jnp.einsum('bhqk,bkhd->bqhd', nn.softmax(scores), value)
     return layers.Dense(width)(mixed.reshape(*x.shape[:2], count * size))
-
-
-def _mean(x: Array, steps: Array) -> Array:
-  """Over the steps there are, (B, T) bool: from (B, T, D) to (B, D)."""
-  total = jnp.where(steps[..., None], x, 0).sum(axis=1)
-  return total / jnp.maximum(steps.sum(axis=1, keepdims=True), 1)
 
 
 def nearness(steps: Array, places: int) -> Array:

@@ -660,6 +660,10 @@ def _finetune_modality(
         *(modality, fold.number, note['num_learned'], best.epoch),
         *(named.label(recipe.select), best.figures[named.label(recipe.select)]),
       )
+    if is_stopped():  # As the last one was written.
+      raise errors.Stopped(
+        f'{modality} is done; run the same command again: it goes on there'
+      )
 
 
 def _weights(

@@ -53,6 +53,13 @@ def test_encoders_prints_a_line_for_each():
   ]
 
 
+def test_fine_tuning_prints_a_line_for_each():
+  names = "the paper's", 'all, LoRA'
+  lines = _run('fine_tuning.py', '--only', *names, timeout=300)
+  assert lines[0].startswith('audio: 100 clips')
+  assert [line.split(' | ')[0].strip('| ') for line in lines[1:]] == [*names]
+
+
 def test_scale_prints_its_table():
   lines = _run('scale.py', timeout=300)
   assert [line.split(' clips')[0] for line in lines[1:]] == [

@@ -280,6 +280,29 @@ def test_it_ends_where_nothing_gets_better(folder):
   assert [line['epoch'] for line in _metrics(folder / 'waited')] == [0, 1, 2]
 
 
+def test_told_to_stop_as_the_last_encoder_is_written(folder, monkeypatch):
+  split = np.array(['train', 'val', 'test'])[np.arange(12) // 2 % 3]
+  tiny.write_corpus(folder / 'late', ('text',), 12, fold=None, split=split)
+  told = []
+
+  @contextlib.contextmanager
+  def watch():
+    yield lambda: bool(told)
+
+  def untrained(task, params, *_):
+    told.append(True)
+    trained, _ = finetune_step.split(task.program, params)
+    figures = {'accuracy': 1.0, 'macro_f1': 1.0, 'loss': 0.0}
+    return finetune_loop.Best({'encoder': trained}, 0, figures)
+
+  monkeypatch.setattr(preemption, 'watch', watch)
+  monkeypatch.setattr(finetune_loop, 'train_fold', untrained)
+  with pytest.raises(errors.Stopped, match='^text is done; run the same'):
+    _finetune(folder, folder / 'late', folder / 'late_run')
+  assert fold_wise.is_finished(folder / 'late_run', 'text', 0)
+  _finetune(folder, folder / 'late', folder / 'late_run')
+
+
 def test_the_epoch_is_chosen_by_what_is_asked_for():
   history = {
     'train/loss': np.array([0.7, 0.6, 0.5, np.nan, 0.5]),
