@@ -97,7 +97,6 @@ def groups(
   result = []
   for network, views in found.items():
     count = sum(counts[view] for view in views)
-    most = layout.num_slots(members_per_device)
     most = members_per_device
     if layout.mode == 'members':
       most *= len(layout.devices)

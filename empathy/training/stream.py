@@ -105,14 +105,7 @@ class Source:
       InputError: files are missing or cut off.
     """
     self._path = path
-    self._files = [
-      array_record_module.ArrayRecordReader(
-        str(name),
-        options='readahead_buffer_size:0,max_parallelism:0',
-        file_reader_buffer_size=2**12,
-      )
-      for name in sorted(path.iterdir())
-    ]
+    self._files = [_reader(name) for name in sorted(path.iterdir())]
     held = [file.num_records() for file in self._files]
     if sum(held) != num_clips:
       raise errors.InputError(
@@ -212,11 +205,7 @@ class Source:
       InputError: it is damaged.
     """
     file, position = divmod(clip, self._clips_per_file)
-    try:
-      return self._files[file].read([position])[0]
-    except RuntimeError as error:
-      reason = str(error).splitlines()[0]
-      raise errors.InputError(f'{self._path}: {reason}: {_REMOVE}') from None
+    return _record(self._path, self._files[file], position)
 
   def _serve(self, rows: jax.Array) -> dict[str, np.ndarray]:
     """Batches of one member or, stacked, of several in lockstep."""
@@ -290,17 +279,48 @@ def write(
     The folder of the files.
 
   Raises:
-    InputError: grain is not installed.
+    InputError: grain is not installed, or what is there is damaged.
   """
   _grain()
   name = '-'.join([key[:16], *corpus.features])
   path = pathlib.Path(data_dir) / name
-  if not path.exists():
+  if path.exists():
+    # Told now, and not from within a program that runs.
+    for name in sorted(path.iterdir()):
+      file = _reader(name)
+      for position in range(file.num_records()):
+        _record(path, file, position)
+  else:
     # Others, which were killed, could be as large.
     files.remove_leftovers(path.parent)
     with files.replacing(path) as temporary:
       _write(temporary, len(corpus.ids), list(corpus.features.values()))
   return path
+
+
+def _reader(path: pathlib.Path) -> array_record_module.ArrayRecordReader:
+  return array_record_module.ArrayRecordReader(
+    str(path),
+    options='readahead_buffer_size:0,max_parallelism:0',
+    file_reader_buffer_size=2**12,
+  )
+
+
+def _record(
+  folder: pathlib.Path,
+  file: array_record_module.ArrayRecordReader,
+  position: int,
+) -> bytes:
+  """A record of one of the files in a folder.
+
+  Raises:
+    InputError: it is damaged.
+  """
+  try:
+    return file.read([position])[0]
+  except RuntimeError as error:
+    reason = str(error).splitlines()[0]
+    raise errors.InputError(f'{folder}: {reason}: {_REMOVE}') from None
 
 
 def _write(

@@ -304,8 +304,7 @@ def test_configs_say_where_features_are(corpus):
   assert configuration.is_streamed(config)
   with config.unlocked():
     del config['data']  # As configs were before.
-  configuration.check(config)
-  assert not configuration.is_streamed(config)
+  assert not configuration.is_streamed(configuration.check(config))
   for changes, says in (
     ({'data': 'disk'}, "config.data: 'disk' is not memory or stream"),
     (
