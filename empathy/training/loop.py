@@ -29,6 +29,7 @@ from empathy.training import (
   estimate,
   inference,
   parallel,
+  peers,
   planning,
   stream,
   sweep,
@@ -82,6 +83,7 @@ def train(
   """
   began = time.monotonic()
   with contextlib.ExitStack() as stack:
+    stack.enter_context(peers.watched())
     outside = trainer.Outside(stack.enter_context(preemption.watch()))
     with parallel.together():
       config = configuration.check(config)
