@@ -219,7 +219,8 @@ def restore_latest(
     try:
       return step, restore(directory, step, like, rows, pull)
     except errors.InputError as error:
-      _log.warning('%s; falling back to the one before', error)
+      if parallel.is_main():
+        _log.warning('%s; falling back to the one before', error)
   return None
 
 

@@ -225,7 +225,8 @@ class Trainer:
     try:
       checkpoints.verify(directory, number, count, rows, self.outside.pull)
     except errors.InputError as error:
-      _log.warning('%s; chunk %d is trained again', error, number)
+      if parallel.is_main():
+        _log.warning('%s; chunk %d is trained again', error, number)
       return False
     return True
 
