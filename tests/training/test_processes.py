@@ -14,6 +14,7 @@ import subprocess
 import sys
 from unittest import mock
 
+import binaries
 import jax
 import numpy as np
 import pytest
@@ -165,6 +166,30 @@ def test_each_writes_the_members_that_it_holds(folder):
   assert _parts(folder / 'two-batch' / 'members' / '0') == {'0', '4'}
 
 
+@pytest.mark.long
+def test_in_a_bucket_they_go_on_where_others_stopped(folder):
+  _run(folder, 2, 2, ('members', 'gs://stopped-members', True, ''))
+  kept = folder / 'stopped-members' / 'checkpoints' / '0'
+  assert _parts(kept) == {'1', '1.sha256.json'}
+  assert _parts(kept / '1') == {'0', '6'}
+  # What does not count, is not fetched, and removed.
+  (kept / '2' / '6').mkdir(parents=True)
+  (kept / '2' / '6' / 'd').write_text('left over')
+  _run(folder, 3, 1, ('members', 'gs://stopped-members', False, ''))
+  assert not [path for path in kept.rglob('*') if path.is_file()]
+  run = folder / 'stopped-members'
+  assert _parts(run / 'members' / '0') == {'0', '3', '6'}
+  expected = _state(folder / 'one-members')
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=0, atol=_TOLERANCE),
+    _state(run),
+    expected,
+  )
+  assert len(_lines(run)) == 2 * _NUM_MEMBERS
+  one, found = (small.read_table(x) for x in (folder / 'one-members', run))
+  assert one['id'] == found['id']
+
+
 def test_when_one_is_killed_the_other_ends_in_a_line(folder):
   told = (folder / 'killed.txt').read_text().splitlines()
   assert told[-1] == (
@@ -247,6 +272,9 @@ def _main(folder, address, num_processes, index, plans) -> None:
     overrides = {'num_epochs': 5} if wrong == 'workdir' else {}
     overrides |= {'checkpoint_seconds': 0.0} if wrong == 'kill' else {}
     corpus, place = 'corpus', folder / name
+    if name.startswith('gs://'):
+      place, name = name, name.removeprefix('gs://')
+      binaries._make_buckets(str(folder))
     if index:
       place = folder / 'elsewhere' if wrong == 'place' else place
       checkpoints._hashes = killed if wrong == 'kill' else hashes
