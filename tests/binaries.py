@@ -19,10 +19,25 @@ import traceback
 
 import interruptions
 
+# What any binary imports, at once or when it is needed; pandas takes longest.
 _PRELOADED = (
+  'empathy.cli',
+  'empathy.corpora.importers.label_studio',
+  'empathy.corpora.template',
+  'empathy.encoders.beam',
   'empathy.encoders.extraction',
+  'empathy.encoders.fold_wise',
+  'empathy.evaluation.comparison_report',
+  'empathy.evaluation.engine',
+  'empathy.evaluation.judging',
   'empathy.evaluation.report',
+  'empathy.evaluation.several_labels_report',
+  'empathy.evaluation.shards',
+  'empathy.evaluation.verdicts',
+  'empathy.training.finetune_loop',
   'empathy.training.loop',
+  'ml_collections.config_flags',
+  'pandas',
 )
 
 

@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import atexit
+import gc
 import os
 import pathlib
 import shutil
@@ -36,11 +37,16 @@ os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0')
 
 def pytest_configure(config):
   """Names the marker, and has programs compiled as the binaries have them."""
-  from empathy.training import parallel
-
   config.addinivalue_line(
     'markers', 'long: takes long; `launch/test.sh` runs it with `--all` only.'
   )
+  if config.getoption('numprocesses', None):
+    return  # Others run the tests: it would only import JAX before they start.
+  # What is imported stays: to look through it for garbage again and again takes
+  # a tenth of the time of all tests.
+  gc.disable()
+  from empathy.training import parallel
+
   flags = os.environ.get('XLA_FLAGS', '')
   if 'xla_backend_extra_options' not in flags:
     os.environ['XLA_FLAGS'] = f'{flags} {parallel.CPU_FLAGS}'.strip()
@@ -71,9 +77,14 @@ _FIRST = (
 
 
 def pytest_collection_modifyitems(items):
-  """Has long files begin first; within a file nothing moves."""
+  """Has long files begin first; within a file nothing moves.
+
+  What was imported until now is no garbage.
+  """
   place = {name: number for number, name in enumerate(_FIRST)}
   items.sort(key=lambda item: place.get(item.path.name, len(_FIRST)))
+  gc.freeze()
+  gc.enable()
 
 
 @pytest.fixture(scope='module', autouse=True)

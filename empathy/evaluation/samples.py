@@ -33,7 +33,7 @@ class Groups:
 
   names: np.ndarray
   num_clips: int
-  num_resamples: int = NUM_RESAMPLES
+  num_resamples: int = dataclasses.field(default_factory=lambda: NUM_RESAMPLES)
   annotators: Mapping[str, Deletions] = dataclasses.field(default_factory=dict)
   probe: Callable[..., Any] | None = None
 
@@ -106,10 +106,15 @@ class Sample(Groups):
     return counts.reshape(self.num_groups, num_cells)
 
 
-def sample(groups: np.ndarray, num_resamples: int = NUM_RESAMPLES) -> Sample:
+def sample(groups: np.ndarray, num_resamples: int | None = None) -> Sample:
   """The sample of clips whose groups are `groups` (n,), of any dtype."""
   names, group = np.unique(groups, return_inverse=True)
-  return Sample(names, len(group), num_resamples, group=group.astype(np.int64))
+  return Sample(
+    names,
+    len(group),
+    NUM_RESAMPLES if num_resamples is None else num_resamples,
+    group=group.astype(np.int64),
+  )
 
 
 @functools.lru_cache(maxsize=4)

@@ -56,6 +56,13 @@ def _extract(folder, corpus, modality, workdir, pooling='first'):
   )
 
 
+def _untrained(task, params, *_):
+  """In place of `train_fold`: the encoder as it was."""
+  trained, _ = finetune_step.split(task.program, params)
+  figures = {'accuracy': 1.0, 'macro_f1': 1.0, 'loss': 0.0}
+  return finetune_loop.Best({'encoder': trained}, 0, figures)
+
+
 def _metrics(workdir):
   text = (workdir / 'metrics.jsonl').read_text()
   return [json.loads(line) for line in text.splitlines()]
@@ -182,7 +189,7 @@ _OPTIONS = {
 
 
 def test_a_run_that_is_told_to_stop_ends_the_same(folder, monkeypatch):
-  """With all options, after any step, and killed besides."""
+  """With all options, within an epoch, and killed besides."""
   split = np.array(['train', 'train', 'val', 'test', 'train'])
   votes = corpora.Votes(
     clip=np.arange(20, dtype=np.int32).repeat(2),
@@ -221,7 +228,7 @@ def test_a_run_that_is_told_to_stop_ends_the_same(folder, monkeypatch):
   @contextlib.contextmanager
   def watch():
     asked = itertools.count()
-    yield lambda: next(asked) >= 2  # Heard after two steps.
+    yield lambda: next(asked) >= 4  # Heard after four steps.
 
   monkeypatch.setattr(preemption, 'watch', watch)
   save, saves = checkpoints.save, itertools.count()
@@ -241,10 +248,8 @@ def test_a_run_that_is_told_to_stop_ends_the_same(folder, monkeypatch):
       ends.append(str(stopped))
   says = 'text, fold 0 is saved after step {} of 9; run the same command again'
   assert [end.partition(':')[0] for end in ends] == [
-    says.format(2),
-    '',  # Killed as the state after step 4 was saved.
-    says.format(6),
-    says.format(8),
+    says.format(4),
+    '',  # Killed after step 6, the second epoch.
   ]
   assert again == note
   assert _metrics(folder / 'stopped') == lines
@@ -289,15 +294,13 @@ def test_told_to_stop_as_the_last_encoder_is_written(folder, monkeypatch):
   def watch():
     yield lambda: bool(told)
 
-  def untrained(task, params, *_):
+  def untrained(*arguments):
     told.append(True)
-    trained, _ = finetune_step.split(task.program, params)
-    figures = {'accuracy': 1.0, 'macro_f1': 1.0, 'loss': 0.0}
-    return finetune_loop.Best({'encoder': trained}, 0, figures)
+    return _untrained(*arguments)
 
   monkeypatch.setattr(preemption, 'watch', watch)
   monkeypatch.setattr(finetune_loop, 'train_fold', untrained)
-  with pytest.raises(errors.Stopped, match='^text is done; run the same'):
+  with pytest.raises(errors.Stopped, match=r'^text is done; run the same'):
     _finetune(folder, folder / 'late', folder / 'late_run')
   assert fold_wise.is_finished(folder / 'late_run', 'text', 0)
   _finetune(folder, folder / 'late', folder / 'late_run')
@@ -353,12 +356,7 @@ def test_a_modality_that_no_clip_has_is_dropped(
     )
     return tmp_path / name
 
-  def untrained(task, params, *_):
-    trained, _ = finetune_step.split(task.program, params)
-    figures = {'accuracy': 1.0, 'macro_f1': 1.0, 'loss': 0.0}
-    return finetune_loop.Best({'encoder': trained}, 0, figures)
-
-  monkeypatch.setattr(finetune_loop, 'train_fold', untrained)
+  monkeypatch.setattr(finetune_loop, 'train_fold', _untrained)
   silent = write('silent', ['text', 'audio'])
   for _ in range(2):  # The second time it is gone already.
     notes = _finetune(folder, silent, tmp_path / 'run')

@@ -407,30 +407,3 @@ def test_adapters_begin_with_nothing_and_are_merged():
       wanted = wanted + 16 / 2 * drawn[*path, 'a'] @ drawn[*path, 'b']
       assert np.abs(wanted - value).max() > 1
     rounding.near(merged[path], wanted, terms=5)
-
-
-def test_adamw_is_decoupled():
-  recipe = {'learning_rate': 0.1, 'weight_decay': 0.2}
-  optimizer = tiny.program('roberta', recipe=recipe).optimizer
-  rng = np.random.default_rng(0)
-  x = value = rng.normal(size=5)
-  first = second = np.zeros(5)
-
-  def tree(x):
-    return {'classifier': {'kernel': np.float32(x)}}
-
-  state = optimizer.init(tree(x))
-  for step in range(1, 4):
-    gradient = rng.normal(size=5)
-    updates, state = optimizer.update(
-      tree(gradient), state, tree(value), share=1.0
-    )
-    value = np.asarray(value + updates['classifier']['kernel'])
-    # arXiv 1711.05101, algorithm 2, with PyTorch's betas and epsilon.
-    first = 0.9 * first + 0.1 * gradient
-    second = 0.999 * second + 0.001 * gradient**2
-    change = first / (1 - 0.9**step)
-    change /= np.sqrt(second / (1 - 0.999**step)) + 1e-8
-    x = x - 0.1 * (change + 0.2 * x)
-    # A change of each step, of ten roundings.
-    rounding.near(value, x, terms=10 * step, scale=1)

@@ -467,7 +467,7 @@ def test_settings_are_every_combination(corpus):
       'config.model.dropout: 1 is not 0 or more and below 1',
     ),
     ({'num_epochs': (1, 2)}, 'config.num_epochs: (1, 2) is not of the type'),
-    ({'auxiliary': (0.0, 1.0)}, 'config.auxiliary: (0.0, 1.0) is not of the'),
+    ({'auxiliary': (0.0, 1.0)}, 'config.auxiliary: (0.0, 1.0) is not a number'),
   ],
 )
 def test_wrong_values_are_told(corpus, values, says):
