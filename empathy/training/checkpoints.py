@@ -33,6 +33,12 @@ from empathy.training import parallel
 _log = logging.getLogger('empathy')
 
 _MANIFEST = '.sha256.json'
+# Nothing changes an array while it is saved: so it is not copied before.
+_HANDLERS = ocp.type_handlers.create_type_handler_registry(
+  (jax.Array, ocp.type_handlers.ArrayHandler()),
+  (np.ndarray, ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False)),
+  (np.number, ocp.type_handlers.ScalarHandler()),
+)
 # Fetches files that are in a bucket, if they are not here yet.
 Pull = Callable[[Iterable[pathlib.Path]], None]
 
@@ -52,7 +58,9 @@ def _checkpointer() -> Iterator[ocp.Checkpointer]:
   index, count = jax.process_index, jax.process_count
   try:
     jax.process_index, jax.process_count = lambda *_: 0, lambda *_: 1
-    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=options)
+    handler = ocp.PyTreeCheckpointHandler(
+      multiprocessing_options=options, type_handler_registry=_HANDLERS
+    )
     with ocp.Checkpointer(
       handler, multiprocessing_options=options
     ) as checkpointer:

@@ -477,7 +477,7 @@ class Layout:
     def join(x: jax.Array) -> np.ndarray:
       shares = self._shares(x)
       if self.mode == 'batch':
-        return shares[0][:count]
+        return shares[0] if count is None else shares[0][:count]
       if is_spread:
         x = multihost_utils.process_allgather(np.stack(shares))
         shares = x.reshape(len(self.devices), *x.shape[2:])
