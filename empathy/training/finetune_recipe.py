@@ -77,12 +77,9 @@ class Recipe:
     """The loss that `loss` names."""
     return losses.find(self.loss, what='config.finetune.loss')
 
-  def find_metric(self, has_values: bool = True) -> metrics.Metric:
-    """The metric that `select` names."""
-    return metrics.find(self.select, has_values, 'config.finetune.select')
-
 
 PAPER = Recipe()
+SELECT = 'config.finetune.select'
 
 
 def read(given: Mapping[str, Any]) -> Recipe:
@@ -100,7 +97,7 @@ def read(given: Mapping[str, Any]) -> Recipe:
     fields['lora'] = Lora(**lora)
   recipe = Recipe(**fields)
   recipe.find_loss()
-  recipe.find_metric()
+  metrics.find(recipe.select, what=SELECT)
   # Not called: what runs on devices would come before they are chosen.
   schedules.find(recipe.schedule, 'config.finetune.schedule')
   return recipe
