@@ -49,14 +49,11 @@ class GatedEvidence(nn.Module):
   itself, as it would be if it were the only one.
 
   Attributes:
-    num_classes: C.
-    modalities: M names, in order.
     hidden: widths of each head's blocks; none makes the heads linear.
     dropout: probability of dropping a hidden unit.
     input_dropout: probability of dropping a feature.
     modality_dropout: probability that in training the joint head is not shown
       a modality of a clip; if that would be all of them, it is shown all.
-    axis_name: the devices that share the batch, if they do.
   """
 
   # Of the loss from which alone what single modalities say is learned.

@@ -38,13 +38,6 @@ class TimedEvidence(evidence.GatedEvidence):
   are pooled already, this is `GatedEvidence` to the bit.
 
   Attributes:
-    num_classes: C.
-    modalities: M names, in order.
-    hidden: widths of each head's blocks; none makes the heads linear.
-    dropout: probability of dropping a hidden unit of a head.
-    input_dropout: probability of dropping what a head sees.
-    modality_dropout: as for `GatedEvidence`.
-    axis_name: the devices that share the batch, if they do.
     places: of each timeline.
     width: of what a place holds.
     depth: blocks of self-attention of a timeline.

@@ -433,8 +433,7 @@ def finetune(
         failed[modality] = error  # The others are of use all the same.
         if error.is_absent:
           shutil.rmtree(path / modality)
-      for rest in (_states_path(path, modality).parent, _saved(path, modality)):
-        shutil.rmtree(rest, ignore_errors=True)
+      shutil.rmtree(_working(path, modality), ignore_errors=True)
     extraction.drop(
       corpus, [name for name, error in failed.items() if error.is_absent]
     )
@@ -542,7 +541,7 @@ def _finetune_modality(
     val = part.val & (store.length > 0) & is_labelled
     rows = [np.flatnonzero(some) for some in (train, val)]
     chunk = order * len(parts) + number
-    saved = _saved(path, modality) / str(number)
+    saved = _working(path, modality) / f'fold_{number}'
     weights = _weights(recipe.weights, votes, targets, train)
     folds.append(Fold(modality, number, chunk, saved, *rows, weights))
   errors.raise_faults(
@@ -656,13 +655,9 @@ def _program(
   return program
 
 
-def _states_path(path: pathlib.Path, modality: str) -> pathlib.Path:
-  return path / modality / 'states' / 'states.npy'
-
-
-def _saved(path: pathlib.Path, modality: str) -> pathlib.Path:
-  """Where the checkpoints of encoders in training are, a folder a fold."""
-  return path / modality / 'checkpoints'
+def _working(path: pathlib.Path, modality: str) -> pathlib.Path:
+  """Where states and checkpoints are while encoders are in training."""
+  return path / modality / 'working'
 
 
 def _store(
@@ -693,7 +688,7 @@ def _store(
       record=dict(extractor.record) | {'layer': 'input'},
       compute=lambda items: [item[program.input_name] for item in items],
     )
-  where = _states_path(path, modality)
+  where = _working(path, modality) / 'states.npy'
   frozen_states.discard_damaged(where)
   plan = extraction.plan(corpus, modality, extractor, config.faults, where)
   if not plan.is_done():

@@ -107,10 +107,9 @@ def views(
         f'{", ".join(modalities)}'
       )
     chosen.add(view)
-  order = [corpora.modality_order(modality) for modality in modalities]
-  ranks = dict(zip(modalities, order, strict=True))
+  order = corpora.modality_order
   return tuple(
-    sorted(chosen, key=lambda view: (len(view), [ranks[m] for m in view]))
+    sorted(chosen, key=lambda view: (len(view), [order(m) for m in view]))
   )
 
 
