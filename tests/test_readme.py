@@ -1,5 +1,6 @@
 """Every command and every program of the README runs, on something small."""
 
+import importlib
 import os
 import pathlib
 import re
@@ -7,7 +8,9 @@ import shlex
 import subprocess
 import sys
 
+import jax
 import made_media
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -94,6 +97,26 @@ def test_commands_and_programs_run(server, folder):
   result = _run([sys.executable, 'my_pipeline.py'], folder)
   assert result.returncode == 0, result.stderr[-2000:]
   assert re.search(r'\n\S+ [01] \(1, \d+\)\n$', result.stdout)
+
+
+def test_a_fusion_of_sequences_minds_their_ends(folder, monkeypatch):
+  monkeypatch.syspath_prepend(folder)
+  model = importlib.import_module('my_memory').Memory(2, ('audio', 'text'))
+  rng = np.random.default_rng(0)
+  audio = rng.normal(size=(3, 5, 4)).astype(np.float32)
+  features = {'audio': audio, 'text': rng.normal(size=(3, 2))}
+  steps = {'audio': np.arange(5) < np.array([[5], [2], [1]])}
+  rest = {m: np.ones(3, bool) for m in features}, np.ones(3, bool), False
+  params = model.init(jax.random.key(0), features, steps, *rest)
+  logits = model.apply(params, features, steps, *rest).logits
+  padding = np.where(steps['audio'][..., None], audio, 9.0)
+  changed = features | {'audio': padding}
+  np.testing.assert_array_equal(
+    model.apply(params, changed, steps, *rest).logits, logits
+  )
+  changed = features | {'audio': audio[:, ::-1]}
+  other = model.apply(params, changed, steps, *rest).logits
+  assert np.abs(other - logits).max() > 1e-3
 
 
 @pytest.mark.long
