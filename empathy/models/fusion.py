@@ -41,7 +41,7 @@ from flax import linen as nn
 
 from empathy import errors, kinds, named
 from empathy.models import evidence, heads, layers, timeline
-from empathy.models.output import Output
+from empathy.models.heads import Output
 
 Array = jax.Array
 

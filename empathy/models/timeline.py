@@ -24,7 +24,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from empathy.models import evidence, heads, layers
-from empathy.models.output import Output
 
 Array = jax.Array
 
@@ -69,7 +68,7 @@ class TimedEvidence(evidence.GatedEvidence):
     present: Mapping[str, Array],
     rows: Array,
     train: bool,
-  ) -> Output:
+  ) -> heads.Output:
     """Fuses; see `GatedEvidence`."""
     pooled = {
       m: heads.mean(features[m], steps[m]) if m in steps else features[m]

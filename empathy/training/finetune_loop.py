@@ -16,7 +16,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import ml_collections
@@ -187,8 +187,7 @@ class Fold:
     return {'modality': self.modality, 'fold': self.number}
 
 
-@dataclasses.dataclass(frozen=True)
-class Best:
+class Best(NamedTuple):
   """What training keeps.
 
   Attributes:
@@ -237,10 +236,8 @@ def train_fold(
     task.key(fold.number, _INIT),
   )
   saved = {
-    'state': state._asdict(),
-    'best': state.params,
-    'best_epoch': -1,
-    'best_figures': dict.fromkeys(task.metrics, 0.0),
+    'state': state,
+    'best': Best(state.params, -1, dict.fromkeys(task.metrics, 0.0)),
     'loss_sum': 0.0,
   }
   saved = jax.tree.map(np.asarray, saved)
@@ -249,24 +246,19 @@ def train_fold(
   shares = finetune_recipe.shares(recipe, num_steps)
   checkpoints.remove_leftovers(directory)
   last, saved = checkpoints.restore_latest(directory, saved) or (0, saved)
-  figures = {name: float(x) for name, x in saved['best_figures'].items()}
-  best = Best(saved['best'], int(saved['best_epoch']), figures)
-  loss_sum = float(saved['loss_sum'])
+  best, loss_sum = saved['best'], float(saved['loss_sum'])
+  figures = {name: float(x) for name, x in best.figures.items()}
+  best = best._replace(epoch=int(best.epoch), figures=figures)
   first, done = divmod(last, per_epoch)
   bar.skip(last)
   frozen = task.layout.replicate(frozen)
-  state = task.layout.replicate(finetune_step.State(**saved['state']))
+  state = task.layout.replicate(saved['state'])
   note = ''
 
   def save(step: int) -> None:
-    found = {
-      'state': task.layout.gather(state)._asdict(),
-      'best': best.params,
-      'best_epoch': best.epoch,
-      'best_figures': best.figures,
-      'loss_sum': loss_sum,
-    }
-    checkpoints.save(directory, step, jax.tree.map(np.asarray, found))
+    found = {'state': task.layout.gather(state), 'best': best}
+    found = jax.tree.map(np.asarray, found | {'loss_sum': loss_sum})
+    checkpoints.save(directory, step, found)
     checkpoints.keep_last(directory, 2)
 
   with metric_writer.MetricWriter(task.path, fold.chunk, first) as writer:

@@ -40,12 +40,8 @@ class Name:
 
   def as_dict(self) -> dict[str, Any]:
     """For JSON; `setting` is there if something is swept."""
-    name: dict[str, Any] = {
-      'view': self.view,
-      'fold': self.fold,
-      'seed': self.seed,
-    }
-    return name | ({'setting': dict(self.setting)} if self.setting else {})
+    name = dataclasses.asdict(self) | {'setting': dict(self.setting)}
+    return {key: value for key, value in name.items() if value != {}}
 
 
 def setting_name(setting: Sequence[tuple[str, float]]) -> str:
