@@ -107,17 +107,11 @@ def parse(text: str, what: str) -> tuple[str, dict[str, Any]]:
   """
   match = _CALL.fullmatch(text.strip())
   try:
-    if match is None:
-      raise ValueError
     call = ast.parse(f'f{match[2] or "()"}', mode='eval').body
-    if not isinstance(call, ast.Call) or call.args:
-      raise ValueError
-    if not isinstance(call.func, ast.Name):
-      raise ValueError
     options = {x.arg: ast.literal_eval(x.value) for x in call.keywords}
-    if None in options:
+    if call.args or None in options or not isinstance(call.func, ast.Name):
       raise ValueError
-  except (SyntaxError, ValueError):
+  except (AttributeError, SyntaxError, TypeError, ValueError):
     raise errors.InputError(
       f'{what}: {text!r} is not a name, nor one with arguments, as in '
       'name(width=3)'

@@ -161,10 +161,14 @@ def _run(call: dict) -> None:
       )
     module = f'empathy.{call["verb"]}'
     sys.argv = [module, *call['flags']]
-    runpy.run_module(module, run_name='__main__', alter_sys=True)
-    status = 0
-  except SystemExit as error:
-    status = error.code or 0
+    try:
+      runpy.run_module(module, run_name='__main__', alter_sys=True)
+      status = 0
+    except SystemExit as error:
+      status = error.code or 0
+    # As at the exit of a process: the others may not yet have left.
+    if sys.modules['jax'].distributed.is_initialized():
+      sys.modules['jax'].distributed.shutdown()
   except BaseException:
     traceback.print_exc()
   finally:

@@ -43,9 +43,9 @@ def test_what_is_named_is_found(text, result):
     ('', "'' is not a name"),
     ('power(bass=2)', "(x, base=2.0): got an unexpected keyword argument 'ba"),
     ('math:pi', "'math:pi' is not a function"),
-    ('math:gcd(a=1)', 'config.x: math:gcd has'),
+    ('math:gcd(a=1)', 'config.x: math:gcd has (*integers): '),
     ('test_named:_SHIPPED', 'is not a function'),
-    ('power(x=1)', 'power is called with (x), but has (*, x=1, base=2.0)'),
+    ('power(x=1)', 'power is called with (x, x), but has (x, base=2.0): mul'),
   ],
 )
 def test_what_is_wrong_is_told_in_a_line(text, says):

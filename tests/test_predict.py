@@ -309,14 +309,17 @@ def _flip(path):
 @pytest.mark.parametrize(
   ('damage', 'says'),
   [
-    (lambda run: _flip(run / 'members/2/d'), 'run/members/2: is damaged: d/'),
+    (
+      lambda run: _flip(run / 'members/2/0/d'),
+      'run/members/2: is damaged: 0/d/',
+    ),
     (
       lambda run: (run / 'members/1.sha256.json').unlink(),
       'run/members/1: is no whole checkpoint',
     ),
     (
-      lambda run: (run / 'members/0/_METADATA').unlink(),
-      'run/members/0: is damaged: _METADATA',
+      lambda run: (run / 'members/0/0/_METADATA').unlink(),
+      'run/members/0: is damaged: 0/_METADATA',
     ),
     (
       lambda run: (run / 'members.json').write_text('{"classes": ['),

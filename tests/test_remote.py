@@ -78,7 +78,7 @@ def _local(tmp_path_factory):
 
 
 def test_what_makes_files_count_comes_last_and_goes_first(bucket):
-  with remote.mirror(_PATH, is_owner=True) as (folder, push):
+  with remote.shared(_PATH) as (folder, push, _):
     (folder / '1').mkdir()
     (folder / '1' / 'data').write_text('a')
     (folder / '1.sha256.json').write_text('{}')
@@ -105,10 +105,10 @@ def test_what_makes_files_count_comes_last_and_goes_first(bucket):
 
 
 def test_the_one_before_is_told_that_it_was_taken_over(bucket):
-  with remote.mirror(_PATH, is_owner=True) as (one, push_one):
+  with remote.shared(_PATH) as (one, push_one, _):
     (one / 'file').write_text('1')
     push_one()
-    with remote.mirror(_PATH, is_owner=True) as (two, push_two):
+    with remote.shared(_PATH) as (two, push_two, _):
       (two / 'file').write_text('2')
       push_two()
     (one / 'file').write_text('3')

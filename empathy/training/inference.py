@@ -99,10 +99,10 @@ def predict_members(
   A member without a finite epoch predicts nothing.
 
   Args:
-    layout: of the members on the devices.
+    layout: of the members on the devices, those of this process.
     data: the corpus, in host memory.
     num_clips: N.
-    jobs: the chunks.
+    jobs: the chunks, of each the members that this process predicts with.
     load: gives what was saved of a chunk, by its number; called for each in
       turn.
     clips: to be predicted by the members of each fold.
@@ -110,8 +110,7 @@ def predict_members(
   Returns:
     Columns of equal length: 'clip', 'seed' and 'fold', int; 'view' and 'given',
     (., M) bool; 'logits', (., C); 'gates' and 'attention', (., M), where there
-    are any. Where processes share the work, all have to call it, and process 0
-    has the result; others have nothing.
+    are any. Nothing at all where no member predicts.
   """
   on_devices, presence = layout.replicate(data), members.presence_of(data)
   num_rows = max(1, *map(len, clips.values()))
@@ -142,15 +141,14 @@ def predict_members(
       sharded = layout.shard(select(what, own), size)
       for given in shown:
         output = run(alike[0])(on_devices, layout.replicate(given), *sharded)
-        output = layout.gather(output, len(own))
-        if parallel.is_main():
-          here = presence[padded[own]] & filled[own][..., None]
-          keep, found = _told(here, saved['view'][own], given)
-          found['clip'] = (padded[own] % num_clips)[keep]
-          for key in ('seed', 'fold'):
-            values = np.array([getattr(names[i], key) for i in own], np.int32)
-            found[key] = values[np.nonzero(keep)[0]]
-          columns.append(found | _outputs(job.program, output, keep))
+        output = layout.fetch(output, len(own))
+        here = presence[padded[own]] & filled[own][..., None]
+        keep, found = _told(here, saved['view'][own], given)
+        found['clip'] = (padded[own] % num_clips)[keep]
+        for key in ('seed', 'fold'):
+          values = np.array([getattr(names[i], key) for i in own], np.int32)
+          found[key] = values[np.nonzero(keep)[0]]
+        columns.append(found | _outputs(job.program, output, keep))
   return concatenate(columns) if columns else {}
 
 
@@ -459,6 +457,20 @@ def write(predictions: pa.Table, path: pathlib.Path) -> None:
     pq.write_table(predictions, temporary)
 
 
+def saved(member: step.Member, state: step.State) -> dict:
+  """What is saved of members: the parameters of their best epoch, and more."""
+  return {
+    'params': state.best_params,
+    'batch_stats': state.best_batch_stats,
+    'best_metrics': state.best_metrics,
+    'best_epoch': state.best_epoch,
+    'failed_epoch': state.failed_epoch,
+    'view': member.view,
+    'mean': dict(member.mean),
+    'scale': dict(member.scale),
+  }
+
+
 def saved_like(program: step.Program, size: int, data: step.Data) -> dict:
   """The shapes of what is saved of a chunk's members.
 
@@ -476,19 +488,12 @@ def saved_like(program: step.Program, size: int, data: step.Data) -> dict:
   rows = one[:, None]
   member = step.Member(one, one, view, rows, one, rows, one, blank, blank, {})
   init = jax.vmap(functools.partial(step.init, program), in_axes=(None, 0))
-  return _tree(member, jax.eval_shape(init, data, member))
+  return saved(member, jax.eval_shape(init, data, member))
 
 
 def select(tree: Any, indices: Sequence[int]) -> Any:
   """Some of the members of (members, ...) arrays."""
   return jax.tree.map(lambda x: x[np.asarray(indices)], tree)
-
-
-def save_chunk(
-  directory: pathlib.Path, chunk: int, member: step.Member, state: step.State
-) -> None:
-  """Saves the members' best epoch; see `saved_like`."""
-  checkpoints.save(directory, chunk, _tree(member, state))
 
 
 def _with_features(
@@ -557,16 +562,3 @@ def _predict(program, data, given, rows, saved):
   return step.predict(
     program, data, given, rows, member, saved['params'], saved['batch_stats']
   )._replace(alone=None)  # Which the table has as `given` one modality.
-
-
-def _tree(member: step.Member, state: step.State) -> dict:
-  return {
-    'params': state.best_params,
-    'batch_stats': state.best_batch_stats,
-    'best_metrics': state.best_metrics,
-    'best_epoch': state.best_epoch,
-    'failed_epoch': state.failed_epoch,
-    'view': member.view,
-    'mean': dict(member.mean),
-    'scale': dict(member.scale),
-  }

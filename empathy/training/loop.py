@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import jax
 import ml_collections
 import numpy as np
 from etils import epath
@@ -28,6 +29,7 @@ from empathy.training import (
   estimate,
   inference,
   parallel,
+  peers,
   planning,
   stream,
   sweep,
@@ -36,6 +38,10 @@ from empathy.training import (
 )
 
 _log = logging.getLogger('empathy')
+
+# Of a workdir, what holds most of it: of a bucket's, only what is asked for is
+# fetched.
+_LARGE = ('checkpoints', 'members')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,14 +83,16 @@ def train(
   """
   began = time.monotonic()
   with contextlib.ExitStack() as stack:
+    stack.enter_context(peers.watched())
     outside = trainer.Outside(stack.enter_context(preemption.watch()))
     with parallel.together():
       config = configuration.check(config)
       configuration.use_compilation_cache()
     with parallel.together():
       place = _open(stack, path)
-    outside = dataclasses.replace(outside, push=place.push)
+    outside = dataclasses.replace(outside, push=place.push, pull=place.pull)
     try:
+      _check_seen(place, path)
       plan, hashes = _planned(config, place)
     except errors.InputError:
       place.undo()
@@ -131,33 +139,36 @@ def _leave_summaries(corpus: corpora.Corpus) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Place:
-  """Where a process works; process 0 alone has the workdir.
+  """Where a process works.
 
   Attributes:
-    folder: the workdir, on this machine.
+    folder: the workdir, on this machine: that of all processes, or a mirror of
+      a bucket, of which each has one with what it wrote and asked for.
     data_dir: for a corpus that stays on disk.
     push: as `trainer.Outside.push`.
+    pull: as `trainer.Outside.pull`.
     undo: removes what was not there before, if the run cannot begin.
   """
 
   folder: pathlib.Path
   data_dir: pathlib.Path
   push: Callable[[], None] = lambda: None
+  pull: checkpoints.Pull = lambda _: None
   undo: Callable[[], None] = lambda: None
 
 
 def _open(stack: contextlib.ExitStack, path: str | os.PathLike) -> _Place:
-  """Opens the workdir until the stack is left."""
-  if not parallel.is_main():  # It has nothing to do with the workdir.
-    data_dir = stack.enter_context(tempfile.TemporaryDirectory())
-    return _Place(pathlib.Path(path), pathlib.Path(data_dir))
-  local, push = pathlib.Path(path), _Place.push
+  """Opens the workdir until the stack is left; process 0 comes first."""
+  local, push, pull = pathlib.Path(path), _Place.push, _Place.pull
   if remote.is_remote(path):
-    local, push = stack.enter_context(
-      remote.mirror(os.fspath(path), is_owner=True)
+    local, push, pull = stack.enter_context(
+      remote.shared(os.fspath(path), _LARGE, parallel.is_main())
     )
-  is_new = stack.enter_context(workdir.lock(local))
   stack.enter_context(files.full_disk_told(local))
+  if not parallel.is_main():
+    data_dir = stack.enter_context(tempfile.TemporaryDirectory())
+    return _Place(local, pathlib.Path(data_dir), push, pull)
+  is_new = stack.enter_context(workdir.lock(local))
   has_stream = (local / 'stream').exists()
 
   def undo() -> None:
@@ -166,7 +177,27 @@ def _open(stack: contextlib.ExitStack, path: str | os.PathLike) -> _Place:
     elif not has_stream:
       shutil.rmtree(local / 'stream', ignore_errors=True)
 
-  return _Place(local, local / 'stream', push, undo)
+  return _Place(local, local / 'stream', push, pull, undo)
+
+
+def _check_seen(place: _Place, path: str | os.PathLike) -> None:
+  """Makes sure that all processes write to one workdir.
+
+  Raises:
+    InputError: in all of them, that one does not see it.
+  """
+  holder = ''
+  with parallel.together():
+    if parallel.is_main():
+      holder = workdir.holder(place.folder)
+  holder = parallel.text_from_main(holder)
+  with parallel.together():
+    if not remote.is_remote(path) and workdir.holder(place.folder) != holder:
+      raise errors.InputError(
+        f'{place.folder.absolute()} on {socket.gethostname()} is not the '
+        'workdir of process 0: processes need one that all see, a folder that '
+        'their machines share or a bucket (--workdir=gs://... or s3://...)'
+      )
 
 
 def _planned(
@@ -331,13 +362,17 @@ def _predict_held_out(
 
   The members are read back, so that what is predicted with is what was saved.
   In a sweep they are read twice: all of them have a say in which are chosen.
-  All processes predict, with a share of the members each, and the first writes.
+  Each process reads and predicts with the members that it saved, and the first
+  writes.
   """
   entries: list[list[dict]] = [[] for _ in plan.chunks]
+  own_rows = [plan.layout.own_rows(len(x.names), x.size) for x in plan.chunks]
 
   def load(number: int) -> dict:
-    saved = _trained(path, plan, number, outside)
-    entries[number] = _entries(plan, number, saved)
+    saved = _trained(path, plan, number, own_rows[number], outside)
+    own = _entries(plan, number, own_rows[number], saved)
+    told = parallel.gathered(json.dumps(own))
+    entries[number] = [entry for text in told for entry in json.loads(text)]
     return saved
 
   is_chosen = [np.ones(len(chunk.names), bool) for chunk in plan.chunks]
@@ -350,22 +385,24 @@ def _predict_held_out(
       for chunk in plan.chunks
     ]
   columns = inference.predict_members(
-    parallel.Layout('members', plan.layout.devices, plan.layout.precision),
+    parallel.Layout('members', jax.local_devices(), plan.layout.precision),
     plan.data,
     len(plan.corpus.ids),
     [
-      inference.Job(chunk.program, chunk.names, np.flatnonzero(own))
-      for chunk, own in zip(plan.chunks, is_chosen, strict=True)
+      inference.Job(chunk.program, chunk.names[rows], np.flatnonzero(own[rows]))
+      for chunk, rows, own in zip(plan.chunks, own_rows, is_chosen, strict=True)
     ],
     load,
     plan.held_out,
   )
+  found = parallel.gathered_arrays(columns)
   if any(name.setting for name in plan.names):
     for chunk_entries, own in zip(entries, is_chosen, strict=True):
       for entry, chosen_ in zip(chunk_entries, own.tolist(), strict=True):
         entry['chosen'] = chosen_
   with parallel.together():
     if parallel.is_main():
+      columns = inference.concatenate([x for x in found if x])
       _write_predictions(path, plan, columns, entries)
   return entries
 
@@ -405,9 +442,10 @@ def _trained(
   path: pathlib.Path,
   plan: planning.Plan,
   number: int,
+  rows: slice,
   outside: trainer.Outside,
 ) -> dict:
-  """What was saved of a chunk's members, for all processes.
+  """What was saved of some of a chunk's members.
 
   Raises:
     Stopped: SIGTERM came, to any process.
@@ -419,11 +457,8 @@ def _trained(
     )
   chunk = plan.chunks[number]
   like = inference.saved_like(chunk.program, len(chunk.names), plan.data)
-  tree = None
-  with parallel.together():
-    if parallel.is_main():
-      tree = checkpoints.restore(workdir.members_path(path), number, like)
-  return parallel.from_main(tree, like)
+  directory = workdir.members_path(path)
+  return checkpoints.restore(directory, number, like, rows, outside.pull)
 
 
 def _choose(
@@ -457,16 +492,19 @@ def _choose(
   return {(x.view, x.fold, x.setting) for x in scores if x.is_chosen}
 
 
-def _entries(plan: planning.Plan, number: int, saved: dict) -> list[dict]:
-  """How each member went, as `members.json` says it.
+def _entries(
+  plan: planning.Plan, number: int, rows: slice, saved: dict
+) -> list[dict]:
+  """How each of some members went, as `members.json` says it.
 
   Args:
     plan: of the run.
     number: of the members' chunk.
+    rows: which of the chunk they are.
     saved: what was saved of them.
   """
   entries = []
-  for index, name in enumerate(plan.chunks[number].names):
+  for index, name in enumerate(plan.chunks[number].names[rows]):
     found = {k: float(x[index]) for k, x in saved['best_metrics'].items()}
     entries.append(
       name.as_dict()

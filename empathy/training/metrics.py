@@ -180,13 +180,7 @@ def find(
 def used(
   select: str, has_values: bool, what: str = 'config.select'
 ) -> dict[str, Metric]:
-  """The metrics of a run, by name.
-
-  Args:
-    select: as in the config.
-    has_values: whether classes are numbers.
-    what: the field.
-  """
+  """The metrics of a run, by name; see `find`."""
   found = {name: make() for name, make in METRICS.items()}
   found[named.label(select)] = find(select, has_values, what)
   return {

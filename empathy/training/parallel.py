@@ -5,13 +5,15 @@ has its own members ('members': no communication), or all have every member and
 share each batch ('batch': sums go over the axis `step.BATCH_AXIS`).
 
 Devices may belong to several processes, on several hosts. Each runs the same
-program, feeds its own devices and sees only them; process 0 reads and writes
-the workdir, and tells the others what it read.
+program, feeds its own devices and sees only them, and saves and predicts with
+the members that these hold. What there is once, as tables, process 0 reads and
+writes, and tells the others what it read.
 """
 
 import contextlib
 import dataclasses
 import functools
+import io
 import json
 import logging
 import os
@@ -158,8 +160,13 @@ def slurm_devices(environment: Mapping[str, str]) -> list[int] | None:
 
 
 def is_main() -> bool:
-  """Whether this process reads and writes the workdir."""
+  """Whether this process writes what there is once in a workdir."""
   return jax.process_index() == 0
+
+
+def is_alone() -> bool:
+  """Whether there is but one process."""
+  return jax.process_count() == 1
 
 
 def all_devices() -> list[jax.Device]:
@@ -216,7 +223,7 @@ def together() -> Iterator[None]:
   if any_process(error is not None):
     reason = str(error) if isinstance(error, errors.InputError) else repr(error)
     reason = '' if error is None else reason
-    told = _gathered(reason[:_MAX_TOLD])
+    told = gathered(reason[:_MAX_TOLD])
     if error is not None:
       raise error
     index = next(index for index, text in enumerate(told) if text)
@@ -237,28 +244,49 @@ def once_a_host(folder: pathlib.Path, function: Callable[[], Any]) -> Any:
   """
   status = folder.stat()
   place = f'{socket.gethostname()} {status.st_dev} {status.st_ino}'
-  first = _gathered(place).index(place)
+  first = gathered(place).index(place)
   found = ''
   with together():
     if first == jax.process_index():
       found = json.dumps(function())
-  return json.loads(_gathered(found)[first])
+  return json.loads(gathered(found)[first])
 
 
-def _gathered(text: str) -> list[str]:
-  """What each process has to say."""
-  if jax.process_count() == 1:
-    return [text]
+def gathered(text: str) -> list[str]:
+  """What each process has to say, for all."""
   encoded = np.frombuffer(text.encode(), np.uint8)
-  sizes = multihost_utils.process_allgather(np.int32(len(encoded)))
+  return [bytes(data).decode() for data in _gathered_bytes(encoded)]
+
+
+def _gathered_bytes(own: np.ndarray) -> list[np.ndarray]:
+  """The uint8 arrays that the processes have."""
+  if is_alone():
+    return [own]
+  sizes = multihost_utils.process_allgather(np.int32(len(own)))
   data = np.zeros(max(1, *sizes), np.uint8)
-  data[: len(encoded)] = encoded
-  return [
-    bytes(row[:size]).decode()
-    for row, size in zip(
-      multihost_utils.process_allgather(data), sizes, strict=True
-    )
-  ]
+  data[: len(own)] = own
+  rows = multihost_utils.process_allgather(data)
+  return [row[:size] for row, size in zip(rows, sizes, strict=True)]
+
+
+def gathered_arrays(
+  columns: Mapping[str, np.ndarray],
+) -> list[dict[str, np.ndarray]]:
+  """What each process has in columns, which are to be small.
+
+  Args:
+    columns: of numbers; a process may have none.
+  """
+  if is_alone():
+    return [dict(columns)]
+  with io.BytesIO() as file:
+    np.savez(file, **columns)
+    encoded = np.frombuffer(file.getvalue(), np.uint8)
+  result = []
+  for data in _gathered_bytes(encoded):
+    with np.load(io.BytesIO(data.tobytes()), allow_pickle=False) as found:
+      result.append(dict(found))
+  return result
 
 
 def aligned(x: np.ndarray) -> np.ndarray:
@@ -320,20 +348,62 @@ class Layout:
     """
     return self.devices[0].platform == 'cpu'
 
-  def shard(self, tree: Any, size: int = 0) -> Any:
+  def held_rows(self, count: int, size: int = 0) -> slice:
+    """Which of all members `shard` puts on the devices of this process.
+
+    Args:
+      count: of all members.
+      size: as for `shard`.
+    """
+    if self.mode == 'batch':
+      return slice(0, count)
+    slots = self._own_slots(count, size)
+    start = min(slots.start, count - 1)
+    return slice(start, max(start + 1, min(slots.stop, count)))
+
+  def own_rows(self, count: int, size: int = 0) -> slice:
+    """Which of them this process saves and predicts with: each is one's own.
+
+    Args:
+      count: of all members.
+      size: as for `shard`.
+    """
+    if self.mode == 'batch':
+      processes = sorted({device.process_index for device in self.devices})
+      at = processes.index(jax.process_index())
+      number = len(processes)
+      return slice(count * at // number, count * (at + 1) // number)
+    slots = self._own_slots(count, size)
+    return slice(min(slots.start, count), min(slots.stop, count))
+
+  def _own_slots(self, count: int, size: int) -> slice:
+    """What the devices of this process have of all slots for members."""
+    share, own = self.held(max(size, count)), self._own
+    return slice(own.start * share, own.stop * share)
+
+  def shard(self, tree: Any, size: int = 0, count: int | None = None) -> Any:
     """Puts (members, ...) arrays on the devices as (devices, share, ...).
 
     Each device gets members that follow each other. Where there are fewer than
     `size`, or than divide, the last one is repeated.
+
+    Args:
+      tree: of all members, or of those of `held_rows`.
+      size: so many are made of them, at least.
+      count: of all members, where `tree` has some.
     """
     own = self._own
 
     def split(x: np.ndarray) -> np.ndarray:
       if self.mode == 'batch':
         return np.broadcast_to(x, (own.stop - own.start, *x.shape))
-      more = self.num_slots(max(size, len(x))) - len(x)
+      total = len(x) if count is None else count
+      if count is None:
+        x = x[self.held_rows(total, size)]
+      slots = self._own_slots(total, size)
+      more = slots.stop - slots.start - len(x)
       x = np.concatenate([x, np.repeat(x[-1:], more, axis=0)]) if more else x
-      return x.reshape(len(self.devices), -1, *x.shape[1:])[own]
+      return x.reshape(own.stop - own.start, -1, *x.shape[1:])
 
     return self._put(jax.tree.map(split, tree))
 
@@ -375,10 +445,28 @@ class Layout:
 
     return jax.tree.map(of, tree)
 
+  def fetch(self, tree: Any, count: int) -> Any:
+    """Fetches what `shard` or `map` gave, as NumPy (`own_rows`, ...).
+
+    Nothing goes from one process to another.
+
+    Args:
+      tree: the arrays.
+      count: of all members.
+    """
+
+    def own(x: jax.Array) -> np.ndarray:
+      if self.mode == 'batch':
+        return self._shares(x)[0][self.own_rows(count)]
+      rows = self.own_rows(count, x.shape[1] * len(self.devices))
+      return np.concatenate(self._shares(x))[: rows.stop - rows.start]
+
+    return jax.tree.map(own, tree)
+
   def gather(self, tree: Any, count: int | None = None) -> Any:
     """Fetches what `shard` or `map` gave, as NumPy (members, ...).
 
-    All processes have to call it, and process 0 has the result.
+    All processes have to call it and have the result: to be small.
 
     Args:
       tree: the arrays.
@@ -387,20 +475,23 @@ class Layout:
     is_spread = len({device.process_index for device in self.devices}) > 1
 
     def join(x: jax.Array) -> np.ndarray:
-      # From each device by itself: of the whole, JAX would keep a copy.
-      shards = sorted(x.addressable_shards, key=lambda x: x.index[0].start or 0)
+      shares = self._shares(x)
       if self.mode == 'batch':
-        whole = np.array(shards[0].data)[0]
-        return whole if count is None else whole[:count]
-      shares = [np.asarray(shard.data)[0] for shard in shards]
+        return shares[0] if count is None else shares[0][:count]
       if is_spread:
         x = multihost_utils.process_allgather(np.stack(shares))
-        if not is_main():  # Which need not hold it.
-          return np.empty((0, *x.shape[3:]), x.dtype)
         shares = x.reshape(len(self.devices), *x.shape[2:])
       return np.concatenate(shares)[:count]
 
     return jax.tree.map(join, tree)
+
+  def _shares(self, x: jax.Array) -> list[np.ndarray]:
+    """What each device of this process has; all have the same in a batch."""
+    # From each device by itself: of the whole, JAX would keep a copy.
+    shards = sorted(x.addressable_shards, key=lambda x: x.index[0].start or 0)
+    if self.mode == 'batch':
+      return [np.array(shards[0].data)[0]]
+    return [np.asarray(shard.data)[0] for shard in shards]
 
   def divide(self, tree: Any) -> Any:
     """Divides (rows, ...) arrays of one batch: (devices, share, ...)."""

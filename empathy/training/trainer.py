@@ -35,10 +35,12 @@ class Outside:
   Attributes:
     is_stopped: whether SIGTERM came.
     push: to be called when the workdir has a new state worth keeping.
+    pull: to be called for files of checkpoints, before they are read.
   """
 
   is_stopped: Callable[[], bool]
   push: Callable[[], None] = lambda: None
+  pull: checkpoints.Pull = lambda _: None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +66,10 @@ class Trainer:
       Stopped: SIGTERM came; the state is saved.
     """
     plan, directory = self.plan, workdir.members_path(self.path)
-    finished = np.zeros(len(plan.chunks), bool)
     with parallel.together():
       if parallel.is_main():
         checkpoints.remove_leftovers(directory)
-        for number in range(len(plan.chunks)):
-          finished[number] = _is_finished(directory, number)
-    finished = parallel.from_main(finished)
+    finished = np.array([self._is_finished(x) for x in range(len(plan.chunks))])
     epochs_each = plan.program.recipe.total_epochs
     num_epochs = len(plan.chunks) * epochs_each
     with progress.Progress('training', num_epochs, 'epoch') as bar:
@@ -87,12 +86,12 @@ class Trainer:
         state = self._train_chunk(
           number, data, *compiled[program.computed], bar
         )
-        with parallel.together():
-          if parallel.is_main():
-            members_ = plan.chunks[number].of(plan.members)
-            inference.save_chunk(directory, number, members_, state)
-            checkpoints.keep_last(self._directory(number), 0)
-            self.outside.push()
+        chunk = plan.chunks[number]
+        rows = plan.layout.own_rows(len(chunk.names), chunk.size)
+        own = jax.tree.map(lambda x, rows=rows: x[rows], chunk.of(plan.members))
+        saved = inference.saved(own, state)
+        checkpoints.save(directory, number, saved, rows, self.outside.push)
+        self._keep_last(number, 0)
 
   def _compile(self, program: step.Program) -> tuple[Callable, Callable]:
     """`step.init` and `step.train_epoch`, for the devices."""
@@ -112,8 +111,8 @@ class Trainer:
   ) -> step.State:
     """Trains the members of one chunk, or goes on; returns what is kept.
 
-    It is a state without what only training needs; that of process 0 counts, as
-    `gather` gives it.
+    It is a state without what only training needs, of the members that this
+    process saves.
 
     Args:
       number: of the chunk.
@@ -154,7 +153,7 @@ class Trainer:
         if self._saved(number, epoch, state, time.monotonic() - saved):
           saved = time.monotonic()
     kept = state._replace(params=None, batch_stats=None, opt_state=None)
-    return layout.gather(kept, len(chunk.names))
+    return layout.fetch(kept, len(chunk.names))
 
   def _restored(
     self, number: int, members_: step.Member
@@ -165,17 +164,17 @@ class Trainer:
     like = jax.eval_shape(
       jax.vmap(init, in_axes=(None, 0)), self.plan.data, members_
     )
-    directory, found = self._directory(number), None
+    directory, count = self._directory(number), len(chunk.names)
     with parallel.together():
       if parallel.is_main():
         checkpoints.remove_leftovers(directory)
-        found = checkpoints.restore_latest(directory, like)
-    first = int(parallel.from_main(np.int32(found[0] if found else 0)))
-    if not first:
+    rows = layout.held_rows(count, chunk.size)
+    found = checkpoints.restore_latest(directory, like, rows, self.outside.pull)
+    if found is None:
       return 0, None
+    first, state = found
     _log.info('chunk %d goes on from epoch %d', number, first)
-    state = parallel.from_main(found and found[1], like)
-    return first, layout.shard(state, chunk.size)
+    return first, layout.shard(state, chunk.size, count)
 
   def _saved(
     self, number: int, epoch: int, state: step.State, seconds: float
@@ -189,19 +188,46 @@ class Trainer:
     is_due = np.array(stopped or seconds >= self.config.checkpoint_seconds)
     if not parallel.from_main(is_due):
       return False
-    chunk, directory = self.plan.chunks[number], self._directory(number)
-    whole = self.plan.layout.gather(state, len(chunk.names))
-    with parallel.together():
-      if parallel.is_main():
-        checkpoints.save(directory, epoch + 1, whole)
-        checkpoints.keep_last(directory, 2)
-        self.outside.push()
+    chunk, layout = self.plan.chunks[number], self.plan.layout
+    checkpoints.save(
+      self._directory(number),
+      epoch + 1,
+      layout.fetch(state, len(chunk.names)),
+      layout.own_rows(len(chunk.names), chunk.size),
+      self.outside.push,
+    )
+    self._keep_last(number, 2)
     if stopped:
       raise errors.Stopped(
         f'chunk {number} is saved after epoch {epoch + 1} of '
         f'{chunk.program.recipe.total_epochs}; run the same command again: it '
         'goes on there'
       )
+    return True
+
+  def _keep_last(self, number: int, count: int) -> None:
+    """Removes older checkpoints of a chunk, once the new state is told of."""
+    with parallel.together():
+      if parallel.is_main():
+        self.outside.push()
+    # Each process may have files of its own, in a mirror of a bucket.
+    with parallel.together():
+      checkpoints.keep_last(self._directory(number), count)
+
+  def _is_finished(self, number: int) -> bool:
+    """Whether a chunk is trained; one that was damaged since no longer is."""
+    directory, chunk = workdir.members_path(self.path), self.plan.chunks[number]
+    there = parallel.is_main() and checkpoints.is_finished(directory, number)
+    if not parallel.any_process(there):
+      return False
+    count = len(chunk.names)
+    rows = self.plan.layout.own_rows(count, chunk.size)
+    try:
+      checkpoints.verify(directory, number, count, rows, self.outside.pull)
+    except errors.InputError as error:
+      if parallel.is_main():
+        _log.warning('%s; chunk %d is trained again', error, number)
+      return False
     return True
 
   def _directory(self, number: int) -> pathlib.Path:
@@ -218,18 +244,6 @@ def note(
   count = len(values[key])
   members_ = f'of {count} members' if count > 1 else 'of the member'
   return f'mean {key} {members_}{of} {values[key].mean():.3f}'
-
-
-def _is_finished(directory: pathlib.Path, number: int) -> bool:
-  """Whether a chunk is trained; one that was damaged since no longer is."""
-  if not checkpoints.is_finished(directory, number):
-    return False
-  try:
-    checkpoints.verify(directory, number)
-  except errors.InputError as error:
-    _log.warning('%s; chunk %d is trained again', error, number)
-    return False
-  return True
 
 
 def _tell_diverged(

@@ -27,6 +27,7 @@ from empathy.training import chunks, configuration, members
 
 _log = logging.getLogger('empathy')
 
+_LOCK = '.lock'
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -87,9 +88,17 @@ def lock(path: pathlib.Path) -> Iterator[bool]:
     path.mkdir(parents=True, exist_ok=True)
   except FileExistsError:
     raise errors.InputError(f'{path}: is not a folder') from None
-  with _locked(path / '.lock', path):
+  with _locked(path / _LOCK, path):
     files.remove_leftovers(path)
-    yield is_new and [entry.name for entry in path.iterdir()] == ['.lock']
+    yield is_new and [entry.name for entry in path.iterdir()] == [_LOCK]
+
+
+def holder(path: pathlib.Path) -> str:
+  """Who has a workdir locked, in words; nothing where nobody has."""
+  try:
+    return (path / _LOCK).read_text(encoding='utf-8')
+  except (FileNotFoundError, NotADirectoryError):
+    return ''
 
 
 @contextlib.contextmanager

@@ -4,8 +4,10 @@ import dataclasses
 import importlib.util
 import pathlib
 
+import jax
 import ml_collections
 import numpy as np
+import orbax.checkpoint as ocp
 import pyarrow.parquet as pq
 
 from empathy.corpora import corpus as corpora
@@ -94,6 +96,14 @@ def without(features: corpora.Features, clips) -> corpora.Features:
   """Pooled features, without those of some clips."""
   keep = ~np.isin(features.clip, clips)
   return corpora.Features(features.clip[keep], features.values[keep])
+
+
+def read_saved(folder: pathlib.Path):
+  """A checkpoint as Orbax reads it without being told what it holds."""
+  parts = sorted(folder.iterdir(), key=lambda part: int(part.name))
+  with ocp.PyTreeCheckpointer() as checkpointer:
+    trees = [checkpointer.restore(part.absolute()) for part in parts]
+  return jax.tree.map(lambda *x: np.concatenate(x), *trees)
 
 
 def read_table(path: pathlib.Path):

@@ -119,7 +119,7 @@ def _half_deleted(path):
 
 
 def _with_one_file_more(path):
-  (path / 'more').write_text('?')
+  (path / '0' / 'more').write_text('?')
 
 
 def _without_manifest(path):

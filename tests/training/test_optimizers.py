@@ -89,7 +89,7 @@ def test_an_optimizer_that_gives_something_else_is_told(text, says):
   made = optimizers.make(f'test_optimizers:{text}', lambda _: 1.0, 0.0, 1)
   params = {'a': jnp.ones(2)}
   with pytest.raises(errors.InputError, match=f'^config.optimizer: .*{says}'):
-    made.update(params, made.init(params), params)
+    made.update(params, made.init(params), params, active=True)
 
 
 def _no_rates(peak, num_steps):
@@ -103,7 +103,7 @@ def _no_rates(peak, num_steps):
     ('optax:exponential_decay', "missing a required argument: 'decay_rate'"),
     ('test_optimizers:_no_optimizer', 'missing a required argument'),
     ('test_optimizers:_no_rates', 'is of the shape (3,); expected one number'),
-    ("constant(peak='x')", "constant(peak='x') fails: TypeError"),
+    ("warmup_cosine(last='x')", "warmup_cosine(last='x') fails: TypeError"),
   ],
 )
 def test_what_is_no_schedule_is_told(text, says):

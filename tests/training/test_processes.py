@@ -8,14 +8,15 @@ import errno
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
 from unittest import mock
 
+import binaries
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 import small
 
@@ -34,7 +35,7 @@ def _run(folder, num_processes, num_devices, *plans):
   """Runs the plans, one after another, in processes that form one group.
 
   A plan is a mode, a workdir, whether to stop after the first epoch, and what
-  goes wrong, if anything does.
+  goes wrong, if anything does: with 'kill', the last one, none comes to an end.
   """
   with socket.socket() as free:
     free.bind(('localhost', 0))
@@ -58,8 +59,10 @@ def _run(folder, num_processes, num_devices, *plans):
     for index in range(num_processes)
   ]
   told = [process.communicate()[1] for process in processes]
-  for process, text in zip(processes, told, strict=True):
-    assert process.returncode == 0, text[-3000:]
+  killed = plans[-1][-1] == 'kill'
+  for index, (process, text) in enumerate(zip(processes, told, strict=True)):
+    status = (1, -signal.SIGKILL)[index] if killed else 0
+    assert process.returncode == status, text[-3000:]
   return told
 
 
@@ -76,10 +79,11 @@ def _folder(tmp_path_factory):
   two.append(('members', 'grown-members', False, ''))
   two += [
     ('members', f'bad-{what}', False, what)
-    for what in ('corpus', 'config', 'disk', 'field')
+    for what in ('corpus', 'config', 'disk', 'field', 'place')
   ]
   two.append(('members', 'two-members', False, 'workdir'))
-  _run(folder, 2, 2, *two)
+  two.append(('members', 'killed-members', False, 'kill'))
+  (folder / 'killed.txt').write_text(_run(folder, 2, 2, *two)[0])
   return folder
 
 
@@ -109,8 +113,7 @@ _runs = pytest.mark.parametrize(
 
 
 def _state(workdir):
-  with ocp.PyTreeCheckpointer() as checkpointer:
-    return checkpointer.restore((workdir / 'members' / '0').absolute())
+  return small.read_saved(workdir / 'members' / '0')
 
 
 def _lines(workdir):
@@ -146,13 +149,58 @@ def test_the_losses_are_those_of_one_process(folder, name, mode):
   assert abs(first['train/loss'] - last['train/loss']) > 50 * _TOLERANCE
 
 
-def test_process_0_alone_writes(folder):
+def _parts(folder):
+  return {path.name for path in folder.iterdir()}
+
+
+def test_each_writes_the_members_that_it_holds(folder):
   files = {
     name: {path.name for path in (folder / f'{name}-members').iterdir()}
     for name in ('one', 'two')
   }
   assert files['one'] == files['two']
   assert not any(name.startswith('.') for name in files['two'])
+  # Of four devices two have the first six; of a batch, each has all.
+  assert _parts(folder / 'one-members' / 'members' / '0') == {'0'}
+  assert _parts(folder / 'two-members' / 'members' / '0') == {'0', '6'}
+  assert _parts(folder / 'two-batch' / 'members' / '0') == {'0', '4'}
+
+
+@pytest.mark.long
+def test_in_a_bucket_they_go_on_where_others_stopped(folder):
+  _run(folder, 2, 2, ('members', 'gs://stopped-members', True, ''))
+  kept = folder / 'stopped-members' / 'checkpoints' / '0'
+  assert _parts(kept) == {'1', '1.sha256.json'}
+  assert _parts(kept / '1') == {'0', '6'}
+  # What does not count, is not fetched, and removed.
+  (kept / '2' / '6').mkdir(parents=True)
+  (kept / '2' / '6' / 'd').write_text('left over')
+  _run(folder, 3, 1, ('members', 'gs://stopped-members', False, ''))
+  assert not [path for path in kept.rglob('*') if path.is_file()]
+  run = folder / 'stopped-members'
+  assert _parts(run / 'members' / '0') == {'0', '3', '6'}
+  expected = _state(folder / 'one-members')
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=0, atol=_TOLERANCE),
+    _state(run),
+    expected,
+  )
+  assert len(_lines(run)) == 2 * _NUM_MEMBERS
+  one, found = (small.read_table(x) for x in (folder / 'one-members', run))
+  assert one['id'] == found['id']
+
+
+def test_when_one_is_killed_the_other_ends_in_a_line(folder):
+  told = (folder / 'killed.txt').read_text().splitlines()
+  assert told[-1] == (
+    'error: process 1 of 2 is gone, so process 0 ends: start all again, and '
+    'they go on from the last checkpoint'
+  )
+  # The second one had written its part.
+  kept = folder / 'killed-members' / 'checkpoints' / '0'
+  assert _parts(kept) == {'1', '1.sha256.json', '2'}
+  assert _parts(kept / '1') == {'0', '6'}
+  assert '6' in _parts(kept / '2')
 
 
 @_runs
@@ -175,6 +223,7 @@ def test_the_predictions_are_those_of_one_process(folder, name, mode):
     ('corpus', 1, 'is not that of process 0: clips.csv'),
     ('config', 1, 'config.l2 is [0.5] here, [0.001] in process 0'),
     ('field', 1, "config.keep: 'all' is not best or last or refit"),
+    ('place', 1, 'is not the workdir of process 0: processes need one that'),
     ('workdir', 0, 'holds another run: config.num_epochs is 5, was 2'),
     ('disk', 0, 'No space left on device'),
   ],
@@ -188,11 +237,18 @@ def test_what_one_process_refuses_ends_all(folder, what, source, says):
     assert len(told.splitlines()) == 1
   # What was not there before is not there now, unless it is to go on from.
   assert (folder / f'bad-{what}').exists() == (what == 'disk')
+  assert not (folder / 'elsewhere').exists()
 
 
 def _main(folder, address, num_processes, index, plans) -> None:
   from empathy import errors, preemption
-  from empathy.training import inference, loop, metric_writer, parallel
+  from empathy.training import (
+    checkpoints,
+    inference,
+    loop,
+    metric_writer,
+    parallel,
+  )
 
   if num_processes > 1:
     parallel.connect(address, num_processes, index)
@@ -205,10 +261,23 @@ def _main(folder, address, num_processes, index, plans) -> None:
   def full_write(*args):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+  hashes = checkpoints._hashes
+
+  def killed(path, part):
+    if path.name == '2':
+      os.kill(os.getpid(), signal.SIGKILL)
+    return hashes(path, part)
+
   for mode, name, stops, wrong in plans:
     overrides = {'num_epochs': 5} if wrong == 'workdir' else {}
-    corpus = 'corpus'
+    overrides |= {'checkpoint_seconds': 0.0} if wrong == 'kill' else {}
+    corpus, place = 'corpus', folder / name
+    if name.startswith('gs://'):
+      place, name = name, name.removeprefix('gs://')
+      binaries._make_buckets(str(folder))
     if index:
+      place = folder / 'elsewhere' if wrong == 'place' else place
+      checkpoints._hashes = killed if wrong == 'kill' else hashes
       corpus = 'other' if wrong == 'corpus' else 'corpus'
       overrides |= {'l2': (0.5,)} if wrong == 'config' else {}
       overrides |= {'keep': 'all'} if wrong == 'field' else {}
@@ -234,7 +303,7 @@ def _main(folder, address, num_processes, index, plans) -> None:
         'write',
         full_write if wrong == 'disk' else metric_writer.MetricWriter.write,
       ):
-        loop.train(config, folder / name)
+        loop.train(config, place)
     except errors.Stopped:
       assert stops
     except errors.InputError as error:

@@ -10,7 +10,6 @@ import shutil
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import pyarrow.parquet as pq
 import pytest
 import small
@@ -115,8 +114,7 @@ def _alone(corpus, tmp_path_factory):
 def _entries(path):
   """What `members.json` says, and by member the parameters."""
   (entries,) = json.loads((path / 'members.json').read_text())['members']
-  with ocp.PyTreeCheckpointer() as checkpointer:
-    saved = checkpointer.restore((path / 'members' / '0').absolute())
+  saved = small.read_saved(path / 'members' / '0')
   for index, entry in enumerate(entries):
     own = {key: saved[key] for key in ('params', 'batch_stats')}
     yield entry, jax.tree.map(lambda x, at=index: np.asarray(x)[at], own)

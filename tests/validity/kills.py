@@ -2,26 +2,31 @@
 
   python tests/validity/kills.py [--kills=50] [--seed=0] [--only=VERB]
 
-Trains members, extracts features (of texts by an encoder, of sounds by
-statistics), and fine-tunes encoders of three folds; once undisturbed, and
-then cut off again and again until it is done, and anew. Each time the fault and
-its moment are drawn: SIGKILL, SIGTERM, a full disk, or SIGKILL and then the
-newest checkpoint cut or with a bit flipped. What is there in the end is
-compared byte by byte, but trained members number by number.
+Trains members, also by two processes of two devices each, extracts features (of
+texts by an encoder, of sounds by statistics), and fine-tunes encoders of three
+folds; once undisturbed, and then cut off again and again until it is done, and
+anew. Each time the fault, its moment and which process it comes to are drawn:
+SIGKILL, SIGTERM, a full disk, or SIGKILL and then the newest checkpoint cut or
+with a bit flipped. The other process has to end by itself. What is there in the
+end is compared byte by byte, but trained members number by number.
 """
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import os
 import pathlib
 import random
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent import futures
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'training'))
@@ -31,11 +36,11 @@ import binaries
 import interruptions
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import small
 import tiny
 
 _CONFIGS = pathlib.Path(__file__).parents[2] / 'configs'
+_TWO_DEVICES = '--xla_force_host_platform_device_count=2'
 # How each kind of fault ends a process.
 _STATUS = {
   'kill': -signal.SIGKILL,
@@ -55,6 +60,7 @@ class Work:
     output: the folder that it writes.
     newest: patterns of files below it that the work goes on from.
     read: what counts of the folder in the end, as bytes by a name.
+    num_processes: that do it together.
   """
 
   verb: str
@@ -62,6 +68,7 @@ class Work:
   output: pathlib.Path
   newest: tuple[str, ...]
   read: Callable[[pathlib.Path], dict[str, bytes]] = interruptions.content
+  num_processes: int = 1
 
 
 def training(folder: pathlib.Path) -> Work:
@@ -88,13 +95,17 @@ def training(folder: pathlib.Path) -> Work:
   )
 
 
+def sharing(folder: pathlib.Path) -> Work:
+  """Two chunks of members, of which two processes have a share each."""
+  return dataclasses.replace(training(folder), num_processes=2)
+
+
 def _trained(run: pathlib.Path) -> dict[str, bytes]:
   files = ('predictions.parquet', 'metrics.jsonl', 'members.json')
   found = {name: (run / name).read_bytes() for name in files}
   for path in sorted((run / 'members').glob('*')):
     if path.is_dir():
-      with ocp.PyTreeCheckpointer() as checkpointer:
-        tree = checkpointer.restore(path.absolute())
+      tree = small.read_saved(path)
       for where, value in jax.tree_util.tree_leaves_with_path(tree):
         name = path.name + jax.tree_util.keystr(where)
         found[name] = np.asarray(value).tobytes()
@@ -155,6 +166,7 @@ def _tuned(run: pathlib.Path) -> dict[str, bytes]:
 
 WORKS = {
   'train': training,
+  'train_together': sharing,
   'extract_features': extraction,
   'finetune': fine_tuning,
 }
@@ -182,20 +194,43 @@ def cut_off(
   output = os.fspath(work.output)
   faults = []
   finished = 0
+  everyone = range(work.num_processes)
 
-  with binaries.Binaries() as server:
+  with contextlib.ExitStack() as stack:
+    with mock.patch.dict(os.environ):
+      if work.num_processes > 1:
+        flags = os.environ.get('XLA_FLAGS', '')
+        os.environ['XLA_FLAGS'] = f'{flags} {_TWO_DEVICES}'
+      servers = [stack.enter_context(binaries.Binaries()) for _ in everyone]
+    pool = stack.enter_context(futures.ThreadPoolExecutor(len(servers)))
 
-    def run(interruption: interruptions.Interruption) -> binaries.Done:
-      return server.run(
-        work.verb, *work.flags, cwd=folder, interruption=interruption
-      )
+    def run(
+      interruption: interruptions.Interruption, struck: int = 0
+    ) -> list[binaries.Done]:
+      """What came of the processes; it comes to one of them."""
+      others = dataclasses.replace(interruption, moment=0)
+      group = _group(work.num_processes)
+      calls = [
+        pool.submit(
+          servers[i].run,
+          work.verb,
+          *work.flags,
+          *group,
+          *([f'--process_id={i}'] if group else []),
+          cwd=folder,
+          interruption=interruption if i == struck else others,
+        )
+        for i in everyone
+      ]
+      return [call.result() for call in calls]
 
-    def end() -> int:
-      """Runs what is left; returns the changes that it made."""
+    def end() -> list[int]:
+      """Runs what is left; returns the changes that each process made."""
       done = run(interruptions.Interruption(output))
-      if done.status:
-        raise RuntimeError(f'{verb}: status {done.status}: {done.err[-2000:]}')
-      return done.changes
+      for one in done:
+        if one.status:
+          raise RuntimeError(f'{verb}: status {one.status}: {one.err[-2000:]}')
+      return [one.changes for one in done]
 
     def check() -> None:
       nonlocal finished
@@ -214,21 +249,44 @@ def cut_off(
     shutil.rmtree(work.output)
     for kind in kinds:
       while True:
-        drawn = interruptions.draw(dice, output, 1 + num_changes // 3, kind)
-        done = run(drawn)
-        if done.status:
+        struck = dice.randrange(work.num_processes)
+        most = 1 + num_changes[struck] // 3
+        drawn = interruptions.draw(dice, output, most, kind)
+        done = run(drawn, struck)
+        if done[struck].status:
           break
         check()  # It came to its end before that moment.
-      if done.status != _STATUS[kind] or (
-        kind == 'disk' and 'the disk is full' not in done.err
-      ):
-        faults.append(f'{verb}: {drawn}: {done.status}: {done.err[-2000:]}')
+      for i, one in enumerate(done):
+        expected = {_STATUS[kind]}
+        if i != struck and kind in ('kill', 'damage'):
+          # By itself, or by JAX, which may be the first to see it.
+          expected = {1, -signal.SIGABRT}
+        if one.status not in expected or (
+          kind == 'disk' and i == struck and 'the disk is full' not in one.err
+        ):
+          faults.append(
+            f'{verb}: {drawn} of process {struck}: process {i}: {one.status}: '
+            f'{one.err[-2000:]}'
+          )
       if kind == 'damage':
         found = [p for x in work.newest for p in work.output.glob(x)]
         interruptions.damage(dice, [p for p in found if p.is_file()])
     end()
     check()
   return finished, faults
+
+
+def _group(num_processes: int) -> list[str]:
+  """Flags that make processes one group, at an address that is free."""
+  if num_processes == 1:
+    return []
+  with socket.socket() as free:
+    free.bind(('localhost', 0))
+    address = f'localhost:{free.getsockname()[1]}'
+  return [
+    f'--coordinator_address={address}',
+    f'--num_processes={num_processes}',
+  ]
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import pytest
   [
     # Ten times, then each of the others.
     ('train', [*['kill'] * 10, 'stop', 'disk', 'damage']),
+    ('train_together', [*['kill'] * 10, 'stop', 'disk', 'damage']),
     ('extract_features', [*['kill'] * 10, 'stop', 'disk', 'damage']),
     ('finetune', ['kill', 'damage', 'stop', 'disk']),
   ],
