@@ -49,20 +49,16 @@ def resolve(
     raise errors.InputError(f'{what}: {path!r} is not a function')
   try:
     signature = inspect.signature(found)
-    signature.bind_partial(**options)
+    if takes is None:
+      signature.bind_partial(**options)
+    else:
+      signature.bind(*takes, **options)
   except ValueError:  # Of a function that does not say.
     return functools.partial(found, **options)
   except TypeError as error:
     raise errors.InputError(
-      f'{what}: {path} has {signature}: {error}'
-    ) from None
-  try:
-    if takes is not None:
-      signature.bind(*takes, **options)
-  except TypeError as error:
-    raise errors.InputError(
-      f'{what}: {path} is called with ({", ".join(takes)}) and what the config '
-      f'says, but has {signature}: {error}'
+      f'{what}: {path} is called with ({", ".join(takes or ["..."])}) and what '
+      f'the config says, but has {signature}: {error}'
     ) from None
   return functools.partial(found, **options) if options else found
 
@@ -75,17 +71,11 @@ def parse(text: str, what: str) -> tuple[str, dict[str, Any]]:
   """
   match = _CALL.fullmatch(text.strip())
   try:
-    if match is None:
-      raise ValueError
     call = ast.parse(f'f{match[2] or "()"}', mode='eval').body
-    if not isinstance(call, ast.Call) or call.args:
-      raise ValueError
-    if not isinstance(call.func, ast.Name):
-      raise ValueError
     options = {x.arg: ast.literal_eval(x.value) for x in call.keywords}
-    if None in options:
+    if call.args or None in options or not isinstance(call.func, ast.Name):
       raise ValueError
-  except (SyntaxError, ValueError):
+  except (AttributeError, SyntaxError, TypeError, ValueError):
     raise errors.InputError(
       f'{what}: {text!r} is not a name, nor one with arguments, as in '
       'name(width=3)'

@@ -43,7 +43,7 @@ def test_what_is_named_is_found(text, result):
     ('', "'' is not a name"),
     ('power(bass=2)', "(x, base=2.0): got an unexpected keyword argument 'ba"),
     ('math:pi', "'math:pi' is not a function"),
-    ('math:gcd(a=1)', 'config.x: math:gcd has'),
+    ('math:gcd(a=1)', 'but has (*integers)'),
     ('test_named:_SHIPPED', 'is not a function'),
     ('power(x=1)', 'power is called with (x) and what the config says, but'),
   ],

@@ -6,6 +6,7 @@ and over the devices of `axis_name`, and random bits are drawn for the global
 batch, so that a result does not depend on how the batch was laid out.
 """
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -140,9 +141,7 @@ class Dropout(nn.Module):
 
 def _bits16(key: Array, shape: tuple[int, ...]) -> Array:
   """Uniform uint16; two from each 32-bit draw, since draws are not free."""
-  size = 1
-  for length in shape:
-    size *= length
+  size = math.prod(shape)
   words = jax.random.bits(key, ((size + 1) // 2,), jnp.uint32)
   return (
     lax.bitcast_convert_type(words, jnp.uint16)

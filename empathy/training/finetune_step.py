@@ -67,7 +67,7 @@ class Program:
     return self.num_layers - count if count else None
 
   @property
-  def optimizer(self) -> optax.GradientTransformationExtraArgs:
+  def optimizer(self) -> optax.GradientTransformation:
     """See `finetune_recipe.optimizer`."""
     config = self.module.config
     # The encoders that normalise what goes into a block do so in the end, too.
@@ -334,6 +334,7 @@ def train_step(
     found, _ = lax.scan(add, nothing, (jnp.arange(count), parts))
   loss, gradient = lax.psum(found, step.BATCH_AXIS)
   updates, opt_state = program.optimizer.update(
-    gradient, state.opt_state, state.params, share=share
+    gradient, state.opt_state, state.params
   )
+  updates = jax.tree.map(lambda x: share * x, updates)
   return State(optax.apply_updates(state.params, updates), opt_state), loss

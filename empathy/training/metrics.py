@@ -162,15 +162,12 @@ def find(
   return found
 
 
-def used(select: str, has_values: bool) -> dict[str, Metric]:
-  """The metrics of a run, by name.
-
-  Args:
-    select: as in the config.
-    has_values: whether classes are numbers.
-  """
+def used(
+  select: str, has_values: bool, what: str = 'config.select'
+) -> dict[str, Metric]:
+  """The metrics of a run, by name; see `find`."""
   found = {name: make() for name, make in METRICS.items()}
-  found[named.label(select)] = find(select, has_values)
+  found[named.label(select)] = find(select, has_values, what)
   return {
     name: metric
     for name, metric in found.items()

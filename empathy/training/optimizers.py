@@ -7,12 +7,11 @@ steps; where it does not take `l2`, L2 is added to the gradient before it.
 
 Members with fewer steps than others rest in some: their update takes `active`,
 () bool, and without it changes nothing. One that knows of that itself is a
-`Resting`, others are made one.
+`Resting`; others are left out in those steps.
 """
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,20 +26,6 @@ Array = jax.Array
 
 class Resting(optax.GradientTransformationExtraArgs):
   """An optimizer whose update takes `active`, () bool."""
-
-
-class AdamState(NamedTuple):
-  """Adam's memory.
-
-  Attributes:
-    count: () int32, the steps made.
-    mean: like the parameters, the gradient's running mean.
-    square: likewise, of its square.
-  """
-
-  count: Array
-  mean: Any
-  square: Any
 
 
 def one_cycle_adam(
@@ -68,7 +53,8 @@ def one_cycle_adam(
 
   def init(params):
     zeros = jax.tree.map(jnp.zeros_like, params)
-    return AdamState(jnp.int32(0), zeros, jax.tree.map(jnp.copy, zeros))
+    copy = jax.tree.map(jnp.copy, zeros)
+    return optax.ScaleByAdamState(jnp.int32(0), zeros, copy)
 
   def update(gradients, state, params, *, active=True, **extra):
     del extra
@@ -92,11 +78,11 @@ def one_cycle_adam(
         again = lax.optimization_barrier(again)
       return jnp.where(active, change, 0.0), *moments(*again)
 
-    found = jax.tree.map(one, params, state.mean, state.square, gradients)
+    found = jax.tree.map(one, params, state.mu, state.nu, gradients)
     changes, mean, square = jax.tree.transpose(
       jax.tree.structure(params), jax.tree.structure((0, 0, 0)), found
     )
-    return changes, AdamState(count, mean, square)
+    return changes, optax.ScaleByAdamState(count, mean, square)
 
   return Resting(init, update)
 
@@ -118,7 +104,7 @@ def make(
   learning_rate: schedules.Schedule,
   l2: float | Array,
   num_steps: Array,
-) -> Resting:
+) -> optax.GradientTransformationExtraArgs:
   """A member's optimizer.
 
   Args:
@@ -133,29 +119,15 @@ def make(
   given = {'l2': l2, 'num_steps': num_steps}
   given = {k: v for k, v in given.items() if k in taken and k not in bound}
   found = function(learning_rate, **given)
-  if not isinstance(found, optax.GradientTransformation | Resting):
+  if not isinstance(found, optax.GradientTransformation):
     raise errors.InputError(
       f'config.optimizer: {text} gives a {type(found).__name__}; expected an '
       'optax.GradientTransformation'
     )
   if 'l2' not in taken:
     found = optax.chain(optax.add_decayed_weights(l2), found)
-  return resting(found)
-
-
-def resting(optimizer: optax.GradientTransformation) -> Resting:
-  """The same, but nothing changes in steps that are not active."""
-  if isinstance(optimizer, Resting):
-    return optimizer
-  inner = optax.with_extra_args_support(optimizer)
-
-  def update(gradients, state, params=None, *, active=True, **extra):
-    changes, new = inner.update(gradients, state, params, **extra)
-
-    def keep(x, y):
-      return jnp.where(active, x, y)
-
-    changes = jax.tree.map(lambda x: keep(x, jnp.zeros_like(x)), changes)
-    return changes, jax.tree.map(keep, new, state)
-
-  return Resting(inner.init, update)
+  if isinstance(found, Resting):
+    return found
+  return optax.conditionally_mask(
+    found, lambda step, active: active, forward_extra_args=True
+  )

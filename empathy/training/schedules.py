@@ -30,13 +30,8 @@ def one_cycle(
 ) -> Schedule:
   """The one-cycle schedule (arXiv 1708.07120), with PyTorch's defaults.
 
-  By cosines up to the peak in the first 30 % of the steps, and down.
-
-  Args:
-    peak: the highest rate.
-    num_steps: () int.
-    first: the rate begins with a share of 1/first of the peak.
-    last: it ends with one of 1/last.
+  By cosines up to the peak in the first 30 % of the steps, and down; from a
+  share of 1/`first` of it to one of 1/`last`.
   """
   return cycle(num_steps, peak / first, peak, peak / last)
 
@@ -44,14 +39,7 @@ def one_cycle(
 def cycle(
   num_steps: Array, first: float | Array, turn: float | Array, last: float
 ) -> Schedule:
-  """From one value by cosines to a second and a third, as one cycle goes.
-
-  Args:
-    num_steps: () int.
-    first: of step 0.
-    turn: after 30 % of the steps.
-    last: of the last step.
-  """
+  """From one value by cosines to a second, after 30 % of steps, and a third."""
 
   def at(count: Array) -> Array:
     total = jnp.asarray(num_steps, jnp.float32)
@@ -67,12 +55,6 @@ def cycle(
 
 def _cosine(start: Array, end: Array, share: Array) -> Array:
   return end + (start - end) / 2 * (1 + jnp.cos(math.pi * share))
-
-
-def constant(peak: float | Array, num_steps: Array) -> Schedule:
-  """The same rate at every step."""
-  del num_steps
-  return lambda count: jnp.broadcast_to(peak, jnp.shape(count))
 
 
 def warmup_cosine(
@@ -99,7 +81,7 @@ def warmup_cosine(
 
 SCHEDULES = {
   'one_cycle': one_cycle,
-  'constant': constant,
+  'constant': optax.constant_schedule,
   'cosine': optax.cosine_decay_schedule,
   'linear': functools.partial(optax.linear_schedule, end_value=0.0),
   'warmup_cosine': warmup_cosine,

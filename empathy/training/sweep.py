@@ -8,6 +8,7 @@ by their randomness alone, which is what the study takes them for, and a mean
 over seeds is less noisy to choose by.
 """
 
+import collections
 import csv
 import dataclasses
 import io
@@ -120,15 +121,13 @@ def _said(value: float) -> str:
 
 def summary(scores: Sequence[Score], select: str = 'accuracy') -> str:
   """How often each setting was chosen, in a line."""
-  counts: dict[tuple, int] = {}
-  for score in scores:
-    counts[score.setting] = counts.get(score.setting, 0) + score.is_chosen
+  counts = collections.Counter(x.setting for x in scores if x.is_chosen)
   parts = [
     f'{members.setting_name(setting)} ({count})'
-    for setting, count in sorted(counts.items(), key=lambda x: -x[1])
-    if count
+    for setting, count in counts.most_common()
   ]
   return (
-    f'sweep of {len(counts)} settings; chosen by validation {select}, for how '
-    f'many of {sum(counts.values())} views and folds: {"; ".join(parts)}'
+    f'sweep of {len({x.setting for x in scores})} settings; chosen by '
+    f'validation {select}, for how many of {counts.total()} views and folds: '
+    + '; '.join(parts)
   )
