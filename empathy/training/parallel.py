@@ -176,27 +176,16 @@ def all_devices() -> list[jax.Device]:
 
 def any_process(flag: bool) -> bool:
   """Whether the flag is set in any process; all have to ask."""
-  if jax.process_count() == 1:
+  if is_alone():
     return flag
   return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
-def from_main(tree: Any, like: Any = None) -> Any:
-  """What process 0 has, for all.
-
-  Args:
-    tree: of arrays; of other processes only the shapes count.
-    like: another tree of these shapes, for a process whose `tree` is None.
-  """
-  if tree is None:
-    tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-  if jax.process_count() == 1:
-    return tree
-  # One after another: there may be much of it.
-  return jax.tree.map(
-    lambda x: np.asarray(multihost_utils.broadcast_one_to_all(np.asarray(x))),
-    tree,
-  )
+def from_main(x: np.ndarray) -> np.ndarray:
+  """What process 0 has, for all; of other processes only the shape counts."""
+  if is_alone():
+    return x
+  return np.asarray(multihost_utils.broadcast_one_to_all(np.asarray(x)))
 
 
 def text_from_main(text: str) -> str:
