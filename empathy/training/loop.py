@@ -169,13 +169,14 @@ def _open(stack: contextlib.ExitStack, path: str | os.PathLike) -> _Place:
     data_dir = stack.enter_context(tempfile.TemporaryDirectory())
     return _Place(local, pathlib.Path(data_dir), push, pull)
   is_new = stack.enter_context(workdir.lock(local))
-  has_stream = (local / 'stream').exists()
+  before = {*local.iterdir()}
 
   def undo() -> None:
-    if is_new:
-      shutil.rmtree(local, ignore_errors=True)
-    elif not has_stream:
-      shutil.rmtree(local / 'stream', ignore_errors=True)
+    for path in [local] if is_new else {*local.iterdir()} - before:
+      if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+      else:
+        path.unlink(missing_ok=True)
 
   return _Place(local, local / 'stream', push, pull, undo)
 
