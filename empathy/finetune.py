@@ -15,8 +15,8 @@ import pathlib
 from absl import flags
 from ml_collections import config_flags
 
-from empathy import cli, remote
-from empathy.training import finetune_loop, parallel
+from empathy import cli, named, remote
+from empathy.training import configuration, finetune_loop, parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', help_string='The experiment, a file as in configs/.'
@@ -33,11 +33,17 @@ def main() -> None:
   parallel.use_cpu_cores()
   workdir = pathlib.Path(_WORKDIR.value)
   corpus = remote.here(_CORPUS.value)
-  for note in finetune_loop.finetune(_CONFIG.value, corpus, workdir):
+  config = _CONFIG.value
+  notes = finetune_loop.finetune(config, corpus, workdir)
+  select = named.label(configuration.complete(config).finetune.select)
+  for note in notes:
+    figures = ', '.join(
+      f'{name} {note[f"val_{name}"]:.3f}'
+      for name in dict.fromkeys((select, 'accuracy', 'macro_f1'))
+    )
     print(
       f'{note["modality"]}, fold {note["fold"]}: epoch {note["best_epoch"]}, '
-      f'validation accuracy {note["val_accuracy"]:.3f}, macro F1 '
-      f'{note["val_macro_f1"]:.3f}'
+      f'the best by validation {select}: {figures}'
     )
 
 

@@ -55,23 +55,29 @@ def find(
 
   Args:
     text: as in the config.
-    num_classes: C, to see whether it gives a loss of each row.
+    num_classes: C, to see at once whether it gives a loss of each row.
     what: the field.
 
   Raises:
     InputError: there is no such loss, or it does not.
   """
   loss = named.resolve(text, LOSSES, what, ('logits', 'targets'))
-  loss = named.blamed(loss, what, text)
+
+  def checked(logits: Array, targets: Array) -> Array:
+    found = loss(logits, targets)
+    expected = logits.shape[:1]
+    if jnp.shape(found) != expected:
+      raise errors.InputError(
+        f'{what}: {text} is of the shape {jnp.shape(found)}; expected the loss '
+        f'of each row, {expected}'
+      )
+    return found
+
+  checked = named.blamed(checked, what, text)
   if num_classes is not None:
     like = jax.ShapeDtypeStruct((5, num_classes), jnp.float32)
-    shape = getattr(jax.eval_shape(loss, like, like), 'shape', None)
-    if shape != (5,):
-      raise errors.InputError(
-        f'{what}: {text} of 5 rows is of the shape {shape}; expected the '
-        'loss of each row, (5,)'
-      )
-  return loss
+    jax.eval_shape(checked, like, like)
+  return checked
 
 
 def total(losses: Array, weights: Array) -> Array:

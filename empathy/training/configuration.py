@@ -247,7 +247,7 @@ def make_program(
     InputError: the loss or the metric is not for these classes.
   """
   losses.find(config.loss, len(classes))
-  metrics.find(select(config), bool(values))
+  metrics.find(select(config), bool(values), num_classes=len(classes))
   fields = {
     name: kinds.values(value)[0] if _is_dropout(name) else value
     for name, value in config.model.items()

@@ -408,6 +408,11 @@ def finetune(
       'config.features: names no checkpoint for a modality of the corpus, '
       f'{", ".join(corpus.modalities)}'
     )
+  finetune_recipe.check(
+    finetune_recipe.read(config.finetune.to_dict()),
+    len(corpus.classes),
+    corpus.values is not None,
+  )
   failed: dict[str, extraction.NoFeaturesError] = {}
   with workdir.lock(path), files.full_disk_told(path):
     _begin(path, config, corpus)

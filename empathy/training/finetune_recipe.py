@@ -75,11 +75,11 @@ class Recipe:
 
   def find_loss(self) -> losses.Loss:
     """The loss that `loss` names."""
-    return losses.find(self.loss, what='config.finetune.loss')
+    return losses.find(self.loss, what=_LOSS)
 
 
 PAPER = Recipe()
-SELECT = 'config.finetune.select'
+SELECT, _LOSS = 'config.finetune.select', 'config.finetune.loss'
 
 
 def read(given: Mapping[str, Any]) -> Recipe:
@@ -101,6 +101,22 @@ def read(given: Mapping[str, Any]) -> Recipe:
   # Not called: what runs on devices would come before they are chosen.
   schedules.find(recipe.schedule, 'config.finetune.schedule')
   return recipe
+
+
+def check(recipe: Recipe, num_classes: int, has_values: bool) -> None:
+  """Makes sure that what a recipe names works, before anything is computed.
+
+  Args:
+    recipe: says what.
+    num_classes: C.
+    has_values: whether classes are numbers.
+
+  Raises:
+    InputError: something does not.
+  """
+  losses.find(recipe.loss, num_classes, _LOSS)
+  metrics.find(recipe.select, has_values, SELECT, num_classes)
+  shares(recipe, 1)
 
 
 def shares(recipe: Recipe, num_steps: int) -> np.ndarray:

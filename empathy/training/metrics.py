@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from empathy import errors, named
 
@@ -139,7 +140,10 @@ METRICS = {
 
 
 def find(
-  text: str, has_values: bool = True, what: str = 'config.select'
+  text: str,
+  has_values: bool = True,
+  what: str = 'config.select',
+  num_classes: int | None = None,
 ) -> Metric:
   """The metric that a config names; see `named`.
 
@@ -147,6 +151,7 @@ def find(
     text: as in the config.
     has_values: whether classes are numbers.
     what: the field.
+    num_classes: C, to see at once whether it gives a figure.
 
   Raises:
     InputError: there is no such metric, or it needs values.
@@ -170,11 +175,23 @@ def find(
       )
     return value
 
-  return dataclasses.replace(
+  result = dataclasses.replace(
     found,
     sums=named.blamed(found.sums, what, text),
     figure=named.blamed(figure, what, text),
   )
+  if num_classes is not None:
+    row, classes = np.zeros(5, np.float32), np.zeros(num_classes, np.float32)
+    rows = Rows(
+      logits=np.zeros((5, num_classes), np.float32),
+      losses=row,
+      labels=np.zeros(5, np.int32),
+      real=np.ones(5, bool),
+      scores=row if has_values else None,
+      values=classes if has_values else None,
+    )
+    jax.eval_shape(lambda rows: result.figure(result.sums(rows)), rows)
+  return result
 
 
 def used(

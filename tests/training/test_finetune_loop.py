@@ -428,6 +428,15 @@ def test_states_that_nothing_can_learn_by(settings, message, folder, tmp_path):
     ({'batch_size': 0}, 'config.finetune.batch_size: 0 is not 1 or more'),
     ({'trained_layers': 9}, 'config.finetune.trained_layers: 9: the encoder'),
     (
+      {'select': 'mae'},
+      'config.finetune.select: mae needs a label with values',
+    ),
+    ({'loss': 'jax.numpy:vdot'}, r'is of the shape \(\); expected the loss of'),
+    (
+      {'select': 'numpy:eye(N=2)'},
+      'select: numpy:eye.* expected a metrics.Met',
+    ),
+    (
       {'lora': {'rank': 1, 'targets': ('query', 'q_proj')}},
       "targets: 'q_proj': the encoder of text has down, key, output, query, up",
     ),
