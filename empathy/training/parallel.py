@@ -176,7 +176,7 @@ def all_devices() -> list[jax.Device]:
 
 def any_process(flag: bool) -> bool:
   """Whether the flag is set in any process; all have to ask."""
-  if jax.process_count() == 1:
+  if is_alone():
     return flag
   return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
