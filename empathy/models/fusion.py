@@ -193,16 +193,45 @@ class Network(nn.Module):
       The fusion's output.
     """
     if sees_sequences(self.fusion):
-      return self.fusion(features, steps, present, rows, train)
+      return self._fuse(features, steps, present, rows, train)
     pooled = {}
     for modality, x in features.items():
       if modality in steps:
-        pool = find_pooling(self.pooling)
-        if inspect.isclass(getattr(pool, 'func', pool)):
-          pool = pool(name=f'pool_{modality}')
-        x = pool(x, steps[modality])
+        x = self._pool(modality, x, steps[modality])
       pooled[modality] = x
-    return self.fusion(pooled, present, rows, train)
+    return self._fuse(pooled, present, rows, train)
+
+  def _fuse(self, *inputs: Any) -> Output:
+    """What the fusion gives, if it is what it should be."""
+    name, what = _name(type(self.fusion)), 'config.model.fusion'
+    with named.blaming(what, name):
+      output = self.fusion(*inputs)
+    if not isinstance(output, Output):
+      raise errors.InputError(
+        f'{what}: {name} gives a {type(output).__name__}; expected an Output'
+      )
+    rows = inputs[-2]
+    expected = (*rows.shape, self.fusion.num_classes)
+    if output.logits.shape != expected:
+      raise errors.InputError(
+        f'{what}: the logits of {name} are of the shape {output.logits.shape}; '
+        f'expected {expected}, clips and classes'
+      )
+    return output
+
+  def _pool(self, modality: str, x: Array, steps: Array) -> Array:
+    pool, what = find_pooling(self.pooling), 'config.model.pooling'
+    with named.blaming(what, self.pooling):
+      if inspect.isclass(getattr(pool, 'func', pool)):
+        pool = pool(name=f'pool_{modality}')
+      pooled = pool(x, steps)
+    expected = (x.shape[0], x.shape[2])
+    if jnp.shape(pooled) != expected:
+      raise errors.InputError(
+        f'{what}: {self.pooling} gives the shape {jnp.shape(pooled)}; expected '
+        f'{expected}, clips and features'
+      )
+    return pooled
 
   @nn.nowrap
   def narrowed(self, view: tuple[str, ...]) -> 'Network | None':
@@ -342,7 +371,8 @@ def check(model: Mapping[str, Any]) -> None:
   if unknown:
     raise errors.InputError(
       f'config.model.{", ".join(unknown)}: {name} has no such field; it has '
-      f'{", ".join(own)}'
+      f'{", ".join(own) or "none"}; choose a fusion where its fields are made, '
+      f"by default_config('{name}') in the config file, or after its colon"
     )
   missing = [
     f'config.model.{field.name}: is missing; {name} has no default for it'
@@ -356,6 +386,14 @@ def check(model: Mapping[str, Any]) -> None:
     field: _DROPOUT for field in own if field.endswith('dropout')
   }
   errors.raise_faults(missing + kinds.faults(types, given, 'config.model'))
+
+
+def _name(fusion: type[nn.Module]) -> str:
+  """How a config names a fusion."""
+  for name, shipped in FUSIONS.items():
+    if shipped is fusion:
+      return name
+  return f'{fusion.__module__}:{fusion.__qualname__}'
 
 
 def _own_fields(fusion: type[nn.Module]) -> list[dataclasses.Field]:

@@ -62,6 +62,7 @@ def find(
     InputError: there is no such loss, or it does not.
   """
   loss = named.resolve(text, LOSSES, what, ('logits', 'targets'))
+  loss = named.blamed(loss, what, text)
   if num_classes is not None:
     like = jax.ShapeDtypeStruct((5, num_classes), jnp.float32)
     shape = getattr(jax.eval_shape(loss, like, like), 'shape', None)

@@ -117,7 +117,9 @@ def shares(recipe: Recipe, num_steps: int) -> np.ndarray:
   """
   warm = round(recipe.warmup * num_steps)
   rest = max(num_steps - warm, 1)
-  schedule = schedules.make(recipe.schedule, 1.0, rest, rest)
+  schedule = schedules.make(
+    recipe.schedule, 1.0, rest, rest, 'config.finetune.schedule'
+  )
   if warm:
     rise = optax.linear_schedule(0.0, 1.0, warm)
     schedule = optax.join_schedules([rise, schedule], [warm])

@@ -12,6 +12,7 @@ Members with fewer steps than others rest in some: their update takes `active`,
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +88,7 @@ def one_cycle_adam(
   return Resting(init, update)
 
 
+_WHAT = 'config.optimizer'
 OPTIMIZERS = {'one_cycle_adam': one_cycle_adam, 'adamw': optax.adamw}
 
 
@@ -94,9 +96,23 @@ def find(text: str) -> Callable[..., optax.GradientTransformation]:
   """The optimizer that a config names; see `named`.
 
   Raises:
-    InputError: there is no such optimizer.
+    InputError: there is no such optimizer, or it needs what it is not given.
   """
-  return named.resolve(text, OPTIMIZERS, 'config.optimizer')
+  function = named.resolve(text, OPTIMIZERS, _WHAT)
+  with named.blaming(_WHAT, text):  # Some do not say what they take.
+    given = _given(function, 0.0, 0)
+  named.check_takes(function, ['learning_rate'], given, _WHAT, text)
+  return function
+
+
+def _given(
+  function: Callable, l2: float | Array, num_steps: Array
+) -> dict[str, Any]:
+  """What an optimizer gets besides the rate, of that which it takes."""
+  bound = getattr(function, 'keywords', {})
+  taken = inspect.signature(function).parameters
+  given = {'l2': l2, 'num_steps': num_steps}
+  return {k: v for k, v in given.items() if k in taken and k not in bound}
 
 
 def make(
@@ -112,22 +128,52 @@ def make(
     learning_rate: of the count of steps.
     l2: times the parameters, added to the gradient.
     num_steps: () int, of the member.
+
+  Raises:
+    InputError: it fails, or gives no optimizer.
   """
   function = find(text)
-  bound = getattr(function, 'keywords', {})
-  taken = inspect.signature(function).parameters
-  given = {'l2': l2, 'num_steps': num_steps}
-  given = {k: v for k, v in given.items() if k in taken and k not in bound}
-  found = function(learning_rate, **given)
+  with named.blaming(_WHAT, text):
+    found = function(learning_rate, **_given(function, l2, num_steps))
   if not isinstance(found, optax.GradientTransformation):
     raise errors.InputError(
-      f'config.optimizer: {text} gives a {type(found).__name__}; expected an '
+      f'{_WHAT}: {text} gives a {type(found).__name__}; expected an '
       'optax.GradientTransformation'
     )
-  if 'l2' not in taken:
+  found = _checked(found, text)
+  if 'l2' not in inspect.signature(function).parameters:
     found = optax.chain(optax.add_decayed_weights(l2), found)
   if isinstance(found, Resting):
     return found
   return optax.conditionally_mask(
     found, lambda step, active: active, forward_extra_args=True
   )
+
+
+def _checked(
+  optimizer: optax.GradientTransformation, text: str
+) -> optax.GradientTransformation:
+  """The same, but it says whose it is where its results do not fit."""
+  inner = optax.with_extra_args_support(optimizer)
+
+  def update(gradients, state, params=None, **extra):
+    changes, new = inner.update(gradients, state, params, **extra)
+    for found, like, name in (
+      (changes, gradients, 'changes'),
+      (new, state, 'state'),
+    ):
+      if _shapes(found) != _shapes(like):
+        raise errors.InputError(
+          f'{_WHAT}: the {name} that {text} gives differ in shapes from those '
+          'that it got'
+        )
+    return changes, new
+
+  return type(inner)(
+    named.blamed(inner.init, _WHAT, text), named.blamed(update, _WHAT, text)
+  )
+
+
+def _shapes(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
+  leaves, structure = jax.tree.flatten(tree)
+  return structure, [jnp.shape(leaf) for leaf in leaves]

@@ -10,12 +10,13 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from empathy import named
+from empathy import errors, named
 
 Array = jax.Array
 Schedule = Callable[[Array], Array]
@@ -92,9 +93,26 @@ def find(text: str, what: str = 'config.schedule') -> Callable[..., Schedule]:
   """The schedule that a config names; see `named`.
 
   Raises:
-    InputError: there is no such schedule.
+    InputError: there is no such schedule, or it needs what it is not given.
   """
-  return named.resolve(text, SCHEDULES, what)
+  function = named.resolve(text, SCHEDULES, what)
+  with named.blaming(what, text):  # Some do not say what they take.
+    given = _given(function, 0, 0, 0)
+  named.check_takes(function, (), given, what, text)
+  return function
+
+
+def _given(
+  function: Callable, peak: float | Array, num_steps: Array, most: int
+) -> dict[str, Any]:
+  """The arguments that a schedule gets, of those of `make`."""
+  bound = getattr(function, 'keywords', {})
+  free = [x for x in inspect.signature(function).parameters if x not in bound]
+  given = {name: peak for name in _PEAKS if name in free}
+  given = dict([*given.items()][:1])
+  if 'num_steps' in free:
+    return given | {'num_steps': num_steps}
+  return given | {name: most for name in _STEPS if name in free}
 
 
 def make(
@@ -102,6 +120,7 @@ def make(
   peak: float | Array,
   num_steps: Array,
   most: int,
+  what: str = 'config.schedule',
 ) -> Schedule:
   """A member's schedule.
 
@@ -113,14 +132,29 @@ def make(
     peak: the highest rate.
     num_steps: () int, of the member.
     most: of any member.
+    what: the field.
+
+  Raises:
+    InputError: it fails, or gives no rates.
   """
-  function = find(text)
-  bound = getattr(function, 'keywords', {})
-  free = [x for x in inspect.signature(function).parameters if x not in bound]
-  given = {name: peak for name in _PEAKS if name in free}
-  given = dict([*given.items()][:1])
-  if 'num_steps' in free:
-    return function(**given, num_steps=num_steps)
-  given |= {name: most for name in _STEPS if name in free}
-  schedule: optax.Schedule = function(**given)
-  return lambda count: schedule(count * (most / num_steps))
+  function = find(text, what)
+  given = _given(function, peak, num_steps, most)
+  with named.blaming(what, text):
+    schedule = function(**given)
+  if not callable(schedule):
+    raise errors.InputError(
+      f'{what}: {text} gives a {type(schedule).__name__}; expected a function '
+      'of the count of steps'
+    )
+
+  def rate(count: Array) -> Array:
+    at = count if 'num_steps' in given else count * (most / num_steps)
+    found = jnp.asarray(schedule(at))
+    if found.shape != jnp.shape(count):
+      raise errors.InputError(
+        f'{what}: the rate of {text} is of the shape {found.shape}; expected '
+        'one number'
+      )
+    return found
+
+  return named.blamed(rate, what, text)

@@ -32,7 +32,8 @@ class Score:
     fold: likewise.
     setting: the fields that are swept, with their values.
     score: mean over seeds, of the accuracy or what else counts; a member
-      without a finite epoch has 0, or infinity where less is better.
+      without a finite epoch has 0, or the lowest that any other has, if that
+      is below 0, or infinity where less is better.
     loss: in nats, likewise; infinite if a member has no finite epoch.
     failed: how many have none.
     is_chosen: whether it is the best.
@@ -71,7 +72,7 @@ def choose(
   for row, name in enumerate(names):
     rows.setdefault((name.view, name.fold, name.setting), []).append(row)
   is_alive = np.isfinite(score)
-  worst = math.inf if is_lower_better else 0.0
+  worst = math.inf if is_lower_better else min(0.0, *score[is_alive], 0.0)
   score = np.where(is_alive, score.astype(np.float64), worst)
   loss = np.where(is_alive, loss.astype(np.float64), math.inf)
   scores = [

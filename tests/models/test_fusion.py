@@ -372,6 +372,41 @@ def test_unknown_names_are_told():
     fusion.build('concat', 2, MODALITIES, widht=3)
 
 
+class _Wide(fusion.Concat):
+  """Has a class too many."""
+
+  def __call__(self, features, present, rows, train):
+    """Gives (B, C + 1)."""
+    logits = super().__call__(features, present, rows, train).logits
+    return fusion.Output(jnp.pad(logits, ((0, 0), (0, 1))))
+
+
+def _unpooled(x, steps):
+  return x
+
+
+@pytest.mark.parametrize(
+  ('name', 'fields', 'says'),
+  [
+    ('test_fusion:_Wide', {}, r'Wide are of the shape (4, 3); expected (4, 2)'),
+    ('test_fusion:_Wide', {'hidden': None}, "'NoneType' object is not iterab"),
+    ('concat', {'pooling': 'test_fusion:_unpooled'}, 'expected (4, 5), clips'),
+  ],
+)
+def test_what_gives_something_else_is_told(name, fields, says):
+  network = fusion.build(name, 2, ('text',)).clone(
+    pooling=fields.pop('pooling', 'mean')
+  )
+  network = network.clone(fusion=network.fusion.clone(**fields))
+  there = jnp.ones(4, bool)
+  steps = {'text': jnp.ones((4, 3), bool)}
+  inputs = {'text': jnp.ones((4, 3, 5))}, steps, {'text': there}, there, False
+  with pytest.raises(errors.InputError) as raised:
+    jax.eval_shape(lambda: network.init(jax.random.key(0), *inputs))
+  assert says in str(raised.value)
+  assert str(raised.value).startswith('config.model.')
+
+
 def test_a_fusion_of_ones_own_is_found_by_its_import_path():
   network = fusion.build('empathy.models.fusion.Concat', 2, MODALITIES)
   assert isinstance(network.fusion, fusion.Concat)

@@ -269,7 +269,11 @@ def test_no_pooling_is_asked_for_where_none_is_done():
   [
     ('join', 'product', "'product' is not attention or sum or concat"),
     ('width', 0, '0 is not 1 or more'),
-    ('hidden', (8, 0), '(8, 0) is not a tuple, each 1 or more'),
+    (
+      'hidden',
+      (8.5,),
+      '(8.5,) is not a tuple, each of the type int that is 1 or more',
+    ),
     ('attention_width', True, 'True is not of the type int'),
   ],
 )
