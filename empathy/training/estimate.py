@@ -231,10 +231,7 @@ def _rate(layout: parallel.Layout) -> float:
 
 
 def _bytes(tree: Any) -> int:
-  return sum(
-    int(np.prod(x.shape)) * np.dtype(x.dtype).itemsize
-    for x in jax.tree.leaves(tree)
-  )
+  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
 def _size(count: int) -> str:

@@ -120,7 +120,7 @@ def connect(
     ) from None
   # The first collective of each kind on CPUs waits for half a minute at most,
   # later ones as long as need be: now all are here.
-  from_main(np.int32(any_process(False)))
+  multihost_utils.broadcast_one_to_all(np.int32(any_process(False)))
 
 
 def slurm_devices(environment: Mapping[str, str]) -> list[int] | None:
@@ -181,18 +181,9 @@ def any_process(flag: bool) -> bool:
   return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
-def from_main(x: np.ndarray) -> np.ndarray:
-  """What process 0 has, for all; of other processes only the shape counts."""
-  if is_alone():
-    return x
-  return np.asarray(multihost_utils.broadcast_one_to_all(np.asarray(x)))
-
-
 def text_from_main(text: str) -> str:
   """What process 0 has to say, for all; others give any text."""
-  data = np.frombuffer(text.encode(), np.uint8)
-  size = int(from_main(np.int32(len(data))))
-  return bytes(from_main(np.resize(data, size))).decode()
+  return gathered(text)[0]
 
 
 @contextlib.contextmanager
