@@ -139,6 +139,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
       message = f'{file}: {_file_fault(fault, variant)}'
     elif not isinstance(error, flags.Error):  # From an override.
       message = f'config: {_config_fault(error)}'
+      message = _with_place(message, argv)
     _fail(message)
 
 
@@ -185,6 +186,16 @@ def _config_fault(error: Exception) -> str:
     field = what.strip('"\'')
     what = f'there is no field {field!r}'
   return '. '.join([what, *hints])
+
+
+def _with_place(message: str, argv: Sequence[str]) -> str:
+  """The same, with the whole path of a field that there is not."""
+  field = re.match(r"config: there is no field '(\w+)'", message)
+  for word in argv[1:] if field else ():
+    name = word.partition('=')[0].lstrip('-')
+    if name.startswith('config.') and field[1] in name.split('.'):
+      return f'{name}: there is no field {message.partition("no field ")[2]}'
+  return message
 
 
 def _fail(message: str) -> None:

@@ -47,7 +47,10 @@ def _assert_one_line(done, says):
     ((*_WHOLE, 'more'), "'more' is not a flag"),
     ((*_WHOLE, '--wokdir=run'), 'wokdir'),
     ((*_WHOLE, '--config.num_epoch=3'), "there is no field 'num_epoch'"),
-    ((*_WHOLE, '--config.model.widht=3'), "there is no field 'widht'"),
+    (
+      (*_WHOLE, '--config.model.widht=3'),
+      "error: config.model.widht: there is no field 'widht'",
+    ),
     ((*_WHOLE, '--config.num_epochs=many'), "'many'"),
     ((*_WHOLE, '--config.num_epochs=2.5'), 'config.num_epochs'),
     ((*_WHOLE, '--config.num_epochs=0'), 'config.num_epochs: 0'),
@@ -80,8 +83,8 @@ def _assert_one_line(done, says):
     (('--config=nowhere.py',), 'nowhere.py: no such config file'),
     (('--config={corpus}/clips.csv', _WORKDIR), 'clips.csv: '),
     (
-      (f'--config={_CONFIGS}/gated_evidence.py:concat', _WORKDIR),
-      "gated_evidence.py: has no variants, hence no 'concat'",
+      (f'--config={_CONFIGS}/empathic_reactions.py:concat', _WORKDIR),
+      "empathic_reactions.py: has no variants, hence no 'concat'",
     ),
     (
       (f'--config={_CONFIGS}/why_the_gate_loses.py:foo', _WORKDIR),
