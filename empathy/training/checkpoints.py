@@ -259,7 +259,8 @@ def verify(
     if parallel.is_main():
       try:
         text = _manifest_path(path).read_text()
-        dict(json.loads(text))
+        for name in dict(json.loads(text)):
+          int(name.partition('/')[0])  # The first member of its part.
       except (FileNotFoundError, TypeError, ValueError):
         raise errors.InputError(f'{path}: is no whole checkpoint') from None
   manifest = json.loads(parallel.text_from_main(text))

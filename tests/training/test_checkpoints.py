@@ -262,3 +262,11 @@ def test_what_is_not_a_checkpoint_does_not_count(folder):
   (folder / 'notes').mkdir()
   (folder / '11.orbax-checkpoint-tmp').mkdir()
   assert checkpoints.steps(folder) == [1, 2, 10]
+
+
+def test_a_manifest_of_something_else_is_an_error(folder):
+  manifest = folder / '1.sha256.json'
+  assert manifest.is_file()
+  manifest.write_text('{"_METADATA": "0"}')
+  with pytest.raises(errors.InputError, match='1: is no whole checkpoint'):
+    checkpoints.restore(folder, 1, _like(_tree()))
