@@ -1,8 +1,12 @@
 r"""Evidence that adds up, calibrated: the setting for any corpus folder.
 
-python -m empathy.train --config=configs/gated_evidence.py \
+  python -m empathy.train --config=configs/gated_evidence.py \
       --config.corpus=CORPUS --workdir=runs/gated_evidence
-python -m empathy.evaluate --workdir=runs/gated_evidence
+  python -m empathy.evaluate --workdir=runs/gated_evidence
+
+`configs/gated_evidence.py:timed_evidence` is for sequences of features: heads
+see a timeline of the clip besides, of when things happen, and together. Where
+features are pooled, both are the same to the bit.
 """
 
 import ml_collections
@@ -10,9 +14,13 @@ import ml_collections
 from empathy.training import configuration
 
 
-def get_config() -> ml_collections.ConfigDict:
-  """The experiment."""
-  config = configuration.default_config('gated_evidence')
+def get_config(fusion: str = 'gated_evidence') -> ml_collections.ConfigDict:
+  """The experiment.
+
+  Args:
+    fusion: 'gated_evidence', or 'timed_evidence'.
+  """
+  config = configuration.default_config(fusion)
   config.num_seeds = 10
   config.num_epochs = 40
   config.peak_learning_rate = (2e-3,)

@@ -142,7 +142,7 @@ def _said(kind: Any) -> str:
   """A type in words."""
   origin, given = typing.get_origin(kind), typing.get_args(kind)
   if (limits := _meta(kind, Range)) is not None:
-    return str(limits)
+    return f'{_said(given[0])} that is {limits}'
   if origin is Literal:
     return ' or '.join(map(str, given))
   if origin in (typing.Union, types.UnionType):

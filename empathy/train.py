@@ -15,7 +15,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from empathy import cli
-from empathy.training import loop, parallel
+from empathy.training import configuration, loop, parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', help_string='The experiment, a file as in configs/.'
@@ -63,9 +63,11 @@ def main() -> None:
   summary = loop.train(_CONFIG.value, _WORKDIR.value)
   if not parallel.is_main():
     return
+  select = configuration.select(configuration.complete(_CONFIG.value))
   for entry in summary.failed:
     print(
-      f'no finite epoch, hence no predictions: view {entry["view"]}, fold '
+      f'no epoch with a finite loss and {select}, hence no predictions: view '
+      f'{entry["view"]}, fold '
       f'{entry["fold"]}, seed {entry["seed"]}'
     )
   print(

@@ -41,20 +41,7 @@ seconds() {
 
 config=${CONFIG:-configs/mixed_signals.py}
 # Whether the config begins with media: it sets config.features.
-has_media=$("${PYTHON:-python3}" - "${config%%:*}" << 'END'
-import ast, pathlib, sys
-
-try:
-  tree = ast.parse(pathlib.Path(sys.argv[1]).read_text(encoding='utf-8'))
-except (OSError, SyntaxError):
-  sys.exit()  # Told by what reads the config.
-for node in ast.walk(tree):
-  stored = isinstance(getattr(node, 'ctx', None), ast.Store)
-  if stored and isinstance(node, ast.Attribute) and node.attr == 'features':
-    print(1)
-    break
-END
-)
+has_media=$(grep -Eqs '^ *\w+\.features(\.\w+)* *=' "${config%%:*}" && echo 1) || :
 workdir=${WORKDIR:-runs/$(run_name "$config" "${corpus:-simulated}")}
 extras=${has_media:+,media}${EXTRA:+,$EXTRA}
 for place in "$corpus" "$workdir"; do

@@ -43,9 +43,9 @@ def test_what_is_named_is_found(text, result):
     ('', "'' is not a name"),
     ('power(bass=2)', "(x, base=2.0): got an unexpected keyword argument 'ba"),
     ('math:pi', "'math:pi' is not a function"),
-    ('math:gcd(a=1)', 'config.x: math:gcd has'),
+    ('math:gcd(a=1)', 'config.x: math:gcd has (*integers): '),
     ('test_named:_SHIPPED', 'is not a function'),
-    ('power(x=1)', 'power is called with (x) and what the config says, but'),
+    ('power(x=1)', 'power is called with (x, x), but has (x, base=2.0): mul'),
   ],
 )
 def test_what_is_wrong_is_told_in_a_line(text, says):
@@ -58,3 +58,43 @@ def test_what_is_wrong_is_told_in_a_line(text, says):
 def test_a_label_is_the_name_alone():
   for text in ('focal', 'focal(gamma=1.5)', 'a.b:focal', 'a.b.focal(x=(1, 2))'):
     assert named.label(text) == 'focal'
+
+
+def test_what_fails_is_told_with_its_place_in_a_line(tmp_path, monkeypatch):
+  monkeypatch.syspath_prepend(tmp_path)
+  module = tmp_path / 'stranger.py'
+  module.write_text('import json\n\ndef f(x):\n  return json.loads(x)\n')
+  found = named.blamed(
+    named.resolve('stranger:f', {}, 'config.x'), 'config.x', 'stranger:f'
+  )
+  assert found('3') == 3
+  with pytest.raises(errors.InputError) as raised:
+    found('\n')
+  assert str(raised.value) == (
+    f'config.x: stranger:f fails in {module}, line 4: JSONDecodeError: '
+    'Expecting value: line 2 column 1 (char 1)'
+  )
+  # What is shipped is no code of one's own.
+  with pytest.raises(TypeError):
+    named.blamed(_power, 'config.x', 'power')('x')
+  with pytest.raises(errors.InputError, match='TypeError'):
+    named.blamed(_power, 'config.x', 'power(base=3)')('x')
+
+
+@pytest.mark.parametrize(
+  ('text', 'says'),
+  [
+    ('import no_such', "line 1: ModuleNotFoundError: No module named 'no_suc"),
+    ('\ndef f(:', 'line 2: SyntaxError: invalid syntax'),
+    ('x = 1 / 0', 'line 1: ZeroDivisionError: division by zero'),
+  ],
+)
+def test_a_module_that_cannot_be_imported_is_told(
+  tmp_path, monkeypatch, text, says
+):
+  monkeypatch.syspath_prepend(tmp_path)
+  (tmp_path / 'strange.py').write_text(text)
+  with pytest.raises(errors.InputError) as raised:
+    named.resolve('strange:f', {}, 'config.x')
+  said = f'config.x: strange:f fails in {tmp_path}/strange.py, {says}'
+  assert str(raised.value).startswith(said)

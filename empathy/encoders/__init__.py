@@ -114,6 +114,22 @@ def example(config: Any) -> dict[str, np.ndarray]:
   return ARCHITECTURES[config.model_type].example(config)
 
 
+@functools.lru_cache(maxsize=64)
+def shapes(config: Any) -> Any:
+  """The parameters of an encoder, as `jax.ShapeDtypeStruct`s.
+
+  Args:
+    config: of the encoder.
+
+  Raises:
+    InputError: its settings are not supported.
+  """
+  module = ARCHITECTURES[config.model_type].Model(config)
+  return jax.eval_shape(
+    lambda: module.init(jax.random.key(0), **example(config))
+  )
+
+
 def load(
   name_or_path: str | os.PathLike,
   dtype: Any = jnp.float32,
@@ -155,16 +171,14 @@ def load(
       found.name,
     )
   }
-  _check_shapes(module, architecture.example(config), params, found.name)
+  _check_shapes(config, params, found.name)
   return Encoder(module, jax.tree.map(jnp.asarray, params), config)
 
 
-def _check_shapes(
-  module: nn.Module, example: dict[str, Any], params: dict[str, Any], where: str
-) -> None:
+def _check_shapes(config: Any, params: dict[str, Any], where: str) -> None:
   """Raises an `InputError` where the module wants arrays of other shapes."""
   try:
-    wanted = jax.eval_shape(lambda: module.init(jax.random.key(0), **example))
+    wanted = shapes(config)
   except errors.InputError as error:
     raise errors.InputError(f'{where}: {error}') from None
   pairs = zip(

@@ -217,6 +217,8 @@ def studentise(
   # The number of groups is fixed: what all have in common moves nothing.
   value, slope = float(values[0]), slopes[0] - slopes[0].mean()
   counted, least = weighing.counted(sample, statistic)
+  if seeds and math.sqrt(seeds.variance) < scales.rounding(value):
+    seeds = dataclasses.replace(seeds, variance=0.0)
   noises = _noises(seeds, annotators)
   covered = {name: noise for name, noise in noises.items() if noise.covered}
   own = counted / max(counted - 1, 1) * float(slope @ slope)

@@ -23,7 +23,6 @@ from flax import linen as nn
 from jax import lax
 
 from empathy.models import heads, layers
-from empathy.models.output import Output
 
 Array = jax.Array
 
@@ -49,14 +48,11 @@ class GatedEvidence(nn.Module):
   itself, as it would be if it were the only one.
 
   Attributes:
-    num_classes: C.
-    modalities: M names, in order.
     hidden: widths of each head's blocks; none makes the heads linear.
     dropout: probability of dropping a hidden unit.
     input_dropout: probability of dropping a feature.
     modality_dropout: probability that in training the joint head is not shown
       a modality of a clip; if that would be all of them, it is shown all.
-    axis_name: the devices that share the batch, if they do.
   """
 
   # Of the loss from which alone what single modalities say is learned.
@@ -108,7 +104,7 @@ class GatedEvidence(nn.Module):
     present: Mapping[str, Array],
     rows: Array,
     train: bool,
-  ) -> Output:
+  ) -> heads.Output:
     """Fuses, or, while training, lets each head speak for itself.
 
     Returns:
@@ -125,7 +121,7 @@ class GatedEvidence(nn.Module):
     present: Mapping[str, Array],
     rows: Array,
     train: bool,
-  ) -> Output:
+  ) -> heads.Output:
     """Fuses, given (B, D) for each part, that what is absent does not touch."""
     mask = jnp.stack([present[m] for m in self.modalities], -1)
     together = mask.sum(axis=1, keepdims=True) >= 2
@@ -149,11 +145,11 @@ class GatedEvidence(nn.Module):
     joint = evidence[:, -1]
     if train:
       silent = lax.stop_gradient(self.prior + total)
-      return Output(
+      return heads.Output(
         jnp.where(together, self.prior + joint, silent), gates, alone=alone
       )
     logits = self.prior + jnp.where(together, (total + joint) / 2, total)
-    return Output(logits, gates, alone=alone)
+    return heads.Output(logits, gates, alone=alone)
 
   def _shown(
     self, present: Mapping[str, Array], train: bool

@@ -1,7 +1,8 @@
 """Fusions: from the features of several modalities to logits.
 
-Every fusion is a Flax module with the fields `num_classes`, `modalities` and
-`axis_name`, whatever others it wants, and
+Every fusion is a Flax module with the fields `num_classes`, C, `modalities`, M
+names in order, and `axis_name`, of the devices that share each batch, or None;
+with whatever others it wants, and
 
   __call__(features, present, rows, train) -> Output
 
@@ -40,7 +41,7 @@ from flax import linen as nn
 
 from empathy import errors, kinds, named
 from empathy.models import evidence, heads, layers, timeline
-from empathy.models.output import Output
+from empathy.models.heads import Output
 
 Array = jax.Array
 
@@ -55,8 +56,6 @@ class GatedAttention(nn.Module):
   their mean, and an MLP reads it.
 
   Attributes:
-    num_classes: C.
-    modalities: M names, in order.
     width: units of each projection.
     attention_width: units of the attention's hidden layer.
     hidden: widths of the MLP's blocks.
@@ -64,7 +63,6 @@ class GatedAttention(nn.Module):
     modality_dropout: probability of dropping a modality of a clip.
     join: 'attention', the paper's mean; or, without attention, to see what it
       costs, 'sum', or 'concat', the gated modalities side by side.
-    axis_name: the devices that share the batch, if they do.
   """
 
   num_classes: int
@@ -134,11 +132,8 @@ class Concat(nn.Module):
   """An MLP on the modalities' features side by side.
 
   Attributes:
-    num_classes: C.
-    modalities: M names, in order.
     hidden: widths of the MLP's blocks.
     dropout: probability of dropping a hidden unit of the MLP.
-    axis_name: the devices that share the batch, if they do.
   """
 
   num_classes: int
@@ -198,19 +193,45 @@ class Network(nn.Module):
       The fusion's output.
     """
     if sees_sequences(self.fusion):
-      return self.fusion(features, steps, present, rows, train)
+      return self._fuse(features, steps, present, rows, train)
     pooled = {}
     for modality, x in features.items():
       if modality in steps:
         x = self._pool(modality, x, steps[modality])
       pooled[modality] = x
-    return self.fusion(pooled, present, rows, train)
+    return self._fuse(pooled, present, rows, train)
+
+  def _fuse(self, *inputs: Any) -> Output:
+    """What the fusion gives, if it is what it should be."""
+    name, what = _name(type(self.fusion)), 'config.model.fusion'
+    with named.blaming(what, name):
+      output = self.fusion(*inputs)
+    if not isinstance(output, Output):
+      raise errors.InputError(
+        f'{what}: {name} gives a {type(output).__name__}; expected an Output'
+      )
+    rows = inputs[-2]
+    expected = (*rows.shape, self.fusion.num_classes)
+    if output.logits.shape != expected:
+      raise errors.InputError(
+        f'{what}: the logits of {name} are of the shape {output.logits.shape}; '
+        f'expected {expected}, clips and classes'
+      )
+    return output
 
   def _pool(self, modality: str, x: Array, steps: Array) -> Array:
-    pool = find_pooling(self.pooling)
-    if inspect.isclass(getattr(pool, 'func', pool)):
-      pool = pool(name=f'pool_{modality}')
-    return pool(x, steps)
+    pool, what = find_pooling(self.pooling), 'config.model.pooling'
+    with named.blaming(what, self.pooling):
+      if inspect.isclass(getattr(pool, 'func', pool)):
+        pool = pool(name=f'pool_{modality}')
+      pooled = pool(x, steps)
+    expected = (x.shape[0], x.shape[2])
+    if jnp.shape(pooled) != expected:
+      raise errors.InputError(
+        f'{what}: {self.pooling} gives the shape {jnp.shape(pooled)}; expected '
+        f'{expected}, clips and features'
+      )
+    return pooled
 
   @nn.nowrap
   def narrowed(self, view: tuple[str, ...]) -> 'Network | None':
@@ -324,35 +345,36 @@ def find_pooling(text: str) -> Callable:
   return named.resolve(text, heads.POOLING, 'config.model.pooling')
 
 
-def faults(model: Mapping[str, Any]) -> list[str]:
-  """What is wrong with the fields of a config's model, a line each.
+def check(model: Mapping[str, Any]) -> None:
+  """Makes sure that the fields of a config's model are right.
 
   Args:
     model: 'fusion', the name of one, and its fields.
 
   Raises:
-    InputError: there is no such fusion or pooling.
+    InputError: one fault or more, a line each.
   """
   name = model.get('fusion', None)
   if name is None:
-    return ['config.model.fusion: is missing']
+    raise errors.InputError('config.model.fusion: is missing')
   fusion = find(name)
   pooling = model.get('pooling', _POOLING)
   find_pooling(pooling)
   if sees_sequences(fusion) and pooling != _POOLING:
-    return [
+    raise errors.InputError(
       f'config.model.pooling: {pooling!r}, but {name} sees sequences as they '
       'are; leave it out'
-    ]
+    )
   own = {field.name: field for field in _own_fields(fusion)}
   given = {key: value for key, value in model.items() if key not in _BESIDES}
   unknown = [field for field in given if field not in own]
   if unknown:
-    return [
+    raise errors.InputError(
       f'config.model.{", ".join(unknown)}: {name} has no such field; it has '
-      f'{", ".join(own)}'
-    ]
-  result = [
+      f'{", ".join(own) or "none"}; choose a fusion where its fields are made, '
+      f"by default_config('{name}') in the config file, or after its colon"
+    )
+  missing = [
     f'config.model.{field.name}: is missing; {name} has no default for it'
     for field in own.values()
     if field.default is dataclasses.MISSING
@@ -363,7 +385,15 @@ def faults(model: Mapping[str, Any]) -> list[str]:
   types = {field: types.get(field, Any) for field in own} | {
     field: _DROPOUT for field in own if field.endswith('dropout')
   }
-  return result + kinds.faults(types, given, 'config.model')
+  errors.raise_faults(missing + kinds.faults(types, given, 'config.model'))
+
+
+def _name(fusion: type[nn.Module]) -> str:
+  """How a config names a fusion."""
+  for name, shipped in FUSIONS.items():
+    if shipped is fusion:
+      return name
+  return f'{fusion.__module__}:{fusion.__qualname__}'
 
 
 def _own_fields(fusion: type[nn.Module]) -> list[dataclasses.Field]:
@@ -394,7 +424,7 @@ def build(
   Raises:
     InputError: there is no such fusion, or a field is at fault.
   """
-  errors.raise_faults(faults({'fusion': name, 'pooling': pooling, **given}))
+  check({'fusion': name, 'pooling': pooling, **given})
   return Network(
     find(name)(
       num_classes=num_classes,

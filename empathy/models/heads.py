@@ -1,4 +1,6 @@
-"""Heads: from the features of one modality to logits."""
+"""What fusions are made of, from features to logits, and what they return."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,23 @@ from flax import linen as nn
 from empathy.models import layers
 
 Array = jax.Array
+
+
+class Output(NamedTuple):
+  """What a fusion returns.
+
+  Attributes:
+    logits: (B, C).
+    gates: (B, M), not negative, how far each modality is let through; or None.
+    attention: (B, M), a distribution over the modalities present; or None.
+    alone: (B, P, C), logits of what each part says alone, first the M
+      modalities, which the auxiliary loss and the calibration need; or None.
+  """
+
+  logits: Array
+  gates: Array | None = None
+  attention: Array | None = None
+  alone: Array | None = None
 
 
 class MLP(nn.Module):

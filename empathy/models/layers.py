@@ -6,6 +6,7 @@ and over the devices of `axis_name`, and random bits are drawn for the global
 batch, so that a result does not depend on how the batch was laid out.
 """
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -18,6 +19,8 @@ from empathy import kinds
 Array = jax.Array
 # A number of units; a config that has another one is refused.
 Size = kinds.Count
+# Of BatchNorm: the weight of old running statistics, and what variances get.
+_MOMENTUM, _EPSILON = 0.9, 1e-5
 
 
 def _uniform_fan_in(fan_in: int) -> Callable[..., Array]:
@@ -57,13 +60,9 @@ class BatchNorm(nn.Module):
   """Batch normalisation (arXiv 1502.03167) over the real rows alone.
 
   Attributes:
-    momentum: weight of the old running statistics, Flax's sense.
-    epsilon: added to the variance.
     axis_name: the devices that share the batch, if they do.
   """
 
-  momentum: float = 0.9
-  epsilon: float = 1e-5
   axis_name: str | None = None
 
   @nn.compact
@@ -92,10 +91,10 @@ class BatchNorm(nn.Module):
       squares = (weights * (x - mean) ** 2).sum(axis=0)
       var = self._total(squares) / jnp.maximum(count, 1)
       if not self.is_initializing():
-        keep = jnp.where(count > 0, self.momentum, 1.0)
+        keep = jnp.where(count > 0, _MOMENTUM, 1.0)
         running_mean.value = keep * running_mean.value + (1 - keep) * mean
         running_var.value = keep * running_var.value + (1 - keep) * var
-    return (x - mean) * (lax.rsqrt(var + self.epsilon) * scale) + bias
+    return (x - mean) * (lax.rsqrt(var + _EPSILON) * scale) + bias
 
   def _total(self, x: Array) -> Array:
     if self.axis_name is None or self.is_initializing():
@@ -140,9 +139,7 @@ class Dropout(nn.Module):
 
 def _bits16(key: Array, shape: tuple[int, ...]) -> Array:
   """Uniform uint16; two from each 32-bit draw, since draws are not free."""
-  size = 1
-  for length in shape:
-    size *= length
+  size = math.prod(shape)
   words = jax.random.bits(key, ((size + 1) // 2,), jnp.uint32)
   return (
     lax.bitcast_convert_type(words, jnp.uint16)

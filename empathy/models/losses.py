@@ -25,14 +25,8 @@ def cross_entropy(
 ) -> Array:
   """Cross-entropy, to labels or to the shares of votes.
 
-  Args:
-    logits: (B, C).
-    targets: (B, C).
-    label_smoothing: the share of each target that all classes get alike
-      (Szegedy et al. 2016, arXiv 1512.00567).
-
-  Returns:
-    (B,).
+  Of each target all classes get `label_smoothing` alike (Szegedy et al. 2016,
+  arXiv 1512.00567).
   """
   if label_smoothing:
     targets = optax.losses.smooth_labels(targets, label_smoothing)
@@ -42,15 +36,8 @@ def cross_entropy(
 def focal(logits: Array, targets: Array, gamma: float = 2.0) -> Array:
   """Cross-entropy that counts less where it is small (arXiv 1708.02002).
 
-  -sum_c t_c (1 - p_c)^gamma log p_c, which is the paper's where t is one-hot.
-
-  Args:
-    logits: (B, C).
-    targets: (B, C).
-    gamma: 0 gives the cross-entropy.
-
-  Returns:
-    (B,).
+  -sum_c t_c (1 - p_c)^gamma log p_c, which is the paper's where t is one-hot,
+  and the cross-entropy where gamma is 0.
   """
   log_p = jax.nn.log_softmax(logits)
   # 1 - p is the sum of the others: not 0 but where their logits are far away.
@@ -75,6 +62,7 @@ def find(
     InputError: there is no such loss, or it does not.
   """
   loss = named.resolve(text, LOSSES, what, ('logits', 'targets'))
+  loss = named.blamed(loss, what, text)
   if num_classes is not None:
     like = jax.ShapeDtypeStruct((5, num_classes), jnp.float32)
     shape = getattr(jax.eval_shape(loss, like, like), 'shape', None)

@@ -24,7 +24,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from empathy.models import evidence, heads, layers
-from empathy.models.output import Output
 
 Array = jax.Array
 
@@ -38,13 +37,6 @@ class TimedEvidence(evidence.GatedEvidence):
   are pooled already, this is `GatedEvidence` to the bit.
 
   Attributes:
-    num_classes: C.
-    modalities: M names, in order.
-    hidden: widths of each head's blocks; none makes the heads linear.
-    dropout: probability of dropping a hidden unit of a head.
-    input_dropout: probability of dropping what a head sees.
-    modality_dropout: as for `GatedEvidence`.
-    axis_name: the devices that share the batch, if they do.
     places: of each timeline.
     width: of what a place holds.
     depth: blocks of self-attention of a timeline.
@@ -76,7 +68,7 @@ class TimedEvidence(evidence.GatedEvidence):
     present: Mapping[str, Array],
     rows: Array,
     train: bool,
-  ) -> Output:
+  ) -> heads.Output:
     """Fuses; see `GatedEvidence`."""
     pooled = {
       m: heads.mean(features[m], steps[m]) if m in steps else features[m]

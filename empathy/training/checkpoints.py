@@ -141,7 +141,7 @@ def restore(
   """
   path = _path(directory, step)
   shape = jax.tree.leaves(like)[0].shape
-  parts = _verified(path, shape[0] if shape else 1, rows, pull)
+  parts = verify(directory, step, shape[0] if shape else 1, rows, pull)
   with parallel.together():
     trees = []
     for part in parts:
@@ -238,7 +238,7 @@ def verify(
   count: int,
   rows: slice | None = None,
   pull: Pull = lambda _: None,
-) -> None:
+) -> list[slice]:
   """Makes sure that a checkpoint is as it was written.
 
   Args:
@@ -248,21 +248,13 @@ def verify(
     rows: the members of which this process makes sure; None for all.
     pull: as for `restore`.
 
-  Raises:
-    InputError: it is missing or damaged.
-  """
-  _verified(_path(directory, step), count, rows, pull)
-
-
-def _verified(
-  path: pathlib.Path, count: int, rows: slice | None, pull: Pull
-) -> list[slice]:
-  """The members of each part that has some of `rows`, as it was written.
+  Returns:
+    The members of each part that has some of `rows`.
 
   Raises:
-    InputError: the checkpoint is missing or damaged, in any process.
+    InputError: it is missing or damaged, in any process.
   """
-  text = ''
+  path, text = _path(directory, step), ''
   with parallel.together():
     if parallel.is_main():
       try:

@@ -171,15 +171,7 @@ def _narrow(
   counts: Mapping[str, int],
   everyone: step.Member,
 ) -> list[str]:
-  """The views that shall have a network of their own.
-
-  Args:
-    program: what all members share.
-    layout: of the members on the devices.
-    data: the corpus.
-    counts: of the members of each view.
-    everyone: all members.
-  """
+  """The views, of so many members each, that shall have their own network."""
   clips = everyone.train_rows.shape[1] * program.recipe.total_epochs
   steps = max(program.max_length.values(), default=1)
   share = sum(counts.values()) / len(layout.devices)

@@ -178,12 +178,12 @@ def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     lambda: optimizers.find(config.optimizer),
     lambda: schedules.find(config.schedule),
     lambda: metrics.find(select(config)),
+    lambda: _check_model(config),
   ):
     try:
       find()
     except errors.InputError as error:
       faults.append(str(error))
-  faults += _model_faults(config)
   if is_streamed(config) and config.normalise != 'members':
     faults.append(
       f'config.normalise: {config.normalise!r} needs all features in memory; '
@@ -259,19 +259,13 @@ def make_program(
     axis_name=layout.axis_name,
     **fields,
   )
-  recipe = step.Recipe(
-    num_epochs=config.num_epochs,
-    batch_size=config.batch_size,
-    peak_learning_rate=kinds.values(config.peak_learning_rate)[0],
-    l2=kinds.values(config.l2)[0],
-    loss=config.loss,
-    optimizer=config.optimizer,
-    schedule=config.schedule,
-    select=select(config),
-    balance='classes' in config.weights,
-    auxiliary=config.auxiliary,
-    keep=config.keep,
-  )
+  own = {
+    field.name: kinds.values(config[field.name])[0]
+    for field in dataclasses.fields(step.Recipe)
+    if field.name in config
+  }
+  balance = 'classes' in config.weights
+  recipe = step.Recipe(**own | {'select': select(config), 'balance': balance})
   num_sharing = len(layout.devices) if layout.axis_name else 1
   return step.Program(
     network,
@@ -284,20 +278,16 @@ def make_program(
   )
 
 
-def _model_faults(config: ml_collections.ConfigDict) -> list[str]:
-  """What is wrong with the fusion, its fields and what it needs."""
-  try:
-    faults = fusions.faults(config.model)
-  except errors.InputError as error:
-    return [str(error)]
-  name = config.model.get('fusion')
-  needed = name and fusions.auxiliary(name)
+def _check_model(config: ml_collections.ConfigDict) -> None:
+  """Makes sure that a fusion has its fields right, and what it needs."""
+  fusions.check(config.model)
+  name = config.model.fusion
+  needed = fusions.auxiliary(name)
   if needed and not config.auxiliary:
-    faults.append(
+    raise errors.InputError(
       f'config.auxiliary: {config.auxiliary}, but from this loss alone {name} '
       f'learns what single modalities say; expected above 0, such as {needed}'
     )
-  return faults
 
 
 def _is_dropout(name: str) -> bool:

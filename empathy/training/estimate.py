@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +39,6 @@ class Estimate:
     checkpoint_bytes: of one checkpoint; two are kept.
     flops: floating-point operations of all training, by the compiler's count.
     rate: a second, that all devices reach in a product of matrices.
-    seconds: of training, without compiling.
   """
 
   place: str
@@ -50,7 +50,6 @@ class Estimate:
   checkpoint_bytes: int
   flops: float
   rate: float
-  seconds: float
 
   def lines(self) -> list[str]:
     """The estimate in words."""
@@ -66,7 +65,8 @@ class Estimate:
       f'{self.num_members} members of {_size(self.state_bytes)}, the corpus, '
       f'{_size(self.corpus_bytes)}, and {_size(rest)} to work with',
       f'checkpoint: {_size(self.checkpoint_bytes)}; two are kept',
-      f'time: about {_time(self.seconds)} to train, by '
+      f'time: about {_time(self.flops / (_SHARE_OF_RATE * self.rate))} to '
+      f'train, by '
       f'{self.flops / 1e12:.3g} TFLOP and '
       f'{_SHARE_OF_RATE:.0%} of the {self.rate / 1e9:.3g} GFLOP/s that a '
       'product of matrices reaches here now; compiling comes on top the first '
@@ -94,7 +94,8 @@ def estimate(
   copies = len(layout.devices) if are_cores else 1
   corpus_bytes = _bytes(data)
   peaks = []
-  for group in _groups(chunks_):
+  for _, found in itertools.groupby(chunks_, lambda x: x.program.computed):
+    group = list(found)
     held, saved = layout.held(group[0].size) * copies, group[0].size
     state_bytes = _bytes(_state(group[0].program, data, members))
     peak = max(
@@ -112,7 +113,6 @@ def estimate(
   flops = sum(
     len(chunk.rows) * _flops(chunk.program, data, members) for chunk in chunks_
   )
-  rate = _rate(layout)
   return Estimate(
     place='on all cores together' if are_cores else 'on each device',
     corpus_bytes=corpus_bytes,
@@ -122,17 +122,8 @@ def estimate(
     limit_bytes=int(stats.get('bytes_limit', 0)),
     checkpoint_bytes=max(peak[-1] for peak in peaks),
     flops=flops,
-    rate=rate,
-    seconds=flops / (_SHARE_OF_RATE * rate),
+    rate=_rate(layout),
   )
-
-
-def _groups(chunks_: Sequence[chunks.Chunk]) -> list[list[chunks.Chunk]]:
-  """The chunks of each network."""
-  found: dict[tuple | None, list[chunks.Chunk]] = {}
-  for chunk in chunks_:
-    found.setdefault(chunk.program.computed, []).append(chunk)
-  return list(found.values())
 
 
 def training_bytes(
@@ -143,15 +134,13 @@ def training_bytes(
 ) -> int:
   """What a device holds while a chunk trains, by the compiler's own count.
 
-  The program is the one that trains, so that it is compiled once for both.
-
-  Args:
-    layout: of the members on the devices.
-    data: the corpus.
-    members: all of them.
-    chunk: some of them.
+  The program is the one that trains, so that it is compiled once for both; the
+  rest is as for `estimate`.
   """
-  own = _members_like(members, layout.num_slots(chunk.size))
+  count = layout.num_slots(chunk.size)
+  own = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype), members
+  )
   state = jax.eval_shape(
     jax.vmap(functools.partial(step.init, chunk.program), in_axes=(None, 0)),
     data,
@@ -172,14 +161,9 @@ def predicting_bytes(
   chunks_: Sequence[chunks.Chunk],
   num_rows: int,
 ) -> int:
-  """What a device holds while members predict, likewise.
+  """What a device holds while members predict, in the chunks of a network.
 
-  Args:
-    layout: of the members on the devices.
-    data: the corpus.
-    members: all of them.
-    chunks_: those of one network.
-    num_rows: clips that a member predicts, at most.
+  Each predicts `num_rows` clips at most; the rest is as for `estimate`.
   """
   layout = dataclasses.replace(layout, mode='members')
   program = chunks_[0].program
@@ -193,12 +177,6 @@ def predicting_bytes(
     inference.compiled(program, layout),
     *layout.like((data, np.ones(len(program.modalities), bool))),
     *layout.like((rows, own), True),
-  )
-
-
-def _members_like(members: step.Member, count: int) -> step.Member:
-  return jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype), members
   )
 
 
@@ -253,10 +231,7 @@ def _rate(layout: parallel.Layout) -> float:
 
 
 def _bytes(tree: Any) -> int:
-  return sum(
-    int(np.prod(x.shape)) * np.dtype(x.dtype).itemsize
-    for x in jax.tree.leaves(tree)
-  )
+  return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
 def _size(count: int) -> str:

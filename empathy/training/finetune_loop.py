@@ -16,7 +16,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import ml_collections
@@ -52,6 +52,7 @@ class Task:
   """What all folds of a modality share.
 
   Attributes:
+    path: the workdir.
     program: what does not change while an encoder learns.
     layout: of a batch on the devices.
     store: what goes into the first layer that learns.
@@ -63,6 +64,7 @@ class Task:
     seed: of all that is random, with the fold.
   """
 
+  path: pathlib.Path
   program: finetune_step.Program
   layout: parallel.Layout
   store: frozen_states.Store
@@ -78,23 +80,22 @@ class Task:
     """How it learns."""
     return self.program.recipe
 
+  @property
+  def select(self) -> str:
+    """The name of the metric that epochs are chosen by."""
+    return named.label(self.recipe.select)
+
   @functools.cached_property
   def metrics(self) -> dict[str, metrics.Metric]:
     """Of validation clips, by name."""
-    self.recipe.find_metric(self.values is not None)
-    return metrics.used(self.recipe.select, self.values is not None)
+    has_values = self.values is not None
+    return metrics.used(self.recipe.select, has_values, finetune_recipe.SELECT)
 
   @functools.cached_property
   def train_step(self) -> Callable:
     """`finetune_step.train_step`, compiled for the devices."""
-
-    def train_step(frozen, state, batch, key, share):
-      key = jax.random.wrap_key_data(key)
-      return finetune_step.train_step(
-        self.program, frozen, state, batch, key, share
-      )
-
-    return self.layout.over_batch(train_step, donate=[1])
+    function = functools.partial(finetune_step.train_step, self.program)
+    return self.layout.over_batch(function, donate=[1])
 
   @functools.cached_property
   def forward(self) -> Callable:
@@ -103,30 +104,16 @@ class Task:
       functools.partial(finetune_step.forward, self.program)
     )
 
-  def sums(self, rows: np.ndarray, logits: Any, real: Any) -> dict[str, Any]:
-    """Those of the metrics: (B,) clips, their logits, and which count."""
-    scores, values = self.scores, self.values
-    return self._sums(
-      self.targets[rows],
-      metrics.Rows(
-        logits,
-        None,
-        self.labels[rows],
-        real,
-        None if scores is None else np.float32(scores[rows]),
-        None if values is None else np.float32(values),
-      ),
-    )
-
   @functools.cached_property
-  def _sums(self) -> Callable:
+  def measure(self) -> Callable:
+    """`metrics.measure` of logits and targets, and of rows without losses."""
     loss = self.recipe.find_loss()
 
-    def sums(targets, rows):
+    def measure(targets, rows):
       rows = rows._replace(losses=loss(rows.logits, targets))
-      return {name: x.sums(rows) for name, x in self.metrics.items()}
+      return metrics.measure(self.metrics, rows)
 
-    return jax.jit(sums)
+    return jax.jit(measure)
 
   def batch(
     self, rows: np.ndarray, weights: np.ndarray | None = None, parts: int = 1
@@ -178,60 +165,36 @@ class Fold:
   """What tells a fold's encoder from the others'.
 
   Attributes:
+    modality: of the encoder.
     number: of the fold.
+    chunk: the encoder's number in `metrics.jsonl`.
+    checkpoints: their folder; the last two are kept.
     train: (R,) int, the clips to learn from.
     val: (V,) int, the clips to choose the epoch by.
     weights: (N,) float32, how much each clip counts in training.
   """
 
+  modality: str
   number: int
+  chunk: int
+  checkpoints: pathlib.Path
   train: np.ndarray
   val: np.ndarray
   weights: np.ndarray
 
-
-@dataclasses.dataclass(frozen=True)
-class Name:
-  """Which encoder it is."""
-
-  modality: str
-  fold: int
-
   def as_dict(self) -> dict[str, Any]:
-    """As in `metrics.jsonl`."""
-    return dataclasses.asdict(self)
+    """Its name in `metrics.jsonl`."""
+    return {'modality': self.modality, 'fold': self.number}
 
 
-@dataclasses.dataclass(frozen=True)
-class Outside:
-  """What the training of a fold has to do with the world.
-
-  Attributes:
-    workdir: `metrics.jsonl` is there.
-    name: of the fold's encoder.
-    chunk: its number, in `metrics.jsonl`.
-    checkpoints: their folder; the last two are kept.
-    bar: counts steps.
-    is_stopped: whether SIGTERM came.
-  """
-
-  workdir: pathlib.Path
-  name: Name
-  chunk: int
-  checkpoints: pathlib.Path
-  bar: progress.Progress
-  is_stopped: Callable[[], bool]
-
-
-@dataclasses.dataclass(frozen=True)
-class Best:
+class Best(NamedTuple):
   """What training keeps.
 
   Attributes:
     params: as in `finetune_step.State`, of the best epoch.
     epoch: from 0, the first of those that are best by `Recipe.select`; -1 while
       no epoch had a finite loss.
-    figures: of the validation clips, in that epoch.
+    figures: of the validation clips, in that epoch, by the metrics' names.
   """
 
   params: Any
@@ -240,7 +203,11 @@ class Best:
 
 
 def train_fold(
-  task: Task, params: Mapping[str, Any], fold: Fold, outside: Outside
+  task: Task,
+  params: Mapping[str, Any],
+  fold: Fold,
+  bar: progress.Progress,
+  is_stopped: Callable[[], bool],
 ) -> Best:
   """Trains one fold's encoder and classifier, or goes on doing so.
 
@@ -251,7 +218,8 @@ def train_fold(
     task: what folds share.
     params: of the published encoder.
     fold: its clips.
-    outside: where to write.
+    bar: counts steps.
+    is_stopped: whether SIGTERM came.
 
   Returns:
     The best epoch.
@@ -259,7 +227,7 @@ def train_fold(
   Raises:
     Stopped: SIGTERM came; the state is saved.
   """
-  recipe, directory = task.recipe, outside.checkpoints
+  recipe, directory = task.recipe, fold.checkpoints
   trained, frozen = finetune_step.split(task.program, params)
   state = finetune_step.init(
     task.program,
@@ -267,14 +235,10 @@ def train_fold(
     task.program.module.config.hidden_size,
     task.key(fold.number, _INIT),
   )
-  names = ('train/loss', *(f'val/{name}' for name in task.metrics))
-  empty = np.full(recipe.num_epochs, np.nan)
   saved = {
-    'state': state._asdict(),
-    'best': state.params,
-    'best_epoch': np.int64(-1),
-    'history': {name: empty for name in names},
-    'loss_sum': np.float64(0),
+    'state': state,
+    'best': Best(state.params, -1, dict.fromkeys(task.metrics, 0.0)),
+    'loss_sum': 0.0,
   }
   saved = jax.tree.map(np.asarray, saved)
   per_epoch = -(-len(fold.train) // recipe.step_size)
@@ -282,91 +246,71 @@ def train_fold(
   shares = finetune_recipe.shares(recipe, num_steps)
   checkpoints.remove_leftovers(directory)
   last, saved = checkpoints.restore_latest(directory, saved) or (0, saved)
-  history = saved['history'] = jax.tree.map(np.array, saved['history'])
+  best, loss_sum = saved['best'], float(saved['loss_sum'])
+  figures = {name: float(x) for name, x in best.figures.items()}
+  best = best._replace(epoch=int(best.epoch), figures=figures)
   first, done = divmod(last, per_epoch)
-  outside.bar.skip(last)
+  bar.skip(last)
   frozen = task.layout.replicate(frozen)
-  state = task.layout.replicate(finetune_step.State(**saved.pop('state')))
+  state = task.layout.replicate(saved['state'])
+  note = ''
 
   def save(step: int) -> None:
-    found = saved | {'state': task.layout.gather(state)._asdict()}
-    checkpoints.save(directory, step, jax.tree.map(np.asarray, found))
+    found = {'state': task.layout.gather(state), 'best': best}
+    found = jax.tree.map(np.asarray, found | {'loss_sum': loss_sum})
+    checkpoints.save(directory, step, found)
     checkpoints.keep_last(directory, 2)
 
-  with metric_writer.MetricWriter(
-    outside.workdir, outside.chunk, first
-  ) as writer:
+  with metric_writer.MetricWriter(task.path, fold.chunk, first) as writer:
     for epoch in range(first, recipe.num_epochs):
-      waited = epoch - 1 - int(saved['best_epoch'])
-      if recipe.patience and waited >= recipe.patience:
-        outside.bar.skip((recipe.num_epochs - epoch) * per_epoch)
+      if recipe.patience and epoch - 1 - best.epoch >= recipe.patience:
+        bar.skip((recipe.num_epochs - epoch) * per_epoch)
         break
-      steps = _steps(task, fold, epoch, done)
-      note = _note(recipe, history, epoch)
       waiting = None  # The loss of the step before, which may be under way.
-      for step, arguments in steps:
-        if outside.is_stopped():
+      for step, rows in _steps(task, fold, epoch, done):
+        if is_stopped():
           if step > last:
-            saved['loss_sum'] += _read(waiting)
+            loss_sum += _read(waiting)
             save(step)
           raise errors.Stopped(
-            f'{outside.name.modality}, fold {fold.number} is saved after step '
-            f'{step} of {num_steps}; run the same command again: it goes on '
-            'there'
+            f'{fold.modality}, fold {fold.number} is saved after step {step} '
+            f'of {num_steps}; run the same command again: it goes on there'
           )
-        batch, key, size = arguments()
-        share = task.layout.replicate(shares[step])
-        state, loss = task.train_step(frozen, state, batch, key, share)
-        saved['loss_sum'] += _read(waiting)
-        waiting = loss, size
-        outside.bar.advance(note=note)
-      train_loss = (saved['loss_sum'] + _read(waiting)) / len(fold.train)
+        key = jax.random.key_data(task.key(fold.number, _DROPOUT, step))
+        state, loss = task.train_step(
+          frozen,
+          state,
+          task.batch(rows, fold.weights, recipe.accumulate),
+          *task.layout.replicate((key, shares[step])),
+        )
+        loss_sum += _read(waiting)
+        waiting = loss, len(rows)
+        bar.advance(note=note)
+      train_loss = (loss_sum + _read(waiting)) / len(fold.train)
       figures = validate(task, frozen, state.params, fold.val)
-      figures = {f'val/{name}': value for name, value in figures.items()}
-      figures['train/loss'] = train_loss
-      for name in names:
-        history[name][epoch] = figures[name]
-      if _is_better(task, history, epoch, int(saved['best_epoch'])):
-        saved['best_epoch'] = np.int64(epoch)
-        saved['best'] = task.layout.gather(state.params)
-      saved['loss_sum'], done = np.float64(0), 0
-      figures['train/learning_rate'] = recipe.learning_rate * shares[step]
-      figures = {name: np.array([value]) for name, value in figures.items()}
-      writer.write(epoch, [outside.name], figures)
-      last = step + 1
+      if np.isfinite(train_loss) and _is_better(task, figures, best):
+        best = Best(task.layout.gather(state.params), epoch, figures)
+      note = f'val/{task.select} {figures[task.select]:.3f}'
+      told = {f'val/{name}': value for name, value in figures.items()}
+      told['train/loss'] = train_loss
+      told['train/learning_rate'] = recipe.learning_rate * shares[step]
+      writer.write(epoch, [fold], {k: np.array([v]) for k, v in told.items()})
+      loss_sum, done, last = 0.0, 0, step + 1
       save(last)
-  epoch = int(saved['best_epoch'])
-  figures = {
-    name: float(history[f'val/{name}'][epoch]) for name in task.metrics
-  }
-  return Best(saved['best'], epoch, figures)
+  return best
 
 
 def _steps(
   task: Task, fold: Fold, epoch: int, done: int
-) -> Iterator[tuple[int, Callable]]:
-  """The steps of an epoch from `done` on, and what makes each one's arguments.
-
-  These are the batch, the key of what is dropped, and how many clips there are.
-  """
-  order = jax.random.permutation(
-    task.key(fold.number, _ORDER, epoch), len(fold.train)
-  )
-  rows = fold.train[np.asarray(order)]
+) -> Iterator[tuple[int, np.ndarray]]:
+  """The steps of an epoch from `done` on, and the clips of each."""
+  key = task.key(fold.number, _ORDER, epoch)
+  order = np.asarray(jax.random.permutation(key, len(fold.train)))
   size = task.recipe.step_size
-  starts = range(0, len(rows), size)
-
-  def arguments(step: int, some: np.ndarray) -> tuple:
-    key = jax.random.key_data(task.key(fold.number, _DROPOUT, step))
-    return (
-      task.batch(some, fold.weights, task.recipe.accumulate),
-      task.layout.replicate(np.asarray(key)),
-      len(some),
-    )
-
+  starts = range(0, len(order), size)
   for number in range(done, len(starts)):
-    step, some = epoch * len(starts) + number, rows[starts[number] :][:size]
-    yield step, functools.partial(arguments, step, some)
+    some = order[starts[number] :][:size]
+    yield epoch * len(starts) + number, fold.train[some]
 
 
 def _read(loss: tuple[jax.Array, int] | None) -> float:
@@ -374,25 +318,14 @@ def _read(loss: tuple[jax.Array, int] | None) -> float:
   return float(np.asarray(loss[0])[0]) * loss[1] if loss else 0.0
 
 
-def _is_better(
-  task: Task, history: Mapping[str, np.ndarray], epoch: int, best: int
-) -> bool:
-  """Whether an epoch is better than the best one before, -1 for none."""
-  if not all(np.isfinite(values[epoch]) for values in history.values()):
+def _is_better(task: Task, figures: Mapping[str, float], best: Best) -> bool:
+  """Whether an epoch is better than the best one before, if there is one."""
+  if not np.isfinite(list(figures.values())).all():
     return False
-  name = named.label(task.recipe.select)
-  values = history[f'val/{name}']
-  if task.metrics[name].is_lower_better:
-    values = -values
-  return best < 0 or bool(values[epoch] > values[best])
-
-
-def _note(
-  recipe: finetune_recipe.Recipe, history: Mapping[str, np.ndarray], epoch: int
-) -> str:
-  """What the line of progress says of the epoch before."""
-  name = f'val/{named.label(recipe.select)}'
-  return f'{name} {history[name][epoch - 1]:.3f}' if epoch else ''
+  new, old = figures[task.select], best.figures[task.select]
+  if task.metrics[task.select].is_lower_better:
+    new, old = old, new
+  return best.epoch < 0 or new > old
 
 
 def validate(
@@ -407,19 +340,24 @@ def validate(
     rows: (V,) int, the clips.
   """
   rows = rows[np.argsort(task.store.length[rows], kind='stable')]
-  size = task.recipe.batch_size
-  total = None
+  size, logits = task.recipe.batch_size, []
   for start in range(0, len(rows), size):
     some = rows[start : start + size]
-    logits = task.layout.join(task.forward(params, frozen, task.batch(some)))
-    real = np.arange(len(logits)) < len(some)
-    some = np.pad(some, (0, len(logits) - len(some)), 'edge')
-    more = jax.device_get(task.sums(some, logits, real))
-    total = more if total is None else jax.tree.map(np.add, total, more)
-  return {
-    name: float(metric.figure(total[name]))
-    for name, metric in task.metrics.items()
-  }
+    found = task.forward(params, frozen, task.batch(some))
+    logits.append(task.layout.join(found)[: len(some)])
+  scores, values = task.scores, task.values
+  found = task.measure(
+    task.targets[rows],
+    metrics.Rows(
+      np.concatenate(logits),
+      None,
+      task.labels[rows],
+      np.ones(len(rows), bool),
+      None if scores is None else np.float32(scores[rows]),
+      None if values is None else np.float32(values),
+    ),
+  )
+  return {name: float(value) for name, value in found.items()}
 
 
 def padded_length(length: int, longest: int) -> int:
@@ -463,8 +401,7 @@ def finetune(
   modalities = [
     modality
     for modality in corpus.modalities
-    if config.features.get(modality, {}).get('encoder', '')
-    not in ('', *extractors.BASELINES)
+    if _learns(config.features.get(modality, {}))
   ]
   if not modalities:
     raise errors.InputError(
@@ -488,8 +425,7 @@ def finetune(
         failed[modality] = error  # The others are of use all the same.
         if error.is_absent:
           shutil.rmtree(path / modality)
-      for rest in (_states_path(path, modality).parent, _saved(path, modality)):
-        shutil.rmtree(rest, ignore_errors=True)
+      shutil.rmtree(_working(path, modality), ignore_errors=True)
     extraction.drop(
       corpus, [name for name, error in failed.items() if error.is_absent]
     )
@@ -514,31 +450,26 @@ def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     InputError: one fault or more, a line each.
   """
   config = configuration.check_fields(config)
-  _check_features(config.features)
-  errors.raise_faults(
-    [
-      f'config.features.{name}: is not {", ".join(corpora.MODALITIES)}'
-      for name in config.features
-      if name not in corpora.MODALITIES
-    ]
-  )
+  faults = []
+  for modality, settings in config.features.items():
+    if modality not in corpora.MODALITIES:
+      known = ', '.join(corpora.MODALITIES)
+      faults.append(f'config.features.{modality}: is not {known}')
+    elif _learns(settings):
+      found = extractors.complete(modality, settings.to_dict())
+      if found['layer'] == 'all' or found['pooling'] == 'none':
+        faults.append(
+          f"config.features.{modality}: layer 'all' and pooling 'none' give a "
+          'sequence; an encoder learns by one embedding a clip: expected '
+          "pooling 'first' or 'mean', and one layer"
+        )
+  errors.raise_faults(faults)
   return config
 
 
-def _check_features(features: Mapping[str, Any]) -> None:
-  """Makes sure that an encoder can learn by what stands for a clip."""
-  faults = []
-  for modality, settings in features.items():
-    if settings.get('encoder', '') in ('', *extractors.BASELINES):
-      continue
-    found = extractors.complete(modality, settings.to_dict())
-    if found['layer'] == 'all' or found['pooling'] == 'none':
-      faults.append(
-        f"config.features.{modality}: layer 'all' and pooling 'none' give a "
-        'sequence; an encoder learns by one embedding a clip: expected pooling '
-        "'first' or 'mean', and one layer"
-      )
-  errors.raise_faults(faults)
+def _learns(settings: Mapping[str, Any]) -> bool:
+  """Whether what makes features is an encoder with a checkpoint."""
+  return settings.get('encoder', '') not in ('', *extractors.BASELINES)
 
 
 def _begin(
@@ -583,6 +514,7 @@ def _finetune_modality(
   targets = losses.target_distributions(corpus.labels, votes, recipe.targets)
   order = corpora.MODALITIES.index(modality)
   task = Task(
+    path=path,
     program=program,
     layout=parallel.Layout('batch', jax.local_devices(), 'float32'),
     store=store,
@@ -600,9 +532,10 @@ def _finetune_modality(
     train = part.train & (store.length > 0) & (targets.sum(axis=1) > 0)
     val = part.val & (store.length > 0) & is_labelled
     rows = [np.flatnonzero(some) for some in (train, val)]
-    folds.append(
-      Fold(number, *rows, _weights(recipe.weights, votes, targets, train))
-    )
+    chunk = order * len(parts) + number
+    saved = _working(path, modality) / f'fold_{number}'
+    weights = _weights(recipe.weights, votes, targets, train)
+    folds.append(Fold(modality, number, chunk, saved, *rows, weights))
   errors.raise_faults(
     [
       f'{corpus.path}: fold {fold.number}: no labelled clip with {modality} to '
@@ -619,16 +552,7 @@ def _finetune_modality(
   )
   with preemption.watch() as is_stopped, bar:
     for fold in folds:
-      directory = _saved(path, modality) / str(fold.number)
-      outside = Outside(
-        path,
-        Name(modality, fold.number),
-        order * len(parts) + fold.number,
-        directory,
-        bar,
-        is_stopped,
-      )
-      best = train_fold(task, params, fold, outside)
+      best = train_fold(task, params, fold, bar, is_stopped)
       if best.epoch < 0:
         raise errors.InputError(
           f'{modality}, fold {fold.number}: the loss of no epoch is finite; '
@@ -639,8 +563,7 @@ def _finetune_modality(
       tuned = dataclasses.replace(encoder, params={'params': merged})
       seen = parts[fold.number].train | parts[fold.number].val
       note = {
-        'modality': modality,
-        'fold': fold.number,
+        **fold.as_dict(),
         'num_folds': len(parts),
         'source': record,
         'layer': settings['layer'],
@@ -654,11 +577,11 @@ def _finetune_modality(
       fold_wise.save(
         tuned, settings['encoder'], path, modality, fold.number, note
       )
-      checkpoints.keep_last(directory, 0)
+      checkpoints.keep_last(fold.checkpoints, 0)
       _log.info(
         '%s, fold %d: %d parameters learned, best epoch %d, val/%s %.3f',
         *(modality, fold.number, note['num_learned'], best.epoch),
-        *(named.label(recipe.select), best.figures[named.label(recipe.select)]),
+        *(task.select, best.figures[task.select]),
       )
     if is_stopped():  # As the last one was written.
       raise errors.Stopped(
@@ -724,13 +647,9 @@ def _program(
   return program
 
 
-def _states_path(path: pathlib.Path, modality: str) -> pathlib.Path:
-  return path / modality / 'states' / 'states.npy'
-
-
-def _saved(path: pathlib.Path, modality: str) -> pathlib.Path:
-  """Where the checkpoints of encoders in training are, a folder a fold."""
-  return path / modality / 'checkpoints'
+def _working(path: pathlib.Path, modality: str) -> pathlib.Path:
+  """Where states and checkpoints are while encoders are in training."""
+  return path / modality / 'working'
 
 
 def _store(
@@ -761,7 +680,7 @@ def _store(
       record=dict(extractor.record) | {'layer': 'input'},
       compute=lambda items: [item[program.input_name] for item in items],
     )
-  where = _states_path(path, modality)
+  where = _working(path, modality) / 'states.npy'
   frozen_states.discard_damaged(where)
   plan = extraction.plan(corpus, modality, extractor, config.faults, where)
   if not plan.is_done():

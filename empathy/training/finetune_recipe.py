@@ -7,7 +7,7 @@ one optax chain of all that are set.
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import jax
@@ -77,12 +77,9 @@ class Recipe:
     """The loss that `loss` names."""
     return losses.find(self.loss, what='config.finetune.loss')
 
-  def find_metric(self, has_values: bool = True) -> metrics.Metric:
-    """The metric that `select` names."""
-    return metrics.find(self.select, has_values, 'config.finetune.select')
-
 
 PAPER = Recipe()
+SELECT = 'config.finetune.select'
 
 
 def read(given: Mapping[str, Any]) -> Recipe:
@@ -100,7 +97,7 @@ def read(given: Mapping[str, Any]) -> Recipe:
     fields['lora'] = Lora(**lora)
   recipe = Recipe(**fields)
   recipe.find_loss()
-  recipe.find_metric()
+  metrics.find(recipe.select, what=SELECT)
   # Not called: what runs on devices would come before they are chosen.
   schedules.find(recipe.schedule, 'config.finetune.schedule')
   return recipe
@@ -120,7 +117,9 @@ def shares(recipe: Recipe, num_steps: int) -> np.ndarray:
   """
   warm = round(recipe.warmup * num_steps)
   rest = max(num_steps - warm, 1)
-  schedule = schedules.make(recipe.schedule, 1.0, rest, rest)
+  schedule = schedules.make(
+    recipe.schedule, 1.0, rest, rest, 'config.finetune.schedule'
+  )
   if warm:
     rise = optax.linear_schedule(0.0, 1.0, warm)
     schedule = optax.join_schedules([rise, schedule], [warm])
@@ -129,8 +128,8 @@ def shares(recipe: Recipe, num_steps: int) -> np.ndarray:
 
 def optimizer(
   recipe: Recipe, num_layers: int, top: tuple[str, ...] = ()
-) -> optax.GradientTransformationExtraArgs:
-  """AdamW and what the recipe adds to it.
+) -> optax.GradientTransformation:
+  """AdamW and what the recipe adds to it, at the highest rates.
 
   Args:
     recipe: what is set.
@@ -138,63 +137,40 @@ def optimizer(
     top: parts of the encoder that come after its layers; others come before.
 
   Returns:
-    For trees as `finetune_step.State.params`; `update` takes `share` beside,
-    () float32, how much of its highest value every rate has in this step.
+    For trees as `finetune_step.State.params`.
   """
 
   def decays(params):
     return jax.tree.map(lambda x: recipe.decay_norms or x.ndim > 1, params)
 
-  clip = optax.identity()
-  if recipe.clip_norm:
-    clip = optax.clip_by_global_norm(recipe.clip_norm)
-  return optax.chain(
-    clip,
-    optax.scale_by_adam(),
-    optax.add_decayed_weights(recipe.weight_decay, decays),
-    _descend(lambda path: rate(recipe, path, num_layers, top)),
-  )
-
-
-def rate(
-  recipe: Recipe,
-  path: tuple[str, ...],
-  num_layers: int,
-  top: tuple[str, ...] = (),
-) -> float:
-  """The highest learning rate of a parameter.
-
-  Args:
-    recipe: with `layer_decay` and `head_learning_rate`.
-    path: to the parameter, ('encoder', 'layer_0', ...).
-    num_layers: as for `optimizer`.
-    top: likewise.
-  """
-  if path[0] == 'classifier':
-    return recipe.head_learning_rate or recipe.learning_rate
-  name = path[1]
-  above = num_layers  # Layers above embeddings.
-  if name in top:
-    above = 0
-  elif found := re.fullmatch(r'layer_(\d+)', name):
-    above = num_layers - 1 - int(found[1])
-  return recipe.learning_rate * recipe.layer_decay**above
-
-
-def _descend(
-  rate_of: Callable[[tuple[str, ...]], float],
-) -> optax.GradientTransformationExtraArgs:
-  """Steps down, each parameter at a rate of its own."""
-
-  def update(updates, state, params=None, *, share, **rest):
-    del params, rest
+  def descend(updates, params):
+    del params
 
     def one(path, x):
       names = tuple(entry.key for entry in path)
-      return (-share * rate_of(names)) * x
+      return -_rate(recipe, names, num_layers, top) * x
 
-    return jax.tree_util.tree_map_with_path(one, updates), state
+    return jax.tree_util.tree_map_with_path(one, updates)
 
-  return optax.GradientTransformationExtraArgs(
-    lambda params: optax.EmptyState(), update
+  return optax.chain(
+    optax.clip_by_global_norm(recipe.clip_norm)
+    if recipe.clip_norm
+    else optax.identity(),
+    optax.scale_by_adam(),
+    optax.add_decayed_weights(recipe.weight_decay, decays),
+    optax.stateless(descend),
   )
+
+
+def _rate(
+  recipe: Recipe, path: tuple[str, ...], num_layers: int, top: tuple[str, ...]
+) -> float:
+  """The highest learning rate of a parameter, by the path to it."""
+  if path[0] == 'classifier':
+    return recipe.head_learning_rate or recipe.learning_rate
+  above = num_layers  # Layers above embeddings.
+  if path[1] in top:
+    above = 0
+  elif found := re.fullmatch(r'layer_(\d+)', path[1]):
+    above = num_layers - 1 - int(found[1])
+  return recipe.learning_rate * recipe.layer_decay**above

@@ -11,6 +11,7 @@ to their projections is a product of two small matrices, which learn: `merge`
 adds it, for each step and once more for good.
 """
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
@@ -67,7 +68,7 @@ class Program:
     return self.num_layers - count if count else None
 
   @property
-  def optimizer(self) -> optax.GradientTransformationExtraArgs:
+  def optimizer(self) -> optax.GradientTransformation:
     """See `finetune_recipe.optimizer`."""
     config = self.module.config
     # The encoders that normalise what goes into a block do so in the end, too.
@@ -219,16 +220,17 @@ def forward(
   if dropout_key is not None:
     options['rngs'] = {'dropout': dropout_key}
   with encoders.full_precision():
-    if program.first is None:
-      inputs = _inputs(program, batch.values, batch.mask)
-      output = program.module.apply(variables, **inputs, **options)
-    else:
-      states = batch.values.astype(program.module.dtype)
-      shape = (*batch.mask.shape, *program.input_shape)
+    values, started = batch.values, contextlib.nullcontext()
+    if program.first is not None:
+      states = values.astype(program.module.dtype)
+      started = nn.intercept_methods(_start_from(program.first, states))
       kind = jnp.int32 if program.input_name == 'input_ids' else jnp.float32
-      inputs = _inputs(program, jnp.zeros(shape, kind), batch.mask)
-      with nn.intercept_methods(_start_from(program.first, states)):
-        output = program.module.apply(variables, **inputs, **options)
+      values = jnp.zeros((*batch.mask.shape, *program.input_shape), kind)
+    inputs = {program.input_name: values}
+    if not program.input_shape:  # Pictures have no mask.
+      inputs['attention_mask'] = batch.mask.astype(jnp.int32)
+    with started:
+      output = program.module.apply(variables, **inputs, **options)
     embedding = pooling.pool(
       program.module.config,
       output,
@@ -238,14 +240,6 @@ def forward(
     )
     head = params['classifier']
     return embedding @ head['kernel'] + head['bias']
-
-
-def _inputs(program: Program, values: Array, mask: Array) -> dict[str, Array]:
-  """The encoder's arguments; pictures have no mask."""
-  inputs = {program.input_name: values}
-  if not program.input_shape:
-    inputs['attention_mask'] = mask.astype(jnp.int32)
-  return inputs
 
 
 def _start_from(first: int, values: Array) -> Callable:
@@ -334,6 +328,7 @@ def train_step(
     found, _ = lax.scan(add, nothing, (jnp.arange(count), parts))
   loss, gradient = lax.psum(found, step.BATCH_AXIS)
   updates, opt_state = program.optimizer.update(
-    gradient, state.opt_state, state.params, share=share
+    gradient, state.opt_state, state.params
   )
+  updates = jax.tree.map(lambda x: share * x, updates)
   return State(optax.apply_updates(state.params, updates), opt_state), loss

@@ -11,7 +11,7 @@ import logging
 import os
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -30,16 +30,11 @@ def join(plan: extraction.Plan, ids: Sequence[str]) -> None:
   """
   index: dict[str, tuple[int, int]] = {}
   rows, shape, kind = 0, (), np.dtype(np.float32)
-  for number in range(len(plan.parts)):
-    with np.load(plan.part_path(number), allow_pickle=False) as part:
-      if not len(part['id']):
-        continue
-      for clip, length in zip(
-        part['id'].tolist(), part['length'].tolist(), strict=True
-      ):
-        index[clip] = rows, length
-        rows += length
-      shape, kind = part['features'].shape[1:], part['features'].dtype
+  for part in _parts(plan):
+    for clip, length in zip(part['id'], part['length'].tolist(), strict=True):
+      index[str(clip)] = rows, length
+      rows += length
+    shape, kind = part['features'].shape[1:], part['features'].dtype
   made = plan.folder / plan.path.name
   header = {
     'descr': np.lib.format.dtype_to_descr(kind),
@@ -48,10 +43,8 @@ def join(plan: extraction.Plan, ids: Sequence[str]) -> None:
   }
   with open(made, 'wb') as file:
     np.lib.format.write_array_header_1_0(file, header)
-    for number in range(len(plan.parts)):
-      with np.load(plan.part_path(number), allow_pickle=False) as part:
-        if len(part['id']):
-          file.write(np.ascontiguousarray(part['features']).data)
+    for part in _parts(plan):
+      file.write(np.ascontiguousarray(part['features']).data)
   clips = [index.get(clip, (0, 0)) for clip in ids]
   found = {'record': plan.record, 'sha256': files.sha256(made), 'clips': clips}
   note = plan.folder / plan.sidecar.name
@@ -59,6 +52,14 @@ def join(plan: extraction.Plan, ids: Sequence[str]) -> None:
   note.replace(plan.sidecar)
   os.replace(made, plan.path)
   shutil.rmtree(plan.folder)
+
+
+def _parts(plan: extraction.Plan) -> Iterator[Mapping[str, np.ndarray]]:
+  """Those that have a clip."""
+  for number in range(len(plan.parts)):
+    with np.load(plan.part_path(number), allow_pickle=False) as part:
+      if len(part['id']):
+        yield part
 
 
 def discard_damaged(path: pathlib.Path) -> None:

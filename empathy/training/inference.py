@@ -215,7 +215,7 @@ def _outputs(
 def concatenate(
   columns: Sequence[dict[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
-  """Joins columns, as `predict_chunk` gives them, end to end."""
+  """Joins columns, as `predict_members` gives them, end to end."""
   return {
     key: np.concatenate([found[key] for found in columns]) for key in columns[0]
   }
@@ -230,7 +230,7 @@ def table(
   """The predictions table, a row for each clip, member and subset shown.
 
   Args:
-    columns: as `predict_chunk` gives them, or with 'probs' in place of
+    columns: as `predict_members` gives them, or with 'probs' in place of
       'logits'.
     ids: (N,) str.
     classes: C names.
@@ -292,7 +292,7 @@ def mean_over_folds(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   """One prediction for each (clip, view, given, seed): the mean over folds.
 
   Args:
-    columns: as `predict_chunk` gives them.
+    columns: as `predict_members` gives them.
 
   Returns:
     The same columns, 'probs' in place of 'logits'; 'fold' is that of the one

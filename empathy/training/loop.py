@@ -104,8 +104,15 @@ def train(
         )
         _leave_summaries(plan.corpus)
         outside.push()
-    with _full_memory_told():
-      summary = _run(config, place.folder, plan, outside, began)
+    try:
+      with _full_memory_told():
+        summary = _run(config, place.folder, plan, outside, began)
+    except errors.InputError:
+      if not workdir.has_state(
+        place.folder
+      ):  # As where code of one's own fails.
+        place.undo()
+      raise
     # JAX ends all if one that is done has waited for others some minutes: so
     # nobody leaves before all have come here.
     with parallel.together():
@@ -162,13 +169,14 @@ def _open(stack: contextlib.ExitStack, path: str | os.PathLike) -> _Place:
     data_dir = stack.enter_context(tempfile.TemporaryDirectory())
     return _Place(local, pathlib.Path(data_dir), push, pull)
   is_new = stack.enter_context(workdir.lock(local))
-  has_stream = (local / 'stream').exists()
+  before = {*local.iterdir()}
 
   def undo() -> None:
-    if is_new:
-      shutil.rmtree(local, ignore_errors=True)
-    elif not has_stream:
-      shutil.rmtree(local / 'stream', ignore_errors=True)
+    for path in [local] if is_new else {*local.iterdir()} - before:
+      if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+      else:
+        path.unlink(missing_ok=True)
 
   return _Place(local, local / 'stream', push, pull, undo)
 

@@ -40,12 +40,8 @@ class Name:
 
   def as_dict(self) -> dict[str, Any]:
     """For JSON; `setting` is there if something is swept."""
-    name: dict[str, Any] = {
-      'view': self.view,
-      'fold': self.fold,
-      'seed': self.seed,
-    }
-    return name | ({'setting': dict(self.setting)} if self.setting else {})
+    name = dataclasses.asdict(self) | {'setting': dict(self.setting)}
+    return {key: value for key, value in name.items() if value != {}}
 
 
 def setting_name(setting: Sequence[tuple[str, float]]) -> str:
@@ -107,10 +103,9 @@ def views(
         f'{", ".join(modalities)}'
       )
     chosen.add(view)
-  order = [corpora.modality_order(modality) for modality in modalities]
-  ranks = dict(zip(modalities, order, strict=True))
+  order = corpora.modality_order
   return tuple(
-    sorted(chosen, key=lambda view: (len(view), [ranks[m] for m in view]))
+    sorted(chosen, key=lambda view: (len(view), [order(m) for m in view]))
   )
 
 

@@ -23,8 +23,6 @@ from empathy.training import members
 
 # Events reach the disk at least so often, in seconds.
 _FLUSH_SECONDS = 60.0
-# What a name begins with.
-_KINDS = ('train/', 'val/')
 
 
 class MetricWriter:
@@ -46,8 +44,6 @@ class MetricWriter:
       if line['chunk'] != chunk or line['epoch'] < first_epoch
     ]
     _write(self._path, kept)
-    # A chunk whose trained members were damaged is trained after later ones.
-    self._is_late = any(line['chunk'] > chunk for line in kept)
     self._events = workdir / 'events' / str(chunk)
     shutil.rmtree(self._events, ignore_errors=True)
     # `SummaryWriter` writes in a thread of its own, which a full disk ends
@@ -64,9 +60,9 @@ class MetricWriter:
     with contextlib.ExitStack() as stack:
       for writer in self._writers.values():
         stack.callback(writer.close)
-    if self._is_late:
-      lines = _lines(self._path)
-      _write(self._path, sorted(lines, key=lambda line: line['chunk']))
+    # A chunk whose trained members were damaged is trained after later ones.
+    lines = _lines(self._path)
+    _write(self._path, sorted(lines, key=lambda line: line['chunk']))
 
   def write(
     self,
@@ -129,7 +125,7 @@ class MetricWriter:
 
 
 def _is_metric(key: str) -> bool:
-  return key.startswith(_KINDS)
+  return key.startswith(('train/', 'val/'))
 
 
 def _write(path: pathlib.Path, lines: Sequence[Mapping]) -> None:

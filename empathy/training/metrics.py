@@ -151,7 +151,8 @@ def find(
   Raises:
     InputError: there is no such metric, or it needs values.
   """
-  found = named.resolve(text, METRICS, what, ())()
+  with named.blaming(what, text):
+    found = named.resolve(text, METRICS, what, ())()
   if not isinstance(found, Metric):
     raise errors.InputError(
       f'{what}: {text} gives a {type(found).__name__}; expected a '
@@ -159,18 +160,29 @@ def find(
     )
   if found.needs_values and not has_values:
     raise errors.InputError(f'{what}: {text} needs a label with values')
-  return found
+
+  def figure(sums: Any) -> Array:
+    value = jnp.asarray(found.figure(sums), jnp.float32)
+    if value.shape:
+      raise errors.InputError(
+        f'{what}: the figure of {text} is of the shape {value.shape}; expected '
+        'one number'
+      )
+    return value
+
+  return dataclasses.replace(
+    found,
+    sums=named.blamed(found.sums, what, text),
+    figure=named.blamed(figure, what, text),
+  )
 
 
-def used(select: str, has_values: bool) -> dict[str, Metric]:
-  """The metrics of a run, by name.
-
-  Args:
-    select: as in the config.
-    has_values: whether classes are numbers.
-  """
+def used(
+  select: str, has_values: bool, what: str = 'config.select'
+) -> dict[str, Metric]:
+  """The metrics of a run, by name; see `find`."""
   found = {name: make() for name, make in METRICS.items()}
-  found[named.label(select)] = find(select, has_values)
+  found[named.label(select)] = find(select, has_values, what)
   return {
     name: metric
     for name, metric in found.items()

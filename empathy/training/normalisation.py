@@ -16,8 +16,6 @@ import numpy as np
 from empathy.corpora import columns
 from empathy.corpora import corpus as corpora
 
-# 'members': by each member's training clips only, when it reads them.
-
 _log = logging.getLogger('empathy')
 
 
@@ -43,10 +41,8 @@ def normalised(
   for modality, feature in features.items():
     # The encoders of two folds give features that are not alike.
     fold = np.zeros_like(feature.clip) if feature.fold is None else feature.fold
-    own = np.unique(
-      fold * len(names) + group[feature.clip], return_inverse=True
-    )
-    own = own[1]
+    both = fold * len(names) + group[feature.clip]
+    _, own = np.unique(both, return_inverse=True)
     row_fold, row_group = fold, own
     if feature.length is not None:
       row_fold, row_group = (np.repeat(x, feature.length) for x in (fold, own))

@@ -7,12 +7,12 @@ steps; where it does not take `l2`, L2 is added to the gradient before it.
 
 Members with fewer steps than others rest in some: their update takes `active`,
 () bool, and without it changes nothing. One that knows of that itself is a
-`Resting`, others are made one.
+`Resting`; others are left out in those steps.
 """
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,20 +27,6 @@ Array = jax.Array
 
 class Resting(optax.GradientTransformationExtraArgs):
   """An optimizer whose update takes `active`, () bool."""
-
-
-class AdamState(NamedTuple):
-  """Adam's memory.
-
-  Attributes:
-    count: () int32, the steps made.
-    mean: like the parameters, the gradient's running mean.
-    square: likewise, of its square.
-  """
-
-  count: Array
-  mean: Any
-  square: Any
 
 
 def one_cycle_adam(
@@ -68,7 +54,8 @@ def one_cycle_adam(
 
   def init(params):
     zeros = jax.tree.map(jnp.zeros_like, params)
-    return AdamState(jnp.int32(0), zeros, jax.tree.map(jnp.copy, zeros))
+    copy = jax.tree.map(jnp.copy, zeros)
+    return optax.ScaleByAdamState(jnp.int32(0), zeros, copy)
 
   def update(gradients, state, params, *, active=True, **extra):
     del extra
@@ -92,15 +79,16 @@ def one_cycle_adam(
         again = lax.optimization_barrier(again)
       return jnp.where(active, change, 0.0), *moments(*again)
 
-    found = jax.tree.map(one, params, state.mean, state.square, gradients)
+    found = jax.tree.map(one, params, state.mu, state.nu, gradients)
     changes, mean, square = jax.tree.transpose(
       jax.tree.structure(params), jax.tree.structure((0, 0, 0)), found
     )
-    return changes, AdamState(count, mean, square)
+    return changes, optax.ScaleByAdamState(count, mean, square)
 
   return Resting(init, update)
 
 
+_WHAT = 'config.optimizer'
 OPTIMIZERS = {'one_cycle_adam': one_cycle_adam, 'adamw': optax.adamw}
 
 
@@ -108,9 +96,23 @@ def find(text: str) -> Callable[..., optax.GradientTransformation]:
   """The optimizer that a config names; see `named`.
 
   Raises:
-    InputError: there is no such optimizer.
+    InputError: there is no such optimizer, or it needs what it is not given.
   """
-  return named.resolve(text, OPTIMIZERS, 'config.optimizer')
+  function = named.resolve(text, OPTIMIZERS, _WHAT)
+  with named.blaming(_WHAT, text):  # Some do not say what they take.
+    given = _given(function, 0.0, 0)
+  named.check_takes(function, ['learning_rate'], given, _WHAT, text)
+  return function
+
+
+def _given(
+  function: Callable, l2: float | Array, num_steps: Array
+) -> dict[str, Any]:
+  """What an optimizer gets besides the rate, of that which it takes."""
+  bound = getattr(function, 'keywords', {})
+  taken = inspect.signature(function).parameters
+  given = {'l2': l2, 'num_steps': num_steps}
+  return {k: v for k, v in given.items() if k in taken and k not in bound}
 
 
 def make(
@@ -118,7 +120,7 @@ def make(
   learning_rate: schedules.Schedule,
   l2: float | Array,
   num_steps: Array,
-) -> Resting:
+) -> optax.GradientTransformationExtraArgs:
   """A member's optimizer.
 
   Args:
@@ -126,36 +128,52 @@ def make(
     learning_rate: of the count of steps.
     l2: times the parameters, added to the gradient.
     num_steps: () int, of the member.
+
+  Raises:
+    InputError: it fails, or gives no optimizer.
   """
   function = find(text)
-  bound = getattr(function, 'keywords', {})
-  taken = inspect.signature(function).parameters
-  given = {'l2': l2, 'num_steps': num_steps}
-  given = {k: v for k, v in given.items() if k in taken and k not in bound}
-  found = function(learning_rate, **given)
-  if not isinstance(found, optax.GradientTransformation | Resting):
+  with named.blaming(_WHAT, text):
+    found = function(learning_rate, **_given(function, l2, num_steps))
+  if not isinstance(found, optax.GradientTransformation):
     raise errors.InputError(
-      f'config.optimizer: {text} gives a {type(found).__name__}; expected an '
+      f'{_WHAT}: {text} gives a {type(found).__name__}; expected an '
       'optax.GradientTransformation'
     )
-  if 'l2' not in taken:
+  found = _checked(found, text)
+  if 'l2' not in inspect.signature(function).parameters:
     found = optax.chain(optax.add_decayed_weights(l2), found)
-  return resting(found)
+  if isinstance(found, Resting):
+    return found
+  return optax.conditionally_mask(
+    found, lambda step, active: active, forward_extra_args=True
+  )
 
 
-def resting(optimizer: optax.GradientTransformation) -> Resting:
-  """The same, but nothing changes in steps that are not active."""
-  if isinstance(optimizer, Resting):
-    return optimizer
+def _checked(
+  optimizer: optax.GradientTransformation, text: str
+) -> optax.GradientTransformation:
+  """The same, but it says whose it is where its results do not fit."""
   inner = optax.with_extra_args_support(optimizer)
 
-  def update(gradients, state, params=None, *, active=True, **extra):
+  def update(gradients, state, params=None, **extra):
     changes, new = inner.update(gradients, state, params, **extra)
+    for found, like, name in (
+      (changes, gradients, 'changes'),
+      (new, state, 'state'),
+    ):
+      if _shapes(found) != _shapes(like):
+        raise errors.InputError(
+          f'{_WHAT}: the {name} that {text} gives differ in shapes from those '
+          'that it got'
+        )
+    return changes, new
 
-    def keep(x, y):
-      return jnp.where(active, x, y)
+  return type(inner)(
+    named.blamed(inner.init, _WHAT, text), named.blamed(update, _WHAT, text)
+  )
 
-    changes = jax.tree.map(lambda x: keep(x, jnp.zeros_like(x)), changes)
-    return changes, jax.tree.map(keep, new, state)
 
-  return Resting(inner.init, update)
+def _shapes(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
+  leaves, structure = jax.tree.flatten(tree)
+  return structure, [jnp.shape(leaf) for leaf in leaves]

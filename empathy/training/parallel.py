@@ -129,7 +129,7 @@ def connect(
     ) from None
   # The first collective of each kind on CPUs waits for half a minute at most,
   # later ones as long as need be: now all are here.
-  from_main(np.int32(any_process(False)))
+  multihost_utils.broadcast_one_to_all(np.int32(any_process(False)))
 
 
 def slurm_devices(environment: Mapping[str, str]) -> list[int] | None:
@@ -185,34 +185,14 @@ def all_devices() -> list[jax.Device]:
 
 def any_process(flag: bool) -> bool:
   """Whether the flag is set in any process; all have to ask."""
-  if jax.process_count() == 1:
+  if is_alone():
     return flag
   return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
-def from_main(tree: Any, like: Any = None) -> Any:
-  """What process 0 has, for all.
-
-  Args:
-    tree: of arrays; of other processes only the shapes count.
-    like: another tree of these shapes, for a process whose `tree` is None.
-  """
-  if tree is None:
-    tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-  if jax.process_count() == 1:
-    return tree
-  # One after another: there may be much of it.
-  return jax.tree.map(
-    lambda x: np.asarray(multihost_utils.broadcast_one_to_all(np.asarray(x))),
-    tree,
-  )
-
-
 def text_from_main(text: str) -> str:
   """What process 0 has to say, for all; others give any text."""
-  data = np.frombuffer(text.encode(), np.uint8)
-  size = int(from_main(np.int32(len(data))))
-  return bytes(from_main(np.resize(data, size))).decode()
+  return gathered(text)[0]
 
 
 @contextlib.contextmanager

@@ -44,8 +44,12 @@ def watched() -> Iterator[None]:
     yield
     return
   links, left = _connected(), threading.Event()
+  end = (
+    f'of {jax.process_count()} is gone, so process {jax.process_index()} ends: '
+    'start all again, and they go on from the last checkpoint'
+  )
   for index in links:
-    args = index, links, left
+    args = index, links, left, end
     threading.Thread(target=_watch, args=args, daemon=True).start()
   says = b''
   try:
@@ -69,7 +73,7 @@ def watched() -> Iterator[None]:
 
 
 def _watch(
-  index: int, links: dict[int, socket.socket], left: threading.Event
+  index: int, links: dict[int, socket.socket], left: threading.Event, end: str
 ) -> None:
   """Waits for the end of a connection; if it was no good one, ends all."""
   said = b''
@@ -80,12 +84,7 @@ def _watch(
     return
   gone = said.decode() or str(index)  # Process 0 knows of whom it is.
   # In one go, before JAX says it in its own way.
-  text = (
-    f'error: process {gone} of {jax.process_count()} is gone, so process '
-    f'{jax.process_index()} ends: start all again, and they go on from the '
-    'last checkpoint\n'
-  )
-  os.write(sys.stderr.fileno(), text.encode())
+  os.write(sys.stderr.fileno(), f'error: process {gone} {end}\n'.encode())
   for link in links.values():
     with contextlib.suppress(OSError):
       link.sendall(gone.encode())

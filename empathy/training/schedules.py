@@ -10,12 +10,13 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from empathy import named
+from empathy import errors, named
 
 Array = jax.Array
 Schedule = Callable[[Array], Array]
@@ -30,13 +31,8 @@ def one_cycle(
 ) -> Schedule:
   """The one-cycle schedule (arXiv 1708.07120), with PyTorch's defaults.
 
-  By cosines up to the peak in the first 30 % of the steps, and down.
-
-  Args:
-    peak: the highest rate.
-    num_steps: () int.
-    first: the rate begins with a share of 1/first of the peak.
-    last: it ends with one of 1/last.
+  By cosines up to the peak in the first 30 % of the steps, and down; from a
+  share of 1/`first` of it to one of 1/`last`.
   """
   return cycle(num_steps, peak / first, peak, peak / last)
 
@@ -44,14 +40,7 @@ def one_cycle(
 def cycle(
   num_steps: Array, first: float | Array, turn: float | Array, last: float
 ) -> Schedule:
-  """From one value by cosines to a second and a third, as one cycle goes.
-
-  Args:
-    num_steps: () int.
-    first: of step 0.
-    turn: after 30 % of the steps.
-    last: of the last step.
-  """
+  """From one value by cosines to a second, after 30 % of steps, and a third."""
 
   def at(count: Array) -> Array:
     total = jnp.asarray(num_steps, jnp.float32)
@@ -67,12 +56,6 @@ def cycle(
 
 def _cosine(start: Array, end: Array, share: Array) -> Array:
   return end + (start - end) / 2 * (1 + jnp.cos(math.pi * share))
-
-
-def constant(peak: float | Array, num_steps: Array) -> Schedule:
-  """The same rate at every step."""
-  del num_steps
-  return lambda count: jnp.broadcast_to(peak, jnp.shape(count))
 
 
 def warmup_cosine(
@@ -99,7 +82,7 @@ def warmup_cosine(
 
 SCHEDULES = {
   'one_cycle': one_cycle,
-  'constant': constant,
+  'constant': optax.constant_schedule,
   'cosine': optax.cosine_decay_schedule,
   'linear': functools.partial(optax.linear_schedule, end_value=0.0),
   'warmup_cosine': warmup_cosine,
@@ -110,9 +93,26 @@ def find(text: str, what: str = 'config.schedule') -> Callable[..., Schedule]:
   """The schedule that a config names; see `named`.
 
   Raises:
-    InputError: there is no such schedule.
+    InputError: there is no such schedule, or it needs what it is not given.
   """
-  return named.resolve(text, SCHEDULES, what)
+  function = named.resolve(text, SCHEDULES, what)
+  with named.blaming(what, text):  # Some do not say what they take.
+    given = _given(function, 0, 0, 0)
+  named.check_takes(function, (), given, what, text)
+  return function
+
+
+def _given(
+  function: Callable, peak: float | Array, num_steps: Array, most: int
+) -> dict[str, Any]:
+  """The arguments that a schedule gets, of those of `make`."""
+  bound = getattr(function, 'keywords', {})
+  free = [x for x in inspect.signature(function).parameters if x not in bound]
+  given = {name: peak for name in _PEAKS if name in free}
+  given = dict([*given.items()][:1])
+  if 'num_steps' in free:
+    return given | {'num_steps': num_steps}
+  return given | {name: most for name in _STEPS if name in free}
 
 
 def make(
@@ -120,6 +120,7 @@ def make(
   peak: float | Array,
   num_steps: Array,
   most: int,
+  what: str = 'config.schedule',
 ) -> Schedule:
   """A member's schedule.
 
@@ -131,14 +132,29 @@ def make(
     peak: the highest rate.
     num_steps: () int, of the member.
     most: of any member.
+    what: the field.
+
+  Raises:
+    InputError: it fails, or gives no rates.
   """
-  function = find(text)
-  bound = getattr(function, 'keywords', {})
-  free = [x for x in inspect.signature(function).parameters if x not in bound]
-  given = {name: peak for name in _PEAKS if name in free}
-  given = dict([*given.items()][:1])
-  if 'num_steps' in free:
-    return function(**given, num_steps=num_steps)
-  given |= {name: most for name in _STEPS if name in free}
-  schedule: optax.Schedule = function(**given)
-  return lambda count: schedule(count * (most / num_steps))
+  function = find(text, what)
+  given = _given(function, peak, num_steps, most)
+  with named.blaming(what, text):
+    schedule = function(**given)
+  if not callable(schedule):
+    raise errors.InputError(
+      f'{what}: {text} gives a {type(schedule).__name__}; expected a function '
+      'of the count of steps'
+    )
+
+  def rate(count: Array) -> Array:
+    at = count if 'num_steps' in given else count * (most / num_steps)
+    found = jnp.asarray(schedule(at))
+    if found.shape != jnp.shape(count):
+      raise errors.InputError(
+        f'{what}: the rate of {text} is of the shape {found.shape}; expected '
+        'one number'
+      )
+    return found
+
+  return named.blamed(rate, what, text)

@@ -26,24 +26,10 @@ _MAX_ABS_FEATURE = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-  """How a member is trained.
+  """How a member is trained: fields of a config, with one value each.
 
-  Attributes:
-    num_epochs: passes over the training rows.
-    batch_size: clips a step, on all devices together.
-    peak_learning_rate: of the schedule.
-    l2: times the parameters, added to the gradient.
-    loss: as a config names it; see `losses.find`.
-    optimizer: likewise; see `optimizers.make`.
-    schedule: likewise; see `schedules.make`.
-    select: likewise; see `metrics.find`: by what an epoch is the best.
-    balance: whether each class has the same part in the loss; see
-      `losses.class_weights`.
-    auxiliary: weight of the loss of what each modality says alone, where the
-      fusion tells.
-    keep: 'best', 'last' or 'refit': the epoch that does best on the validation
-      clips, the last one, or the last one of a second training, from the
-      beginning, on the training and the validation clips.
+  See `configuration.Fields`; but `select` always names a metric, and `balance`
+  is whether each class has the same part in the loss.
   """
 
   num_epochs: int
@@ -274,10 +260,15 @@ def train_epoch(
   again = jnp.bool_(False)
   if recipe.keep == 'refit':
     again = epoch >= recipe.num_epochs
+
+    def begin_again(state):
+      # What is kept stays, and the statistics, with a calibration: those of
+      # BatchNorm are soon the new ones.
+      new = init(program, data, member)
+      return state._replace(params=new.params, opt_state=new.opt_state)
+
     state = lax.cond(
-      epoch == recipe.num_epochs,
-      lambda: _begin_again(program, data, member, state),
-      lambda: state,
+      epoch == recipe.num_epochs, begin_again, lambda state: state, state
     )
   size = recipe.batch_size
   num_steps = -(-learner.num_train // size)
@@ -446,17 +437,6 @@ def _key(member: Member, *stream: int | Array) -> Array:
   return key
 
 
-def _begin_again(
-  program: Program, data: Data, member: Member, state: State
-) -> State:
-  """Forgets what was learned, but not what is kept, nor the statistics.
-
-  So a calibration stays, and BatchNorm's statistics are soon the new ones.
-  """
-  fresh = init(program, data, member)
-  return state._replace(params=fresh.params, opt_state=fresh.opt_state)
-
-
 def _inputs(
   program: Program,
   data: Data,
@@ -566,7 +546,9 @@ def _train_step(
   return state, jnp.where(active, _total(program, total), 0.0)
 
 
-def _optimizer(recipe: Recipe, member: Member) -> optimizers.Resting:
+def _optimizer(
+  recipe: Recipe, member: Member
+) -> optax.GradientTransformationExtraArgs:
   """A member's own; a second training has as many steps as it needs, too."""
   num_steps = recipe.num_epochs * -(-member.num_train // recipe.batch_size)
   most = recipe.num_epochs * -(-member.train_rows.shape[0] // recipe.batch_size)

@@ -24,7 +24,7 @@ import functools
 import os
 import pathlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -42,39 +42,6 @@ _CLIPS_PER_FILE = 256
 # All are open at a time.
 _MAX_FILES = 256
 _REMOVE = 'remove it, and it is made again'
-
-
-@dataclasses.dataclass
-class _Reader:
-  """Reads batches ahead, one after another.
-
-  Attributes:
-    rows: for each batch the clips to read.
-    at: the number of the next batch.
-    batches: grain's iterator.
-  """
-
-  rows: Sequence[np.ndarray]
-  at: int
-  batches: Any
-
-  def key(self) -> bytes | None:
-    """Tells which rows come next; None at the end."""
-    return self.rows[self.at].tobytes() if self.at < len(self.rows) else None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Batches:
-  """What batches are made of, by their number, as grain asks for it."""
-
-  source: 'Source'
-  rows: Sequence[np.ndarray]
-
-  def __len__(self) -> int:
-    return len(self.rows)
-
-  def __getitem__(self, number: int) -> dict[str, np.ndarray]:
-    return self.source.read(self.rows[number])
 
 
 class Source:
@@ -133,7 +100,8 @@ class Source:
     # By thread; what is local to one is gone when a callback returns.
     self._served: dict[int, list] = {}
     self._starts: dict[bytes, Sequence[np.ndarray]] = {}
-    self._readers: dict[bytes, list[_Reader]] = {}
+    # By the rows that come next, those that read ahead.
+    self._readers: dict[bytes, list] = {}
     self.num_unforeseen = 0
 
   def __call__(self, rows: jax.Array) -> dict[str, jax.Array]:
@@ -164,7 +132,7 @@ class Source:
       self._starts = {rows[0].tobytes(): rows for rows in sequences}
     for readers in old.values():
       for reader in readers:
-        reader.batches.close()
+        reader.close()
 
   def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Reads the features of (B,) rows of `step.Data`, as a program sees them.
@@ -188,7 +156,8 @@ class Source:
       steps = values.reshape(len(rows), -1, width)
       places.append((steps, width, count.tolist(), offset.tolist()))
     for at, number in enumerate(clip.tolist()):
-      record = self._record(number)
+      file, position = divmod(number, self._clips_per_file)
+      record = _record(self._path, self._files[file], position)
       for steps, width, count, offset in places:
         size = count[at]
         steps[at, :size] = np.frombuffer(
@@ -197,15 +166,6 @@ class Source:
         if size < steps.shape[1]:
           steps[at, size:] = 0
     return batch
-
-  def _record(self, clip: int) -> bytes:
-    """A clip's record.
-
-    Raises:
-      InputError: it is damaged.
-    """
-    file, position = divmod(clip, self._clips_per_file)
-    return _record(self._path, self._files[file], position)
 
   def _serve(self, rows: jax.Array) -> dict[str, np.ndarray]:
     """Batches of one member or, stacked, of several in lockstep."""
@@ -242,15 +202,28 @@ class Source:
     if reader is None:
       if start is None:
         return self.read(rows)
-      reader = _Reader(start, 0, _read_ahead(_Batches(self, start)))
-    found = next(reader.batches)
-    reader.at += 1
-    if (key := reader.key()) is None:
-      reader.batches.close()
+      reader = self._read_ahead(start)
+    found, key = next(reader)
+    if key is None:
+      reader.close()
     else:
       with self._lock:
         self._readers.setdefault(key, []).append(reader)
     return found
+
+  def _read_ahead(self, rows: Sequence[np.ndarray]) -> Any:
+    """Reads batches, each with the next one's key, in a thread that is ahead.
+
+    Returns:
+      Grain's iterator of batches and keys, of which the last is None.
+    """
+    grain = _grain()
+    keys = [*(some.tobytes() for some in rows[1:]), None]
+    found = grain.MapDataset.range(len(rows)).map(
+      lambda at: (self.read(rows[at]), keys[at])
+    )
+    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_AHEAD)
+    return iter(found.to_iter_dataset(options))
 
 
 def without_values(
@@ -326,13 +299,7 @@ def _record(
 def _write(
   folder: pathlib.Path, num_clips: int, features: Sequence[corpora.Features]
 ) -> None:
-  """Writes a record a clip, in files of equal size.
-
-  Args:
-    folder: where they go.
-    num_clips: N.
-    features: of each modality.
-  """
+  """Writes a record a clip, in files of equal size."""
   pieces = []
   for feature in features:
     length = feature.length
@@ -402,13 +369,6 @@ def _orders(recipe: step.Recipe):
     return step.learned_rows(recipe, member, epoch)[1]
 
   return jax.jit(jax.vmap(of_member, in_axes=(0, None)))
-
-
-def _read_ahead(what: Sequence) -> Iterator:
-  """Iterates in order, in a thread that is some elements ahead."""
-  grain = _grain()
-  options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_AHEAD)
-  return iter(grain.MapDataset.source(what).to_iter_dataset(options))
 
 
 def _grain() -> Any:

@@ -8,6 +8,7 @@ by their randomness alone, which is what the study takes them for, and a mean
 over seeds is less noisy to choose by.
 """
 
+import collections
 import csv
 import dataclasses
 import io
@@ -31,7 +32,8 @@ class Score:
     fold: likewise.
     setting: the fields that are swept, with their values.
     score: mean over seeds, of the accuracy or what else counts; a member
-      without a finite epoch has 0, or infinity where less is better.
+      without a finite epoch has 0, or the lowest that any other has, if that
+      is below 0, or infinity where less is better.
     loss: in nats, likewise; infinite if a member has no finite epoch.
     failed: how many have none.
     is_chosen: whether it is the best.
@@ -70,7 +72,7 @@ def choose(
   for row, name in enumerate(names):
     rows.setdefault((name.view, name.fold, name.setting), []).append(row)
   is_alive = np.isfinite(score)
-  worst = math.inf if is_lower_better else 0.0
+  worst = math.inf if is_lower_better else min(0.0, *score[is_alive], 0.0)
   score = np.where(is_alive, score.astype(np.float64), worst)
   loss = np.where(is_alive, loss.astype(np.float64), math.inf)
   scores = [
@@ -120,15 +122,13 @@ def _said(value: float) -> str:
 
 def summary(scores: Sequence[Score], select: str = 'accuracy') -> str:
   """How often each setting was chosen, in a line."""
-  counts: dict[tuple, int] = {}
-  for score in scores:
-    counts[score.setting] = counts.get(score.setting, 0) + score.is_chosen
+  counts = collections.Counter(x.setting for x in scores if x.is_chosen)
   parts = [
     f'{members.setting_name(setting)} ({count})'
-    for setting, count in sorted(counts.items(), key=lambda x: -x[1])
-    if count
+    for setting, count in counts.most_common()
   ]
   return (
-    f'sweep of {len(counts)} settings; chosen by validation {select}, for how '
-    f'many of {sum(counts.values())} views and folds: {"; ".join(parts)}'
+    f'sweep of {len({x.setting for x in scores})} settings; chosen by '
+    f'validation {select}, for how many of {counts.total()} views and folds: '
+    + '; '.join(parts)
   )

@@ -171,8 +171,8 @@ class Trainer:
       Stopped: SIGTERM came; it is saved.
     """
     stopped = parallel.any_process(self.outside.is_stopped())
-    is_due = np.array(stopped or seconds >= self.config.checkpoint_seconds)
-    if not parallel.from_main(is_due):
+    is_due = parallel.is_main() and seconds >= self.config.checkpoint_seconds
+    if not stopped and not parallel.any_process(is_due):
       return False
     chunk, layout = self.plan.chunks[number], self.plan.layout
     checkpoints.save(

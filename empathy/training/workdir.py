@@ -285,6 +285,12 @@ def checkpoints_path(path: pathlib.Path, chunk: int) -> pathlib.Path:
   return path / 'checkpoints' / str(chunk)
 
 
+def has_state(path: pathlib.Path) -> bool:
+  """Whether a run has something there to go on from."""
+  found = *path.glob('checkpoints/*/*'), *members_path(path).glob('*')
+  return bool(found)
+
+
 def _read_json(path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any]:
   try:
     record = json.loads(path.read_text(encoding='utf-8'))

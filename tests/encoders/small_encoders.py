@@ -70,12 +70,11 @@ def write(
     **KINDS[kind] | {'model_type': model_type} | changes
   )
   module = architecture.Model(config)
-  example = architecture.example(config)
-  shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), **example))
   # Drawn wide, biases too, so that a mistake shows.
   random = np.random.default_rng(seed)
   params = jax.tree.map(
-    lambda x: random.normal(0.1, 0.4, x.shape).astype(np.float32), shapes
+    lambda x: random.normal(0.1, 0.4, x.shape).astype(np.float32),
+    encoders.shapes(config),
   )
   encoder = encoders.Encoder(module, params, config)
   encoders.save(encoder, folder)

@@ -32,6 +32,8 @@ from empathy.evaluation import study as study_lib
 from empathy.evaluation import votes as votes_lib
 
 FULL = 'text+audio'
+# Widths of intervals are compared.
+NUM_DRAWS = 3_000
 
 
 def _write(corpus, predictions, folder):

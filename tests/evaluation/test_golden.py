@@ -16,6 +16,9 @@ import pytest
 
 from empathy.evaluation import study as study_lib
 
+# Of the figures themselves.
+NUM_DRAWS = 10_000
+
 _FILE = pathlib.Path(__file__).parent / 'golden.json'
 _NAMES = ('grouped', 'ungrouped', 'votes alone')
 

@@ -19,6 +19,9 @@ from empathy.evaluation import (
 from empathy.evaluation.findings import Estimate, Kind, SeedNoise
 from empathy.evaluation.units import Scale
 
+# Of the draws themselves.
+NUM_DRAWS = 10_000
+
 
 def test_the_interval_is_that_of_a_plain_loop():
   random = np.random.default_rng(3)

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from empathy.evaluation import resampling, samples, sides
 
+# For small p-values.
+NUM_DRAWS = 10_000
+
 
 @given(st.integers(0, 200))
 @settings(max_examples=30, deadline=None)

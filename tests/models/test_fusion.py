@@ -8,6 +8,12 @@ from scipy import special
 from empathy import errors
 from empathy.models import fusion, losses
 
+
+def _cross_entropy(logits, targets, rows):
+  """The sum over some rows."""
+  return losses.total(losses.cross_entropy(logits, targets), rows)
+
+
 MODALITIES = ('text', 'audio', 'video')
 WIDTHS = {'text': 6, 'audio': 4, 'video': 5}
 SMALL = {
@@ -171,10 +177,10 @@ def test_every_parameter_receives_gradient(name, size):
       rngs={'dropout': jax.random.key(7)},
       mutable=['batch_stats'],
     )
-    loss = losses.cross_entropy(output.logits, targets, rows) / 32
+    loss = _cross_entropy(output.logits, targets, rows) / 32
     if output.alone is not None:  # As the auxiliary loss has it.
       loss += sum(
-        losses.cross_entropy(output.alone[:, i], targets, rows & present[m])
+        _cross_entropy(output.alone[:, i], targets, rows & present[m])
         for i, m in enumerate(MODALITIES)
       )
     return loss
@@ -271,11 +277,11 @@ def test_a_narrowed_network_is_the_whole_one_where_the_rest_is_absent(
         rngs={'dropout': jax.random.key(4)},
         mutable=['batch_stats'],
       )
-      total = losses.cross_entropy(output.logits, targets, rows)
+      total = _cross_entropy(output.logits, targets, rows)
       if output.alone is not None:  # Which alone teaches a single modality.
         own_rows = rows & own[1][view[0]]
         said = output.alone[:, modalities.index(view[0])]
-        total += losses.cross_entropy(said, targets, own_rows)
+        total += _cross_entropy(said, targets, own_rows)
       return total, (output.logits, updates)
 
     return jax.jit(jax.grad(loss, has_aux=True))(variables['params'])
@@ -358,12 +364,47 @@ def test_unknown_names_are_told():
     fusion.build('gatd', 2, MODALITIES)
   with pytest.raises(errors.InputError, match=r'no_such_module.*on PYTHONPATH'):
     fusion.build('no_such_module.Fusion', 2, MODALITIES)
-  with pytest.raises(errors.InputError, match=r'which is module\.Class'):
+  with pytest.raises(errors.InputError, match=r'which is module:name'):
     fusion.build('tfn', 2, MODALITIES)
   with pytest.raises(errors.InputError, match='not a class of Flax modules'):
     fusion.build('os.path', 2, MODALITIES)
   with pytest.raises(errors.InputError, match=r'config.model.widht.*hidden'):
     fusion.build('concat', 2, MODALITIES, widht=3)
+
+
+class _Wide(fusion.Concat):
+  """Has a class too many."""
+
+  def __call__(self, features, present, rows, train):
+    """Gives (B, C + 1)."""
+    logits = super().__call__(features, present, rows, train).logits
+    return fusion.Output(jnp.pad(logits, ((0, 0), (0, 1))))
+
+
+def _unpooled(x, steps):
+  return x
+
+
+@pytest.mark.parametrize(
+  ('name', 'fields', 'says'),
+  [
+    ('test_fusion:_Wide', {}, r'Wide are of the shape (4, 3); expected (4, 2)'),
+    ('test_fusion:_Wide', {'hidden': None}, "'NoneType' object is not iterab"),
+    ('concat', {'pooling': 'test_fusion:_unpooled'}, 'expected (4, 5), clips'),
+  ],
+)
+def test_what_gives_something_else_is_told(name, fields, says):
+  network = fusion.build(name, 2, ('text',)).clone(
+    pooling=fields.pop('pooling', 'mean')
+  )
+  network = network.clone(fusion=network.fusion.clone(**fields))
+  there = jnp.ones(4, bool)
+  steps = {'text': jnp.ones((4, 3), bool)}
+  inputs = {'text': jnp.ones((4, 3, 5))}, steps, {'text': there}, there, False
+  with pytest.raises(errors.InputError) as raised:
+    jax.eval_shape(lambda: network.init(jax.random.key(0), *inputs))
+  assert says in str(raised.value)
+  assert str(raised.value).startswith('config.model.')
 
 
 def test_a_fusion_of_ones_own_is_found_by_its_import_path():
@@ -393,8 +434,8 @@ def test_clip_weights():
 def test_cross_entropy_of_distributions():
   logits = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
   targets = jnp.array([[0.5, 0.5, 0.0], [0, 0, 1.0]])
-  both = losses.cross_entropy(logits, targets, jnp.array([True, True]))
+  both = _cross_entropy(logits, targets, jnp.array([True, True]))
   # By hand: (log 2 + log 4) / 2, and -log .8.
   assert both == pytest.approx(1.0397208 + 0.2231436, rel=1e-6)
-  first = losses.cross_entropy(logits, targets, jnp.array([True, False]))
+  first = _cross_entropy(logits, targets, jnp.array([True, False]))
   assert first == pytest.approx(1.0397208, rel=1e-6)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from empathy.models import fusion, losses, timeline
-from empathy.models.output import Output
+from empathy.models.heads import Output
 
 MODALITIES = ('text', 'audio')
 SMALL = {'hidden': (6,), 'places': 3, 'width': 5}

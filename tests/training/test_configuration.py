@@ -55,13 +55,12 @@ def _shipped():
     'mixed_signals': fusion.FUSIONS,
     'mixed_signals_media': fusion.FUSIONS,
     'ravdess': fusion.FUSIONS,
-    'gated_evidence': None,
-    'timed_evidence': None,
+    'gated_evidence': ('gated_evidence', 'timed_evidence'),
     'why_the_gate_loses': ('paper', 'sum', 'concat', 'all_kept'),
   }
   for name, given in variants.items():
-    for variant in [()] if given is None else [(x,) for x in given]:
-      yield _load(name, *variant)
+    for variant in given:
+      yield _load(name, variant)
 
 
 def _programs():
@@ -128,7 +127,7 @@ def test_every_parameter_learns_by_every_shipped_config():
         data, member, state, rows, real, np.int32(0), np.bool_(True)
       )
       # Adam's mean of one gradient, times one less beta1.
-      gradients = state.opt_state.mean
+      gradients = state.opt_state.mu
       norms = set(_keys(state.batch_stats))
       for path, x in jax.tree_util.tree_leaves_with_path(gradients):
         where = jax.tree_util.keystr(path)
@@ -270,7 +269,11 @@ def test_no_pooling_is_asked_for_where_none_is_done():
   [
     ('join', 'product', "'product' is not attention or sum or concat"),
     ('width', 0, '0 is not 1 or more'),
-    ('hidden', (8, 0), '(8, 0) is not a tuple, each 1 or more'),
+    (
+      'hidden',
+      (8.5,),
+      '(8.5,) is not a tuple, each of the type int that is 1 or more',
+    ),
     ('attention_width', True, 'True is not of the type int'),
   ],
 )

@@ -307,20 +307,21 @@ def test_told_to_stop_as_the_last_encoder_is_written(folder, monkeypatch):
 
 
 def test_the_epoch_is_chosen_by_what_is_asked_for():
-  history = {
-    'train/loss': np.array([0.7, 0.6, 0.5, np.nan, 0.5]),
-    'val/accuracy': np.array([0.6, 0.8, 0.8, 0.9, 0.7]),
-    'val/macro_f1': np.array([0.5, 0.4, 0.6, 0.9, 0.6]),
-    'val/loss': np.array([0.8, 0.5, 0.4, 0.1, 0.6]),
-  }
+  epochs = [
+    {'accuracy': 0.6, 'macro_f1': 0.5, 'loss': 0.8},
+    {'accuracy': 0.8, 'macro_f1': 0.4, 'loss': 0.5},
+    {'accuracy': 0.8, 'macro_f1': 0.6, 'loss': 0.4},
+    {'accuracy': 0.9, 'macro_f1': 0.9, 'loss': np.nan},
+    {'accuracy': 0.7, 'macro_f1': 0.6, 'loss': 0.6},
+  ]
   for select, wanted in (('accuracy', 1), ('macro_f1', 2), ('loss', 2)):
     program = tiny.program('roberta', recipe={'select': select})
-    task = finetune_loop.Task(program, *[None] * 6, 4, (0,))
-    best = -1
-    for epoch in range(5):
-      if finetune_loop._is_better(task, history, epoch, best):
-        best = epoch
-    assert best == wanted, select
+    task = finetune_loop.Task(None, program, *[None] * 6, 4, (0,))
+    best = finetune_loop.Best(None, -1, dict.fromkeys(epochs[0], 0.0))
+    for epoch, figures in enumerate(epochs):
+      if finetune_loop._is_better(task, figures, best):
+        best = finetune_loop.Best(None, epoch, figures)
+    assert best.epoch == wanted, select
 
 
 def test_rare_classes_count_more():

@@ -136,9 +136,11 @@ def test_steps_are_those_by_hand(given, rates, top):
   state = optimizer.init(found)
   for gradient, share in zip(gradients, shares, strict=True):
     updates, state = optimizer.update(
-      jax.tree.map(np.float32, gradient), state, found, share=np.float32(share)
+      jax.tree.map(np.float32, gradient), state, found
     )
-    found = jax.tree.map(lambda x, y: np.asarray(x + y), found, updates)
+    found = jax.tree.map(
+      lambda x, y, s=share: np.asarray(x + s * y), found, updates
+    )
   jax.tree.map(
     lambda x, y: rounding.near(x, y, terms=40, scale=1), found, wanted
   )

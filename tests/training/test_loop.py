@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import rounding
 import small
+from flax import linen as nn
 from scipy import special
 from tensorboardX.proto import event_pb2
 
@@ -66,6 +67,18 @@ class Run:
   def lines(self):
     text = (self.path / 'metrics.jsonl').read_text()
     return [json.loads(line) for line in text.splitlines()]
+
+
+class Fails(nn.Module):
+  """A fusion of one's own, which is none."""
+
+  num_classes: int
+  modalities: tuple[str, ...]
+  axis_name: str | None = None
+
+  def __call__(self, *_):
+    """Gives no output."""
+    return 3
 
 
 def _train(corpus, path, **kw):
@@ -1004,6 +1017,7 @@ def test_a_run_goes_on_in_the_chunks_that_it_began_with(
     ({'model': {'fusion': 'concat', 'hidden': (0,)}}, 'config.model.hidden'),
     ({'model': {'fusion': 'concat', 'dropout': 1.5}}, 'config.model.dropout'),
     ({'model': {'hidden': (4,)}}, 'config.model.fusion: is missing'),
+    ({'model': {'fusion': 'test_loop:Fails'}}, 'test_loop:Fails gives a int'),
   ],
 )
 @pytest.mark.parametrize('is_there', [False, True])

@@ -21,6 +21,10 @@ def top2() -> metrics.Metric:
   return metrics.mean(right)
 
 
+def two() -> metrics.Metric:
+  return metrics.Metric(lambda rows: rows.labels, lambda sums: sums[:2])
+
+
 def _rows(seed, size, **changes):
   random = np.random.default_rng(seed)
   logits = random.normal(size=(size, 5)).astype(np.float32)
@@ -80,3 +84,13 @@ def test_metrics_of_scores_need_values():
       metrics.used(text, False)
   with pytest.raises(errors.InputError, match='gives a int; expected a metric'):
     metrics.find('builtins:int')
+
+
+def test_a_figure_has_to_be_one_number():
+  found = metrics.used('test_metrics:two', True, 'config.x')
+  says = r'config.x: the figure of test_metrics:two is of the shape \(2,\)'
+  with pytest.raises(errors.InputError, match=says):
+    metrics.measure(found, _rows(0, 5))
+  says = "config.x: test_metrics:two fails in .*: TypeError: 'NoneType'"
+  with pytest.raises(errors.InputError, match=says):
+    metrics.measure(found, _rows(0, 5, labels=None))

@@ -64,6 +64,55 @@ def _no_optimizer(learning_rate):
   return lambda: learning_rate
 
 
+def _made(of):
+  return lambda learning_rate: optax.stateless(of)
+
+
+_one_number = _made(lambda gradients, params: 0.0)
+_fails = _made(lambda gradients, params: gradients['b'])
+
+
+@pytest.mark.parametrize(
+  ('text', 'says'),
+  [
+    (
+      '_one_number',
+      'the changes that test_optimizers:_one_number gives differ',
+    ),
+    (
+      '_fails',
+      r"_fails fails in .*test_optimizers.py, line \d+: KeyError: 'b'",
+    ),
+  ],
+)
+def test_an_optimizer_that_gives_something_else_is_told(text, says):
+  made = optimizers.make(f'test_optimizers:{text}', lambda _: 1.0, 0.0, 1)
+  params = {'a': jnp.ones(2)}
+  with pytest.raises(errors.InputError, match=f'^config.optimizer: .*{says}'):
+    made.update(params, made.init(params), params, active=True)
+
+
+def _no_rates(peak, num_steps):
+  return lambda count: peak / np.ones(3)
+
+
+@pytest.mark.parametrize(
+  ('text', 'says'),
+  [
+    ('optax:sgdr_schedule', 'is called with (), but has (cosine_kwargs)'),
+    ('optax:exponential_decay', "missing a required argument: 'decay_rate'"),
+    ('test_optimizers:_no_optimizer', 'missing a required argument'),
+    ('test_optimizers:_no_rates', 'is of the shape (3,); expected one number'),
+    ("warmup_cosine(last='x')", "warmup_cosine(last='x') fails: TypeError"),
+  ],
+)
+def test_what_is_no_schedule_is_told(text, says):
+  with pytest.raises(errors.InputError) as raised:
+    schedules.make(text, 0.1, 3, 3, 'config.x')(jnp.int32(0))
+  assert str(raised.value).startswith('config.x: ')
+  assert says in str(raised.value)
+
+
 def test_schedules_are_of_a_members_own_steps():
   counts = np.arange(40)
 

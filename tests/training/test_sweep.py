@@ -433,6 +433,9 @@ def test_a_member_without_a_finite_epoch_counts_as_never_right():
     'text,0,0.1,0.450000,,1,0',
     'text,0,0.2,0.500000,0.700000,0,1',
   ]
+  # What a metric may be below 0, such a member is as bad as the worst.
+  below = [(*row[:4], row[4] - 0.8, *row[5:]) for row in rows]
+  assert [s.score for s in _choose(below)] == [-0.1, -0.3]
   # Nobody learns anything: there is a choice all the same.
   lost = [(*row[:4], -1.0, math.nan, False) for row in rows]
   assert [s.is_chosen for s in _choose(lost)] == [True, False]
