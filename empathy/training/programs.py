@@ -26,6 +26,9 @@ class Programs:
     """
     self._layout = layout
     self._draw = layout.map(functools.partial(step.draw, whole), num_shared=1)
+    # By the modalities that a network knows.
+    self._begin: dict[tuple | None, tuple[Any, Callable]] = {}
+    self._epochs: dict[tuple | None, Callable] = {}
     self._compiled: dict[str, Callable] = {}
 
   def init(
@@ -38,11 +41,14 @@ class Programs:
       data: the corpus, as `replicate` gives it.
       members: as `shard` gives them.
     """
-    draw = functools.partial(step.draw, program)
-    like = jax.eval_shape(self._layout.map(draw, num_shared=1), data, members)
-    drawn = step.part(self._draw(data, members), like)
-    begin = functools.partial(step.begin, program)
-    return self._once(self._layout.map(begin), members, *drawn)(members, *drawn)
+    if program.computed not in self._begin:
+      draw = functools.partial(step.draw, program)
+      like = jax.eval_shape(self._layout.map(draw, num_shared=1), data, members)
+      # In lockstep: there is nothing to compute, and a loop compiles longer.
+      begin = jax.vmap(functools.partial(step.begin, program))
+      self._begin[program.computed] = like, self._layout.over_batch(begin)
+    like, begin = self._begin[program.computed]
+    return begin(members, *step.part(self._draw(data, members), like))
 
   def train_epoch(
     self,
@@ -54,7 +60,7 @@ class Programs:
     """`step.train_epoch` of members, compiled.
 
     Args:
-      program: theirs.
+      program: theirs; those of one network are always as many.
       data: the corpus, as `replicate` gives it.
       members: as `shard` gives them.
       state: theirs, or its shapes.
@@ -63,33 +69,32 @@ class Programs:
       A function of the epoch, as `replicate` gives it, and the state, whose
       memory is used again.
     """
-    shared, own = program.seen(data, members)
-    structures = [jax.tree.structure(x) for x in (shared, own, state)]
+    parts = *program.seen(data, members), state
+    structures = [jax.tree.structure(x) for x in parts]
+    shared, own, leaves = map(jax.tree.leaves, parts)
 
     # Of lists, which do not name modalities.
-    def run(shared, epoch, own, state):
+    def run(*given):
+      shared, epoch, own, state = given
       trees = map(jax.tree.unflatten, structures, (shared, own, state))
       shared, own, state = trees
       state, found = step.train_epoch(program, shared, epoch, own, state)
       return jax.tree.leaves(state), found
 
-    shared, own = jax.tree.leaves(shared), jax.tree.leaves(own)
-    epoch = self._layout.like(jax.ShapeDtypeStruct((), 'int32'))
-    compiled = self._once(
-      self._layout.update(run, num_shared=2),
-      *(shared, epoch, own, jax.tree.leaves(state)),
-    )
+    if program.computed not in self._epochs:
+      epoch = self._layout.like(jax.ShapeDtypeStruct((), 'int32'))
+      lowered = self._layout.update(run, num_shared=2).lower(
+        shared, epoch, own, leaves
+      )
+      # What was compiled of the same operations is taken again.
+      text = lowered.as_text()
+      if text not in self._compiled:
+        self._compiled[text] = lowered.compile()
+      self._epochs[program.computed] = self._compiled[text]
+    compiled = self._epochs[program.computed]
 
     def train(epoch: jax.Array, state: step.State):
       new, found = compiled(shared, epoch, own, jax.tree.leaves(state))
-      return jax.tree.unflatten(structures[2], new), found
+      return jax.tree.unflatten(structures[-1], new), found
 
     return train
-
-  def _once(self, function: Callable, *given: Any) -> Callable:
-    """The function, compiled, or what was compiled of the same operations."""
-    lowered = function.lower(*given)
-    text = lowered.as_text()
-    if text not in self._compiled:
-      self._compiled[text] = lowered.compile()
-    return self._compiled[text]
