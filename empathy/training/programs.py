@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 
 from empathy.training import parallel, step
 
@@ -43,7 +44,16 @@ class Programs:
     """
     if program.computed not in self._begin:
       draw = functools.partial(step.draw, program)
-      like = jax.eval_shape(self._layout.map(draw, num_shared=1), data, members)
+      one = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), members
+      )
+      like = jax.eval_shape(
+        draw,
+        jax.tree.map(
+          lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), data
+        ),
+        one,
+      )
       # In lockstep: there is nothing to compute, and a loop compiles longer.
       begin = jax.vmap(functools.partial(step.begin, program))
       self._begin[program.computed] = like, self._layout.over_batch(begin)
@@ -63,7 +73,7 @@ class Programs:
       program: theirs; those of one network are always as many.
       data: the corpus, as `replicate` gives it.
       members: as `shard` gives them.
-      state: theirs, or its shapes.
+      state: theirs.
 
     Returns:
       A function of the epoch, as `replicate` gives it, and the state, whose
@@ -82,15 +92,17 @@ class Programs:
       return jax.tree.leaves(state), found
 
     if program.computed not in self._epochs:
-      epoch = self._layout.like(jax.ShapeDtypeStruct((), 'int32'))
-      lowered = self._layout.update(run, num_shared=2).lower(
-        shared, epoch, own, leaves
-      )
-      # What was compiled of the same operations is taken again.
-      text = lowered.as_text()
-      if text not in self._compiled:
-        self._compiled[text] = lowered.compile()
-      self._epochs[program.computed] = self._compiled[text]
+      compiled = self._layout.update(run, num_shared=2)
+      # With several processes, pmap cannot be compiled before it is called.
+      if jax.process_count() == 1:
+        epoch = self._layout.replicate(np.int32(0))
+        lowered = compiled.lower(shared, epoch, own, leaves)
+        # What was compiled of the same operations is taken again.
+        text = lowered.as_text()
+        if text not in self._compiled:
+          self._compiled[text] = lowered.compile()
+        compiled = self._compiled[text]
+      self._epochs[program.computed] = compiled
     compiled = self._epochs[program.computed]
 
     def train(epoch: jax.Array, state: step.State):
