@@ -48,8 +48,12 @@ _MAX_CPU_DEVICES = 8
 _MAX_TOLD = 2000
 # In bytes, as XLA wants what it is to use without a copy.
 _ALIGNMENT = 64
-# On a CPU XLA must be told that one loop may have several results.
-CPU_FLAGS = '--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=true'
+# On a CPU XLA must be told that one loop may have several results. Its tiled
+# emitter takes a tenth of the time to compile, and makes nothing faster.
+CPU_FLAGS = (
+  '--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=true,'
+  'xla_cpu_disable_tiled_emitter=true'
+)
 
 
 def use_cpu_cores() -> None:

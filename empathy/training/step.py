@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
 
@@ -180,15 +179,50 @@ class Program:
       self, network=self.network.narrowed(view), computed=view
     )
 
+  def seen(self, data: Data, member: Member) -> tuple[Data, Member]:
+    """What there is of the modalities that the network knows."""
+
+    def of(found: Data | Member, *fields: str) -> Data | Member:
+      return found._replace(
+        **{
+          field: {m: getattr(found, field)[m] for m in self.indices}
+          for field in fields
+        }
+      )
+
+    return of(data, 'values', 'start', 'length'), of(member, 'mean', 'scale')
+
 
 def init(program: Program, data: Data, member: Member) -> State:
   """A member's state before its first step."""
+  return begin(program, member, *draw(program, data, member))
+
+
+def draw(program: Program, data: Data, member: Member) -> tuple[Any, Any]:
+  """The parameters that a member begins with, and its statistics."""
   rows = jnp.zeros((program.recipe.batch_size,), jnp.int32)
-  inputs = _inputs(program, data, member, member.view, rows)
+  inputs = _inputs(program, data, member, rows)
   variables = program.network.init(
     _key(member, 0), *inputs, jnp.ones(rows.shape, bool), False
   )
-  params, batch_stats = variables['params'], variables.get('batch_stats', {})
+  return variables['params'], variables.get('batch_stats', {})
+
+
+def part(whole: Any, like: Any) -> Any:
+  """What a narrow network has of what the whole one has.
+
+  Args:
+    whole: a tree that has all paths of the other one.
+    like: of a narrow network.
+  """
+  found = dict(jax.tree_util.tree_leaves_with_path(whole))
+  return jax.tree_util.tree_map_with_path(lambda path, _: found[path], like)
+
+
+def begin(
+  program: Program, member: Member, params: Any, batch_stats: Any
+) -> State:
+  """The state before the first step, with the parameters that were drawn."""
   return State(
     params=params,
     batch_stats=batch_stats,
@@ -309,7 +343,7 @@ def _is_better(
 def predict(
   program: Program,
   data: Data,
-  given: Array,
+  given: Array | None,
   rows: Array,
   member: Member,
   params: Any,
@@ -320,7 +354,7 @@ def predict(
   Args:
     program: what members share.
     data: the corpus.
-    given: (M,) bool, shown besides being in the member's view.
+    given: (M,) bool, shown besides being in the member's view; None for all.
     rows: (H,) int32, the clips.
     member: which one.
     params: of the network.
@@ -332,7 +366,7 @@ def predict(
   variables = {'params': params, 'batch_stats': batch_stats}
 
   def forward(block: Array) -> fusion.Output:
-    inputs = _inputs(program, data, member, member.view & given, block)
+    inputs = _inputs(program, data, member, block, given)
     real = jnp.ones(block.shape, bool)
     return program.network.apply(variables, *inputs, real, False)
 
@@ -367,7 +401,7 @@ def learned_rows(
     member = member._replace(train_rows=rows, num_train=num)
   num_batches = -(-member.train_rows.shape[0] // recipe.batch_size)
   order = batches.shuffled(
-    jax.random.fold_in(_key(member, 1), epoch),
+    _key(member, 1, epoch),
     member.train_rows,
     member.num_train,
     num_batches * recipe.batch_size,
@@ -391,23 +425,38 @@ def _with_own_values(program: Program, member: Member) -> Program:
   )
 
 
-def _key(member: Member, stream: int) -> Array:
+def _key(member: Member, *stream: int | Array) -> Array:
   code = jnp.sum(member.view * 2 ** jnp.arange(member.view.shape[0]))
-  key = jax.random.key(member.seed)
-  for number in (code, member.fold, stream):
-    key = jax.random.fold_in(key, number)
+  numbers = [jnp.int32(x) for x in (code, member.fold, *stream)]
+  # In a loop, which is compiled once for all of them.
+  key, _ = lax.scan(
+    lambda key, number: (jax.random.fold_in(key, number), None),
+    jax.random.key(member.seed),
+    jnp.stack(numbers),
+  )
   return key
 
 
 def _inputs(
-  program: Program, data: Data, member: Member, shown: Array, rows: Array
+  program: Program,
+  data: Data,
+  member: Member,
+  rows: Array,
+  given: Array | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
-  """Standardised features, the steps there are, and presence, of some clips."""
+  """Standardised features, the steps there are, and presence, of some clips.
+
+  Of the member's view, those shown that are `given`, (M,) bool, by default all.
+  """
+  shown = member.view if given is None else member.view & given
   features, steps, present = {}, {}, {}
   streamed = None if program.source is None else program.source(rows)
   for modality, index in program.indices.items():
     start, length = data.start[modality][rows], data.length[modality][rows]
-    here = (length > 0) & shown[index]
+    here = length > 0
+    # A narrow network's members all see what it knows.
+    if given is not None or program.computed is None:
+      here &= shown[index]
     mask = here[:, None]
     if modality in program.max_length:
       offset = jnp.arange(program.max_length[modality])
@@ -445,7 +494,7 @@ def _train_step(
   """
   program = _with_own_values(program, member)
   recipe = program.recipe
-  inputs = _inputs(program, data, member, member.view, rows)
+  inputs = _inputs(program, data, member, rows)
   present = inputs[2]
   num_real = _total(program, real.sum())
   loss_of = losses.find(recipe.loss)
@@ -461,7 +510,7 @@ def _train_step(
       *inputs,
       real,
       True,
-      rngs={'dropout': jax.random.fold_in(_key(member, 2), step)},
+      rngs={'dropout': _key(member, 2, step)},
       mutable=['batch_stats'],
     )
     total = losses.weighed(loss_of, output.logits, targets, weights)
@@ -527,20 +576,18 @@ def _validate(
   targets = data.targets[rows]
 
   def run(batch_stats: Any) -> fusion.Output:
-    given = jnp.ones(member.view.shape, bool)
-    return predict(
-      program, data, given, rows, member, state.params, batch_stats
-    )
+    return predict(program, data, None, rows, member, state.params, batch_stats)
 
   if program.network.calibrates:
     there = jnp.stack(
       [data.length[modality][rows] > 0 for modality in program.indices], 1
     )
-    seen = member.view[np.array(list(program.indices.values()))]
+    if program.computed is None:
+      there &= member.view
     _, updates = program.network.apply(
       {'params': state.params, 'batch_stats': state.batch_stats},
       run(state.batch_stats).alone,
-      real[:, None] & there & seen,
+      real[:, None] & there,
       # As sure as it is right, also where votes are what is learned.
       jax.nn.one_hot(data.labels[rows], targets.shape[1]),
       method='calibrate',

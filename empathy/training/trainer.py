@@ -20,6 +20,7 @@ from empathy.training import (
   metric_writer,
   parallel,
   planning,
+  programs,
   step,
   stream,
   workdir,
@@ -77,15 +78,9 @@ class Trainer:
       if finished.all():
         return
       data = plan.layout.replicate(plan.data)
-      # Chunks of a network follow each other: it is compiled once.
-      compiled: dict[tuple | None, tuple[Callable, Callable]] = {}
+      compiled = programs.Programs(plan.layout, plan.program)
       for number in np.flatnonzero(~finished).tolist():
-        program = plan.chunks[number].program
-        if program.computed not in compiled:
-          compiled = {program.computed: self._compile(program)}
-        state = self._train_chunk(
-          number, data, *compiled[program.computed], bar
-        )
+        state = self._train_chunk(number, data, compiled, bar)
         chunk = plan.chunks[number]
         rows = plan.layout.own_rows(len(chunk.names), chunk.size)
         own = jax.tree.map(lambda x, rows=rows: x[rows], chunk.of(plan.members))
@@ -93,20 +88,11 @@ class Trainer:
         checkpoints.save(directory, number, saved, rows, self.outside.push)
         self._keep_last(number, 0)
 
-  def _compile(self, program: step.Program) -> tuple[Callable, Callable]:
-    """`step.init` and `step.train_epoch`, for the devices."""
-    layout = self.plan.layout
-    return (
-      layout.map(functools.partial(step.init, program), num_shared=1),
-      layout.update(functools.partial(step.train_epoch, program), num_shared=2),
-    )
-
   def _train_chunk(
     self,
     number: int,
     data: step.Data,
-    init: Callable,
-    run: Callable,
+    compiled: programs.Programs,
     bar: progress.Progress,
   ) -> step.State:
     """Trains the members of one chunk, or goes on; returns what is kept.
@@ -117,8 +103,7 @@ class Trainer:
     Args:
       number: of the chunk.
       data: the corpus, on the devices.
-      init: `step.init`, compiled for the layout.
-      run: `step.train_epoch`, likewise.
+      compiled: for the layout.
       bar: counts epochs.
     """
     layout, chunk = self.plan.layout, self.plan.chunks[number]
@@ -127,7 +112,8 @@ class Trainer:
     first, state = self._restored(number, members_)
     bar.skip(first)
     if not first:
-      state = init(data, sharded)
+      state = compiled.init(chunk.program, data, sharded)
+    run = compiled.train_epoch(chunk.program, data, sharded, state)
     saved, told = time.monotonic(), set()
     with contextlib.ExitStack() as stack:
       with parallel.together():
@@ -141,7 +127,7 @@ class Trainer:
             stream.sequences(chunk.program, layout, members_, epoch)
           )
         now = layout.replicate(np.int32(epoch))
-        state, values = run(data, now, sharded, state)
+        state, values = run(now, state)
         values = layout.gather(values, len(chunk.names))
         with parallel.together():
           if parallel.is_main():

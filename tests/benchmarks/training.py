@@ -291,7 +291,7 @@ def _ready(flags: argparse.Namespace):
     configuration,
     members,
     parallel,
-    step,
+    programs,
   )
 
   config, corpus = _config(flags), corpora.sorted_by_id(_corpus(flags))
@@ -311,15 +311,9 @@ def _ready(flags: argparse.Namespace):
   return (
     layout,
     layout.replicate(data),
+    programs.Programs(layout, program),
     [
-      (
-        len(chunk.rows),
-        layout.shard(chunk.of(everyone)),
-        layout.map(functools.partial(step.init, chunk.program), num_shared=1),
-        layout.update(
-          functools.partial(step.train_epoch, chunk.program), num_shared=2
-        ),
-      )
+      (len(chunk.rows), chunk.program, layout.shard(chunk.of(everyone)))
       for chunk in chunks.divided(groups, program, names)
     ],
   )
@@ -332,18 +326,18 @@ def ours(flags: argparse.Namespace) -> dict[str, float]:
   from empathy.training import parallel
 
   parallel.use_cpu_cores()
-  layout, data, parts = _ready(flags)
+  layout, data, programs, parts = _ready(flags)
   epochs = [layout.replicate(np.int32(i)) for i in range(flags.epochs)]
   compiled, seconds, losses = 0.0, np.zeros(flags.timed), []
   # A chunk after the other, as `train` does it.
-  for count, chunk, init, run in parts:
+  for count, program, chunk in parts:
     start = time.perf_counter()
-    state = jax.block_until_ready(init(data, chunk))
-    run.lower(data, epochs[0], chunk, state).compile()
+    state = jax.block_until_ready(programs.init(program, data, chunk))
+    run = programs.train_epoch(program, data, chunk, state)
     compiled += time.perf_counter() - start
     for index, now in enumerate(epochs[: flags.timed]):
       start = time.perf_counter()
-      state, values = run(data, now, chunk, state)
+      state, values = run(now, state)
       values = layout.gather(values, count)
       seconds[index] += time.perf_counter() - start
     losses += values['train/loss'].tolist()

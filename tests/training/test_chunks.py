@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from empathy.models import fusion
-from empathy.training import chunks, members, parallel, step
+from empathy.training import chunks, members, parallel, programs, step
 
 _VIEWS = ('text', 'audio', 'text+audio')
 # Of a forward pass of the networks.
@@ -118,28 +118,55 @@ def test_chunks_have_every_member_once(num_members, num_devices, most, batch):
     assert len(names) == len(part.rows)
 
 
+def _made(**fields):
+  """A program, data, and members, without a view."""
+  modalities, count, num_clips = ('text', 'audio', 'video'), 4, 16
+  network = fusion.build(
+    'gated_attention', 2, modalities, hidden=(8,), attention_width=8, **fields
+  )
+  program = step.Program(network, modalities, {}, step.Recipe(1, 8, 1e-3, 0.0))
+  rows = np.tile(np.arange(num_clips, dtype=np.int32), (count, 1))
+  many = np.full(count, num_clips, np.int32)
+  wide = {m: np.ones((count, 64), np.float32) for m in modalities}
+  seed = np.arange(count, dtype=np.int32)
+  chunk = step.Member(seed, many, None, rows, many, rows, many, wide, wide, {})
+  values = np.random.default_rng(0).standard_normal((3, num_clips, 64))
+  data = step.Data(
+    dict(zip(modalities, values.astype(np.float32), strict=True)),
+    {m: rows[0] for m in modalities},
+    {m: np.ones(num_clips, np.int32) for m in modalities},
+    np.ones((num_clips, 2), np.float32) / 2,
+    rows[0] % 2,
+    np.ones(num_clips, np.float32),
+  )
+  return program, data, chunk
+
+
+def test_views_of_other_names_alone_are_one_program():
+  """And members are what they are by the program of their own view."""
+  layout = parallel.Layout('members', jax.local_devices()[:1])
+  program, data, chunk = _made(width=8, modality_dropout=0.0)
+  data, epoch = layout.replicate(data), layout.replicate(np.int32(0))
+  compiled = programs.Programs(layout, program)
+  for view in ('text',), ('video',):
+    own = program.narrowed(view)
+    shown = np.tile([m in view for m in program.modalities], (4, 1))
+    sharded = layout.shard(chunk._replace(view=shown))
+    state = compiled.init(own, data, sharded)
+    run = compiled.train_epoch(own, data, sharded, state)
+    found = run(epoch, state)
+  init = layout.map(functools.partial(step.init, own), 1)
+  run = layout.update(functools.partial(step.train_epoch, own), 2)
+  expected = run(data, epoch, sharded, init(data, sharded))
+  jax.tree.map(np.testing.assert_array_equal, found, expected)
+  assert len(compiled._compiled) == 1
+
+
 def test_in_lockstep_a_narrow_network_has_less_to_compute(monkeypatch):
   monkeypatch.setattr(parallel.Layout, 'one_by_one', False)
   layout = parallel.Layout('members', jax.local_devices()[:1])
-  modalities, count, num_clips = ('text', 'audio', 'video'), 4, 16
-  network = fusion.build(
-    'gated_attention', 2, modalities, width=32, hidden=(8,), attention_width=8
-  )
-  program = step.Program(network, modalities, {}, step.Recipe(1, 8, 1e-3, 0.0))
-  rows = np.zeros((count, num_clips), np.int32)
-  many = np.full(count, num_clips, np.int32)
-  wide = {m: np.ones((count, 64), np.float32) for m in modalities}
-  view = np.tile([True, False, False], (count, 1))
-  chunk = step.Member(many, many, view, rows, many, rows, many, wide, wide, {})
-  at = {m: np.ones(num_clips, np.int32) for m in modalities}
-  data = step.Data(
-    {m: np.zeros((num_clips, 64), np.float32) for m in modalities},
-    at,
-    at,
-    np.ones((num_clips, 2), np.float32) / 2,
-    at['text'],
-    np.ones(num_clips, np.float32),
-  )
+  program, data, chunk = _made(width=32)
+  chunk = chunk._replace(view=np.tile([True, False, False], (4, 1)))
 
   def flops(own):
     init = jax.vmap(functools.partial(step.init, own), in_axes=(None, 0))

@@ -249,7 +249,7 @@ def test_presence_and_sequences(tmp_path):
   member = setting.member(len(setting.names) - 1)
   rows = jnp.arange(len(setting.dataset.ids))
   inputs, steps, present = step._inputs(
-    setting.program, setting.device_data(), member, member.view, rows
+    setting.program, setting.device_data(), member, rows
   )
   by_id = dict(zip(corpus.ids.tolist(), range(len(rows)), strict=True))
   order = np.array([by_id[clip] for clip in setting.dataset.ids.tolist()])
