@@ -155,7 +155,7 @@ def _main(folder: pathlib.Path, *layouts: str) -> None:
 
   @jax.jit
   def change(data, member, variables, opt_state, rows, num_real, number):
-    inputs = step._inputs(program, data, member, member.view, rows)
+    inputs = step._inputs(program, data, member, rows)
     real = jnp.arange(size) < num_real
     per_epoch = -(-member.num_train // size)
     total = per_epoch * program.recipe.num_epochs
