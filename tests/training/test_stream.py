@@ -94,7 +94,7 @@ def test_what_members_see_is_what_they_see_in_memory(
     assert len(rows) == (270 if fold_wise else 90)
     inputs = jax.jit(
       lambda data, member, rows, program=program: step._inputs(
-        program, data, member, member.view, rows
+        program, data, member, rows
       )
     )
     for fold in range(3):
