@@ -91,6 +91,16 @@ def total(losses: Array, weights: Array) -> Array:
   return jnp.sum(jnp.where(weights > 0, weights * losses, 0.0))
 
 
+def weighed(loss: Loss, logits: Array, targets: Array, weights: Array) -> Array:
+  """`total` of a loss, to whose gradient rows without weight add nothing.
+
+  Padding in a batch of one clip has wild logits, at which the slope of some
+  losses is infinite; and 0 times that is no number.
+  """
+  logits = jnp.where((weights > 0)[:, None], logits, 0.0)
+  return total(loss(logits, targets), weights)
+
+
 def class_weights(targets: Array, weights: Array) -> Array:
   """Weights of classes by which each has the same part in the loss.
 

@@ -156,6 +156,11 @@ def find(
   Raises:
     InputError: there is no such metric, or it needs values.
   """
+  if named.label(text) in METRICS and named.parse(text, what)[0] not in METRICS:
+    raise errors.InputError(
+      f'{what}: {text} has the name of another metric, by which files would '
+      'have its figures: call it something else'
+    )
   with named.blaming(what, text):
     found = named.resolve(text, METRICS, what, ())()
   if not isinstance(found, Metric):

@@ -513,12 +513,14 @@ def _train_step(
       rngs={'dropout': _key(member, 2, step)},
       mutable=['batch_stats'],
     )
-    total = losses.total(loss_of(output.logits, targets), weights)
+    total = losses.weighed(loss_of, output.logits, targets, weights)
     loss = total
     if recipe.auxiliary and output.alone is not None:
       for index, modality in enumerate(program.indices):
-        loss += recipe.auxiliary * losses.total(
-          loss_of(output.alone[:, index], targets),
+        loss += recipe.auxiliary * losses.weighed(
+          loss_of,
+          output.alone[:, index],
+          targets,
           jnp.where(present[modality], weights, 0.0),
         )
     return loss / jnp.maximum(num_real, 1), (

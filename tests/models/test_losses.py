@@ -101,3 +101,17 @@ def _hinge(logits, targets):
 
 def _mean(logits, targets):
   return (logits - targets).mean()
+
+
+def _root(logits, targets):
+  """Its slope is infinite where the target has no probability."""
+  return 1 - (jax.nn.softmax(logits) * targets).sum(axis=-1) ** 0.5
+
+
+def test_rows_without_weight_spoil_no_gradient():
+  targets, weights = jnp.eye(2), jnp.array([1.0, 0.0])
+  logits = jnp.array([[0.0, 0.0], [1e4, -1e4]])
+  found = jax.grad(lambda x: losses.weighed(_root, x, targets, weights))(logits)
+  # -d sqrt(p) = -sqrt(p) / 2 * (1 - p) = -sqrt(1 / 2) / 4.
+  want = [[-(0.5**0.5) / 4, 0.5**0.5 / 4], [0, 0]]
+  np.testing.assert_allclose(found, want, 1e-6)

@@ -94,3 +94,9 @@ def test_a_figure_has_to_be_one_number():
   says = "config.x: test_metrics:two fails in .*: TypeError: 'NoneType'"
   with pytest.raises(errors.InputError, match=says):
     metrics.measure(found, _rows(0, 5, labels=None))
+
+
+def test_a_metric_of_ones_own_has_a_name_of_its_own():
+  for text in ('test_metrics:loss', 'test_metrics.accuracy(top=1)'):
+    with pytest.raises(errors.InputError, match='the name of another metric'):
+      metrics.find(text)
