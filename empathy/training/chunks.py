@@ -21,9 +21,9 @@ from empathy.corpora import corpus as corpora
 from empathy.training import members, parallel, step
 
 # In operations of a device while another network is compiled: on a core, three
-# seconds (benchmarks/training.py; other fusions take up to thrice as long) at
-# some 80 GFLOP/s, as they are counted here; accelerators, which were not timed,
-# do far more by what they should reach.
+# seconds at some 80 GFLOP/s, as they are counted here (benchmarks/training.py;
+# other fusions were not timed); on accelerators, which were not timed either,
+# by what they should reach.
 _COMPILING = {'cpu': 2e11}
 _COMPILING_ELSEWHERE = 1e14
 # Of so few clips, those of all members and epochs on a device, no network
