@@ -105,8 +105,9 @@ def train(corpus: pathlib.Path, data: str, workdir: pathlib.Path) -> dict:
   parallel.use_cpu_cores()
   if data == 'stream' and not workdir.exists():
     # What it takes to prepare is another matter.
-    used = corpora.with_features(corpora.read(corpus), ['audio'], mapped=True)
-    stream.load(used, workdir / 'stream')
+    found = corpora.sorted_by_id(corpora.read(corpus))
+    used = corpora.with_features(found, ['audio'], mapped=True)
+    stream.write(used, workdir / 'stream', corpora.fingerprint(corpus))
     os.execv(sys.executable, [sys.executable, *sys.argv])
   before, most, ends = _anonymous_bytes(), [0], []
   is_over = threading.Event()

@@ -65,7 +65,8 @@ class Sees(nn.Module):
   axis_name: str | None = None
 
   def __call__(self, features, steps, present, rows, train):
-    return Output((features, steps, present, rows, train))
+    logits = jnp.zeros((len(rows), self.num_classes))
+    return Output(logits, (features, steps, present, rows, train))
 
 
 def test_a_fusion_that_asks_for_sequences_gets_them_as_they_are():
@@ -73,7 +74,7 @@ def test_a_fusion_that_asks_for_sequences_gets_them_as_they_are():
   network = fusion.build(f'{__name__}.Sees', 3, MODALITIES)
   seen, variables = network.init_with_output(jax.random.key(0), *batch, True)
   assert not variables  # Nothing is pooled.
-  jax.tree.map(np.testing.assert_array_equal, seen.logits, (*batch, True))
+  jax.tree.map(np.testing.assert_array_equal, seen.gates, (*batch, True))
 
 
 def test_pooled_features_are_gated_evidence():

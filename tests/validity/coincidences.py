@@ -21,7 +21,7 @@ from empathy.training import loop
 
 # By fusion: the config, with a variant.
 SETTINGS = {
-  'timed_evidence': ('timed_evidence',),
+  'timed_evidence': ('gated_evidence', 'timed_evidence'),
   'gated_evidence': ('gated_evidence',),
   'concat': ('mixed_signals', 'concat'),
   'gated_attention': ('mixed_signals', 'gated_attention'),
