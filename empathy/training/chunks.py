@@ -10,7 +10,6 @@ that its programs are compiled once.
 import collections
 import dataclasses
 import functools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -131,16 +130,16 @@ def divided(
   return result
 
 
-def to_json(groups_: Iterable[Group]) -> str:
-  """Groups as a text."""
-  return json.dumps([dataclasses.asdict(group) for group in groups_])
+def as_entries(groups_: Iterable[Group]) -> list[dict[str, Any]]:
+  """Groups for JSON."""
+  return [dataclasses.asdict(group) for group in groups_]
 
 
-def from_json(text: str) -> list[Group]:
-  """The groups of such a text."""
+def from_entries(entries: Iterable[Mapping[str, Any]]) -> list[Group]:
+  """The groups of such entries."""
   return [
     Group(found['network'], tuple(found['views']), found['size'])
-    for found in json.loads(text)
+    for found in entries
   ]
 
 

@@ -134,18 +134,14 @@ def training_bytes(
 ) -> int:
   """What a device holds while a chunk trains, by the compiler's own count.
 
-  The program is the one that trains, so that it is compiled once for both; the
-  rest is as for `estimate`.
+  The program computes what the one that trains does; arguments are as for
+  `estimate`.
   """
   count = layout.num_slots(chunk.size)
   own = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype), members
   )
-  state = jax.eval_shape(
-    jax.vmap(functools.partial(step.init, chunk.program), in_axes=(None, 0)),
-    data,
-    own,
-  )
+  state = step.states_like(chunk.program, data, own)
   run = layout.update(functools.partial(step.train_epoch, chunk.program), 2)
   return _peak(
     run,

@@ -322,10 +322,8 @@ def _is_better(task: Task, figures: Mapping[str, float], best: Best) -> bool:
   """Whether an epoch is better than the best one before, if there is one."""
   if not np.isfinite(list(figures.values())).all():
     return False
-  new, old = figures[task.select], best.figures[task.select]
-  if task.metrics[task.select].is_lower_better:
-    new, old = old, new
-  return best.epoch < 0 or new > old
+  metric, name = task.metrics[task.select], task.select
+  return best.epoch < 0 or metric.is_better(figures[name], best.figures[name])
 
 
 def validate(

@@ -487,8 +487,7 @@ def saved_like(program: step.Program, size: int, data: step.Data) -> dict:
   view = np.zeros((size, len(program.modalities)), bool)
   rows = one[:, None]
   member = step.Member(one, one, view, rows, one, rows, one, blank, blank, {})
-  init = jax.vmap(functools.partial(step.init, program), in_axes=(None, 0))
-  return saved(member, jax.eval_shape(init, data, member))
+  return saved(member, step.states_like(program, data, member))
 
 
 def select(tree: Any, indices: Sequence[int]) -> Any:

@@ -214,7 +214,8 @@ def _planned(
   with parallel.together():
     begun = workdir.groups(place.folder) if parallel.is_main() else []
     corpus = planning.read(config, place.folder)
-  begun = chunks.from_json(parallel.text_from_main(chunks.to_json(begun)))
+  entries = parallel.text_from_main(json.dumps(chunks.as_entries(begun)))
+  begun = chunks.from_entries(json.loads(entries))
   hashes = parallel.once_a_host(
     corpus.path, lambda: corpora.file_hashes(corpus.path)
   )

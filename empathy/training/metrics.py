@@ -54,6 +54,10 @@ class Metric:
   is_lower_better: bool = False
   needs_values: bool = False
 
+  def is_better(self, new: Any, old: Any) -> Any:
+    """Whether a figure is better than another one; never if one is NaN."""
+    return new < old if self.is_lower_better else new > old
+
 
 def mean(
   of: Callable[[Rows], Array],

@@ -5,6 +5,7 @@ view and fold, and what happens at a step from that key and the step.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -198,6 +199,18 @@ def init(program: Program, data: Data, member: Member) -> State:
   return begin(program, member, *draw(program, data, member))
 
 
+def states_like(program: Program, data: Data, members: Member) -> State:
+  """The shapes of members' states, (members, ...); nothing is computed.
+
+  Args:
+    program: what they share.
+    data: the corpus, arrays or their shapes.
+    members: likewise, (members, ...).
+  """
+  states = jax.vmap(functools.partial(init, program), in_axes=(None, 0))
+  return jax.eval_shape(states, data, members)
+
+
 def draw(program: Program, data: Data, member: Member) -> tuple[Any, Any]:
   """The parameters that a member begins with, and its statistics."""
   rows = jnp.zeros((program.recipe.batch_size,), jnp.int32)
@@ -335,8 +348,8 @@ def _is_better(
   """Whether an epoch does better than the best one so far, if there is one."""
   name = named.label(program.recipe.select)
   metric = program.metrics[name]
-  new, old = validation[name], state.best_metrics[name]
-  better = new < old if metric.is_lower_better else new > old
+  new = validation[name]
+  better = metric.is_better(new, state.best_metrics[name])
   return better | ((state.best_epoch < 0) & ~jnp.isnan(new))
 
 

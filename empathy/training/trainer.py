@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import pathlib
 import time
@@ -146,10 +145,7 @@ class Trainer:
   ) -> tuple[int, step.State | None]:
     """The epochs that a chunk was trained for, and its state after them."""
     layout, chunk = self.plan.layout, self.plan.chunks[number]
-    init = functools.partial(step.init, chunk.program)
-    like = jax.eval_shape(
-      jax.vmap(init, in_axes=(None, 0)), self.plan.data, members_
-    )
+    like = step.states_like(chunk.program, self.plan.data, members_)
     directory, count = self._directory(number), len(chunk.names)
     with parallel.together():
       if parallel.is_main():

@@ -214,7 +214,7 @@ def groups(path: pathlib.Path) -> list[chunks.Group]:
   """The groups of members of the run that is there; none where none is."""
   if not (path / 'config.json').exists():
     return []
-  return chunks.from_json(json.dumps(read_config(path)['groups']))
+  return chunks.from_entries(read_config(path)['groups'])
 
 
 def begin(
@@ -239,7 +239,7 @@ def begin(
       'corpus': errors.named(str(corpus.absolute())),
       'fingerprint': corpora.fingerprint_of(hashes),
       'files': dict(hashes),
-      'groups': [dataclasses.asdict(group) for group in groups_],
+      'groups': chunks.as_entries(groups_),
       'git': _git_hash(),
       'versions': {'python': platform.python_version()}
       | {name: importlib.metadata.version(name) for name in _PACKAGES},

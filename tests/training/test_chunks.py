@@ -1,6 +1,7 @@
 """Members of a view are trained by a network of it where that pays."""
 
 import functools
+import json
 import types
 
 import hypothesis
@@ -107,7 +108,8 @@ def test_chunks_have_every_member_once(num_members, num_devices, most, batch):
     found, parts = _groups(patch, layout, num_members, members_per_device=most)
   rows = np.concatenate([part.rows for part in parts])
   assert sorted(rows.tolist()) == list(range(3 * num_members))
-  assert chunks.from_json(chunks.to_json(found)) == found
+  entries = json.loads(json.dumps(chunks.as_entries(found)))
+  assert chunks.from_entries(entries) == found
   for group in found:
     own = [x for x in parts if x.names[0].view in group.views]
     assert {len(part.rows) for part in own[:-1]} <= {group.size}
