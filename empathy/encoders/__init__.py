@@ -3,10 +3,10 @@
   encoder = encoders.load('roberta-base')
   states = encoder(input_ids=..., attention_mask=...).hidden_states
 
-Each architecture is a file with `Config`, `Model`, `MODALITY`, `table` (from
-the names in published checkpoints to parameters), `PREFIXES`, `DROPPED` and
-`example`, and a line in `ARCHITECTURES`. Rows of what a model returns are those
-of its input: a clip each.
+Each architecture is a file with `Config`, `Model`, `INPUT` (what it takes; see
+`inputs.Input`), `table` (from the names in published checkpoints to
+parameters), `PREFIXES`, `DROPPED` and `example`, and a line in `ARCHITECTURES`.
+Rows of what a model returns are those of its input.
 """
 
 import dataclasses
@@ -21,12 +21,11 @@ import safetensors.numpy
 from flax import linen as nn
 
 from empathy import errors, files
-from empathy.encoders import (
-  checkpoint,
+from empathy.encoders import checkpoint, inputs, transformer
+from empathy.encoders.architectures import (
   deberta,
   roberta,
   timesformer,
-  transformer,
   videomae,
   wav2vec2,
 )
@@ -51,6 +50,8 @@ ARCHITECTURES = {
   'wav2vec2': wav2vec2,
   'xlm-roberta': roberta,
 }
+# Of checkpoints with two encoders: which settings are whose.
+TOWERS = {'text': 'text_config', 'video': 'vision_config'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +64,13 @@ class Encoder:
     params: of the module, `{'params': ...}`, float32; the encoder's last layer
       is `params['params']['layer_<N - 1>']`.
     config: the architecture's settings.
+    own: how its makers pool its states.
   """
 
   module: nn.Module
   params: dict[str, Any]
   config: Any
+  own: inputs.Own = inputs.MEAN
 
   def __call__(self, **arrays: Any) -> Output:
     """Encodes.
@@ -92,21 +95,19 @@ def _apply(
     return module.apply(params, **arrays)
 
 
+def input_of(config: Any) -> inputs.Input:
+  """What an encoder takes."""
+  return ARCHITECTURES[config.model_type].INPUT
+
+
 def modality(config: Any) -> str:
   """What an encoder encodes: text, audio or video."""
-  return ARCHITECTURES[config.model_type].MODALITY
+  return input_of(config).modality
 
 
 def num_states(config: Any, size: Any) -> Any:
-  """How many states an input of such a size has: tokens, samples or states.
-
-  Args:
-    config: of the encoder.
-    size: an integer, or an array of them.
-  """
-  if modality(config) == 'audio':
-    return wav2vec2.num_frames(config, size)
-  return size
+  """How many states an input of such a size has; see `inputs.Input`."""
+  return input_of(config).num_states(config, size)
 
 
 def example(config: Any) -> dict[str, np.ndarray]:
@@ -134,6 +135,7 @@ def load(
   name_or_path: str | os.PathLike,
   dtype: Any = jnp.float32,
   remat: bool = False,
+  modality: str | None = None,
 ) -> Encoder:
   """Loads a published checkpoint.
 
@@ -142,6 +144,7 @@ def load(
       up in its cache; see `checkpoint.find`.
     dtype: float32 or bfloat16, in which sums are computed and states returned.
     remat: compute activations again for the gradient rather than keep them.
+    modality: of a checkpoint with encoders of text and of pictures, which one.
 
   Returns:
     The encoder, without the checkpoint's heads.
@@ -151,7 +154,7 @@ def load(
       settings are not supported, or its tensors are not those of the encoder.
   """
   found = checkpoint.find(name_or_path)
-  values = checkpoint.read_json(found.config)
+  values = _of_tower(checkpoint.read_json(found.config), modality)
   architecture = ARCHITECTURES.get(values.get('model_type'))
   if architecture is None:
     raise errors.InputError(
@@ -172,7 +175,21 @@ def load(
     )
   }
   _check_shapes(config, params, found.name)
-  return Encoder(module, jax.tree.map(jnp.asarray, params), config)
+  own = architecture.INPUT.own(found, config)
+  return Encoder(module, jax.tree.map(jnp.asarray, params), config, own)
+
+
+def _of_tower(values: dict[str, Any], modality: str | None) -> dict[str, Any]:
+  """The settings of one encoder of a checkpoint that may have two."""
+  kind = values.get('model_type')
+  if kind in ARCHITECTURES or modality not in TOWERS:
+    return values
+  name = TOWERS[modality]
+  inner = values.get(name)
+  if not isinstance(inner, dict):
+    return values
+  tower = f'{kind}_{name.removesuffix("_config")}_model'
+  return {'model_type': tower} | inner
 
 
 def _check_shapes(config: Any, params: dict[str, Any], where: str) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 
 from empathy import errors, files, progress
 from empathy.corpora import corpus as corpus_lib
-from empathy.encoders import extractors, media
+from empathy.encoders import extractors, inputs, media
 
 _LOGGER = logging.getLogger('empathy')
 
@@ -57,7 +57,7 @@ class Plan:
 
   path: pathlib.Path
   record: dict[str, Any]
-  parts: Sequence[Sequence[extractors.Clip]]
+  parts: Sequence[Sequence[inputs.Clip]]
   is_sequence: bool
   faults: str
   most: str = ''
@@ -191,7 +191,7 @@ def plan(
   return found
 
 
-def clips_of(corpus: corpus_lib.Corpus, modality: str) -> list[extractors.Clip]:
+def clips_of(corpus: corpus_lib.Corpus, modality: str) -> list[inputs.Clip]:
   """The clips that have the modality, in the order of the corpus.
 
   Args:
@@ -217,9 +217,9 @@ def clips_of(corpus: corpus_lib.Corpus, modality: str) -> list[extractors.Clip]:
     if not source.strip():
       continue
     start, end = (str(times[name][row]) for name in ('start', 'end'))
-    clip = extractors.Clip(str(corpus.ids[row]), source)
+    clip = inputs.Clip(str(corpus.ids[row]), source)
     if modality != 'text':
-      clip = extractors.Clip(
+      clip = inputs.Clip(
         clip.id,
         str(corpus.path / source),
         float(start) if start else 0.0,
@@ -279,7 +279,7 @@ def write_part(
   Args:
     to_do: as planned.
     number: of the part.
-    loaded: for each of its clips an `extractors.Loaded`, or the `MediaError`.
+    loaded: for each of its clips an `inputs.Loaded`, or the `MediaError`.
     extractor: that it was planned with.
 
   Raises:
@@ -291,7 +291,7 @@ def write_part(
   ]
   good = [i for i, reason in enumerate(reasons) if not reason]
   values = dict(
-    zip(good, extractor.compute([loaded[i].item for i in good]), strict=True)
+    zip(good, extractor.compute([loaded[i].rows for i in good]), strict=True)
   )
   for i in good:
     if not np.isfinite(values[i]).all():
@@ -458,15 +458,15 @@ def _ahead(
 
 
 def _load(
-  extractor: extractors.Extractor, clip: extractors.Clip
-) -> extractors.Loaded | media.MediaError:
+  extractor: extractors.Extractor, clip: inputs.Clip
+) -> inputs.Loaded | media.MediaError:
   try:
     return extractor.load(clip)
   except media.MediaError as error:
     return error
 
 
-def _fault(clip: extractors.Clip, reason: str) -> str:
+def _fault(clip: inputs.Clip, reason: str) -> str:
   return f'clip {clip.id!r}: {clip.source[:200]!r} {reason}'
 
 

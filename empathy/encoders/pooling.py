@@ -3,26 +3,23 @@
 Extraction and fine-tuning share it, so that what was learned is what is used.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from empathy import encoders
+from empathy.encoders import inputs
 
 Array = jax.Array
 
-# 'none' keeps the sequence.
-POOLINGS = ('first', 'mean', 'none')
-
-
-def default(modality: str) -> str:
-  """The pooling where none is asked for.
-
-  Encoders of text are trained with a first token that stands for the whole. The
-  first state of a sound is its first 25 ms, that of a film may be one corner.
-  """
-  return 'first' if modality == 'text' else 'mean'
+# Those that keep a sequence: 'none' of tokens, moments or frames, 'states' of
+# all there is, the patches of a frame too.
+SEQUENCES = ('none', 'states')
+# 'own' is what the encoder's makers pool by.
+POOLINGS = ('own', 'first', 'last', 'mean', 'max', *SEQUENCES)
 
 
 def pool(
@@ -34,21 +31,23 @@ def pool(
 ) -> Array:
   """Pools the states of a batch; no row depends on another.
 
+  An encoder that encodes each frame by itself, as `config.frame_length` says,
+  has one state a frame here: what it made of the frame, or its first state.
+
   Args:
     config: of the encoder.
     output: of the encoder, T states of each of B clips.
     layer: 'last', the number of a hidden state, or 'all' of these.
-    pooling: one of `POOLINGS`. The first state is that of the whole clip; where
-      each frame has one of its own, it is their mean, as the mean over frames
-      is what TimeSformer (arXiv 2102.05095) predicts from without attention
-      over time.
+    pooling: one of `POOLINGS` but 'own', or 'pooled': what the encoder made
+      itself of its last states.
     attention_mask: (B, S), nonzero for what of the main input is not padding,
-      which follows; None: nothing is. The mean leaves out the states of
-      padding.
+      which follows; None: nothing is. States of padding do not count.
 
   Returns:
-    (B, D) float32; (B, layers, D) for all layers; (B, T, D) without pooling.
+    (B, D) float32; (B, layers, D) for all layers; (B, T, D) for sequences.
   """
+  if pooling == 'pooled':
+    return output.pooled.astype(jnp.float32)
   if layer == 'last':
     states = output.last_hidden_state[:, None]
   elif layer == 'all':
@@ -56,17 +55,61 @@ def pool(
   else:
     states = output.hidden_states[layer][:, None]
   states = states.astype(jnp.float32)  # (B, layers, T, D).
-  if pooling == 'none':
+  frame = getattr(config, 'frame_length', None)
+  if frame and pooling != 'states':
+    is_pooled = output.pooled is not None and layer == 'last'
+    states = output.pooled[:, None] if is_pooled else states[:, :, ::frame]
+    states = states.astype(jnp.float32)
+  count = states.shape[2]
+  length = jnp.full(len(states), count)
+  inside = None
+  if attention_mask is not None:
+    size = attention_mask.astype(jnp.int32).sum(1)
+    length = encoders.num_states(config, size)
+    inside = (jnp.arange(count) < length[:, None])[:, None, :, None]
+  if pooling in SEQUENCES:
     return states[:, 0]
   if pooling == 'first':
-    frame = getattr(config, 'frame_length', None)
-    pooled = states[:, :, ::frame].mean(2) if frame else states[:, :, 0]
-  else:
-    inside = None
-    if attention_mask is not None:
-      size = attention_mask.astype(jnp.int32).sum(1)
-      length = encoders.num_states(config, size)
-      inside = jnp.arange(states.shape[2]) < length[:, None]
-      inside = inside[:, None, :, None]
+    pooled = states[:, :, 0]
+  elif pooling == 'last':
+    at = (length - 1)[:, None, None, None]
+    pooled = jnp.take_along_axis(states, at, 2)[:, :, 0]
+  elif pooling == 'mean':
     pooled = states.mean(2, where=inside)
+  else:
+    pooled = states.max(2, where=inside, initial=-jnp.inf)
   return pooled if layer == 'all' else pooled[:, 0]
+
+
+def join(
+  values: Sequence[np.ndarray], lengths: Sequence[int], how: inputs.Own
+) -> np.ndarray:
+  """What stands for a clip, from what stands for each of its windows.
+
+  Args:
+    values: of each window, as `pool` gives them.
+    lengths: how many states each has, padding not counted; 0: all.
+    how: the windows were pooled.
+
+  Returns:
+    Of sequences one after the other; of means that over all states; the mean of
+    the windows of what else they are pooled by; the same for every layer.
+  """
+  if how.pooling in SEQUENCES:
+    result = np.concatenate(
+      [
+        value[:length] if length else value
+        for value, length in zip(values, lengths, strict=True)
+      ]
+    )
+  elif len(values) == 1:
+    result = values[0]
+  elif how.pooling == 'max':
+    result = np.max(values, axis=0)
+  else:
+    weights = lengths if how.pooling == 'mean' else None
+    result = np.average(values, axis=0, weights=weights).astype(np.float32)
+  if how.is_unit:
+    size = np.linalg.norm(result, axis=-1, keepdims=True)
+    result = result / np.maximum(size, np.finfo(np.float32).tiny)
+  return result

@@ -1,6 +1,6 @@
 """The transformer that the encoders share: attention and feed-forward layers.
 
-What differs between the six is where a layer normalises, which projections have
+What differs between them is where a layer normalises, which projections have
 a bias, and the attention of DeBERTa, which each architecture therefore passes
 in. Parameters are float32; sums are computed in `dtype`, the softmax and the
 statistics of a normalisation always in float32.
@@ -28,10 +28,13 @@ class Output(NamedTuple):
     hidden_states: what goes into the first layer, then what comes out of each:
       num_layers + 1 arrays (B, T, D). Where an architecture normalises after
       its last layer, the last of these is from before that, as in Transformers.
+    pooled: what the encoder itself makes of the last states for the whole, (B,
+      D); None where it makes nothing.
   """
 
   last_hidden_state: Array
   hidden_states: tuple[Array, ...]
+  pooled: Array | None = None
 
 
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {

@@ -24,7 +24,7 @@ import numpy as np
 
 from empathy import encoders, errors, files, named, preemption, progress
 from empathy.corpora import corpus as corpora
-from empathy.encoders import extraction, extractors, fold_wise, wav2vec2
+from empathy.encoders import extraction, extractors, fold_wise, pooling
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
@@ -148,9 +148,10 @@ class Task:
     """The length S of the main input that gives values of length T."""
     if self.program.input_name == 'pixel_values':
       return np.full_like(length, self.num_frames)
-    if self.program.first is None or self.program.input_name == 'input_ids':
+    if self.program.first is None:
       return length
-    return wav2vec2.num_samples(self.program.module.config, length)
+    config = self.program.module.config
+    return encoders.input_of(config).num_inputs(config, length)
 
   def key(self, fold: int, *stream: int) -> jax.Array:
     """The random key of a fold and a purpose."""
@@ -460,7 +461,7 @@ def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
       faults.append(f'config.features.{modality}: is not {known}')
     elif _learns(settings):
       found = extractors.complete(modality, settings.to_dict())
-      if found['layer'] == 'all' or found['pooling'] == 'none':
+      if found['layer'] == 'all' or found['pooling'] in pooling.SEQUENCES:
         faults.append(
           f"config.features.{modality}: layer 'all' and pooling 'none' give a "
           'sequence; an encoder learns by one embedding a clip: expected '
@@ -508,8 +509,8 @@ def _finetune_modality(
   """Fine-tunes the encoders of one modality that are not there yet."""
   settings = extractors.complete(modality, config.features[modality].to_dict())
   recipe = finetune_recipe.read(config.finetune.to_dict())
-  encoder = encoders.load(
-    settings['encoder'], extractors.DTYPES[recipe.dtype], recipe.remat
+  encoder = extractors.load(
+    modality, settings | {'dtype': recipe.dtype}, recipe.remat
   )
   program = _program(encoder, settings, recipe, modality, len(corpus.classes))
   store, record = _store(config, corpus, modality, program, path)
@@ -631,7 +632,7 @@ def _program(
     module=extractors.unpadded(encoder.module),
     num_layers=num_layers,
     layer='last' if layer == 'last' else num_layers,
-    pooling=settings['pooling'],
+    pooling=extractors.how(encoder, settings).pooling,
     num_classes=num_classes,
     input_name=name,
     input_shape=example.shape[2:],
@@ -670,7 +671,7 @@ def _store(
   settings = {
     **extractors.complete(modality, config.features[modality].to_dict()),
     'layer': program.first or 0,
-    'pooling': 'none',
+    'pooling': 'states',
     'dtype': 'float32',
     'batch_size': program.recipe.batch_size,
   }
@@ -681,7 +682,7 @@ def _store(
     extractor = dataclasses.replace(
       extractor,
       record=dict(extractor.record) | {'layer': 'input'},
-      compute=lambda items: [item[program.input_name] for item in items],
+      compute=lambda clips: [rows[0][program.input_name] for rows in clips],
     )
   where = _working(path, modality) / 'states.npy'
   frozen_states.discard_damaged(where)

@@ -31,7 +31,13 @@ import jax
 import numpy as np
 
 from empathy import encoders
-from empathy.encoders import deberta, roberta, timesformer, videomae, wav2vec2
+from empathy.encoders.architectures import (
+  deberta,
+  roberta,
+  timesformer,
+  videomae,
+  wav2vec2,
+)
 
 _BASE = {
   'roberta': (roberta, {'max_position_embeddings': 514}),

@@ -29,7 +29,8 @@ import soundfile
 import tiny
 
 from empathy.corpora import corpus as corpora
-from empathy.encoders import fold_wise, videomae, wav2vec2
+from empathy.encoders import fold_wise
+from empathy.encoders.architectures import videomae, wav2vec2
 from empathy.training import finetune_loop, finetune_step, parallel
 
 _RATE, _SECONDS = 2_000, 0.1

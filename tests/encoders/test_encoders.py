@@ -15,7 +15,8 @@ import pytest
 import rounding
 
 from empathy import encoders, errors
-from empathy.encoders import checkpoint, deberta, transformer, wav2vec2
+from empathy.encoders import checkpoint, transformer
+from empathy.encoders.architectures import deberta, wav2vec2
 
 _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 _CASES = sorted(path.name for path in _GOLDENS.iterdir())

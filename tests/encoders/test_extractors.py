@@ -13,7 +13,7 @@ import small_encoders
 import transformers
 
 from empathy import encoders, errors
-from empathy.encoders import extractors, media, pooling
+from empathy.encoders import extractors, inputs, media
 from empathy.training import parallel
 
 SENTENCES = (
@@ -31,7 +31,7 @@ def extract(modality, clips, seconds=10.0, num_frames=4, **settings):
   extractor = extractors.make(
     modality, settings, seconds, num_frames, parallel.spread
   )
-  return extractor, extractor.compute([extractor.load(c).item for c in clips])
+  return extractor, extractor.compute([extractor.load(c).rows for c in clips])
 
 
 def checkpoint(kind, folder):
@@ -47,7 +47,7 @@ def sounds(folder):
     path = folder / f'{i}.wav'
     samples = random.normal(size=(length, 1)) + made_media.tone(150, 2)[:length]
     made_media.write_sound(path, samples.astype(np.float32))
-    clips.append(extractors.Clip(str(i), str(path)))
+    clips.append(inputs.Clip(str(i), str(path)))
   return clips
 
 
@@ -76,7 +76,7 @@ def expected_states(kind, encoder):
 
 def test_roberta_equals_each_clip_alone(folder):
   encoder, name = checkpoint('roberta', folder)
-  clips = [extractors.Clip(str(i), s) for i, s in enumerate(SENTENCES)]
+  clips = [inputs.Clip(str(i), s) for i, s in enumerate(SENTENCES)]
   _, mean = extract('text', clips, encoder=name, pooling='mean')
   bound = max(
     rounding.of_encoder(encoder, input_ids=ids) for ids in tokens('roberta')
@@ -90,7 +90,7 @@ def test_roberta_equals_each_clip_alone(folder):
 
 def test_every_layer_and_pooling_equals_each_clip_alone(folder):
   encoder, name = checkpoint('bert', folder)
-  clips = [extractors.Clip(str(i), s) for i, s in enumerate(SENTENCES)]
+  clips = [inputs.Clip(str(i), s) for i, s in enumerate(SENTENCES)]
   expected = expected_states('bert', encoder)
   _, first = extract('text', clips, encoder=name)
   _, mean = extract('text', clips, encoder=name, pooling='mean')
@@ -131,7 +131,7 @@ def test_film_equals_each_clip_alone(folder, kind):
   clips, expected = [], []
   for i, size in enumerate(((48, 64), (64, 48), (16, 16))):
     path = made_media.write_film(folder / f'{i}.mp4', 5 + i, size=size)
-    clips.append(extractors.Clip(str(i), str(path)))
+    clips.append(inputs.Clip(str(i), str(path)))
     frames = []
     for frame in media.read_pictures(path, 4).frames:
       # The shorter side to 8, the middle, and the statistics of ImageNet.
@@ -156,7 +156,7 @@ def films(folder):
   paths = [folder / f'film{i}.mp4' for i in range(3)]
   for i, path in enumerate(paths):
     made_media.write_film(path, 5 + i, size=(16, 24))
-  return [extractors.Clip(path.name, str(path)) for path in paths]
+  return [inputs.Clip(path.name, str(path)) for path in paths]
 
 
 def _bound(encoder, item):
@@ -172,18 +172,18 @@ def test_features_are_of_their_clip(folder, sounds, films, kind):
   encoder, name = checkpoint(kind, folder)
   modality = encoders.modality(encoder.config)
   words = ('i see', 'it was', 'the kids')  # Of one length: one batch.
-  texts = [extractors.Clip(text, text) for text in words]
+  texts = [inputs.Clip(text, text) for text in words]
   clips = {'text': texts, 'audio': sounds, 'video': films}[modality]
   extractor, together = extract(
     modality, clips, encoder=name, pooling='mean', batch_size=2
   )
   assert [x.shape for x in together] == [(8,)] * 3
-  items = [extractor.load(clip).item for clip in clips]
+  items = [extractor.load(clip).rows for clip in clips]
   others = {
     'backwards': extractor.compute(items[::-1])[::-1],
     'alone': [extractor.compute([item])[0] for item in items],
   }
-  near = {'atol': max(_bound(encoder, item) for item in items), 'rtol': 0}
+  near = {'atol': max(_bound(encoder, rows[0]) for rows in items), 'rtol': 0}
   for how, found in others.items():
     np.testing.assert_allclose(found, together, **near, err_msg=how)
   for one, other in ((0, 1), (0, 2), (1, 2)):  # Or mixing would not show.
@@ -198,8 +198,9 @@ def test_frames_that_do_not_see_each_other(folder, films):
   )
   _, mean = extract('video', films, encoder=name, batch_size=2)
   _, sequence = extract('video', films, encoder=name, pooling='none')
+  _, every = extract('video', films, encoder=name, pooling='states')
   for i, clip in enumerate(films):
-    pixels = extractor.load(clip).item['pixel_values']
+    pixels = extractor.load(clip).rows[0]['pixel_values']
     states = np.concatenate(
       [
         encoder(pixel_values=frame[None, None]).last_hidden_state
@@ -207,16 +208,17 @@ def test_frames_that_do_not_see_each_other(folder, films):
       ]
     )
     assert states.shape == (4, 1 + 4, 8)
-    near = {'atol': _bound(encoder, extractor.load(clip).item), 'rtol': 0}
-    np.testing.assert_allclose(first[i], states[:, 0].mean(0), **near)
-    np.testing.assert_allclose(mean[i], states.mean((0, 1)), **near)
-    np.testing.assert_allclose(sequence[i], states.reshape(20, 8), **near)
+    near = {'atol': _bound(encoder, extractor.load(clip).rows[0]), 'rtol': 0}
+    np.testing.assert_allclose(first[i], states[0, 0], **near)
+    np.testing.assert_allclose(mean[i], states[:, 0].mean(0), **near)
+    np.testing.assert_allclose(sequence[i], states[:, 0], **near)
+    np.testing.assert_allclose(every[i], states.reshape(20, 8), **near)
 
 
 def test_deberta_as_it_is_published(folder):
   """With `spm.model` and no other tokenizer."""
   encoder, name = checkpoint('deberta', folder)
-  clip = extractors.Clip('a', 'see the kids by it')
+  clip = inputs.Clip('a', 'see the kids by it')
   _, (found,) = extract('text', [clip], encoder=name, pooling='none')
   pieces = sentencepiece.SentencePieceProcessor(
     model_file=f'{name}/spm.model'
@@ -254,7 +256,7 @@ def test_long_texts_count_as_far_as_the_encoder_has_positions(tmp_path):
     folder = tmp_path / kind
     small_encoders.write(kind, folder, max_position_embeddings=positions)
     extractor, _ = extract('text', [], encoder=str(folder))
-    found = extractor.load(extractors.Clip('a', 'see ' * 800)).item
+    (found,) = extractor.load(inputs.Clip('a', 'see ' * 800)).rows
     assert len(found['input_ids']) == wanted
 
 
@@ -285,7 +287,7 @@ def test_sound_is_scaled_as_its_processor_says(tmp_path, sounds):
     ({'scale_peak': True}, samples / np.abs(samples).max()),
   ):
     extractor, _ = extract('audio', [], encoder=str(tmp_path), **settings)
-    found = extractor.load(clip).item['input_values']
+    found = extractor.load(clip).rows[0]['input_values']
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
     assert extractor.record['scale_peak'] == bool(settings)
 
@@ -325,19 +327,20 @@ def test_the_record_tells_checkpoints_apart(tmp_path):
   assert len(records[0]['sha256']) == 64
 
 
-def test_the_pooling_by_default():
-  for modality, wanted in (
-    ('text', 'first'),
-    ('audio', 'mean'),
-    ('video', 'mean'),
+def test_the_pooling_by_default(folder):
+  for modality, kind, wanted in (
+    ('text', 'bert', 'first'),
+    ('audio', 'hubert', 'mean'),
+    ('video', 'timesformer', 'mean'),
   ):
-    found = extractors.complete(modality, {'encoder': 'some/name'})
-    assert found['pooling'] == wanted == pooling.default(modality)
+    _, name = checkpoint(kind, folder)
+    extractor, _ = extract(modality, [], encoder=name)
+    assert extractor.record['pooling'] == wanted
 
 
 def test_few_lengths_and_little_padding():
   sizes = np.arange(1, 160_001)
-  padded = np.array([extractors.bucket(int(size)) for size in sizes])
+  padded = np.array([inputs.bucket(int(size)) for size in sizes])
   assert (padded >= sizes).all()
   assert (padded[16:] < 1.25 * sizes[16:]).all()
   assert (padded[16_000:] / sizes[16_000:]).mean() < 1.1
@@ -356,7 +359,11 @@ def test_wrong_settings_are_named(folder):
       {'encoder': 'hashed_ngrams', 'pooling': 'mean'},
       'text.pooling: is for checkpoints',
     ),
-    ('text', {'encoder': bert, 'pooling': 'max'}, "'max' is not one of first"),
+    (
+      'text',
+      {'encoder': bert, 'pooling': 'sum'},
+      "'sum' is not one of own, first",
+    ),
     ('text', {'encoder': bert, 'dtype': 'int8'}, "'int8' is not one of"),
     ('text', {'encoder': bert, 'layer': 3}, 'none of the 3 hidden states'),
     ('text', {'encoder': bert, 'layer': '-4'}, 'none of the 3 hidden states'),

@@ -13,7 +13,8 @@ import pytest
 import rounding
 
 from empathy import encoders
-from empathy.encoders import checkpoint, deberta
+from empathy.encoders import checkpoint
+from empathy.encoders.architectures import deberta
 
 torch = pytest.importorskip('torch', reason='needs the extra `parity`')
 import cases  # noqa: E402

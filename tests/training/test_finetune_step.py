@@ -146,7 +146,10 @@ def test_frames_that_do_not_see_each_other_are_one_clip():
   pixels = np.random.default_rng(6).normal(size=(4, 4, 3, 8, 8))
   output = encoder(pixel_values=pixels.astype(np.float32))
   program = tiny.program(
-    'videomae', module=encoder.module, input_shape=(3, 8, 8)
+    'videomae',
+    module=encoder.module,
+    input_shape=(3, 8, 8),
+    pooling='mean',
   )
   head = {'kernel': np.eye(8, 3, dtype=np.float32), 'bias': np.zeros(3)}
   # Of the last layer alone, from the states that go into it.

@@ -17,7 +17,7 @@ import transformers
 
 from empathy import encoders
 from empathy.corpora import corpus as corpora
-from empathy.encoders import roberta, videomae, wav2vec2
+from empathy.encoders.architectures import roberta, videomae, wav2vec2
 from empathy.training import finetune_recipe, finetune_step
 
 _SIZES = {

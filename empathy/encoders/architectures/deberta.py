@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from empathy.encoders import checkpoint, roberta, transformer
+from empathy.encoders import checkpoint, transformer
+from empathy.encoders.architectures import roberta
+from empathy.encoders.inputs import texts
 
 Array = jax.Array
 
@@ -49,6 +51,11 @@ class Config:
   pos_att_type: tuple[str, ...] = ()
   conv_kernel_size: int = 0
   conv_act: str = 'tanh'
+
+  @property
+  def max_tokens(self) -> int:
+    """How many tokens the encoder was trained with at most."""
+    return self.max_position_embeddings
 
   @property
   def max_distance(self) -> int:
@@ -330,7 +337,7 @@ class Model(nn.Module):
     return transformer.Output(states[-1], states)
 
 
-MODALITY = 'text'
+INPUT = texts.INPUT
 PREFIXES = ('deberta.',)
 DROPPED = (
   r'(.*\.)?position_ids',

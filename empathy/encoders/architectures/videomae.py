@@ -9,6 +9,7 @@ import numpy as np
 from flax import linen as nn
 
 from empathy.encoders import checkpoint, patches, transformer
+from empathy.encoders.inputs import films
 
 Array = jax.Array
 
@@ -111,7 +112,7 @@ class Model(nn.Module):
     return transformer.Output(last, states)
 
 
-MODALITY = 'video'
+INPUT = films.INPUT
 PREFIXES = ('videomae.',)
 DROPPED = (
   'mask_token',

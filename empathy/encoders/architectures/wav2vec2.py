@@ -14,6 +14,7 @@ from flax import linen as nn
 
 from empathy import errors
 from empathy.encoders import checkpoint, transformer
+from empathy.encoders.inputs import sounds
 
 Array = jax.Array
 
@@ -283,7 +284,7 @@ class Model(nn.Module):
     return x
 
 
-MODALITY = 'audio'
+INPUT = sounds.samples(num_frames, num_samples)
 PREFIXES = ('wav2vec2.', 'hubert.')
 DROPPED = (
   'masked_spec_embed',

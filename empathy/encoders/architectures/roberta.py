@@ -14,6 +14,7 @@ import numpy as np
 from flax import linen as nn
 
 from empathy.encoders import checkpoint, transformer
+from empathy.encoders.inputs import texts
 
 Array = jax.Array
 
@@ -39,6 +40,16 @@ class Config:
   type_vocab_size: int = 2
   layer_norm_eps: float = 1e-12
   pad_token_id: int = 1
+
+  @property
+  def max_tokens(self) -> int:
+    """How many tokens there are positions for."""
+    return self.max_position_embeddings - self.first_position
+
+  @property
+  def first_position(self) -> int:
+    """The first token's: all but BERT's are behind that of the padding."""
+    return 0 if self.model_type == 'bert' else self.pad_token_id + 1
 
 
 class Model(nn.Module):
@@ -77,10 +88,7 @@ class Model(nn.Module):
       InputError: T is more than there are positions.
     """
     c = self.config
-    first = 0 if c.model_type == 'bert' else c.pad_token_id + 1
-    transformer.check_length(
-      input_ids.shape[1], c.max_position_embeddings - first
-    )
+    transformer.check_length(input_ids.shape[1], c.max_tokens)
     if token_type_ids is None:
       token_type_ids = jnp.zeros_like(input_ids)
     if c.model_type == 'bert':
@@ -118,7 +126,7 @@ class Model(nn.Module):
     return transformer.Output(states[-1], states)
 
 
-MODALITY = 'text'
+INPUT = texts.INPUT
 PREFIXES = ('bert.', 'roberta.')
 DROPPED = (
   r'(.*\.)?position_ids',

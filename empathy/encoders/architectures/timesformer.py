@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from empathy import errors
 from empathy.encoders import checkpoint, patches, transformer
+from empathy.encoders.inputs import films
 
 Array = jax.Array
 
@@ -216,7 +217,7 @@ class Model(nn.Module):
     return transformer.Output(norm(states[-1]), states)
 
 
-MODALITY = 'video'
+INPUT = films.INPUT
 PREFIXES = ('timesformer.',)
 DROPPED = (r'classifier\..*',)
 

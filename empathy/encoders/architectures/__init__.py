@@ -1,0 +1,1 @@
+"""Each family of encoders, a file: its settings, its module, its names."""
