@@ -41,6 +41,7 @@ ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
   'gelu': functools.partial(nn.gelu, approximate=False),
   'gelu_new': nn.gelu,
   'gelu_pytorch_tanh': nn.gelu,
+  'quick_gelu': lambda x: x * nn.sigmoid(1.702 * x),
   'relu': nn.relu,
   'silu': nn.silu,
   'swish': nn.silu,
@@ -94,6 +95,34 @@ class Settings:
   attention_dropout: float = 0.0
   activation_dropout: float = 0.0
   dtype: Any = jnp.float32
+
+  @classmethod
+  def of(cls, config: Any, dtype: Any, **others: Any) -> 'Settings':
+    """Those of an architecture's config, which names them as most do.
+
+    Args:
+      config: of the architecture.
+      dtype: see `Settings`.
+      **others: those that the config does not have, or names otherwise.
+    """
+
+    def first(*names: str) -> Any:
+      return next(
+        (getattr(config, n) for n in names if hasattr(config, n)), 0.0
+      )
+
+    found = {
+      'num_heads': config.num_attention_heads,
+      'intermediate_size': first('intermediate_size'),
+      'activation': first('hidden_act'),
+      'epsilon': first('layer_norm_eps'),
+      'dropout': first('hidden_dropout_prob', 'hidden_dropout'),
+      'attention_dropout': first(
+        'attention_probs_dropout_prob', 'attention_dropout'
+      ),
+      'activation_dropout': first('activation_dropout'),
+    }
+    return cls(**found | others, dtype=dtype)
 
 
 def layer_norm(epsilon: float, dtype: Any, name: str) -> nn.LayerNorm:

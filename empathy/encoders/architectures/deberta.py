@@ -316,15 +316,7 @@ class Model(nn.Module):
     states = transformer.apply_layers(
       Layer,
       {
-        'settings': transformer.Settings(
-          num_heads=c.num_attention_heads,
-          intermediate_size=c.intermediate_size,
-          activation=c.hidden_act,
-          epsilon=c.layer_norm_eps,
-          dropout=c.hidden_dropout_prob,
-          attention_dropout=c.attention_probs_dropout_prob,
-          dtype=self.dtype,
-        ),
+        'settings': transformer.Settings.of(c, self.dtype),
         'config': c,
       },
       c.num_hidden_layers,

@@ -106,17 +106,7 @@ class Model(nn.Module):
     x = nn.Dropout(c.hidden_dropout_prob)(x, deterministic=deterministic)
     states = transformer.apply_layers(
       transformer.Layer,
-      {
-        'settings': transformer.Settings(
-          num_heads=c.num_attention_heads,
-          intermediate_size=c.intermediate_size,
-          activation=c.hidden_act,
-          epsilon=c.layer_norm_eps,
-          dropout=c.hidden_dropout_prob,
-          attention_dropout=c.attention_probs_dropout_prob,
-          dtype=self.dtype,
-        )
-      },
+      {'settings': transformer.Settings.of(c, self.dtype)},
       c.num_hidden_layers,
       self.remat,
       x,

@@ -192,17 +192,12 @@ class Model(nn.Module):
       x = jnp.concatenate([first, x], 1)
     x = nn.Dropout(c.hidden_dropout_prob)(x, deterministic=deterministic)
     fields: dict[str, Any] = {
-      'settings': transformer.Settings(
-        num_heads=c.num_attention_heads,
-        intermediate_size=c.intermediate_size,
-        activation=c.hidden_act,
-        epsilon=c.layer_norm_eps,
+      'settings': transformer.Settings.of(
+        c,
+        self.dtype,
         pre_norm=True,
         qkv_bias=(c.qkv_bias,) * 3,
-        dropout=c.hidden_dropout_prob,
-        attention_dropout=c.attention_probs_dropout_prob,
         activation_dropout=c.hidden_dropout_prob,
-        dtype=self.dtype,
       )
     }
     layer = transformer.Layer

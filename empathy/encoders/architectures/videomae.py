@@ -88,16 +88,8 @@ class Model(nn.Module):
     states = transformer.apply_layers(
       transformer.Layer,
       {
-        'settings': transformer.Settings(
-          num_heads=c.num_attention_heads,
-          intermediate_size=c.intermediate_size,
-          activation=c.hidden_act,
-          epsilon=c.layer_norm_eps,
-          pre_norm=True,
-          qkv_bias=(c.qkv_bias, False, c.qkv_bias),
-          dropout=c.hidden_dropout_prob,
-          attention_dropout=c.attention_probs_dropout_prob,
-          dtype=self.dtype,
+        'settings': transformer.Settings.of(
+          c, self.dtype, pre_norm=True, qkv_bias=(c.qkv_bias, False, c.qkv_bias)
         )
       },
       c.num_hidden_layers,

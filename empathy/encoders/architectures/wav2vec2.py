@@ -240,16 +240,8 @@ class Model(nn.Module):
     states = transformer.apply_layers(
       transformer.Layer,
       {
-        'settings': transformer.Settings(
-          num_heads=c.num_attention_heads,
-          intermediate_size=c.intermediate_size,
-          activation=c.hidden_act,
-          epsilon=c.layer_norm_eps,
-          pre_norm=c.do_stable_layer_norm,
-          dropout=c.hidden_dropout,
-          attention_dropout=c.attention_dropout,
-          activation_dropout=c.activation_dropout,
-          dtype=self.dtype,
+        'settings': transformer.Settings.of(
+          c, self.dtype, pre_norm=c.do_stable_layer_norm
         )
       },
       c.num_hidden_layers,
