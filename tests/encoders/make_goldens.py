@@ -2,8 +2,9 @@
 
   python tests/encoders/make_goldens.py [CASE ...]
 
-For each case, by default all of them, a checkpoint, and in `states.npz` the inputs and all hidden states
-that PyTorch Transformers computes from it in float64, as float32.
+For each case, by default all of them, a checkpoint, and in `states.npz` the
+inputs and all hidden states that PyTorch Transformers computes from it in
+float64, as float32.
 """
 
 import pathlib
