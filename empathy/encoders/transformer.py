@@ -184,6 +184,7 @@ class Attention(nn.Module):
         ('query', 'key', 'value'), s.qkv_bias, strict=True
       )
     )
+    q = q * q.shape[-1] ** -0.5
     y = attend(s, q, k, v, bias, deterministic)
     return nn.Dense(width, dtype=s.dtype, name='output')(y)
 
@@ -193,16 +194,16 @@ def attend(
   q: Array,
   k: Array,
   v: Array,
-  bias: Array | None = None,
-  deterministic: bool = True,
+  bias: Array | None,
+  deterministic: bool,
 ) -> Array:
-  """Attends, by what is fastest for the device and the length.
+  """Attends in the way that is best on this device for so many queries.
 
   To be called within a compact method where weights are dropped.
 
   Args:
     settings: of the layer.
-    q: (B, H, T, D).
+    q: (B, H, T, D), scaled.
     k: (B, G, T, D), each for H / G heads of queries.
     v: (B, G, T, D).
     bias: (B or 1, H or 1, T or 1, T) float32, added to the scores; or None.
@@ -213,7 +214,6 @@ def attend(
   """
   batch, heads, length, _ = q.shape
   drops = settings.attention_dropout and not deterministic
-  q = q * q.shape[-1] ** -0.5
 
   def at_once(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
     # Queries that share keys are like more queries of one head.
