@@ -24,6 +24,8 @@ from empathy import errors, files
 from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
   deberta,
+  distilbert,
+  mpnet,
   roberta,
   timesformer,
   videomae,
@@ -42,8 +44,13 @@ full_precision = functools.partial(
 # By the `model_type` in config.json.
 ARCHITECTURES = {
   'bert': roberta,
+  'camembert': roberta,
+  'data2vec-text': roberta,
   'deberta-v2': deberta,  # v3 too.
+  'distilbert': distilbert,
+  'electra': roberta,
   'hubert': wav2vec2,
+  'mpnet': mpnet,
   'roberta': roberta,
   'timesformer': timesformer,
   'videomae': videomae,
