@@ -24,6 +24,7 @@ from empathy import errors, files
 from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
   deberta,
+  modernbert,
   roberta,
   timesformer,
   videomae,
@@ -44,6 +45,7 @@ ARCHITECTURES = {
   'bert': roberta,
   'deberta-v2': deberta,  # v3 too.
   'hubert': wav2vec2,
+  'modernbert': modernbert,
   'roberta': roberta,
   'timesformer': timesformer,
   'videomae': videomae,
@@ -229,7 +231,7 @@ def save(encoder: Encoder, folder: str | os.PathLike) -> None:
     config = dataclasses.asdict(encoder.config)
     files.write_json(
       temporary / 'config.json',
-      {key: value for key, value in config.items() if value is not None},
+      {key: value for key, value in config.items() if value not in (None, ())},
     )
     safetensors.numpy.save_file(
       tensors, temporary / 'model.safetensors', {'format': 'pt'}
