@@ -26,6 +26,8 @@ from empathy.encoders import torch_files
 
 _CONFIG = 'config.json'
 _ADAPTER = 'adapter_config.json'
+# Of tensors of PEFT's adapters.
+_ADAPTED = re.compile(r'\.(lora_[AB]|base_layer)\.')
 # What a clone without Git LFS has in place of a large file begins with.
 _POINTER = b'version https://git-lfs'
 _WEIGHTS = (
@@ -380,6 +382,12 @@ def to_params(
       floating point numbers, or one is part of the encoder but without use.
       Others without use are logged.
   """
+  adapters = [name for name in tensors if _ADAPTED.search(name)]
+  if adapters:
+    raise errors.InputError(
+      f'{where}: {_some(adapters)}: an adapter that is not merged with the '
+      'encoder; merge the two (merge_and_unload of PEFT) and save that'
+    )
   begin = _beginning(table, tensors, prefixes, where)
   prefix = next((p for p in prefixes if begin.endswith(p)), '')
   wrapper = begin.removesuffix(prefix)
@@ -434,8 +442,8 @@ def to_params(
     faults.append(f'{where}: lacks {_some(lacking)}{under}')
   if twice:
     faults.append(f'{where}: holds two different {_some(twice)}')
-  errors.raise_faults(faults)
   _check_kinds(where, kinds, _FLOATS)
+  errors.raise_faults(faults)
   if unused:
     logging.getLogger(__name__).warning(
       '%s: without use: %s', where, ', '.join(sorted(unused))
