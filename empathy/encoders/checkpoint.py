@@ -25,6 +25,11 @@ from empathy import errors, files
 from empathy.encoders import torch_files
 
 _CONFIG = 'config.json'
+_ADAPTER = 'adapter_config.json'
+# Of tensors of PEFT's adapters.
+_ADAPTED = re.compile(r'\.(lora_[AB]|base_layer)\.')
+# What a clone without Git LFS has in place of a large file begins with.
+_POINTER = b'version https://git-lfs'
 _WEIGHTS = (
   'model.safetensors',
   'model.safetensors.index.json',
@@ -98,6 +103,11 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
     )
   config = fetch(name, _CONFIG)
   if config is None:
+    if fetch(name, _ADAPTER) is not None:
+      raise errors.InputError(
+        f'{name}: is an adapter alone ({_ADAPTER}), without the encoder that '
+        'it changes; merge the two (merge_and_unload of PEFT) and save that'
+      )
     raise errors.InputError(f'{name}: has no {_CONFIG}')
   for candidate in _WEIGHTS:
     path = fetch(name, candidate)
@@ -110,7 +120,16 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
       if where is None:
         raise errors.InputError(f'{path}: lists {shard}, which is missing')
     return Checkpoint(name, config, shards)
-  raise errors.InputError(f'{name}: has no weights: expected one of {_WEIGHTS}')
+  others = sorted(
+    path.name
+    for path in config.parent.iterdir()
+    if path.name.endswith(_WEIGHTS_LIKE)
+  )
+  only = f', only {_some(others)}' if others else ''
+  raise errors.InputError(
+    f'{name}: has no weights that can be read{only}: expected one of '
+    f'{", ".join(_WEIGHTS)}'
+  )
 
 
 def small_files(name_or_path: str | os.PathLike) -> list[pathlib.Path]:
@@ -204,6 +223,12 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
   """
   tensors: dict[str, np.ndarray] = {}
   for path in checkpoint.weights:
+    with open(path, 'rb') as file:
+      if file.read(len(_POINTER)) == _POINTER:
+        raise errors.InputError(
+          f'{path}: is what Git LFS leaves in place of the file itself; fetch '
+          'that with: git lfs pull'
+        )
     if path.suffix == '.safetensors':
       try:
         with safetensors.safe_open(path, framework='numpy') as file:
@@ -375,6 +400,12 @@ def to_params(
       floating point numbers, or one is part of the encoder but without use.
       Others without use are logged.
   """
+  adapters = [name for name in tensors if _ADAPTED.search(name)]
+  if adapters:
+    raise errors.InputError(
+      f'{where}: {_some(adapters)}: an adapter that is not merged with the '
+      'encoder; merge the two (merge_and_unload of PEFT) and save that'
+    )
   begin = _beginning(table, tensors, prefixes, where)
   prefix = next((p for p in prefixes if begin.endswith(p)), '')
   wrapper = begin.removesuffix(prefix)
@@ -429,8 +460,8 @@ def to_params(
     faults.append(f'{where}: lacks {_some(lacking)}{under}')
   if twice:
     faults.append(f'{where}: holds two different {_some(twice)}')
-  errors.raise_faults(faults)
   _check_kinds(where, kinds, _FLOATS)
+  errors.raise_faults(faults)
   if unused:
     logging.getLogger(__name__).warning(
       '%s: without use: %s', where, ', '.join(sorted(unused))
