@@ -25,6 +25,7 @@ from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
   deberta,
   distilbert,
+  modernbert,
   mpnet,
   roberta,
   timesformer,
@@ -50,6 +51,7 @@ ARCHITECTURES = {
   'distilbert': distilbert,
   'electra': roberta,
   'hubert': wav2vec2,
+  'modernbert': modernbert,
   'mpnet': mpnet,
   'roberta': roberta,
   'timesformer': timesformer,
@@ -236,7 +238,7 @@ def save(encoder: Encoder, folder: str | os.PathLike) -> None:
     config = dataclasses.asdict(encoder.config)
     files.write_json(
       temporary / 'config.json',
-      {key: value for key, value in config.items() if value is not None},
+      {key: value for key, value in config.items() if value not in (None, ())},
     )
     safetensors.numpy.save_file(
       tensors, temporary / 'model.safetensors', {'format': 'pt'}
