@@ -26,7 +26,6 @@ from empathy.encoders import (
   media,
   pooling,
 )
-from empathy.encoders.inputs import films
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 # Each with its modality; `encoder` in a config is one of these or a checkpoint.
@@ -237,7 +236,7 @@ def _baseline(
     options = inputs.Options(name, settings, seconds, num_frames)
 
     def load(clip: inputs.Clip) -> inputs.Loaded:
-      film = films.read(clip, options)
+      film = inputs.read_pictures(clip, options)
       return _one(baselines.frame_statistics(film.frames), film.is_cut)
   elif name == 'egemaps':
 

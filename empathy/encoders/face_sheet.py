@@ -7,7 +7,6 @@ import numpy as np
 
 from empathy import files
 from empathy.encoders import faces, inputs, media
-from empathy.encoders.inputs import films
 
 _MOST_CLIPS, _MOST_FRAMES = 12, 8
 _CELL = (160, 90)  # Width and height, of a frame and of a crop.
@@ -69,7 +68,7 @@ def _look(
   """A clip's frames and where its face is, as far as there are any; words."""
   frames: Sequence[np.ndarray] = ()
   try:
-    frames = films.read(clip, options).frames
+    frames = inputs.read_pictures(clip, options).frames
     return frames, faces.locate(frames), clip.id
   except media.MediaError as error:
     return frames, None, f'{clip.id}: {error}'

@@ -1,6 +1,7 @@
 """Faces of films: found, followed, and cut out upright."""
 
 import concurrent.futures
+import dataclasses
 import importlib.metadata
 import math
 import os
@@ -302,10 +303,11 @@ def test_a_film_without_a_face_is_named(faceless):
       faces.crop(one)
 
 
-def test_features_are_of_the_crops(film, frames, faceless, tmp_path):
+def test_features_are_of_the_crops(film, faceless, tmp_path):
   """Of any encoder, and by a film that holds nothing but them."""
   small_encoders.write('videomae', tmp_path / 'videomae')
-  crops = faces.crop(frames)
+  only = media.read_pictures(film.source, 4)
+  only = dataclasses.replace(only, frames=faces.crop(only.frames))
   for name in ('frame_statistics', str(tmp_path / 'videomae')):
     plain, cropped = (
       extractors.make(
@@ -316,11 +318,7 @@ def test_features_are_of_the_crops(film, frames, faceless, tmp_path):
     assert not plain.record.keys() & faces.record()
     assert cropped.record == plain.record | faces.record()
     with pytest.MonkeyPatch.context() as patch:
-      patch.setattr(
-        media,
-        'read_pictures',
-        lambda *_: media.Pictures(crops, len(crops), False),
-      )
+      patch.setattr(media, 'read_pictures', lambda *_: only)
       (expected,) = plain.compute([plain.load(film).rows])
     (found,) = cropped.compute([cropped.load(film).rows])
     np.testing.assert_array_equal(found, expected)

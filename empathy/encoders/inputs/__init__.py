@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors
-from empathy.encoders import checkpoint
+from empathy.encoders import checkpoint, faces, media
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +107,20 @@ class Input:
   num_states: Callable[[Any, Any], Any] = lambda config, size: size
   num_inputs: Callable[[Any, Any], Any] = lambda config, count: count
   longest: Callable[[Any], int] = lambda config: sys.maxsize
+
+
+def read_pictures(clip: Clip, options: Options) -> media.Pictures:
+  """The pictures of a clip, or of its face alone if settings say so.
+
+  Raises:
+    MediaError: as `media.read_pictures` and `faces.crop`.
+  """
+  film = media.read_pictures(
+    clip.source, options.num_frames, clip.start, clip.end, options.seconds
+  )
+  if options.settings['crop'] != 'face':
+    return film
+  return dataclasses.replace(film, frames=faces.crop(film.frames))
 
 
 def bucket(size: int) -> int:

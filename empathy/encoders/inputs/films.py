@@ -1,30 +1,15 @@
 """Film as frames, evenly over a clip's time."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from empathy import errors
-from empathy.encoders import faces, inputs, media, patches
+from empathy.encoders import inputs, patches
 
 # Kinds of encoders that take as many frames as they were trained with.
 _FIXED_FRAMES = ('videomae',)
-
-
-def read(clip: inputs.Clip, options: inputs.Options) -> media.Pictures:
-  """The pictures of a clip, of its face alone if that is asked for.
-
-  Raises:
-    MediaError: as `media.read_pictures`, or there is no face.
-  """
-  film = media.read_pictures(
-    clip.source, options.num_frames, clip.start, clip.end, options.seconds
-  )
-  if options.settings['crop'] != 'face':
-    return film
-  return dataclasses.replace(film, frames=faces.crop(film.frames))
 
 
 def _loader(
@@ -59,7 +44,7 @@ def _loader(
     )
 
   def load(clip: inputs.Clip) -> inputs.Loaded:
-    film = read(clip, options)
+    film = inputs.read_pictures(clip, options)
     row = {'pixel_values': prepare(film.frames)}
     return inputs.Loaded((row,), film.is_cut)
 
