@@ -29,7 +29,8 @@ class Output(NamedTuple):
       num_layers + 1 arrays (B, T, D). Where an architecture normalises after
       its last layer, the last of these is from before that, as in Transformers.
     pooled: what the encoder itself makes of the last states for the whole, (B,
-      D); None where it makes nothing.
+      D), or where each frame is encoded by itself for each, (B, F, D); None
+      where it makes nothing.
   """
 
   last_hidden_state: Array
@@ -82,6 +83,10 @@ class Settings:
     dropout: probability of dropping a unit of what a block adds.
     attention_dropout: probability of dropping an attention weight.
     activation_dropout: probability of dropping a hidden feed-forward unit.
+    gated: whether the feed-forward network multiplies what goes through the
+      activation with another map (GLU, arXiv 2002.05202).
+    layer_scale: whether each feature of what a block adds has a factor of its
+      own (LayerScale, arXiv 2103.17239).
     dtype: in which sums are computed.
   """
 
@@ -94,6 +99,8 @@ class Settings:
   dropout: float = 0.0
   attention_dropout: float = 0.0
   activation_dropout: float = 0.0
+  gated: bool = False
+  layer_scale: bool = False
   dtype: Any = jnp.float32
 
   @classmethod
@@ -357,8 +364,18 @@ def weigh(
   return join_heads(jnp.einsum('bhqk,bhkd->bhqd', weights, values))
 
 
+class Scale(nn.Module):
+  """A factor for each feature."""
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps (..., D) to (..., D)."""
+    scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
+    return x * scale.astype(x.dtype)
+
+
 class FeedForward(nn.Module):
-  """Two dense maps with an activation between them."""
+  """Two dense maps with an activation between them, or three with a gate."""
 
   settings: Settings
 
@@ -367,7 +384,11 @@ class FeedForward(nn.Module):
     """Maps (..., D) to (..., D)."""
     s = self.settings
     y = nn.Dense(s.intermediate_size, dtype=s.dtype, name='up')(x)
-    y = activation(s.activation)(y)
+    if s.gated:
+      gate = nn.Dense(s.intermediate_size, dtype=s.dtype, name='gate')(x)
+      y = activation(s.activation)(gate) * y
+    else:
+      y = activation(s.activation)(y)
     y = nn.Dropout(s.activation_dropout)(y, deterministic=deterministic)
     return nn.Dense(x.shape[-1], dtype=s.dtype, name='down')(y)
 
@@ -394,11 +415,13 @@ def add_blocks(
   s = settings
   feed_forward = FeedForward(s, name='feed_forward')
   for name, block in (
-    ('attention_norm', attend),
-    ('feed_forward_norm', lambda y: feed_forward(y, deterministic)),
+    ('attention', attend),
+    ('feed_forward', lambda y: feed_forward(y, deterministic)),
   ):
-    norm = layer_norm(s.epsilon, s.dtype, name)
+    norm = layer_norm(s.epsilon, s.dtype, f'{name}_norm')
     y = block(norm(x)) if s.pre_norm else block(x)
+    if s.layer_scale:
+      y = Scale(name=f'{name}_scale')(y)
     x = x + nn.Dropout(s.dropout)(y, deterministic=deterministic)
     if not s.pre_norm:
       x = norm(x)
@@ -406,9 +429,15 @@ def add_blocks(
 
 
 class Layer(nn.Module):
-  """Attention, then a feed-forward network."""
+  """Attention, then a feed-forward network.
+
+  Attributes:
+    settings: what the layers share.
+    parts: of a sequence, equal ones, none of which sees another.
+  """
 
   settings: Settings
+  parts: int = 1
 
   @nn.compact
   def __call__(
@@ -416,12 +445,13 @@ class Layer(nn.Module):
   ) -> Array:
     """Maps (B, T, D) to (B, T, D); `bias` is added to the scores."""
     attention = Attention(self.settings, name='attention')
+    shape = x.shape
     return add_blocks(
       self.settings,
-      x,
+      x.reshape(shape[0] * self.parts, -1, shape[2]),
       lambda y: attention(y, bias, deterministic),
       deterministic,
-    )
+    ).reshape(shape)
 
 
 def apply_layers(
