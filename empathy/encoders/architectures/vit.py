@@ -204,7 +204,7 @@ class Model(nn.Module):
       activation='silu' if c.use_swiglu_ffn else c.hidden_act,
       pre_norm=True,
       qkv_bias=(c.qkv_bias,) * 3,
-      gated=c.use_swiglu_ffn,
+      is_gated=c.use_swiglu_ffn,
       layer_scale=c.is_dino,
     )
     states = transformer.apply_layers(
