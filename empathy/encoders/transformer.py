@@ -83,6 +83,8 @@ class Settings:
     qkv_bias: whether the projections to queries, keys and values have a bias.
     use_bias: whether the other dense maps have one.
     norm_bias: whether normalisations have one.
+    norm_mean: whether they subtract the mean; otherwise they divide by the root
+      mean square alone (arXiv 1910.07467), and have no bias.
     is_gated: the feed-forward network multiplies what it activates by another
       dense map of its input (arXiv 2002.05202).
     dropout: probability of dropping a unit of what a block adds.
@@ -99,6 +101,7 @@ class Settings:
   qkv_bias: tuple[bool, bool, bool] = (True, True, True)
   use_bias: bool = True
   norm_bias: bool = True
+  norm_mean: bool = True
   is_gated: bool = False
   dropout: float = 0.0
   attention_dropout: float = 0.0
@@ -135,6 +138,8 @@ class Settings:
 
   def norm(self, name: str) -> nn.Module:
     """A normalisation of a layer."""
+    if not self.norm_mean:
+      return nn.RMSNorm(self.epsilon, self.dtype, name=name)
     return layer_norm(self.epsilon, self.dtype, name, self.norm_bias)
 
 
@@ -147,13 +152,19 @@ def layer_norm(
   )
 
 
-def rotations(length: int, width: int, theta: float) -> np.ndarray:
+def rotations(
+  length: int,
+  width: int,
+  theta: float,
+  scale: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> np.ndarray:
   """By how much rotary positions turn the numbers of a head (2104.09864).
 
   Args:
     length: T; positions are 0 to T - 1.
     width: D, of a head.
     theta: the base of the wavelengths.
+    scale: changes the frequencies, which are in radians a position.
 
   Returns:
     (2, T, D / 2) float32, cosines and sines. Angles are rounded to float32 in
@@ -161,7 +172,7 @@ def rotations(length: int, width: int, theta: float) -> np.ndarray:
   """
   powers = np.arange(0, width, 2, dtype=np.float32) / np.float32(width)
   wavelengths = (theta ** powers.astype(np.float64)).astype(np.float32)
-  frequencies = np.float32(1) / wavelengths
+  frequencies = scale(np.float32(1) / wavelengths)
   angles = np.arange(length, dtype=np.float32)[:, None] * frequencies
   angles = angles.astype(np.float64)
   return np.stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
