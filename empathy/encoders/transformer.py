@@ -85,6 +85,10 @@ class Settings:
     norm_bias: whether normalisations have one.
     norm_mean: whether they subtract the mean; otherwise they divide by the root
       mean square alone (arXiv 1910.07467), and have no bias.
+    num_groups: heads of keys and of values, each for as many of queries
+      (arXiv 2305.13245); None: as many as those.
+    head_size: of a head; None: they share the width of the states.
+    norm_heads: whether queries and keys are normalised, each head by itself.
     is_gated: the feed-forward network multiplies what it activates by another
       dense map of its input (arXiv 2002.05202).
     dropout: probability of dropping a unit of what a block adds.
@@ -102,6 +106,9 @@ class Settings:
   use_bias: bool = True
   norm_bias: bool = True
   norm_mean: bool = True
+  num_groups: int | None = None
+  head_size: int | None = None
+  norm_heads: bool = False
   is_gated: bool = False
   dropout: float = 0.0
   attention_dropout: float = 0.0
@@ -247,12 +254,21 @@ class Attention(nn.Module):
     """
     s = self.settings
     width = x.shape[-1]
+    groups = s.num_groups or s.num_heads
+    size = s.head_size or width // s.num_heads
     q, k, v = (
-      split_heads(nn.Dense(width, use_bias, s.dtype, name=name)(x), s.num_heads)
-      for name, use_bias in zip(
-        ('query', 'key', 'value'), s.qkv_bias, strict=True
+      split_heads(
+        nn.Dense(count * size, use_bias, s.dtype, name=name)(x), count
+      )
+      for name, count, use_bias in zip(
+        ('query', 'key', 'value'),
+        (s.num_heads, groups, groups),
+        s.qkv_bias,
+        strict=True,
       )
     )
+    if s.norm_heads:
+      q, k = s.norm('query_norm')(q), s.norm('key_norm')(k)
     if rotation is not None:
       q, k = rotate(q, rotation), rotate(k, rotation)
     q = q * q.shape[-1] ** -0.5

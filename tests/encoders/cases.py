@@ -228,8 +228,6 @@ CASES = {
       tf.LlamaConfig(
         **_DECODER,
         rope_parameters=_LLAMA_3 | {'rope_theta': 100.0},
-        attention_bias=True,
-        mlp_bias=True,
         rms_norm_eps=1e-5,
       )
     ),
@@ -239,8 +237,7 @@ CASES = {
     torch.bfloat16,
     settings=_OLD_ROPE | {'rope_scaling': _LLAMA_3, 'rope_theta': 100.0},
   ),
-  # Padding, too, sees a token within the window: of what sees none PyTorch makes
-  # one thing, and this another.
+  # Padding, too, sees a token within the window: what sees none is undefined.
   'mistral': Case(
     lambda: tf.MistralForSequenceClassification(
       tf.MistralConfig(**_DECODER, head_dim=6, sliding_window=8, pad_token_id=0)

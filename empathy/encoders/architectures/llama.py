@@ -69,7 +69,10 @@ class Rope:
 class Config:
   """The settings in `config.json`, by their names there."""
 
-  FIXED: ClassVar[dict[str, Any]] = {}
+  FIXED: ClassVar[dict[str, Any]] = {
+    'attention_bias': False,
+    'mlp_bias': False,
+  }
   RENAMED: ClassVar[dict[str, str]] = {
     'rope_scaling': 'rope_parameters',
     'rope_theta': 'rope_parameters.rope_theta',
@@ -86,8 +89,6 @@ class Config:
   hidden_act: str = 'silu'
   max_position_embeddings: int = 2048
   rms_norm_eps: float = 1e-6
-  attention_bias: bool = False
-  mlp_bias: bool = False
   attention_dropout: float = 0.0
   use_sliding_window: bool = False
   sliding_window: int | None = None
@@ -101,69 +102,26 @@ class Config:
     return min(self.max_position_embeddings, _MOST_TOKENS)
 
   @property
-  def num_groups(self) -> int:
-    """How many heads of keys and values there are."""
-    return self.num_key_value_heads or self.num_attention_heads
-
-  @property
   def width(self) -> int:
     """Of a head."""
-    if self.model_type == 'qwen3' and self.head_dim is None:
-      return 128
-    return self.head_dim or self.hidden_size // self.num_attention_heads
+    share = self.hidden_size // self.num_attention_heads
+    return self.head_dim or (128 if self.model_type == 'qwen3' else share)
 
-  @property
-  def biases(self) -> tuple[bool, bool]:
-    """Whether queries, keys and values have a bias, and what attention adds."""
-    is_qwen2 = self.model_type == 'qwen2'
-    return self.attention_bias or is_qwen2, self.attention_bias
-
-  def window(self, layer: int) -> int | None:
-    """How many tokens one sees in a layer, itself too; None: all before it."""
+  def is_near(self, layer: int) -> bool:
+    """Whether a layer's tokens see `sliding_window` alone, themselves too."""
+    if self.sliding_window is None or self.model_type == 'llama':
+      return False
     if self.layer_types:
-      is_near = self.layer_types[layer] == 'sliding_attention'
-    elif self.model_type.startswith('qwen'):
-      is_near = self.use_sliding_window and layer >= self.max_window_layers
-    else:
-      is_near = self.model_type == 'mistral'
-    return self.sliding_window if is_near else None
-
-
-class Attention(nn.Module):
-  """Attention whose heads of keys serve several of queries (2305.13245)."""
-
-  config: Config
-  settings: transformer.Settings
-
-  @nn.compact
-  def __call__(
-    self, x: Array, bias: Array, rotation: np.ndarray, deterministic: bool
-  ) -> Array:
-    """Maps (B, T, D) to (B, T, D); see `transformer.Attention`."""
-    c, s = self.config, self.settings
-    has_bias, has_output_bias = c.biases
-
-    def heads(name: str, count: int) -> Array:
-      y = nn.Dense(count * c.width, has_bias, s.dtype, name=name)(x)
-      y = transformer.split_heads(y, count)
-      if name == 'value':
-        return y
-      if c.model_type == 'qwen3':
-        y = s.norm(f'{name}_norm')(y)
-      return transformer.rotate(y, rotation)
-
-    q = heads('query', c.num_attention_heads) * c.width**-0.5
-    k, v = heads('key', c.num_groups), heads('value', c.num_groups)
-    y = transformer.attend(s, q, k, v, bias, deterministic)
-    return nn.Dense(x.shape[-1], has_output_bias, s.dtype, name='output')(y)
+      return self.layer_types[layer] == 'sliding_attention'
+    is_deep = self.use_sliding_window and layer >= self.max_window_layers
+    return is_deep or self.model_type == 'mistral'
 
 
 class Layer(nn.Module):
   """Attention, then a gated feed-forward network."""
 
-  config: Config
   settings: transformer.Settings
-  window: int | None
+  is_near: bool
 
   @nn.compact
   def __call__(
@@ -173,15 +131,16 @@ class Layer(nn.Module):
 
     Args:
       x: (B, T, D).
-      context: what is added to the scores for every window, and rotations.
+      context: what is added to the scores where a token sees all before it,
+        and where only what is near; rotations.
       deterministic: drop nothing.
     """
-    biases, rotation = context
-    attention = Attention(self.config, self.settings, name='attention')
+    *biases, rotation = context
+    attention = transformer.Attention(self.settings, name='attention')
     return transformer.add_blocks(
       self.settings,
       x,
-      lambda y: attention(y, biases[self.window], rotation, deterministic),
+      lambda y: attention(y, biases[self.is_near], deterministic, rotation),
       deterministic,
     )
 
@@ -226,8 +185,12 @@ class Model(nn.Module):
       self.dtype,
       epsilon=c.rms_norm_eps,
       pre_norm=True,
-      use_bias=c.mlp_bias,
+      qkv_bias=(c.model_type == 'qwen2',) * 3,
+      use_bias=False,
       norm_mean=False,
+      num_groups=c.num_key_value_heads,
+      head_size=c.width,
+      norm_heads=c.model_type == 'qwen3',
       is_gated=True,
     )
     x = nn.Embed(c.vocab_size, c.hidden_size, self.dtype, name='words')(
@@ -237,22 +200,25 @@ class Model(nn.Module):
     rotation = transformer.rotations(
       length, c.width, rope.rope_theta, rope.scale
     )
-    windows = [c.window(i) for i in range(c.num_hidden_layers)]
     states = transformer.apply_layers(
       Layer,
-      {'config': c, 'settings': settings},
+      {'settings': settings},
       c.num_hidden_layers,
       self.remat,
       x,
-      ({w: _bias(attention_mask, length, w) for w in set(windows)}, rotation),
+      (
+        _bias(attention_mask, length),
+        _bias(attention_mask, length, c.sliding_window),
+        rotation,
+      ),
       deterministic,
-      of_layer=lambda i: {'window': windows[i]},
+      of_layer=lambda i: {'is_near': c.is_near(i)},
     )
     last = settings.norm('final_norm')(states[-1])
     return transformer.Output(last, (*states[:-1], last))
 
 
-def _bias(mask: Array | None, length: int, window: int | None) -> Array:
+def _bias(mask: Array | None, length: int, window: int | None = None) -> Array:
   """What hides from a token those behind it, padding, and what is too far."""
   distance = np.arange(length)[:, None] - np.arange(length)
   seen = ((distance >= 0) & (distance < (window or length)))[None]
@@ -280,19 +246,18 @@ def example(config: Config) -> dict[str, np.ndarray]:
 def table(config: Config) -> checkpoint.Table:
   """Where the parameters come from."""
   found = checkpoint.plain('words/embedding', 'embed_tokens.weight')
-  dense: dict[str, tuple[str, bool]] = {}
   norms = {'final_norm': 'norm'}
   for i in range(config.num_hidden_layers):
     ours, theirs = f'layer_{i}', f'layers.{i}'
     for part in ('query', 'key', 'value', 'output'):
-      dense[f'{ours}/attention/{part}'] = (
+      found |= checkpoint.dense(
+        f'{ours}/attention/{part}',
         f'{theirs}.self_attn.{part[0]}_proj',
-        config.biases[part == 'output'],
+        config.model_type == 'qwen2' and part != 'output',
       )
     for part in ('gate', 'up', 'down'):
-      dense[f'{ours}/feed_forward/{part}'] = (
-        f'{theirs}.mlp.{part}_proj',
-        config.mlp_bias,
+      found |= checkpoint.dense(
+        f'{ours}/feed_forward/{part}', f'{theirs}.mlp.{part}_proj', False
       )
     norms[f'{ours}/attention_norm'] = f'{theirs}.input_layernorm'
     norms[f'{ours}/feed_forward_norm'] = f'{theirs}.post_attention_layernorm'
@@ -301,8 +266,6 @@ def table(config: Config) -> checkpoint.Table:
         norms[f'{ours}/attention/{part}_norm'] = (
           f'{theirs}.self_attn.{part[0]}_norm'
         )
-  for path, (name, has_bias) in dense.items():
-    found |= checkpoint.dense(path, name, has_bias)
   for path, name in norms.items():
     found |= checkpoint.norm(path, name, use_bias=False)
   return found
