@@ -84,6 +84,12 @@ class Settings:
     qkv_bias: whether the projections to queries, keys and values have a bias.
     use_bias: whether the other dense maps have one.
     norm_bias: whether normalisations have one.
+    norm_mean: whether they subtract the mean; otherwise they divide by the root
+      mean square alone (arXiv 1910.07467), and have no bias.
+    num_groups: heads of keys and of values, each for as many of queries
+      (arXiv 2305.13245); None: as many as those.
+    head_size: of a head; None: they share the width of the states.
+    norm_heads: whether queries and keys are normalised, each head by itself.
     is_gated: the feed-forward network multiplies what it activates by another
       dense map of its input (arXiv 2002.05202).
     dropout: probability of dropping a unit of what a block adds.
@@ -102,6 +108,10 @@ class Settings:
   qkv_bias: tuple[bool, bool, bool] = (True, True, True)
   use_bias: bool = True
   norm_bias: bool = True
+  norm_mean: bool = True
+  num_groups: int | None = None
+  head_size: int | None = None
+  norm_heads: bool = False
   is_gated: bool = False
   dropout: float = 0.0
   attention_dropout: float = 0.0
@@ -139,6 +149,8 @@ class Settings:
 
   def norm(self, name: str) -> nn.Module:
     """A normalisation of a layer."""
+    if not self.norm_mean:
+      return nn.RMSNorm(self.epsilon, self.dtype, name=name)
     return layer_norm(self.epsilon, self.dtype, name, self.norm_bias)
 
 
@@ -151,13 +163,19 @@ def layer_norm(
   )
 
 
-def rotations(length: int, width: int, theta: float) -> np.ndarray:
+def rotations(
+  length: int,
+  width: int,
+  theta: float,
+  scale: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> np.ndarray:
   """By how much rotary positions turn the numbers of a head (2104.09864).
 
   Args:
     length: T; positions are 0 to T - 1.
     width: D, of a head.
     theta: the base of the wavelengths.
+    scale: changes the frequencies, which are in radians a position.
 
   Returns:
     (2, T, D / 2) float32, cosines and sines. Angles are rounded to float32 in
@@ -165,7 +183,7 @@ def rotations(length: int, width: int, theta: float) -> np.ndarray:
   """
   powers = np.arange(0, width, 2, dtype=np.float32) / np.float32(width)
   wavelengths = (theta ** powers.astype(np.float64)).astype(np.float32)
-  frequencies = np.float32(1) / wavelengths
+  frequencies = scale(np.float32(1) / wavelengths)
   angles = np.arange(length, dtype=np.float32)[:, None] * frequencies
   angles = angles.astype(np.float64)
   return np.stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
@@ -240,12 +258,21 @@ class Attention(nn.Module):
     """
     s = self.settings
     width = x.shape[-1]
+    groups = s.num_groups or s.num_heads
+    size = s.head_size or width // s.num_heads
     q, k, v = (
-      split_heads(nn.Dense(width, use_bias, s.dtype, name=name)(x), s.num_heads)
-      for name, use_bias in zip(
-        ('query', 'key', 'value'), s.qkv_bias, strict=True
+      split_heads(
+        nn.Dense(count * size, use_bias, s.dtype, name=name)(x), count
+      )
+      for name, count, use_bias in zip(
+        ('query', 'key', 'value'),
+        (s.num_heads, groups, groups),
+        s.qkv_bias,
+        strict=True,
       )
     )
+    if s.norm_heads:
+      q, k = s.norm('query_norm')(q), s.norm('key_norm')(k)
     if rotation is not None:
       q, k = rotate(q, rotation), rotate(k, rotation)
     q = q * q.shape[-1] ** -0.5

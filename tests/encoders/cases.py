@@ -33,6 +33,15 @@ _DISTILLED = {
   'vocab_size': 20,
   'max_position_embeddings': 20,
 }
+_LLAMA_3 = {
+  'rope_type': 'llama3',
+  'factor': 8.0,
+  'low_freq_factor': 1.0,
+  'high_freq_factor': 4.0,
+  'original_max_position_embeddings': 16,
+}
+_OLD_ROPE = {'rope_parameters': None, 'layer_types': None}
+_DECODER = _TEXT | {'num_attention_heads': 4, 'num_key_value_heads': 2}
 _V3 = {
   'relative_attention': True,
   'position_buckets': 6,
@@ -234,6 +243,49 @@ CASES = {
     ),
     'mpnet',
     (_text((19, 4, 7), 1), _text((1,), 1), _text((9, 6), 1, mask=False)),
+  ),
+  # As published by Transformers 4, for texts longer than those of training.
+  'llama': Case(
+    lambda: tf.LlamaForCausalLM(
+      tf.LlamaConfig(
+        **_DECODER,
+        rope_parameters=_LLAMA_3 | {'rope_theta': 100.0},
+        rms_norm_eps=1e-5,
+      )
+    ),
+    'model',
+    _TEXTS,
+    'shards',
+    torch.bfloat16,
+    settings=_OLD_ROPE | {'rope_scaling': _LLAMA_3, 'rope_theta': 100.0},
+  ),
+  # Padding, too, sees a token within the window: what sees none is undefined.
+  'mistral': Case(
+    lambda: tf.MistralForSequenceClassification(
+      tf.MistralConfig(**_DECODER, head_dim=6, sliding_window=8, pad_token_id=0)
+    ),
+    'model',
+    _TEXTS,
+  ),
+  'qwen2': Case(
+    lambda: tf.Qwen2ForCausalLM(
+      tf.Qwen2Config(
+        **_DECODER,
+        use_sliding_window=True,
+        sliding_window=8,
+        max_window_layers=1,
+        tie_word_embeddings=True,
+      )
+    ),
+    'model',
+    _TEXTS,
+    settings=_OLD_ROPE | {'rope_scaling': None, 'rope_theta': 1e4},
+  ),
+  # As an encoder of sentences: without a head.
+  'qwen3': Case(
+    lambda: tf.Qwen3Model(tf.Qwen3Config(**_DECODER, head_dim=6)),
+    '',
+    _TEXTS,
   ),
   'deberta_v3': Case(
     lambda: tf.DebertaV2ForMaskedLM(tf.DebertaV2Config(**_TEXT | _V3)),
