@@ -67,8 +67,9 @@ def save(
   """
   where = folder(root, modality, fold)
   encoders.save(encoder, where)
-  for path in checkpoint.small_files(source):
-    shutil.copyfile(path, where / path.name)
+  for file, path in checkpoint.small_files(source).items():
+    (where / file).parent.mkdir(exist_ok=True)
+    shutil.copyfile(path, where / file)
   digest = checkpoint.find(where).sha256()
   files.write_json(where / _NOTE, dict(note) | {'sha256': digest})
 
@@ -130,8 +131,8 @@ def extract(
   folds = range(read_note(root, modality, 0)['num_folds'])
   notes = [read_note(root, modality, fold) for fold in folds]
   wanted = extractors.complete(modality, config['features'][modality])
-  for name in ('layer', 'pooling'):
-    if wanted[name] != notes[0].get(name):
+  for name in ('layer', 'pooling', 'prefix'):
+    if wanted.get(name) != notes[0].get(name):
       _LOGGER.warning(
         '%s: %s is %r, but the encoders learned with %r',
         *(modality, name, wanted[name], notes[0].get(name)),

@@ -24,7 +24,13 @@ import numpy as np
 
 from empathy import encoders, errors, files, named, preemption, progress
 from empathy.corpora import corpus as corpora
-from empathy.encoders import extraction, extractors, fold_wise, pooling
+from empathy.encoders import (
+  extraction,
+  extractors,
+  fold_wise,
+  inputs,
+  pooling,
+)
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
@@ -572,6 +578,7 @@ def _finetune_modality(
         'source': record,
         'layer': settings['layer'],
         'pooling': settings['pooling'],
+        **{k: v for k, v in settings.items() if k == 'prefix'},
         'matmul_precision': encoders.MATMUL_PRECISION,
         'num_learned': sum(x.size for x in jax.tree.leaves(best.params)),
         'best_epoch': best.epoch,
@@ -666,7 +673,8 @@ def _store(
   """What goes into the first layer that learns, and what it was made with.
 
   It is extracted as features are, in float32: the states that come out of the
-  last frozen layer, or the encoder's inputs where nothing is frozen.
+  last frozen layer, or the encoder's inputs where nothing is frozen. Of a clip
+  that is longer than the encoder takes at once, that of the first window.
   """
   settings = {
     **extractors.complete(modality, config.features[modality].to_dict()),
@@ -678,6 +686,14 @@ def _store(
   extractor = extractors.make(
     modality, settings, config.seconds, config.num_frames, parallel.spread
   )
+  whole = extractor.load
+
+  def load(clip: inputs.Clip) -> inputs.Loaded:
+    loaded = whole(clip)
+    is_cut = loaded.is_cut or len(loaded.rows) > 1
+    return inputs.Loaded(loaded.rows[:1], is_cut)
+
+  extractor = dataclasses.replace(extractor, load=load)
   if program.first is None:
     extractor = dataclasses.replace(
       extractor,
