@@ -24,7 +24,9 @@ from empathy import errors, files
 from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
   deberta,
+  distilbert,
   modernbert,
+  mpnet,
   roberta,
   timesformer,
   videomae,
@@ -43,9 +45,14 @@ full_precision = functools.partial(
 # By the `model_type` in config.json.
 ARCHITECTURES = {
   'bert': roberta,
+  'camembert': roberta,
+  'data2vec-text': roberta,
   'deberta-v2': deberta,  # v3 too.
+  'distilbert': distilbert,
+  'electra': roberta,
   'hubert': wav2vec2,
   'modernbert': modernbert,
+  'mpnet': mpnet,
   'roberta': roberta,
   'timesformer': timesformer,
   'videomae': videomae,

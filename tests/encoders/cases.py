@@ -24,6 +24,14 @@ _CORE = {
   'intermediate_size': 12,
 }
 _TEXT = _CORE | {'vocab_size': 20, 'max_position_embeddings': 20}
+_DISTILLED = {
+  'dim': 8,
+  'n_layers': 2,
+  'n_heads': 2,
+  'hidden_dim': 12,
+  'vocab_size': 20,
+  'max_position_embeddings': 20,
+}
 _V3 = {
   'relative_attention': True,
   'position_buckets': 6,
@@ -155,6 +163,55 @@ CASES = {
       (r'LayerNorm\.weight', 'LayerNorm.gamma'),
       (r'LayerNorm\.bias', 'LayerNorm.beta'),
     ),
+  ),
+  'camembert': Case(
+    lambda: tf.CamembertForTokenClassification(tf.CamembertConfig(**_TEXT)),
+    'roberta',
+    (_text((11, 4, 7), 1), _text((1,), 1)),
+    'bin',
+    torch.float16,
+  ),
+  'data2vec_text': Case(
+    lambda: tf.Data2VecTextForSequenceClassification(
+      tf.Data2VecTextConfig(**_TEXT)
+    ),
+    'data2vec_text',
+    (_text((11, 4, 7), 1), _text((1,), 1)),
+  ),
+  'electra': Case(
+    lambda: tf.ElectraForPreTraining(
+      tf.ElectraConfig(**_TEXT, embedding_size=6)
+    ),
+    'electra',
+    (_text((11, 4, 7), types=True), *_TEXTS[1:]),
+  ),
+  'electra_base': Case(
+    lambda: tf.ElectraForMaskedLM(tf.ElectraConfig(**_TEXT, embedding_size=8)),
+    'electra',
+    _TEXTS,
+    'shards',
+  ),
+  'distilbert': Case(
+    lambda: tf.DistilBertForSequenceClassification(
+      tf.DistilBertConfig(**_DISTILLED)
+    ),
+    'distilbert',
+    _TEXTS,
+    'bin',
+  ),
+  'distilbert_sinusoidal': Case(
+    lambda: tf.DistilBertForMaskedLM(
+      tf.DistilBertConfig(**_DISTILLED, sinusoidal_pos_embds=True)
+    ),
+    'distilbert',
+    _TEXTS,
+  ),
+  'mpnet': Case(
+    lambda: tf.MPNetForMaskedLM(
+      tf.MPNetConfig(**_TEXT | {'max_position_embeddings': 200})
+    ),
+    'mpnet',
+    (_text((19, 4, 7), 1), _text((1,), 1), _text((9, 6), 1, mask=False)),
   ),
   'deberta_v3': Case(
     lambda: tf.DebertaV2ForMaskedLM(tf.DebertaV2Config(**_TEXT | _V3)),
@@ -289,6 +346,13 @@ CASES = {
     (_video(2),),
   ),
 }
+# Another's in all but name, or in what no parameter shows: no golden files.
+NAMESAKES = (
+  'camembert',
+  'data2vec_text',
+  'distilbert_sinusoidal',
+  'electra_base',
+)
 
 
 def make(case: Case, seed: int) -> torch.nn.Module:
