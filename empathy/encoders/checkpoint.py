@@ -295,8 +295,9 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   Args:
     cls: a frozen dataclass of numbers, strings, bools and tuples, whose
       defaults are those of Transformers. Its `FIXED` holds the settings of
-      which only one value is supported, its `RENAMED`, if any, other names. A
-      setting within another is named with a dot: `rope_parameters.rope_type`.
+      which only one value is supported, its `RENAMED`, if any, other names, its
+      `DEFAULTS`, if any, defaults that a `model_type` has of its own. A setting
+      within another is named with a dot: `rope_parameters.rope_type`.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -318,7 +319,8 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     )
   renamed = getattr(cls, 'RENAMED', {})
   values = {renamed.get(key, key): value for key, value in values.items()}
-  fields = {}
+  kind = values.get('model_type')
+  fields = dict(getattr(cls, 'DEFAULTS', {}).get(kind, {}))
   for field in dataclasses.fields(cls):
     value, default = values.get(field.name), field.default
     if value is None:

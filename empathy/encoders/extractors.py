@@ -31,8 +31,9 @@ BASELINES = {
 # States of an input, 10 s of sound: up to here a batch is of so many as is
 # asked for.
 _FULL_BATCH = 512
-# Decoded clips wait in memory, and a film is some 10 MB.
+# Decoded clips wait in memory, those of two parts; a film is some 10 MB.
 _CLIPS_IN_A_PART = {'text': 128, 'audio': 128, 'video': 32}
+_BYTES_IN_A_PART = 2**29
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Extractor:
       `is_sequence`; they do not depend on the other clips.
     size: a guess how long a clip is, to put like with like.
     is_sequence: whether features have a length.
+    has_times: whether they are in the order of what was loaded with `times`.
     clips_in_a_part: how many are loaded before they are computed with.
     most: what clips are longer than where a part of them is left out, such as
       '10 s'.
@@ -59,6 +61,7 @@ class Extractor:
   )
   size: Callable[[inputs.Clip], float] = lambda clip: 0.0
   is_sequence: bool = False
+  has_times: bool = False
   clips_in_a_part: int = 128
   most: str = ''
 
@@ -101,11 +104,12 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
       for a checkpoint optionally `layer` ('last', 'all', or the number of a
       hidden state: 0 goes into the first layer, -1 comes out of the last; a
       command line gives it as a string), `pooling` (one of `pooling.POOLINGS`),
-      `dtype` and `batch_size` (of each device); for sound `scale_peak`: whether
-      the highest peak is scaled to 1 before the checkpoint's own normalisation,
-      if it has one; and for text `prefix`: what is put before each, or 'own':
-      what the checkpoint says, if anything. All layers are a sequence too, of
-      pooled states, so that a model may learn how to mix them.
+      `dtype` and `batch_size` (of each device; of single pictures, so many
+      frames); for sound `scale_peak`: whether the highest peak is scaled to 1
+      before the checkpoint's own normalisation, if it has one; and for text
+      `prefix`: what is put before each, or 'own': what the checkpoint says, if
+      anything. All layers are a sequence too, of pooled states, so that a model
+      may learn how to mix them.
 
   Returns:
     All settings, a layer's number as an integer.
@@ -310,9 +314,20 @@ def _pretrained(
     compute,
     sizes.get(modality, Extractor.size),
     is_sequence=own.pooling in pooling.SEQUENCES or layer == 'all',
-    clips_in_a_part=_CLIPS_IN_A_PART[modality],
+    has_times=own.pooling in pooling.SEQUENCES,
+    clips_in_a_part=_clips_in_a_part(modality, config, num_frames),
     most=_most(seconds) if modality != 'text' else '',
   )
+
+
+def _clips_in_a_part(modality: str, config: Any, num_frames: int) -> int:
+  """How many clips wait: fewer where their films are large."""
+  most = _CLIPS_IN_A_PART[modality]
+  if modality != 'video':
+    return most
+  (frames, *_) = encoders.example(config).values()
+  size = frames[0, 0].nbytes * num_frames
+  return min(max(_BYTES_IN_A_PART // size, 1), most)
 
 
 def load(
@@ -429,7 +444,7 @@ def _in_batches(
       for row in clip
     ]
     mine, values = values[: len(clip)], values[len(clip) :]
-    results.append(pooling.join(mine, states, own))
+    results.append(pooling.join(mine, states, own, kind.is_sequence))
   return results
 
 

@@ -202,4 +202,5 @@ def _join(
     whole.get('length'),
     whole['fold'] if len(notes) > 1 else None,
     whole['seen'],
+    whole.get('time'),
   )

@@ -31,7 +31,8 @@ class Output(NamedTuple):
       its last layer, the last of these is from before that, as in Transformers;
       of text it is the last hidden state, likewise.
     pooled: what the encoder itself makes of the last states for the whole, (B,
-      D); None where it makes nothing.
+      D), or where each frame is encoded by itself for each, (B, F, D); None
+      where it makes nothing.
   """
 
   last_hidden_state: Array
@@ -88,6 +89,8 @@ class Settings:
     dropout: probability of dropping a unit of what a block adds.
     attention_dropout: probability of dropping an attention weight.
     activation_dropout: probability of dropping a hidden feed-forward unit.
+    layer_scale: whether each feature of what a block adds has a factor of its
+      own (LayerScale, arXiv 2103.17239).
     dtype: in which sums are computed.
   """
 
@@ -103,6 +106,7 @@ class Settings:
   dropout: float = 0.0
   attention_dropout: float = 0.0
   activation_dropout: float = 0.0
+  layer_scale: bool = False
   dtype: Any = jnp.float32
 
   @classmethod
@@ -530,6 +534,16 @@ def weigh(
   return join_heads(y.reshape(*weights.shape[:3], -1))
 
 
+class Scale(nn.Module):
+  """A factor for each feature."""
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps (..., D) to (..., D)."""
+    scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
+    return x * scale.astype(x.dtype)
+
+
 class FeedForward(nn.Module):
   """Two dense maps with an activation between them, or a gated one."""
 
@@ -571,11 +585,13 @@ def add_blocks(
   s = settings
   feed_forward = FeedForward(s, name='feed_forward')
   for name, block in (
-    ('attention_norm', attend),
-    ('feed_forward_norm', lambda y: feed_forward(y, deterministic)),
+    ('attention', attend),
+    ('feed_forward', lambda y: feed_forward(y, deterministic)),
   ):
-    norm = s.norm(name)
+    norm = s.norm(f'{name}_norm')
     y = block(norm(x)) if s.pre_norm else block(x)
+    if s.layer_scale:
+      y = Scale(name=f'{name}_scale')(y)
     x = x + nn.Dropout(s.dropout)(y, deterministic=deterministic)
     if not s.pre_norm:
       x = norm(x)
@@ -583,9 +599,15 @@ def add_blocks(
 
 
 class Layer(nn.Module):
-  """Attention, then a feed-forward network."""
+  """Attention, then a feed-forward network.
+
+  Attributes:
+    settings: what the layers share.
+    parts: of a sequence, equal ones, none of which sees another.
+  """
 
   settings: Settings
+  parts: int = 1
 
   @nn.compact
   def __call__(
@@ -593,12 +615,13 @@ class Layer(nn.Module):
   ) -> Array:
     """Maps (B, T, D) to (B, T, D); `bias` is added to the scores."""
     attention = Attention(self.settings, name='attention')
+    shape = x.shape
     return add_blocks(
       self.settings,
-      x,
+      x.reshape(shape[0] * self.parts, -1, shape[2]),
       lambda y: attention(y, bias, deterministic),
       deterministic,
-    )
+    ).reshape(shape)
 
 
 def apply_layers(

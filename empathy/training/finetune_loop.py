@@ -698,7 +698,10 @@ def _store(
     extractor = dataclasses.replace(
       extractor,
       record=dict(extractor.record) | {'layer': 'input'},
-      compute=lambda clips: [rows[0][program.input_name] for rows in clips],
+      compute=lambda clips: [
+        np.concatenate([row[program.input_name] for row in rows])
+        for rows in clips
+      ],
     )
   where = _working(path, modality) / 'states.npy'
   frozen_states.discard_damaged(where)

@@ -16,6 +16,7 @@ import numpy as np
 import safetensors.torch
 import torch
 import transformers as tf
+from transformers import core_model_loading
 
 _CORE = {
   'hidden_size': 8,
@@ -67,6 +68,17 @@ _CORE_MODERN = _CORE | {
   },
 }
 _VIDEO = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
+_OF_PICTURES = (
+  'vit',
+  'dinov2',
+  'dinov2_with_registers',
+  'clip_vision_model',
+  'siglip_vision_model',
+)
+_PICTURE = _CORE | {'image_size': 12, 'patch_size': 4}
+_DINO = {k: v for k, v in _PICTURE.items() if k != 'intermediate_size'} | {
+  'mlp_ratio': 2
+}
 _OLD = (
   ('parametrizations.weight.original0', 'weight_g'),
   (
@@ -87,6 +99,8 @@ class Case:
     file: `safetensors`, `shards` or `bin`.
     dtype: of the weights in the file.
     respell: patterns and replacements for the names in the file.
+    is_pooled: whether the encoder makes something of its last states.
+    modality: of a model with several encoders, of which one it is.
     settings: changes to its config, to an older spelling.
   """
 
@@ -96,6 +110,8 @@ class Case:
   file: str = 'safetensors'
   dtype: torch.dtype = torch.float32
   respell: tuple[tuple[str, str], ...] = ()
+  is_pooled: bool = False
+  modality: str | None = None
   settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -135,15 +151,21 @@ def _sound(
 
 
 def _video(
-  batch: int,
+  batch: int, frames: int = 4, size: tuple[int, int] = (8, 8)
 ) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
   def make(random: np.random.Generator) -> dict[str, np.ndarray]:
-    values = _coarse(random, (batch, 4, 3, 8, 8))
+    values = _coarse(random, (batch, frames, 3, *size))
     return {'pixel_values': values.astype(np.float32)}
 
   return make
 
 
+# Of the trained size, and of others: wider, and larger than it is.
+_PICTURES = (
+  _video(2, 1, (12, 12)),
+  _video(1, 2, (9, 25)),
+  _video(1, 1, (20, 16)),
+)
 _TEXTS = _text((11, 4, 7)), _text((1,)), _text((9,), mask=False)
 # Frames: 3, 2 and 1; 1; 2, without a mask, though padded.
 _SOUNDS = _sound((1083, 841, 400)), _sound((400,)), _sound((801, 700), False)
@@ -345,13 +367,81 @@ CASES = {
     '',
     (_video(2),),
   ),
+  'vit': Case(
+    lambda: tf.ViTForImageClassification(tf.ViTConfig(**_PICTURE)),
+    'vit',
+    _PICTURES,
+    'bin',
+  ),
+  'vit_unbiased': Case(
+    lambda: tf.ViTModel(tf.ViTConfig(**_PICTURE, qkv_bias=False)),
+    '',
+    _PICTURES[:1],
+    dtype=torch.float16,
+  ),
+  'dinov2': Case(
+    lambda: tf.Dinov2Model(tf.Dinov2Config(**_DINO)),
+    '',
+    _PICTURES,
+    is_pooled=True,
+  ),
+  'dinov2_swiglu': Case(
+    lambda: tf.Dinov2WithRegistersForImageClassification(
+      tf.Dinov2WithRegistersConfig(
+        **_DINO, use_swiglu_ffn=True, num_register_tokens=3
+      )
+    ),
+    'dinov2_with_registers',
+    _PICTURES,
+    'shards',
+    is_pooled=True,
+  ),
+  'clip': Case(
+    lambda: tf.CLIPModel(
+      tf.CLIPConfig(vision_config=_PICTURE, text_config=_TEXT, projection_dim=4)
+    ),
+    'vision_model',
+    _PICTURES,
+    is_pooled=True,
+    modality='video',
+  ),
+  'clip_vision': Case(
+    lambda: tf.CLIPVisionModelWithProjection(
+      tf.CLIPVisionConfig(**_PICTURE, hidden_act='gelu', projection_dim=4)
+    ),
+    'vision_model',
+    _PICTURES[:1],
+    'bin',
+    is_pooled=True,
+  ),
+  'siglip': Case(
+    lambda: tf.SiglipModel(
+      tf.SiglipConfig(
+        vision_config=_PICTURE, text_config=_TEXT | {'num_hidden_layers': 1}
+      )
+    ),
+    'vision_model',
+    _PICTURES[1:],
+    is_pooled=True,
+    modality='video',
+  ),
+  'siglip_vision': Case(
+    lambda: tf.SiglipVisionModel(
+      tf.SiglipVisionConfig(**_PICTURE, vision_use_head=False)
+    ),
+    '',
+    _PICTURES[1:2],
+  ),
 }
 # Another's in all but name, or in what no parameter shows: no golden files.
 NAMESAKES = (
   'camembert',
+  'clip_vision',
   'data2vec_text',
   'distilbert_sinusoidal',
   'electra_base',
+  'siglip_vision',
+  'vit_unbiased',
 )
 
 
@@ -389,7 +479,7 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   config |= case.settings
   (folder / 'config.json').write_text(json.dumps(config, indent=1) + '\n')
   tensors = {}
-  for name, value in model.state_dict().items():
+  for name, value in published(model, model.state_dict()).items():
     for pattern, to in case.respell:
       name = re.sub(pattern, to, name)
     # Tied weights are written once, as Transformers does.
@@ -417,6 +507,13 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
     )
 
 
+def published(
+  model: torch.nn.Module, tensors: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+  """Tensors of a model by the names, and cut, as Transformers writes them."""
+  return core_model_loading.revert_weight_conversion(model, tensors)
+
+
 def run(
   model: torch.nn.Module,
   arrays: dict[str, np.ndarray],
@@ -432,4 +529,10 @@ def run(
     key: value.to(dtype) if value.is_floating_point() else value
     for key, value in tensors.items()
   }
-  return model.to(dtype)(**tensors, output_hidden_states=True)
+  options = {}
+  kind = model.config.model_type
+  if kind in _OF_PICTURES:  # Each frame by itself.
+    tensors['pixel_values'] = tensors['pixel_values'].flatten(0, 1)
+    if not kind.startswith('dinov2'):
+      options['interpolate_pos_encoding'] = True  # As DINOv2 always does.
+  return model.to(dtype)(**tensors, output_hidden_states=True, **options)

@@ -43,10 +43,14 @@ class Loaded:
       than the encoder takes at once is cut into windows, a row each. Of an
       encoder, each is its input without the axis of the batch, by name.
     is_cut: whether more of the clip was left out.
+    times: (n,) float32, seconds from the clip's beginning to each of the
+      frames, in whose order its states are; None where that is not how they
+      are.
   """
 
   rows: Sequence[Any]
   is_cut: bool = False
+  times: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +113,8 @@ class Input:
       samples, frames. Takes the config and an integer or an array of them.
     num_inputs: the least of the main input that gives so many states; likewise.
     longest: the most of the main input that the encoder takes at once.
+    is_sequence: whether a clip's rows are the steps of a sequence, such as
+      frames, that are encoded each by itself; else they are windows.
   """
 
   modality: str
@@ -117,6 +123,7 @@ class Input:
   num_states: Callable[[Any, Any], Any] = lambda config, size: size
   num_inputs: Callable[[Any, Any], Any] = lambda config, count: count
   longest: Callable[[Any], int] = lambda config: sys.maxsize
+  is_sequence: bool = False
 
 
 def bucket(size: int) -> int:
@@ -147,7 +154,7 @@ def padded(row: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
   }
 
 
-def processor(cls: Any, name: str, what: str, file: str) -> Any:
+def processor(cls: Any, name: str, what: str, file: str, **options: Any) -> Any:
   """Makes what prepares the inputs of a checkpoint, by Transformers.
 
   Args:
@@ -155,12 +162,13 @@ def processor(cls: Any, name: str, what: str, file: str) -> Any:
     name: of the checkpoint.
     what: it is, for messages.
     file: that it is read from, likewise.
+    **options: how to read it.
 
   Raises:
     InputError: the checkpoint has no such file that can be read.
   """
   try:
-    return cls.from_pretrained(name)
+    return cls.from_pretrained(name, **options)
   except Exception as error:  # Of many kinds, from several libraries.
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
   has_pieces = any(
