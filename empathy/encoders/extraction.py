@@ -310,7 +310,6 @@ def write_part(
     'cut_id': np.array(
       [clips[i].id for i in kept if loaded[i].is_cut], np.str_
     ),
-    'num_windowed': np.array(sum(len(loaded[i].rows) > 1 for i in kept)),
     'skipped_id': np.array([clips[i].id for i in bad], np.str_),
     'skipped_reason': np.array([reasons[i] for i in bad], np.str_),
   }
@@ -392,7 +391,6 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
   times: dict[str, np.ndarray] = {}
   skipped: dict[str, str] = {}
   cut: set[str] = set()
-  num_windowed = 0
   for number in range(len(to_do.parts)):
     with np.load(to_do.part_path(number), allow_pickle=False) as part:
       skipped |= dict(
@@ -404,7 +402,6 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
       )
       if not len(part['id']):
         continue
-      num_windowed += int(part['num_windowed'])
       cut.update(part['cut_id'].tolist())
       rows = part['features']
       if to_do.is_sequence:
@@ -428,10 +425,9 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
   note = to_do.folder / to_do.sidecar.name
   ordered = {c: skipped[c] for c in corpus.ids.tolist() if c in skipped}
   left = [clip for clip in ids if clip in cut]
-  made_with = {'record': to_do.record, 'skipped': ordered, 'cut': left}
-  if num_windowed:  # Were longer than the encoder takes, and read in windows.
-    made_with['num_windowed'] = num_windowed
-  files.write_json(note, made_with)
+  files.write_json(
+    note, {'record': to_do.record, 'skipped': ordered, 'cut': left}
+  )
   if left:
     _LOGGER.warning(
       '%s: %d of %d clips are longer than %s, and the rest of them is left out'

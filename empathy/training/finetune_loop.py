@@ -663,6 +663,19 @@ def _working(path: pathlib.Path, modality: str) -> pathlib.Path:
   return path / modality / 'working'
 
 
+def _first(
+  load: Callable[[inputs.Clip], inputs.Loaded],
+) -> Callable[[inputs.Clip], inputs.Loaded]:
+  """Loads the first window of each clip alone."""
+
+  def first(clip: inputs.Clip) -> inputs.Loaded:
+    loaded = load(clip)
+    is_cut = loaded.is_cut or len(loaded.rows) > 1
+    return inputs.Loaded(loaded.rows[:1], is_cut)
+
+  return first
+
+
 def _store(
   config: ml_collections.ConfigDict,
   corpus: corpora.Corpus,
@@ -686,14 +699,8 @@ def _store(
   extractor = extractors.make(
     modality, settings, config.seconds, config.num_frames, parallel.spread
   )
-  whole = extractor.load
-
-  def load(clip: inputs.Clip) -> inputs.Loaded:
-    loaded = whole(clip)
-    is_cut = loaded.is_cut or len(loaded.rows) > 1
-    return inputs.Loaded(loaded.rows[:1], is_cut)
-
-  extractor = dataclasses.replace(extractor, load=load)
+  if not encoders.input_of(program.module.config).is_sequence:
+    extractor = dataclasses.replace(extractor, load=_first(extractor.load))
   if program.first is None:
     extractor = dataclasses.replace(
       extractor,
