@@ -114,11 +114,12 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
       optionally `layer` ('last', 'all', or the number of a hidden state: 0 goes
       into the first layer, -1 comes out of the last; a command line gives it as
       a string), `pooling` (one of `pooling.POOLINGS`), `dtype` and `batch_size`
-      (of each device; of single pictures, so many frames), and for sound
+      (of each device; of single pictures, so many frames); for sound
       `scale_peak`: whether the highest peak is scaled to 1 before the
-      checkpoint's own normalisation, if it has one. All layers are a sequence
-      too, of pooled
-      states, so that a model may learn how to mix them.
+      checkpoint's own normalisation, if it has one; and for text `prefix`: what
+      is put before each, or 'own': what the checkpoint says, if anything. All
+      layers are a sequence too, of pooled states, so that a model may learn how
+      to mix them.
 
   Returns:
     All settings, a layer's number as an integer.
@@ -143,6 +144,8 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     defaults['scale_peak'] = False
   if modality == 'video':
     defaults['crop'] = 'none'
+  if modality == 'text':
+    defaults['prefix'] = 'own'
   faults = [
     f'{where}.{key}: there is no such field'
     for key in settings
@@ -182,6 +185,8 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     faults.append(
       f'{where}.scale_peak: {result["scale_peak"]!r} is not True or False'
     )
+  if not isinstance(result.get('prefix', ''), str):
+    faults.append(f'{where}.prefix: {result["prefix"]!r} is no text')
   errors.raise_faults(faults)
   if name in BASELINES:
     return {key: result[key] for key in ('encoder', 'crop') if key in result}
@@ -299,7 +304,9 @@ def _pretrained(
   run = spread(
     functools.partial(_states, module, layer, own.pooling), encoder.params
   )
-  options = inputs.Options(name, settings, seconds, num_frames)
+  if settings.get('prefix') == 'own':
+    settings['prefix'] = encoder.own.prefix
+  options = inputs.Options(name, settings, seconds, num_frames, encoder.own)
   kind = encoders.input_of(config)
 
   def compute(clips: Sequence[Sequence[Any]]) -> list[np.ndarray]:
@@ -309,9 +316,15 @@ def _pretrained(
   record['pooling'] = own.pooling
   if own.is_unit:
     record['is_unit'] = True
-  most = 'the encoder takes'
-  if modality != 'text':
-    record['seconds'], most = _finite(seconds), _most(seconds)
+  if modality == 'text':
+    if not record['prefix']:
+      del record['prefix']
+    if encoder.own.max_tokens is not None:
+      record['max_tokens'] = encoder.own.max_tokens
+    if encoder.own.is_lower:
+      record['is_lower'] = True
+  else:
+    record['seconds'] = _finite(seconds)
   # Neither changes a feature: a folder may move, a batch be of another size.
   record['encoder'] = pathlib.Path(name).name if os.path.isdir(name) else name
   del record['batch_size']
@@ -329,7 +342,7 @@ def _pretrained(
     is_sequence=own.pooling in pooling.SEQUENCES or layer == 'all',
     has_times=own.pooling in pooling.SEQUENCES,
     clips_in_a_part=_clips_in_a_part(modality, config, num_frames),
-    most=most,
+    most=_most(seconds) if modality != 'text' else '',
   )
 
 
@@ -377,10 +390,16 @@ def how(encoder: encoders.Encoder, settings: Mapping[str, Any]) -> inputs.Own:
     What settings ask for; the encoder's own way where that is it.
 
   Raises:
-    InputError: the encoder has its own way for the last layer alone.
+    InputError: the encoder's own way is not supported, or for the last layer
+      alone.
   """
   if settings['pooling'] != 'own':
     return inputs.Own(settings['pooling'])
+  if encoder.own.fault:
+    raise errors.InputError(
+      f'{encoder.own.fault}: this is not supported as its own pooling; give '
+      "'first' or 'mean'"
+    )
   if encoder.own.pooling == 'pooled' and settings['layer'] != 'last':
     raise errors.InputError(
       f'{settings["encoder"]}: pools its last layer alone in its own way; give '

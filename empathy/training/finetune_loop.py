@@ -24,7 +24,13 @@ import numpy as np
 
 from empathy import encoders, errors, files, named, preemption, progress
 from empathy.corpora import corpus as corpora
-from empathy.encoders import extraction, extractors, fold_wise, pooling
+from empathy.encoders import (
+  extraction,
+  extractors,
+  fold_wise,
+  inputs,
+  pooling,
+)
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
@@ -572,6 +578,7 @@ def _finetune_modality(
         'source': record,
         'layer': settings['layer'],
         'pooling': settings['pooling'],
+        **{k: v for k, v in settings.items() if k == 'prefix'},
         'matmul_precision': encoders.MATMUL_PRECISION,
         'num_learned': sum(x.size for x in jax.tree.leaves(best.params)),
         'best_epoch': best.epoch,
@@ -656,6 +663,19 @@ def _working(path: pathlib.Path, modality: str) -> pathlib.Path:
   return path / modality / 'working'
 
 
+def _first(
+  load: Callable[[inputs.Clip], inputs.Loaded],
+) -> Callable[[inputs.Clip], inputs.Loaded]:
+  """Loads the first window of each clip alone."""
+
+  def first(clip: inputs.Clip) -> inputs.Loaded:
+    loaded = load(clip)
+    is_cut = loaded.is_cut or len(loaded.rows) > 1
+    return inputs.Loaded(loaded.rows[:1], is_cut)
+
+  return first
+
+
 def _store(
   config: ml_collections.ConfigDict,
   corpus: corpora.Corpus,
@@ -666,7 +686,8 @@ def _store(
   """What goes into the first layer that learns, and what it was made with.
 
   It is extracted as features are, in float32: the states that come out of the
-  last frozen layer, or the encoder's inputs where nothing is frozen.
+  last frozen layer, or the encoder's inputs where nothing is frozen. Of a clip
+  that is longer than the encoder takes at once, that of the first window.
   """
   settings = {
     **extractors.complete(modality, config.features[modality].to_dict()),
@@ -678,6 +699,8 @@ def _store(
   extractor = extractors.make(
     modality, settings, config.seconds, config.num_frames, parallel.spread
   )
+  if not encoders.input_of(program.module.config).is_sequence:
+    extractor = dataclasses.replace(extractor, load=_first(extractor.load))
   if program.first is None:
     extractor = dataclasses.replace(
       extractor,
