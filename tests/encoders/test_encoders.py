@@ -141,14 +141,17 @@ def _with(encoder: encoders.Encoder, **settings) -> encoders.Encoder:
 def test_a_small_mistake_in_a_port_would_show(case):
   encoder = encoders.load(_GOLDENS / case)
   pairs = _inputs(case)[:1]
-  assert encoder.config.hidden_act == 'gelu'
   # What ports get wrong, by the least that it changes.
-  eps = encoder.config.layer_norm_eps
-  for wrong in (
-    {'layer_norm_eps': 1e-5 if eps < 5e-6 else 1e-12},
-    {'hidden_act': 'gelu_new'},
-  ):
-    assert _excess(_with(encoder, **wrong), pairs) > 1, wrong
+  wrong = {}
+  for field in dataclasses.fields(encoder.config):
+    value = getattr(encoder.config, field.name)
+    if field.name in ('hidden_act', 'hidden_activation', 'activation_function'):
+      wrong[field.name] = 'gelu_new' if value == 'gelu' else 'gelu'
+    elif field.name in ('layer_norm_eps', 'norm_eps'):
+      wrong[field.name] = 1e-5 if value < 5e-6 else 1e-12
+  assert wrong
+  for name, value in wrong.items():
+    assert _excess(_with(encoder, **{name: value}), pairs) > 1, name
 
 
 @pytest.mark.parametrize('case', _SOME)

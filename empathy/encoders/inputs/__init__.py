@@ -99,6 +99,9 @@ class Input:
       samples, frames. Takes the config and an integer or an array of them.
     num_inputs: the least of the main input that gives so many states; likewise.
     longest: the most of the main input that the encoder takes at once.
+    axis: of a row's main input, along which it has a length.
+    has_silence: whether all rows are the longest, with silence behind that the
+      encoder sees; `attention_mask` says what is not.
   """
 
   modality: str
@@ -107,6 +110,8 @@ class Input:
   num_states: Callable[[Any, Any], Any] = lambda config, size: size
   num_inputs: Callable[[Any, Any], Any] = lambda config, count: count
   longest: Callable[[Any], int] = lambda config: sys.maxsize
+  axis: int = 0
+  has_silence: bool = False
 
 
 def bucket(size: int) -> int:
