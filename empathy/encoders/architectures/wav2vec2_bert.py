@@ -110,38 +110,40 @@ class Attention(nn.Module):
     )
     far = jnp.einsum('bhqd,nd->bhqn', q, distances.astype(s.dtype))
 
-    def at_once(q: Array, far: Array, k: Array, v: Array) -> Array:
+    drops = s.attention_dropout and not deterministic
+
+    def at_once(
+      q: Array, far: Array, k: Array, v: Array, first: Any = 0
+    ) -> Array:
       scores = jnp.einsum('bhqd,bhkd->bhqk', q, k)
-      scores += of_keys(far, self.left, 0, length)
+      scores += of_keys(far, self.left, first, length)
       return transformer.weigh(s, scores, bias, v, deterministic)
 
-    drops = s.attention_dropout and not deterministic
+    def in_parts(q: Array, far: Array, k: Array, v: Array) -> Array:
+      starts, q, far = _cut(transformer.LONG, q, far)
+      y = jax.lax.map(
+        lambda part: at_once(part[1], part[2], k, v, part[0]),
+        (starts, jnp.moveaxis(q, 2, 0), jnp.moveaxis(far, 2, 0)),
+      )
+      return y.swapaxes(0, 1).reshape(len(x), -1, width)[:, :length]
+
     if length <= transformer.BLOCK or drops:
       y = at_once(q, far, k, v)
     else:
       y = jax.lax.platform_dependent(
         *(q, far, k, v),
-        cpu=functools.partial(self._in_blocks, bias, transformer.BLOCK),
-        default=at_once
-        if length <= transformer.LONG
-        else functools.partial(self._in_blocks, bias, transformer.LONG),
+        cpu=functools.partial(self._in_blocks, bias),
+        default=in_parts if length > transformer.LONG else at_once,
       )
     return nn.Dense(width, dtype=s.dtype, name='output')(y)
 
   def _in_blocks(
-    self,
-    bias: Array | None,
-    most: int,
-    q: Array,
-    far: Array,
-    k: Array,
-    v: Array,
+    self, bias: Array | None, q: Array, far: Array, k: Array, v: Array
   ) -> Array:
-    """Attends with one head of one clip and at most so many queries at a time.
+    """Attends with one head of one clip and few queries at a time.
 
     Args:
       bias: (B, 1, 1, T), added to the scores; or None.
-      most: queries at a time.
       q: (B, H, T, D), scaled.
       far: (B, H, T, N), scores of distances.
       k: (B, H, T, D).
@@ -151,14 +153,10 @@ class Attention(nn.Module):
       (B, T, H * D).
     """
     batch, heads, length, width = q.shape
-    count = -(-length // most)
-    size = -(-length // count)
-    bias = jnp.zeros((batch, 1, 1, length)) if bias is None else bias
+    if bias is None:
+      bias = jnp.zeros((batch, 1, 1, length))
     bias = jnp.broadcast_to(bias, (batch, heads, 1, length))
-
-    def cut(x: Array) -> Array:
-      x = jnp.pad(x, ((0, 0), (0, 0), (0, count * size - length), (0, 0)))
-      return x.reshape(batch * heads, count, size, -1)
+    starts, q, far = _cut(transformer.BLOCK, q, far)
 
     def head(of_head: tuple[Array, ...]) -> Array:
       q, far, k, v, bias = of_head
@@ -171,18 +169,37 @@ class Attention(nn.Module):
         total = scores.sum(-1, keepdims=True)
         return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
 
-      return jax.lax.map(block, (size * jnp.arange(count), q, far))
+      return jax.lax.map(block, (starts, q, far))
 
     y = jax.lax.map(
       head,
-      (
-        cut(q),
-        cut(far),
-        *(x.reshape(batch * heads, length, -1) for x in (k, v, bias[:, :, 0])),
+      tuple(
+        x.reshape(batch * heads, *x.shape[2:]) for x in (q, far, k, v, bias)
       ),
     )
     y = y.reshape(batch, heads, -1, width)[:, :, :length]
     return transformer.join_heads(y)
+
+
+def _cut(most: int, *arrays: Array) -> tuple[Array, ...]:
+  """Cuts arrays (B, H, T, ...) into blocks, (B, H, blocks, size, ...).
+
+  Args:
+    most: of T in a block.
+    *arrays: all of one T.
+
+  Returns:
+    Where each block begins, and the blocks; the last is padded.
+  """
+  length = arrays[0].shape[2]
+  count = -(-length // most)
+  size = -(-length // count)
+
+  def cut(x: Array) -> Array:
+    x = jnp.pad(x, ((0, 0), (0, 0), (0, count * size - length), (0, 0)))
+    return x.reshape(*x.shape[:2], count, size, -1)
+
+  return size * jnp.arange(count), *map(cut, arrays)
 
 
 class Convolution(nn.Module):
