@@ -8,8 +8,8 @@ For each of the encoders at base size, with random weights, in float32:
 median over repeats; the most memory that a process of its own had, with the
 weights; and, where PyTorch is installed, the same of Transformers with the same
 weights and input in one process, call by call in turn, and the largest
-difference of the last hidden states. `--small` runs all of it on little models, to see that it
-runs.
+difference of the last hidden states. `--small` runs all of it on little models,
+to see that it runs.
 """
 
 import argparse

@@ -96,7 +96,8 @@ def _first(case: str) -> tuple[encoders.Encoder, dict, list]:
 
 def test_there_are_goldens_of_every_architecture():
   found = {encoders.load(_GOLDENS / case).config.model_type for case in _CASES}
-  assert found | {'xlm-roberta'} == set(encoders.ARCHITECTURES)
+  namesakes = {'camembert', 'data2vec-text', 'xlm-roberta'}
+  assert found | namesakes == set(encoders.ARCHITECTURES)
 
 
 @pytest.mark.parametrize('case', _CASES)

@@ -28,6 +28,8 @@ class Config:
   """The settings in `config.json`, by their names there."""
 
   FIXED: ClassVar[dict[str, Any]] = {}
+  # Sines and cosines; without a gradient there is still weight decay.
+  NEVER_LEARN: ClassVar[tuple[str, ...]] = ('positions',)
   model_type: str = 'whisper'
   num_mel_bins: int = 80
   d_model: int = 384
@@ -118,7 +120,6 @@ class Model(nn.Module):
       nn.initializers.normal(0.02),
       (c.max_source_positions, c.d_model),
     )
-    # Sines and cosines, which never learn.
     x += jax.lax.stop_gradient(positions).astype(self.dtype)
     x = nn.Dropout(c.dropout)(x, deterministic=deterministic)
     settings = transformer.Settings.of(
