@@ -34,6 +34,8 @@ from empathy.encoders.architectures import (
   videomae,
   vit,
   wav2vec2,
+  wav2vec2_bert,
+  whisper,
 )
 
 Output = transformer.Output
@@ -69,6 +71,8 @@ ARCHITECTURES = {
   'videomae': videomae,
   'vit': vit,
   'wav2vec2': wav2vec2,
+  'wav2vec2-bert': wav2vec2_bert,
+  'whisper': whisper,
   'xlm-roberta': roberta,
 }
 # Of checkpoints with two encoders: which settings are whose.
@@ -99,8 +103,9 @@ class Encoder:
     Args:
       **arrays: what the checkpoint's processor in Transformers returns, by the
         same names, as NumPy or JAX arrays: `input_ids, attention_mask` for
-        text, `input_values[, attention_mask]` for sound at the encoder's rate,
-        `pixel_values` for frames.
+        text, `input_values[, attention_mask]` for sound at the encoder's rate
+        or `input_features[, attention_mask]` for its spectrum, `pixel_values`
+        for frames.
 
     Returns:
       The hidden states, in the module's dtype.

@@ -464,7 +464,7 @@ def _in_batches(
   results = []
   for clip in clips:
     states = [
-      kind.num_states(config, int(row['attention_mask'].sum()))
+      kind.num_states(config, _length(row, own.pooling))
       if 'attention_mask' in row
       else 0
       for row in clip
@@ -472,6 +472,12 @@ def _in_batches(
     mine, values = values[: len(clip)], values[len(clip) :]
     results.append(pooling.join(mine, states, own, kind.is_sequence))
   return results
+
+
+def _length(row: Mapping[str, np.ndarray], how: str) -> int:
+  """So much of a row counts; 'states' are of all there is, silence too."""
+  mask = row['attention_mask']
+  return len(mask) if how == 'states' else int(mask.sum())
 
 
 def _duration(clip: inputs.Clip) -> float:

@@ -88,6 +88,30 @@ _PICTURE = _CORE | {'image_size': 12, 'patch_size': 4}
 _DINO = {k: v for k, v in _PICTURE.items() if k != 'intermediate_size'} | {
   'mlp_ratio': 2
 }
+_WHISPER = {
+  'num_mel_bins': 5,
+  'd_model': 8,
+  'encoder_layers': 2,
+  'encoder_attention_heads': 2,
+  'encoder_ffn_dim': 12,
+  'decoder_layers': 1,
+  'decoder_attention_heads': 2,
+  'decoder_ffn_dim': 4,
+  'max_source_positions': 7,
+  'max_target_positions': 4,
+  'vocab_size': 6,
+  'pad_token_id': 0,
+  'bos_token_id': 0,
+  'eos_token_id': 0,
+  'decoder_start_token_id': 0,
+}
+_CONFORMER = _CORE | {
+  'feature_projection_input_dim': 6,
+  'left_max_position_embeddings': 4,
+  'right_max_position_embeddings': 2,
+  'conv_depthwise_kernel_size': 3,
+  'vocab_size': 5,
+}
 _OLD = (
   ('parametrizations.weight.original0', 'weight_g'),
   (
@@ -103,7 +127,8 @@ class Case:
 
   Attributes:
     model: makes the model, with a head.
-    base: the attribute that is the encoder, or '' where there is no head.
+    base: the attribute that is the encoder, or '' where there is no head; of
+      Whisper, what has the encoder.
     inputs: make the input arrays from a generator, a call each.
     file: `safetensors`, `shards` or `bin`.
     dtype: of the weights in the file.
@@ -175,6 +200,32 @@ _PICTURES = (
   _video(1, 2, (9, 25)),
   _video(1, 1, (20, 16)),
 )
+
+
+def _mels(
+  batch: int, mels: int = 5, frames: int = 14
+) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
+  def make(random: np.random.Generator) -> dict[str, np.ndarray]:
+    values = _coarse(random, (batch, mels, frames))
+    return {'input_features': values.astype(np.float32)}
+
+  return make
+
+
+def _spectra(
+  lengths: tuple[int, ...], mask: bool = True
+) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
+  def make(random: np.random.Generator) -> dict[str, np.ndarray]:
+    real = np.arange(max(lengths)) < np.array(lengths)[:, None]
+    values = _coarse(random, (*real.shape, 6)) * real[..., None]
+    arrays = {'input_features': values.astype(np.float32)}
+    if mask:
+      arrays['attention_mask'] = real.astype(np.int32)
+    return arrays
+
+  return make
+
+
 _TEXTS = _text((11, 4, 7)), _text((1,)), _text((9,), mask=False)
 # Frames: 3, 2 and 1; 1; 2, without a mask, though padded.
 _SOUNDS = _sound((1083, 841, 400)), _sound((400,)), _sound((801, 700), False)
@@ -370,6 +421,44 @@ CASES = {
     'hubert',
     _SOUNDS,
   ),
+  'whisper': Case(
+    lambda: tf.WhisperForConditionalGeneration(tf.WhisperConfig(**_WHISPER)),
+    'model',
+    (_mels(2), _mels(1)),
+    'shards',
+    torch.float16,
+  ),
+  'whisper_classifier': Case(
+    lambda: tf.WhisperForAudioClassification(
+      tf.WhisperConfig(
+        **_WHISPER | {'activation_function': 'relu', 'max_source_positions': 3},
+        use_weighted_layer_sum=True,
+        classifier_proj_size=4,
+      )
+    ),
+    '',
+    (_mels(2, frames=6),),
+    'bin',
+  ),
+  'wav2vec2_bert': Case(
+    lambda: tf.Wav2Vec2BertForCTC(tf.Wav2Vec2BertConfig(**_CONFORMER)),
+    'wav2vec2_bert',
+    (_spectra((11, 4, 1)), _spectra((1,)), _spectra((6, 5), False)),
+  ),
+  'wav2vec2_bert_classifier': Case(
+    lambda: tf.Wav2Vec2BertForSequenceClassification(
+      tf.Wav2Vec2BertConfig(
+        **_CONFORMER | {'hidden_act': 'gelu', 'conv_depthwise_kernel_size': 5},
+        use_weighted_layer_sum=True,
+        classifier_proj_size=4,
+        mask_time_prob=0.0,
+      )
+    ),
+    'wav2vec2_bert',
+    (_spectra((2,)),),
+    'bin',
+    torch.bfloat16,
+  ),
   'videomae': Case(
     lambda: tf.VideoMAEForPreTraining(
       tf.VideoMAEConfig(
@@ -520,7 +609,7 @@ def make(case: Case, seed: int) -> torch.nn.Module:
 
 def encoder(case: Case, model: torch.nn.Module) -> torch.nn.Module:
   """The model without its head."""
-  return getattr(model, case.base) if case.base else model
+  return model.get_submodule(case.base)
 
 
 def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
@@ -587,4 +676,7 @@ def run(
     tensors['pixel_values'] = tensors['pixel_values'].flatten(0, 1)
     if not kind.startswith('dinov2'):
       options['interpolate_pos_encoding'] = True  # As DINOv2 always does.
-  return model.to(dtype)(**tensors, output_hidden_states=True, **options)
+  model.to(dtype)
+  if kind == 'whisper':
+    model = model.encoder
+  return model(**tensors, output_hidden_states=True, **options)

@@ -115,6 +115,9 @@ class Input:
     longest: the most of the main input that the encoder takes at once.
     is_sequence: whether a clip's rows are the steps of a sequence, such as
       frames, that are encoded each by itself; else they are windows.
+    axis: of a row's main input, along which it has a length.
+    has_silence: whether all rows are the longest, with silence behind that the
+      encoder sees; `attention_mask` says what is not.
   """
 
   modality: str
@@ -124,6 +127,8 @@ class Input:
   num_inputs: Callable[[Any, Any], Any] = lambda config, count: count
   longest: Callable[[Any], int] = lambda config: sys.maxsize
   is_sequence: bool = False
+  axis: int = 0
+  has_silence: bool = False
 
 
 def read_pictures(clip: Clip, options: Options) -> media.Pictures:
