@@ -23,11 +23,13 @@ from flax import linen as nn
 from empathy import errors, files
 from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
+  data2vec_audio,
   deberta,
   roberta,
   timesformer,
   videomae,
   wav2vec2,
+  wavlm,
 )
 
 Output = transformer.Output
@@ -42,12 +44,16 @@ full_precision = functools.partial(
 # By the `model_type` in config.json.
 ARCHITECTURES = {
   'bert': roberta,
+  'data2vec-audio': data2vec_audio,
   'deberta-v2': deberta,  # v3 too.
   'hubert': wav2vec2,
   'roberta': roberta,
   'timesformer': timesformer,
+  'unispeech': wav2vec2,
+  'unispeech-sat': wav2vec2,
   'videomae': videomae,
   'wav2vec2': wav2vec2,
+  'wavlm': wavlm,
   'xlm-roberta': roberta,
 }
 # Of checkpoints with two encoders: which settings are whose.

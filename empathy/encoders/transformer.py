@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from empathy import errors
@@ -149,6 +150,48 @@ def mask_to_bias(mask: Array | None) -> Array | None:
   return jnp.where(mask.astype(bool), 0.0, lowest)[:, None]
 
 
+class ByDistance(NamedTuple):
+  """A bias of scores by how far a key is from its query.
+
+  All T x T of it are never held: they are as many as the scores.
+
+  Attributes:
+    values: (H, 2 T - 1) float32, of the positions of a key less that of its
+      query, 1 - T to T - 1.
+    gate: (B, H, T) float32, by which each query multiplies them.
+    mask: (B, 1, 1, T), added to that; or None.
+  """
+
+  values: Array
+  gate: Array
+  mask: Array | None
+
+  def part(self, first: Any, size: int) -> Array:
+    """The bias of queries `first` to `first + size`, (B, H, size, T)."""
+    gate = jax.lax.dynamic_slice_in_dim(self.gate, first, size, -1)
+    bias = gate[..., None] * self.of_queries(self.values, first, size)
+    return bias if self.mask is None else bias + self.mask
+
+  @staticmethod
+  def of_queries(values: Array, first: Any, size: int) -> Array:
+    """From `values` (..., 2 T - 1) to (..., size, T), of queries and keys.
+
+    Args:
+      values: see `ByDistance`.
+      first: of the queries, an integer.
+      size: how many there are; beyond T they mean nothing.
+    """
+    length = (values.shape[-1] + 1) // 2
+    starts = jnp.maximum(length - 1 - first - jnp.arange(size), 0)
+    return jax.vmap(
+      lambda at: jax.lax.dynamic_slice_in_dim(values, at, length, -1),
+      out_axes=-2,
+    )(starts)
+
+
+Bias = Array | ByDistance | None
+
+
 def check_length(length: int, limit: int) -> None:
   """Raises an `InputError` where there are more tokens than positions."""
   if length > limit:
@@ -164,13 +207,13 @@ class Attention(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Array, bias: Array | None = None, deterministic: bool = True
+    self, x: Array, bias: Bias = None, deterministic: bool = True
   ) -> Array:
     """Attends.
 
     Args:
       x: (B, T, D).
-      bias: (B, 1, 1, T), added to the scores; or None.
+      bias: added to the scores, (B, 1, 1, T), by distance, or None.
       deterministic: drop nothing.
 
     Returns:
@@ -187,19 +230,28 @@ class Attention(nn.Module):
     )
     q = q * q.shape[-1] ** -0.5
 
-    def at_once(q: Array, k: Array, v: Array) -> Array:
+    by_distance = isinstance(bias, ByDistance)
+
+    def at_once(q: Array, k: Array, v: Array, first: Any = 0) -> Array:
       scores = jnp.einsum('bhqd,bhkd->bhqk', q, k)
-      return weigh(s, scores, bias, v, deterministic)
+      added = bias.part(first, q.shape[2]) if by_distance else bias
+      return weigh(s, scores, added, v, deterministic)
 
     def in_parts(q: Array, k: Array, v: Array) -> Array:
-      parts = -(-length // LONG)
-      q = jnp.pad(q, ((0, 0), (0, 0), (0, -length % parts), (0, 0)))
+      size = -(-length // -(-length // LONG))
+      # The last part begins earlier, where it would end too late.
+      starts = np.minimum(np.arange(0, length, size), length - size)
       y = jax.lax.map(
-        lambda part: at_once(part, k, v), jnp.stack(jnp.split(q, parts, 2))
+        lambda first: at_once(
+          jax.lax.dynamic_slice_in_dim(q, first, size, 2), k, v, first
+        ),
+        jnp.asarray(starts),
       )
-      return y.swapaxes(0, 1).reshape(len(x), -1, width)[:, :length]
+      return jnp.concatenate(
+        [*y[:-1], y[-1, :, len(starts) * size - length :]], 1
+      )
 
-    if not drops and has_flash(q):
+    if not drops and not by_distance and has_flash(q):
       y = flash(q, k, v, bias)
     elif length > BLOCK and not drops:
       # A CPU is faster where a block of scores stays in its cache.
@@ -289,14 +341,14 @@ def flash(
   return y[:, :length].reshape(*y.shape[:1], length, -1)
 
 
-def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+def _in_blocks(q: Array, k: Array, v: Array, bias: Bias) -> Array:
   """Attends with one head and at most `BLOCK` queries at a time.
 
   Args:
     q: (B, H, T, D), scaled.
     k: (B, H, T, D).
     v: (B, H, T, D).
-    bias: (B, 1, 1, T), added to the scores; or None.
+    bias: added to the scores, (B, 1, 1, T), by distance, or None.
 
   Returns:
     (B, T, H * D).
@@ -304,6 +356,15 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
   batch, heads, length, width = q.shape
   count = -(-length // BLOCK)
   size = -(-length // count)
+  distances = None
+  if isinstance(bias, ByDistance):
+    # Values and gate of a head, the gate in blocks as the queries are.
+    gate = jnp.pad(bias.gate, ((0, 0), (0, 0), (0, count * size - length)))
+    distances = (
+      jnp.tile(bias.values, (batch, 1)),
+      gate.reshape(batch * heads, count, size, 1),
+    )
+    bias = bias.mask
   if bias is None:
     bias = jnp.zeros((batch, 1, 1, length))
   q, k, v = (x.reshape(batch * heads, length, width) for x in (q, k, v))
@@ -311,18 +372,22 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
   q = q.reshape(batch * heads, count, size, width)
   bias = jnp.repeat(bias.reshape(batch, length), heads, axis=0)
 
-  def head(of_head: tuple[Array, ...]) -> Array:
-    q, k, v, bias = of_head
+  def head(of_head: tuple[Any, ...]) -> Array:
+    q, k, v, bias, distances = of_head
 
-    def block(q: Array) -> Array:
+    def block(of_block: tuple[Array, Array]) -> Array:
+      q, i = of_block
       scores = (q @ k.T).astype(jnp.float32) + bias
+      if distances is not None:
+        values, gate = distances
+        scores += gate[i] * ByDistance.of_queries(values, i * size, size)
       scores = jnp.exp(scores - scores.max(-1, keepdims=True))
       total = scores.sum(-1, keepdims=True)
       return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
 
-    return jax.lax.map(block, q)
+    return jax.lax.map(block, (q, jnp.arange(count)))
 
-  y = jax.lax.map(head, (q, k, v, bias))
+  y = jax.lax.map(head, (q, k, v, bias, distances))
   return join_heads(y.reshape(batch, heads, -1, width)[:, :, :length])
 
 
@@ -412,7 +477,7 @@ class Layer(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Array, bias: Array | None = None, deterministic: bool = True
+    self, x: Array, bias: Bias = None, deterministic: bool = True
   ) -> Array:
     """Maps (B, T, D) to (B, T, D); `bias` is added to the scores."""
     attention = Attention(self.settings, name='attention')

@@ -79,7 +79,7 @@ def test_states_and_gradients(name, tmp_path, caplog):
     wanted = {
       key: np.zeros(value.shape) if value.grad is None else value.grad.numpy()
       for key, value in base.named_parameters()
-    }
+    } | {key: np.zeros(value.shape) for key, value in base.named_buffers()}
     for key, value in gradients.items():
       bound = bounds[key]
       for part in ('query', 'value'):  # The published name of VideoMAE.
