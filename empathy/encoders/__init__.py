@@ -25,6 +25,9 @@ from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
   data2vec_audio,
   deberta,
+  distilbert,
+  modernbert,
+  mpnet,
   roberta,
   timesformer,
   videomae,
@@ -44,9 +47,15 @@ full_precision = functools.partial(
 # By the `model_type` in config.json.
 ARCHITECTURES = {
   'bert': roberta,
+  'camembert': roberta,
   'data2vec-audio': data2vec_audio,
+  'data2vec-text': roberta,
   'deberta-v2': deberta,  # v3 too.
+  'distilbert': distilbert,
+  'electra': roberta,
   'hubert': wav2vec2,
+  'modernbert': modernbert,
+  'mpnet': mpnet,
   'roberta': roberta,
   'timesformer': timesformer,
   'unispeech': wav2vec2,
@@ -235,7 +244,7 @@ def save(encoder: Encoder, folder: str | os.PathLike) -> None:
     config = dataclasses.asdict(encoder.config)
     files.write_json(
       temporary / 'config.json',
-      {key: value for key, value in config.items() if value is not None},
+      {key: value for key, value in config.items() if value not in (None, ())},
     )
     safetensors.numpy.save_file(
       tensors, temporary / 'model.safetensors', {'format': 'pt'}

@@ -25,6 +25,11 @@ from empathy import errors, files
 from empathy.encoders import torch_files
 
 _CONFIG = 'config.json'
+_ADAPTER = 'adapter_config.json'
+# Of tensors of PEFT's adapters.
+_ADAPTED = re.compile(r'\.(lora_[AB]|base_layer)\.')
+# What a clone without Git LFS has in place of a large file begins with.
+_POINTER = b'version https://git-lfs'
 _WEIGHTS = (
   'model.safetensors',
   'model.safetensors.index.json',
@@ -98,6 +103,11 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
     )
   config = fetch(name, _CONFIG)
   if config is None:
+    if fetch(name, _ADAPTER) is not None:
+      raise errors.InputError(
+        f'{name}: is an adapter alone ({_ADAPTER}), without the encoder that '
+        'it changes; merge the two (merge_and_unload of PEFT) and save that'
+      )
     raise errors.InputError(f'{name}: has no {_CONFIG}')
   for candidate in _WEIGHTS:
     path = fetch(name, candidate)
@@ -110,7 +120,16 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
       if where is None:
         raise errors.InputError(f'{path}: lists {shard}, which is missing')
     return Checkpoint(name, config, shards)
-  raise errors.InputError(f'{name}: has no weights: expected one of {_WEIGHTS}')
+  others = sorted(
+    path.name
+    for path in config.parent.iterdir()
+    if path.name.endswith(_WEIGHTS_LIKE)
+  )
+  only = f', only {_some(others)}' if others else ''
+  raise errors.InputError(
+    f'{name}: has no weights that can be read{only}: expected one of '
+    f'{", ".join(_WEIGHTS)}'
+  )
 
 
 def small_files(name_or_path: str | os.PathLike) -> list[pathlib.Path]:
@@ -204,6 +223,12 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
   """
   tensors: dict[str, np.ndarray] = {}
   for path in checkpoint.weights:
+    with open(path, 'rb') as file:
+      if file.read(len(_POINTER)) == _POINTER:
+        raise errors.InputError(
+          f'{path}: is what Git LFS leaves in place of the file itself; fetch '
+          'that with: git lfs pull'
+        )
     if path.suffix == '.safetensors':
       try:
         with safetensors.safe_open(path, framework='numpy') as file:
@@ -248,7 +273,8 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   Args:
     cls: a frozen dataclass of numbers, strings, bools and tuples, whose
       defaults are those of Transformers. Its `FIXED` holds the settings of
-      which only one value is supported, its `RENAMED`, if any, newer names.
+      which only one value is supported, its `RENAMED`, if any, other names. A
+      setting within another is named with a dot: `rope_parameters.rope_type`.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -258,6 +284,7 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   Raises:
     InputError: a value has another type, or is not supported.
   """
+  values = _flat(values)
   faults = [
     f'{where}: {key} is {values[key]!r}: only {value!r} is supported'
     for key, value in cls.FIXED.items()
@@ -290,6 +317,16 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   return cls(**fields)
 
 
+def _flat(values: Mapping[str, Any], before: str = '') -> dict[str, Any]:
+  """Settings, and those within them by their path."""
+  found = {}
+  for key, value in values.items():
+    found[before + key] = value
+    if isinstance(value, Mapping):
+      found |= _flat(value, f'{before}{key}.')
+  return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
   """Where a parameter comes from.
@@ -316,19 +353,25 @@ def plain(path: str, *names: str) -> Table:
   return {path: Source(names)}
 
 
-def dense(path: str, name: str, use_bias: bool = True) -> Table:
-  """The table of a dense layer; PyTorch holds the kernel transposed."""
-  table = {f'{path}/kernel': Source((f'{name}.weight',), np.transpose)}
+def dense(
+  path: str, name: str, use_bias: bool = True, part: tuple[int, int] = (0, 1)
+) -> Table:
+  """The table of a dense layer, or of one that is a part of the published.
+
+  PyTorch holds the kernel transposed.
+  """
+  table = {f'{path}/kernel': Source((f'{name}.weight',), np.transpose, part)}
   if use_bias:
-    table |= plain(f'{path}/bias', f'{name}.bias')
+    table[f'{path}/bias'] = Source((f'{name}.bias',), part=part)
   return table
 
 
-def norm(path: str, name: str) -> Table:
+def norm(path: str, name: str, use_bias: bool = True) -> Table:
   """The table of a normalisation."""
-  return plain(f'{path}/scale', f'{name}.weight') | plain(
-    f'{path}/bias', f'{name}.bias'
-  )
+  table = plain(f'{path}/scale', f'{name}.weight')
+  if use_bias:
+    table |= plain(f'{path}/bias', f'{name}.bias')
+  return table
 
 
 def to_params(
@@ -357,6 +400,12 @@ def to_params(
       floating point numbers, or one is part of the encoder but without use.
       Others without use are logged.
   """
+  adapters = [name for name in tensors if _ADAPTED.search(name)]
+  if adapters:
+    raise errors.InputError(
+      f'{where}: {_some(adapters)}: an adapter that is not merged with the '
+      'encoder; merge the two (merge_and_unload of PEFT) and save that'
+    )
   begin = _beginning(table, tensors, prefixes, where)
   prefix = next((p for p in prefixes if begin.endswith(p)), '')
   wrapper = begin.removesuffix(prefix)
@@ -411,8 +460,8 @@ def to_params(
     faults.append(f'{where}: lacks {_some(lacking)}{under}')
   if twice:
     faults.append(f'{where}: holds two different {_some(twice)}')
-  errors.raise_faults(faults)
   _check_kinds(where, kinds, _FLOATS)
+  errors.raise_faults(faults)
   if unused:
     logging.getLogger(__name__).warning(
       '%s: without use: %s', where, ', '.join(sorted(unused))

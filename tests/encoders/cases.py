@@ -9,7 +9,7 @@ import dataclasses
 import json
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,14 @@ _CORE = {
   'intermediate_size': 12,
 }
 _TEXT = _CORE | {'vocab_size': 20, 'max_position_embeddings': 20}
+_DISTILLED = {
+  'dim': 8,
+  'n_layers': 2,
+  'n_heads': 2,
+  'hidden_dim': 12,
+  'vocab_size': 20,
+  'max_position_embeddings': 20,
+}
 _V3 = {
   'relative_attention': True,
   'position_buckets': 6,
@@ -59,6 +67,18 @@ _PRETRAINING = {
   'codevector_dim': 4,
   'proj_codevector_dim': 4,
 }
+_CORE_MODERN = _CORE | {
+  'num_hidden_layers': 3,
+  'vocab_size': 20,
+  'pad_token_id': 0,
+  **dict.fromkeys(('bos_token_id', 'eos_token_id', 'cls_token_id')),
+  'sep_token_id': None,
+  'local_attention': 5,
+  'rope_parameters': {
+    'full_attention': {'rope_type': 'default', 'rope_theta': 50.0},
+    'sliding_attention': {'rope_type': 'default', 'rope_theta': 10_000.0},
+  },
+}
 _VIDEO = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
 _OLD = (
   ('parametrizations.weight.original0', 'weight_g'),
@@ -80,6 +100,7 @@ class Case:
     file: `safetensors`, `shards` or `bin`.
     dtype: of the weights in the file.
     respell: patterns and replacements for the names in the file.
+    settings: changes to its config, to an older spelling.
   """
 
   model: Callable[[], torch.nn.Module]
@@ -88,6 +109,7 @@ class Case:
   file: str = 'safetensors'
   dtype: torch.dtype = torch.float32
   respell: tuple[tuple[str, str], ...] = ()
+  settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def _text(
@@ -157,6 +179,55 @@ CASES = {
       (r'LayerNorm\.bias', 'LayerNorm.beta'),
     ),
   ),
+  'camembert': Case(
+    lambda: tf.CamembertForTokenClassification(tf.CamembertConfig(**_TEXT)),
+    'roberta',
+    (_text((11, 4, 7), 1), _text((1,), 1)),
+    'bin',
+    torch.float16,
+  ),
+  'data2vec_text': Case(
+    lambda: tf.Data2VecTextForSequenceClassification(
+      tf.Data2VecTextConfig(**_TEXT)
+    ),
+    'data2vec_text',
+    (_text((11, 4, 7), 1), _text((1,), 1)),
+  ),
+  'electra': Case(
+    lambda: tf.ElectraForPreTraining(
+      tf.ElectraConfig(**_TEXT, embedding_size=6)
+    ),
+    'electra',
+    (_text((11, 4, 7), types=True), *_TEXTS[1:]),
+  ),
+  'electra_base': Case(
+    lambda: tf.ElectraForMaskedLM(tf.ElectraConfig(**_TEXT, embedding_size=8)),
+    'electra',
+    _TEXTS,
+    'shards',
+  ),
+  'distilbert': Case(
+    lambda: tf.DistilBertForSequenceClassification(
+      tf.DistilBertConfig(**_DISTILLED)
+    ),
+    'distilbert',
+    _TEXTS,
+    'bin',
+  ),
+  'distilbert_sinusoidal': Case(
+    lambda: tf.DistilBertForMaskedLM(
+      tf.DistilBertConfig(**_DISTILLED, sinusoidal_pos_embds=True)
+    ),
+    'distilbert',
+    _TEXTS,
+  ),
+  'mpnet': Case(
+    lambda: tf.MPNetForMaskedLM(
+      tf.MPNetConfig(**_TEXT | {'max_position_embeddings': 200})
+    ),
+    'mpnet',
+    (_text((19, 4, 7), 1), _text((1,), 1), _text((9, 6), 1, mask=False)),
+  ),
   'deberta_v3': Case(
     lambda: tf.DebertaV2ForMaskedLM(tf.DebertaV2Config(**_TEXT | _V3)),
     'deberta',
@@ -186,6 +257,28 @@ CASES = {
     ),
     '',
     (_text((11, 4, 7), types=True), *_TEXTS[1:]),
+  ),
+  # Of three layers one sees everything, the others two tokens to either side.
+  'modernbert': Case(
+    lambda: tf.ModernBertForMaskedLM(
+      tf.ModernBertConfig(**_CORE_MODERN, max_position_embeddings=20)
+    ),
+    'model',
+    (_text((11, 4, 7)), _text((1,)), _text((9, 9), mask=False), _text((2,))),
+  ),
+  # As Transformers 4 wrote it, with other layers.
+  'modernbert_classifier': Case(
+    lambda: tf.ModernBertForSequenceClassification(
+      tf.ModernBertConfig(
+        **_CORE_MODERN,
+        num_labels=3,
+        layer_types=['sliding_attention', 'full_attention', 'full_attention'],
+      )
+    ),
+    'model',
+    (_text((11, 4, 7)),),
+    'bin',
+    settings={'rope_parameters': None, 'global_rope_theta': 50.0},
   ),
   'wav2vec2': Case(
     lambda: tf.Wav2Vec2ForPreTraining(
@@ -331,6 +424,13 @@ CASES = {
     (_video(2),),
   ),
 }
+# Another's in all but name, or in what no parameter shows: no golden files.
+NAMESAKES = (
+  'camembert',
+  'data2vec_text',
+  'distilbert_sinusoidal',
+  'electra_base',
+)
 
 
 def make(case: Case, seed: int) -> torch.nn.Module:
@@ -369,6 +469,7 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   config = model.config.to_diff_dict()
   config['model_type'] = model.config.model_type
+  config |= case.settings
   (folder / 'config.json').write_text(json.dumps(config, indent=1) + '\n')
   tensors = {}
   for name, value in model.state_dict().items():

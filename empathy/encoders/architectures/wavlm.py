@@ -61,7 +61,7 @@ class Gate(nn.Module):
 
   @nn.compact
   def __call__(self, x: Array) -> Array:
-    """Maps (B, T, D) to (B, H, T) float32."""
+    """Maps (B, T, D) to (B, H, T, 1) float32."""
     x = transformer.split_heads(x, self.num_heads)
     kernel = self.param(
       'kernel', nn.initializers.lecun_normal(), (x.shape[-1], 8)
@@ -76,8 +76,8 @@ class Gate(nn.Module):
     gates = nn.sigmoid(
       (x.astype(self.dtype) @ kernel + bias).astype(jnp.float32)
     )
-    a, b = gates[..., 0], gates[..., 1]
-    return a * (b * const[..., 0] - 1) + 2
+    a, b = jnp.split(gates, 2, -1)
+    return a * (b * const - 1) + 2
 
 
 class Layer(nn.Module):
