@@ -24,6 +24,7 @@ from flax import linen as nn
 from empathy import errors, files
 from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
+  data2vec_audio,
   deberta,
   distilbert,
   llama,
@@ -35,6 +36,7 @@ from empathy.encoders.architectures import (
   vit,
   wav2vec2,
   wav2vec2_bert,
+  wavlm,
   whisper,
 )
 
@@ -52,6 +54,7 @@ ARCHITECTURES = {
   'bert': roberta,
   'camembert': roberta,
   'clip_vision_model': vit,
+  'data2vec-audio': data2vec_audio,
   'data2vec-text': roberta,
   'deberta-v2': deberta,  # v3 too.
   'dinov2': vit,
@@ -68,10 +71,13 @@ ARCHITECTURES = {
   'roberta': roberta,
   'siglip_vision_model': vit,
   'timesformer': timesformer,
+  'unispeech': wav2vec2,
+  'unispeech-sat': wav2vec2,
   'videomae': videomae,
   'vit': vit,
   'wav2vec2': wav2vec2,
   'wav2vec2-bert': wav2vec2_bert,
+  'wavlm': wavlm,
   'whisper': whisper,
   'xlm-roberta': roberta,
 }

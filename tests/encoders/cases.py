@@ -64,6 +64,19 @@ _LARGE = _SOUND | {
   'feat_extract_norm': 'layer',
   'do_stable_layer_norm': True,
 }
+# A frame for every 20 samples, of 50, so that many go into a short sound.
+_SHORT = {
+  'conv_dim': (6,) * 3,
+  'conv_kernel': (10, 3, 4),
+  'conv_stride': (5, 2, 2),
+}
+_BUCKETS = {'num_buckets': 8, 'max_bucket_distance': 9}
+_HEAD = {'use_weighted_layer_sum': True, 'classifier_proj_size': 3}
+_PRETRAINING = {
+  'num_codevectors_per_group': 2,
+  'codevector_dim': 4,
+  'proj_codevector_dim': 4,
+}
 _CORE_MODERN = _CORE | {
   'num_hidden_layers': 3,
   'vocab_size': 20,
@@ -229,6 +242,8 @@ def _spectra(
 _TEXTS = _text((11, 4, 7)), _text((1,)), _text((9,), mask=False)
 # Frames: 3, 2 and 1; 1; 2, without a mask, though padded.
 _SOUNDS = _sound((1083, 841, 400)), _sound((400,)), _sound((801, 700), False)
+# Frames: 14, 8 and 1; 1; 9, likewise.
+_SHORTS = _sound((321, 207, 50)), _sound((50,)), _sound((230, 120), False)
 
 CASES = {
   'roberta': Case(
@@ -392,12 +407,7 @@ CASES = {
   ),
   'wav2vec2': Case(
     lambda: tf.Wav2Vec2ForPreTraining(
-      tf.Wav2Vec2Config(
-        **_SOUND,
-        num_codevectors_per_group=2,
-        codevector_dim=4,
-        proj_codevector_dim=4,
-      )
+      tf.Wav2Vec2Config(**_SOUND | _PRETRAINING)
     ),
     'wav2vec2',
     _SOUNDS,
@@ -458,6 +468,74 @@ CASES = {
     (_spectra((2,)),),
     'bin',
     torch.bfloat16,
+  ),
+  'hubert_batch_norm': Case(
+    lambda: tf.HubertForSequenceClassification(
+      tf.HubertConfig(**_SOUND | _SHORT | _HEAD, conv_pos_batch_norm=True)
+    ),
+    'hubert',
+    _SHORTS,
+  ),
+  'mms': Case(
+    lambda: tf.Wav2Vec2ForCTC(
+      tf.Wav2Vec2Config(**_LARGE | _SHORT, adapter_attn_dim=4)
+    ),
+    'wav2vec2',
+    _SHORTS,
+    respell=_OLD,
+  ),
+  'unispeech': Case(
+    lambda: tf.UniSpeechForPreTraining(
+      tf.UniSpeechConfig(**_LARGE | _SHORT | _PRETRAINING, num_ctc_classes=3)
+    ),
+    'unispeech',
+    _SHORTS,
+    'shards',
+    respell=_OLD,
+  ),
+  'unispeech_sat': Case(
+    lambda: tf.UniSpeechSatForPreTraining(
+      tf.UniSpeechSatConfig(**_SOUND | _SHORT | _PRETRAINING, num_clusters=3)
+    ),
+    'unispeech_sat',
+    _SHORTS,
+    'bin',
+    respell=_OLD,
+  ),
+  'wavlm': Case(
+    lambda: tf.WavLMForXVector(
+      tf.WavLMConfig(
+        **_SOUND | _SHORT | _BUCKETS | _HEAD,
+        tdnn_dim=(4, 4),
+        tdnn_kernel=(2, 1),
+        tdnn_dilation=(1, 1),
+        xvector_output_dim=3,
+      )
+    ),
+    'wavlm',
+    _SHORTS,
+    respell=_OLD,
+  ),
+  'wavlm_large': Case(
+    lambda: tf.WavLMForSequenceClassification(
+      tf.WavLMConfig(**_LARGE | _SHORT | _BUCKETS | _HEAD)
+    ),
+    'wavlm',
+    _SHORTS,
+    'bin',
+    torch.float16,
+    _OLD,
+  ),
+  'data2vec_audio': Case(
+    lambda: tf.Data2VecAudioForCTC(
+      tf.Data2VecAudioConfig(
+        **_SOUND
+        | _SHORT
+        | {'num_conv_pos_embeddings': 3, 'conv_pos_kernel_size': 5}
+      )
+    ),
+    'data2vec_audio',
+    _SHORTS,
   ),
   'videomae': Case(
     lambda: tf.VideoMAEForPreTraining(
@@ -604,6 +682,11 @@ def make(case: Case, seed: int) -> torch.nn.Module:
       if name.endswith('original0'):
         drawn = 0.5 + drawn.abs()
       value.copy_(drawn.to(case.dtype))
+    for name, value in model.named_buffers():
+      if '.running_' in name:  # Of a batch normalisation.
+        drawn = torch.randn(value.shape, generator=generator)
+        drawn = 0.5 + drawn.abs() if name.endswith('var') else 0.3 * drawn
+        value.copy_(drawn.to(case.dtype))
   return model.eval()
 
 

@@ -92,7 +92,8 @@ def test_states_and_gradients(name, tmp_path, caplog):
       {
         key: torch.zeros_like(value) if value.grad is None else value.grad
         for key, value in base.named_parameters()
-      },
+      }
+      | {key: torch.zeros_like(value) for key, value in base.named_buffers()},
     )
     modules = dict(base.named_modules())
     for key, value in gradients.items():
