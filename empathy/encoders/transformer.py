@@ -170,15 +170,14 @@ class Attention(nn.Module):
 
     Args:
       x: (B, T, D).
-      bias: (B, 1, 1, T), added to the scores; or None.
+      bias: as of `attend`.
       deterministic: drop nothing.
 
     Returns:
       (B, T, D).
     """
     s = self.settings
-    length, width = x.shape[1:]
-    drops = s.attention_dropout and not deterministic
+    width = x.shape[-1]
     q, k, v = (
       split_heads(nn.Dense(width, use_bias, s.dtype, name=name)(x), s.num_heads)
       for name, use_bias in zip(
@@ -186,34 +185,72 @@ class Attention(nn.Module):
       )
     )
     q = q * q.shape[-1] ** -0.5
-
-    def at_once(q: Array, k: Array, v: Array) -> Array:
-      scores = jnp.einsum('bhqd,bhkd->bhqk', q, k)
-      return weigh(s, scores, bias, v, deterministic)
-
-    def in_parts(q: Array, k: Array, v: Array) -> Array:
-      parts = -(-length // LONG)
-      q = jnp.pad(q, ((0, 0), (0, 0), (0, -length % parts), (0, 0)))
-      y = jax.lax.map(
-        lambda part: at_once(part, k, v), jnp.stack(jnp.split(q, parts, 2))
-      )
-      return y.swapaxes(0, 1).reshape(len(x), -1, width)[:, :length]
-
-    if not drops and has_flash(q):
-      y = flash(q, k, v, bias)
-    elif length > BLOCK and not drops:
-      # A CPU is faster where a block of scores stays in its cache.
-      y = jax.lax.platform_dependent(
-        q,
-        k,
-        v,
-        cpu=lambda *qkv: _in_blocks(*qkv, bias),
-        # All scores of five minutes of sound would take 11 GB.
-        default=in_parts if length > LONG else at_once,
-      )
-    else:
-      y = at_once(q, k, v)
+    y = attend(s, q, k, v, bias, deterministic)
     return nn.Dense(width, dtype=s.dtype, name='output')(y)
+
+
+def attend(
+  settings: Settings,
+  q: Array,
+  k: Array,
+  v: Array,
+  bias: Array | None,
+  deterministic: bool,
+) -> Array:
+  """Attends in the way that is best on this device for so many queries.
+
+  To be called within a compact method where weights are dropped.
+
+  Args:
+    settings: of the layer.
+    q: (B, H, T, D), scaled.
+    k: (B, G, T, D), each for H / G heads of queries.
+    v: (B, G, T, D).
+    bias: (B or 1, H or 1, T or 1, T) float32, added to the scores; or None.
+    deterministic: drop no weights.
+
+  Returns:
+    (B, T, H * D).
+  """
+  batch, heads, length, _ = q.shape
+  drops = settings.attention_dropout and not deterministic
+
+  def at_once(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+    # Queries that share keys are like more queries of one head.
+    shared = q.reshape(batch, k.shape[1], -1, q.shape[-1])
+    scores = jnp.einsum('bhqd,bhkd->bhqk', shared, k)
+    scores = scores.reshape(batch, heads, -1, length)
+    return weigh(settings, scores, bias, v, deterministic)
+
+  def in_parts(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+    count = -(-length // LONG)
+
+    def cut(x: Array) -> Array:
+      x = jnp.pad(x, ((0, 0), (0, 0), (0, -length % count), (0, 0)))
+      return jnp.stack(jnp.split(x, count, 2))
+
+    if bias is None or bias.shape[2] == 1:
+      y = jax.lax.map(lambda part: at_once(part, k, v, bias), cut(q))
+    else:
+      y = jax.lax.map(
+        lambda parts: at_once(parts[0], k, v, parts[1]), (cut(q), cut(bias))
+      )
+    return y.swapaxes(0, 1).reshape(batch, -1, y.shape[-1])[:, :length]
+
+  if not drops and has_flash(q):
+    return flash(q, k, v, bias)
+  if length > BLOCK and not drops:
+    # A CPU is faster where a block of scores stays in its cache.
+    return jax.lax.platform_dependent(
+      q,
+      k,
+      v,
+      bias,
+      cpu=_in_blocks,
+      # All scores of five minutes of sound would take 11 GB.
+      default=in_parts if length > LONG else at_once,
+    )
+  return at_once(q, k, v, bias)
 
 
 def split_heads(x: Array, num_heads: int) -> Array:
@@ -261,9 +298,9 @@ def flash(
 
   Args:
     q: (B, H, T, D), scaled.
-    k: (B, H, T, D).
-    v: (B, H, T, D).
-    bias: (B, 1, 1, T), added to the scores; or None.
+    k: (B, G, T, D).
+    v: (B, G, T, D).
+    bias: as of `attend`.
     implementation: as JAX names them.
 
   Returns:
@@ -275,10 +312,11 @@ def flash(
     bias = jnp.zeros((1, 1, 1, length)) if bias is None else bias
     lowest = 0.7 * float(jnp.finfo(q.dtype).min)  # A sum of two is finite.
     bias = jnp.maximum(bias, lowest).astype(q.dtype)
+    heads = bias.shape[1]
+    bias = jnp.broadcast_to(bias, (len(q), heads, length, length))
     bias = jnp.pad(
-      bias, ((0, 0), (0, 0), (0, 0), (0, odd)), constant_values=lowest
+      bias, ((0, 0), (0, 0), (0, odd), (0, odd)), constant_values=lowest
     )
-    bias = jnp.broadcast_to(bias, (len(q), 1, length + odd, length + odd))
   q, k, v = (
     jnp.pad(x.swapaxes(1, 2), ((0, 0), (0, odd), (0, 0), (0, 0)))
     for x in (q, k, v)
@@ -294,9 +332,9 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
 
   Args:
     q: (B, H, T, D), scaled.
-    k: (B, H, T, D).
-    v: (B, H, T, D).
-    bias: (B, 1, 1, T), added to the scores; or None.
+    k: (B, G, T, D).
+    v: (B, G, T, D).
+    bias: as of `attend`.
 
   Returns:
     (B, T, H * D).
@@ -305,25 +343,32 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
   count = -(-length // BLOCK)
   size = -(-length // count)
   if bias is None:
-    bias = jnp.zeros((batch, 1, 1, length))
-  q, k, v = (x.reshape(batch * heads, length, width) for x in (q, k, v))
-  q = jnp.pad(q, ((0, 0), (0, count * size - length), (0, 0)))
-  q = q.reshape(batch * heads, count, size, width)
-  bias = jnp.repeat(bias.reshape(batch, length), heads, axis=0)
+    bias = jnp.zeros((1, 1, 1, length))
+  k, v = (jnp.repeat(x, heads // x.shape[1], axis=1) for x in (k, v))
 
-  def head(of_head: tuple[Array, ...]) -> Array:
-    q, k, v, bias = of_head
+  def cut(x: Array) -> Array:
+    x = jnp.pad(x, ((0, 0), (0, 0), (0, count * size - length), (0, 0)))
+    return x.reshape(*x.shape[:2], count, size, x.shape[-1])
 
-    def block(q: Array) -> Array:
-      scores = (q @ k.T).astype(jnp.float32) + bias
-      scores = jnp.exp(scores - scores.max(-1, keepdims=True))
-      total = scores.sum(-1, keepdims=True)
-      return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
+  def block(bias: Array, q: Array, k: Array, v: Array) -> Array:
+    scores = (q @ k.T).astype(jnp.float32) + bias
+    scores = jnp.exp(scores - scores.max(-1, keepdims=True))
+    total = scores.sum(-1, keepdims=True)
+    return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
 
-    return jax.lax.map(block, q)
+  def head(bias: Array, q: Array, k: Array, v: Array) -> Array:
+    return _map(lambda bias, q: block(bias, q, k, v), bias, q)
 
-  y = jax.lax.map(head, (q, k, v, bias))
+  bias = bias[:, :, None] if bias.shape[2] == 1 else cut(bias)
+  y = _map(lambda *clip: _map(head, *clip), bias, cut(q), k, v)
   return join_heads(y.reshape(batch, heads, -1, width)[:, :, :length])
+
+
+def _map(function: Callable[..., Array], bias: Array, *arrays: Array) -> Array:
+  """Maps over the first axis of arrays; a bias may have one for all of it."""
+  if len(bias) == 1:
+    return jax.lax.map(lambda some: function(bias[0], *some), arrays)
+  return jax.lax.map(lambda some: function(*some), (bias, *arrays))
 
 
 def weigh(
@@ -335,13 +380,13 @@ def weigh(
 ) -> Array:
   """The mean of the values, weighted by the softmax of the scores.
 
-  To be called within a compact method.
+  To be called within a compact method where weights are dropped.
 
   Args:
     settings: of the layer.
     scores: (B, H, Q, K).
     bias: added to the scores, or None.
-    values: (B, H, K, D).
+    values: (B, G, K, D), each for H / G heads.
     deterministic: drop no weights.
 
   Returns:
@@ -351,10 +396,13 @@ def weigh(
   if bias is not None:
     scores = scores + bias
   weights = nn.softmax(scores).astype(settings.dtype)
-  weights = nn.Dropout(settings.attention_dropout)(
-    weights, deterministic=deterministic
-  )
-  return join_heads(jnp.einsum('bhqk,bhkd->bhqd', weights, values))
+  if settings.attention_dropout and not deterministic:
+    weights = nn.Dropout(settings.attention_dropout, deterministic=False)(
+      weights
+    )
+  shared = weights.reshape(*values.shape[:2], -1, values.shape[2])
+  y = jnp.einsum('bhqk,bhkd->bhqd', shared, values)
+  return join_heads(y.reshape(*weights.shape[:3], -1))
 
 
 class FeedForward(nn.Module):
