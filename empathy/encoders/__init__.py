@@ -23,10 +23,14 @@ from flax import linen as nn
 from empathy import errors, files
 from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
+  clip_text,
   deberta,
   roberta,
+  siglip_text,
   timesformer,
   videomae,
+  vivit,
+  vjepa2,
   wav2vec2,
 )
 
@@ -42,11 +46,16 @@ full_precision = functools.partial(
 # By the `model_type` in config.json.
 ARCHITECTURES = {
   'bert': roberta,
+  'clip_text_model': clip_text,
   'deberta-v2': deberta,  # v3 too.
   'hubert': wav2vec2,
   'roberta': roberta,
+  'siglip2_text_model': siglip_text,
+  'siglip_text_model': siglip_text,
   'timesformer': timesformer,
   'videomae': videomae,
+  'vivit': vivit,
+  'vjepa2': vjepa2,
   'wav2vec2': wav2vec2,
   'xlm-roberta': roberta,
 }

@@ -28,7 +28,7 @@ _WITHOUT_EFFECT = {False: 'attention/key/bias', True: 'position_key/bias'}
 
 
 def _inputs(case: str) -> list[tuple[dict[str, np.ndarray], list[np.ndarray]]]:
-  """Inputs and all their states, the last hidden state at the end."""
+  """Inputs and all their states, then the last and what is made of it."""
   inputs = collections.defaultdict(dict)
   states = collections.defaultdict(dict)
   with np.load(_GOLDENS / case / 'states.npz', allow_pickle=False) as file:
@@ -52,6 +52,7 @@ def _inputs(case: str) -> list[tuple[dict[str, np.ndarray], list[np.ndarray]]]:
       [
         *states[i]['hidden_states'],
         states[i].get('last_hidden_state', states[i]['hidden_states'][-1]),
+        *([states[i]['pooled']] if 'pooled' in states[i] else []),
       ],
     )
     for i in inputs
@@ -59,8 +60,11 @@ def _inputs(case: str) -> list[tuple[dict[str, np.ndarray], list[np.ndarray]]]:
 
 
 def _all(output: encoders.Output) -> list[np.ndarray]:
-  """Every hidden state and the last one."""
-  states = (*output.hidden_states, output.last_hidden_state)
+  """Every hidden state, the last one and what the encoder makes of it."""
+  states = [*output.hidden_states, output.last_hidden_state]
+  if output.pooled is not None:
+    rows, *_, width = output.pooled.shape
+    states.append(output.pooled.reshape(rows, -1, width))
   return [np.asarray(x, np.float32) for x in states]
 
 
@@ -81,7 +85,9 @@ def _excess(
   The bounds are the encoder's own where none are given.
   """
   return max(
-    rounding.excess(_all(encoder(**arrays)), states, bound)
+    rounding.excess(
+      _all(encoder(**arrays))[: len(states)], states, bound[: len(states)]
+    )
     for (arrays, states), bound in zip(
       pairs,
       bounds or [_bounds(encoder, arrays) for arrays, _ in pairs],

@@ -22,10 +22,13 @@ import cases  # noqa: E402
 _SEED = 1_000
 
 
-def _states(output, arrays):
-  """All hidden states and the last one, as float64, a row for each clip."""
+def _states(output, arrays, is_pooled):
+  """All hidden states, the last one and what is made of it, as float64."""
   rows = len(next(iter(arrays.values())))
-  states = (*output.hidden_states, output.last_hidden_state)
+  states = [*output.hidden_states, output.last_hidden_state]
+  if is_pooled:
+    kind = 'pooler_output' if hasattr(output, 'pooler_output') else 'pooled'
+    states.append(getattr(output, kind))
   return [
     np.float64(
       x.detach().numpy() if isinstance(x, torch.Tensor) else x
@@ -50,21 +53,28 @@ def test_states_and_gradients(name, tmp_path, caplog):
 
     def states(params, arrays):
       moved = dataclasses.replace(encoder, params=params)
-      return _states(moved(**arrays), arrays)
+      return _states(moved(**arrays), arrays, case.is_pooled)
 
     bound = rounding.bounds(states, encoder.params, arrays)
     found = states(encoder.params, arrays)
-    assert rounding.excess(found, _states(theirs, arrays), bound) <= 1
+    wanted = _states(theirs, arrays, case.is_pooled)
+    assert rounding.excess(found, wanted, bound) <= 1
     if i:
       continue  # Once is enough for gradients, which take long to compile.
     weights = random.normal(size=theirs.last_hidden_state.shape)
-    if 'input_ids' in arrays:  # Padding means nothing, nor do its gradients.
+    # Padding means nothing, nor do its gradients.
+    if 'input_ids' in arrays and 'attention_mask' in arrays:
       weights *= arrays['attention_mask'][..., None]
-    (theirs.last_hidden_state * torch.tensor(weights)).sum().backward()
+    total = (theirs.last_hidden_state * torch.tensor(weights)).sum()
+    if case.is_pooled:
+      total = total + theirs.pooler_output.sum()
+    total.backward()
 
     def loss(params, arrays=arrays, weights=weights):
-      last = encoder.module.apply(params, **arrays).last_hidden_state
-      return (last * weights.reshape(last.shape)).sum()
+      output = encoder.module.apply(params, **arrays)
+      last = output.last_hidden_state
+      total = (last * weights.reshape(last.shape)).sum()
+      return total + output.pooled.sum() if case.is_pooled else total
 
     table = encoders.ARCHITECTURES[encoder.config.model_type].table(
       encoder.config
@@ -80,8 +90,10 @@ def test_states_and_gradients(name, tmp_path, caplog):
       key: np.zeros(value.shape) if value.grad is None else value.grad.numpy()
       for key, value in base.named_parameters()
     }
+    names = {cases.spelt(case, key): key for key in wanted}
     for key, value in gradients.items():
       bound = bounds[key]
+      key = key if key in wanted else names.get(key, key)
       for part in ('query', 'value'):  # The published name of VideoMAE.
         if key.endswith(f'attention.{part[0]}_bias'):
           key = key.replace(f'{part[0]}_bias', f'{part}.bias')

@@ -212,7 +212,7 @@ class Model(nn.Module):
     return transformer.Output(norm(states[-1]), states)
 
 
-INPUT = films.INPUT
+INPUT = films.film()
 PREFIXES = ('timesformer.',)
 DROPPED = (r'classifier\..*',)
 

@@ -137,7 +137,7 @@ def padded(row: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
   }
 
 
-def processor(cls: Any, name: str, what: str, file: str) -> Any:
+def processor(cls: Any, name: str, what: str, file: str, **options: Any) -> Any:
   """Makes what prepares the inputs of a checkpoint, by Transformers.
 
   Args:
@@ -145,12 +145,13 @@ def processor(cls: Any, name: str, what: str, file: str) -> Any:
     name: of the checkpoint.
     what: it is, for messages.
     file: that it is read from, likewise.
+    **options: how to read it.
 
   Raises:
     InputError: the checkpoint has no such file that can be read.
   """
   try:
-    return cls.from_pretrained(name)
+    return cls.from_pretrained(name, **options)
   except Exception as error:  # Of many kinds, from several libraries.
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
   has_pieces = any(
