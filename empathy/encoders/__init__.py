@@ -25,6 +25,9 @@ from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
   clip_text,
   deberta,
+  distilbert,
+  modernbert,
+  mpnet,
   roberta,
   siglip_text,
   timesformer,
@@ -47,8 +50,14 @@ full_precision = functools.partial(
 ARCHITECTURES = {
   'bert': roberta,
   'clip_text_model': clip_text,
+  'camembert': roberta,
+  'data2vec-text': roberta,
   'deberta-v2': deberta,  # v3 too.
+  'distilbert': distilbert,
+  'electra': roberta,
   'hubert': wav2vec2,
+  'modernbert': modernbert,
+  'mpnet': mpnet,
   'roberta': roberta,
   'siglip2_text_model': siglip_text,
   'siglip_text_model': siglip_text,
@@ -238,7 +247,7 @@ def save(encoder: Encoder, folder: str | os.PathLike) -> None:
     config = dataclasses.asdict(encoder.config)
     files.write_json(
       temporary / 'config.json',
-      {key: value for key, value in config.items() if value is not None},
+      {key: value for key, value in config.items() if value not in (None, ())},
     )
     safetensors.numpy.save_file(
       tensors, temporary / 'model.safetensors', {'format': 'pt'}

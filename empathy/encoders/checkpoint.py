@@ -273,7 +273,8 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   Args:
     cls: a frozen dataclass of numbers, strings, bools and tuples, whose
       defaults are those of Transformers. Its `FIXED` holds the settings of
-      which only one value is supported, its `RENAMED`, if any, newer names.
+      which only one value is supported, its `RENAMED`, if any, other names. A
+      setting within another is named with a dot: `rope_parameters.rope_type`.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -283,6 +284,7 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   Raises:
     InputError: a value has another type, or is not supported.
   """
+  values = _flat(values)
   faults = [
     f'{where}: {key} is {values[key]!r}: only {value!r} is supported'
     for key, value in cls.FIXED.items()
@@ -315,6 +317,16 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   return cls(**fields)
 
 
+def _flat(values: Mapping[str, Any], before: str = '') -> dict[str, Any]:
+  """Settings, and those within them by their path."""
+  found = {}
+  for key, value in values.items():
+    found[before + key] = value
+    if isinstance(value, Mapping):
+      found |= _flat(value, f'{before}{key}.')
+  return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
   """Where a parameter comes from.
@@ -341,19 +353,25 @@ def plain(path: str, *names: str) -> Table:
   return {path: Source(names)}
 
 
-def dense(path: str, name: str, use_bias: bool = True) -> Table:
-  """The table of a dense layer; PyTorch holds the kernel transposed."""
-  table = {f'{path}/kernel': Source((f'{name}.weight',), np.transpose)}
+def dense(
+  path: str, name: str, use_bias: bool = True, part: tuple[int, int] = (0, 1)
+) -> Table:
+  """The table of a dense layer, or of one that is a part of the published.
+
+  PyTorch holds the kernel transposed.
+  """
+  table = {f'{path}/kernel': Source((f'{name}.weight',), np.transpose, part)}
   if use_bias:
-    table |= plain(f'{path}/bias', f'{name}.bias')
+    table[f'{path}/bias'] = Source((f'{name}.bias',), part=part)
   return table
 
 
-def norm(path: str, name: str) -> Table:
+def norm(path: str, name: str, use_bias: bool = True) -> Table:
   """The table of a normalisation."""
-  return plain(f'{path}/scale', f'{name}.weight') | plain(
-    f'{path}/bias', f'{name}.bias'
-  )
+  table = plain(f'{path}/scale', f'{name}.weight')
+  if use_bias:
+    table |= plain(f'{path}/bias', f'{name}.bias')
+  return table
 
 
 def to_params(

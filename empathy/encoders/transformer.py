@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from empathy import errors
@@ -27,7 +28,8 @@ class Output(NamedTuple):
     last_hidden_state: (B, T, D).
     hidden_states: what goes into the first layer, then what comes out of each:
       num_layers + 1 arrays (B, T, D). Where an architecture normalises after
-      its last layer, the last of these is from before that, as in Transformers.
+      its last layer, the last of these is from before that, as in Transformers;
+      of text it is the last hidden state, likewise.
     pooled: what the encoder itself makes of the last states for the whole, (B,
       D); None where it makes nothing.
   """
@@ -80,6 +82,10 @@ class Settings:
     epsilon: of the layer normalisations.
     pre_norm: normalise what goes into a block, not what comes out of it.
     qkv_bias: whether the projections to queries, keys and values have a bias.
+    use_bias: whether the other dense maps have one.
+    norm_bias: whether normalisations have one.
+    is_gated: the feed-forward network multiplies what it activates by another
+      dense map of its input (arXiv 2002.05202).
     dropout: probability of dropping a unit of what a block adds.
     attention_dropout: probability of dropping an attention weight.
     activation_dropout: probability of dropping a hidden feed-forward unit.
@@ -92,6 +98,9 @@ class Settings:
   epsilon: float
   pre_norm: bool = False
   qkv_bias: tuple[bool, bool, bool] = (True, True, True)
+  use_bias: bool = True
+  norm_bias: bool = True
+  is_gated: bool = False
   dropout: float = 0.0
   attention_dropout: float = 0.0
   activation_dropout: float = 0.0
@@ -125,10 +134,52 @@ class Settings:
     }
     return cls(**found | others, dtype=dtype)
 
+  def norm(self, name: str) -> nn.Module:
+    """A normalisation of a layer."""
+    return layer_norm(self.epsilon, self.dtype, name, self.norm_bias)
 
-def layer_norm(epsilon: float, dtype: Any, name: str) -> nn.LayerNorm:
+
+def layer_norm(
+  epsilon: float, dtype: Any, name: str, use_bias: bool = True
+) -> nn.LayerNorm:
   """A layer normalisation whose variance takes two passes, as in PyTorch."""
-  return nn.LayerNorm(epsilon, dtype, use_fast_variance=False, name=name)
+  return nn.LayerNorm(
+    epsilon, dtype, use_bias=use_bias, use_fast_variance=False, name=name
+  )
+
+
+def rotations(length: int, width: int, theta: float) -> np.ndarray:
+  """By how much rotary positions turn the numbers of a head (2104.09864).
+
+  Args:
+    length: T; positions are 0 to T - 1.
+    width: D, of a head.
+    theta: the base of the wavelengths.
+
+  Returns:
+    (2, T, D / 2) float32, cosines and sines. Angles are rounded to float32 in
+    the steps of PyTorch, or they were 5e-4 off its own at position 8,191.
+  """
+  powers = np.arange(0, width, 2, dtype=np.float32) / np.float32(width)
+  wavelengths = (theta ** powers.astype(np.float64)).astype(np.float32)
+  frequencies = np.float32(1) / wavelengths
+  angles = np.arange(length, dtype=np.float32)[:, None] * frequencies
+  angles = angles.astype(np.float64)
+  return np.stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+
+
+def rotate(x: Array, by: Array) -> Array:
+  """Turns queries or keys by their positions.
+
+  Args:
+    x: (..., T, D); number i is turned together with number i + D / 2.
+    by: as of `rotations`; of fewer than D numbers, the first are turned.
+  """
+  cos, sin = by
+  width = cos.shape[-1]
+  a, b, rest = jnp.split(x.astype(jnp.float32), (width, 2 * width), -1)
+  turned = [a * cos - b * sin, b * cos + a * sin, rest]
+  return jnp.concatenate(turned, -1).astype(x.dtype)
 
 
 def mask_to_bias(mask: Array | None) -> Array | None:
@@ -165,7 +216,12 @@ class Attention(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Array, bias: Array | None = None, deterministic: bool = True
+    self,
+    x: Array,
+    bias: Array | None = None,
+    deterministic: bool = True,
+    rotation: Array | None = None,
+    window: int | None = None,
   ) -> Array:
     """Attends.
 
@@ -173,6 +229,8 @@ class Attention(nn.Module):
       x: (B, T, D).
       bias: as of `attend`.
       deterministic: drop nothing.
+      rotation: of queries and keys, as of `rotations`; or None.
+      window: how far a query sees in either direction; None: everywhere.
 
     Returns:
       (B, T, D).
@@ -185,9 +243,14 @@ class Attention(nn.Module):
         ('query', 'key', 'value'), s.qkv_bias, strict=True
       )
     )
+    if rotation is not None:
+      q, k = rotate(q, rotation), rotate(k, rotation)
     q = q * q.shape[-1] ** -0.5
-    y = attend(s, q, k, v, bias, deterministic)
-    return nn.Dense(width, dtype=s.dtype, name='output')(y)
+    if window is None:
+      y = attend(s, q, k, v, bias, deterministic)
+    else:
+      y = attend_near(s, q, k, v, bias, window, deterministic)
+    return nn.Dense(width, s.use_bias, s.dtype, name='output')(y)
 
 
 def attend(
@@ -252,6 +315,68 @@ def attend(
       default=in_parts if length > LONG else at_once,
     )
   return at_once(q, k, v, bias)
+
+
+def attend_near(
+  settings: Settings,
+  q: Array,
+  k: Array,
+  v: Array,
+  bias: Array | None,
+  window: int,
+  deterministic: bool,
+) -> Array:
+  """Attends to what is near.
+
+  The sequence is cut into blocks of the size of the window, and each sees
+  itself and its two neighbours, of these only what is not farther. A query that
+  sees nothing, which is padding, becomes zero.
+
+  To be called within a compact method.
+
+  Args:
+    settings: of the layer.
+    q: (B, H, T, D), scaled.
+    k: (B, H, T, D).
+    v: (B, H, T, D).
+    bias: (B, 1, 1, T), 0 for keys that are real; or None: all are.
+    window: a query sees keys that are at most so far.
+    deterministic: drop no weights.
+
+  Returns:
+    (B, T, H * D).
+  """
+  length = q.shape[2]
+  size = max(min(window, length - 1), 1)
+  count = -(-length // size)
+  real = jnp.ones((1, 1, length), bool) if bias is None else bias[:, 0] == 0
+
+  def blocks(x: Array, axis: int, around: int) -> Array:
+    """Cuts an axis into (count + 2 * around, size)."""
+    pads = [(0, 0)] * x.ndim
+    more = count * size - length
+    pads[axis] = (around * size, around * size + more)
+    shape = *x.shape[:axis], count + 2 * around, size, *x.shape[axis + 1 :]
+    return jnp.pad(x, pads).reshape(shape)
+
+  def near(x: Array, axis: int) -> Array:
+    """Of each block (count, 3 * size): it and its neighbours."""
+    x = blocks(x, axis, 1)
+    parts = [jax.lax.slice_in_dim(x, i, i + count, axis=axis) for i in range(3)]
+    return jnp.concatenate(parts, axis + 1)
+
+  q, k, v = blocks(q, 2, 0), near(k, 2), near(v, 2)
+  distance = np.arange(3 * size) - size - np.arange(size)[:, None]
+  seen = near(real, 2)[:, :, :, None] & (np.abs(distance) <= window)
+  scores = jnp.einsum('bhnqd,bhnkd->bhnqk', q, k).astype(jnp.float32)
+  scores = jnp.where(seen, scores, jnp.finfo(jnp.float32).min)
+  weights = jnp.where(seen, nn.softmax(scores), 0).astype(settings.dtype)
+  weights = nn.Dropout(settings.attention_dropout)(
+    weights, deterministic=deterministic
+  )
+  y = jnp.einsum('bhnqk,bhnkd->bhnqd', weights, v)
+  y = y.reshape(*y.shape[:2], count * size, -1)
+  return join_heads(y[:, :, :length])
 
 
 def split_heads(x: Array, num_heads: int) -> Array:
@@ -407,7 +532,7 @@ def weigh(
 
 
 class FeedForward(nn.Module):
-  """Two dense maps with an activation between them."""
+  """Two dense maps with an activation between them, or a gated one."""
 
   settings: Settings
 
@@ -415,10 +540,14 @@ class FeedForward(nn.Module):
   def __call__(self, x: Array, deterministic: bool = True) -> Array:
     """Maps (..., D) to (..., D)."""
     s = self.settings
-    y = nn.Dense(s.intermediate_size, dtype=s.dtype, name='up')(x)
-    y = activation(s.activation)(y)
+    dense = functools.partial(nn.Dense, use_bias=s.use_bias, dtype=s.dtype)
+    y = dense(s.intermediate_size, name='up')(x)
+    if s.is_gated:
+      y *= activation(s.activation)(dense(s.intermediate_size, name='gate')(x))
+    else:
+      y = activation(s.activation)(y)
     y = nn.Dropout(s.activation_dropout)(y, deterministic=deterministic)
-    return nn.Dense(x.shape[-1], dtype=s.dtype, name='down')(y)
+    return dense(x.shape[-1], name='down')(y)
 
 
 def add_blocks(
@@ -446,7 +575,7 @@ def add_blocks(
     ('attention_norm', attend),
     ('feed_forward_norm', lambda y: feed_forward(y, deterministic)),
   ):
-    norm = layer_norm(s.epsilon, s.dtype, name)
+    norm = s.norm(name)
     y = block(norm(x)) if s.pre_norm else block(x)
     x = x + nn.Dropout(s.dropout)(y, deterministic=deterministic)
     if not s.pre_norm:
@@ -482,6 +611,7 @@ def apply_layers(
   context: Any = None,
   deterministic: bool = True,
   after_first: Callable[[Array], Array] | None = None,
+  of_layer: Callable[[int], Mapping[str, Any]] = lambda i: {},
 ) -> tuple[Array, ...]:
   """Applies `layer_0`, `layer_1`, ... of the calling compact method's module.
 
@@ -494,6 +624,7 @@ def apply_layers(
     context: what every layer is given beside.
     deterministic: drop nothing.
     after_first: changes what comes out of the first layer.
+    of_layer: more fields, of one of them.
 
   Returns:
     `x` and what each layer makes of it.
@@ -502,6 +633,7 @@ def apply_layers(
     layer = nn.remat(layer, static_argnums=(3,))
   states = [x]
   for i in range(num_layers):
-    y = layer(**fields, name=f'layer_{i}')(states[-1], context, deterministic)
+    module = layer(**fields, **of_layer(i), name=f'layer_{i}')
+    y = module(states[-1], context, deterministic)
     states.append(after_first(y) if after_first and i == 0 else y)
   return tuple(states)

@@ -76,7 +76,7 @@ class Program:
       config, 'do_stable_layer_norm', False
     )
     return finetune_recipe.optimizer(
-      self.recipe, self.num_layers, ('norm',) * is_last
+      self.recipe, self.num_layers, ('final_norm', *('norm',) * is_last)
     )
 
 

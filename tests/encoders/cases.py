@@ -9,7 +9,7 @@ import dataclasses
 import json
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,14 @@ _CORE = {
   'intermediate_size': 12,
 }
 _TEXT = _CORE | {'vocab_size': 20, 'max_position_embeddings': 20}
+_DISTILLED = {
+  'dim': 8,
+  'n_layers': 2,
+  'n_heads': 2,
+  'hidden_dim': 12,
+  'vocab_size': 20,
+  'max_position_embeddings': 20,
+}
 _V3 = {
   'relative_attention': True,
   'position_buckets': 6,
@@ -45,6 +53,18 @@ _LARGE = _SOUND | {
   'conv_bias': True,
   'feat_extract_norm': 'layer',
   'do_stable_layer_norm': True,
+}
+_CORE_MODERN = _CORE | {
+  'num_hidden_layers': 3,
+  'vocab_size': 20,
+  'pad_token_id': 0,
+  **dict.fromkeys(('bos_token_id', 'eos_token_id', 'cls_token_id')),
+  'sep_token_id': None,
+  'local_attention': 5,
+  'rope_parameters': {
+    'full_attention': {'rope_type': 'default', 'rope_theta': 50.0},
+    'sliding_attention': {'rope_type': 'default', 'rope_theta': 10_000.0},
+  },
 }
 _VIDEO = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
 _ENDS = {'bos_token_id': None, 'eos_token_id': None}
@@ -95,6 +115,7 @@ class Case:
     dtype: of the weights in the file.
     respell: patterns and replacements for the names in the file.
     is_pooled: whether the encoder makes something of its last states.
+    settings: changes to its config, to an older spelling.
   """
 
   model: Callable[[], torch.nn.Module]
@@ -104,6 +125,7 @@ class Case:
   dtype: torch.dtype = torch.float32
   respell: tuple[tuple[str, str], ...] = ()
   is_pooled: bool = False
+  settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def _text(
@@ -171,6 +193,55 @@ CASES = {
       (r'LayerNorm\.bias', 'LayerNorm.beta'),
     ),
   ),
+  'camembert': Case(
+    lambda: tf.CamembertForTokenClassification(tf.CamembertConfig(**_TEXT)),
+    'roberta',
+    (_text((11, 4, 7), 1), _text((1,), 1)),
+    'bin',
+    torch.float16,
+  ),
+  'data2vec_text': Case(
+    lambda: tf.Data2VecTextForSequenceClassification(
+      tf.Data2VecTextConfig(**_TEXT)
+    ),
+    'data2vec_text',
+    (_text((11, 4, 7), 1), _text((1,), 1)),
+  ),
+  'electra': Case(
+    lambda: tf.ElectraForPreTraining(
+      tf.ElectraConfig(**_TEXT, embedding_size=6)
+    ),
+    'electra',
+    (_text((11, 4, 7), types=True), *_TEXTS[1:]),
+  ),
+  'electra_base': Case(
+    lambda: tf.ElectraForMaskedLM(tf.ElectraConfig(**_TEXT, embedding_size=8)),
+    'electra',
+    _TEXTS,
+    'shards',
+  ),
+  'distilbert': Case(
+    lambda: tf.DistilBertForSequenceClassification(
+      tf.DistilBertConfig(**_DISTILLED)
+    ),
+    'distilbert',
+    _TEXTS,
+    'bin',
+  ),
+  'distilbert_sinusoidal': Case(
+    lambda: tf.DistilBertForMaskedLM(
+      tf.DistilBertConfig(**_DISTILLED, sinusoidal_pos_embds=True)
+    ),
+    'distilbert',
+    _TEXTS,
+  ),
+  'mpnet': Case(
+    lambda: tf.MPNetForMaskedLM(
+      tf.MPNetConfig(**_TEXT | {'max_position_embeddings': 200})
+    ),
+    'mpnet',
+    (_text((19, 4, 7), 1), _text((1,), 1), _text((9, 6), 1, mask=False)),
+  ),
   'deberta_v3': Case(
     lambda: tf.DebertaV2ForMaskedLM(tf.DebertaV2Config(**_TEXT | _V3)),
     'deberta',
@@ -200,6 +271,28 @@ CASES = {
     ),
     '',
     (_text((11, 4, 7), types=True), *_TEXTS[1:]),
+  ),
+  # Of three layers one sees everything, the others two tokens to either side.
+  'modernbert': Case(
+    lambda: tf.ModernBertForMaskedLM(
+      tf.ModernBertConfig(**_CORE_MODERN, max_position_embeddings=20)
+    ),
+    'model',
+    (_text((11, 4, 7)), _text((1,)), _text((9, 9), mask=False), _text((2,))),
+  ),
+  # As Transformers 4 wrote it, with other layers.
+  'modernbert_classifier': Case(
+    lambda: tf.ModernBertForSequenceClassification(
+      tf.ModernBertConfig(
+        **_CORE_MODERN,
+        num_labels=3,
+        layer_types=['sliding_attention', 'full_attention', 'full_attention'],
+      )
+    ),
+    'model',
+    (_text((11, 4, 7)),),
+    'bin',
+    settings={'rope_parameters': None, 'global_rope_theta': 50.0},
   ),
   'wav2vec2': Case(
     lambda: tf.Wav2Vec2ForPreTraining(
@@ -355,6 +448,13 @@ CASES = {
     is_pooled=True,
   ),
 }
+# Another's in all but name, or in what no parameter shows: no golden files.
+NAMESAKES = (
+  'camembert',
+  'data2vec_text',
+  'distilbert_sinusoidal',
+  'electra_base',
+)
 
 
 def make(case: Case, seed: int) -> torch.nn.Module:
@@ -395,6 +495,7 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   config = model.config.to_diff_dict()
   config['model_type'] = model.config.model_type
+  config |= case.settings
   (folder / 'config.json').write_text(json.dumps(config, indent=1) + '\n')
   tensors = {}
   for name, value in model.state_dict().items():

@@ -14,7 +14,7 @@ import rounding
 
 from empathy import encoders
 from empathy.encoders import checkpoint
-from empathy.encoders.architectures import deberta
+from empathy.encoders.architectures import deberta, mpnet
 
 torch = pytest.importorskip('torch', reason='needs the extra `parity`')
 import cases  # noqa: E402
@@ -118,3 +118,11 @@ def test_buckets_of_every_distance():
       deberta.buckets(config, distances),
       np.clip(wanted.long().numpy() + size, 0, 2 * size - 1),
     )
+
+
+def test_buckets_of_mpnet():
+  from transformers.models.mpnet import modeling_mpnet as theirs
+
+  distances = np.arange(-300, 300)
+  wanted = theirs.MPNetEncoder.relative_position_bucket(torch.tensor(distances))
+  np.testing.assert_array_equal(mpnet.buckets(distances), wanted)

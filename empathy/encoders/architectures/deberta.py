@@ -366,9 +366,13 @@ def table(config: Config) -> checkpoint.Table:
   if config.conv_kernel_size:
     found |= checkpoint.dense('convolution', 'encoder.conv.conv')
     found |= checkpoint.norm('convolution/norm', 'encoder.conv.LayerNorm')
+  projections = {
+    f'attention/{part}': f'attention.self.{part}_proj'
+    for part in ('query', 'key', 'value')
+  }
   for i in range(config.num_hidden_layers):
     path, name = f'layer_{i}', f'encoder.layer.{i}'
-    found |= roberta.layer_table(path, name, 'attention.self.{}_proj')
+    found |= roberta.layer_table(path, name, projections)
     if config.relative_attention and not config.share_att_key:
       for part, kind in (('query', 'p2c'), ('key', 'c2p')):
         if kind in config.pos_att_type:
