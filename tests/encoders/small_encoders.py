@@ -27,6 +27,7 @@ _SOUND = _CORE | {
   'num_conv_pos_embedding_groups': 2,
 }
 _FILM = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
+_TOWER = _CORE | {'vocab_size': 40, 'max_position_embeddings': 20}
 WORDS = ('i', 'see', 'it', 'was', 'hard', 'kids', 'talk', 'by', 'the', 'door')
 KINDS = {
   'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
@@ -38,6 +39,15 @@ KINDS = {
   'timesformer': _FILM,
   'timesformer_joint': _FILM | {'attention_type': 'joint_space_time'},
   'timesformer_space': _FILM | {'attention_type': 'space_only'},
+  'vivit': _CORE
+  | {'image_size': 8, 'num_frames': 4, 'tubelet_size': (2, 4, 4)},
+  # A head has 12 numbers, four of them turned by each axis.
+  'vjepa2': {
+    **{'crop_size': 8, 'patch_size': 4, 'hidden_size': 24},
+    **{'num_hidden_layers': 2, 'num_attention_heads': 2, 'mlp_ratio': 0.5},
+  },
+  'clip_text': _TOWER | {'model_type': 'clip_text_model', 'eos_token_id': 29},
+  'siglip_text': _TOWER | {'model_type': 'siglip_text_model'},
   'deberta': _CORE
   | {
     'model_type': 'deberta-v2',
@@ -93,6 +103,23 @@ def write(
     ).save_pretrained(folder)
   elif kind == 'deberta':
     write_pieces(folder)
+  elif kind == 'clip_text':
+    letters = sorted({letter for word in WORDS for letter in word})
+    words = [*letters, *(f'{letter}</w>' for letter in letters)]
+    words += ['<|startoftext|>', '<|endoftext|>']
+    transformers.CLIPTokenizer(
+      vocab={w: i for i, w in enumerate(words)}, merges=[]
+    ).save_pretrained(folder)
+  elif kind == 'siglip_text':
+    pieces = {'pad_id': -1, 'bos_id': -1, 'eos_id': 1, 'unk_id': 2}
+    (folder / 'spiece.model').write_bytes(_pieces(40, **pieces))
+    tokenizer = {
+      'tokenizer_class': 'SiglipTokenizer',
+      'model_max_length': 20,
+      'model_input_names': ['input_ids'],
+    }
+    path = folder / 'tokenizer_config.json'
+    path.write_text(json.dumps(tokenizer), encoding='utf-8')
   elif kind in ('wav2vec2', 'hubert'):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
   else:
@@ -103,13 +130,29 @@ def write(
       'image_mean': [0.485, 0.456, 0.406],
       'image_std': [0.229, 0.224, 0.225],
     }
-    path = folder / 'preprocessor_config.json'
-    path.write_text(json.dumps(settings), encoding='utf-8')
+    file = 'preprocessor_config.json'
+    if kind == 'vivit':  # From 0 to 255 to -1 to 1, then by its statistics.
+      settings |= {'offset': True, 'rescale_factor': 1 / 127.5}
+    elif kind == 'vjepa2':
+      file = f'video_{file}'
+    (folder / file).write_text(json.dumps(settings), encoding='utf-8')
   return encoder
 
 
 def write_pieces(folder: pathlib.Path, vocab_size: int = 40) -> None:
   """Writes a tokenizer as DeBERTa-v3 is published: `spm.model` alone."""
+  pieces = {'pad_id': 0, 'bos_id': 1, 'eos_id': 2, 'unk_id': 3}
+  pieces |= {'pad_piece': '[PAD]', 'bos_piece': '[CLS]', 'eos_piece': '[SEP]'}
+  (folder / 'spm.model').write_bytes(
+    _pieces(vocab_size, unk_piece='[UNK]', **pieces)
+  )
+  (folder / 'tokenizer_config.json').write_text(
+    '{"do_lower_case": false, "vocab_type": "spm"}'
+  )
+
+
+def _pieces(vocab_size: int, **special) -> bytes:
+  """A SentencePiece model of the words."""
   model = io.BytesIO()
   sentencepiece.SentencePieceTrainer.train(
     sentence_iterator=iter([' '.join(WORDS), *WORDS]),
@@ -117,11 +160,6 @@ def write_pieces(folder: pathlib.Path, vocab_size: int = 40) -> None:
     vocab_size=vocab_size,
     hard_vocab_limit=False,
     minloglevel=2,
-    **{'pad_id': 0, 'bos_id': 1, 'eos_id': 2, 'unk_id': 3},
-    **{'pad_piece': '[PAD]', 'bos_piece': '[CLS]', 'eos_piece': '[SEP]'},
-    unk_piece='[UNK]',
+    **special,
   )
-  (folder / 'spm.model').write_bytes(model.getvalue())
-  (folder / 'tokenizer_config.json').write_text(
-    '{"do_lower_case": false, "vocab_type": "spm"}'
-  )
+  return model.getvalue()
