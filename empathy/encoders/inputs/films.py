@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors
-from empathy.encoders import checkpoint, inputs, media, patches
+from empathy.encoders import checkpoint, inputs, patches
 
 # From frames (H, W, 3) uint8 to what the encoder takes, (F, C, h, w) float32.
 Prepare = Callable[[Sequence[np.ndarray]], np.ndarray]
@@ -104,9 +104,7 @@ def film(
       )
 
     def load(clip: inputs.Clip) -> inputs.Loaded:
-      pictures = media.read_pictures(
-        clip.source, count, clip.start, clip.end, options.seconds
-      )
+      pictures = inputs.read_pictures(clip, options)
       return inputs.Loaded(({name: prepare(pictures.frames)},), pictures.is_cut)
 
     return load
