@@ -90,23 +90,6 @@ _CORE_MODERN = _CORE | {
   },
 }
 _VIDEO = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
-_ENDS = {'bos_token_id': None, 'eos_token_id': None}
-# Of a head's 14 numbers each axis turns four, by two frequencies.
-_VJEPA2 = {
-  'hidden_size': 28,
-  'num_hidden_layers': 1,
-  'num_attention_heads': 2,
-  'mlp_ratio': 0.5,
-  'crop_size': 8,
-  'patch_size': 4,
-  'frames_per_clip': 64,
-  'num_pooler_layers': 0,
-  'pred_hidden_size': 6,
-  'pred_num_attention_heads': 1,
-  'pred_num_hidden_layers': 1,
-  'pred_num_mask_tokens': 1,
-}
-_VIVIT = _CORE | {'image_size': 8, 'num_frames': 4, 'tubelet_size': (2, 4, 4)}
 _OF_PICTURES = (
   'vit',
   'dinov2',
@@ -142,6 +125,23 @@ _CONFORMER = _CORE | {
   'conv_depthwise_kernel_size': 3,
   'vocab_size': 5,
 }
+_ENDS = {'bos_token_id': None, 'eos_token_id': None}
+# Of a head's 14 numbers each axis turns four, by two frequencies.
+_VJEPA2 = {
+  'hidden_size': 28,
+  'num_hidden_layers': 1,
+  'num_attention_heads': 2,
+  'mlp_ratio': 0.5,
+  'crop_size': 8,
+  'patch_size': 4,
+  'frames_per_clip': 64,
+  'num_pooler_layers': 0,
+  'pred_hidden_size': 6,
+  'pred_num_attention_heads': 1,
+  'pred_num_hidden_layers': 1,
+  'pred_num_mask_tokens': 1,
+}
+_VIVIT = _CORE | {'image_size': 8, 'num_frames': 4, 'tubelet_size': (2, 4, 4)}
 _OLD = (
   ('parametrizations.weight.original0', 'weight_g'),
   (
@@ -748,8 +748,11 @@ NAMESAKES = (
   'data2vec_text',
   'distilbert_sinusoidal',
   'electra_base',
+  'siglip2_text',
   'siglip_vision',
   'vit_unbiased',
+  'vivit_unbiased',
+  'vjepa2_classifier',
 )
 
 
