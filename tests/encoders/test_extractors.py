@@ -186,7 +186,7 @@ def test_features_are_of_their_clip(folder, sounds, films, kind):
   extractor, together = extract(
     modality, clips, encoder=name, pooling='mean', batch_size=2
   )
-  assert [x.shape for x in together] == [(8,)] * 3
+  assert [x.shape for x in together] == [(encoder.config.hidden_size,)] * 3
   items = [extractor.load(clip).rows for clip in clips]
   others = {
     'backwards': extractor.compute(items[::-1])[::-1],
