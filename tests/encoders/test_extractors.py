@@ -43,7 +43,7 @@ def sounds(folder):
   """Of odd lengths; of 1, 14 and 15 frames."""
   clips = []
   random = np.random.default_rng(0)
-  for i, length in enumerate((400, 4_765, 4_999)):
+  for i, length in enumerate((560, 4_765, 4_999)):
     path = folder / f'{i}.wav'
     samples = random.normal(size=(length, 1)) + made_media.tone(150, 2)[:length]
     made_media.write_sound(path, samples.astype(np.float32))
