@@ -12,6 +12,7 @@ Rows of what a model returns are those of its input.
 import dataclasses
 import functools
 import os
+import pathlib
 from typing import Any
 
 import jax
@@ -25,11 +26,13 @@ from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
   deberta,
   distilbert,
+  llama,
   modernbert,
   mpnet,
   roberta,
   timesformer,
   videomae,
+  vit,
   wav2vec2,
   wav2vec2_bert,
   whisper,
@@ -48,16 +51,25 @@ full_precision = functools.partial(
 ARCHITECTURES = {
   'bert': roberta,
   'camembert': roberta,
+  'clip_vision_model': vit,
   'data2vec-text': roberta,
   'deberta-v2': deberta,  # v3 too.
+  'dinov2': vit,
+  'dinov2_with_registers': vit,
   'distilbert': distilbert,
   'electra': roberta,
   'hubert': wav2vec2,
+  'llama': llama,
+  'mistral': llama,
   'modernbert': modernbert,
   'mpnet': mpnet,
+  'qwen2': llama,
+  'qwen3': llama,
   'roberta': roberta,
+  'siglip_vision_model': vit,
   'timesformer': timesformer,
   'videomae': videomae,
+  'vit': vit,
   'wav2vec2': wav2vec2,
   'wav2vec2-bert': wav2vec2_bert,
   'whisper': whisper,
@@ -158,7 +170,8 @@ def load(
       up in its cache; see `checkpoint.find`.
     dtype: float32 or bfloat16, in which sums are computed and states returned.
     remat: compute activations again for the gradient rather than keep them.
-    modality: of a checkpoint with encoders of text and of pictures, which one.
+    modality: of a checkpoint with encoders of text and of pictures ('video'),
+      which one.
 
   Returns:
     The encoder, without the checkpoint's heads.
@@ -168,7 +181,7 @@ def load(
       settings are not supported, or its tensors are not those of the encoder.
   """
   found = checkpoint.find(name_or_path)
-  values = _of_tower(checkpoint.read_json(found.config), modality)
+  values = _of_tower(found.config, modality)
   architecture = ARCHITECTURES.get(values.get('model_type'))
   if architecture is None:
     raise errors.InputError(
@@ -193,17 +206,29 @@ def load(
   return Encoder(module, jax.tree.map(jnp.asarray, params), config, own)
 
 
-def _of_tower(values: dict[str, Any], modality: str | None) -> dict[str, Any]:
-  """The settings of one encoder of a checkpoint that may have two."""
-  kind = values.get('model_type')
-  if kind in ARCHITECTURES or modality not in TOWERS:
+def _of_tower(path: pathlib.Path, modality: str | None) -> dict[str, Any]:
+  """The settings of one encoder of a checkpoint that may have two.
+
+  Raises:
+    InputError: it has two, and `modality` is none of theirs.
+  """
+  values = checkpoint.read_json(path)
+  kind, name = values.get('model_type'), TOWERS.get(modality)
+  if kind in ARCHITECTURES:
     return values
-  name = TOWERS[modality]
-  inner = values.get(name)
-  if not isinstance(inner, dict):
+  if name is None and values.keys() >= {*TOWERS.values()}:
+    raise errors.InputError(
+      f'{path}: has an encoder of text and one of pictures: expected as '
+      f'modality {" or ".join(map(repr, TOWERS))}, got {modality!r}'
+    )
+  # In old files what counts of an encoder is there a second time.
+  own = next(
+    (values[k] for k in (f'{name}_dict', name) if values.get(k) is not None),
+    None,
+  )
+  if not isinstance(own, dict):
     return values
-  tower = f'{kind}_{name.removesuffix("_config")}_model'
-  return {'model_type': tower} | inner
+  return {'model_type': f'{kind}_{name.removesuffix("_config")}_model'} | own
 
 
 def _check_shapes(config: Any, params: dict[str, Any], where: str) -> None:

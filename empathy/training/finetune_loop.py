@@ -24,7 +24,13 @@ import numpy as np
 
 from empathy import encoders, errors, files, named, preemption, progress
 from empathy.corpora import corpus as corpora
-from empathy.encoders import extraction, extractors, fold_wise, pooling
+from empathy.encoders import (
+  extraction,
+  extractors,
+  fold_wise,
+  inputs,
+  pooling,
+)
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
@@ -574,6 +580,7 @@ def _finetune_modality(
         'source': record,
         'layer': settings['layer'],
         'pooling': settings['pooling'],
+        **{k: v for k, v in settings.items() if k == 'prefix'},
         'matmul_precision': encoders.MATMUL_PRECISION,
         'num_learned': sum(x.size for x in jax.tree.leaves(best.params)),
         'best_epoch': best.epoch,
@@ -660,6 +667,19 @@ def _working(path: pathlib.Path, modality: str) -> pathlib.Path:
   return path / modality / 'working'
 
 
+def _first(
+  load: Callable[[inputs.Clip], inputs.Loaded],
+) -> Callable[[inputs.Clip], inputs.Loaded]:
+  """Loads the first window of each clip alone."""
+
+  def first(clip: inputs.Clip) -> inputs.Loaded:
+    loaded = load(clip)
+    is_cut = loaded.is_cut or len(loaded.rows) > 1
+    return inputs.Loaded(loaded.rows[:1], is_cut)
+
+  return first
+
+
 def _store(
   config: ml_collections.ConfigDict,
   corpus: corpora.Corpus,
@@ -670,8 +690,10 @@ def _store(
   """What goes into the first layer that learns, and what it was made with.
 
   It is extracted as features are, in float32: the states that come out of the
-  last frozen layer, or the encoder's inputs where nothing is frozen. Of what is
-  followed by silence that is all of it, for the layers that learn see it.
+  last frozen layer, or the encoder's inputs where nothing is frozen. Of a clip
+  that is longer than the encoder takes at once, that of the first window. Of
+  what is followed by silence that is all of it, for the layers that learn see
+  it.
   """
   settings = {
     **extractors.complete(modality, config.features[modality].to_dict()),
@@ -684,12 +706,16 @@ def _store(
     modality, settings, config.seconds, config.num_frames, parallel.spread
   )
   kind, compute, record = program.kind, extractor.compute, extractor.record
+  load = extractor.load if kind.is_sequence else _first(extractor.load)
   if program.first is None:
     record = dict(record) | {'layer': 'input'}
 
     def compute(clips: Sequence[Any]) -> list[np.ndarray]:
       return [
-        np.moveaxis(rows[0][program.input_name], kind.axis, 0) for rows in clips
+        np.concatenate(
+          [np.moveaxis(row[program.input_name], kind.axis, 0) for row in rows]
+        )
+        for rows in clips
       ]
 
   def marked(clips: Sequence[Any]) -> list[np.ndarray]:
@@ -700,7 +726,10 @@ def _store(
     ]
 
   extractor = dataclasses.replace(
-    extractor, record=record, compute=marked if kind.has_silence else compute
+    extractor,
+    load=load,
+    record=record,
+    compute=marked if kind.has_silence else compute,
   )
   where = _working(path, modality) / 'states.npy'
   frozen_states.discard_damaged(where)

@@ -81,7 +81,9 @@ class Program:
       config, 'do_stable_layer_norm', False
     )
     return finetune_recipe.optimizer(
-      self.recipe, self.num_layers, ('final_norm', *('norm',) * is_last)
+      self.recipe,
+      self.num_layers,
+      ('final_norm', *('norm', 'head') * is_last),
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import safetensors.torch
 import torch
 import transformers as tf
+from transformers import core_model_loading
 
 _CORE = {
   'hidden_size': 8,
@@ -32,6 +33,15 @@ _DISTILLED = {
   'vocab_size': 20,
   'max_position_embeddings': 20,
 }
+_LLAMA_3 = {
+  'rope_type': 'llama3',
+  'factor': 8.0,
+  'low_freq_factor': 1.0,
+  'high_freq_factor': 4.0,
+  'original_max_position_embeddings': 16,
+}
+_OLD_ROPE = {'rope_parameters': None, 'layer_types': None}
+_DECODER = _TEXT | {'num_attention_heads': 4, 'num_key_value_heads': 2}
 _V3 = {
   'relative_attention': True,
   'position_buckets': 6,
@@ -67,6 +77,17 @@ _CORE_MODERN = _CORE | {
   },
 }
 _VIDEO = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
+_OF_PICTURES = (
+  'vit',
+  'dinov2',
+  'dinov2_with_registers',
+  'clip_vision_model',
+  'siglip_vision_model',
+)
+_PICTURE = _CORE | {'image_size': 12, 'patch_size': 4}
+_DINO = {k: v for k, v in _PICTURE.items() if k != 'intermediate_size'} | {
+  'mlp_ratio': 2
+}
 _WHISPER = {
   'num_mel_bins': 5,
   'd_model': 8,
@@ -112,6 +133,8 @@ class Case:
     file: `safetensors`, `shards` or `bin`.
     dtype: of the weights in the file.
     respell: patterns and replacements for the names in the file.
+    is_pooled: whether the encoder makes something of its last states.
+    modality: of a model with several encoders, of which one it is.
     settings: changes to its config, to an older spelling.
   """
 
@@ -121,6 +144,8 @@ class Case:
   file: str = 'safetensors'
   dtype: torch.dtype = torch.float32
   respell: tuple[tuple[str, str], ...] = ()
+  is_pooled: bool = False
+  modality: str | None = None
   settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -160,13 +185,21 @@ def _sound(
 
 
 def _video(
-  batch: int,
+  batch: int, frames: int = 4, size: tuple[int, int] = (8, 8)
 ) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
   def make(random: np.random.Generator) -> dict[str, np.ndarray]:
-    values = _coarse(random, (batch, 4, 3, 8, 8))
+    values = _coarse(random, (batch, frames, 3, *size))
     return {'pixel_values': values.astype(np.float32)}
 
   return make
+
+
+# Of the trained size, and of others: wider, and larger than it is.
+_PICTURES = (
+  _video(2, 1, (12, 12)),
+  _video(1, 2, (9, 25)),
+  _video(1, 1, (20, 16)),
+)
 
 
 def _mels(
@@ -261,6 +294,49 @@ CASES = {
     ),
     'mpnet',
     (_text((19, 4, 7), 1), _text((1,), 1), _text((9, 6), 1, mask=False)),
+  ),
+  # As published by Transformers 4, for texts longer than those of training.
+  'llama': Case(
+    lambda: tf.LlamaForCausalLM(
+      tf.LlamaConfig(
+        **_DECODER,
+        rope_parameters=_LLAMA_3 | {'rope_theta': 100.0},
+        rms_norm_eps=1e-5,
+      )
+    ),
+    'model',
+    _TEXTS,
+    'shards',
+    torch.bfloat16,
+    settings=_OLD_ROPE | {'rope_scaling': _LLAMA_3, 'rope_theta': 100.0},
+  ),
+  # Padding, too, sees a token within the window: what sees none is undefined.
+  'mistral': Case(
+    lambda: tf.MistralForSequenceClassification(
+      tf.MistralConfig(**_DECODER, head_dim=6, sliding_window=8, pad_token_id=0)
+    ),
+    'model',
+    _TEXTS,
+  ),
+  'qwen2': Case(
+    lambda: tf.Qwen2ForCausalLM(
+      tf.Qwen2Config(
+        **_DECODER,
+        use_sliding_window=True,
+        sliding_window=8,
+        max_window_layers=1,
+        tie_word_embeddings=True,
+      )
+    ),
+    'model',
+    _TEXTS,
+    settings=_OLD_ROPE | {'rope_scaling': None, 'rope_theta': 1e4},
+  ),
+  # As an encoder of sentences: without a head.
+  'qwen3': Case(
+    lambda: tf.Qwen3Model(tf.Qwen3Config(**_DECODER, head_dim=6)),
+    '',
+    _TEXTS,
   ),
   'deberta_v3': Case(
     lambda: tf.DebertaV2ForMaskedLM(tf.DebertaV2Config(**_TEXT | _V3)),
@@ -432,13 +508,81 @@ CASES = {
     '',
     (_video(2),),
   ),
+  'vit': Case(
+    lambda: tf.ViTForImageClassification(tf.ViTConfig(**_PICTURE)),
+    'vit',
+    _PICTURES,
+    'bin',
+  ),
+  'vit_unbiased': Case(
+    lambda: tf.ViTModel(tf.ViTConfig(**_PICTURE, qkv_bias=False)),
+    '',
+    _PICTURES[:1],
+    dtype=torch.float16,
+  ),
+  'dinov2': Case(
+    lambda: tf.Dinov2Model(tf.Dinov2Config(**_DINO)),
+    '',
+    _PICTURES,
+    is_pooled=True,
+  ),
+  'dinov2_swiglu': Case(
+    lambda: tf.Dinov2WithRegistersForImageClassification(
+      tf.Dinov2WithRegistersConfig(
+        **_DINO, use_swiglu_ffn=True, num_register_tokens=3
+      )
+    ),
+    'dinov2_with_registers',
+    _PICTURES,
+    'shards',
+    is_pooled=True,
+  ),
+  'clip': Case(
+    lambda: tf.CLIPModel(
+      tf.CLIPConfig(vision_config=_PICTURE, text_config=_TEXT, projection_dim=4)
+    ),
+    'vision_model',
+    _PICTURES,
+    is_pooled=True,
+    modality='video',
+  ),
+  'clip_vision': Case(
+    lambda: tf.CLIPVisionModelWithProjection(
+      tf.CLIPVisionConfig(**_PICTURE, hidden_act='gelu', projection_dim=4)
+    ),
+    'vision_model',
+    _PICTURES[:1],
+    'bin',
+    is_pooled=True,
+  ),
+  'siglip': Case(
+    lambda: tf.SiglipModel(
+      tf.SiglipConfig(
+        vision_config=_PICTURE, text_config=_TEXT | {'num_hidden_layers': 1}
+      )
+    ),
+    'vision_model',
+    _PICTURES[1:],
+    is_pooled=True,
+    modality='video',
+  ),
+  'siglip_vision': Case(
+    lambda: tf.SiglipVisionModel(
+      tf.SiglipVisionConfig(**_PICTURE, vision_use_head=False)
+    ),
+    '',
+    _PICTURES[1:2],
+  ),
 }
 # Another's in all but name, or in what no parameter shows: no golden files.
 NAMESAKES = (
   'camembert',
+  'clip_vision',
   'data2vec_text',
   'distilbert_sinusoidal',
   'electra_base',
+  'siglip_vision',
+  'vit_unbiased',
 )
 
 
@@ -476,7 +620,7 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   config |= case.settings
   (folder / 'config.json').write_text(json.dumps(config, indent=1) + '\n')
   tensors = {}
-  for name, value in model.state_dict().items():
+  for name, value in published(model, model.state_dict()).items():
     for pattern, to in case.respell:
       name = re.sub(pattern, to, name)
     # Tied weights are written once, as Transformers does.
@@ -504,6 +648,13 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
     )
 
 
+def published(
+  model: torch.nn.Module, tensors: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+  """Tensors of a model by the names, and cut, as Transformers writes them."""
+  return core_model_loading.revert_weight_conversion(model, tensors)
+
+
 def run(
   model: torch.nn.Module,
   arrays: dict[str, np.ndarray],
@@ -519,7 +670,13 @@ def run(
     key: value.to(dtype) if value.is_floating_point() else value
     for key, value in tensors.items()
   }
+  options = {}
+  kind = model.config.model_type
+  if kind in _OF_PICTURES:  # Each frame by itself.
+    tensors['pixel_values'] = tensors['pixel_values'].flatten(0, 1)
+    if not kind.startswith('dinov2'):
+      options['interpolate_pos_encoding'] = True  # As DINOv2 always does.
   model.to(dtype)
-  if model.config.model_type == 'whisper':
+  if kind == 'whisper':
     model = model.encoder
-  return model(**tensors, output_hidden_states=True)
+  return model(**tensors, output_hidden_states=True, **options)

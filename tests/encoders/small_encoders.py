@@ -27,6 +27,8 @@ _SOUND = _CORE | {
   'num_conv_pos_embedding_groups': 2,
 }
 _FILM = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
+# A processor makes pictures of 8 x 8: of these they have other positions.
+_PICTURE = _CORE | {'image_size': 12, 'patch_size': 4}
 WORDS = ('i', 'see', 'it', 'was', 'hard', 'kids', 'talk', 'by', 'the', 'door')
 KINDS = {
   'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
@@ -55,6 +57,10 @@ KINDS = {
   'timesformer': _FILM,
   'timesformer_joint': _FILM | {'attention_type': 'joint_space_time'},
   'timesformer_space': _FILM | {'attention_type': 'space_only'},
+  'vit': _PICTURE | {'image_size': 8},
+  'dinov2': _PICTURE | {'intermediate_size': None},
+  'clip_vision_model': _PICTURE,
+  'siglip_vision_model': _PICTURE | {'num_hidden_layers': 1},
   'deberta': _CORE
   | {
     'model_type': 'deberta-v2',
@@ -70,6 +76,49 @@ KINDS = {
 }
 
 
+_FILM_PROCESSOR = {
+  'image_processor_type': 'VideoMAEImageProcessor',
+  'size': {'shortest_edge': 8},
+  'crop_size': {'height': 8, 'width': 8},
+  'image_mean': [0.485, 0.456, 0.406],
+  'image_std': [0.229, 0.224, 0.225],
+}
+# As they are published: those of ViT and CLIP as of old.
+PROCESSORS = {
+  'vit': {
+    'feature_extractor_type': 'ViTFeatureExtractor',
+    'size': 8,
+    'resample': 2,
+    'image_mean': [0.5, 0.5, 0.5],
+    'image_std': [0.5, 0.5, 0.5],
+  },
+  'clip_vision_model': {
+    'feature_extractor_type': 'CLIPFeatureExtractor',
+    'size': 8,
+    'crop_size': 8,
+    'do_center_crop': True,
+    'resample': 3,
+    'image_mean': [0.48145466, 0.4578275, 0.40821073],
+    'image_std': [0.26862954, 0.26130258, 0.27577711],
+  },
+  'dinov2': {
+    'image_processor_type': 'BitImageProcessor',
+    'size': {'shortest_edge': 10},
+    'crop_size': {'height': 8, 'width': 8},
+    'resample': 3,
+    'image_mean': [0.485, 0.456, 0.406],
+    'image_std': [0.229, 0.224, 0.225],
+  },
+  'siglip_vision_model': {
+    'image_processor_type': 'SiglipImageProcessorFast',
+    'size': {'height': 8, 'width': 16},
+    'resample': 2,
+    'image_mean': [0.5, 0.5, 0.5],
+    'image_std': [0.5, 0.5, 0.5],
+  },
+}
+
+
 def write(
   kind: str, folder: pathlib.Path, seed: int = 0, **changes
 ) -> encoders.Encoder:
@@ -81,7 +130,9 @@ def write(
     seed: of the weights.
     **changes: to the settings.
   """
-  model_type = KINDS[kind].get('model_type', kind.split('_')[0])
+  model_type = KINDS[kind].get('model_type', kind)
+  if model_type not in encoders.ARCHITECTURES:
+    model_type = kind.split('_')[0]
   architecture = encoders.ARCHITECTURES[model_type]
   config = architecture.Config(
     **KINDS[kind] | {'model_type': model_type} | changes
@@ -121,13 +172,7 @@ def write(
       feature_size=6, num_mel_bins=6
     ).save_pretrained(folder)
   else:
-    settings = {
-      'image_processor_type': 'VideoMAEImageProcessor',
-      'size': {'shortest_edge': 8},
-      'crop_size': {'height': 8, 'width': 8},
-      'image_mean': [0.485, 0.456, 0.406],
-      'image_std': [0.229, 0.224, 0.225],
-    }
+    settings = PROCESSORS.get(kind, _FILM_PROCESSOR)
     path = folder / 'preprocessor_config.json'
     path.write_text(json.dumps(settings), encoding='utf-8')
   return encoder
