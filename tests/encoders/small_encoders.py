@@ -84,6 +84,31 @@ KINDS = {
     'position_biased_input': False,
   },
 }
+_WORDS = KINDS['bert']
+_MODERN = {k: v for k, v in _WORDS.items() if k != 'pad_token_id'}
+# Other families: the kind whose processor they have, and settings.
+OTHERS = {
+  'electra': ('bert', _WORDS | {'embedding_size': 6}),
+  'xlm-roberta': ('roberta', KINDS['roberta']),
+  'mpnet': ('roberta', KINDS['roberta']),
+  'distilbert': (
+    'bert',
+    {
+      **{'dim': 8, 'n_layers': 2, 'n_heads': 2, 'hidden_dim': 12},
+      **{'vocab_size': 40, 'pad_token_id': 0},
+    },
+  ),
+  'modernbert': ('bert', _MODERN | {'local_attention': 4}),
+  'llama': ('bert', _MODERN),
+  'qwen3': ('bert', _MODERN | {'num_key_value_heads': 1}),
+  'wavlm': ('wav2vec2', _SOUND),
+  'unispeech-sat': ('wav2vec2', _SOUND),
+  'data2vec-audio': (
+    'wav2vec2',
+    _SOUND | {'num_conv_pos_embeddings': 2, 'conv_pos_kernel_size': 5},
+  ),
+  'dinov2_with_registers': ('dinov2', KINDS['dinov2']),
+}
 
 
 _SETTINGS = 'preprocessor_config.json'
@@ -131,33 +156,47 @@ PROCESSORS = {
 
 
 def write(
-  kind: str, folder: pathlib.Path, seed: int = 0, **changes
+  kind: str,
+  folder: pathlib.Path,
+  seed: int = 0,
+  is_mild: bool = False,
+  **changes,
 ) -> encoders.Encoder:
   """Writes a checkpoint with its processor, and returns the encoder.
 
   Args:
-    kind: a key of `KINDS`.
+    kind: a key of `KINDS` or `OTHERS`.
     folder: the checkpoint's.
     seed: of the weights.
+    is_mild: whether weights are drawn as before a training, so that states tell
+      of the input; else wide, biases too, so that a mistake shows.
     **changes: to the settings.
   """
-  model_type = KINDS[kind].get('model_type', kind)
+  like, settings = OTHERS.get(kind) or (kind, KINDS[kind])
+  model_type = settings.get('model_type', kind)
   if model_type not in encoders.ARCHITECTURES:
     model_type = kind.split('_')[0]
   architecture = encoders.ARCHITECTURES[model_type]
   config = architecture.Config(
-    **KINDS[kind] | {'model_type': model_type} | changes
+    **settings | {'model_type': model_type} | changes
   )
   module = architecture.Model(config)
-  # Drawn wide, biases too, so that a mistake shows.
   random = np.random.default_rng(seed)
-  params = jax.tree.map(
-    lambda x: random.normal(0.1, 0.4, x.shape).astype(np.float32),
-    encoders.shapes(config),
-  )
+
+  def drawn(path, x):
+    name, mean, deviation = path[-1].key, 0.1, 0.4
+    if is_mild:
+      is_one = name in ('scale', 'g')
+      is_map = name in ('kernel', 'v')
+      mean = float(is_one)
+      deviation = 0.0 if is_one or name == 'bias' else 1.0
+      deviation /= np.prod(x.shape[:-1]) ** 0.5 if is_map else 1
+    return random.normal(mean, deviation, x.shape).astype(np.float32)
+
+  params = jax.tree_util.tree_map_with_path(drawn, encoders.shapes(config))
   encoder = encoders.Encoder(module, params, config)
   encoders.save(encoder, folder)
-  if kind in ('bert', 'roberta'):
+  if like in ('bert', 'roberta'):
     words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
     inner = tokenizers.Tokenizer(
       tokenizers.models.WordLevel(words, unk_token='[UNK]')
@@ -170,16 +209,16 @@ def write(
     transformers.PreTrainedTokenizerFast(
       tokenizer_object=inner, pad_token='[PAD]'
     ).save_pretrained(folder)
-  elif kind == 'deberta':
+  elif like == 'deberta':
     write_pieces(folder)
-  elif kind == 'clip_text':
+  elif like == 'clip_text':
     letters = sorted({letter for word in WORDS for letter in word})
     words = [*letters, *(f'{letter}</w>' for letter in letters)]
     words += ['<|startoftext|>', '<|endoftext|>']
     transformers.CLIPTokenizer(
       vocab={w: i for i, w in enumerate(words)}, merges=[]
     ).save_pretrained(folder)
-  elif kind == 'siglip_text':
+  elif like == 'siglip_text':
     pieces = {'pad_id': -1, 'bos_id': -1, 'eos_id': 1, 'unk_id': 2}
     (folder / 'spiece.model').write_bytes(_pieces(40, **pieces))
     tokenizer = {
@@ -189,21 +228,21 @@ def write(
     }
     path = folder / 'tokenizer_config.json'
     path.write_text(json.dumps(tokenizer), encoding='utf-8')
-  elif kind in ('wav2vec2', 'hubert'):
+  elif like in ('wav2vec2', 'hubert'):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
-  elif kind == 'whisper':
+  elif like == 'whisper':
     transformers.WhisperFeatureExtractor(
       feature_size=6, chunk_length=1
     ).save_pretrained(folder)
-  elif kind == 'w2v-bert':
+  elif like == 'w2v-bert':
     transformers.SeamlessM4TFeatureExtractor(
       feature_size=6, num_mel_bins=6
     ).save_pretrained(folder)
   else:
-    settings, file = PROCESSORS.get(kind, _FILM_PROCESSOR), _SETTINGS
-    if kind == 'vivit':  # From 0 to 255 to -1 to 1, then by its statistics.
+    settings, file = PROCESSORS.get(like, _FILM_PROCESSOR), _SETTINGS
+    if like == 'vivit':  # From 0 to 255 to -1 to 1, then by its statistics.
       settings = settings | {'offset': True, 'rescale_factor': 1 / 127.5}
-    elif kind == 'vjepa2':
+    elif like == 'vjepa2':
       file = f'video_{file}'
     (folder / file).write_text(json.dumps(settings), encoding='utf-8')
   return encoder
