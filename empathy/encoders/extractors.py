@@ -224,7 +224,7 @@ def layers_below(modality: str, config: Any, layer: int | str) -> int:
 
 def unpadded(module: Any) -> Any:
   """The module such that states do not depend on how far a clip is padded."""
-  if getattr(module.config, 'feat_extract_norm', '') == 'group':
+  if hasattr(module, 'masked_norm'):
     return module.clone(masked_norm=True)
   return module
 

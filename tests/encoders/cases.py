@@ -64,6 +64,19 @@ _LARGE = _SOUND | {
   'feat_extract_norm': 'layer',
   'do_stable_layer_norm': True,
 }
+# A frame for every 20 samples, of 50, so that many go into a short sound.
+_SHORT = {
+  'conv_dim': (6,) * 3,
+  'conv_kernel': (10, 3, 4),
+  'conv_stride': (5, 2, 2),
+}
+_BUCKETS = {'num_buckets': 8, 'max_bucket_distance': 9}
+_HEAD = {'use_weighted_layer_sum': True, 'classifier_proj_size': 3}
+_PRETRAINING = {
+  'num_codevectors_per_group': 2,
+  'codevector_dim': 4,
+  'proj_codevector_dim': 4,
+}
 _CORE_MODERN = _CORE | {
   'num_hidden_layers': 3,
   'vocab_size': 20,
@@ -112,6 +125,23 @@ _CONFORMER = _CORE | {
   'conv_depthwise_kernel_size': 3,
   'vocab_size': 5,
 }
+_ENDS = {'bos_token_id': None, 'eos_token_id': None}
+# Of a head's 14 numbers each axis turns four, by two frequencies.
+_VJEPA2 = {
+  'hidden_size': 28,
+  'num_hidden_layers': 1,
+  'num_attention_heads': 2,
+  'mlp_ratio': 0.5,
+  'crop_size': 8,
+  'patch_size': 4,
+  'frames_per_clip': 64,
+  'num_pooler_layers': 0,
+  'pred_hidden_size': 6,
+  'pred_num_attention_heads': 1,
+  'pred_num_hidden_layers': 1,
+  'pred_num_mask_tokens': 1,
+}
+_VIVIT = _CORE | {'image_size': 8, 'num_frames': 4, 'tubelet_size': (2, 4, 4)}
 _OLD = (
   ('parametrizations.weight.original0', 'weight_g'),
   (
@@ -185,11 +215,14 @@ def _sound(
 
 
 def _video(
-  batch: int, frames: int = 4, size: tuple[int, int] = (8, 8)
+  batch: int,
+  frames: int = 4,
+  size: tuple[int, int] = (8, 8),
+  name: str = 'pixel_values',
 ) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
   def make(random: np.random.Generator) -> dict[str, np.ndarray]:
     values = _coarse(random, (batch, frames, 3, *size))
-    return {'pixel_values': values.astype(np.float32)}
+    return {name: values.astype(np.float32)}
 
   return make
 
@@ -229,6 +262,8 @@ def _spectra(
 _TEXTS = _text((11, 4, 7)), _text((1,)), _text((9,), mask=False)
 # Frames: 3, 2 and 1; 1; 2, without a mask, though padded.
 _SOUNDS = _sound((1083, 841, 400)), _sound((400,)), _sound((801, 700), False)
+# Frames: 14, 8 and 1; 1; 9, likewise.
+_SHORTS = _sound((321, 207, 50)), _sound((50,)), _sound((230, 120), False)
 
 CASES = {
   'roberta': Case(
@@ -392,12 +427,7 @@ CASES = {
   ),
   'wav2vec2': Case(
     lambda: tf.Wav2Vec2ForPreTraining(
-      tf.Wav2Vec2Config(
-        **_SOUND,
-        num_codevectors_per_group=2,
-        codevector_dim=4,
-        proj_codevector_dim=4,
-      )
+      tf.Wav2Vec2Config(**_SOUND | _PRETRAINING)
     ),
     'wav2vec2',
     _SOUNDS,
@@ -458,6 +488,74 @@ CASES = {
     (_spectra((2,)),),
     'bin',
     torch.bfloat16,
+  ),
+  'hubert_batch_norm': Case(
+    lambda: tf.HubertForSequenceClassification(
+      tf.HubertConfig(**_SOUND | _SHORT | _HEAD, conv_pos_batch_norm=True)
+    ),
+    'hubert',
+    _SHORTS,
+  ),
+  'mms': Case(
+    lambda: tf.Wav2Vec2ForCTC(
+      tf.Wav2Vec2Config(**_LARGE | _SHORT, adapter_attn_dim=4)
+    ),
+    'wav2vec2',
+    _SHORTS,
+    respell=_OLD,
+  ),
+  'unispeech': Case(
+    lambda: tf.UniSpeechForPreTraining(
+      tf.UniSpeechConfig(**_LARGE | _SHORT | _PRETRAINING, num_ctc_classes=3)
+    ),
+    'unispeech',
+    _SHORTS,
+    'shards',
+    respell=_OLD,
+  ),
+  'unispeech_sat': Case(
+    lambda: tf.UniSpeechSatForPreTraining(
+      tf.UniSpeechSatConfig(**_SOUND | _SHORT | _PRETRAINING, num_clusters=3)
+    ),
+    'unispeech_sat',
+    _SHORTS,
+    'bin',
+    respell=_OLD,
+  ),
+  'wavlm': Case(
+    lambda: tf.WavLMForXVector(
+      tf.WavLMConfig(
+        **_SOUND | _SHORT | _BUCKETS | _HEAD,
+        tdnn_dim=(4, 4),
+        tdnn_kernel=(2, 1),
+        tdnn_dilation=(1, 1),
+        xvector_output_dim=3,
+      )
+    ),
+    'wavlm',
+    _SHORTS,
+    respell=_OLD,
+  ),
+  'wavlm_large': Case(
+    lambda: tf.WavLMForSequenceClassification(
+      tf.WavLMConfig(**_LARGE | _SHORT | _BUCKETS | _HEAD)
+    ),
+    'wavlm',
+    _SHORTS,
+    'bin',
+    torch.float16,
+    _OLD,
+  ),
+  'data2vec_audio': Case(
+    lambda: tf.Data2VecAudioForCTC(
+      tf.Data2VecAudioConfig(
+        **_SOUND
+        | _SHORT
+        | {'num_conv_pos_embeddings': 3, 'conv_pos_kernel_size': 5}
+      )
+    ),
+    'data2vec_audio',
+    _SHORTS,
   ),
   'videomae': Case(
     lambda: tf.VideoMAEForPreTraining(
@@ -573,6 +671,75 @@ CASES = {
     '',
     _PICTURES[1:2],
   ),
+  'vjepa2': Case(
+    lambda: tf.VJEPA2Model(tf.VJEPA2Config(**_VJEPA2)),
+    '',
+    # Of five frames one is over; of one there are two.
+    tuple(
+      _video(batch, frames, name='pixel_values_videos')
+      for batch, frames in ((2, 4), (1, 5), (1, 1))
+    ),
+    dtype=torch.float16,
+  ),
+  'vjepa2_classifier': Case(
+    lambda: tf.VJEPA2ForVideoClassification(
+      tf.VJEPA2Config(
+        **_VJEPA2
+        | {'hidden_size': 14, 'num_hidden_layers': 2, 'num_attention_heads': 1},
+        qkv_bias=False,
+      )
+    ),
+    'vjepa2',
+    (_video(1, 6, name='pixel_values_videos'),),
+    dtype=torch.bfloat16,
+  ),
+  'vivit': Case(
+    lambda: tf.VivitForVideoClassification(tf.VivitConfig(**_VIVIT)),
+    'vivit',
+    (_video(2), _video(1)),
+  ),
+  'vivit_unbiased': Case(
+    lambda: tf.VivitModel(tf.VivitConfig(**_VIVIT, qkv_bias=False)),
+    '',
+    (_video(1),),
+    'shards',
+  ),
+  # Of the ids of `_text`, 7 ends a text here.
+  'clip_text': Case(
+    lambda: tf.CLIPTextModelWithProjection(
+      tf.CLIPTextConfig(**_TEXT, bos_token_id=None, eos_token_id=7)
+    ),
+    'text_model',
+    _TEXTS,
+    is_pooled=True,
+  ),
+  # As the first configs had it: the highest number ends it.
+  'clip_text_old': Case(
+    lambda: tf.CLIPTextModel(
+      tf.CLIPTextConfig(
+        **_TEXT, bos_token_id=None, eos_token_id=2, hidden_act='gelu'
+      )
+    ),
+    '',
+    (_text((11, 4, 7)),),
+    'bin',
+    is_pooled=True,
+  ),
+  'siglip_text': Case(
+    lambda: tf.SiglipTextModel(
+      tf.SiglipTextConfig(**_TEXT, **_ENDS, projection_size=6)
+    ),
+    '',
+    (_text((11, 4, 7), 1, mask=False), *_TEXTS[:2]),
+    is_pooled=True,
+  ),
+  'siglip2_text': Case(
+    lambda: tf.Siglip2TextModel(tf.Siglip2TextConfig(**_TEXT, **_ENDS)),
+    '',
+    (_text((11, 4, 7), 0, mask=False),),
+    dtype=torch.float16,
+    is_pooled=True,
+  ),
 }
 # Another's in all but name, or in what no parameter shows: no golden files.
 NAMESAKES = (
@@ -581,8 +748,11 @@ NAMESAKES = (
   'data2vec_text',
   'distilbert_sinusoidal',
   'electra_base',
+  'siglip2_text',
   'siglip_vision',
   'vit_unbiased',
+  'vivit_unbiased',
+  'vjepa2_classifier',
 )
 
 
@@ -604,6 +774,11 @@ def make(case: Case, seed: int) -> torch.nn.Module:
       if name.endswith('original0'):
         drawn = 0.5 + drawn.abs()
       value.copy_(drawn.to(case.dtype))
+    for name, value in model.named_buffers():
+      if '.running_' in name:  # Of a batch normalisation.
+        drawn = torch.randn(value.shape, generator=generator)
+        drawn = 0.5 + drawn.abs() if name.endswith('var') else 0.3 * drawn
+        value.copy_(drawn.to(case.dtype))
   return model.eval()
 
 

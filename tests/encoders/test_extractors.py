@@ -186,7 +186,7 @@ def test_features_are_of_their_clip(folder, sounds, films, kind):
   extractor, together = extract(
     modality, clips, encoder=name, pooling='mean', batch_size=2
   )
-  assert [x.shape for x in together] == [(8,)] * 3
+  assert [x.shape for x in together] == [(encoder.config.hidden_size,)] * 3
   items = [extractor.load(clip).rows for clip in clips]
   others = {
     'backwards': extractor.compute(items[::-1])[::-1],
@@ -317,7 +317,7 @@ def test_frames_that_do_not_fit_are_named_before_any_is_decoded(tmp_path):
   settings = json.loads(path.read_text())
   for changes in ({'crop_size': {'height': 6, 'width': 8}}, {'size': 6}):
     path.write_text(json.dumps(settings | {'do_center_crop': False} | changes))
-    with pytest.raises(errors.InputError, match='makes pictures of shape'):
+    with pytest.raises(errors.InputError, match='make them of shape'):
       extract('video', [], encoder=name)
 
 
