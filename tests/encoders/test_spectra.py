@@ -236,6 +236,7 @@ def test_scores_of_distances_are_those_of_keys(first):
     )
 
 
+@pytest.mark.long  # What all such biases share is held in test_transformer.
 def test_long_sound_attends_block_by_block(monkeypatch):
   random = np.random.default_rng(0)
   settings = transformer.Settings(2, 8, 'gelu', 1e-5)
