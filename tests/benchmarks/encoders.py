@@ -2,8 +2,8 @@
 
   python tests/benchmarks/encoders.py [--repeats=7] [--only=NAME]
 
-For each of the six encoders at base size, with random weights, in float32:
-8 texts of 128 tokens, 2 sounds of 10 s at 16 kHz, or a video of 16 frames of
+For each encoder at base size, with random weights, in float32: 8 texts of 128
+tokens (or one of 2,048), 2 sounds of 10 s at 16 kHz, or a video of 16 frames of
 224 x 224. Prints the seconds from a call to all hidden states, the median over
 repeats; the most memory that a process of its own had, with the weights; and,
 where PyTorch is installed, the same of Transformers with the same weights and
@@ -33,6 +33,7 @@ import numpy as np
 from empathy import encoders
 from empathy.encoders.architectures import (
   deberta,
+  modernbert,
   roberta,
   timesformer,
   videomae,
@@ -56,6 +57,8 @@ _BASE = {
       'position_biased_input': False,
     },
   ),
+  'modernbert': (modernbert, {}),
+  'modernbert-long': (modernbert, {}),
   'wav2vec2': (wav2vec2, {}),
   'hubert': (wav2vec2, {'model_type': 'hubert'}),
   'videomae': (videomae, {'use_mean_pooling': False}),
@@ -96,8 +99,9 @@ def make(
       lambda: module.init(jax.random.key(0), **architecture.example(config))
     ),
   )
-  if architecture in (roberta, deberta):
-    ids = random.integers(5, config.vocab_size, (8, 128))
+  if encoders.modality(config) == 'text':
+    shape = (1, 2_048) if name.endswith('-long') else (8, 128)
+    ids = random.integers(5, config.vocab_size, shape)
     arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
   elif architecture is wav2vec2:
     samples = random.normal(0, 1, (2, 16_000 if small else 160_000))
