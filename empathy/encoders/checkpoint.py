@@ -293,11 +293,12 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   """Makes an architecture's config from a checkpoint's.
 
   Args:
-    cls: a frozen dataclass of numbers, strings, bools and tuples, whose
-      defaults are those of Transformers. Its `FIXED` holds the settings of
-      which only one value is supported, its `RENAMED`, if any, other names, its
-      `DEFAULTS`, if any, defaults that a `model_type` has of its own. A setting
-      within another is named with a dot: `rope_parameters.rope_type`.
+    cls: a frozen dataclass of numbers, strings, bools, tuples and others like
+      it, whose defaults are those of Transformers. Its `FIXED` holds the
+      settings of which only one value is supported, its `RENAMED`, if any,
+      other names, also of what others are in, its `DEFAULTS`, if any, defaults
+      that a `model_type` has of its own. A setting within another is named with
+      a dot: `rope_parameters.rope_type`.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -317,12 +318,20 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     faults.append(
       f'{where}: has a quantization_config: quantised weights are not supported'
     )
-  renamed = getattr(cls, 'RENAMED', {})
-  values = {renamed.get(key, key): value for key, value in values.items()}
+  values = _renamed(values, getattr(cls, 'RENAMED', {}))
   kind = values.get('model_type')
   fields = dict(getattr(cls, 'DEFAULTS', {}).get(kind, {}))
   for field in dataclasses.fields(cls):
     value, default = values.get(field.name), field.default
+    if dataclasses.is_dataclass(default):
+      begin = f'{field.name}.'
+      inner = {
+        k.removeprefix(begin): v
+        for k, v in values.items()
+        if k.startswith(begin)
+      }
+      fields[field.name] = read_config(type(default), inner, where)
+      continue
     if value is None:
       continue
     if isinstance(default, tuple):
@@ -339,6 +348,17 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     fields[field.name] = value
   errors.raise_faults(faults)
   return cls(**fields)
+
+
+def _renamed(
+  values: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+  """Flat settings by other names; what is within one goes with it."""
+  found = {}
+  for key, value in values.items():
+    first, dot, rest = key.partition('.')
+    found[names.get(key) or names.get(first, first) + dot + rest] = value
+  return found
 
 
 def _flat(values: Mapping[str, Any], before: str = '') -> dict[str, Any]:

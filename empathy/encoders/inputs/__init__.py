@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors
-from empathy.encoders import checkpoint
+from empathy.encoders import checkpoint, faces, media
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +115,9 @@ class Input:
     longest: the most of the main input that the encoder takes at once.
     is_sequence: whether a clip's rows are the steps of a sequence, such as
       frames, that are encoded each by itself; else they are windows.
+    axis: of a row's main input, along which it has a length.
+    has_silence: whether all rows are the longest, with silence behind that the
+      encoder sees; `attention_mask` says what is not.
   """
 
   modality: str
@@ -124,6 +127,22 @@ class Input:
   num_inputs: Callable[[Any, Any], Any] = lambda config, count: count
   longest: Callable[[Any], int] = lambda config: sys.maxsize
   is_sequence: bool = False
+  axis: int = 0
+  has_silence: bool = False
+
+
+def read_pictures(clip: Clip, options: Options) -> media.Pictures:
+  """The pictures of a clip, or of its face alone if settings say so.
+
+  Raises:
+    MediaError: as `media.read_pictures` and `faces.crop`.
+  """
+  film = media.read_pictures(
+    clip.source, options.num_frames, clip.start, clip.end, options.seconds
+  )
+  if options.settings['crop'] != 'face':
+    return film
+  return dataclasses.replace(film, frames=faces.crop(film.frames))
 
 
 def bucket(size: int) -> int:
