@@ -2,12 +2,12 @@
 
   python tests/benchmarks/encoders.py [--repeats=7] [--only=NAME]
 
-For each of the encoders at base size, with random weights, in float32:
-8 texts of 128 tokens, 2 sounds of 10 s (of Whisper one of 30 s), or a video of
-16 frames of 224 x 224. Prints the seconds from a call to all hidden states, the
-median over repeats; the most memory that a process of its own had, with the
-weights; and, where PyTorch is installed, the same of Transformers with the same
-weights and input in one process, call by call in turn, and the largest
+For each of the encoders at base size, with random weights, in float32: 8 texts
+of 128 tokens (or one of 2,048), 2 sounds of 10 s (of Whisper one of 30 s), or a
+video of 16 frames of 224 x 224. Prints the seconds from a call to all hidden
+states, the median over repeats; the most memory that a process of its own had,
+with the weights; and, where PyTorch is installed, the same of Transformers with
+the same weights and input in one process, call by call in turn, and the largest
 difference of the last hidden states. `--small` runs all of it on little models,
 to see that it runs.
 """
@@ -33,6 +33,7 @@ import numpy as np
 from empathy import encoders
 from empathy.encoders.architectures import (
   deberta,
+  modernbert,
   roberta,
   timesformer,
   videomae,
@@ -58,6 +59,8 @@ _BASE = {
       'position_biased_input': False,
     },
   ),
+  'modernbert': (modernbert, {}),
+  'modernbert-long': (modernbert, {}),
   'wav2vec2': (wav2vec2, {}),
   'hubert': (wav2vec2, {'model_type': 'hubert'}),
   'whisper': (
@@ -114,8 +117,9 @@ def make(
       lambda: module.init(jax.random.key(0), **architecture.example(config))
     ),
   )
-  if architecture in (roberta, deberta):
-    ids = random.integers(5, config.vocab_size, (8, 128))
+  if encoders.modality(config) == 'text':
+    shape = (1, 2_048) if name.endswith('-long') else (8, 128)
+    ids = random.integers(5, config.vocab_size, shape)
     arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
   elif architecture is wav2vec2:
     samples = random.normal(0, 1, (2, 16_000 if small else 160_000))

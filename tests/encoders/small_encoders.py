@@ -35,6 +35,7 @@ KINDS = {
   'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
   'roberta': _CORE
   | {'vocab_size': 40, 'pad_token_id': 0, 'max_position_embeddings': 12},
+  'modernbert': _CORE | {'vocab_size': 40, 'local_attention': 4},
   'wav2vec2': _SOUND,
   'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
   # Windows of a second.
@@ -157,7 +158,7 @@ def write(
   )
   encoder = encoders.Encoder(module, params, config)
   encoders.save(encoder, folder)
-  if kind in ('bert', 'roberta'):
+  if kind in ('bert', 'modernbert', 'roberta'):
     words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
     inner = tokenizers.Tokenizer(
       tokenizers.models.WordLevel(words, unk_token='[UNK]')
