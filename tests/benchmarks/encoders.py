@@ -2,7 +2,7 @@
 
   python tests/benchmarks/encoders.py [--repeats=7] [--only=NAME]
 
-For each of the six encoders at base size, with random weights, in float32:
+For each of the encoders at base size, with random weights, in float32:
 8 texts of 128 tokens, 2 sounds of 10 s at 16 kHz, or a video of 16 frames of
 224 x 224. Prints the seconds from a call to all hidden states, the median over
 repeats; the most memory that a process of its own had, with the weights; and,
@@ -33,6 +33,9 @@ import numpy as np
 from empathy import encoders
 from empathy.encoders.architectures import (
   deberta,
+  distilbert,
+  llama,
+  mpnet,
   roberta,
   timesformer,
   videomae,
@@ -56,6 +59,34 @@ _BASE = {
       'position_biased_input': False,
     },
   ),
+  'electra': (roberta, {'model_type': 'electra', 'embedding_size': 768}),
+  'distilbert': (distilbert, {}),
+  'mpnet': (mpnet, {'max_position_embeddings': 514}),
+  'llama': (
+    llama,
+    {
+      'hidden_size': 768,
+      'num_hidden_layers': 12,
+      'num_attention_heads': 12,
+      'num_key_value_heads': 4,
+      'intermediate_size': 2048,
+    },
+  ),
+  # Qwen2.5-0.5B.
+  'qwen2': (
+    llama,
+    {
+      'model_type': 'qwen2',
+      'vocab_size': 151936,
+      'hidden_size': 896,
+      'num_hidden_layers': 24,
+      'num_attention_heads': 14,
+      'num_key_value_heads': 2,
+      'intermediate_size': 4864,
+      'max_position_embeddings': 32768,
+      'rope_parameters': llama.Rope(rope_theta=1e6),
+    },
+  ),
   'wav2vec2': (wav2vec2, {}),
   'hubert': (wav2vec2, {'model_type': 'hubert'}),
   'videomae': (videomae, {'use_mean_pooling': False}),
@@ -67,6 +98,12 @@ _SMALL = {
   'num_attention_heads': 2,
   'intermediate_size': 64,
   'vocab_size': 100,
+  'embedding_size': 32,
+  'num_key_value_heads': 1,
+  'dim': 32,
+  'n_layers': 2,
+  'n_heads': 2,
+  'hidden_dim': 64,
   'conv_dim': (16,) * 7,
   'image_size': 32,
 }
@@ -96,7 +133,7 @@ def make(
       lambda: module.init(jax.random.key(0), **architecture.example(config))
     ),
   )
-  if architecture in (roberta, deberta):
+  if encoders.modality(config) == 'text':
     ids = random.integers(5, config.vocab_size, (8, 128))
     arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
   elif architecture is wav2vec2:
