@@ -6,13 +6,14 @@ of which may be split into shards that an index lists.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import huggingface_hub
@@ -132,22 +133,43 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
   )
 
 
-def small_files(name_or_path: str | os.PathLike) -> list[pathlib.Path]:
+def small_files(name_or_path: str | os.PathLike) -> dict[str, pathlib.Path]:
   """The files beside a checkpoint's config that are not weights.
 
-  They are what its tokenizer or processor reads, whatever that calls them. Of a
+  They are what its tokenizer or processor reads, whatever that calls them, and
+  the settings of the modules after an encoder of sentences, in folders. Of a
   checkpoint on the Hub, those that were fetched: what was loaded before.
+
+  Returns:
+    Their paths, by those from the checkpoint on.
   """
   folder = find(name_or_path).config.parent
-  return [
-    path
-    for path in sorted(folder.iterdir())
-    if path.name != _CONFIG
+  paths = [*folder.iterdir(), *folder.glob('*/config.json')]
+  return {
+    path.relative_to(folder).as_posix(): path
+    for path in sorted(paths)
+    if path != folder / _CONFIG
     and not path.name.startswith('.')
     and not path.name.endswith(_WEIGHTS_LIKE)
     and path.is_file()
     and path.stat().st_size <= _MOST_BYTES
-  ]
+  }
+
+
+def beside(checkpoint: Checkpoint, file: str, kind: type = dict) -> Any:
+  """What a JSON file of a checkpoint says; None if it has no such file.
+
+  Args:
+    checkpoint: as found.
+    file: its path within, with slashes.
+    kind: of what it says, a dict or a list.
+
+  Raises:
+    InputError: it is something else.
+  """
+  is_folder = os.path.isdir(checkpoint.name)
+  path = (_from_folder if is_folder else _from_hub)(checkpoint.name, file)
+  return None if path is None else read_json(path, kind)
 
 
 def _from_folder(name: str, file: str) -> pathlib.Path | None:
@@ -193,8 +215,8 @@ def _shards(index: pathlib.Path) -> list[str]:
   return names
 
 
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-  """Reads a file of one JSON object.
+def read_json(path: pathlib.Path, kind: type = dict) -> Any:
+  """Reads a file of one JSON object, or of a list.
 
   Raises:
     InputError: it is something else.
@@ -203,13 +225,37 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     found = json.loads(path.read_text(encoding='utf-8'))
   except ValueError as error:
     raise errors.InputError(f'{path}: is not JSON: {error}') from None
-  if not isinstance(found, dict):
-    raise errors.InputError(f'{path}: expected a JSON object')
+  if not isinstance(found, kind):
+    what = 'object' if kind is dict else 'list'
+    raise errors.InputError(f'{path}: expected a JSON {what}')
   return found
 
 
-def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-  """Reads all tensors of a checkpoint.
+class Tensors(Mapping[str, np.ndarray]):
+  """Tensors of files, each of which is read when it is asked for.
+
+  Those of a large encoder, held beside its parameters, are as many bytes again.
+  """
+
+  def __init__(self, readers: Mapping[str, Callable[[], np.ndarray]]):
+    """Of what reads each, by name."""
+    self._readers = readers
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    """Reads one."""
+    return self._readers[name]()
+
+  def __iter__(self) -> Iterator[str]:
+    """Their names."""
+    return iter(self._readers)
+
+  def __len__(self) -> int:
+    """How many there are."""
+    return len(self._readers)
+
+
+def read_tensors(checkpoint: Checkpoint) -> Tensors:
+  """Finds all tensors of a checkpoint.
 
   Args:
     checkpoint: as found.
@@ -221,7 +267,7 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     InputError: a file is damaged or refused (see `torch_files`), or two shards
       have the same tensor.
   """
-  tensors: dict[str, np.ndarray] = {}
+  readers: dict[str, Callable[[], np.ndarray]] = {}
   for path in checkpoint.weights:
     with open(path, 'rb') as file:
       if file.read(len(_POINTER)) == _POINTER:
@@ -231,21 +277,22 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         )
     if path.suffix == '.safetensors':
       try:
-        with safetensors.safe_open(path, framework='numpy') as file:
-          names = sorted(file.keys())
-          kinds = [file.get_slice(name).get_dtype() for name in names]
-          _check_kinds(path, dict(zip(names, kinds, strict=True)), _READABLE)
-          found = {name: file.get_tensor(name) for name in names}
+        file = safetensors.safe_open(path, framework='numpy')
+        names = sorted(file.keys())
+        kinds = [file.get_slice(name).get_dtype() for name in names]
       except (safetensors.SafetensorError, TypeError) as error:
         raise errors.InputError(
           f'{path}: is no safetensors file: {error}'
         ) from None
+      _check_kinds(path, dict(zip(names, kinds, strict=True)), _READABLE)
+      found = {n: functools.partial(file.get_tensor, n) for n in names}
     else:
-      found = torch_files.read(path)
-    for name in found.keys() & tensors.keys():
+      read = torch_files.read(path)
+      found = {name: functools.partial(read.get, name) for name in read}
+    for name in found.keys() & readers.keys():
       raise errors.InputError(f'{path}: {name} is in another shard already')
-    tensors |= found
-  return tensors
+    readers |= found
+  return Tensors(readers)
 
 
 def _check_kinds(
@@ -274,8 +321,9 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     cls: a frozen dataclass of numbers, strings, bools, tuples and others like
       it, whose defaults are those of Transformers. Its `FIXED` holds the
       settings of which only one value is supported, its `RENAMED`, if any,
-      other names, also of what others are in. A setting within another is named
-      with a dot: `rope_parameters.rope_type`.
+      other names, also of what others are in, its `DEFAULTS`, if any, defaults
+      that a `model_type` has of its own. A setting within another is named with
+      a dot: `rope_parameters.rope_type`.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -296,7 +344,8 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
       f'{where}: has a quantization_config: quantised weights are not supported'
     )
   values = _renamed(values, getattr(cls, 'RENAMED', {}))
-  fields = {}
+  kind = values.get('model_type')
+  fields = dict(getattr(cls, 'DEFAULTS', {}).get(kind, {}))
   for field in dataclasses.fields(cls):
     value, default = values.get(field.name), field.default
     if dataclasses.is_dataclass(default):
@@ -400,8 +449,11 @@ def to_params(
   prefixes: Sequence[str],
   dropped: Sequence[str],
   where: str,
+  make: Callable[[str, np.ndarray], Any] = (
+    lambda path, x: np.ascontiguousarray(x, np.float32)
+  ),
 ) -> dict[str, Any]:
-  """Turns a checkpoint's tensors into parameters.
+  """Turns a checkpoint's tensors into parameters, one after the other.
 
   Args:
     table: where each parameter comes from, by its path.
@@ -411,9 +463,10 @@ def to_params(
     dropped: regular expressions of names that the encoder knowingly does not
       want, such as heads.
     where: names the checkpoint in messages.
+    make: the parameter of a path from a number array of its shape.
 
   Returns:
-    Nested dictionaries of float32 arrays.
+    Nested dictionaries of parameters, float32 arrays by default.
 
   Raises:
     InputError: a tensor is missing, there are two of it, or it has other than
@@ -429,11 +482,11 @@ def to_params(
   begin = _beginning(table, tensors, prefixes, where)
   prefix = next((p for p in prefixes if begin.endswith(p)), '')
   wrapper = begin.removesuffix(prefix)
-  ours: dict[str, np.ndarray] = {}
+  ours: dict[str, str] = {}
   unused, strange, twice = [], [], []
   wanted = {name for source in table.values() for name in source.names}
   modules = tuple({name.split('.')[0] + '.' for name in wanted})
-  for name, tensor in tensors.items():
+  for name in tensors:
     if not name.startswith(wrapper):
       unused.append(name)
       continue
@@ -441,9 +494,9 @@ def to_params(
     before = next((p for p in prefixes if inner.startswith(p)), '')
     bare = _today(inner.removeprefix(before))
     if bare in wanted and before == prefix:
-      if bare in ours and not np.array_equal(ours[bare], tensor):
+      other = ours.setdefault(bare, name)
+      if other != name and not np.array_equal(tensors[other], tensors[name]):
         twice.append(bare)
-      ours[bare] = tensor
     elif not any(re.fullmatch(pattern, bare) for pattern in dropped):
       inside = before or bare.startswith(modules)
       (strange if inside else unused).append(name)
@@ -461,8 +514,10 @@ def to_params(
     if not names:
       lacking.append(' or '.join(source.names))
       continue
-    found = ours[names[0]]
-    if not all(np.array_equal(found, ours[name]) for name in names[1:]):
+    found = tensors[ours[names[0]]]
+    if not all(
+      np.array_equal(found, tensors[ours[name]]) for name in names[1:]
+    ):
       twice.append(' and '.join(names))
     kinds[names[0]] = found.dtype
     part, parts = source.part
@@ -474,7 +529,7 @@ def to_params(
     tree = params
     for folder in folders:
       tree = tree.setdefault(folder, {})
-    tree[leaf] = np.ascontiguousarray(array, np.float32)
+    tree[leaf] = make(path, array)
   if lacking:
     under = f' (names begin with {begin!r})' if wrapper else ''
     faults.append(f'{where}: lacks {_some(lacking)}{under}')

@@ -31,7 +31,8 @@ class Output(NamedTuple):
       its last layer, the last of these is from before that, as in Transformers;
       of text it is the last hidden state, likewise.
     pooled: what the encoder itself makes of the last states for the whole, (B,
-      D); None where it makes nothing.
+      D), or where each frame is encoded by itself for each, (B, F, D); None
+      where it makes nothing.
   """
 
   last_hidden_state: Array
@@ -94,6 +95,8 @@ class Settings:
     dropout: probability of dropping a unit of what a block adds.
     attention_dropout: probability of dropping an attention weight.
     activation_dropout: probability of dropping a hidden feed-forward unit.
+    layer_scale: whether each feature of what a block adds has a factor of its
+      own (LayerScale, arXiv 2103.17239).
     dtype: in which sums are computed.
   """
 
@@ -113,6 +116,7 @@ class Settings:
   dropout: float = 0.0
   attention_dropout: float = 0.0
   activation_dropout: float = 0.0
+  layer_scale: bool = False
   dtype: Any = jnp.float32
 
   @classmethod
@@ -218,6 +222,51 @@ def mask_to_bias(mask: Array | None) -> Array | None:
   return jnp.where(mask.astype(bool), 0.0, lowest)[:, None]
 
 
+class ByDistance(NamedTuple):
+  """A bias of scores by how far a key is from its query.
+
+  It is as large as the scores, so it is made only of queries that attend at a
+  time.
+
+  Attributes:
+    values: (H, 2 T - 1) float32, of a key's position less its query's, which is
+      1 - T to T - 1.
+    gate: (B, H, Q, 1) float32, by which each query multiplies them.
+    mask: (B, 1, 1, T) float32, added to that; or None.
+    first: of the queries, which number they have.
+  """
+
+  values: Array
+  gate: Array
+  mask: Array | None
+  first: Array | int = 0
+
+  def whole(self) -> Array:
+    """The bias, (B, H, Q, T) float32."""
+    size = self.gate.shape[2]
+    bias = self.gate * by_distance(self.values, self.first, size)
+    return bias if self.mask is None else bias + self.mask
+
+
+def by_distance(values: Array, first: Array | int, size: int) -> Array:
+  """What distances have, for queries and keys.
+
+  Args:
+    values: (..., 2 T - 1), of distances as in `ByDistance`.
+    first: of the queries.
+    size: Q, how many queries there are; those beyond T mean nothing.
+
+  Returns:
+    (..., Q, T).
+  """
+  length = (values.shape[-1] + 1) // 2
+  starts = jnp.maximum(length - 1 - first - jnp.arange(size), 0)
+  return jax.vmap(
+    lambda start: jax.lax.dynamic_slice_in_dim(values, start, length, -1),
+    out_axes=-2,
+  )(starts)
+
+
 def check_length(length: int, limit: int) -> None:
   """Raises an `InputError` where there are more tokens than positions."""
   if length > limit:
@@ -235,7 +284,7 @@ class Attention(nn.Module):
   def __call__(
     self,
     x: Array,
-    bias: Array | None = None,
+    bias: Array | ByDistance | None = None,
     deterministic: bool = True,
     rotation: Array | None = None,
     window: int | None = None,
@@ -284,7 +333,7 @@ def attend(
   q: Array,
   k: Array,
   v: Array,
-  bias: Array | None,
+  bias: Array | ByDistance | None,
   deterministic: bool,
 ) -> Array:
   """Attends in the way that is best on this device for so many queries.
@@ -296,7 +345,8 @@ def attend(
     q: (B, H, T, D), scaled.
     k: (B, G, T, D), each for H / G heads of queries.
     v: (B, G, T, D).
-    bias: (B or 1, H or 1, T or 1, T) float32, added to the scores; or None.
+    bias: (B or 1, H or 1, T or 1, T) float32, added to the scores, or what this
+      is made of; or None.
     deterministic: drop no weights.
 
   Returns:
@@ -305,21 +355,33 @@ def attend(
   batch, heads, length, _ = q.shape
   drops = settings.attention_dropout and not deterministic
 
-  def at_once(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+  is_made = isinstance(bias, ByDistance)
+
+  def at_once(q: Array, k: Array, v: Array, bias: Any) -> Array:
     # Queries that share keys are like more queries of one head.
     shared = q.reshape(batch, k.shape[1], -1, q.shape[-1])
     scores = jnp.einsum('bhqd,bhkd->bhqk', shared, k)
     scores = scores.reshape(batch, heads, -1, length)
+    bias = bias.whole() if is_made else bias
     return weigh(settings, scores, bias, v, deterministic)
 
-  def in_parts(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+  def in_parts(q: Array, k: Array, v: Array, bias: Any) -> Array:
     count = -(-length // LONG)
 
     def cut(x: Array) -> Array:
       x = jnp.pad(x, ((0, 0), (0, 0), (0, -length % count), (0, 0)))
       return jnp.stack(jnp.split(x, count, 2))
 
-    if bias is None or bias.shape[2] == 1:
+    if is_made:
+      gates = cut(bias.gate)
+      starts = jnp.arange(count) * gates.shape[3]
+      y = jax.lax.map(
+        lambda part: at_once(
+          part[0], k, v, bias._replace(gate=part[1], first=part[2])
+        ),
+        (cut(q), gates, starts),
+      )
+    elif bias is None or bias.shape[2] == 1:
       y = jax.lax.map(lambda part: at_once(part, k, v, bias), cut(q))
     else:
       y = jax.lax.map(
@@ -327,7 +389,7 @@ def attend(
       )
     return y.swapaxes(0, 1).reshape(batch, -1, y.shape[-1])[:, :length]
 
-  if not drops and has_flash(q):
+  if not drops and not is_made and has_flash(q):
     return flash(q, k, v, bias)
   if length > BLOCK and not drops:
     # A CPU is faster where a block of scores stays in its cache.
@@ -479,7 +541,9 @@ def flash(
   return y[:, :length].reshape(*y.shape[:1], length, -1)
 
 
-def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+def _in_blocks(
+  q: Array, k: Array, v: Array, bias: Array | ByDistance | None
+) -> Array:
   """Attends with one head and at most `BLOCK` queries at a time.
 
   Args:
@@ -494,6 +558,10 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
   batch, heads, length, width = q.shape
   count = -(-length // BLOCK)
   size = -(-length // count)
+  values = gate = None
+  if isinstance(bias, ByDistance):
+    values = jnp.broadcast_to(bias.values, (batch, *bias.values.shape))
+    gate, bias = bias.gate, bias.mask
   if bias is None:
     bias = jnp.zeros((1, 1, 1, length))
   k, v = (jnp.repeat(x, heads // x.shape[1], axis=1) for x in (k, v))
@@ -502,21 +570,36 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
     x = jnp.pad(x, ((0, 0), (0, 0), (0, count * size - length), (0, 0)))
     return x.reshape(*x.shape[:2], count, size, x.shape[-1])
 
-  def block(bias: Array, q: Array, k: Array, v: Array) -> Array:
+  def block(
+    bias: Array, q: Array, k: Array, v: Array, values: Any, gate: Any, at: Array
+  ) -> Array:
+    if values is not None:
+      bias = bias + gate * by_distance(values, at * size, size)
     scores = (q @ k.T).astype(jnp.float32) + bias
     scores = jnp.exp(scores - scores.max(-1, keepdims=True))
     total = scores.sum(-1, keepdims=True)
     return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
 
-  def head(bias: Array, q: Array, k: Array, v: Array) -> Array:
-    return _map(lambda bias, q: block(bias, q, k, v), bias, q)
+  def head(
+    bias: Array, q: Array, k: Array, v: Array, values: Any, gate: Any
+  ) -> Array:
+    return _map(
+      lambda bias, q, gate, at: block(bias, q, k, v, values, gate, at),
+      bias,
+      q,
+      gate,
+      jnp.arange(count),
+    )
 
   bias = bias[:, :, None] if bias.shape[2] == 1 else cut(bias)
-  y = _map(lambda *clip: _map(head, *clip), bias, cut(q), k, v)
+  gate = None if gate is None else cut(gate)
+  y = _map(lambda *clip: _map(head, *clip), bias, cut(q), k, v, values, gate)
   return join_heads(y.reshape(batch, heads, -1, width)[:, :, :length])
 
 
-def _map(function: Callable[..., Array], bias: Array, *arrays: Array) -> Array:
+def _map(
+  function: Callable[..., Array], bias: Array, *arrays: Array | None
+) -> Array:
   """Maps over the first axis of arrays; a bias may have one for all of it."""
   if len(bias) == 1:
     return jax.lax.map(lambda some: function(bias[0], *some), arrays)
@@ -555,6 +638,16 @@ def weigh(
   shared = weights.reshape(*values.shape[:2], -1, values.shape[2])
   y = jnp.einsum('bhqk,bhkd->bhqd', shared, values)
   return join_heads(y.reshape(*weights.shape[:3], -1))
+
+
+class Scale(nn.Module):
+  """A factor for each feature."""
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps (..., D) to (..., D)."""
+    scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
+    return x * scale.astype(x.dtype)
 
 
 class FeedForward(nn.Module):
@@ -598,11 +691,13 @@ def add_blocks(
   s = settings
   feed_forward = FeedForward(s, name='feed_forward')
   for name, block in (
-    ('attention_norm', attend),
-    ('feed_forward_norm', lambda y: feed_forward(y, deterministic)),
+    ('attention', attend),
+    ('feed_forward', lambda y: feed_forward(y, deterministic)),
   ):
-    norm = s.norm(name)
+    norm = s.norm(f'{name}_norm')
     y = block(norm(x)) if s.pre_norm else block(x)
+    if s.layer_scale:
+      y = Scale(name=f'{name}_scale')(y)
     x = x + nn.Dropout(s.dropout)(y, deterministic=deterministic)
     if not s.pre_norm:
       x = norm(x)
@@ -610,9 +705,15 @@ def add_blocks(
 
 
 class Layer(nn.Module):
-  """Attention, then a feed-forward network."""
+  """Attention, then a feed-forward network.
+
+  Attributes:
+    settings: what the layers share.
+    parts: of a sequence, equal ones, none of which sees another.
+  """
 
   settings: Settings
+  parts: int = 1
 
   @nn.compact
   def __call__(
@@ -620,12 +721,13 @@ class Layer(nn.Module):
   ) -> Array:
     """Maps (B, T, D) to (B, T, D); `bias` is added to the scores."""
     attention = Attention(self.settings, name='attention')
+    shape = x.shape
     return add_blocks(
       self.settings,
-      x,
+      x.reshape(shape[0] * self.parts, -1, shape[2]),
       lambda y: attention(y, bias, deterministic),
       deterministic,
-    )
+    ).reshape(shape)
 
 
 def apply_layers(

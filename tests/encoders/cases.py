@@ -16,6 +16,7 @@ import numpy as np
 import safetensors.torch
 import torch
 import transformers as tf
+from transformers import core_model_loading
 
 _CORE = {
   'hidden_size': 8,
@@ -63,6 +64,19 @@ _LARGE = _SOUND | {
   'feat_extract_norm': 'layer',
   'do_stable_layer_norm': True,
 }
+# A frame for every 20 samples, of 50, so that many go into a short sound.
+_SHORT = {
+  'conv_dim': (6,) * 3,
+  'conv_kernel': (10, 3, 4),
+  'conv_stride': (5, 2, 2),
+}
+_BUCKETS = {'num_buckets': 8, 'max_bucket_distance': 9}
+_HEAD = {'use_weighted_layer_sum': True, 'classifier_proj_size': 3}
+_PRETRAINING = {
+  'num_codevectors_per_group': 2,
+  'codevector_dim': 4,
+  'proj_codevector_dim': 4,
+}
 _CORE_MODERN = _CORE | {
   'num_hidden_layers': 3,
   'vocab_size': 20,
@@ -76,6 +90,41 @@ _CORE_MODERN = _CORE | {
   },
 }
 _VIDEO = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
+_OF_PICTURES = (
+  'vit',
+  'dinov2',
+  'dinov2_with_registers',
+  'clip_vision_model',
+  'siglip_vision_model',
+)
+_PICTURE = _CORE | {'image_size': 12, 'patch_size': 4}
+_DINO = {k: v for k, v in _PICTURE.items() if k != 'intermediate_size'} | {
+  'mlp_ratio': 2
+}
+_WHISPER = {
+  'num_mel_bins': 5,
+  'd_model': 8,
+  'encoder_layers': 2,
+  'encoder_attention_heads': 2,
+  'encoder_ffn_dim': 12,
+  'decoder_layers': 1,
+  'decoder_attention_heads': 2,
+  'decoder_ffn_dim': 4,
+  'max_source_positions': 7,
+  'max_target_positions': 4,
+  'vocab_size': 6,
+  'pad_token_id': 0,
+  'bos_token_id': 0,
+  'eos_token_id': 0,
+  'decoder_start_token_id': 0,
+}
+_CONFORMER = _CORE | {
+  'feature_projection_input_dim': 6,
+  'left_max_position_embeddings': 4,
+  'right_max_position_embeddings': 2,
+  'conv_depthwise_kernel_size': 3,
+  'vocab_size': 5,
+}
 _OLD = (
   ('parametrizations.weight.original0', 'weight_g'),
   (
@@ -91,11 +140,14 @@ class Case:
 
   Attributes:
     model: makes the model, with a head.
-    base: the attribute that is the encoder, or '' where there is no head.
+    base: the attribute that is the encoder, or '' where there is no head; of
+      Whisper, what has the encoder.
     inputs: make the input arrays from a generator, a call each.
     file: `safetensors`, `shards` or `bin`.
     dtype: of the weights in the file.
     respell: patterns and replacements for the names in the file.
+    is_pooled: whether the encoder makes something of its last states.
+    modality: of a model with several encoders, of which one it is.
     settings: changes to its config, to an older spelling.
   """
 
@@ -105,6 +157,8 @@ class Case:
   file: str = 'safetensors'
   dtype: torch.dtype = torch.float32
   respell: tuple[tuple[str, str], ...] = ()
+  is_pooled: bool = False
+  modality: str | None = None
   settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -144,11 +198,43 @@ def _sound(
 
 
 def _video(
-  batch: int,
+  batch: int, frames: int = 4, size: tuple[int, int] = (8, 8)
 ) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
   def make(random: np.random.Generator) -> dict[str, np.ndarray]:
-    values = _coarse(random, (batch, 4, 3, 8, 8))
+    values = _coarse(random, (batch, frames, 3, *size))
     return {'pixel_values': values.astype(np.float32)}
+
+  return make
+
+
+# Of the trained size, and of others: wider, and larger than it is.
+_PICTURES = (
+  _video(2, 1, (12, 12)),
+  _video(1, 2, (9, 25)),
+  _video(1, 1, (20, 16)),
+)
+
+
+def _mels(
+  batch: int, mels: int = 5, frames: int = 14
+) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
+  def make(random: np.random.Generator) -> dict[str, np.ndarray]:
+    values = _coarse(random, (batch, mels, frames))
+    return {'input_features': values.astype(np.float32)}
+
+  return make
+
+
+def _spectra(
+  lengths: tuple[int, ...], mask: bool = True
+) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
+  def make(random: np.random.Generator) -> dict[str, np.ndarray]:
+    real = np.arange(max(lengths)) < np.array(lengths)[:, None]
+    values = _coarse(random, (*real.shape, 6)) * real[..., None]
+    arrays = {'input_features': values.astype(np.float32)}
+    if mask:
+      arrays['attention_mask'] = real.astype(np.int32)
+    return arrays
 
   return make
 
@@ -156,6 +242,8 @@ def _video(
 _TEXTS = _text((11, 4, 7)), _text((1,)), _text((9,), mask=False)
 # Frames: 3, 2 and 1; 1; 2, without a mask, though padded.
 _SOUNDS = _sound((1083, 841, 400)), _sound((400,)), _sound((801, 700), False)
+# Frames: 14, 8 and 1; 1; 9, likewise.
+_SHORTS = _sound((321, 207, 50)), _sound((50,)), _sound((230, 120), False)
 
 CASES = {
   'roberta': Case(
@@ -319,12 +407,7 @@ CASES = {
   ),
   'wav2vec2': Case(
     lambda: tf.Wav2Vec2ForPreTraining(
-      tf.Wav2Vec2Config(
-        **_SOUND,
-        num_codevectors_per_group=2,
-        codevector_dim=4,
-        proj_codevector_dim=4,
-      )
+      tf.Wav2Vec2Config(**_SOUND | _PRETRAINING)
     ),
     'wav2vec2',
     _SOUNDS,
@@ -347,6 +430,112 @@ CASES = {
     ),
     'hubert',
     _SOUNDS,
+  ),
+  'whisper': Case(
+    lambda: tf.WhisperForConditionalGeneration(tf.WhisperConfig(**_WHISPER)),
+    'model',
+    (_mels(2), _mels(1)),
+    'shards',
+    torch.float16,
+  ),
+  'whisper_classifier': Case(
+    lambda: tf.WhisperForAudioClassification(
+      tf.WhisperConfig(
+        **_WHISPER | {'activation_function': 'relu', 'max_source_positions': 3},
+        use_weighted_layer_sum=True,
+        classifier_proj_size=4,
+      )
+    ),
+    '',
+    (_mels(2, frames=6),),
+    'bin',
+  ),
+  'wav2vec2_bert': Case(
+    lambda: tf.Wav2Vec2BertForCTC(tf.Wav2Vec2BertConfig(**_CONFORMER)),
+    'wav2vec2_bert',
+    (_spectra((11, 4, 1)), _spectra((1,)), _spectra((6, 5), False)),
+  ),
+  'wav2vec2_bert_classifier': Case(
+    lambda: tf.Wav2Vec2BertForSequenceClassification(
+      tf.Wav2Vec2BertConfig(
+        **_CONFORMER | {'hidden_act': 'gelu', 'conv_depthwise_kernel_size': 5},
+        use_weighted_layer_sum=True,
+        classifier_proj_size=4,
+        mask_time_prob=0.0,
+      )
+    ),
+    'wav2vec2_bert',
+    (_spectra((2,)),),
+    'bin',
+    torch.bfloat16,
+  ),
+  'hubert_batch_norm': Case(
+    lambda: tf.HubertForSequenceClassification(
+      tf.HubertConfig(**_SOUND | _SHORT | _HEAD, conv_pos_batch_norm=True)
+    ),
+    'hubert',
+    _SHORTS,
+  ),
+  'mms': Case(
+    lambda: tf.Wav2Vec2ForCTC(
+      tf.Wav2Vec2Config(**_LARGE | _SHORT, adapter_attn_dim=4)
+    ),
+    'wav2vec2',
+    _SHORTS,
+    respell=_OLD,
+  ),
+  'unispeech': Case(
+    lambda: tf.UniSpeechForPreTraining(
+      tf.UniSpeechConfig(**_LARGE | _SHORT | _PRETRAINING, num_ctc_classes=3)
+    ),
+    'unispeech',
+    _SHORTS,
+    'shards',
+    respell=_OLD,
+  ),
+  'unispeech_sat': Case(
+    lambda: tf.UniSpeechSatForPreTraining(
+      tf.UniSpeechSatConfig(**_SOUND | _SHORT | _PRETRAINING, num_clusters=3)
+    ),
+    'unispeech_sat',
+    _SHORTS,
+    'bin',
+    respell=_OLD,
+  ),
+  'wavlm': Case(
+    lambda: tf.WavLMForXVector(
+      tf.WavLMConfig(
+        **_SOUND | _SHORT | _BUCKETS | _HEAD,
+        tdnn_dim=(4, 4),
+        tdnn_kernel=(2, 1),
+        tdnn_dilation=(1, 1),
+        xvector_output_dim=3,
+      )
+    ),
+    'wavlm',
+    _SHORTS,
+    respell=_OLD,
+  ),
+  'wavlm_large': Case(
+    lambda: tf.WavLMForSequenceClassification(
+      tf.WavLMConfig(**_LARGE | _SHORT | _BUCKETS | _HEAD)
+    ),
+    'wavlm',
+    _SHORTS,
+    'bin',
+    torch.float16,
+    _OLD,
+  ),
+  'data2vec_audio': Case(
+    lambda: tf.Data2VecAudioForCTC(
+      tf.Data2VecAudioConfig(
+        **_SOUND
+        | _SHORT
+        | {'num_conv_pos_embeddings': 3, 'conv_pos_kernel_size': 5}
+      )
+    ),
+    'data2vec_audio',
+    _SHORTS,
   ),
   'videomae': Case(
     lambda: tf.VideoMAEForPreTraining(
@@ -397,13 +586,81 @@ CASES = {
     '',
     (_video(2),),
   ),
+  'vit': Case(
+    lambda: tf.ViTForImageClassification(tf.ViTConfig(**_PICTURE)),
+    'vit',
+    _PICTURES,
+    'bin',
+  ),
+  'vit_unbiased': Case(
+    lambda: tf.ViTModel(tf.ViTConfig(**_PICTURE, qkv_bias=False)),
+    '',
+    _PICTURES[:1],
+    dtype=torch.float16,
+  ),
+  'dinov2': Case(
+    lambda: tf.Dinov2Model(tf.Dinov2Config(**_DINO)),
+    '',
+    _PICTURES,
+    is_pooled=True,
+  ),
+  'dinov2_swiglu': Case(
+    lambda: tf.Dinov2WithRegistersForImageClassification(
+      tf.Dinov2WithRegistersConfig(
+        **_DINO, use_swiglu_ffn=True, num_register_tokens=3
+      )
+    ),
+    'dinov2_with_registers',
+    _PICTURES,
+    'shards',
+    is_pooled=True,
+  ),
+  'clip': Case(
+    lambda: tf.CLIPModel(
+      tf.CLIPConfig(vision_config=_PICTURE, text_config=_TEXT, projection_dim=4)
+    ),
+    'vision_model',
+    _PICTURES,
+    is_pooled=True,
+    modality='video',
+  ),
+  'clip_vision': Case(
+    lambda: tf.CLIPVisionModelWithProjection(
+      tf.CLIPVisionConfig(**_PICTURE, hidden_act='gelu', projection_dim=4)
+    ),
+    'vision_model',
+    _PICTURES[:1],
+    'bin',
+    is_pooled=True,
+  ),
+  'siglip': Case(
+    lambda: tf.SiglipModel(
+      tf.SiglipConfig(
+        vision_config=_PICTURE, text_config=_TEXT | {'num_hidden_layers': 1}
+      )
+    ),
+    'vision_model',
+    _PICTURES[1:],
+    is_pooled=True,
+    modality='video',
+  ),
+  'siglip_vision': Case(
+    lambda: tf.SiglipVisionModel(
+      tf.SiglipVisionConfig(**_PICTURE, vision_use_head=False)
+    ),
+    '',
+    _PICTURES[1:2],
+  ),
 }
 # Another's in all but name, or in what no parameter shows: no golden files.
 NAMESAKES = (
   'camembert',
+  'clip_vision',
   'data2vec_text',
   'distilbert_sinusoidal',
   'electra_base',
+  'siglip_vision',
+  'vit_unbiased',
 )
 
 
@@ -425,12 +682,17 @@ def make(case: Case, seed: int) -> torch.nn.Module:
       if name.endswith('original0'):
         drawn = 0.5 + drawn.abs()
       value.copy_(drawn.to(case.dtype))
+    for name, value in model.named_buffers():
+      if '.running_' in name:  # Of a batch normalisation.
+        drawn = torch.randn(value.shape, generator=generator)
+        drawn = 0.5 + drawn.abs() if name.endswith('var') else 0.3 * drawn
+        value.copy_(drawn.to(case.dtype))
   return model.eval()
 
 
 def encoder(case: Case, model: torch.nn.Module) -> torch.nn.Module:
   """The model without its head."""
-  return getattr(model, case.base) if case.base else model
+  return model.get_submodule(case.base)
 
 
 def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
@@ -441,7 +703,7 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   config |= case.settings
   (folder / 'config.json').write_text(json.dumps(config, indent=1) + '\n')
   tensors = {}
-  for name, value in model.state_dict().items():
+  for name, value in published(model, model.state_dict()).items():
     for pattern, to in case.respell:
       name = re.sub(pattern, to, name)
     # Tied weights are written once, as Transformers does.
@@ -469,6 +731,13 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
     )
 
 
+def published(
+  model: torch.nn.Module, tensors: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+  """Tensors of a model by the names, and cut, as Transformers writes them."""
+  return core_model_loading.revert_weight_conversion(model, tensors)
+
+
 def run(
   model: torch.nn.Module,
   arrays: dict[str, np.ndarray],
@@ -484,4 +753,13 @@ def run(
     key: value.to(dtype) if value.is_floating_point() else value
     for key, value in tensors.items()
   }
-  return model.to(dtype)(**tensors, output_hidden_states=True)
+  options = {}
+  kind = model.config.model_type
+  if kind in _OF_PICTURES:  # Each frame by itself.
+    tensors['pixel_values'] = tensors['pixel_values'].flatten(0, 1)
+    if not kind.startswith('dinov2'):
+      options['interpolate_pos_encoding'] = True  # As DINOv2 always does.
+  model.to(dtype)
+  if kind == 'whisper':
+    model = model.encoder
+  return model(**tensors, output_hidden_states=True, **options)

@@ -29,7 +29,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def _read(folder: pathlib.Path) -> Tensors:
-  return checkpoint.read_tensors(checkpoint.find(folder))
+  return dict(checkpoint.read_tensors(checkpoint.find(folder)))
 
 
 def _write(folder: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:

@@ -16,7 +16,7 @@ from flax import linen as nn
 
 from empathy import errors
 from empathy.encoders import checkpoint, inputs, transformer
-from empathy.encoders.inputs import texts
+from empathy.encoders.inputs import sentences, texts
 
 Array = jax.Array
 
@@ -227,8 +227,8 @@ def _bias(mask: Array | None, length: int, window: int | None = None) -> Array:
   return transformer.mask_to_bias(jnp.asarray(seen))
 
 
-INPUT = dataclasses.replace(
-  texts.INPUT, own=lambda found, config: inputs.Own('last')
+INPUT = texts.text(
+  own=lambda found, config: sentences.own(found, inputs.Own('last'))
 )
 PREFIXES = ('model.', 'transformer.')
 DROPPED = (

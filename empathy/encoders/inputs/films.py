@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors
-from empathy.encoders import inputs, media, patches
+from empathy.encoders import inputs, patches
 
 # Kinds of encoders that take as many frames as they were trained with.
 _FIXED_FRAMES = ('videomae',)
@@ -44,9 +44,7 @@ def _loader(
     )
 
   def load(clip: inputs.Clip) -> inputs.Loaded:
-    film = media.read_pictures(
-      clip.source, num_frames, clip.start, clip.end, options.seconds
-    )
+    film = inputs.read_pictures(clip, options)
     row = {'pixel_values': prepare(film.frames)}
     return inputs.Loaded((row,), film.is_cut)
 
