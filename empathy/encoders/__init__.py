@@ -24,6 +24,7 @@ from flax import linen as nn
 from empathy import errors, files
 from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
+  clip_text,
   data2vec_audio,
   deberta,
   distilbert,
@@ -31,9 +32,12 @@ from empathy.encoders.architectures import (
   modernbert,
   mpnet,
   roberta,
+  siglip_text,
   timesformer,
   videomae,
   vit,
+  vivit,
+  vjepa2,
   wav2vec2,
   wav2vec2_bert,
   wavlm,
@@ -52,6 +56,7 @@ full_precision = functools.partial(
 # By the `model_type` in config.json.
 ARCHITECTURES = {
   'bert': roberta,
+  'clip_text_model': clip_text,
   'camembert': roberta,
   'clip_vision_model': vit,
   'data2vec-audio': data2vec_audio,
@@ -69,12 +74,16 @@ ARCHITECTURES = {
   'qwen2': llama,
   'qwen3': llama,
   'roberta': roberta,
+  'siglip2_text_model': siglip_text,
+  'siglip_text_model': siglip_text,
   'siglip_vision_model': vit,
   'timesformer': timesformer,
   'unispeech': wav2vec2,
   'unispeech-sat': wav2vec2,
   'videomae': videomae,
   'vit': vit,
+  'vivit': vivit,
+  'vjepa2': vjepa2,
   'wav2vec2': wav2vec2,
   'wav2vec2-bert': wav2vec2_bert,
   'wavlm': wavlm,

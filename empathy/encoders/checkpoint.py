@@ -277,15 +277,15 @@ def read_tensors(checkpoint: Checkpoint) -> Tensors:
         )
     if path.suffix == '.safetensors':
       try:
-        file = safetensors.safe_open(path, framework='numpy')
-        names = sorted(file.keys())
-        kinds = [file.get_slice(name).get_dtype() for name in names]
+        with safetensors.safe_open(path, framework='numpy') as file:
+          names = sorted(file.keys())
+          kinds = [file.get_slice(name).get_dtype() for name in names]
       except (safetensors.SafetensorError, TypeError) as error:
         raise errors.InputError(
           f'{path}: is no safetensors file: {error}'
         ) from None
       _check_kinds(path, dict(zip(names, kinds, strict=True)), _READABLE)
-      found = {n: functools.partial(file.get_tensor, n) for n in names}
+      found = {name: functools.partial(_read, path, name) for name in names}
     else:
       read = torch_files.read(path)
       found = {name: functools.partial(read.get, name) for name in read}
@@ -293,6 +293,12 @@ def read_tensors(checkpoint: Checkpoint) -> Tensors:
       raise errors.InputError(f'{path}: {name} is in another shard already')
     readers |= found
   return Tensors(readers)
+
+
+def _read(path: pathlib.Path, name: str) -> np.ndarray:
+  """Reads a tensor; what was read does not stay mapped into memory."""
+  with safetensors.safe_open(path, framework='numpy') as file:
+    return file.get_tensor(name)
 
 
 def _check_kinds(
@@ -463,7 +469,7 @@ def to_params(
     dropped: regular expressions of names that the encoder knowingly does not
       want, such as heads.
     where: names the checkpoint in messages.
-    make: the parameter of a path from a number array of its shape.
+    make: the parameter of a path from an array of any numbers.
 
   Returns:
     Nested dictionaries of parameters, float32 arrays by default.

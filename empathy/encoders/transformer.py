@@ -42,6 +42,7 @@ class Output(NamedTuple):
 
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
   'gelu': functools.partial(nn.gelu, approximate=False),
+  'gelu_fast': nn.gelu,
   'gelu_new': nn.gelu,
   'gelu_pytorch_tanh': nn.gelu,
   'quick_gelu': lambda x: x * nn.sigmoid(1.702 * x),

@@ -125,6 +125,23 @@ _CONFORMER = _CORE | {
   'conv_depthwise_kernel_size': 3,
   'vocab_size': 5,
 }
+_ENDS = {'bos_token_id': None, 'eos_token_id': None}
+# Of a head's 14 numbers each axis turns four, by two frequencies.
+_VJEPA2 = {
+  'hidden_size': 28,
+  'num_hidden_layers': 1,
+  'num_attention_heads': 2,
+  'mlp_ratio': 0.5,
+  'crop_size': 8,
+  'patch_size': 4,
+  'frames_per_clip': 64,
+  'num_pooler_layers': 0,
+  'pred_hidden_size': 6,
+  'pred_num_attention_heads': 1,
+  'pred_num_hidden_layers': 1,
+  'pred_num_mask_tokens': 1,
+}
+_VIVIT = _CORE | {'image_size': 8, 'num_frames': 4, 'tubelet_size': (2, 4, 4)}
 _OLD = (
   ('parametrizations.weight.original0', 'weight_g'),
   (
@@ -198,11 +215,14 @@ def _sound(
 
 
 def _video(
-  batch: int, frames: int = 4, size: tuple[int, int] = (8, 8)
+  batch: int,
+  frames: int = 4,
+  size: tuple[int, int] = (8, 8),
+  name: str = 'pixel_values',
 ) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
   def make(random: np.random.Generator) -> dict[str, np.ndarray]:
     values = _coarse(random, (batch, frames, 3, *size))
-    return {'pixel_values': values.astype(np.float32)}
+    return {name: values.astype(np.float32)}
 
   return make
 
@@ -651,6 +671,77 @@ CASES = {
     '',
     _PICTURES[1:2],
   ),
+  'vjepa2': Case(
+    lambda: tf.VJEPA2Model(tf.VJEPA2Config(**_VJEPA2)),
+    '',
+    # Of five frames one is over; of one there are two.
+    tuple(
+      _video(batch, frames, name='pixel_values_videos')
+      for batch, frames in ((2, 4), (1, 5), (1, 1))
+    ),
+    dtype=torch.float16,
+  ),
+  'vjepa2_classifier': Case(
+    lambda: tf.VJEPA2ForVideoClassification(
+      tf.VJEPA2Config(
+        **_VJEPA2
+        | {'hidden_size': 14, 'num_hidden_layers': 2, 'num_attention_heads': 1},
+        qkv_bias=False,
+      )
+    ),
+    'vjepa2',
+    (_video(1, 6, name='pixel_values_videos'),),
+    dtype=torch.bfloat16,
+  ),
+  'vivit': Case(
+    lambda: tf.VivitForVideoClassification(tf.VivitConfig(**_VIVIT)),
+    'vivit',
+    (_video(2), _video(1)),
+  ),
+  'vivit_unbiased': Case(
+    lambda: tf.VivitModel(tf.VivitConfig(**_VIVIT, qkv_bias=False)),
+    '',
+    (_video(1),),
+    'shards',
+  ),
+  # Of the ids of `_text`, 7 ends a text here.
+  'clip_text': Case(
+    lambda: tf.CLIPTextModelWithProjection(
+      tf.CLIPTextConfig(**_TEXT, bos_token_id=None, eos_token_id=7)
+    ),
+    'text_model',
+    _TEXTS,
+    is_pooled=True,
+  ),
+  # As the first configs had it: the highest number ends it.
+  'clip_text_old': Case(
+    lambda: tf.CLIPTextModel(
+      tf.CLIPTextConfig(
+        **_TEXT, bos_token_id=None, eos_token_id=2, hidden_act='gelu'
+      )
+    ),
+    '',
+    (_text((11, 4, 7)),),
+    'bin',
+    respell=((r'^', 'text_model.'),),
+    is_pooled=True,
+  ),
+  'siglip_text': Case(
+    lambda: tf.SiglipTextModel(
+      tf.SiglipTextConfig(**_TEXT, **_ENDS, projection_size=6)
+    ),
+    '',
+    (_text((11, 4, 7), 1, mask=False), *_TEXTS[:2]),
+    respell=((r'^', 'text_model.'),),
+    is_pooled=True,
+  ),
+  'siglip2_text': Case(
+    lambda: tf.Siglip2TextModel(tf.Siglip2TextConfig(**_TEXT, **_ENDS)),
+    '',
+    (_text((11, 4, 7), 0, mask=False),),
+    dtype=torch.float16,
+    is_pooled=True,
+  ),
 }
 # Another's in all but name, or in what no parameter shows: no golden files.
 NAMESAKES = (
@@ -695,6 +786,13 @@ def encoder(case: Case, model: torch.nn.Module) -> torch.nn.Module:
   return model.get_submodule(case.base)
 
 
+def spelt(case: Case, name: str) -> str:
+  """The name of a tensor in the file."""
+  for pattern, to in case.respell:
+    name = re.sub(pattern, to, name)
+  return name
+
+
 def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   """Writes the checkpoint."""
   folder.mkdir(parents=True, exist_ok=True)
@@ -704,8 +802,7 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   (folder / 'config.json').write_text(json.dumps(config, indent=1) + '\n')
   tensors = {}
   for name, value in published(model, model.state_dict()).items():
-    for pattern, to in case.respell:
-      name = re.sub(pattern, to, name)
+    name = spelt(case, name)
     # Tied weights are written once, as Transformers does.
     if not any(value is other for other in tensors.values()):
       tensors[name] = value.detach().clone().to(case.dtype)

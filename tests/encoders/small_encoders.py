@@ -34,6 +34,8 @@ KINDS = {
   'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
   'roberta': _CORE
   | {'vocab_size': 40, 'pad_token_id': 0, 'max_position_embeddings': 12},
+  'mpnet': _CORE | {'vocab_size': 40},
+  'qwen3': _CORE | {'vocab_size': 40, 'num_key_value_heads': 1, 'head_dim': 6},
   'wav2vec2': _SOUND,
   'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
   # Windows of a second.
@@ -146,18 +148,22 @@ def write(
   )
   encoder = encoders.Encoder(module, params, config)
   encoders.save(encoder, folder)
-  if kind in ('bert', 'roberta'):
+  if encoders.modality(config) == 'text' and kind != 'deberta':
     words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
     inner = tokenizers.Tokenizer(
       tokenizers.models.WordLevel(words, unk_token='[UNK]')
     )
     inner.normalizer = tokenizers.normalizers.Lowercase()
     inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    inner.post_processor = tokenizers.processors.TemplateProcessing(
-      single='[CLS] $A', special_tokens=[('[CLS]', 1)]
-    )
+    is_decoder = kind == 'qwen3'  # Whose tokenizers add nothing in front.
+    if not is_decoder:
+      inner.post_processor = tokenizers.processors.TemplateProcessing(
+        single='[CLS] $A', special_tokens=[('[CLS]', 1)]
+      )
     transformers.PreTrainedTokenizerFast(
-      tokenizer_object=inner, pad_token='[PAD]'
+      tokenizer_object=inner,
+      pad_token='[PAD]',
+      padding_side='left' if is_decoder else 'right',
     ).save_pretrained(folder)
   elif kind == 'deberta':
     write_pieces(folder)
