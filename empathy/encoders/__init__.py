@@ -290,11 +290,13 @@ def save(encoder: Encoder, folder: str | os.PathLike) -> None:
   )
   with files.replacing(folder) as temporary:
     temporary.mkdir()
-    config = dataclasses.asdict(encoder.config)
-    files.write_json(
-      temporary / 'config.json',
-      {key: value for key, value in config.items() if value not in (None, ())},
+    config = dataclasses.asdict(
+      encoder.config,
+      dict_factory=lambda pairs: {
+        k: v for k, v in pairs if v not in (None, ())
+      },
     )
+    files.write_json(temporary / 'config.json', config)
     safetensors.numpy.save_file(
       tensors, temporary / 'model.safetensors', {'format': 'pt'}
     )

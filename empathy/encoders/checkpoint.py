@@ -13,6 +13,7 @@ import logging
 import os
 import pathlib
 import re
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -368,9 +369,11 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     if isinstance(default, tuple):
       parts = value.split('|') if isinstance(value, str) else value
       value = tuple(p.strip() if isinstance(p, str) else p for p in parts)
-    if isinstance(default, float) and type(value) is int:
+    wanted = type(default)
+    if default is None:  # As in `int | None`.
+      wanted = typing.get_args(field.type)[0]
+    if wanted is float and type(value) is int:
       value = float(value)
-    wanted = int if default is None else type(default)
     if type(value) is not wanted:
       faults.append(
         f'{where}: {field.name} is {value!r}: expected something of the kind '

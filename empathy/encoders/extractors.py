@@ -399,6 +399,12 @@ def how(encoder: encoders.Encoder, settings: Mapping[str, Any]) -> inputs.Own:
     InputError: the encoder's own way is not supported, or for the last layer
       alone.
   """
+  is_causal = getattr(encoder.config, 'is_causal', False)
+  if settings['pooling'] == 'first' and is_causal:
+    raise errors.InputError(
+      f'{settings["encoder"]}: its first token sees no other; give '
+      "'own', 'last' or 'mean' as pooling"
+    )
   if settings['pooling'] != 'own':
     return inputs.Own(settings['pooling'])
   if encoder.own.fault:
