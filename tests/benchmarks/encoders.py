@@ -33,7 +33,10 @@ import numpy as np
 from empathy import encoders
 from empathy.encoders.architectures import (
   deberta,
+  distilbert,
+  llama,
   modernbert,
+  mpnet,
   roberta,
   timesformer,
   videomae,
@@ -61,6 +64,34 @@ _BASE = {
   ),
   'modernbert': (modernbert, {}),
   'modernbert-long': (modernbert, {}),
+  'electra': (roberta, {'model_type': 'electra', 'embedding_size': 768}),
+  'distilbert': (distilbert, {}),
+  'mpnet': (mpnet, {'max_position_embeddings': 514}),
+  'llama': (
+    llama,
+    {
+      'hidden_size': 768,
+      'num_hidden_layers': 12,
+      'num_attention_heads': 12,
+      'num_key_value_heads': 4,
+      'intermediate_size': 2048,
+    },
+  ),
+  # Qwen2.5-0.5B.
+  'qwen2': (
+    llama,
+    {
+      'model_type': 'qwen2',
+      'vocab_size': 151936,
+      'hidden_size': 896,
+      'num_hidden_layers': 24,
+      'num_attention_heads': 14,
+      'num_key_value_heads': 2,
+      'intermediate_size': 4864,
+      'max_position_embeddings': 32768,
+      'rope_parameters': llama.Rope(rope_theta=1e6),
+    },
+  ),
   'wav2vec2': (wav2vec2, {}),
   'hubert': (wav2vec2, {'model_type': 'hubert'}),
   'whisper': (
@@ -83,6 +114,12 @@ _SMALL = {
   'num_attention_heads': 2,
   'intermediate_size': 64,
   'vocab_size': 100,
+  'embedding_size': 32,
+  'num_key_value_heads': 1,
+  'dim': 32,
+  'n_layers': 2,
+  'n_heads': 2,
+  'hidden_dim': 64,
   'conv_dim': (16,) * 7,
   'image_size': 32,
   'd_model': 32,

@@ -36,6 +36,8 @@ KINDS = {
   'roberta': _CORE
   | {'vocab_size': 40, 'pad_token_id': 0, 'max_position_embeddings': 12},
   'modernbert': _CORE | {'vocab_size': 40, 'local_attention': 4},
+  'mpnet': _CORE | {'vocab_size': 40},
+  'qwen3': _CORE | {'vocab_size': 40, 'num_key_value_heads': 1, 'head_dim': 6},
   'wav2vec2': _SOUND,
   'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
   # Windows of a second.
@@ -158,20 +160,7 @@ def write(
   )
   encoder = encoders.Encoder(module, params, config)
   encoders.save(encoder, folder)
-  if kind in ('bert', 'modernbert', 'roberta'):
-    words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
-    inner = tokenizers.Tokenizer(
-      tokenizers.models.WordLevel(words, unk_token='[UNK]')
-    )
-    inner.normalizer = tokenizers.normalizers.Lowercase()
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    inner.post_processor = tokenizers.processors.TemplateProcessing(
-      single='[CLS] $A', special_tokens=[('[CLS]', 1)]
-    )
-    transformers.PreTrainedTokenizerFast(
-      tokenizer_object=inner, pad_token='[PAD]'
-    ).save_pretrained(folder)
-  elif kind == 'deberta':
+  if kind == 'deberta':
     write_pieces(folder)
   elif kind == 'clip_text':
     letters = sorted({letter for word in WORDS for letter in word})
@@ -190,6 +179,23 @@ def write(
     }
     path = folder / 'tokenizer_config.json'
     path.write_text(json.dumps(tokenizer), encoding='utf-8')
+  elif encoders.modality(config) == 'text':
+    words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
+    inner = tokenizers.Tokenizer(
+      tokenizers.models.WordLevel(words, unk_token='[UNK]')
+    )
+    inner.normalizer = tokenizers.normalizers.Lowercase()
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    is_decoder = kind == 'qwen3'  # Whose tokenizers add nothing in front.
+    if not is_decoder:
+      inner.post_processor = tokenizers.processors.TemplateProcessing(
+        single='[CLS] $A', special_tokens=[('[CLS]', 1)]
+      )
+    transformers.PreTrainedTokenizerFast(
+      tokenizer_object=inner,
+      pad_token='[PAD]',
+      padding_side='left' if is_decoder else 'right',
+    ).save_pretrained(folder)
   elif kind in ('wav2vec2', 'hubert'):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
   elif kind == 'whisper':

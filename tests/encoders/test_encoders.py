@@ -22,6 +22,13 @@ _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 _CASES = sorted(path.name for path in _GOLDENS.iterdir())
 # One of each architecture, for what does not depend on the variant.
 _SOME = ('deberta_v3', 'wav2vec2_large', 'videomae', 'timesformer', 'dinov2')
+# What configs call the activation of the feed-forward network.
+_ACTIVATIONS = (
+  'activation',
+  'activation_function',
+  'hidden_act',
+  'hidden_activation',
+)
 # A key's bias adds the same to all scores of a query, except where positions
 # attend to content.
 _WITHOUT_EFFECT = {False: 'key/bias', True: 'position_key/bias'}
@@ -159,9 +166,9 @@ def test_a_small_mistake_in_a_port_would_show(case):
   wrong = {}
   for field in dataclasses.fields(encoder.config):
     value = getattr(encoder.config, field.name)
-    if field.name in ('hidden_act', 'hidden_activation', 'activation_function'):
+    if field.name in _ACTIVATIONS:
       wrong[field.name] = 'gelu_new' if value == 'gelu' else 'gelu'
-    elif field.name in ('layer_norm_eps', 'norm_eps'):
+    elif field.name in ('layer_norm_eps', 'norm_eps', 'rms_norm_eps'):
       wrong[field.name] = 1e-5 if value < 5e-6 else 1e-12
   if getattr(encoder.config, 'use_swiglu_ffn', False):
     del wrong['hidden_act']  # It is without use there.

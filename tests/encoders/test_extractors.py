@@ -238,6 +238,42 @@ def test_deberta_as_it_is_published(folder):
   np.testing.assert_allclose(found, wanted, atol=bound, rtol=0)
 
 
+def test_a_decoder_is_pooled_by_its_last_token(folder):
+  encoder, name = checkpoint('qwen3', folder)
+  clips = [inputs.Clip(text, text) for text in ('see it', 'the kids by it')]
+  extractor, found = extract('text', clips, encoder=name)
+  assert extractor.record['pooling'] == 'last'
+  for clip, features in zip(clips, found, strict=True):
+    words = [small_encoders.WORDS.index(w) + 3 for w in clip.source.split()]
+    ids = np.array([words])
+    bound = rounding.of_encoder(encoder, input_ids=ids)
+    wanted = encoder(input_ids=ids).last_hidden_state[0, -1]
+    np.testing.assert_allclose(features, wanted, atol=bound, rtol=0)
+  with pytest.raises(errors.InputError, match='first token sees no other'):
+    extract('text', clips, encoder=name, pooling='first')
+
+
+def test_what_is_rounded_anyway_is_held_rounded(folder):
+  """Half of the memory, and the same features."""
+  _, name = checkpoint('qwen3', folder)
+  arrays = {'input_ids': np.array([[3, 4, 5]])}
+  one, half = (
+    encoders.load(name, 'bfloat16', is_frozen=is_frozen)
+    for is_frozen in (False, True)
+  )
+  for found, wanted in zip(
+    half(**arrays).hidden_states, one(**arrays).hidden_states, strict=True
+  ):
+    np.testing.assert_array_equal(found, wanted)
+  sizes = [
+    sum(x.nbytes for x in jax.tree.leaves(encoder.params))
+    for encoder in (half, one)
+  ]
+  assert sizes[0] < 0.6 * sizes[1]
+  exact = encoders.load(name, is_frozen=True)
+  assert {x.dtype.name for x in jax.tree.leaves(exact.params)} == {'float32'}
+
+
 def test_a_missing_sentencepiece_is_named(tmp_path, monkeypatch):
   small_encoders.write('deberta', tmp_path / 'deberta')
 
