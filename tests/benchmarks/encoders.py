@@ -32,11 +32,13 @@ import numpy as np
 
 from empathy import encoders
 from empathy.encoders.architectures import (
+  data2vec_audio,
   deberta,
   roberta,
   timesformer,
   videomae,
   wav2vec2,
+  wavlm,
 )
 
 _BASE = {
@@ -58,6 +60,9 @@ _BASE = {
   ),
   'wav2vec2': (wav2vec2, {}),
   'hubert': (wav2vec2, {'model_type': 'hubert'}),
+  'wavlm': (wavlm, {}),
+  'unispeech-sat': (wav2vec2, {'model_type': 'unispeech-sat'}),
+  'data2vec-audio': (data2vec_audio, {}),
   'videomae': (videomae, {'use_mean_pooling': False}),
   'timesformer': (timesformer, {'num_frames': 16}),
 }
@@ -99,7 +104,7 @@ def make(
   if architecture in (roberta, deberta):
     ids = random.integers(5, config.vocab_size, (8, 128))
     arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
-  elif architecture is wav2vec2:
+  elif encoders.modality(config) == 'audio':
     samples = random.normal(0, 1, (2, 16_000 if small else 160_000))
     arrays = {'input_values': samples.astype(np.float32)}
   else:

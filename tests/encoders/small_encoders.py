@@ -34,6 +34,13 @@ KINDS = {
   | {'vocab_size': 40, 'pad_token_id': 0, 'max_position_embeddings': 12},
   'wav2vec2': _SOUND,
   'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
+  'wavlm': _SOUND | {'num_buckets': 8, 'max_bucket_distance': 9},
+  'data2vec_audio': _SOUND
+  | {
+    'model_type': 'data2vec-audio',
+    'num_conv_pos_embeddings': 2,
+    'conv_pos_kernel_size': 3,
+  },
   'videomae': _FILM,
   'timesformer': _FILM,
   'timesformer_joint': _FILM | {'attention_type': 'joint_space_time'},
@@ -93,7 +100,7 @@ def write(
     ).save_pretrained(folder)
   elif kind == 'deberta':
     write_pieces(folder)
-  elif kind in ('wav2vec2', 'hubert'):
+  elif encoders.modality(config) == 'audio':
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
   else:
     settings = {
