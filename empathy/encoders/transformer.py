@@ -31,7 +31,8 @@ class Output(NamedTuple):
       its last layer, the last of these is from before that, as in Transformers;
       of text it is the last hidden state, likewise.
     pooled: what the encoder itself makes of the last states for the whole, (B,
-      D); None where it makes nothing.
+      D), or where each frame is encoded by itself for each, (B, F, D); None
+      where it makes nothing.
   """
 
   last_hidden_state: Array
@@ -41,6 +42,7 @@ class Output(NamedTuple):
 
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
   'gelu': functools.partial(nn.gelu, approximate=False),
+  'gelu_fast': nn.gelu,
   'gelu_new': nn.gelu,
   'gelu_pytorch_tanh': nn.gelu,
   'quick_gelu': lambda x: x * nn.sigmoid(1.702 * x),
@@ -83,11 +85,19 @@ class Settings:
     qkv_bias: whether the projections to queries, keys and values have a bias.
     use_bias: whether the other dense maps have one.
     norm_bias: whether normalisations have one.
+    norm_mean: whether they subtract the mean; otherwise they divide by the root
+      mean square alone (arXiv 1910.07467), and have no bias.
+    num_groups: heads of keys and of values, each for as many of queries
+      (arXiv 2305.13245); None: as many as those.
+    head_size: of a head; None: they share the width of the states.
+    norm_heads: whether queries and keys are normalised, each head by itself.
     is_gated: the feed-forward network multiplies what it activates by another
       dense map of its input (arXiv 2002.05202).
     dropout: probability of dropping a unit of what a block adds.
     attention_dropout: probability of dropping an attention weight.
     activation_dropout: probability of dropping a hidden feed-forward unit.
+    layer_scale: whether each feature of what a block adds has a factor of its
+      own (LayerScale, arXiv 2103.17239).
     dtype: in which sums are computed.
   """
 
@@ -99,10 +109,15 @@ class Settings:
   qkv_bias: tuple[bool, bool, bool] = (True, True, True)
   use_bias: bool = True
   norm_bias: bool = True
+  norm_mean: bool = True
+  num_groups: int | None = None
+  head_size: int | None = None
+  norm_heads: bool = False
   is_gated: bool = False
   dropout: float = 0.0
   attention_dropout: float = 0.0
   activation_dropout: float = 0.0
+  layer_scale: bool = False
   dtype: Any = jnp.float32
 
   @classmethod
@@ -135,6 +150,8 @@ class Settings:
 
   def norm(self, name: str) -> nn.Module:
     """A normalisation of a layer."""
+    if not self.norm_mean:
+      return nn.RMSNorm(self.epsilon, self.dtype, name=name)
     return layer_norm(self.epsilon, self.dtype, name, self.norm_bias)
 
 
@@ -147,13 +164,19 @@ def layer_norm(
   )
 
 
-def rotations(length: int, width: int, theta: float) -> np.ndarray:
+def rotations(
+  length: int,
+  width: int,
+  theta: float,
+  scale: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> np.ndarray:
   """By how much rotary positions turn the numbers of a head (2104.09864).
 
   Args:
     length: T; positions are 0 to T - 1.
     width: D, of a head.
     theta: the base of the wavelengths.
+    scale: changes the frequencies, which are in radians a position.
 
   Returns:
     (2, T, D / 2) float32, cosines and sines. Angles are rounded to float32 in
@@ -161,7 +184,7 @@ def rotations(length: int, width: int, theta: float) -> np.ndarray:
   """
   powers = np.arange(0, width, 2, dtype=np.float32) / np.float32(width)
   wavelengths = (theta ** powers.astype(np.float64)).astype(np.float32)
-  frequencies = np.float32(1) / wavelengths
+  frequencies = scale(np.float32(1) / wavelengths)
   angles = np.arange(length, dtype=np.float32)[:, None] * frequencies
   angles = angles.astype(np.float64)
   return np.stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
@@ -281,12 +304,21 @@ class Attention(nn.Module):
     """
     s = self.settings
     width = x.shape[-1]
+    groups = s.num_groups or s.num_heads
+    size = s.head_size or width // s.num_heads
     q, k, v = (
-      split_heads(nn.Dense(width, use_bias, s.dtype, name=name)(x), s.num_heads)
-      for name, use_bias in zip(
-        ('query', 'key', 'value'), s.qkv_bias, strict=True
+      split_heads(
+        nn.Dense(count * size, use_bias, s.dtype, name=name)(x), count
+      )
+      for name, count, use_bias in zip(
+        ('query', 'key', 'value'),
+        (s.num_heads, groups, groups),
+        s.qkv_bias,
+        strict=True,
       )
     )
+    if s.norm_heads:
+      q, k = s.norm('query_norm')(q), s.norm('key_norm')(k)
     if rotation is not None:
       q, k = rotate(q, rotation), rotate(k, rotation)
     q = q * q.shape[-1] ** -0.5
@@ -609,6 +641,16 @@ def weigh(
   return join_heads(y.reshape(*weights.shape[:3], -1))
 
 
+class Scale(nn.Module):
+  """A factor for each feature."""
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps (..., D) to (..., D)."""
+    scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
+    return x * scale.astype(x.dtype)
+
+
 class FeedForward(nn.Module):
   """Two dense maps with an activation between them, or a gated one."""
 
@@ -650,11 +692,13 @@ def add_blocks(
   s = settings
   feed_forward = FeedForward(s, name='feed_forward')
   for name, block in (
-    ('attention_norm', attend),
-    ('feed_forward_norm', lambda y: feed_forward(y, deterministic)),
+    ('attention', attend),
+    ('feed_forward', lambda y: feed_forward(y, deterministic)),
   ):
-    norm = s.norm(name)
+    norm = s.norm(f'{name}_norm')
     y = block(norm(x)) if s.pre_norm else block(x)
+    if s.layer_scale:
+      y = Scale(name=f'{name}_scale')(y)
     x = x + nn.Dropout(s.dropout)(y, deterministic=deterministic)
     if not s.pre_norm:
       x = norm(x)
@@ -662,9 +706,15 @@ def add_blocks(
 
 
 class Layer(nn.Module):
-  """Attention, then a feed-forward network."""
+  """Attention, then a feed-forward network.
+
+  Attributes:
+    settings: what the layers share.
+    parts: of a sequence, equal ones, none of which sees another.
+  """
 
   settings: Settings
+  parts: int = 1
 
   @nn.compact
   def __call__(
@@ -672,12 +722,13 @@ class Layer(nn.Module):
   ) -> Array:
     """Maps (B, T, D) to (B, T, D); `bias` is added to the scores."""
     attention = Attention(self.settings, name='attention')
+    shape = x.shape
     return add_blocks(
       self.settings,
-      x,
+      x.reshape(shape[0] * self.parts, -1, shape[2]),
       lambda y: attention(y, bias, deterministic),
       deterministic,
-    )
+    ).reshape(shape)
 
 
 def apply_layers(

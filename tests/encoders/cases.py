@@ -16,6 +16,7 @@ import numpy as np
 import safetensors.torch
 import torch
 import transformers as tf
+from transformers import core_model_loading
 
 _CORE = {
   'hidden_size': 8,
@@ -32,6 +33,15 @@ _DISTILLED = {
   'vocab_size': 20,
   'max_position_embeddings': 20,
 }
+_LLAMA_3 = {
+  'rope_type': 'llama3',
+  'factor': 8.0,
+  'low_freq_factor': 1.0,
+  'high_freq_factor': 4.0,
+  'original_max_position_embeddings': 16,
+}
+_OLD_ROPE = {'rope_parameters': None, 'layer_types': None}
+_DECODER = _TEXT | {'num_attention_heads': 4, 'num_key_value_heads': 2}
 _V3 = {
   'relative_attention': True,
   'position_buckets': 6,
@@ -87,6 +97,58 @@ _CORE_MODERN = _CORE | {
   },
 }
 _VIDEO = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
+_OF_PICTURES = (
+  'vit',
+  'dinov2',
+  'dinov2_with_registers',
+  'clip_vision_model',
+  'siglip_vision_model',
+)
+_PICTURE = _CORE | {'image_size': 12, 'patch_size': 4}
+_DINO = {k: v for k, v in _PICTURE.items() if k != 'intermediate_size'} | {
+  'mlp_ratio': 2
+}
+_WHISPER = {
+  'num_mel_bins': 5,
+  'd_model': 8,
+  'encoder_layers': 2,
+  'encoder_attention_heads': 2,
+  'encoder_ffn_dim': 12,
+  'decoder_layers': 1,
+  'decoder_attention_heads': 2,
+  'decoder_ffn_dim': 4,
+  'max_source_positions': 7,
+  'max_target_positions': 4,
+  'vocab_size': 6,
+  'pad_token_id': 0,
+  'bos_token_id': 0,
+  'eos_token_id': 0,
+  'decoder_start_token_id': 0,
+}
+_CONFORMER = _CORE | {
+  'feature_projection_input_dim': 6,
+  'left_max_position_embeddings': 4,
+  'right_max_position_embeddings': 2,
+  'conv_depthwise_kernel_size': 3,
+  'vocab_size': 5,
+}
+_ENDS = {'bos_token_id': None, 'eos_token_id': None}
+# Of a head's 14 numbers each axis turns four, by two frequencies.
+_VJEPA2 = {
+  'hidden_size': 28,
+  'num_hidden_layers': 1,
+  'num_attention_heads': 2,
+  'mlp_ratio': 0.5,
+  'crop_size': 8,
+  'patch_size': 4,
+  'frames_per_clip': 64,
+  'num_pooler_layers': 0,
+  'pred_hidden_size': 6,
+  'pred_num_attention_heads': 1,
+  'pred_num_hidden_layers': 1,
+  'pred_num_mask_tokens': 1,
+}
+_VIVIT = _CORE | {'image_size': 8, 'num_frames': 4, 'tubelet_size': (2, 4, 4)}
 _OLD = (
   ('parametrizations.weight.original0', 'weight_g'),
   (
@@ -102,11 +164,14 @@ class Case:
 
   Attributes:
     model: makes the model, with a head.
-    base: the attribute that is the encoder, or '' where there is no head.
+    base: the attribute that is the encoder, or '' where there is no head; of
+      Whisper, what has the encoder.
     inputs: make the input arrays from a generator, a call each.
     file: `safetensors`, `shards` or `bin`.
     dtype: of the weights in the file.
     respell: patterns and replacements for the names in the file.
+    is_pooled: whether the encoder makes something of its last states.
+    modality: of a model with several encoders, of which one it is.
     settings: changes to its config, to an older spelling.
   """
 
@@ -116,6 +181,8 @@ class Case:
   file: str = 'safetensors'
   dtype: torch.dtype = torch.float32
   respell: tuple[tuple[str, str], ...] = ()
+  is_pooled: bool = False
+  modality: str | None = None
   settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -156,10 +223,45 @@ def _sound(
 
 def _video(
   batch: int,
+  frames: int = 4,
+  size: tuple[int, int] = (8, 8),
+  name: str = 'pixel_values',
 ) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
   def make(random: np.random.Generator) -> dict[str, np.ndarray]:
-    values = _coarse(random, (batch, 4, 3, 8, 8))
-    return {'pixel_values': values.astype(np.float32)}
+    values = _coarse(random, (batch, frames, 3, *size))
+    return {name: values.astype(np.float32)}
+
+  return make
+
+
+# Of the trained size, and of others: wider, and larger than it is.
+_PICTURES = (
+  _video(2, 1, (12, 12)),
+  _video(1, 2, (9, 25)),
+  _video(1, 1, (20, 16)),
+)
+
+
+def _mels(
+  batch: int, mels: int = 5, frames: int = 14
+) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
+  def make(random: np.random.Generator) -> dict[str, np.ndarray]:
+    values = _coarse(random, (batch, mels, frames))
+    return {'input_features': values.astype(np.float32)}
+
+  return make
+
+
+def _spectra(
+  lengths: tuple[int, ...], mask: bool = True
+) -> Callable[[np.random.Generator], dict[str, np.ndarray]]:
+  def make(random: np.random.Generator) -> dict[str, np.ndarray]:
+    real = np.arange(max(lengths)) < np.array(lengths)[:, None]
+    values = _coarse(random, (*real.shape, 6)) * real[..., None]
+    arrays = {'input_features': values.astype(np.float32)}
+    if mask:
+      arrays['attention_mask'] = real.astype(np.int32)
+    return arrays
 
   return make
 
@@ -234,6 +336,49 @@ CASES = {
     ),
     'mpnet',
     (_text((19, 4, 7), 1), _text((1,), 1), _text((9, 6), 1, mask=False)),
+  ),
+  # As published by Transformers 4, for texts longer than those of training.
+  'llama': Case(
+    lambda: tf.LlamaForCausalLM(
+      tf.LlamaConfig(
+        **_DECODER,
+        rope_parameters=_LLAMA_3 | {'rope_theta': 100.0},
+        rms_norm_eps=1e-5,
+      )
+    ),
+    'model',
+    _TEXTS,
+    'shards',
+    torch.bfloat16,
+    settings=_OLD_ROPE | {'rope_scaling': _LLAMA_3, 'rope_theta': 100.0},
+  ),
+  # Padding, too, sees a token within the window: what sees none is undefined.
+  'mistral': Case(
+    lambda: tf.MistralForSequenceClassification(
+      tf.MistralConfig(**_DECODER, head_dim=6, sliding_window=8, pad_token_id=0)
+    ),
+    'model',
+    _TEXTS,
+  ),
+  'qwen2': Case(
+    lambda: tf.Qwen2ForCausalLM(
+      tf.Qwen2Config(
+        **_DECODER,
+        use_sliding_window=True,
+        sliding_window=8,
+        max_window_layers=1,
+        tie_word_embeddings=True,
+      )
+    ),
+    'model',
+    _TEXTS,
+    settings=_OLD_ROPE | {'rope_scaling': None, 'rope_theta': 1e4},
+  ),
+  # As an encoder of sentences: without a head.
+  'qwen3': Case(
+    lambda: tf.Qwen3Model(tf.Qwen3Config(**_DECODER, head_dim=6)),
+    '',
+    _TEXTS,
   ),
   'deberta_v3': Case(
     lambda: tf.DebertaV2ForMaskedLM(tf.DebertaV2Config(**_TEXT | _V3)),
@@ -317,6 +462,44 @@ CASES = {
     ),
     'hubert',
     _SOUNDS,
+  ),
+  'whisper': Case(
+    lambda: tf.WhisperForConditionalGeneration(tf.WhisperConfig(**_WHISPER)),
+    'model',
+    (_mels(2), _mels(1)),
+    'shards',
+    torch.float16,
+  ),
+  'whisper_classifier': Case(
+    lambda: tf.WhisperForAudioClassification(
+      tf.WhisperConfig(
+        **_WHISPER | {'activation_function': 'relu', 'max_source_positions': 3},
+        use_weighted_layer_sum=True,
+        classifier_proj_size=4,
+      )
+    ),
+    '',
+    (_mels(2, frames=6),),
+    'bin',
+  ),
+  'wav2vec2_bert': Case(
+    lambda: tf.Wav2Vec2BertForCTC(tf.Wav2Vec2BertConfig(**_CONFORMER)),
+    'wav2vec2_bert',
+    (_spectra((11, 4, 1)), _spectra((1,)), _spectra((6, 5), False)),
+  ),
+  'wav2vec2_bert_classifier': Case(
+    lambda: tf.Wav2Vec2BertForSequenceClassification(
+      tf.Wav2Vec2BertConfig(
+        **_CONFORMER | {'hidden_act': 'gelu', 'conv_depthwise_kernel_size': 5},
+        use_weighted_layer_sum=True,
+        classifier_proj_size=4,
+        mask_time_prob=0.0,
+      )
+    ),
+    'wav2vec2_bert',
+    (_spectra((2,)),),
+    'bin',
+    torch.bfloat16,
   ),
   'hubert_batch_norm': Case(
     lambda: tf.HubertForSequenceClassification(
@@ -428,13 +611,152 @@ CASES = {
     '',
     (_video(2),),
   ),
+  'vit': Case(
+    lambda: tf.ViTForImageClassification(tf.ViTConfig(**_PICTURE)),
+    'vit',
+    _PICTURES,
+    'bin',
+  ),
+  'vit_unbiased': Case(
+    lambda: tf.ViTModel(tf.ViTConfig(**_PICTURE, qkv_bias=False)),
+    '',
+    _PICTURES[:1],
+    dtype=torch.float16,
+  ),
+  'dinov2': Case(
+    lambda: tf.Dinov2Model(tf.Dinov2Config(**_DINO)),
+    '',
+    _PICTURES,
+    is_pooled=True,
+  ),
+  'dinov2_swiglu': Case(
+    lambda: tf.Dinov2WithRegistersForImageClassification(
+      tf.Dinov2WithRegistersConfig(
+        **_DINO, use_swiglu_ffn=True, num_register_tokens=3
+      )
+    ),
+    'dinov2_with_registers',
+    _PICTURES,
+    'shards',
+    is_pooled=True,
+  ),
+  'clip': Case(
+    lambda: tf.CLIPModel(
+      tf.CLIPConfig(vision_config=_PICTURE, text_config=_TEXT, projection_dim=4)
+    ),
+    'vision_model',
+    _PICTURES,
+    is_pooled=True,
+    modality='video',
+  ),
+  'clip_vision': Case(
+    lambda: tf.CLIPVisionModelWithProjection(
+      tf.CLIPVisionConfig(**_PICTURE, hidden_act='gelu', projection_dim=4)
+    ),
+    'vision_model',
+    _PICTURES[:1],
+    'bin',
+    is_pooled=True,
+  ),
+  'siglip': Case(
+    lambda: tf.SiglipModel(
+      tf.SiglipConfig(
+        vision_config=_PICTURE, text_config=_TEXT | {'num_hidden_layers': 1}
+      )
+    ),
+    'vision_model',
+    _PICTURES[1:],
+    is_pooled=True,
+    modality='video',
+  ),
+  'siglip_vision': Case(
+    lambda: tf.SiglipVisionModel(
+      tf.SiglipVisionConfig(**_PICTURE, vision_use_head=False)
+    ),
+    '',
+    _PICTURES[1:2],
+  ),
+  'vjepa2': Case(
+    lambda: tf.VJEPA2Model(tf.VJEPA2Config(**_VJEPA2)),
+    '',
+    # Of five frames one is over; of one there are two.
+    tuple(
+      _video(batch, frames, name='pixel_values_videos')
+      for batch, frames in ((2, 4), (1, 5), (1, 1))
+    ),
+    dtype=torch.float16,
+  ),
+  'vjepa2_classifier': Case(
+    lambda: tf.VJEPA2ForVideoClassification(
+      tf.VJEPA2Config(
+        **_VJEPA2
+        | {'hidden_size': 14, 'num_hidden_layers': 2, 'num_attention_heads': 1},
+        qkv_bias=False,
+      )
+    ),
+    'vjepa2',
+    (_video(1, 6, name='pixel_values_videos'),),
+    dtype=torch.bfloat16,
+  ),
+  'vivit': Case(
+    lambda: tf.VivitForVideoClassification(tf.VivitConfig(**_VIVIT)),
+    'vivit',
+    (_video(2), _video(1)),
+  ),
+  'vivit_unbiased': Case(
+    lambda: tf.VivitModel(tf.VivitConfig(**_VIVIT, qkv_bias=False)),
+    '',
+    (_video(1),),
+    'shards',
+  ),
+  # Of the ids of `_text`, 7 ends a text here.
+  'clip_text': Case(
+    lambda: tf.CLIPTextModelWithProjection(
+      tf.CLIPTextConfig(**_TEXT, bos_token_id=None, eos_token_id=7)
+    ),
+    'text_model',
+    _TEXTS,
+    is_pooled=True,
+  ),
+  # As the first configs had it: the highest number ends it.
+  'clip_text_old': Case(
+    lambda: tf.CLIPTextModel(
+      tf.CLIPTextConfig(
+        **_TEXT, bos_token_id=None, eos_token_id=2, hidden_act='gelu'
+      )
+    ),
+    '',
+    (_text((11, 4, 7)),),
+    'bin',
+    respell=((r'^', 'text_model.'),),
+    is_pooled=True,
+  ),
+  'siglip_text': Case(
+    lambda: tf.SiglipTextModel(
+      tf.SiglipTextConfig(**_TEXT, **_ENDS, projection_size=6)
+    ),
+    '',
+    (_text((11, 4, 7), 1, mask=False), *_TEXTS[:2]),
+    respell=((r'^', 'text_model.'),),
+    is_pooled=True,
+  ),
+  'siglip2_text': Case(
+    lambda: tf.Siglip2TextModel(tf.Siglip2TextConfig(**_TEXT, **_ENDS)),
+    '',
+    (_text((11, 4, 7), 0, mask=False),),
+    dtype=torch.float16,
+    is_pooled=True,
+  ),
 }
 # Another's in all but name, or in what no parameter shows: no golden files.
 NAMESAKES = (
   'camembert',
+  'clip_vision',
   'data2vec_text',
   'distilbert_sinusoidal',
   'electra_base',
+  'siglip_vision',
+  'vit_unbiased',
 )
 
 
@@ -466,7 +788,14 @@ def make(case: Case, seed: int) -> torch.nn.Module:
 
 def encoder(case: Case, model: torch.nn.Module) -> torch.nn.Module:
   """The model without its head."""
-  return getattr(model, case.base) if case.base else model
+  return model.get_submodule(case.base)
+
+
+def spelt(case: Case, name: str) -> str:
+  """The name of a tensor in the file."""
+  for pattern, to in case.respell:
+    name = re.sub(pattern, to, name)
+  return name
 
 
 def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
@@ -477,9 +806,8 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   config |= case.settings
   (folder / 'config.json').write_text(json.dumps(config, indent=1) + '\n')
   tensors = {}
-  for name, value in model.state_dict().items():
-    for pattern, to in case.respell:
-      name = re.sub(pattern, to, name)
+  for name, value in published(model, model.state_dict()).items():
+    name = spelt(case, name)
     # Tied weights are written once, as Transformers does.
     if not any(value is other for other in tensors.values()):
       tensors[name] = value.detach().clone().to(case.dtype)
@@ -505,6 +833,13 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
     )
 
 
+def published(
+  model: torch.nn.Module, tensors: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+  """Tensors of a model by the names, and cut, as Transformers writes them."""
+  return core_model_loading.revert_weight_conversion(model, tensors)
+
+
 def run(
   model: torch.nn.Module,
   arrays: dict[str, np.ndarray],
@@ -520,4 +855,13 @@ def run(
     key: value.to(dtype) if value.is_floating_point() else value
     for key, value in tensors.items()
   }
-  return model.to(dtype)(**tensors, output_hidden_states=True)
+  options = {}
+  kind = model.config.model_type
+  if kind in _OF_PICTURES:  # Each frame by itself.
+    tensors['pixel_values'] = tensors['pixel_values'].flatten(0, 1)
+    if not kind.startswith('dinov2'):
+      options['interpolate_pos_encoding'] = True  # As DINOv2 always does.
+  model.to(dtype)
+  if kind == 'whisper':
+    model = model.encoder
+  return model(**tensors, output_hidden_states=True, **options)

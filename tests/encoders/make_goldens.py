@@ -41,6 +41,8 @@ def main() -> None:
       last = output.last_hidden_state.float().numpy()
       if not np.array_equal(states[-1], last):
         arrays[f'{i}.last_hidden_state'] = last
+      if case.is_pooled:
+        arrays[f'{i}.pooled'] = output.pooler_output.float().numpy()
     np.savez_compressed(FOLDER / name / 'states.npz', **arrays)
 
 

@@ -27,6 +27,8 @@ _SOUND = _CORE | {
   'num_conv_pos_embedding_groups': 2,
 }
 _FILM = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
+# A processor makes pictures of 8 x 8: of these they have other positions.
+_PICTURE = _CORE | {'image_size': 12, 'patch_size': 4}
 WORDS = ('i', 'see', 'it', 'was', 'hard', 'kids', 'talk', 'by', 'the', 'door')
 KINDS = {
   'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
@@ -41,10 +43,31 @@ KINDS = {
     'num_conv_pos_embeddings': 2,
     'conv_pos_kernel_size': 3,
   },
+  # Windows of a second.
+  'whisper': {
+    'num_mel_bins': 6,
+    'd_model': 8,
+    'encoder_layers': 2,
+    'encoder_attention_heads': 2,
+    'encoder_ffn_dim': 12,
+    'max_source_positions': 50,
+  },
+  'w2v-bert': _CORE
+  | {
+    'model_type': 'wav2vec2-bert',
+    'feature_projection_input_dim': 12,
+    'left_max_position_embeddings': 4,
+    'right_max_position_embeddings': 2,
+    'conv_depthwise_kernel_size': 5,
+  },
   'videomae': _FILM,
   'timesformer': _FILM,
   'timesformer_joint': _FILM | {'attention_type': 'joint_space_time'},
   'timesformer_space': _FILM | {'attention_type': 'space_only'},
+  'vit': _PICTURE | {'image_size': 8},
+  'dinov2': _PICTURE | {'intermediate_size': None},
+  'clip_vision_model': _PICTURE,
+  'siglip_vision_model': _PICTURE | {'num_hidden_layers': 1},
   'deberta': _CORE
   | {
     'model_type': 'deberta-v2',
@@ -60,6 +83,49 @@ KINDS = {
 }
 
 
+_FILM_PROCESSOR = {
+  'image_processor_type': 'VideoMAEImageProcessor',
+  'size': {'shortest_edge': 8},
+  'crop_size': {'height': 8, 'width': 8},
+  'image_mean': [0.485, 0.456, 0.406],
+  'image_std': [0.229, 0.224, 0.225],
+}
+# As they are published: those of ViT and CLIP as of old.
+PROCESSORS = {
+  'vit': {
+    'feature_extractor_type': 'ViTFeatureExtractor',
+    'size': 8,
+    'resample': 2,
+    'image_mean': [0.5, 0.5, 0.5],
+    'image_std': [0.5, 0.5, 0.5],
+  },
+  'clip_vision_model': {
+    'feature_extractor_type': 'CLIPFeatureExtractor',
+    'size': 8,
+    'crop_size': 8,
+    'do_center_crop': True,
+    'resample': 3,
+    'image_mean': [0.48145466, 0.4578275, 0.40821073],
+    'image_std': [0.26862954, 0.26130258, 0.27577711],
+  },
+  'dinov2': {
+    'image_processor_type': 'BitImageProcessor',
+    'size': {'shortest_edge': 10},
+    'crop_size': {'height': 8, 'width': 8},
+    'resample': 3,
+    'image_mean': [0.485, 0.456, 0.406],
+    'image_std': [0.229, 0.224, 0.225],
+  },
+  'siglip_vision_model': {
+    'image_processor_type': 'SiglipImageProcessorFast',
+    'size': {'height': 8, 'width': 16},
+    'resample': 2,
+    'image_mean': [0.5, 0.5, 0.5],
+    'image_std': [0.5, 0.5, 0.5],
+  },
+}
+
+
 def write(
   kind: str, folder: pathlib.Path, seed: int = 0, **changes
 ) -> encoders.Encoder:
@@ -71,7 +137,9 @@ def write(
     seed: of the weights.
     **changes: to the settings.
   """
-  model_type = KINDS[kind].get('model_type', kind.split('_')[0])
+  model_type = KINDS[kind].get('model_type', kind)
+  if model_type not in encoders.ARCHITECTURES:
+    model_type = kind.split('_')[0]
   architecture = encoders.ARCHITECTURES[model_type]
   config = architecture.Config(
     **KINDS[kind] | {'model_type': model_type} | changes
@@ -100,16 +168,18 @@ def write(
     ).save_pretrained(folder)
   elif kind == 'deberta':
     write_pieces(folder)
-  elif encoders.modality(config) == 'audio':
+  elif 'input_values' in encoders.example(config):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+  elif kind == 'whisper':
+    transformers.WhisperFeatureExtractor(
+      feature_size=6, chunk_length=1
+    ).save_pretrained(folder)
+  elif kind == 'w2v-bert':
+    transformers.SeamlessM4TFeatureExtractor(
+      feature_size=6, num_mel_bins=6
+    ).save_pretrained(folder)
   else:
-    settings = {
-      'image_processor_type': 'VideoMAEImageProcessor',
-      'size': {'shortest_edge': 8},
-      'crop_size': {'height': 8, 'width': 8},
-      'image_mean': [0.485, 0.456, 0.406],
-      'image_std': [0.229, 0.224, 0.225],
-    }
+    settings = PROCESSORS.get(kind, _FILM_PROCESSOR)
     path = folder / 'preprocessor_config.json'
     path.write_text(json.dumps(settings), encoding='utf-8')
   return encoder

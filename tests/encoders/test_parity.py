@@ -22,10 +22,13 @@ import cases  # noqa: E402
 _SEED = 1_000
 
 
-def _states(output, arrays):
-  """All hidden states and the last one, as float64, a row for each clip."""
+def _states(output, arrays, is_pooled):
+  """All hidden states, the last one and what is made of it, as float64."""
   rows = len(next(iter(arrays.values())))
-  states = (*output.hidden_states, output.last_hidden_state)
+  states = [*output.hidden_states, output.last_hidden_state]
+  if is_pooled:
+    kind = 'pooler_output' if hasattr(output, 'pooler_output') else 'pooled'
+    states.append(getattr(output, kind))
   return [
     np.float64(
       x.detach().numpy() if isinstance(x, torch.Tensor) else x
@@ -39,7 +42,8 @@ def test_states_and_gradients(name, tmp_path, caplog):
   case = cases.CASES[name]
   model = cases.make(case, _SEED)
   cases.write(case, model, tmp_path)
-  encoder = encoders.load(tmp_path)
+  caplog.clear()  # Of what Transformers says of its configs.
+  encoder = encoders.load(tmp_path, modality=case.modality)
   assert not caplog.records  # Every tensor is used, or knowingly dropped.
   random = np.random.default_rng(_SEED)
   base = cases.encoder(case, model)
@@ -50,21 +54,28 @@ def test_states_and_gradients(name, tmp_path, caplog):
 
     def states(params, arrays):
       moved = dataclasses.replace(encoder, params=params)
-      return _states(moved(**arrays), arrays)
+      return _states(moved(**arrays), arrays, case.is_pooled)
 
     bound = rounding.bounds(states, encoder.params, arrays)
     found = states(encoder.params, arrays)
-    assert rounding.excess(found, _states(theirs, arrays), bound) <= 1
+    wanted = _states(theirs, arrays, case.is_pooled)
+    assert rounding.excess(found, wanted, bound) <= 1
     if i:
       continue  # Once is enough for gradients, which take long to compile.
     weights = random.normal(size=theirs.last_hidden_state.shape)
-    if 'input_ids' in arrays:  # Padding means nothing, nor do its gradients.
+    # Padding means nothing, nor do its gradients.
+    if 'input_ids' in arrays and 'attention_mask' in arrays:
       weights *= arrays['attention_mask'][..., None]
-    (theirs.last_hidden_state * torch.tensor(weights)).sum().backward()
+    total = (theirs.last_hidden_state * torch.tensor(weights)).sum()
+    if case.is_pooled:
+      total = total + theirs.pooler_output.sum()
+    total.backward()
 
     def loss(params, arrays=arrays, weights=weights):
-      last = encoder.module.apply(params, **arrays).last_hidden_state
-      return (last * weights.reshape(last.shape)).sum()
+      output = encoder.module.apply(params, **arrays)
+      last = output.last_hidden_state
+      total = (last * weights.reshape(last.shape)).sum()
+      return total + output.pooled.sum() if case.is_pooled else total
 
     table = encoders.ARCHITECTURES[encoder.config.model_type].table(
       encoder.config
@@ -76,19 +87,24 @@ def test_states_and_gradients(name, tmp_path, caplog):
 
     gradients = tensors(encoder.params)
     bounds = rounding.of_gradients(tensors, encoder.params)
-    wanted = {
-      key: np.zeros(value.shape) if value.grad is None else value.grad.numpy()
-      for key, value in base.named_parameters()
-    } | {key: np.zeros(value.shape) for key, value in base.named_buffers()}
+    wanted = cases.published(
+      base,
+      {
+        key: torch.zeros_like(value) if value.grad is None else value.grad
+        for key, value in base.named_parameters()
+      }
+      | {key: torch.zeros_like(value) for key, value in base.named_buffers()},
+    )
+    names = {cases.spelt(case, key): key for key in wanted}
+    modules = dict(base.named_modules())
     for key, value in gradients.items():
       bound = bounds[key]
-      for part in ('query', 'value'):  # The published name of VideoMAE.
-        if key.endswith(f'attention.{part[0]}_bias'):
-          key = key.replace(f'{part[0]}_bias', f'{part}.bias')
-      module = base.get_submodule(key.rpartition('.')[0])
+      key = key if key in wanted else names.get(key, key)
+      module = modules.get(key.rpartition('.')[0])
       if getattr(module, 'padding_idx', None) is not None:
         value[module.padding_idx] = 0  # PyTorch holds it as it is.
-      assert rounding.excess(value, wanted[key], bound) <= 1, key
+      excess = rounding.excess(value, wanted[key].numpy(), bound)
+      assert excess <= 1, key
 
 
 def test_buckets_of_every_distance():

@@ -130,7 +130,7 @@ def test_any_bias_and_shared_keys(monkeypatch, shape):
 
 
 def test_a_bias_by_distance(monkeypatch):
-  """By every way to attend, against all of it."""
+  """Every way to attend takes it for that of all queries and keys."""
   random = np.random.default_rng(0)
   length = 11
   q, k, v = random.normal(size=(3, 2, 4, length, 8)).astype(np.float32)
