@@ -6,13 +6,16 @@ it is left undefined.
 
 import collections
 import dataclasses
+import json
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import rounding
+import safetensors.numpy
 
 from empathy import encoders, errors
 from empathy.encoders import checkpoint, transformer
@@ -109,6 +112,7 @@ def _first(case: str) -> tuple[encoders.Encoder, dict, list]:
 def test_there_are_goldens_of_every_architecture():
   found = {_load(case).config.model_type for case in _CASES}
   namesakes = {'camembert', 'data2vec-text', 'xlm-roberta'}
+  namesakes.add('siglip2_text_model')
   assert found | namesakes == set(encoders.ARCHITECTURES)
 
 
@@ -271,6 +275,29 @@ def test_masked_norm_makes_sound_independent_of_padding(case):
     encoder.config, int(arrays['attention_mask'][1].sum())
   )
   assert np.abs(default - together)[1, :count].max() > 1e-3
+
+
+def test_what_is_made_of_adapters_is_said(tmp_path, caplog):
+  caplog.set_level('INFO', 'empathy')
+  plain = encoders.load(_GOLDENS / 'wavlm')
+  assert not caplog.records
+  encoders.save(plain, tmp_path / 'made')
+  config = json.loads((tmp_path / 'made/config.json').read_text())
+  config['add_adapter'] = True  # A head for a decoder.
+  (tmp_path / 'made/config.json').write_text(json.dumps(config))
+  path = tmp_path / 'made/model.safetensors'
+  tensors = safetensors.numpy.load_file(path)
+  tensors['adapter.layers.0.conv.weight'] = np.zeros((16, 8, 3), np.float32)
+  safetensors.numpy.save_file(tensors, path)
+  found = encoders.load(tmp_path / 'made')
+  jax.tree.map(np.testing.assert_array_equal, found.params, plain.params)
+  # Those of another language, beside.
+  shutil.copytree(_GOLDENS / 'mms', tmp_path / 'mms')
+  (tmp_path / 'mms/adapter.fra.safetensors').touch()
+  encoders.load(tmp_path / 'mms')
+  first, second = caplog.messages
+  assert 'add_adapter is True: what shortens the last states' in first
+  assert 'adapter_attn_dim is 4: the layers are adapted to the lang' in second
 
 
 def test_frames_are_counted():
