@@ -26,6 +26,8 @@ from huggingface_hub import errors as hub_errors
 from empathy import errors, files
 from empathy.encoders import torch_files
 
+_LOGGER = logging.getLogger(__name__)
+
 _CONFIG = 'config.json'
 _ADAPTER = 'adapter_config.json'
 # Of tensors of PEFT's adapters.
@@ -329,8 +331,9 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
       it, whose defaults are those of Transformers. Its `FIXED` holds the
       settings of which only one value is supported, its `RENAMED`, if any,
       other names, also of what others are in, its `DEFAULTS`, if any, defaults
-      that a `model_type` has of its own. A setting within another is named with
-      a dot: `rope_parameters.rope_type`.
+      that a `model_type` has of its own, its `NOTED`, if any, settings that are
+      logged, if they are set, with what the encoder makes of them. A setting
+      within another is named with a dot: `rope_parameters.rope_type`.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -341,6 +344,9 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     InputError: a value has another type, or is not supported.
   """
   values = _flat(values)
+  for key, text in getattr(cls, 'NOTED', {}).items():
+    if values.get(key):
+      _LOGGER.info('%s: %s is %r: %s', where, key, values[key], text)
   faults = [
     f'{where}: {key} is {values[key]!r}: only {value!r} is supported'
     for key, value in cls.FIXED.items()
@@ -547,9 +553,7 @@ def to_params(
   _check_kinds(where, kinds, _FLOATS)
   errors.raise_faults(faults)
   if unused:
-    logging.getLogger(__name__).warning(
-      '%s: without use: %s', where, ', '.join(sorted(unused))
-    )
+    _LOGGER.warning('%s: without use: %s', where, ', '.join(sorted(unused)))
   return params
 
 

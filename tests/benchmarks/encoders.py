@@ -32,6 +32,7 @@ import numpy as np
 
 from empathy import encoders
 from empathy.encoders.architectures import (
+  data2vec_audio,
   deberta,
   distilbert,
   llama,
@@ -42,6 +43,7 @@ from empathy.encoders.architectures import (
   videomae,
   wav2vec2,
   wav2vec2_bert,
+  wavlm,
   whisper,
 )
 
@@ -94,6 +96,9 @@ _BASE = {
   ),
   'wav2vec2': (wav2vec2, {}),
   'hubert': (wav2vec2, {'model_type': 'hubert'}),
+  'wavlm': (wavlm, {}),
+  'unispeech-sat': (wav2vec2, {'model_type': 'unispeech-sat'}),
+  'data2vec-audio': (data2vec_audio, {}),
   'whisper': (
     whisper,
     {
@@ -158,7 +163,7 @@ def make(
     shape = (1, 2_048) if name.endswith('-long') else (8, 128)
     ids = random.integers(5, config.vocab_size, shape)
     arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
-  elif architecture is wav2vec2:
+  elif 'input_values' in encoders.example(config):
     samples = random.normal(0, 1, (2, 16_000 if small else 160_000))
     arrays = {'input_values': samples.astype(np.float32)}
   elif architecture is whisper:

@@ -40,6 +40,13 @@ KINDS = {
   'qwen3': _CORE | {'vocab_size': 40, 'num_key_value_heads': 1, 'head_dim': 6},
   'wav2vec2': _SOUND,
   'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
+  'wavlm': _SOUND | {'num_buckets': 8, 'max_bucket_distance': 9},
+  'data2vec_audio': _SOUND
+  | {
+    'model_type': 'data2vec-audio',
+    'num_conv_pos_embeddings': 2,
+    'conv_pos_kernel_size': 3,
+  },
   # Windows of a second.
   'whisper': {
     'num_mel_bins': 6,
@@ -196,7 +203,7 @@ def write(
       pad_token='[PAD]',
       padding_side='left' if is_decoder else 'right',
     ).save_pretrained(folder)
-  elif kind in ('wav2vec2', 'hubert'):
+  elif 'input_values' in encoders.example(config):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
   elif kind == 'whisper':
     transformers.WhisperFeatureExtractor(

@@ -6,13 +6,16 @@ it is left undefined.
 
 import collections
 import dataclasses
+import json
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import rounding
+import safetensors.numpy
 
 from empathy import encoders, errors
 from empathy.encoders import checkpoint, transformer
@@ -260,8 +263,11 @@ def test_padding_more_changes_nothing_for_text():
   assert rounding.excess(more[:3, :length][real], alone[real], bound[real]) <= 1
 
 
-def test_masked_norm_makes_sound_independent_of_padding():
-  encoder, arrays, _ = _first('hubert')
+@pytest.mark.parametrize(
+  'case', ['hubert', 'hubert_batch_norm', 'data2vec_audio']
+)
+def test_masked_norm_makes_sound_independent_of_padding(case):
+  encoder, arrays, _ = _first(case)
   masked = encoders.Encoder(
     encoder.module.clone(masked_norm=True), encoder.params, encoder.config
   )
@@ -272,7 +278,33 @@ def test_masked_norm_makes_sound_independent_of_padding():
     bound = _bounds(encoder, own)[-1][0]
     assert rounding.excess(together[i, : len(alone)], alone, bound) <= 1
   default = encoder(**arrays).last_hidden_state
-  assert np.abs(default - together)[1, 0].max() > 1e-3
+  count = wav2vec2.num_frames(
+    encoder.config, int(arrays['attention_mask'][1].sum())
+  )
+  assert np.abs(default - together)[1, :count].max() > 1e-3
+
+
+def test_what_is_made_of_adapters_is_said(tmp_path, caplog):
+  caplog.set_level('INFO', 'empathy')
+  plain = encoders.load(_GOLDENS / 'wavlm')
+  assert not caplog.records
+  encoders.save(plain, tmp_path / 'made')
+  config = json.loads((tmp_path / 'made/config.json').read_text())
+  config['add_adapter'] = True  # A head for a decoder.
+  (tmp_path / 'made/config.json').write_text(json.dumps(config))
+  path = tmp_path / 'made/model.safetensors'
+  tensors = safetensors.numpy.load_file(path)
+  tensors['adapter.layers.0.conv.weight'] = np.zeros((16, 8, 3), np.float32)
+  safetensors.numpy.save_file(tensors, path)
+  found = encoders.load(tmp_path / 'made')
+  jax.tree.map(np.testing.assert_array_equal, found.params, plain.params)
+  # Those of another language, beside.
+  shutil.copytree(_GOLDENS / 'mms', tmp_path / 'mms')
+  (tmp_path / 'mms/adapter.fra.safetensors').touch()
+  encoders.load(tmp_path / 'mms')
+  first, second = caplog.messages
+  assert 'add_adapter is True: what shortens the last states' in first
+  assert 'adapter_attn_dim is 4: the layers are adapted to the lang' in second
 
 
 def test_frames_are_counted():

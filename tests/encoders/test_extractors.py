@@ -122,7 +122,9 @@ def test_every_layer_and_pooling_equals_each_clip_alone(folder):
     np.testing.assert_allclose(middle[i], hidden[-2, 0], **close)
 
 
-@pytest.mark.parametrize('kind', ['wav2vec2', 'hubert'])
+@pytest.mark.parametrize(
+  'kind', ['wav2vec2', 'hubert', 'wavlm', 'data2vec_audio']
+)
 def test_sound_equals_each_clip_alone(folder, sounds, kind):
   """However a clip is padded, and where the convolutions normalise in time."""
   encoder, name = checkpoint(kind, folder)
