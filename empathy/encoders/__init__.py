@@ -24,15 +24,24 @@ from flax import linen as nn
 from empathy import errors, files
 from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
+  clip_text,
+  data2vec_audio,
   deberta,
   distilbert,
+  llama,
   modernbert,
   mpnet,
   roberta,
+  siglip_text,
   timesformer,
   videomae,
   vit,
+  vivit,
+  vjepa2,
   wav2vec2,
+  wav2vec2_bert,
+  wavlm,
+  whisper,
 )
 
 Output = transformer.Output
@@ -47,8 +56,10 @@ full_precision = functools.partial(
 # By the `model_type` in config.json.
 ARCHITECTURES = {
   'bert': roberta,
+  'clip_text_model': clip_text,
   'camembert': roberta,
   'clip_vision_model': vit,
+  'data2vec-audio': data2vec_audio,
   'data2vec-text': roberta,
   'deberta-v2': deberta,  # v3 too.
   'dinov2': vit,
@@ -56,14 +67,27 @@ ARCHITECTURES = {
   'distilbert': distilbert,
   'electra': roberta,
   'hubert': wav2vec2,
+  'llama': llama,
+  'mistral': llama,
   'modernbert': modernbert,
   'mpnet': mpnet,
+  'qwen2': llama,
+  'qwen3': llama,
   'roberta': roberta,
+  'siglip2_text_model': siglip_text,
+  'siglip_text_model': siglip_text,
   'siglip_vision_model': vit,
   'timesformer': timesformer,
+  'unispeech': wav2vec2,
+  'unispeech-sat': wav2vec2,
   'videomae': videomae,
   'vit': vit,
+  'vivit': vivit,
+  'vjepa2': vjepa2,
   'wav2vec2': wav2vec2,
+  'wav2vec2-bert': wav2vec2_bert,
+  'wavlm': wavlm,
+  'whisper': whisper,
   'xlm-roberta': roberta,
 }
 # Of checkpoints with two encoders: which settings are whose.
@@ -94,8 +118,9 @@ class Encoder:
     Args:
       **arrays: what the checkpoint's processor in Transformers returns, by the
         same names, as NumPy or JAX arrays: `input_ids, attention_mask` for
-        text, `input_values[, attention_mask]` for sound at the encoder's rate,
-        `pixel_values` for frames.
+        text, `input_values[, attention_mask]` for sound at the encoder's rate
+        or `input_features[, attention_mask]` for its spectrum, `pixel_values`
+        for frames.
 
     Returns:
       The hidden states, in the module's dtype.

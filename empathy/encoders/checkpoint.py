@@ -132,22 +132,43 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
   )
 
 
-def small_files(name_or_path: str | os.PathLike) -> list[pathlib.Path]:
+def small_files(name_or_path: str | os.PathLike) -> dict[str, pathlib.Path]:
   """The files beside a checkpoint's config that are not weights.
 
-  They are what its tokenizer or processor reads, whatever that calls them. Of a
+  They are what its tokenizer or processor reads, whatever that calls them, and
+  the settings of the modules after an encoder of sentences, in folders. Of a
   checkpoint on the Hub, those that were fetched: what was loaded before.
+
+  Returns:
+    Their paths, by those from the checkpoint on.
   """
   folder = find(name_or_path).config.parent
-  return [
-    path
-    for path in sorted(folder.iterdir())
-    if path.name != _CONFIG
+  paths = [*folder.iterdir(), *folder.glob('*/config.json')]
+  return {
+    path.relative_to(folder).as_posix(): path
+    for path in sorted(paths)
+    if path != folder / _CONFIG
     and not path.name.startswith('.')
     and not path.name.endswith(_WEIGHTS_LIKE)
     and path.is_file()
     and path.stat().st_size <= _MOST_BYTES
-  ]
+  }
+
+
+def beside(checkpoint: Checkpoint, file: str, kind: type = dict) -> Any:
+  """What a JSON file of a checkpoint says; None if it has no such file.
+
+  Args:
+    checkpoint: as found.
+    file: its path within, with slashes.
+    kind: of what it says, a dict or a list.
+
+  Raises:
+    InputError: it is something else.
+  """
+  is_folder = os.path.isdir(checkpoint.name)
+  path = (_from_folder if is_folder else _from_hub)(checkpoint.name, file)
+  return None if path is None else read_json(path, kind)
 
 
 def _from_folder(name: str, file: str) -> pathlib.Path | None:
@@ -193,8 +214,8 @@ def _shards(index: pathlib.Path) -> list[str]:
   return names
 
 
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-  """Reads a file of one JSON object.
+def read_json(path: pathlib.Path, kind: type = dict) -> Any:
+  """Reads a file of one JSON object, or of a list.
 
   Raises:
     InputError: it is something else.
@@ -203,8 +224,9 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     found = json.loads(path.read_text(encoding='utf-8'))
   except ValueError as error:
     raise errors.InputError(f'{path}: is not JSON: {error}') from None
-  if not isinstance(found, dict):
-    raise errors.InputError(f'{path}: expected a JSON object')
+  if not isinstance(found, kind):
+    what = 'object' if kind is dict else 'list'
+    raise errors.InputError(f'{path}: expected a JSON {what}')
   return found
 
 
@@ -271,11 +293,12 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   """Makes an architecture's config from a checkpoint's.
 
   Args:
-    cls: a frozen dataclass of numbers, strings, bools and tuples, whose
-      defaults are those of Transformers. Its `FIXED` holds the settings of
-      which only one value is supported, its `RENAMED`, if any, other names, its
-      `DEFAULTS`, if any, defaults that a `model_type` has of its own. A setting
-      within another is named with a dot: `rope_parameters.rope_type`.
+    cls: a frozen dataclass of numbers, strings, bools, tuples and others like
+      it, whose defaults are those of Transformers. Its `FIXED` holds the
+      settings of which only one value is supported, its `RENAMED`, if any,
+      other names, also of what others are in, its `DEFAULTS`, if any, defaults
+      that a `model_type` has of its own. A setting within another is named with
+      a dot: `rope_parameters.rope_type`.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -295,12 +318,20 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     faults.append(
       f'{where}: has a quantization_config: quantised weights are not supported'
     )
-  renamed = getattr(cls, 'RENAMED', {})
-  values = {renamed.get(key, key): value for key, value in values.items()}
+  values = _renamed(values, getattr(cls, 'RENAMED', {}))
   kind = values.get('model_type')
   fields = dict(getattr(cls, 'DEFAULTS', {}).get(kind, {}))
   for field in dataclasses.fields(cls):
     value, default = values.get(field.name), field.default
+    if dataclasses.is_dataclass(default):
+      begin = f'{field.name}.'
+      inner = {
+        k.removeprefix(begin): v
+        for k, v in values.items()
+        if k.startswith(begin)
+      }
+      fields[field.name] = read_config(type(default), inner, where)
+      continue
     if value is None:
       continue
     if isinstance(default, tuple):
@@ -317,6 +348,17 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     fields[field.name] = value
   errors.raise_faults(faults)
   return cls(**fields)
+
+
+def _renamed(
+  values: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+  """Flat settings by other names; what is within one goes with it."""
+  found = {}
+  for key, value in values.items():
+    first, dot, rest = key.partition('.')
+    found[names.get(key) or names.get(first, first) + dot + rest] = value
+  return found
 
 
 def _flat(values: Mapping[str, Any], before: str = '') -> dict[str, Any]:

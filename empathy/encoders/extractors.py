@@ -18,7 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from empathy import encoders, errors
-from empathy.encoders import baselines, checkpoint, inputs, media, pooling
+from empathy.encoders import (
+  baselines,
+  checkpoint,
+  faces,
+  inputs,
+  media,
+  pooling,
+)
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 # Each with its modality; `encoder` in a config is one of these or a checkpoint.
@@ -90,8 +97,10 @@ def make(
     InputError: settings are wrong, or something is missing.
   """
   settings = complete(modality, settings)
+  if settings.get('crop') == 'face':
+    faces.require()
   if settings['encoder'] in BASELINES:
-    return _baseline(settings['encoder'], seconds, num_frames)
+    return _baseline(settings, seconds, num_frames)
   return _pretrained(modality, settings, seconds, num_frames, spread)
 
 
@@ -101,14 +110,16 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
   Args:
     modality: text, audio or video.
     settings: `encoder`, a name in `BASELINES` or a checkpoint's name or folder;
-      for a checkpoint optionally `layer` ('last', 'all', or the number of a
-      hidden state: 0 goes into the first layer, -1 comes out of the last; a
-      command line gives it as a string), `pooling` (one of `pooling.POOLINGS`),
-      `dtype` and `batch_size` (of each device; of single pictures, so many
-      frames), and for sound `scale_peak`:
-      whether the highest peak is scaled to 1 before the checkpoint's own
-      normalisation, if it has one. All layers are a sequence too, of pooled
-      states, so that a model may learn how to mix them.
+      for film optionally `crop`, one of `faces.CROPS`; for a checkpoint
+      optionally `layer` ('last', 'all', or the number of a hidden state: 0 goes
+      into the first layer, -1 comes out of the last; a command line gives it as
+      a string), `pooling` (one of `pooling.POOLINGS`), `dtype` and `batch_size`
+      (of each device; of single pictures, so many frames); for sound
+      `scale_peak`: whether the highest peak is scaled to 1 before the
+      checkpoint's own normalisation, if it has one; and for text `prefix`: what
+      is put before each, or 'own': what the checkpoint says, if anything. All
+      layers are a sequence too, of pooled states, so that a model may learn how
+      to mix them.
 
   Returns:
     All settings, a layer's number as an integer.
@@ -131,6 +142,10 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
   }
   if modality == 'audio':
     defaults['scale_peak'] = False
+  if modality == 'video':
+    defaults['crop'] = 'none'
+  if modality == 'text':
+    defaults['prefix'] = 'own'
   faults = [
     f'{where}.{key}: there is no such field'
     for key in settings
@@ -142,14 +157,16 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     faults += [
       f'{where}.{key}: is for checkpoints, not for {name}'
       for key in defaults
-      if key in settings
+      if key in settings and key != 'crop'
     ]
-    errors.raise_faults(faults)
-    return {'encoder': name}
   errors.raise_faults(faults)
   result = defaults | dict(settings)
-  for key, choices in (('pooling', pooling.POOLINGS), ('dtype', DTYPES)):
-    if result[key] not in choices:
+  for key, choices in (
+    ('pooling', pooling.POOLINGS),
+    ('dtype', DTYPES),
+    ('crop', faces.CROPS),
+  ):
+    if key in result and result[key] not in choices:
       faults.append(
         f'{where}.{key}: {result[key]!r} is not one of {", ".join(choices)}'
       )
@@ -168,7 +185,11 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     faults.append(
       f'{where}.scale_peak: {result["scale_peak"]!r} is not True or False'
     )
+  if not isinstance(result.get('prefix', ''), str):
+    faults.append(f'{where}.prefix: {result["prefix"]!r} is no text')
   errors.raise_faults(faults)
+  if name in BASELINES:
+    return {key: result[key] for key in ('encoder', 'crop') if key in result}
   return result
 
 
@@ -203,12 +224,15 @@ def layers_below(modality: str, config: Any, layer: int | str) -> int:
 
 def unpadded(module: Any) -> Any:
   """The module such that states do not depend on how far a clip is padded."""
-  if getattr(module.config, 'feat_extract_norm', '') == 'group':
+  if hasattr(module, 'masked_norm'):
     return module.clone(masked_norm=True)
   return module
 
 
-def _baseline(name: str, seconds: float, num_frames: int) -> Extractor:
+def _baseline(
+  settings: Mapping[str, Any], seconds: float, num_frames: int
+) -> Extractor:
+  name = settings['encoder']
   record: dict[str, Any] = {'encoder': name}
   if name == 'hashed_ngrams':
     return Extractor(
@@ -217,10 +241,11 @@ def _baseline(name: str, seconds: float, num_frames: int) -> Extractor:
   media.require()
   record['seconds'] = _finite(seconds)
   if name == 'frame_statistics':
-    record['num_frames'] = num_frames
+    record |= _film_record(settings, num_frames)
+    options = inputs.Options(name, settings, seconds, num_frames)
 
     def load(clip: inputs.Clip) -> inputs.Loaded:
-      film = _pictures(clip, seconds, num_frames)
+      film = inputs.read_pictures(clip, options)
       return _one(baselines.frame_statistics(film.frames), film.is_cut)
   elif name == 'egemaps':
 
@@ -246,6 +271,11 @@ def _baseline(name: str, seconds: float, num_frames: int) -> Extractor:
 def _finite(seconds: float) -> float | None:
   """What JSON has for it: null where all of a clip counts."""
   return seconds if seconds < math.inf else None
+
+
+def _film_record(settings: Mapping[str, Any], num_frames: int) -> dict:
+  cropped = faces.record() if settings['crop'] == 'face' else {}
+  return {'num_frames': num_frames, **cropped}
 
 
 def _most(seconds: float) -> str:
@@ -274,7 +304,9 @@ def _pretrained(
   run = spread(
     functools.partial(_states, module, layer, own.pooling), encoder.params
   )
-  options = inputs.Options(name, settings, seconds, num_frames)
+  if settings.get('prefix') == 'own':
+    settings['prefix'] = encoder.own.prefix
+  options = inputs.Options(name, settings, seconds, num_frames, encoder.own)
   kind = encoders.input_of(config)
 
   def compute(clips: Sequence[Sequence[Any]]) -> list[np.ndarray]:
@@ -284,16 +316,23 @@ def _pretrained(
   record['pooling'] = own.pooling
   if own.is_unit:
     record['is_unit'] = True
-  most = 'the encoder takes'
-  if modality != 'text':
-    record['seconds'], most = _finite(seconds), _most(seconds)
+  if modality == 'text':
+    if not record['prefix']:
+      del record['prefix']
+    if encoder.own.max_tokens is not None:
+      record['max_tokens'] = encoder.own.max_tokens
+    if encoder.own.is_lower:
+      record['is_lower'] = True
+  else:
+    record['seconds'] = _finite(seconds)
   # Neither changes a feature: a folder may move, a batch be of another size.
   record['encoder'] = pathlib.Path(name).name if os.path.isdir(name) else name
   del record['batch_size']
   if settings['dtype'] == 'float32':
     record['matmul_precision'] = encoders.MATMUL_PRECISION
   if modality == 'video':
-    record['num_frames'] = num_frames
+    del record['crop']
+    record |= _film_record(settings, num_frames)
   sizes = {'text': lambda clip: len(clip.source), 'audio': _duration}
   return Extractor(
     record,
@@ -303,7 +342,7 @@ def _pretrained(
     is_sequence=own.pooling in pooling.SEQUENCES or layer == 'all',
     has_times=own.pooling in pooling.SEQUENCES,
     clips_in_a_part=_clips_in_a_part(modality, config, num_frames),
-    most=most,
+    most=_most(seconds) if modality != 'text' else '',
   )
 
 
@@ -351,10 +390,16 @@ def how(encoder: encoders.Encoder, settings: Mapping[str, Any]) -> inputs.Own:
     What settings ask for; the encoder's own way where that is it.
 
   Raises:
-    InputError: the encoder has its own way for the last layer alone.
+    InputError: the encoder's own way is not supported, or for the last layer
+      alone.
   """
   if settings['pooling'] != 'own':
     return inputs.Own(settings['pooling'])
+  if encoder.own.fault:
+    raise errors.InputError(
+      f'{encoder.own.fault}: this is not supported as its own pooling; give '
+      "'first' or 'mean'"
+    )
   if encoder.own.pooling == 'pooled' and settings['layer'] != 'last':
     raise errors.InputError(
       f'{settings["encoder"]}: pools its last layer alone in its own way; give '
@@ -419,7 +464,7 @@ def _in_batches(
   results = []
   for clip in clips:
     states = [
-      kind.num_states(config, int(row['attention_mask'].sum()))
+      kind.num_states(config, _length(row, own.pooling))
       if 'attention_mask' in row
       else 0
       for row in clip
@@ -429,12 +474,10 @@ def _in_batches(
   return results
 
 
-def _pictures(
-  clip: inputs.Clip, seconds: float, num_frames: int
-) -> media.Pictures:
-  return media.read_pictures(
-    clip.source, num_frames, clip.start, clip.end, seconds
-  )
+def _length(row: Mapping[str, np.ndarray], how: str) -> int:
+  """So much of a row counts; 'states' are of all there is, silence too."""
+  mask = row['attention_mask']
+  return len(mask) if how == 'states' else int(mask.sum())
 
 
 def _duration(clip: inputs.Clip) -> float:

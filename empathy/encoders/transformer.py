@@ -42,6 +42,7 @@ class Output(NamedTuple):
 
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
   'gelu': functools.partial(nn.gelu, approximate=False),
+  'gelu_fast': nn.gelu,
   'gelu_new': nn.gelu,
   'gelu_pytorch_tanh': nn.gelu,
   'quick_gelu': lambda x: x * nn.sigmoid(1.702 * x),
@@ -84,6 +85,12 @@ class Settings:
     qkv_bias: whether the projections to queries, keys and values have a bias.
     use_bias: whether the other dense maps have one.
     norm_bias: whether normalisations have one.
+    norm_mean: whether they subtract the mean; otherwise they divide by the root
+      mean square alone (arXiv 1910.07467), and have no bias.
+    num_groups: heads of keys and of values, each for as many of queries
+      (arXiv 2305.13245); None: as many as those.
+    head_size: of a head; None: they share the width of the states.
+    norm_heads: whether queries and keys are normalised, each head by itself.
     is_gated: the feed-forward network multiplies what it activates by another
       dense map of its input (arXiv 2002.05202).
     dropout: probability of dropping a unit of what a block adds.
@@ -102,6 +109,10 @@ class Settings:
   qkv_bias: tuple[bool, bool, bool] = (True, True, True)
   use_bias: bool = True
   norm_bias: bool = True
+  norm_mean: bool = True
+  num_groups: int | None = None
+  head_size: int | None = None
+  norm_heads: bool = False
   is_gated: bool = False
   dropout: float = 0.0
   attention_dropout: float = 0.0
@@ -139,6 +150,8 @@ class Settings:
 
   def norm(self, name: str) -> nn.Module:
     """A normalisation of a layer."""
+    if not self.norm_mean:
+      return nn.RMSNorm(self.epsilon, self.dtype, name=name)
     return layer_norm(self.epsilon, self.dtype, name, self.norm_bias)
 
 
@@ -151,13 +164,19 @@ def layer_norm(
   )
 
 
-def rotations(length: int, width: int, theta: float) -> np.ndarray:
+def rotations(
+  length: int,
+  width: int,
+  theta: float,
+  scale: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> np.ndarray:
   """By how much rotary positions turn the numbers of a head (2104.09864).
 
   Args:
     length: T; positions are 0 to T - 1.
     width: D, of a head.
     theta: the base of the wavelengths.
+    scale: changes the frequencies, which are in radians a position.
 
   Returns:
     (2, T, D / 2) float32, cosines and sines. Angles are rounded to float32 in
@@ -165,7 +184,7 @@ def rotations(length: int, width: int, theta: float) -> np.ndarray:
   """
   powers = np.arange(0, width, 2, dtype=np.float32) / np.float32(width)
   wavelengths = (theta ** powers.astype(np.float64)).astype(np.float32)
-  frequencies = np.float32(1) / wavelengths
+  frequencies = scale(np.float32(1) / wavelengths)
   angles = np.arange(length, dtype=np.float32)[:, None] * frequencies
   angles = angles.astype(np.float64)
   return np.stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
@@ -204,6 +223,51 @@ def mask_to_bias(mask: Array | None) -> Array | None:
   return jnp.where(mask.astype(bool), 0.0, lowest)[:, None]
 
 
+class ByDistance(NamedTuple):
+  """A bias of scores by how far a key is from its query.
+
+  It is as large as the scores, so it is made only of queries that attend at a
+  time.
+
+  Attributes:
+    values: (H, 2 T - 1) float32, of a key's position less its query's, which is
+      1 - T to T - 1.
+    gate: (B, H, Q, 1) float32, by which each query multiplies them.
+    mask: (B, 1, 1, T) float32, added to that; or None.
+    first: of the queries, which number they have.
+  """
+
+  values: Array
+  gate: Array
+  mask: Array | None
+  first: Array | int = 0
+
+  def whole(self) -> Array:
+    """The bias, (B, H, Q, T) float32."""
+    size = self.gate.shape[2]
+    bias = self.gate * by_distance(self.values, self.first, size)
+    return bias if self.mask is None else bias + self.mask
+
+
+def by_distance(values: Array, first: Array | int, size: int) -> Array:
+  """What distances have, for queries and keys.
+
+  Args:
+    values: (..., 2 T - 1), of distances as in `ByDistance`.
+    first: of the queries.
+    size: Q, how many queries there are; those beyond T mean nothing.
+
+  Returns:
+    (..., Q, T).
+  """
+  length = (values.shape[-1] + 1) // 2
+  starts = jnp.maximum(length - 1 - first - jnp.arange(size), 0)
+  return jax.vmap(
+    lambda start: jax.lax.dynamic_slice_in_dim(values, start, length, -1),
+    out_axes=-2,
+  )(starts)
+
+
 def check_length(length: int, limit: int) -> None:
   """Raises an `InputError` where there are more tokens than positions."""
   if length > limit:
@@ -221,7 +285,7 @@ class Attention(nn.Module):
   def __call__(
     self,
     x: Array,
-    bias: Array | None = None,
+    bias: Array | ByDistance | None = None,
     deterministic: bool = True,
     rotation: Array | None = None,
     window: int | None = None,
@@ -240,12 +304,21 @@ class Attention(nn.Module):
     """
     s = self.settings
     width = x.shape[-1]
+    groups = s.num_groups or s.num_heads
+    size = s.head_size or width // s.num_heads
     q, k, v = (
-      split_heads(nn.Dense(width, use_bias, s.dtype, name=name)(x), s.num_heads)
-      for name, use_bias in zip(
-        ('query', 'key', 'value'), s.qkv_bias, strict=True
+      split_heads(
+        nn.Dense(count * size, use_bias, s.dtype, name=name)(x), count
+      )
+      for name, count, use_bias in zip(
+        ('query', 'key', 'value'),
+        (s.num_heads, groups, groups),
+        s.qkv_bias,
+        strict=True,
       )
     )
+    if s.norm_heads:
+      q, k = s.norm('query_norm')(q), s.norm('key_norm')(k)
     if rotation is not None:
       q, k = rotate(q, rotation), rotate(k, rotation)
     q = q * q.shape[-1] ** -0.5
@@ -261,7 +334,7 @@ def attend(
   q: Array,
   k: Array,
   v: Array,
-  bias: Array | None,
+  bias: Array | ByDistance | None,
   deterministic: bool,
 ) -> Array:
   """Attends in the way that is best on this device for so many queries.
@@ -273,7 +346,8 @@ def attend(
     q: (B, H, T, D), scaled.
     k: (B, G, T, D), each for H / G heads of queries.
     v: (B, G, T, D).
-    bias: (B or 1, H or 1, T or 1, T) float32, added to the scores; or None.
+    bias: (B or 1, H or 1, T or 1, T) float32, added to the scores, or what this
+      is made of; or None.
     deterministic: drop no weights.
 
   Returns:
@@ -282,21 +356,33 @@ def attend(
   batch, heads, length, _ = q.shape
   drops = settings.attention_dropout and not deterministic
 
-  def at_once(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+  is_made = isinstance(bias, ByDistance)
+
+  def at_once(q: Array, k: Array, v: Array, bias: Any) -> Array:
     # Queries that share keys are like more queries of one head.
     shared = q.reshape(batch, k.shape[1], -1, q.shape[-1])
     scores = jnp.einsum('bhqd,bhkd->bhqk', shared, k)
     scores = scores.reshape(batch, heads, -1, length)
+    bias = bias.whole() if is_made else bias
     return weigh(settings, scores, bias, v, deterministic)
 
-  def in_parts(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+  def in_parts(q: Array, k: Array, v: Array, bias: Any) -> Array:
     count = -(-length // LONG)
 
     def cut(x: Array) -> Array:
       x = jnp.pad(x, ((0, 0), (0, 0), (0, -length % count), (0, 0)))
       return jnp.stack(jnp.split(x, count, 2))
 
-    if bias is None or bias.shape[2] == 1:
+    if is_made:
+      gates = cut(bias.gate)
+      starts = jnp.arange(count) * gates.shape[3]
+      y = jax.lax.map(
+        lambda part: at_once(
+          part[0], k, v, bias._replace(gate=part[1], first=part[2])
+        ),
+        (cut(q), gates, starts),
+      )
+    elif bias is None or bias.shape[2] == 1:
       y = jax.lax.map(lambda part: at_once(part, k, v, bias), cut(q))
     else:
       y = jax.lax.map(
@@ -304,7 +390,7 @@ def attend(
       )
     return y.swapaxes(0, 1).reshape(batch, -1, y.shape[-1])[:, :length]
 
-  if not drops and has_flash(q):
+  if not drops and not is_made and has_flash(q):
     return flash(q, k, v, bias)
   if length > BLOCK and not drops:
     # A CPU is faster where a block of scores stays in its cache.
@@ -456,7 +542,9 @@ def flash(
   return y[:, :length].reshape(*y.shape[:1], length, -1)
 
 
-def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+def _in_blocks(
+  q: Array, k: Array, v: Array, bias: Array | ByDistance | None
+) -> Array:
   """Attends with one head and at most `BLOCK` queries at a time.
 
   Args:
@@ -471,6 +559,10 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
   batch, heads, length, width = q.shape
   count = -(-length // BLOCK)
   size = -(-length // count)
+  values = gate = None
+  if isinstance(bias, ByDistance):
+    values = jnp.broadcast_to(bias.values, (batch, *bias.values.shape))
+    gate, bias = bias.gate, bias.mask
   if bias is None:
     bias = jnp.zeros((1, 1, 1, length))
   k, v = (jnp.repeat(x, heads // x.shape[1], axis=1) for x in (k, v))
@@ -479,21 +571,36 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
     x = jnp.pad(x, ((0, 0), (0, 0), (0, count * size - length), (0, 0)))
     return x.reshape(*x.shape[:2], count, size, x.shape[-1])
 
-  def block(bias: Array, q: Array, k: Array, v: Array) -> Array:
+  def block(
+    bias: Array, q: Array, k: Array, v: Array, values: Any, gate: Any, at: Array
+  ) -> Array:
+    if values is not None:
+      bias = bias + gate * by_distance(values, at * size, size)
     scores = (q @ k.T).astype(jnp.float32) + bias
     scores = jnp.exp(scores - scores.max(-1, keepdims=True))
     total = scores.sum(-1, keepdims=True)
     return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
 
-  def head(bias: Array, q: Array, k: Array, v: Array) -> Array:
-    return _map(lambda bias, q: block(bias, q, k, v), bias, q)
+  def head(
+    bias: Array, q: Array, k: Array, v: Array, values: Any, gate: Any
+  ) -> Array:
+    return _map(
+      lambda bias, q, gate, at: block(bias, q, k, v, values, gate, at),
+      bias,
+      q,
+      gate,
+      jnp.arange(count),
+    )
 
   bias = bias[:, :, None] if bias.shape[2] == 1 else cut(bias)
-  y = _map(lambda *clip: _map(head, *clip), bias, cut(q), k, v)
+  gate = None if gate is None else cut(gate)
+  y = _map(lambda *clip: _map(head, *clip), bias, cut(q), k, v, values, gate)
   return join_heads(y.reshape(batch, heads, -1, width)[:, :, :length])
 
 
-def _map(function: Callable[..., Array], bias: Array, *arrays: Array) -> Array:
+def _map(
+  function: Callable[..., Array], bias: Array, *arrays: Array | None
+) -> Array:
   """Maps over the first axis of arrays; a bias may have one for all of it."""
   if len(bias) == 1:
     return jax.lax.map(lambda some: function(bias[0], *some), arrays)

@@ -3,13 +3,13 @@
   python tests/benchmarks/encoders.py [--repeats=7] [--only=NAME]
 
 For each of the encoders at base size, with random weights, in float32:
-8 texts of 128 tokens, 2 sounds of 10 s at 16 kHz, or a video of 16 frames of
-224 x 224. Prints the seconds from a call to all hidden states, the median over
-repeats; the most memory that a process of its own had, with the weights; and,
-where PyTorch is installed, the same of Transformers with the same weights and
-input in one process, call by call in turn, and the largest difference of the
-last hidden states. `--small` runs all of it on little models, to see that it
-runs.
+8 texts of 128 tokens, 2 sounds of 10 s (of Whisper one of 30 s), or a video of
+16 frames of 224 x 224. Prints the seconds from a call to all hidden states, the
+median over repeats; the most memory that a process of its own had, with the
+weights; and, where PyTorch is installed, the same of Transformers with the same
+weights and input in one process, call by call in turn, and the largest
+difference of the last hidden states. `--small` runs all of it on little models,
+to see that it runs.
 """
 
 import argparse
@@ -39,6 +39,8 @@ from empathy.encoders.architectures import (
   videomae,
   vit,
   wav2vec2,
+  wav2vec2_bert,
+  whisper,
 )
 
 _BASE = {
@@ -60,6 +62,17 @@ _BASE = {
   ),
   'wav2vec2': (wav2vec2, {}),
   'hubert': (wav2vec2, {'model_type': 'hubert'}),
+  'whisper': (
+    whisper,
+    {
+      'd_model': 768,
+      'encoder_layers': 12,
+      'encoder_attention_heads': 12,
+      'encoder_ffn_dim': 3072,
+    },
+  ),
+  # A quarter of the only published size, which is large.
+  'w2v-bert': (wav2vec2_bert, {'num_hidden_layers': 6}),
   'videomae': (videomae, {'use_mean_pooling': False}),
   'timesformer': (timesformer, {'num_frames': 16}),
   'vit': (vit, {'model_type': 'vit'}),
@@ -77,6 +90,11 @@ _SMALL = {
   'vocab_size': 100,
   'conv_dim': (16,) * 7,
   'image_size': 32,
+  'd_model': 32,
+  'encoder_layers': 2,
+  'encoder_attention_heads': 2,
+  'encoder_ffn_dim': 64,
+  'max_source_positions': 50,
 }
 
 
@@ -110,6 +128,14 @@ def make(
   elif architecture is wav2vec2:
     samples = random.normal(0, 1, (2, 16_000 if small else 160_000))
     arrays = {'input_values': samples.astype(np.float32)}
+  elif architecture is whisper:
+    (shape,) = (x.shape for x in architecture.example(config).values())
+    arrays = {'input_features': random.normal(0, 1, shape).astype(np.float32)}
+  elif architecture is wav2vec2_bert:
+    shape = 2, 50 if small else 500, config.feature_projection_input_dim
+    spectra = random.normal(0, 1, shape).astype(np.float32)
+    mask = np.ones(shape[:2], np.int32)
+    arrays = {'input_features': spectra, 'attention_mask': mask}
   else:
     frames = getattr(config, 'num_frames', 16)
     size = min(config.image_size, 224)
@@ -149,7 +175,10 @@ def peer(
   transformers.logging.disable_progress_bar()
   with tempfile.TemporaryDirectory() as folder:
     encoders.save(encoder, f'{folder}/checkpoint')
-    model = transformers.AutoModel.from_pretrained(f'{folder}/checkpoint')
+    kind, inner = transformers.AutoModel, ''
+    if encoder.config.model_type == 'whisper':  # Without a decoder.
+      kind, inner = transformers.WhisperForAudioClassification, 'encoder'
+    model = kind.from_pretrained(f'{folder}/checkpoint').get_submodule(inner)
   model.eval().to(device, dtype or torch.float32)
   tensors = {key: torch.tensor(value) for key, value in arrays.items()}
   if encoders.input_of(encoder.config).is_sequence:  # A picture a row.

@@ -36,6 +36,23 @@ KINDS = {
   | {'vocab_size': 40, 'pad_token_id': 0, 'max_position_embeddings': 12},
   'wav2vec2': _SOUND,
   'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
+  # Windows of a second.
+  'whisper': {
+    'num_mel_bins': 6,
+    'd_model': 8,
+    'encoder_layers': 2,
+    'encoder_attention_heads': 2,
+    'encoder_ffn_dim': 12,
+    'max_source_positions': 50,
+  },
+  'w2v-bert': _CORE
+  | {
+    'model_type': 'wav2vec2-bert',
+    'feature_projection_input_dim': 12,
+    'left_max_position_embeddings': 4,
+    'right_max_position_embeddings': 2,
+    'conv_depthwise_kernel_size': 5,
+  },
   'videomae': _FILM,
   'timesformer': _FILM,
   'timesformer_joint': _FILM | {'attention_type': 'joint_space_time'},
@@ -146,6 +163,14 @@ def write(
     write_pieces(folder)
   elif kind in ('wav2vec2', 'hubert'):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+  elif kind == 'whisper':
+    transformers.WhisperFeatureExtractor(
+      feature_size=6, chunk_length=1
+    ).save_pretrained(folder)
+  elif kind == 'w2v-bert':
+    transformers.SeamlessM4TFeatureExtractor(
+      feature_size=6, num_mel_bins=6
+    ).save_pretrained(folder)
   else:
     settings = PROCESSORS.get(kind, _FILM_PROCESSOR)
     path = folder / 'preprocessor_config.json'

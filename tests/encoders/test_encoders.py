@@ -154,17 +154,20 @@ def _with(encoder: encoders.Encoder, **settings) -> encoders.Encoder:
 def test_a_small_mistake_in_a_port_would_show(case):
   encoder = _load(case)
   pairs = _inputs(case)[:1]
-  known = {field.name for field in dataclasses.fields(encoder.config)}
-  (act,) = known & {'hidden_act', 'hidden_activation'}
-  (epsilon,) = known & {'layer_norm_eps', 'norm_eps'}
-  is_gelu = getattr(encoder.config, act) == 'gelu'
-  activation = {act: 'gelu_new' if is_gelu else 'gelu'}
-  if getattr(encoder.config, 'use_swiglu_ffn', False):
-    activation = {'use_swiglu_ffn': False}  # The same without a gate.
   # What ports get wrong, by the least that it changes.
-  small = getattr(encoder.config, epsilon) < 5e-6
-  for wrong in ({epsilon: 1e-5 if small else 1e-12}, activation):
-    assert _excess(_with(encoder, **wrong), pairs) > 1, wrong
+  wrong = {}
+  for field in dataclasses.fields(encoder.config):
+    value = getattr(encoder.config, field.name)
+    if field.name in ('hidden_act', 'hidden_activation', 'activation_function'):
+      wrong[field.name] = 'gelu_new' if value == 'gelu' else 'gelu'
+    elif field.name in ('layer_norm_eps', 'norm_eps'):
+      wrong[field.name] = 1e-5 if value < 5e-6 else 1e-12
+  if getattr(encoder.config, 'use_swiglu_ffn', False):
+    del wrong['hidden_act']  # It is without use there.
+    wrong['use_swiglu_ffn'] = False  # The same without a gate.
+  assert wrong
+  for name, value in wrong.items():
+    assert _excess(_with(encoder, **{name: value}), pairs) > 1, name
 
 
 @pytest.mark.parametrize('case', _SOME)

@@ -1,4 +1,5 @@
 import importlib.util
+import itertools
 import json
 
 import jax
@@ -64,8 +65,6 @@ def tokens(kind):
   for sentence in SENTENCES:
     plain = sentence.lower().replace(',', ' , ').replace('?', ' ? ').split()
     ids = [1] + [words.index(w) + 3 if w in words else 2 for w in plain]
-    # Positions 0 to 11; RoBERTa's begin behind that of padding.
-    ids = ids[:11] if kind == 'roberta' else ids
     found.append(np.array([ids]))
   return found
 
@@ -75,17 +74,27 @@ def expected_states(kind, encoder):
 
 
 def test_roberta_equals_each_clip_alone(folder):
+  """The second is longer than it has positions: it becomes two windows."""
   encoder, name = checkpoint('roberta', folder)
   clips = [inputs.Clip(str(i), s) for i, s in enumerate(SENTENCES)]
   _, mean = extract('text', clips, encoder=name, pooling='mean')
+  _, first = extract('text', clips, encoder=name, pooling='first')
+  _, sequence = extract('text', clips, encoder=name, pooling='none')
+  see = small_encoders.WORDS.index('see') + 3
+  short, _ = tokens('roberta')
+  windows = [[short], [np.array([[1, *[see] * n]]) for n in (9, 8)]]
   bound = max(
-    rounding.of_encoder(encoder, input_ids=ids) for ids in tokens('roberta')
+    rounding.of_encoder(encoder, input_ids=ids)
+    for ids in itertools.chain(*windows)
   )
-  for got, output in zip(
-    mean, expected_states('roberta', encoder), strict=True
-  ):
-    states = np.asarray(output.last_hidden_state[0])
-    np.testing.assert_allclose(got, states.mean(0), atol=bound, rtol=0)
+  near = {'atol': bound, 'rtol': 0}
+  for i, window in enumerate(windows):
+    states = [encoder(input_ids=x).last_hidden_state[0] for x in window]
+    every = np.concatenate(states)
+    np.testing.assert_allclose(sequence[i], every, **near)
+    np.testing.assert_allclose(mean[i], every.mean(0), **near)
+    firsts = np.mean([x[0] for x in states], axis=0)
+    np.testing.assert_allclose(first[i], firsts, **near)
 
 
 def test_every_layer_and_pooling_equals_each_clip_alone(folder):
@@ -251,13 +260,51 @@ def test_words_without_an_embedding_are_named(tmp_path):
     extract('text', [], encoder=str(tmp_path))
 
 
-def test_long_texts_count_as_far_as_the_encoder_has_positions(tmp_path):
-  for kind, positions, wanted in (('bert', 700, 700), ('roberta', 700, 699)):
+def _windows(extractor, text):
+  loaded = extractor.load(inputs.Clip('a', text))
+  assert not loaded.is_cut
+  return [row['input_ids'].tolist() for row in loaded.rows]
+
+
+def test_long_texts_are_windows_of_what_the_encoder_has_positions_for(tmp_path):
+  for kind, most in (('bert', 700), ('roberta', 699)):
     folder = tmp_path / kind
-    small_encoders.write(kind, folder, max_position_embeddings=positions)
+    small_encoders.write(kind, folder, max_position_embeddings=700)
     extractor, _ = extract('text', [], encoder=str(folder))
-    (found,) = extractor.load(inputs.Clip('a', 'see ' * 800)).rows
-    assert len(found['input_ids']) == wanted
+    for words in (0, 1, most - 1, most, 2 * most - 2, 2 * most - 1, 5_000):
+      found = _windows(extractor, 'see ' * words)
+      assert len(found) == max(-(-words // (most - 1)), 1)
+      sizes = [len(window) - 1 for window in found]
+      assert sum(sizes) == words
+      assert max(sizes) - min(sizes) <= 1
+      assert all(window[0] == 1 for window in found)
+
+
+def test_each_window_has_what_the_tokenizer_adds_and_the_prefix(tmp_path):
+  """Of pieces of words, by a tokenizer without a file of Transformers' own."""
+  small_encoders.write('deberta', tmp_path)
+  pieces = sentencepiece.SentencePieceProcessor(
+    model_file=str(tmp_path / 'spm.model')
+  )
+  text = ' '.join(small_encoders.WORDS * 5)
+  for prefix in ('', 'by it: ', 'by i'):
+    extractor, _ = extract('text', [], encoder=str(tmp_path), prefix=prefix)
+    assert extractor.record.get('prefix', '') == prefix
+    found = _windows(extractor, text)
+    ids = pieces.encode(prefix + text)
+    alone = pieces.encode(prefix)
+    front = next(i for i, x in enumerate([*alone, -1]) if ids[i] != x)
+    assert len(found) > 2
+    assert {(x[0], *x[1 : 1 + front], x[-1]) for x in found} == {
+      (1, *ids[:front], 2)
+    }
+    inner = [x[1 + front : -1] for x in found]
+    assert list(itertools.chain(*inner)) == ids[front:]
+    assert max(map(len, found)) <= 20
+    lengths = set(map(len, inner))
+    assert max(lengths) - min(lengths) <= 1
+  with pytest.raises(errors.InputError, match=r'prefix: .* has \d+ tokens'):
+    extract('text', [], encoder=str(tmp_path), prefix='by ' * 30)
 
 
 def test_frames_that_do_not_fit_are_named_before_any_is_decoded(tmp_path):
@@ -364,6 +411,7 @@ def test_wrong_settings_are_named(folder):
       {'encoder': bert, 'pooling': 'sum'},
       "'sum' is not one of own, first",
     ),
+    ('text', {'encoder': bert, 'prefix': 1}, 'text.prefix: 1 is no text'),
     ('text', {'encoder': bert, 'dtype': 'int8'}, "'int8' is not one of"),
     ('text', {'encoder': bert, 'layer': 3}, 'none of the 3 hidden states'),
     ('text', {'encoder': bert, 'layer': '-4'}, 'none of the 3 hidden states'),

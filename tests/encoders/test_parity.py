@@ -92,14 +92,18 @@ def test_states_and_gradients(name, tmp_path, caplog):
       {
         key: torch.zeros_like(value) if value.grad is None else value.grad
         for key, value in base.named_parameters()
-      },
+      }
+      | {key: torch.zeros_like(value) for key, value in base.named_buffers()},
     )
+    names = {cases.spelt(case, key): key for key in wanted}
     modules = dict(base.named_modules())
     for key, value in gradients.items():
+      bound = bounds[key]
+      key = key if key in wanted else names.get(key, key)
       module = modules.get(key.rpartition('.')[0])
       if getattr(module, 'padding_idx', None) is not None:
         value[module.padding_idx] = 0  # PyTorch holds it as it is.
-      excess = rounding.excess(value, wanted[key].numpy(), bounds[key])
+      excess = rounding.excess(value, wanted[key].numpy(), bound)
       assert excess <= 1, key
 
 

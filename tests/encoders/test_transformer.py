@@ -129,5 +129,36 @@ def test_any_bias_and_shared_keys(monkeypatch, shape):
     assert rounding.excess(found, wanted, bound) <= 1, way
 
 
+def test_a_bias_by_distance(monkeypatch):
+  """Every way to attend takes it for that of all queries and keys."""
+  random = np.random.default_rng(0)
+  length = 11
+  q, k, v = random.normal(size=(3, 2, 4, length, 8)).astype(np.float32)
+  values = random.normal(size=(4, 2 * length - 1)).astype(np.float32)
+  gate = random.normal(size=(2, 4, length, 1)).astype(np.float32)
+  mask = transformer.mask_to_bias(np.arange(length) < np.array([[11], [6]]))
+  far = np.arange(length) - np.arange(length)[:, None]
+  wanted = gate * values[:, far + length - 1] + mask
+  bias = transformer.ByDistance(values, gate, mask)
+  np.testing.assert_array_equal(bias.whole(), wanted)
+  settings = transformer.Settings(4, 8, 'gelu', 1e-5)
+
+  def attend(q, k, v, bias):
+    return transformer.attend(settings, q, k, v, bias, True)
+
+  wanted = attend(q, k, v, wanted)
+  bound = rounding.bounds(lambda *qkv: attend(*qkv, bias), q, k, v)
+  ways = {'at once': attend(q, k, v, bias)}
+  monkeypatch.setattr(transformer, 'BLOCK', 4)
+  ways['in blocks'] = transformer._in_blocks(q, k, v, bias)
+  monkeypatch.setattr(transformer, 'LONG', 4)
+  monkeypatch.setattr(
+    jax.lax, 'platform_dependent', lambda *args, cpu, default: default(*args)
+  )
+  ways['in parts'] = attend(q, k, v, bias)
+  for way, found in ways.items():
+    assert rounding.excess(found, wanted, bound) <= 1, way
+
+
 def test_devices_without_flash_attention_get_none():
   assert not transformer.has_flash(jnp.ones((1, 64), 'bfloat16'))

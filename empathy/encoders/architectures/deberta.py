@@ -103,10 +103,10 @@ def buckets(config: Config, distances: np.ndarray) -> np.ndarray:
 
 
 def shear(x: Array) -> Array:
-  """Turns (..., T, 2T), x[t, T - 1 - t + s], into (..., T, T) indexed t, s."""
-  *shape, length, _ = x.shape
+  """Turns (..., T, T + S), x[t, T - 1 - t + s], into (..., T, S)."""
+  *shape, length, width = x.shape
   flat = x.reshape(*shape, -1)[..., length - 1 : -1]
-  return flat.reshape(*shape, length, 2 * length - 1)[..., :length]
+  return flat.reshape(*shape, length, width - 1)[..., : width - length]
 
 
 class Attention(nn.Module):

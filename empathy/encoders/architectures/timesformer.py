@@ -177,7 +177,7 @@ class Model(nn.Module):
     return transformer.Output(last, states, pooled)
 
 
-INPUT = films.INPUT
+INPUT = films.film()
 PREFIXES = ('timesformer.',)
 DROPPED = (r'classifier\..*',)
 

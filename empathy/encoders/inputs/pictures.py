@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors
-from empathy.encoders import inputs, media
+from empathy.encoders import inputs
 
 # Any film is of one of these shapes.
 _SHAPES = (48, 64), (64, 48)
@@ -35,9 +35,7 @@ def _loader(
   _check(config, name, prepare)
 
   def load(clip: inputs.Clip) -> inputs.Loaded:
-    film = media.read_pictures(
-      clip.source, options.num_frames, clip.start, clip.end, options.seconds
-    )
+    film = inputs.read_pictures(clip, options)
     # A row for each: however many there are, few are computed at a time.
     rows = [{'pixel_values': frame[None]} for frame in prepare(film.frames)]
     return inputs.Loaded(rows, film.is_cut, film.times.astype(np.float32))
