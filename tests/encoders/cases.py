@@ -723,7 +723,6 @@ CASES = {
     '',
     (_text((11, 4, 7)),),
     'bin',
-    respell=((r'^', 'text_model.'),),
     is_pooled=True,
   ),
   'siglip_text': Case(
@@ -732,7 +731,6 @@ CASES = {
     ),
     '',
     (_text((11, 4, 7), 1, mask=False), *_TEXTS[:2]),
-    respell=((r'^', 'text_model.'),),
     is_pooled=True,
   ),
   'siglip2_text': Case(
@@ -750,8 +748,11 @@ NAMESAKES = (
   'data2vec_text',
   'distilbert_sinusoidal',
   'electra_base',
+  'siglip2_text',
   'siglip_vision',
   'vit_unbiased',
+  'vivit_unbiased',
+  'vjepa2_classifier',
 )
 
 
@@ -786,13 +787,6 @@ def encoder(case: Case, model: torch.nn.Module) -> torch.nn.Module:
   return model.get_submodule(case.base)
 
 
-def spelt(case: Case, name: str) -> str:
-  """The name of a tensor in the file."""
-  for pattern, to in case.respell:
-    name = re.sub(pattern, to, name)
-  return name
-
-
 def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   """Writes the checkpoint."""
   folder.mkdir(parents=True, exist_ok=True)
@@ -802,7 +796,8 @@ def write(case: Case, model: torch.nn.Module, folder: pathlib.Path) -> None:
   (folder / 'config.json').write_text(json.dumps(config, indent=1) + '\n')
   tensors = {}
   for name, value in published(model, model.state_dict()).items():
-    name = spelt(case, name)
+    for pattern, to in case.respell:
+      name = re.sub(pattern, to, name)
     # Tied weights are written once, as Transformers does.
     if not any(value is other for other in tensors.values()):
       tensors[name] = value.detach().clone().to(case.dtype)

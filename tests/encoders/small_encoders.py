@@ -29,6 +29,7 @@ _SOUND = _CORE | {
 _FILM = _CORE | {'image_size': 8, 'patch_size': 4, 'num_frames': 4}
 # A processor makes pictures of 8 x 8: of these they have other positions.
 _PICTURE = _CORE | {'image_size': 12, 'patch_size': 4}
+_TOWER = _CORE | {'vocab_size': 40, 'max_position_embeddings': 20}
 WORDS = ('i', 'see', 'it', 'was', 'hard', 'kids', 'talk', 'by', 'the', 'door')
 KINDS = {
   'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
@@ -61,6 +62,15 @@ KINDS = {
   'dinov2': _PICTURE | {'intermediate_size': None},
   'clip_vision_model': _PICTURE,
   'siglip_vision_model': _PICTURE | {'num_hidden_layers': 1},
+  'vivit': _CORE
+  | {'image_size': 8, 'num_frames': 4, 'tubelet_size': (2, 4, 4)},
+  # A head has 12 numbers, four of them turned by each axis.
+  'vjepa2': {
+    **{'crop_size': 8, 'patch_size': 4, 'hidden_size': 24},
+    **{'num_hidden_layers': 2, 'num_attention_heads': 2, 'mlp_ratio': 0.5},
+  },
+  'clip_text': _TOWER | {'model_type': 'clip_text_model', 'eos_token_id': 29},
+  'siglip_text': _TOWER | {'model_type': 'siglip_text_model'},
   'deberta': _CORE
   | {
     'model_type': 'deberta-v2',
@@ -76,6 +86,7 @@ KINDS = {
 }
 
 
+_SETTINGS = 'preprocessor_config.json'
 _FILM_PROCESSOR = {
   'image_processor_type': 'VideoMAEImageProcessor',
   'size': {'shortest_edge': 8},
@@ -161,6 +172,23 @@ def write(
     ).save_pretrained(folder)
   elif kind == 'deberta':
     write_pieces(folder)
+  elif kind == 'clip_text':
+    letters = sorted({letter for word in WORDS for letter in word})
+    words = [*letters, *(f'{letter}</w>' for letter in letters)]
+    words += ['<|startoftext|>', '<|endoftext|>']
+    transformers.CLIPTokenizer(
+      vocab={w: i for i, w in enumerate(words)}, merges=[]
+    ).save_pretrained(folder)
+  elif kind == 'siglip_text':
+    pieces = {'pad_id': -1, 'bos_id': -1, 'eos_id': 1, 'unk_id': 2}
+    (folder / 'spiece.model').write_bytes(_pieces(40, **pieces))
+    tokenizer = {
+      'tokenizer_class': 'SiglipTokenizer',
+      'model_max_length': 20,
+      'model_input_names': ['input_ids'],
+    }
+    path = folder / 'tokenizer_config.json'
+    path.write_text(json.dumps(tokenizer), encoding='utf-8')
   elif kind in ('wav2vec2', 'hubert'):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
   elif kind == 'whisper':
@@ -172,14 +200,29 @@ def write(
       feature_size=6, num_mel_bins=6
     ).save_pretrained(folder)
   else:
-    settings = PROCESSORS.get(kind, _FILM_PROCESSOR)
-    path = folder / 'preprocessor_config.json'
-    path.write_text(json.dumps(settings), encoding='utf-8')
+    settings, file = PROCESSORS.get(kind, _FILM_PROCESSOR), _SETTINGS
+    if kind == 'vivit':  # From 0 to 255 to -1 to 1, then by its statistics.
+      settings = settings | {'offset': True, 'rescale_factor': 1 / 127.5}
+    elif kind == 'vjepa2':
+      file = f'video_{file}'
+    (folder / file).write_text(json.dumps(settings), encoding='utf-8')
   return encoder
 
 
 def write_pieces(folder: pathlib.Path, vocab_size: int = 40) -> None:
   """Writes a tokenizer as DeBERTa-v3 is published: `spm.model` alone."""
+  pieces = {'pad_id': 0, 'bos_id': 1, 'eos_id': 2, 'unk_id': 3}
+  pieces |= {'pad_piece': '[PAD]', 'bos_piece': '[CLS]', 'eos_piece': '[SEP]'}
+  (folder / 'spm.model').write_bytes(
+    _pieces(vocab_size, unk_piece='[UNK]', **pieces)
+  )
+  (folder / 'tokenizer_config.json').write_text(
+    '{"do_lower_case": false, "vocab_type": "spm"}'
+  )
+
+
+def _pieces(vocab_size: int, **special) -> bytes:
+  """A SentencePiece model of the words."""
   model = io.BytesIO()
   sentencepiece.SentencePieceTrainer.train(
     sentence_iterator=iter([' '.join(WORDS), *WORDS]),
@@ -187,11 +230,6 @@ def write_pieces(folder: pathlib.Path, vocab_size: int = 40) -> None:
     vocab_size=vocab_size,
     hard_vocab_limit=False,
     minloglevel=2,
-    **{'pad_id': 0, 'bos_id': 1, 'eos_id': 2, 'unk_id': 3},
-    **{'pad_piece': '[PAD]', 'bos_piece': '[CLS]', 'eos_piece': '[SEP]'},
-    unk_piece='[UNK]',
+    **special,
   )
-  (folder / 'spm.model').write_bytes(model.getvalue())
-  (folder / 'tokenizer_config.json').write_text(
-    '{"do_lower_case": false, "vocab_type": "spm"}'
-  )
+  return model.getvalue()

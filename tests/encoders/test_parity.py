@@ -77,9 +77,8 @@ def test_states_and_gradients(name, tmp_path, caplog):
       total = (last * weights.reshape(last.shape)).sum()
       return total + output.pooled.sum() if case.is_pooled else total
 
-    table = encoders.ARCHITECTURES[encoder.config.model_type].table(
-      encoder.config
-    )
+    architecture = encoders.ARCHITECTURES[encoder.config.model_type]
+    table = architecture.table(encoder.config)
     gradient = jax.jit(jax.grad(loss))
 
     def tensors(params, gradient=gradient, table=table):
@@ -95,11 +94,12 @@ def test_states_and_gradients(name, tmp_path, caplog):
       }
       | {key: torch.zeros_like(value) for key, value in base.named_buffers()},
     )
-    names = {cases.spelt(case, key): key for key in wanted}
     modules = dict(base.named_modules())
     for key, value in gradients.items():
       bound = bounds[key]
-      key = key if key in wanted else names.get(key, key)
+      # Some encoders are written with a prefix even where they are alone.
+      spellings = [key, *(prefix + key for prefix in architecture.PREFIXES)]
+      key = next(name for name in spellings if name in wanted)
       module = modules.get(key.rpartition('.')[0])
       if getattr(module, 'padding_idx', None) is not None:
         value[module.padding_idx] = 0  # PyTorch holds it as it is.

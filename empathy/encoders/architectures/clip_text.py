@@ -16,6 +16,7 @@ import numpy as np
 from flax import linen as nn
 
 from empathy.encoders import checkpoint, inputs, transformer
+from empathy.encoders.architectures import vit
 from empathy.encoders.inputs import texts
 
 Array = jax.Array
@@ -139,22 +140,5 @@ def table(config: Config) -> checkpoint.Table:
       f'{ours}/embedding', f'embeddings.{theirs}_embedding.weight'
     )
   for i in range(config.num_hidden_layers):
-    found |= layer_table(f'layer_{i}', f'encoder.layers.{i}')
-  return found
-
-
-def layer_table(path: str, name: str) -> checkpoint.Table:
-  """The table of a layer that is named as CLIP's."""
-  found = {}
-  for ours, theirs in (
-    ('attention/query', 'self_attn.q_proj'),
-    ('attention/key', 'self_attn.k_proj'),
-    ('attention/value', 'self_attn.v_proj'),
-    ('attention/output', 'self_attn.out_proj'),
-    ('feed_forward/up', 'mlp.fc1'),
-    ('feed_forward/down', 'mlp.fc2'),
-  ):
-    found |= checkpoint.dense(f'{path}/{ours}', f'{name}.{theirs}')
-  for i, ours in enumerate(('attention_norm', 'feed_forward_norm'), 1):
-    found |= checkpoint.norm(f'{path}/{ours}', f'{name}.layer_norm{i}')
+    found |= vit.tower_layer_table(f'layer_{i}', f'encoder.layers.{i}')
   return found

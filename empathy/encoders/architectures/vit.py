@@ -14,7 +14,6 @@ import numpy as np
 from flax import linen as nn
 
 from empathy.encoders import checkpoint, patches, transformer
-from empathy.encoders.architectures import clip_text
 from empathy.encoders.inputs import pictures
 
 Array = jax.Array
@@ -320,12 +319,10 @@ def _tower_table(config: Config) -> checkpoint.Table:
   elif config.vision_use_head:
     found |= checkpoint.plain('head/probe', 'head.probe')
     found |= checkpoint.norm('head/norm', 'head.layernorm')
-    for ours, theirs in (
-      ('attention_output', 'attention.out_proj'),
-      ('feed_forward/up', 'mlp.fc1'),
-      ('feed_forward/down', 'mlp.fc2'),
-    ):
-      found |= checkpoint.dense(f'head/{ours}', f'head.{theirs}')
+    found |= _feed_forward_table('head', 'head')
+    found |= checkpoint.dense(
+      'head/attention_output', 'head.attention.out_proj'
+    )
     name = 'head.attention.in_proj'
     for i, part in enumerate(('query', 'key', 'value')):
       for leaf, end, convert in (
@@ -336,5 +333,31 @@ def _tower_table(config: Config) -> checkpoint.Table:
           (f'{name}_{end}',), convert, (i, 3)
         )
   for i in range(config.num_hidden_layers):
-    found |= clip_text.layer_table(f'layer_{i}', f'encoder.layers.{i}')
+    found |= tower_layer_table(f'layer_{i}', f'encoder.layers.{i}')
   return found
+
+
+def tower_layer_table(path: str, name: str) -> checkpoint.Table:
+  """The table of a layer that is named as CLIP's."""
+  found = _feed_forward_table(path, name)
+  for ours, theirs in (
+    ('query', 'q_proj'),
+    ('key', 'k_proj'),
+    ('value', 'v_proj'),
+    ('output', 'out_proj'),
+  ):
+    found |= checkpoint.dense(
+      f'{path}/attention/{ours}', f'{name}.self_attn.{theirs}'
+    )
+  for ours, theirs in (
+    ('attention_norm', 'layer_norm1'),
+    ('feed_forward_norm', 'layer_norm2'),
+  ):
+    found |= checkpoint.norm(f'{path}/{ours}', f'{name}.{theirs}')
+  return found
+
+
+def _feed_forward_table(path: str, name: str) -> checkpoint.Table:
+  return checkpoint.dense(
+    f'{path}/feed_forward/up', f'{name}.mlp.fc1'
+  ) | checkpoint.dense(f'{path}/feed_forward/down', f'{name}.mlp.fc2')
