@@ -31,6 +31,7 @@ import jax
 import numpy as np
 
 from empathy import encoders
+from empathy.encoders import checkpoint
 from empathy.encoders.architectures import (
   data2vec_audio,
   deberta,
@@ -41,6 +42,7 @@ from empathy.encoders.architectures import (
   roberta,
   timesformer,
   videomae,
+  vit,
   wav2vec2,
   wav2vec2_bert,
   wavlm,
@@ -112,12 +114,18 @@ _BASE = {
   'w2v-bert': (wav2vec2_bert, {'num_hidden_layers': 6}),
   'videomae': (videomae, {'use_mean_pooling': False}),
   'timesformer': (timesformer, {'num_frames': 16}),
+  'vit': (vit, {'model_type': 'vit'}),
+  # Trained with larger pictures than its processor makes.
+  'dinov2': (vit, {'model_type': 'dinov2', 'image_size': 518}),
+  'clip': (vit, {'model_type': 'clip_vision_model', 'patch_size': 16}),
+  'siglip': (vit, {'model_type': 'siglip_vision_model'}),
 }
 _SMALL = {
   'hidden_size': 32,
   'num_hidden_layers': 2,
   'num_attention_heads': 2,
   'intermediate_size': 64,
+  'mlp_ratio': 2,
   'vocab_size': 100,
   'embedding_size': 32,
   'num_key_value_heads': 1,
@@ -143,7 +151,7 @@ def make(
   if small:
     known = {field.name for field in dataclasses.fields(architecture.Config)}
     fields = fields | {k: v for k, v in _SMALL.items() if k in known}
-  config = architecture.Config(**fields)
+  config = checkpoint.read_config(architecture.Config, fields, name)
   module = architecture.Model(config)
   random = np.random.default_rng(0)
 
@@ -175,7 +183,9 @@ def make(
     mask = np.ones(shape[:2], np.int32)
     arrays = {'input_features': spectra, 'attention_mask': mask}
   else:
-    shape = (1, config.num_frames, 3, config.image_size, config.image_size)
+    frames = getattr(config, 'num_frames', 16)
+    size = min(config.image_size, 224)
+    shape = (1, frames, 3, size, size)
     arrays = {'pixel_values': random.normal(0, 1, shape).astype(np.float32)}
   return encoders.Encoder(module, params, config), arrays
 
@@ -217,6 +227,8 @@ def peer(
     model = kind.from_pretrained(f'{folder}/checkpoint').get_submodule(inner)
   model.eval().to(device, dtype or torch.float32)
   tensors = {key: torch.tensor(value) for key, value in arrays.items()}
+  if encoders.input_of(encoder.config).is_sequence:  # A picture a row.
+    tensors = {key: value.flatten(0, 1) for key, value in tensors.items()}
   tensors = {
     key: x.to(device, model.dtype if x.is_floating_point() else x.dtype)
     for key, x in tensors.items()
@@ -241,7 +253,8 @@ def measure(name: str, small: bool, repeats: int, beside: bool) -> None:
     call, _ = peer(encoder, arrays)
     calls['torch'] = call
     theirs = call().last_hidden_state.numpy()
-    difference = np.abs(encoder(**arrays).last_hidden_state - theirs).max()
+    ours = np.asarray(encoder(**arrays).last_hidden_state)
+    difference = np.abs(ours.reshape(theirs.shape) - theirs).max()
   times: dict[str, list[float]] = {key: [] for key in calls}
   for _ in range(repeats):
     for key, one in calls.items():
