@@ -17,6 +17,12 @@ from empathy import encoders, errors
 from empathy.encoders import extractors, inputs, media
 from empathy.training import parallel
 
+# One of each kind of input.
+_OF_INPUTS = (
+  *('bert', 'siglip_text', 'qwen3'),
+  *('wav2vec2', 'whisper', 'w2v-bert'),
+  *('videomae', 'vit'),
+)
 SENTENCES = (
   'it was hard, was it not?',
   'see see see see see see see see see see see see see see see see see',
@@ -177,7 +183,13 @@ def _bound(encoder, item):
   )
 
 
-@pytest.mark.parametrize('kind', small_encoders.KINDS)
+@pytest.mark.parametrize(
+  'kind',
+  [
+    pytest.param(kind, marks=() if kind in _OF_INPUTS else pytest.mark.long)
+    for kind in small_encoders.KINDS
+  ],
+)
 def test_features_are_of_their_clip(folder, sounds, films, kind):
   """Whatever other clips there are, and in whatever order."""
   encoder, name = checkpoint(kind, folder)
