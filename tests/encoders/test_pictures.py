@@ -12,7 +12,7 @@ import small_encoders
 from empathy import encoders, errors
 from empathy.corpora import corpus as corpora
 from empathy.encoders import extraction, extractors, inputs, media, patches
-from empathy.training import parallel
+from empathy.training import finetune_recipe, finetune_step, parallel
 
 _PATHS = ('a.mp4', 'b.mp4')
 
@@ -143,6 +143,38 @@ def test_the_more_a_film_takes_the_fewer_wait(tmp_path):
     for num_frames in (1, 16, 64, 1_000)
   ]
   assert sizes == [32, 10, 2, 1]
+
+
+def test_training_starts_from_the_states_of_frames(films, tmp_path):
+  """Though pictures have fewer patches than the encoder was trained with."""
+  encoder = small_encoders.write('dinov2', tmp_path)
+
+  def extract(**settings):
+    settings = {'encoder': str(tmp_path)} | settings
+    extractor = extractors.make('video', settings, 10, 5, parallel.spread)
+    found = extractor.compute([extractor.load(clip).rows for clip in films])
+    return np.stack(found)
+
+  (example,) = encoders.example(encoder.config).values()
+  program = finetune_step.Program(
+    module=encoder.module,
+    num_layers=2,
+    layer='last',
+    pooling='mean',
+    num_classes=8,
+    input_name='pixel_values',
+    input_shape=example.shape[2:],
+    recipe=finetune_recipe.read({'trained_layers': 1}),
+  )
+  states = extract(layer=1, pooling='states')
+  batch = finetune_step.Batch(states, np.ones((2, 5), bool), None, None)
+  params = {'kernel': np.eye(8, dtype=np.float32), 'bias': np.zeros(8)}
+  trained, frozen = finetune_step.split(program, encoder.params['params'])
+  logits = finetune_step.forward(
+    program, {'encoder': trained, 'classifier': params}, frozen, batch
+  )
+  near = rounding.of_encoder(encoder, pixel_values=np.ones((1, 1, 3, 8, 8)))
+  np.testing.assert_allclose(logits, extract(), rtol=0, atol=near)
 
 
 @pytest.mark.parametrize(
