@@ -35,7 +35,8 @@ def figure(study: Study, full: str) -> parts.Figure | None:
   found = _found(study)
   if not found:
     return None
-  highest = max(row['most'] for row in study.tables['layers'])
+  every = [rows for views in found.values() for rows in views.values()]
+  highest = max(row['most'] for rows in every for row in rows)
   limits = (0.0, min(1.0, 1.08 * highest))
   panels = [
     _panel(modality, by_view, full, limits)
@@ -48,6 +49,8 @@ def _found(study: Study) -> dict[str, dict[str, _Rows]]:
   """The rows of each modality and view, narrow views first."""
   found: dict[str, dict[str, list]] = collections.defaultdict(dict)
   for row in study.tables.get('layers') or []:
+    if not all(wording.is_known(row[x]) for x in ('weight', 'least', 'most')):
+      continue
     found[row['modality']].setdefault(row['view'], []).append(row)
   return found
 
