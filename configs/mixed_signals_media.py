@@ -55,6 +55,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
     )
   }
   config.features.audio.scale_peak = True
+  config.features.video.crop = 'none'  # As in the paper, whole pictures.
   config.seconds = 10.0  # As in the paper; transcripts are whole.
   config.num_frames = 16
 

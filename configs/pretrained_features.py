@@ -15,6 +15,11 @@ sound takes some 17 MB of memory a second while it is encoded (5 GB for five
 minutes; batches of long sounds are smaller): `--config.seconds=60` sets a limit
 where that is too much. Of a transcript what the encoder has positions for
 counts. How many clips are cut is told, and which in `features/<modality>.json`.
+
+`--config.features.video.crop=face` gives an encoder of pictures the face that
+counts in each film, upright, in place of the whole picture; clips without one
+are skipped. `empathy/encoders/faces.py` says which face that is; see
+`features/video.faces.png`, which is written before the encoder begins.
 """
 
 import ml_collections
@@ -42,4 +47,5 @@ def get_config() -> ml_collections.ConfigDict:
     )
   }
   config.features.audio.scale_peak = False  # Before its own normalisation.
+  config.features.video.crop = 'none'  # Or 'face', by the extra `faces`.
   return config

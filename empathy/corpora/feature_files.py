@@ -33,6 +33,7 @@ class _Entries:
     length: (F,) int, or None.
     fold: (F,) int32, or None.
     seen: (F,) bool, or None.
+    time: (rows,) float32, or None.
     faults: of ids and folds, which are to be told with those of the numbers.
   """
 
@@ -43,6 +44,7 @@ class _Entries:
   length: np.ndarray | None
   fold: np.ndarray | None
   seen: np.ndarray | None
+  time: np.ndarray | None
   faults: errors.Faults
 
   @functools.cached_property
@@ -115,6 +117,7 @@ def read(
     'fold': entries.fold,
     'seen': entries.seen,
     'offset': offset,
+    'time': entries.time,
   }
 
 
@@ -213,7 +216,8 @@ def _entries(
   clip = find_clips(path, ids, fold, names, faults)
   if fold is not None and not faults:
     _check_folds(path, ids, fold, length, faults)
-  return _Entries(path, ids, clip, values, length, fold, seen, faults)
+  time = _times(path, arrays, ids, length, faults)
+  return _Entries(path, ids, clip, values, length, fold, seen, time, faults)
 
 
 def _feature_ids(path: pathlib.Path, ids: np.ndarray) -> np.ndarray:
@@ -289,6 +293,38 @@ def _entry_array(
       f'{array.dtype} of shape {array.shape}'
     )
   return array.astype(kind)
+
+
+def _times(
+  path: pathlib.Path,
+  arrays: Mapping[str, np.ndarray],
+  ids: np.ndarray,
+  length: np.ndarray | None,
+  faults: errors.Faults,
+) -> np.ndarray | None:
+  """The array `time`, where there is one; notes the clips it is wrong of."""
+  if 'time' not in arrays:
+    return None
+  time, rows = arrays['time'], len(arrays['features'])
+  if length is None or time.shape != (rows,) or time.dtype.kind not in 'fiu':
+    raise errors.InputError(
+      f"{path}: array 'time': expected seconds, of sequences alone, of shape "
+      f'({rows},), got {time.dtype} of shape {time.shape}'
+      f'{" without length" if length is None else ""}'
+    )
+  time = time.astype(np.float32)
+  ends = np.cumsum(length, dtype=np.int64)
+  goes_back = np.diff(time, prepend=0) < 0
+  goes_back[ends[:-1]] = False  # There another clip begins.
+  for row in np.flatnonzero(goes_back | ~np.isfinite(time) | (time < 0)):
+    owner = int(np.searchsorted(ends, row, 'right'))
+    faults.add(
+      f"{path}: array 'time': row {row} (clip {str(ids[owner])!r}) is "
+      f'{time[row]:g}; expected seconds from 0 on, none before the last',
+      int(row),
+      'time',
+    )
+  return time
 
 
 def _check_folds(

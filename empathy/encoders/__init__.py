@@ -12,6 +12,7 @@ Rows of what a model returns are those of its input.
 import dataclasses
 import functools
 import os
+import pathlib
 from typing import Any
 
 import jax
@@ -23,11 +24,24 @@ from flax import linen as nn
 from empathy import errors, files
 from empathy.encoders import checkpoint, inputs, transformer
 from empathy.encoders.architectures import (
+  clip_text,
+  data2vec_audio,
   deberta,
+  distilbert,
+  llama,
+  modernbert,
+  mpnet,
   roberta,
+  siglip_text,
   timesformer,
   videomae,
+  vit,
+  vivit,
+  vjepa2,
   wav2vec2,
+  wav2vec2_bert,
+  wavlm,
+  whisper,
 )
 
 Output = transformer.Output
@@ -42,12 +56,38 @@ full_precision = functools.partial(
 # By the `model_type` in config.json.
 ARCHITECTURES = {
   'bert': roberta,
+  'clip_text_model': clip_text,
+  'camembert': roberta,
+  'clip_vision_model': vit,
+  'data2vec-audio': data2vec_audio,
+  'data2vec-text': roberta,
   'deberta-v2': deberta,  # v3 too.
+  'dinov2': vit,
+  'dinov2_with_registers': vit,
+  'distilbert': distilbert,
+  'electra': roberta,
   'hubert': wav2vec2,
+  'llama': llama,
+  'mistral': llama,
+  'modernbert': modernbert,
+  'mpnet': mpnet,
+  'qwen2': llama,
+  'qwen3': llama,
   'roberta': roberta,
+  'siglip2_text_model': siglip_text,
+  'siglip_text_model': siglip_text,
+  'siglip_vision_model': vit,
   'timesformer': timesformer,
+  'unispeech': wav2vec2,
+  'unispeech-sat': wav2vec2,
   'videomae': videomae,
+  'vit': vit,
+  'vivit': vivit,
+  'vjepa2': vjepa2,
   'wav2vec2': wav2vec2,
+  'wav2vec2-bert': wav2vec2_bert,
+  'wavlm': wavlm,
+  'whisper': whisper,
   'xlm-roberta': roberta,
 }
 # Of checkpoints with two encoders: which settings are whose.
@@ -61,8 +101,8 @@ class Encoder:
   Attributes:
     module: `module.apply(params, **arrays)` is pure; it takes `deterministic`
       beside, and with False the rng `dropout`.
-    params: of the module, `{'params': ...}`, float32; the encoder's last layer
-      is `params['params']['layer_<N - 1>']`.
+    params: of the module, `{'params': ...}`, float32 unless it is loaded to be
+      frozen; the encoder's last layer is `params['params']['layer_<N - 1>']`.
     config: the architecture's settings.
     own: how its makers pool its states.
   """
@@ -78,8 +118,9 @@ class Encoder:
     Args:
       **arrays: what the checkpoint's processor in Transformers returns, by the
         same names, as NumPy or JAX arrays: `input_ids, attention_mask` for
-        text, `input_values[, attention_mask]` for sound at the encoder's rate,
-        `pixel_values` for frames.
+        text, `input_values[, attention_mask]` for sound at the encoder's rate
+        or `input_features[, attention_mask]` for its spectrum, `pixel_values`
+        for frames.
 
     Returns:
       The hidden states, in the module's dtype.
@@ -136,6 +177,7 @@ def load(
   dtype: Any = jnp.float32,
   remat: bool = False,
   modality: str | None = None,
+  is_frozen: bool = False,
 ) -> Encoder:
   """Loads a published checkpoint.
 
@@ -144,7 +186,10 @@ def load(
       up in its cache; see `checkpoint.find`.
     dtype: float32 or bfloat16, in which sums are computed and states returned.
     remat: compute activations again for the gradient rather than keep them.
-    modality: of a checkpoint with encoders of text and of pictures, which one.
+    modality: of a checkpoint with encoders of text and of pictures ('video'),
+      which one.
+    is_frozen: hold parameters in which a layer rounds them to `dtype` anyway
+      in that dtype: half of the bytes, but nothing to learn from.
 
   Returns:
     The encoder, without the checkpoint's heads.
@@ -154,7 +199,7 @@ def load(
       settings are not supported, or its tensors are not those of the encoder.
   """
   found = checkpoint.find(name_or_path)
-  values = _of_tower(checkpoint.read_json(found.config), modality)
+  values = _of_tower(found.config, modality)
   architecture = ARCHITECTURES.get(values.get('model_type'))
   if architecture is None:
     raise errors.InputError(
@@ -165,6 +210,12 @@ def load(
     architecture.Config, values, str(found.config)
   )
   module = architecture.Model(config, dtype=dtype, remat=remat)
+
+  def make(path: str, array: np.ndarray) -> jax.Array:
+    is_rounded = is_frozen and path.endswith(('/kernel', 'words/embedding'))
+    kind = dtype if is_rounded else jnp.float32
+    return jnp.array(np.ascontiguousarray(array, kind))
+
   params = {
     'params': checkpoint.to_params(
       architecture.table(config),
@@ -172,24 +223,37 @@ def load(
       architecture.PREFIXES,
       architecture.DROPPED,
       found.name,
+      make,
     )
   }
   _check_shapes(config, params, found.name)
   own = architecture.INPUT.own(found, config)
-  return Encoder(module, jax.tree.map(jnp.asarray, params), config, own)
+  return Encoder(module, params, config, own)
 
 
-def _of_tower(values: dict[str, Any], modality: str | None) -> dict[str, Any]:
-  """The settings of one encoder of a checkpoint that may have two."""
-  kind = values.get('model_type')
-  if kind in ARCHITECTURES or modality not in TOWERS:
+def _of_tower(path: pathlib.Path, modality: str | None) -> dict[str, Any]:
+  """The settings of one encoder of a checkpoint that may have two.
+
+  Raises:
+    InputError: it has two, and `modality` is none of theirs.
+  """
+  values = checkpoint.read_json(path)
+  kind, name = values.get('model_type'), TOWERS.get(modality)
+  if kind in ARCHITECTURES:
     return values
-  name = TOWERS[modality]
-  inner = values.get(name)
-  if not isinstance(inner, dict):
+  if name is None and values.keys() >= {*TOWERS.values()}:
+    raise errors.InputError(
+      f'{path}: has an encoder of text and one of pictures: expected as '
+      f'modality {" or ".join(map(repr, TOWERS))}, got {modality!r}'
+    )
+  # In old files what counts of an encoder is there a second time.
+  own = next(
+    (values[k] for k in (f'{name}_dict', name) if values.get(k) is not None),
+    None,
+  )
+  if not isinstance(own, dict):
     return values
-  tower = f'{kind}_{name.removesuffix("_config")}_model'
-  return {'model_type': tower} | inner
+  return {'model_type': f'{kind}_{name.removesuffix("_config")}_model'} | own
 
 
 def _check_shapes(config: Any, params: dict[str, Any], where: str) -> None:
@@ -226,11 +290,13 @@ def save(encoder: Encoder, folder: str | os.PathLike) -> None:
   )
   with files.replacing(folder) as temporary:
     temporary.mkdir()
-    config = dataclasses.asdict(encoder.config)
-    files.write_json(
-      temporary / 'config.json',
-      {key: value for key, value in config.items() if value is not None},
+    config = dataclasses.asdict(
+      encoder.config,
+      dict_factory=lambda pairs: {
+        k: v for k, v in pairs if v not in (None, ())
+      },
     )
+    files.write_json(temporary / 'config.json', config)
     safetensors.numpy.save_file(
       tensors, temporary / 'model.safetensors', {'format': 'pt'}
     )

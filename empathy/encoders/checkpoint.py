@@ -6,13 +6,15 @@ of which may be split into shards that an index lists.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import huggingface_hub
@@ -24,7 +26,14 @@ from huggingface_hub import errors as hub_errors
 from empathy import errors, files
 from empathy.encoders import torch_files
 
+_LOGGER = logging.getLogger(__name__)
+
 _CONFIG = 'config.json'
+_ADAPTER = 'adapter_config.json'
+# Of tensors of PEFT's adapters.
+_ADAPTED = re.compile(r'\.(lora_[AB]|base_layer)\.')
+# What a clone without Git LFS has in place of a large file begins with.
+_POINTER = b'version https://git-lfs'
 _WEIGHTS = (
   'model.safetensors',
   'model.safetensors.index.json',
@@ -98,6 +107,11 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
     )
   config = fetch(name, _CONFIG)
   if config is None:
+    if fetch(name, _ADAPTER) is not None:
+      raise errors.InputError(
+        f'{name}: is an adapter alone ({_ADAPTER}), without the encoder that '
+        'it changes; merge the two (merge_and_unload of PEFT) and save that'
+      )
     raise errors.InputError(f'{name}: has no {_CONFIG}')
   for candidate in _WEIGHTS:
     path = fetch(name, candidate)
@@ -110,25 +124,55 @@ def find(name_or_path: str | os.PathLike) -> Checkpoint:
       if where is None:
         raise errors.InputError(f'{path}: lists {shard}, which is missing')
     return Checkpoint(name, config, shards)
-  raise errors.InputError(f'{name}: has no weights: expected one of {_WEIGHTS}')
+  others = sorted(
+    path.name
+    for path in config.parent.iterdir()
+    if path.name.endswith(_WEIGHTS_LIKE)
+  )
+  only = f', only {_some(others)}' if others else ''
+  raise errors.InputError(
+    f'{name}: has no weights that can be read{only}: expected one of '
+    f'{", ".join(_WEIGHTS)}'
+  )
 
 
-def small_files(name_or_path: str | os.PathLike) -> list[pathlib.Path]:
+def small_files(name_or_path: str | os.PathLike) -> dict[str, pathlib.Path]:
   """The files beside a checkpoint's config that are not weights.
 
-  They are what its tokenizer or processor reads, whatever that calls them. Of a
+  They are what its tokenizer or processor reads, whatever that calls them, and
+  the settings of the modules after an encoder of sentences, in folders. Of a
   checkpoint on the Hub, those that were fetched: what was loaded before.
+
+  Returns:
+    Their paths, by those from the checkpoint on.
   """
   folder = find(name_or_path).config.parent
-  return [
-    path
-    for path in sorted(folder.iterdir())
-    if path.name != _CONFIG
+  paths = [*folder.iterdir(), *folder.glob('*/config.json')]
+  return {
+    path.relative_to(folder).as_posix(): path
+    for path in sorted(paths)
+    if path != folder / _CONFIG
     and not path.name.startswith('.')
     and not path.name.endswith(_WEIGHTS_LIKE)
     and path.is_file()
     and path.stat().st_size <= _MOST_BYTES
-  ]
+  }
+
+
+def beside(checkpoint: Checkpoint, file: str, kind: type = dict) -> Any:
+  """What a JSON file of a checkpoint says; None if it has no such file.
+
+  Args:
+    checkpoint: as found.
+    file: its path within, with slashes.
+    kind: of what it says, a dict or a list.
+
+  Raises:
+    InputError: it is something else.
+  """
+  is_folder = os.path.isdir(checkpoint.name)
+  path = (_from_folder if is_folder else _from_hub)(checkpoint.name, file)
+  return None if path is None else read_json(path, kind)
 
 
 def _from_folder(name: str, file: str) -> pathlib.Path | None:
@@ -174,8 +218,8 @@ def _shards(index: pathlib.Path) -> list[str]:
   return names
 
 
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-  """Reads a file of one JSON object.
+def read_json(path: pathlib.Path, kind: type = dict) -> Any:
+  """Reads a file of one JSON object, or of a list.
 
   Raises:
     InputError: it is something else.
@@ -184,13 +228,37 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     found = json.loads(path.read_text(encoding='utf-8'))
   except ValueError as error:
     raise errors.InputError(f'{path}: is not JSON: {error}') from None
-  if not isinstance(found, dict):
-    raise errors.InputError(f'{path}: expected a JSON object')
+  if not isinstance(found, kind):
+    what = 'object' if kind is dict else 'list'
+    raise errors.InputError(f'{path}: expected a JSON {what}')
   return found
 
 
-def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-  """Reads all tensors of a checkpoint.
+class Tensors(Mapping[str, np.ndarray]):
+  """Tensors of files, each of which is read when it is asked for.
+
+  Those of a large encoder, held beside its parameters, are as many bytes again.
+  """
+
+  def __init__(self, readers: Mapping[str, Callable[[], np.ndarray]]):
+    """Of what reads each, by name."""
+    self._readers = readers
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    """Reads one."""
+    return self._readers[name]()
+
+  def __iter__(self) -> Iterator[str]:
+    """Their names."""
+    return iter(self._readers)
+
+  def __len__(self) -> int:
+    """How many there are."""
+    return len(self._readers)
+
+
+def read_tensors(checkpoint: Checkpoint) -> Tensors:
+  """Finds all tensors of a checkpoint.
 
   Args:
     checkpoint: as found.
@@ -202,25 +270,38 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     InputError: a file is damaged or refused (see `torch_files`), or two shards
       have the same tensor.
   """
-  tensors: dict[str, np.ndarray] = {}
+  readers: dict[str, Callable[[], np.ndarray]] = {}
   for path in checkpoint.weights:
+    with open(path, 'rb') as file:
+      if file.read(len(_POINTER)) == _POINTER:
+        raise errors.InputError(
+          f'{path}: is what Git LFS leaves in place of the file itself; fetch '
+          'that with: git lfs pull'
+        )
     if path.suffix == '.safetensors':
       try:
         with safetensors.safe_open(path, framework='numpy') as file:
           names = sorted(file.keys())
           kinds = [file.get_slice(name).get_dtype() for name in names]
-          _check_kinds(path, dict(zip(names, kinds, strict=True)), _READABLE)
-          found = {name: file.get_tensor(name) for name in names}
       except (safetensors.SafetensorError, TypeError) as error:
         raise errors.InputError(
           f'{path}: is no safetensors file: {error}'
         ) from None
+      _check_kinds(path, dict(zip(names, kinds, strict=True)), _READABLE)
+      found = {name: functools.partial(_read, path, name) for name in names}
     else:
-      found = torch_files.read(path)
-    for name in found.keys() & tensors.keys():
+      read = torch_files.read(path)
+      found = {name: functools.partial(read.get, name) for name in read}
+    for name in found.keys() & readers.keys():
       raise errors.InputError(f'{path}: {name} is in another shard already')
-    tensors |= found
-  return tensors
+    readers |= found
+  return Tensors(readers)
+
+
+def _read(path: pathlib.Path, name: str) -> np.ndarray:
+  """Reads a tensor; what was read does not stay mapped into memory."""
+  with safetensors.safe_open(path, framework='numpy') as file:
+    return file.get_tensor(name)
 
 
 def _check_kinds(
@@ -246,9 +327,13 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   """Makes an architecture's config from a checkpoint's.
 
   Args:
-    cls: a frozen dataclass of numbers, strings, bools and tuples, whose
-      defaults are those of Transformers. Its `FIXED` holds the settings of
-      which only one value is supported, its `RENAMED`, if any, newer names.
+    cls: a frozen dataclass of numbers, strings, bools, tuples and others like
+      it, whose defaults are those of Transformers. Its `FIXED` holds the
+      settings of which only one value is supported, its `RENAMED`, if any,
+      other names, also of what others are in, its `DEFAULTS`, if any, defaults
+      that a `model_type` has of its own, its `NOTED`, if any, settings that are
+      logged, if they are set, with what the encoder makes of them. A setting
+      within another is named with a dot: `rope_parameters.rope_type`.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -258,6 +343,10 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
   Raises:
     InputError: a value has another type, or is not supported.
   """
+  values = _flat(values)
+  for key, text in getattr(cls, 'NOTED', {}).items():
+    if values.get(key):
+      _LOGGER.info('%s: %s is %r: %s', where, key, values[key], text)
   faults = [
     f'{where}: {key} is {values[key]!r}: only {value!r} is supported'
     for key, value in cls.FIXED.items()
@@ -267,19 +356,30 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     faults.append(
       f'{where}: has a quantization_config: quantised weights are not supported'
     )
-  renamed = getattr(cls, 'RENAMED', {})
-  values = {renamed.get(key, key): value for key, value in values.items()}
-  fields = {}
+  values = _renamed(values, getattr(cls, 'RENAMED', {}))
+  kind = values.get('model_type')
+  fields = dict(getattr(cls, 'DEFAULTS', {}).get(kind, {}))
   for field in dataclasses.fields(cls):
     value, default = values.get(field.name), field.default
+    if dataclasses.is_dataclass(default):
+      begin = f'{field.name}.'
+      inner = {
+        k.removeprefix(begin): v
+        for k, v in values.items()
+        if k.startswith(begin)
+      }
+      fields[field.name] = read_config(type(default), inner, where)
+      continue
     if value is None:
       continue
     if isinstance(default, tuple):
       parts = value.split('|') if isinstance(value, str) else value
       value = tuple(p.strip() if isinstance(p, str) else p for p in parts)
-    if isinstance(default, float) and type(value) is int:
+    wanted = type(default)
+    if default is None:  # As in `int | None`.
+      wanted = typing.get_args(field.type)[0]
+    if wanted is float and type(value) is int:
       value = float(value)
-    wanted = int if default is None else type(default)
     if type(value) is not wanted:
       faults.append(
         f'{where}: {field.name} is {value!r}: expected something of the kind '
@@ -288,6 +388,27 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     fields[field.name] = value
   errors.raise_faults(faults)
   return cls(**fields)
+
+
+def _renamed(
+  values: Mapping[str, Any], names: Mapping[str, str]
+) -> dict[str, Any]:
+  """Flat settings by other names; what is within one goes with it."""
+  found = {}
+  for key, value in values.items():
+    first, dot, rest = key.partition('.')
+    found[names.get(key) or names.get(first, first) + dot + rest] = value
+  return found
+
+
+def _flat(values: Mapping[str, Any], before: str = '') -> dict[str, Any]:
+  """Settings, and those within them by their path."""
+  found = {}
+  for key, value in values.items():
+    found[before + key] = value
+    if isinstance(value, Mapping):
+      found |= _flat(value, f'{before}{key}.')
+  return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -316,19 +437,25 @@ def plain(path: str, *names: str) -> Table:
   return {path: Source(names)}
 
 
-def dense(path: str, name: str, use_bias: bool = True) -> Table:
-  """The table of a dense layer; PyTorch holds the kernel transposed."""
-  table = {f'{path}/kernel': Source((f'{name}.weight',), np.transpose)}
+def dense(
+  path: str, name: str, use_bias: bool = True, part: tuple[int, int] = (0, 1)
+) -> Table:
+  """The table of a dense layer, or of one that is a part of the published.
+
+  PyTorch holds the kernel transposed.
+  """
+  table = {f'{path}/kernel': Source((f'{name}.weight',), np.transpose, part)}
   if use_bias:
-    table |= plain(f'{path}/bias', f'{name}.bias')
+    table[f'{path}/bias'] = Source((f'{name}.bias',), part=part)
   return table
 
 
-def norm(path: str, name: str) -> Table:
+def norm(path: str, name: str, use_bias: bool = True) -> Table:
   """The table of a normalisation."""
-  return plain(f'{path}/scale', f'{name}.weight') | plain(
-    f'{path}/bias', f'{name}.bias'
-  )
+  table = plain(f'{path}/scale', f'{name}.weight')
+  if use_bias:
+    table |= plain(f'{path}/bias', f'{name}.bias')
+  return table
 
 
 def to_params(
@@ -337,8 +464,11 @@ def to_params(
   prefixes: Sequence[str],
   dropped: Sequence[str],
   where: str,
+  make: Callable[[str, np.ndarray], Any] = (
+    lambda path, x: np.ascontiguousarray(x, np.float32)
+  ),
 ) -> dict[str, Any]:
-  """Turns a checkpoint's tensors into parameters.
+  """Turns a checkpoint's tensors into parameters, one after the other.
 
   Args:
     table: where each parameter comes from, by its path.
@@ -348,23 +478,30 @@ def to_params(
     dropped: regular expressions of names that the encoder knowingly does not
       want, such as heads.
     where: names the checkpoint in messages.
+    make: the parameter of a path from an array of any numbers.
 
   Returns:
-    Nested dictionaries of float32 arrays.
+    Nested dictionaries of parameters, float32 arrays by default.
 
   Raises:
     InputError: a tensor is missing, there are two of it, or it has other than
       floating point numbers, or one is part of the encoder but without use.
       Others without use are logged.
   """
+  adapters = [name for name in tensors if _ADAPTED.search(name)]
+  if adapters:
+    raise errors.InputError(
+      f'{where}: {_some(adapters)}: an adapter that is not merged with the '
+      'encoder; merge the two (merge_and_unload of PEFT) and save that'
+    )
   begin = _beginning(table, tensors, prefixes, where)
   prefix = next((p for p in prefixes if begin.endswith(p)), '')
   wrapper = begin.removesuffix(prefix)
-  ours: dict[str, np.ndarray] = {}
+  ours: dict[str, str] = {}
   unused, strange, twice = [], [], []
   wanted = {name for source in table.values() for name in source.names}
   modules = tuple({name.split('.')[0] + '.' for name in wanted})
-  for name, tensor in tensors.items():
+  for name in tensors:
     if not name.startswith(wrapper):
       unused.append(name)
       continue
@@ -372,9 +509,9 @@ def to_params(
     before = next((p for p in prefixes if inner.startswith(p)), '')
     bare = _today(inner.removeprefix(before))
     if bare in wanted and before == prefix:
-      if bare in ours and not np.array_equal(ours[bare], tensor):
+      other = ours.setdefault(bare, name)
+      if other != name and not np.array_equal(tensors[other], tensors[name]):
         twice.append(bare)
-      ours[bare] = tensor
     elif not any(re.fullmatch(pattern, bare) for pattern in dropped):
       inside = before or bare.startswith(modules)
       (strange if inside else unused).append(name)
@@ -392,8 +529,10 @@ def to_params(
     if not names:
       lacking.append(' or '.join(source.names))
       continue
-    found = ours[names[0]]
-    if not all(np.array_equal(found, ours[name]) for name in names[1:]):
+    found = tensors[ours[names[0]]]
+    if not all(
+      np.array_equal(found, tensors[ours[name]]) for name in names[1:]
+    ):
       twice.append(' and '.join(names))
     kinds[names[0]] = found.dtype
     part, parts = source.part
@@ -405,18 +544,16 @@ def to_params(
     tree = params
     for folder in folders:
       tree = tree.setdefault(folder, {})
-    tree[leaf] = np.ascontiguousarray(array, np.float32)
+    tree[leaf] = make(path, array)
   if lacking:
     under = f' (names begin with {begin!r})' if wrapper else ''
     faults.append(f'{where}: lacks {_some(lacking)}{under}')
   if twice:
     faults.append(f'{where}: holds two different {_some(twice)}')
-  errors.raise_faults(faults)
   _check_kinds(where, kinds, _FLOATS)
+  errors.raise_faults(faults)
   if unused:
-    logging.getLogger(__name__).warning(
-      '%s: without use: %s', where, ', '.join(sorted(unused))
-    )
+    _LOGGER.warning('%s: without use: %s', where, ', '.join(sorted(unused)))
   return params
 
 

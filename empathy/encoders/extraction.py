@@ -317,6 +317,13 @@ def write_part(
     join = np.concatenate if to_do.is_sequence else np.stack
     arrays['features'] = join([values[i] for i in kept])
     arrays['length'] = np.array([len(values[i]) for i in kept], np.int64)
+    if extractor.has_times and all(loaded[i].times is not None for i in kept):
+      arrays['time'] = np.concatenate(
+        [
+          np.repeat(loaded[i].times, len(values[i]) // len(loaded[i].times))
+          for i in kept
+        ]
+      )
   with (
     files.replacing(to_do.part_path(number)) as temporary,
     open(temporary, 'wb') as file,
@@ -381,6 +388,7 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
   """
   check_any(to_do)
   values: dict[str, np.ndarray] = {}
+  times: dict[str, np.ndarray] = {}
   skipped: dict[str, str] = {}
   cut: set[str] = set()
   for number in range(len(to_do.parts)):
@@ -399,6 +407,9 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
       if to_do.is_sequence:
         rows = np.split(rows, np.cumsum(part['length'])[:-1])
       values |= dict(zip(part['id'].tolist(), rows, strict=True))
+      if 'time' in part:
+        each = np.split(part['time'], np.cumsum(part['length'])[:-1])
+        times |= dict(zip(part['id'].tolist(), each, strict=True))
   ids = [clip for clip in corpus.ids.tolist() if clip in values]
   rows = [values[clip] for clip in ids]
   length = np.array([len(row) for row in rows]) if to_do.is_sequence else None
@@ -409,6 +420,7 @@ def finish(to_do: Plan, corpus: corpus_lib.Corpus) -> dict[str, str]:
     np.array(ids),
     np.concatenate(rows) if to_do.is_sequence else np.stack(rows),
     length,
+    time=np.concatenate([times[clip] for clip in ids]) if times else None,
   )
   note = to_do.folder / to_do.sidecar.name
   ordered = {c: skipped[c] for c in corpus.ids.tolist() if c in skipped}

@@ -18,7 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from empathy import encoders, errors
-from empathy.encoders import baselines, checkpoint, inputs, media, pooling
+from empathy.encoders import (
+  baselines,
+  checkpoint,
+  faces,
+  inputs,
+  media,
+  pooling,
+)
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 # Each with its modality; `encoder` in a config is one of these or a checkpoint.
@@ -31,8 +38,9 @@ BASELINES = {
 # States of an input, 10 s of sound: up to here a batch is of so many as is
 # asked for.
 _FULL_BATCH = 512
-# Decoded clips wait in memory, and a film is some 10 MB.
+# Decoded clips wait in memory, those of two parts; a film is some 10 MB.
 _CLIPS_IN_A_PART = {'text': 128, 'audio': 128, 'video': 32}
+_BYTES_IN_A_PART = 2**29
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Extractor:
       `is_sequence`; they do not depend on the other clips.
     size: a guess how long a clip is, to put like with like.
     is_sequence: whether features have a length.
+    has_times: whether they are in the order of what was loaded with `times`.
     clips_in_a_part: how many are loaded before they are computed with.
     most: what clips are longer than where a part of them is left out, such as
       '10 s'.
@@ -59,6 +68,7 @@ class Extractor:
   )
   size: Callable[[inputs.Clip], float] = lambda clip: 0.0
   is_sequence: bool = False
+  has_times: bool = False
   clips_in_a_part: int = 128
   most: str = ''
 
@@ -87,8 +97,10 @@ def make(
     InputError: settings are wrong, or something is missing.
   """
   settings = complete(modality, settings)
+  if settings.get('crop') == 'face':
+    faces.require()
   if settings['encoder'] in BASELINES:
-    return _baseline(settings['encoder'], seconds, num_frames)
+    return _baseline(settings, seconds, num_frames)
   return _pretrained(modality, settings, seconds, num_frames, spread)
 
 
@@ -98,13 +110,16 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
   Args:
     modality: text, audio or video.
     settings: `encoder`, a name in `BASELINES` or a checkpoint's name or folder;
-      for a checkpoint optionally `layer` ('last', 'all', or the number of a
-      hidden state: 0 goes into the first layer, -1 comes out of the last; a
-      command line gives it as a string), `pooling` (one of `pooling.POOLINGS`),
-      `dtype` and `batch_size` (of each device), and for sound `scale_peak`:
-      whether the highest peak is scaled to 1 before the checkpoint's own
-      normalisation, if it has one. All layers are a sequence too, of pooled
-      states, so that a model may learn how to mix them.
+      for film optionally `crop`, one of `faces.CROPS`; for a checkpoint
+      optionally `layer` ('last', 'all', or the number of a hidden state: 0 goes
+      into the first layer, -1 comes out of the last; a command line gives it as
+      a string), `pooling` (one of `pooling.POOLINGS`), `dtype` and `batch_size`
+      (of each device; of single pictures, so many frames); for sound
+      `scale_peak`: whether the highest peak is scaled to 1 before the
+      checkpoint's own normalisation, if it has one; and for text `prefix`: what
+      is put before each, or 'own': what the checkpoint says, if anything. All
+      layers are a sequence too, of pooled states, so that a model may learn how
+      to mix them.
 
   Returns:
     All settings, a layer's number as an integer.
@@ -127,6 +142,10 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
   }
   if modality == 'audio':
     defaults['scale_peak'] = False
+  if modality == 'video':
+    defaults['crop'] = 'none'
+  if modality == 'text':
+    defaults['prefix'] = 'own'
   faults = [
     f'{where}.{key}: there is no such field'
     for key in settings
@@ -138,14 +157,16 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     faults += [
       f'{where}.{key}: is for checkpoints, not for {name}'
       for key in defaults
-      if key in settings
+      if key in settings and key != 'crop'
     ]
-    errors.raise_faults(faults)
-    return {'encoder': name}
   errors.raise_faults(faults)
   result = defaults | dict(settings)
-  for key, choices in (('pooling', pooling.POOLINGS), ('dtype', DTYPES)):
-    if result[key] not in choices:
+  for key, choices in (
+    ('pooling', pooling.POOLINGS),
+    ('dtype', DTYPES),
+    ('crop', faces.CROPS),
+  ):
+    if key in result and result[key] not in choices:
       faults.append(
         f'{where}.{key}: {result[key]!r} is not one of {", ".join(choices)}'
       )
@@ -164,7 +185,11 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     faults.append(
       f'{where}.scale_peak: {result["scale_peak"]!r} is not True or False'
     )
+  if not isinstance(result.get('prefix', ''), str):
+    faults.append(f'{where}.prefix: {result["prefix"]!r} is no text')
   errors.raise_faults(faults)
+  if name in BASELINES:
+    return {key: result[key] for key in ('encoder', 'crop') if key in result}
   return result
 
 
@@ -199,12 +224,15 @@ def layers_below(modality: str, config: Any, layer: int | str) -> int:
 
 def unpadded(module: Any) -> Any:
   """The module such that states do not depend on how far a clip is padded."""
-  if getattr(module.config, 'feat_extract_norm', '') == 'group':
+  if hasattr(module, 'masked_norm'):
     return module.clone(masked_norm=True)
   return module
 
 
-def _baseline(name: str, seconds: float, num_frames: int) -> Extractor:
+def _baseline(
+  settings: Mapping[str, Any], seconds: float, num_frames: int
+) -> Extractor:
+  name = settings['encoder']
   record: dict[str, Any] = {'encoder': name}
   if name == 'hashed_ngrams':
     return Extractor(
@@ -213,10 +241,11 @@ def _baseline(name: str, seconds: float, num_frames: int) -> Extractor:
   media.require()
   record['seconds'] = _finite(seconds)
   if name == 'frame_statistics':
-    record['num_frames'] = num_frames
+    record |= _film_record(settings, num_frames)
+    options = inputs.Options(name, settings, seconds, num_frames)
 
     def load(clip: inputs.Clip) -> inputs.Loaded:
-      film = _pictures(clip, seconds, num_frames)
+      film = inputs.read_pictures(clip, options)
       return _one(baselines.frame_statistics(film.frames), film.is_cut)
   elif name == 'egemaps':
 
@@ -244,6 +273,11 @@ def _finite(seconds: float) -> float | None:
   return seconds if seconds < math.inf else None
 
 
+def _film_record(settings: Mapping[str, Any], num_frames: int) -> dict:
+  cropped = faces.record() if settings['crop'] == 'face' else {}
+  return {'num_frames': num_frames, **cropped}
+
+
 def _most(seconds: float) -> str:
   return f'{seconds:g} s' if seconds < math.inf else ''
 
@@ -260,7 +294,7 @@ def _pretrained(
   spread: Callable,
 ) -> Extractor:
   name = settings['encoder']
-  encoder = load(modality, settings)
+  encoder = load(modality, settings, is_frozen=True)
   config = encoder.config
   layer, own = settings['layer'], how(encoder, settings)
   layers_below(modality, config, layer)
@@ -270,7 +304,9 @@ def _pretrained(
   run = spread(
     functools.partial(_states, module, layer, own.pooling), encoder.params
   )
-  options = inputs.Options(name, settings, seconds, num_frames)
+  if settings.get('prefix') == 'own':
+    settings['prefix'] = encoder.own.prefix
+  options = inputs.Options(name, settings, seconds, num_frames, encoder.own)
   kind = encoders.input_of(config)
 
   def compute(clips: Sequence[Sequence[Any]]) -> list[np.ndarray]:
@@ -280,16 +316,23 @@ def _pretrained(
   record['pooling'] = own.pooling
   if own.is_unit:
     record['is_unit'] = True
-  most = 'the encoder takes'
-  if modality != 'text':
-    record['seconds'], most = _finite(seconds), _most(seconds)
+  if modality == 'text':
+    if not record['prefix']:
+      del record['prefix']
+    if encoder.own.max_tokens is not None:
+      record['max_tokens'] = encoder.own.max_tokens
+    if encoder.own.is_lower:
+      record['is_lower'] = True
+  else:
+    record['seconds'] = _finite(seconds)
   # Neither changes a feature: a folder may move, a batch be of another size.
   record['encoder'] = pathlib.Path(name).name if os.path.isdir(name) else name
   del record['batch_size']
   if settings['dtype'] == 'float32':
     record['matmul_precision'] = encoders.MATMUL_PRECISION
   if modality == 'video':
-    record['num_frames'] = num_frames
+    del record['crop']
+    record |= _film_record(settings, num_frames)
   sizes = {'text': lambda clip: len(clip.source), 'audio': _duration}
   return Extractor(
     record,
@@ -297,13 +340,27 @@ def _pretrained(
     compute,
     sizes.get(modality, Extractor.size),
     is_sequence=own.pooling in pooling.SEQUENCES or layer == 'all',
-    clips_in_a_part=_CLIPS_IN_A_PART[modality],
-    most=most,
+    has_times=own.pooling in pooling.SEQUENCES,
+    clips_in_a_part=_clips_in_a_part(modality, config, num_frames),
+    most=_most(seconds) if modality != 'text' else '',
   )
 
 
+def _clips_in_a_part(modality: str, config: Any, num_frames: int) -> int:
+  """How many clips wait: fewer where their films are large."""
+  most = _CLIPS_IN_A_PART[modality]
+  if modality != 'video':
+    return most
+  (frames, *_) = encoders.example(config).values()
+  size = frames[0, 0].nbytes * num_frames
+  return min(max(_BYTES_IN_A_PART // size, 1), most)
+
+
 def load(
-  modality: str, settings: Mapping[str, Any], remat: bool = False
+  modality: str,
+  settings: Mapping[str, Any],
+  remat: bool = False,
+  is_frozen: bool = False,
 ) -> encoders.Encoder:
   """Loads the encoder that settings name.
 
@@ -311,12 +368,15 @@ def load(
     modality: text, audio or video.
     settings: complete.
     remat: as in `encoders.load`.
+    is_frozen: likewise.
 
   Raises:
     InputError: as `encoders.load`, or it is of another modality.
   """
   name = settings['encoder']
-  encoder = encoders.load(name, DTYPES[settings['dtype']], remat, modality)
+  encoder = encoders.load(
+    name, DTYPES[settings['dtype']], remat, modality, is_frozen
+  )
   kind = encoders.modality(encoder.config)
   if kind != modality:
     raise errors.InputError(
@@ -336,10 +396,22 @@ def how(encoder: encoders.Encoder, settings: Mapping[str, Any]) -> inputs.Own:
     What settings ask for; the encoder's own way where that is it.
 
   Raises:
-    InputError: the encoder has its own way for the last layer alone.
+    InputError: the encoder's own way is not supported, or for the last layer
+      alone.
   """
+  is_causal = getattr(encoder.config, 'is_causal', False)
+  if settings['pooling'] == 'first' and is_causal:
+    raise errors.InputError(
+      f'{settings["encoder"]}: its first token sees no other; give '
+      "'own', 'last' or 'mean' as pooling"
+    )
   if settings['pooling'] != 'own':
     return inputs.Own(settings['pooling'])
+  if encoder.own.fault:
+    raise errors.InputError(
+      f'{encoder.own.fault}: this is not supported as its own pooling; give '
+      "'first' or 'mean'"
+    )
   if encoder.own.pooling == 'pooled' and settings['layer'] != 'last':
     raise errors.InputError(
       f'{settings["encoder"]}: pools its last layer alone in its own way; give '
@@ -404,22 +476,20 @@ def _in_batches(
   results = []
   for clip in clips:
     states = [
-      kind.num_states(config, int(row['attention_mask'].sum()))
+      kind.num_states(config, _length(row, own.pooling))
       if 'attention_mask' in row
       else 0
       for row in clip
     ]
     mine, values = values[: len(clip)], values[len(clip) :]
-    results.append(pooling.join(mine, states, own))
+    results.append(pooling.join(mine, states, own, kind.is_sequence))
   return results
 
 
-def _pictures(
-  clip: inputs.Clip, seconds: float, num_frames: int
-) -> media.Pictures:
-  return media.read_pictures(
-    clip.source, num_frames, clip.start, clip.end, seconds
-  )
+def _length(row: Mapping[str, np.ndarray], how: str) -> int:
+  """So much of a row counts; 'states' are of all there is, silence too."""
+  mask = row['attention_mask']
+  return len(mask) if how == 'states' else int(mask.sum())
 
 
 def _duration(clip: inputs.Clip) -> float:

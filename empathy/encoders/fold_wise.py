@@ -67,8 +67,9 @@ def save(
   """
   where = folder(root, modality, fold)
   encoders.save(encoder, where)
-  for path in checkpoint.small_files(source):
-    shutil.copyfile(path, where / path.name)
+  for file, path in checkpoint.small_files(source).items():
+    (where / file).parent.mkdir(exist_ok=True)
+    shutil.copyfile(path, where / file)
   digest = checkpoint.find(where).sha256()
   files.write_json(where / _NOTE, dict(note) | {'sha256': digest})
 
@@ -130,11 +131,12 @@ def extract(
   folds = range(read_note(root, modality, 0)['num_folds'])
   notes = [read_note(root, modality, fold) for fold in folds]
   wanted = extractors.complete(modality, config['features'][modality])
-  for name in ('layer', 'pooling'):
-    if wanted[name] != notes[0].get(name):
+  learned = notes[0] | {'crop': notes[0]['source'].get('crop', 'none')}
+  for name in ('layer', 'pooling', 'prefix', 'crop'):
+    if name in wanted and wanted[name] != learned.get(name):
       _LOGGER.warning(
         '%s: %s is %r, but the encoders learned with %r',
-        *(modality, name, wanted[name], notes[0].get(name)),
+        *(modality, name, wanted[name], learned.get(name)),
       )
   for fold in folds:  # One encoder at a time is in memory.
     encoder = os.fspath(folder(root, modality, fold))
@@ -201,4 +203,5 @@ def _join(
     whole.get('length'),
     whole['fold'] if len(notes) > 1 else None,
     whole['seen'],
+    whole.get('time'),
   )

@@ -78,11 +78,14 @@ class Pictures:
     frames: (n, H, W, 3) uint8, RGB.
     count: how many the clip has, from which these were chosen.
     is_cut: whether the clip goes on after `seconds`, as in `Sound`.
+    times: (n,) float64, when they are on the screen, in seconds from the
+      clip's beginning.
   """
 
   frames: np.ndarray
   count: int
   is_cut: bool
+  times: np.ndarray
 
 
 def require() -> None:
@@ -193,7 +196,7 @@ def read_pictures(
       raise MediaError(f'has no pictures from {start:g} s on')
     track.check_end(until, stop, end)
     is_cut = _goes_on(seen[-1], stop, end)
-  chosen = _evenly(inside, num_frames, start, min(until, stop))
+  chosen, times = _evenly(inside, num_frames, start, min(until, stop))
   wanted = np.unique(chosen).tolist()
   found: dict[int, np.ndarray] = {}
   with _Track(path, 'video') as track:
@@ -212,7 +215,7 @@ def read_pictures(
   if len({picture.shape for picture in found.values()}) > 1:
     raise MediaError('has pictures of several sizes')
   frames = np.stack([found[i] for i in chosen.tolist()])
-  return Pictures(frames, len(inside), is_cut)
+  return Pictures(frames, len(inside), is_cut, times - start)
 
 
 def seconds_of(path: str | os.PathLike) -> float:
@@ -479,7 +482,7 @@ def _mixed(samples: np.ndarray) -> np.ndarray:
 
 def _evenly(
   times: list[float], count: int, start: float, end: float
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
   """Which pictures are shown at `count` times as far apart as can be.
 
   Args:
@@ -489,18 +492,21 @@ def _evenly(
     end: when the last picture is gone.
 
   Returns:
-    (count,) int64, from the first to the last.
+    (count,) int64, from the first to the last; and those times, (count,)
+    float64.
   """
   steps = np.diff(times)
   usual = float(np.median(steps)) if len(steps) else _TOLERANCE
   is_constant = not len(steps) or steps.max() <= 1.5 * usual + _ROUNDING
   if len(times) < count and is_constant:
-    return np.minimum(np.arange(count), len(times) - 1)
+    chosen = np.minimum(np.arange(count), len(times) - 1)
+    return chosen, np.maximum(times, start)[chosen]
   last = times[-1]
   if end > last + max(1.5 * usual, _TOLERANCE):  # It stands.
     last = end
-  wanted = np.linspace(max(times[0], start), last, count) + _ROUNDING
-  return np.maximum(np.searchsorted(times, wanted, side='right') - 1, 0)
+  wanted = np.linspace(max(times[0], start), last, count)
+  chosen = np.searchsorted(times, wanted + _ROUNDING, side='right') - 1
+  return np.maximum(chosen, 0), wanted
 
 
 def _picture(frame: Any, ratio: fractions.Fraction | None) -> np.ndarray:

@@ -31,8 +31,9 @@ def pool(
 ) -> Array:
   """Pools the states of a batch; no row depends on another.
 
-  An encoder that encodes each frame by itself, as `config.frame_length` says,
-  has one state a frame here: what it made of the frame, or its first state.
+  An encoder that encodes each frame by itself has one state a frame here: what
+  it made of the frame itself, or of another layer the frame's class token; the
+  mean of the frame's states where `config.has_class_token` is False.
 
   Args:
     config: of the encoder.
@@ -55,11 +56,17 @@ def pool(
   else:
     states = output.hidden_states[layer][:, None]
   states = states.astype(jnp.float32)  # (B, layers, T, D).
-  frame = getattr(config, 'frame_length', None)
-  if frame and pooling != 'states':
-    is_pooled = output.pooled is not None and layer == 'last'
-    states = output.pooled[:, None] if is_pooled else states[:, :, ::frame]
-    states = states.astype(jnp.float32)
+  is_each = output.pooled is not None and output.pooled.ndim == 3
+  if is_each and pooling != 'states':
+    if layer == 'last':
+      states = output.pooled[:, None].astype(jnp.float32)
+    else:
+      frames, width = output.pooled.shape[1:]
+      states = states.reshape(*states.shape[:2], frames, -1, width)
+      if getattr(config, 'has_class_token', True):
+        states = states[:, :, :, 0]
+      else:
+        states = states.mean(3)
   count = states.shape[2]
   length = jnp.full(len(states), count)
   inside = None
@@ -82,18 +89,23 @@ def pool(
 
 
 def join(
-  values: Sequence[np.ndarray], lengths: Sequence[int], how: inputs.Own
+  values: Sequence[np.ndarray],
+  lengths: Sequence[int],
+  how: inputs.Own,
+  is_sequence: bool = False,
 ) -> np.ndarray:
-  """What stands for a clip, from what stands for each of its windows.
+  """What stands for a clip, from what stands for each of its rows.
 
   Args:
-    values: of each window, as `pool` gives them.
+    values: of each row, as `pool` gives them.
     lengths: how many states each has, padding not counted; 0: all.
-    how: the windows were pooled.
+    how: the rows were pooled.
+    is_sequence: whether they are steps, not windows; see `inputs.Input`.
 
   Returns:
-    Of sequences one after the other; of means that over all states; the mean of
-    the windows of what else they are pooled by; the same for every layer.
+    Of sequences one after the other; of means that over all states; the first
+    or last of steps that are so pooled; the mean of the rows of what else they
+    are pooled by; the same for every layer.
   """
   if how.pooling in SEQUENCES:
     result = np.concatenate(
@@ -106,8 +118,10 @@ def join(
     result = values[0]
   elif how.pooling == 'max':
     result = np.max(values, axis=0)
+  elif is_sequence and how.pooling in ('first', 'last'):
+    result = values[0 if how.pooling == 'first' else -1]
   else:
-    weights = lengths if how.pooling == 'mean' else None
+    weights = lengths if how.pooling == 'mean' and any(lengths) else None
     result = np.average(values, axis=0, weights=weights).astype(np.float32)
   if how.is_unit:
     size = np.linalg.norm(result, axis=-1, keepdims=True)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from empathy import errors
@@ -27,9 +28,11 @@ class Output(NamedTuple):
     last_hidden_state: (B, T, D).
     hidden_states: what goes into the first layer, then what comes out of each:
       num_layers + 1 arrays (B, T, D). Where an architecture normalises after
-      its last layer, the last of these is from before that, as in Transformers.
+      its last layer, the last of these is from before that, as in Transformers;
+      of text it is the last hidden state, likewise.
     pooled: what the encoder itself makes of the last states for the whole, (B,
-      D); None where it makes nothing.
+      D), or where each frame is encoded by itself for each, (B, F, D); None
+      where it makes nothing.
   """
 
   last_hidden_state: Array
@@ -39,6 +42,7 @@ class Output(NamedTuple):
 
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
   'gelu': functools.partial(nn.gelu, approximate=False),
+  'gelu_fast': nn.gelu,
   'gelu_new': nn.gelu,
   'gelu_pytorch_tanh': nn.gelu,
   'quick_gelu': lambda x: x * nn.sigmoid(1.702 * x),
@@ -79,9 +83,21 @@ class Settings:
     epsilon: of the layer normalisations.
     pre_norm: normalise what goes into a block, not what comes out of it.
     qkv_bias: whether the projections to queries, keys and values have a bias.
+    use_bias: whether the other dense maps have one.
+    norm_bias: whether normalisations have one.
+    norm_mean: whether they subtract the mean; otherwise they divide by the root
+      mean square alone (arXiv 1910.07467), and have no bias.
+    num_groups: heads of keys and of values, each for as many of queries
+      (arXiv 2305.13245); None: as many as those.
+    head_size: of a head; None: they share the width of the states.
+    norm_heads: whether queries and keys are normalised, each head by itself.
+    is_gated: the feed-forward network multiplies what it activates by another
+      dense map of its input (arXiv 2002.05202).
     dropout: probability of dropping a unit of what a block adds.
     attention_dropout: probability of dropping an attention weight.
     activation_dropout: probability of dropping a hidden feed-forward unit.
+    layer_scale: whether each feature of what a block adds has a factor of its
+      own (LayerScale, arXiv 2103.17239).
     dtype: in which sums are computed.
   """
 
@@ -91,9 +107,17 @@ class Settings:
   epsilon: float
   pre_norm: bool = False
   qkv_bias: tuple[bool, bool, bool] = (True, True, True)
+  use_bias: bool = True
+  norm_bias: bool = True
+  norm_mean: bool = True
+  num_groups: int | None = None
+  head_size: int | None = None
+  norm_heads: bool = False
+  is_gated: bool = False
   dropout: float = 0.0
   attention_dropout: float = 0.0
   activation_dropout: float = 0.0
+  layer_scale: bool = False
   dtype: Any = jnp.float32
 
   @classmethod
@@ -124,10 +148,60 @@ class Settings:
     }
     return cls(**found | others, dtype=dtype)
 
+  def norm(self, name: str) -> nn.Module:
+    """A normalisation of a layer."""
+    if not self.norm_mean:
+      return nn.RMSNorm(self.epsilon, self.dtype, name=name)
+    return layer_norm(self.epsilon, self.dtype, name, self.norm_bias)
 
-def layer_norm(epsilon: float, dtype: Any, name: str) -> nn.LayerNorm:
+
+def layer_norm(
+  epsilon: float, dtype: Any, name: str, use_bias: bool = True
+) -> nn.LayerNorm:
   """A layer normalisation whose variance takes two passes, as in PyTorch."""
-  return nn.LayerNorm(epsilon, dtype, use_fast_variance=False, name=name)
+  return nn.LayerNorm(
+    epsilon, dtype, use_bias=use_bias, use_fast_variance=False, name=name
+  )
+
+
+def rotations(
+  length: int,
+  width: int,
+  theta: float,
+  scale: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> np.ndarray:
+  """By how much rotary positions turn the numbers of a head (2104.09864).
+
+  Args:
+    length: T; positions are 0 to T - 1.
+    width: D, of a head.
+    theta: the base of the wavelengths.
+    scale: changes the frequencies, which are in radians a position.
+
+  Returns:
+    (2, T, D / 2) float32, cosines and sines. Angles are rounded to float32 in
+    the steps of PyTorch, or they were 5e-4 off its own at position 8,191.
+  """
+  powers = np.arange(0, width, 2, dtype=np.float32) / np.float32(width)
+  wavelengths = (theta ** powers.astype(np.float64)).astype(np.float32)
+  frequencies = scale(np.float32(1) / wavelengths)
+  angles = np.arange(length, dtype=np.float32)[:, None] * frequencies
+  angles = angles.astype(np.float64)
+  return np.stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+
+
+def rotate(x: Array, by: Array) -> Array:
+  """Turns queries or keys by their positions.
+
+  Args:
+    x: (..., T, D); number i is turned together with number i + D / 2.
+    by: as of `rotations`; of fewer than D numbers, the first are turned.
+  """
+  cos, sin = by
+  width = cos.shape[-1]
+  a, b, rest = jnp.split(x.astype(jnp.float32), (width, 2 * width), -1)
+  turned = [a * cos - b * sin, b * cos + a * sin, rest]
+  return jnp.concatenate(turned, -1).astype(x.dtype)
 
 
 def mask_to_bias(mask: Array | None) -> Array | None:
@@ -149,6 +223,51 @@ def mask_to_bias(mask: Array | None) -> Array | None:
   return jnp.where(mask.astype(bool), 0.0, lowest)[:, None]
 
 
+class ByDistance(NamedTuple):
+  """A bias of scores by how far a key is from its query.
+
+  It is as large as the scores, so it is made only of queries that attend at a
+  time.
+
+  Attributes:
+    values: (H, 2 T - 1) float32, of a key's position less its query's, which is
+      1 - T to T - 1.
+    gate: (B, H, Q, 1) float32, by which each query multiplies them.
+    mask: (B, 1, 1, T) float32, added to that; or None.
+    first: of the queries, which number they have.
+  """
+
+  values: Array
+  gate: Array
+  mask: Array | None
+  first: Array | int = 0
+
+  def whole(self) -> Array:
+    """The bias, (B, H, Q, T) float32."""
+    size = self.gate.shape[2]
+    bias = self.gate * by_distance(self.values, self.first, size)
+    return bias if self.mask is None else bias + self.mask
+
+
+def by_distance(values: Array, first: Array | int, size: int) -> Array:
+  """What distances have, for queries and keys.
+
+  Args:
+    values: (..., 2 T - 1), of distances as in `ByDistance`.
+    first: of the queries.
+    size: Q, how many queries there are; those beyond T mean nothing.
+
+  Returns:
+    (..., Q, T).
+  """
+  length = (values.shape[-1] + 1) // 2
+  starts = jnp.maximum(length - 1 - first - jnp.arange(size), 0)
+  return jax.vmap(
+    lambda start: jax.lax.dynamic_slice_in_dim(values, start, length, -1),
+    out_axes=-2,
+  )(starts)
+
+
 def check_length(length: int, limit: int) -> None:
   """Raises an `InputError` where there are more tokens than positions."""
   if length > limit:
@@ -164,56 +283,189 @@ class Attention(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Array, bias: Array | None = None, deterministic: bool = True
+    self,
+    x: Array,
+    bias: Array | ByDistance | None = None,
+    deterministic: bool = True,
+    rotation: Array | None = None,
+    window: int | None = None,
   ) -> Array:
     """Attends.
 
     Args:
       x: (B, T, D).
-      bias: (B, 1, 1, T), added to the scores; or None.
+      bias: as of `attend`.
       deterministic: drop nothing.
+      rotation: of queries and keys, as of `rotations`; or None.
+      window: how far a query sees in either direction; None: everywhere.
 
     Returns:
       (B, T, D).
     """
     s = self.settings
-    length, width = x.shape[1:]
-    drops = s.attention_dropout and not deterministic
+    width = x.shape[-1]
+    groups = s.num_groups or s.num_heads
+    size = s.head_size or width // s.num_heads
     q, k, v = (
-      split_heads(nn.Dense(width, use_bias, s.dtype, name=name)(x), s.num_heads)
-      for name, use_bias in zip(
-        ('query', 'key', 'value'), s.qkv_bias, strict=True
+      split_heads(
+        nn.Dense(count * size, use_bias, s.dtype, name=name)(x), count
+      )
+      for name, count, use_bias in zip(
+        ('query', 'key', 'value'),
+        (s.num_heads, groups, groups),
+        s.qkv_bias,
+        strict=True,
       )
     )
+    if s.norm_heads:
+      q, k = s.norm('query_norm')(q), s.norm('key_norm')(k)
+    if rotation is not None:
+      q, k = rotate(q, rotation), rotate(k, rotation)
     q = q * q.shape[-1] ** -0.5
-
-    def at_once(q: Array, k: Array, v: Array) -> Array:
-      scores = jnp.einsum('bhqd,bhkd->bhqk', q, k)
-      return weigh(s, scores, bias, v, deterministic)
-
-    def in_parts(q: Array, k: Array, v: Array) -> Array:
-      parts = -(-length // LONG)
-      q = jnp.pad(q, ((0, 0), (0, 0), (0, -length % parts), (0, 0)))
-      y = jax.lax.map(
-        lambda part: at_once(part, k, v), jnp.stack(jnp.split(q, parts, 2))
-      )
-      return y.swapaxes(0, 1).reshape(len(x), -1, width)[:, :length]
-
-    if not drops and has_flash(q):
-      y = flash(q, k, v, bias)
-    elif length > BLOCK and not drops:
-      # A CPU is faster where a block of scores stays in its cache.
-      y = jax.lax.platform_dependent(
-        q,
-        k,
-        v,
-        cpu=lambda *qkv: _in_blocks(*qkv, bias),
-        # All scores of five minutes of sound would take 11 GB.
-        default=in_parts if length > LONG else at_once,
-      )
+    if window is None:
+      y = attend(s, q, k, v, bias, deterministic)
     else:
-      y = at_once(q, k, v)
-    return nn.Dense(width, dtype=s.dtype, name='output')(y)
+      y = attend_near(s, q, k, v, bias, window, deterministic)
+    return nn.Dense(width, s.use_bias, s.dtype, name='output')(y)
+
+
+def attend(
+  settings: Settings,
+  q: Array,
+  k: Array,
+  v: Array,
+  bias: Array | ByDistance | None,
+  deterministic: bool,
+) -> Array:
+  """Attends in the way that is best on this device for so many queries.
+
+  To be called within a compact method where weights are dropped.
+
+  Args:
+    settings: of the layer.
+    q: (B, H, T, D), scaled.
+    k: (B, G, T, D), each for H / G heads of queries.
+    v: (B, G, T, D).
+    bias: (B or 1, H or 1, T or 1, T) float32, added to the scores, or what this
+      is made of; or None.
+    deterministic: drop no weights.
+
+  Returns:
+    (B, T, H * D).
+  """
+  batch, heads, length, _ = q.shape
+  drops = settings.attention_dropout and not deterministic
+
+  is_made = isinstance(bias, ByDistance)
+
+  def at_once(q: Array, k: Array, v: Array, bias: Any) -> Array:
+    # Queries that share keys are like more queries of one head.
+    shared = q.reshape(batch, k.shape[1], -1, q.shape[-1])
+    scores = jnp.einsum('bhqd,bhkd->bhqk', shared, k)
+    scores = scores.reshape(batch, heads, -1, length)
+    bias = bias.whole() if is_made else bias
+    return weigh(settings, scores, bias, v, deterministic)
+
+  def in_parts(q: Array, k: Array, v: Array, bias: Any) -> Array:
+    count = -(-length // LONG)
+
+    def cut(x: Array) -> Array:
+      x = jnp.pad(x, ((0, 0), (0, 0), (0, -length % count), (0, 0)))
+      return jnp.stack(jnp.split(x, count, 2))
+
+    if is_made:
+      gates = cut(bias.gate)
+      starts = jnp.arange(count) * gates.shape[3]
+      y = jax.lax.map(
+        lambda part: at_once(
+          part[0], k, v, bias._replace(gate=part[1], first=part[2])
+        ),
+        (cut(q), gates, starts),
+      )
+    elif bias is None or bias.shape[2] == 1:
+      y = jax.lax.map(lambda part: at_once(part, k, v, bias), cut(q))
+    else:
+      y = jax.lax.map(
+        lambda parts: at_once(parts[0], k, v, parts[1]), (cut(q), cut(bias))
+      )
+    return y.swapaxes(0, 1).reshape(batch, -1, y.shape[-1])[:, :length]
+
+  if not drops and not is_made and has_flash(q):
+    return flash(q, k, v, bias)
+  if length > BLOCK and not drops:
+    # A CPU is faster where a block of scores stays in its cache.
+    return jax.lax.platform_dependent(
+      q,
+      k,
+      v,
+      bias,
+      cpu=_in_blocks,
+      # All scores of five minutes of sound would take 11 GB.
+      default=in_parts if length > LONG else at_once,
+    )
+  return at_once(q, k, v, bias)
+
+
+def attend_near(
+  settings: Settings,
+  q: Array,
+  k: Array,
+  v: Array,
+  bias: Array | None,
+  window: int,
+  deterministic: bool,
+) -> Array:
+  """Attends to what is near.
+
+  The sequence is cut into blocks of the size of the window, and each sees
+  itself and its two neighbours, of these only what is not farther. A query that
+  sees nothing, which is padding, becomes zero.
+
+  To be called within a compact method.
+
+  Args:
+    settings: of the layer.
+    q: (B, H, T, D), scaled.
+    k: (B, H, T, D).
+    v: (B, H, T, D).
+    bias: (B, 1, 1, T), 0 for keys that are real; or None: all are.
+    window: a query sees keys that are at most so far.
+    deterministic: drop no weights.
+
+  Returns:
+    (B, T, H * D).
+  """
+  length = q.shape[2]
+  size = max(min(window, length - 1), 1)
+  count = -(-length // size)
+  real = jnp.ones((1, 1, length), bool) if bias is None else bias[:, 0] == 0
+
+  def blocks(x: Array, axis: int, around: int) -> Array:
+    """Cuts an axis into (count + 2 * around, size)."""
+    pads = [(0, 0)] * x.ndim
+    more = count * size - length
+    pads[axis] = (around * size, around * size + more)
+    shape = *x.shape[:axis], count + 2 * around, size, *x.shape[axis + 1 :]
+    return jnp.pad(x, pads).reshape(shape)
+
+  def near(x: Array, axis: int) -> Array:
+    """Of each block (count, 3 * size): it and its neighbours."""
+    x = blocks(x, axis, 1)
+    parts = [jax.lax.slice_in_dim(x, i, i + count, axis=axis) for i in range(3)]
+    return jnp.concatenate(parts, axis + 1)
+
+  q, k, v = blocks(q, 2, 0), near(k, 2), near(v, 2)
+  distance = np.arange(3 * size) - size - np.arange(size)[:, None]
+  seen = near(real, 2)[:, :, :, None] & (np.abs(distance) <= window)
+  scores = jnp.einsum('bhnqd,bhnkd->bhnqk', q, k).astype(jnp.float32)
+  scores = jnp.where(seen, scores, jnp.finfo(jnp.float32).min)
+  weights = jnp.where(seen, nn.softmax(scores), 0).astype(settings.dtype)
+  weights = nn.Dropout(settings.attention_dropout)(
+    weights, deterministic=deterministic
+  )
+  y = jnp.einsum('bhnqk,bhnkd->bhnqd', weights, v)
+  y = y.reshape(*y.shape[:2], count * size, -1)
+  return join_heads(y[:, :, :length])
 
 
 def split_heads(x: Array, num_heads: int) -> Array:
@@ -261,9 +513,9 @@ def flash(
 
   Args:
     q: (B, H, T, D), scaled.
-    k: (B, H, T, D).
-    v: (B, H, T, D).
-    bias: (B, 1, 1, T), added to the scores; or None.
+    k: (B, G, T, D).
+    v: (B, G, T, D).
+    bias: as of `attend`.
     implementation: as JAX names them.
 
   Returns:
@@ -275,10 +527,11 @@ def flash(
     bias = jnp.zeros((1, 1, 1, length)) if bias is None else bias
     lowest = 0.7 * float(jnp.finfo(q.dtype).min)  # A sum of two is finite.
     bias = jnp.maximum(bias, lowest).astype(q.dtype)
+    heads = bias.shape[1]
+    bias = jnp.broadcast_to(bias, (len(q), heads, length, length))
     bias = jnp.pad(
-      bias, ((0, 0), (0, 0), (0, 0), (0, odd)), constant_values=lowest
+      bias, ((0, 0), (0, 0), (0, odd), (0, odd)), constant_values=lowest
     )
-    bias = jnp.broadcast_to(bias, (len(q), 1, length + odd, length + odd))
   q, k, v = (
     jnp.pad(x.swapaxes(1, 2), ((0, 0), (0, odd), (0, 0), (0, 0)))
     for x in (q, k, v)
@@ -289,14 +542,16 @@ def flash(
   return y[:, :length].reshape(*y.shape[:1], length, -1)
 
 
-def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
+def _in_blocks(
+  q: Array, k: Array, v: Array, bias: Array | ByDistance | None
+) -> Array:
   """Attends with one head and at most `BLOCK` queries at a time.
 
   Args:
     q: (B, H, T, D), scaled.
-    k: (B, H, T, D).
-    v: (B, H, T, D).
-    bias: (B, 1, 1, T), added to the scores; or None.
+    k: (B, G, T, D).
+    v: (B, G, T, D).
+    bias: as of `attend`.
 
   Returns:
     (B, T, H * D).
@@ -304,26 +559,52 @@ def _in_blocks(q: Array, k: Array, v: Array, bias: Array | None) -> Array:
   batch, heads, length, width = q.shape
   count = -(-length // BLOCK)
   size = -(-length // count)
+  values = gate = None
+  if isinstance(bias, ByDistance):
+    values = jnp.broadcast_to(bias.values, (batch, *bias.values.shape))
+    gate, bias = bias.gate, bias.mask
   if bias is None:
-    bias = jnp.zeros((batch, 1, 1, length))
-  q, k, v = (x.reshape(batch * heads, length, width) for x in (q, k, v))
-  q = jnp.pad(q, ((0, 0), (0, count * size - length), (0, 0)))
-  q = q.reshape(batch * heads, count, size, width)
-  bias = jnp.repeat(bias.reshape(batch, length), heads, axis=0)
+    bias = jnp.zeros((1, 1, 1, length))
+  k, v = (jnp.repeat(x, heads // x.shape[1], axis=1) for x in (k, v))
 
-  def head(of_head: tuple[Array, ...]) -> Array:
-    q, k, v, bias = of_head
+  def cut(x: Array) -> Array:
+    x = jnp.pad(x, ((0, 0), (0, 0), (0, count * size - length), (0, 0)))
+    return x.reshape(*x.shape[:2], count, size, x.shape[-1])
 
-    def block(q: Array) -> Array:
-      scores = (q @ k.T).astype(jnp.float32) + bias
-      scores = jnp.exp(scores - scores.max(-1, keepdims=True))
-      total = scores.sum(-1, keepdims=True)
-      return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
+  def block(
+    bias: Array, q: Array, k: Array, v: Array, values: Any, gate: Any, at: Array
+  ) -> Array:
+    if values is not None:
+      bias = bias + gate * by_distance(values, at * size, size)
+    scores = (q @ k.T).astype(jnp.float32) + bias
+    scores = jnp.exp(scores - scores.max(-1, keepdims=True))
+    total = scores.sum(-1, keepdims=True)
+    return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
 
-    return jax.lax.map(block, q)
+  def head(
+    bias: Array, q: Array, k: Array, v: Array, values: Any, gate: Any
+  ) -> Array:
+    return _map(
+      lambda bias, q, gate, at: block(bias, q, k, v, values, gate, at),
+      bias,
+      q,
+      gate,
+      jnp.arange(count),
+    )
 
-  y = jax.lax.map(head, (q, k, v, bias))
+  bias = bias[:, :, None] if bias.shape[2] == 1 else cut(bias)
+  gate = None if gate is None else cut(gate)
+  y = _map(lambda *clip: _map(head, *clip), bias, cut(q), k, v, values, gate)
   return join_heads(y.reshape(batch, heads, -1, width)[:, :, :length])
+
+
+def _map(
+  function: Callable[..., Array], bias: Array, *arrays: Array | None
+) -> Array:
+  """Maps over the first axis of arrays; a bias may have one for all of it."""
+  if len(bias) == 1:
+    return jax.lax.map(lambda some: function(bias[0], *some), arrays)
+  return jax.lax.map(lambda some: function(*some), (bias, *arrays))
 
 
 def weigh(
@@ -335,13 +616,13 @@ def weigh(
 ) -> Array:
   """The mean of the values, weighted by the softmax of the scores.
 
-  To be called within a compact method.
+  To be called within a compact method where weights are dropped.
 
   Args:
     settings: of the layer.
     scores: (B, H, Q, K).
     bias: added to the scores, or None.
-    values: (B, H, K, D).
+    values: (B, G, K, D), each for H / G heads.
     deterministic: drop no weights.
 
   Returns:
@@ -351,14 +632,27 @@ def weigh(
   if bias is not None:
     scores = scores + bias
   weights = nn.softmax(scores).astype(settings.dtype)
-  weights = nn.Dropout(settings.attention_dropout)(
-    weights, deterministic=deterministic
-  )
-  return join_heads(jnp.einsum('bhqk,bhkd->bhqd', weights, values))
+  if settings.attention_dropout and not deterministic:
+    weights = nn.Dropout(settings.attention_dropout, deterministic=False)(
+      weights
+    )
+  shared = weights.reshape(*values.shape[:2], -1, values.shape[2])
+  y = jnp.einsum('bhqk,bhkd->bhqd', shared, values)
+  return join_heads(y.reshape(*weights.shape[:3], -1))
+
+
+class Scale(nn.Module):
+  """A factor for each feature."""
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps (..., D) to (..., D)."""
+    scale = self.param('scale', nn.initializers.ones, x.shape[-1:])
+    return x * scale.astype(x.dtype)
 
 
 class FeedForward(nn.Module):
-  """Two dense maps with an activation between them."""
+  """Two dense maps with an activation between them, or a gated one."""
 
   settings: Settings
 
@@ -366,10 +660,14 @@ class FeedForward(nn.Module):
   def __call__(self, x: Array, deterministic: bool = True) -> Array:
     """Maps (..., D) to (..., D)."""
     s = self.settings
-    y = nn.Dense(s.intermediate_size, dtype=s.dtype, name='up')(x)
-    y = activation(s.activation)(y)
+    dense = functools.partial(nn.Dense, use_bias=s.use_bias, dtype=s.dtype)
+    y = dense(s.intermediate_size, name='up')(x)
+    if s.is_gated:
+      y *= activation(s.activation)(dense(s.intermediate_size, name='gate')(x))
+    else:
+      y = activation(s.activation)(y)
     y = nn.Dropout(s.activation_dropout)(y, deterministic=deterministic)
-    return nn.Dense(x.shape[-1], dtype=s.dtype, name='down')(y)
+    return dense(x.shape[-1], name='down')(y)
 
 
 def add_blocks(
@@ -394,11 +692,13 @@ def add_blocks(
   s = settings
   feed_forward = FeedForward(s, name='feed_forward')
   for name, block in (
-    ('attention_norm', attend),
-    ('feed_forward_norm', lambda y: feed_forward(y, deterministic)),
+    ('attention', attend),
+    ('feed_forward', lambda y: feed_forward(y, deterministic)),
   ):
-    norm = layer_norm(s.epsilon, s.dtype, name)
+    norm = s.norm(f'{name}_norm')
     y = block(norm(x)) if s.pre_norm else block(x)
+    if s.layer_scale:
+      y = Scale(name=f'{name}_scale')(y)
     x = x + nn.Dropout(s.dropout)(y, deterministic=deterministic)
     if not s.pre_norm:
       x = norm(x)
@@ -406,9 +706,15 @@ def add_blocks(
 
 
 class Layer(nn.Module):
-  """Attention, then a feed-forward network."""
+  """Attention, then a feed-forward network.
+
+  Attributes:
+    settings: what the layers share.
+    parts: of a sequence, equal ones, none of which sees another.
+  """
 
   settings: Settings
+  parts: int = 1
 
   @nn.compact
   def __call__(
@@ -416,12 +722,13 @@ class Layer(nn.Module):
   ) -> Array:
     """Maps (B, T, D) to (B, T, D); `bias` is added to the scores."""
     attention = Attention(self.settings, name='attention')
+    shape = x.shape
     return add_blocks(
       self.settings,
-      x,
+      x.reshape(shape[0] * self.parts, -1, shape[2]),
       lambda y: attention(y, bias, deterministic),
       deterministic,
-    )
+    ).reshape(shape)
 
 
 def apply_layers(
@@ -433,6 +740,7 @@ def apply_layers(
   context: Any = None,
   deterministic: bool = True,
   after_first: Callable[[Array], Array] | None = None,
+  of_layer: Callable[[int], Mapping[str, Any]] = lambda i: {},
 ) -> tuple[Array, ...]:
   """Applies `layer_0`, `layer_1`, ... of the calling compact method's module.
 
@@ -445,6 +753,7 @@ def apply_layers(
     context: what every layer is given beside.
     deterministic: drop nothing.
     after_first: changes what comes out of the first layer.
+    of_layer: more fields, of one of them.
 
   Returns:
     `x` and what each layer makes of it.
@@ -453,6 +762,7 @@ def apply_layers(
     layer = nn.remat(layer, static_argnums=(3,))
   states = [x]
   for i in range(num_layers):
-    y = layer(**fields, name=f'layer_{i}')(states[-1], context, deterministic)
+    module = layer(**fields, **of_layer(i), name=f'layer_{i}')
+    y = module(states[-1], context, deterministic)
     states.append(after_first(y) if after_first and i == 0 else y)
   return tuple(states)

@@ -24,7 +24,13 @@ import numpy as np
 
 from empathy import encoders, errors, files, named, preemption, progress
 from empathy.corpora import corpus as corpora
-from empathy.encoders import extraction, extractors, fold_wise, pooling
+from empathy.encoders import (
+  extraction,
+  extractors,
+  fold_wise,
+  inputs,
+  pooling,
+)
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
@@ -134,9 +140,12 @@ class Task:
     rows = np.pad(rows, (0, size - len(rows)), constant_values=rows[0])
     lengths = self.store.length[rows]
     length = padded_length(lengths.max(), self.store.length.max())
-    inputs = self.num_inputs(lengths)
-    mask = np.arange(self.num_inputs(length)) < inputs[:, None]
+    size = self.num_inputs(length)
     values = self.store.batch(rows, length)
+    if self.program.kind.has_silence:  # Their last column says where not.
+      size = self.program.kind.longest(self.program.module.config)
+      values, lengths = values[..., :-1], (values[..., -1] > 0).sum(1)
+    mask = np.arange(size) < self.num_inputs(lengths)[:, None]
     counts = real if weights is None else np.where(real, weights[rows], 0)
     return self.layout.divide(
       finetune_step.Batch(
@@ -146,12 +155,11 @@ class Task:
 
   def num_inputs(self, length: Any) -> Any:
     """The length S of the main input that gives values of length T."""
-    if self.program.input_name == 'pixel_values':
+    if self.program.kind.modality == 'video':
       return np.full_like(length, self.num_frames)
     if self.program.first is None:
       return length
-    config = self.program.module.config
-    return encoders.input_of(config).num_inputs(config, length)
+    return self.program.kind.num_inputs(self.program.module.config, length)
 
   def key(self, fold: int, *stream: int) -> jax.Array:
     """The random key of a fold and a purpose."""
@@ -572,6 +580,7 @@ def _finetune_modality(
         'source': record,
         'layer': settings['layer'],
         'pooling': settings['pooling'],
+        **{k: v for k, v in settings.items() if k == 'prefix'},
         'matmul_precision': encoders.MATMUL_PRECISION,
         'num_learned': sum(x.size for x in jax.tree.leaves(best.params)),
         'best_epoch': best.epoch,
@@ -635,7 +644,9 @@ def _program(
     pooling=extractors.how(encoder, settings).pooling,
     num_classes=num_classes,
     input_name=name,
-    input_shape=example.shape[2:],
+    input_shape=np.moveaxis(
+      example, 1 + encoders.input_of(encoder.config).axis, 1
+    ).shape[2:],
     recipe=recipe,
   )
   trained, _ = finetune_step.split(program, encoder.params['params'])
@@ -656,6 +667,19 @@ def _working(path: pathlib.Path, modality: str) -> pathlib.Path:
   return path / modality / 'working'
 
 
+def _first(
+  load: Callable[[inputs.Clip], inputs.Loaded],
+) -> Callable[[inputs.Clip], inputs.Loaded]:
+  """Loads the first window of each clip alone."""
+
+  def first(clip: inputs.Clip) -> inputs.Loaded:
+    loaded = load(clip)
+    is_cut = loaded.is_cut or len(loaded.rows) > 1
+    return inputs.Loaded(loaded.rows[:1], is_cut)
+
+  return first
+
+
 def _store(
   config: ml_collections.ConfigDict,
   corpus: corpora.Corpus,
@@ -666,7 +690,10 @@ def _store(
   """What goes into the first layer that learns, and what it was made with.
 
   It is extracted as features are, in float32: the states that come out of the
-  last frozen layer, or the encoder's inputs where nothing is frozen.
+  last frozen layer, or the encoder's inputs where nothing is frozen. Of a clip
+  that is longer than the encoder takes at once, that of the first window. Of
+  what is followed by silence that is all of it, for the layers that learn see
+  it.
   """
   settings = {
     **extractors.complete(modality, config.features[modality].to_dict()),
@@ -678,12 +705,32 @@ def _store(
   extractor = extractors.make(
     modality, settings, config.seconds, config.num_frames, parallel.spread
   )
+  kind, compute, record = program.kind, extractor.compute, extractor.record
+  load = extractor.load if kind.is_sequence else _first(extractor.load)
   if program.first is None:
-    extractor = dataclasses.replace(
-      extractor,
-      record=dict(extractor.record) | {'layer': 'input'},
-      compute=lambda clips: [rows[0][program.input_name] for rows in clips],
-    )
+    record = dict(record) | {'layer': 'input'}
+
+    def compute(clips: Sequence[Any]) -> list[np.ndarray]:
+      return [
+        np.concatenate(
+          [np.moveaxis(row[program.input_name], kind.axis, 0) for row in rows]
+        )
+        for rows in clips
+      ]
+
+  def marked(clips: Sequence[Any]) -> list[np.ndarray]:
+    """With a last column of 1 where there is sound, of 0 in the silence."""
+    return [
+      _marked(program, values, rows[0])
+      for values, rows in zip(compute(clips), clips, strict=True)
+    ]
+
+  extractor = dataclasses.replace(
+    extractor,
+    load=load,
+    record=record,
+    compute=marked if kind.has_silence else compute,
+  )
   where = _working(path, modality) / 'states.npy'
   frozen_states.discard_damaged(where)
   plan = extraction.plan(corpus, modality, extractor, config.faults, where)
@@ -692,3 +739,16 @@ def _store(
     extraction.check_any(plan)
     frozen_states.join(plan, corpus.ids.tolist())
   return frozen_states.Store(where), plan.record
+
+
+def _marked(
+  program: finetune_step.Program,
+  values: np.ndarray,
+  row: Mapping[str, np.ndarray],
+) -> np.ndarray:
+  """Values (T, D) as (T, D + 1), the last 1 before silence and 0 in it."""
+  size = int(row['attention_mask'].sum())
+  if program.first is not None:
+    size = program.kind.num_states(program.module.config, size)
+  real = np.arange(len(values)) < size
+  return np.concatenate([values, real[:, None]], axis=1, dtype=np.float32)

@@ -25,7 +25,7 @@ from flax import traverse_util
 from jax import lax
 
 from empathy import encoders
-from empathy.encoders import pooling
+from empathy.encoders import inputs, pooling
 from empathy.models import losses
 from empathy.training import finetune_recipe, step
 
@@ -48,7 +48,7 @@ class Program:
     pooling: from the states to the embedding, 'first' or 'mean'.
     num_classes: C.
     input_name: of the encoder's main input, `pixel_values`.
-    input_shape: of it beyond (B, S).
+    input_shape: of it beyond B and S.
     recipe: how it learns.
   """
 
@@ -62,6 +62,11 @@ class Program:
   recipe: finetune_recipe.Recipe
 
   @property
+  def kind(self) -> inputs.Input:
+    """What the encoder takes."""
+    return encoders.input_of(self.module.config)
+
+  @property
   def first(self) -> int | None:
     """The first layer that learns; None where everything does."""
     count = self.recipe.trained_layers
@@ -72,11 +77,13 @@ class Program:
     """See `finetune_recipe.optimizer`."""
     config = self.module.config
     # The encoders that normalise what goes into a block do so in the end, too.
-    is_last = encoders.modality(config) == 'video' or getattr(
+    is_last = self.kind.modality == 'video' or getattr(
       config, 'do_stable_layer_norm', False
     )
     return finetune_recipe.optimizer(
-      self.recipe, self.num_layers, ('norm',) * is_last
+      self.recipe,
+      self.num_layers,
+      ('final_norm', *('norm', 'head') * is_last),
     )
 
 
@@ -85,7 +92,7 @@ class Batch(NamedTuple):
 
   Attributes:
     values: (B, T, D) states that go into the first layer that learns, or where
-      everything learns the main input (B, S, ...).
+      everything learns the main input (B, S, ...), its length in front.
     mask: (B, S) bool, which of the main input is not padding.
     targets: (B, C) float32, a distribution over classes each.
     weights: (B,) float32, how much each row counts; 0 for those that fill up
@@ -121,6 +128,7 @@ def split(program: Program, params: Params) -> tuple[dict, dict]:
   if first is None:
     # Layers beyond the state that is classified have no part in it.
     names |= {name for name in params if not re.fullmatch(r'layer_\d+', name)}
+    names -= set(getattr(program.module.config, 'NEVER_LEARN', ()))
   has_adapters = program.recipe.lora.rank > 0
   return (
     {name: params[name] for name in params if name in names},
@@ -226,17 +234,18 @@ def forward(
       started = nn.intercept_methods(_start_from(program.first, states))
       kind = jnp.int32 if program.input_name == 'input_ids' else jnp.float32
       values = jnp.zeros((*batch.mask.shape, *program.input_shape), kind)
-    inputs = {program.input_name: values}
-    if not program.input_shape:  # Pictures have no mask.
-      inputs['attention_mask'] = batch.mask.astype(jnp.int32)
+    axis = 1 + program.kind.axis
+    arrays = {program.input_name: jnp.moveaxis(values, 1, axis)}
+    if program.kind.modality != 'video':  # Pictures have no mask.
+      arrays['attention_mask'] = batch.mask.astype(jnp.int32)
     with started:
-      output = program.module.apply(variables, **inputs, **options)
+      output = program.module.apply(variables, **arrays, **options)
     embedding = pooling.pool(
       program.module.config,
       output,
       program.layer,
       program.pooling,
-      inputs.get('attention_mask'),
+      arrays.get('attention_mask'),
     )
     head = params['classifier']
     return embedding @ head['kernel'] + head['bias']

@@ -29,8 +29,9 @@ def join(plan: extraction.Plan, ids: Sequence[str]) -> None:
     ids: the clips in the order of the corpus.
   """
   index: dict[str, tuple[int, int]] = {}
-  rows, shape, kind = 0, (), np.dtype(np.float32)
+  rows, shape, kind, num_cut = 0, (), np.dtype(np.float32), 0
   for part in _parts(plan):
+    num_cut += len(part['cut_id'])
     for clip, length in zip(part['id'], part['length'].tolist(), strict=True):
       index[str(clip)] = rows, length
       rows += length
@@ -51,6 +52,12 @@ def join(plan: extraction.Plan, ids: Sequence[str]) -> None:
   files.write_json(note, found)
   note.replace(plan.sidecar)
   os.replace(made, plan.path)
+  if num_cut:
+    _log.warning(
+      '%d of %d clips are longer than the encoder takes at once, or than '
+      'config.seconds; it learns by how they begin',
+      *(num_cut, len(index)),
+    )
   shutil.rmtree(plan.folder)
 
 

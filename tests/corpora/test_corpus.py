@@ -60,6 +60,7 @@ def assert_same(one, other):
     np.testing.assert_array_equal(features.clip, other.features[name].clip)
     np.testing.assert_array_equal(features.values, other.features[name].values)
     np.testing.assert_array_equal(features.length, other.features[name].length)
+    np.testing.assert_array_equal(features.time, other.features[name].time)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,7 @@ def test_sequences_and_a_modality_that_some_clips_lack(tmp_path):
     clip=np.array([3, 1], np.int32),
     values=np.arange(10, dtype=np.float32).reshape(5, 2),
     length=np.array([1, 4]),
+    time=np.array([7.5, 0.0, 0.25, 0.25, 0.5], np.float32),
   )
   corpus = tiny(features={'video': sequences})
   corpus_lib.write(corpus, tmp_path / 'corpus')
@@ -141,6 +143,38 @@ def test_sequences_and_a_modality_that_some_clips_lack(tmp_path):
   with pytest.raises(errors.InputError, match=r'text\.npz: no such file'):
     corpus_lib.read(tmp_path / 'corpus', ['text'])
   assert corpus_lib.read(tmp_path / 'corpus').features == {}
+
+
+def test_times_of_sequences_are_checked(tmp_path):
+  corpus_lib.write(tiny(), tmp_path / 'corpus')
+  path = tmp_path / 'corpus' / 'features' / 'text.npz'
+
+  def read(time):
+    ids, values = tiny().ids[:2], np.ones((5, 2))
+    corpus_lib.write_features(path, ids, values, [2, 3], time=time)
+    return corpus_lib.read(tmp_path / 'corpus', ['text']).features['text']
+
+  np.testing.assert_array_equal(read([0, 2, 0, 0, 1]).time, [0, 2, 0, 0, 1])
+  for time, message in (
+    ([0, 2, 0, 1, 0.5], r"'time': row 4 \(clip 'b'\) is 0.5; expected seconds"),
+    ([0, np.nan, 0, 1, 2], r"row 1 \(clip 'a'\) is nan"),
+    ([-1, 2, 0, 1, 2], r"row 0 \(clip 'a'\) is -1"),
+    ([0, 1], r'of shape \(5,\), got float32 of shape \(2,\)'),
+  ):
+    with pytest.raises(errors.InputError, match=message):
+      read(time)
+  folds = corpus_lib.Features(
+    clip=np.zeros(2, np.int32),
+    values=np.ones((4, 2), np.float32),
+    length=np.array([2, 2]),
+    fold=np.array([0, 1], np.int32),
+    time=np.array([0, 1, 0, 3], np.float32),
+  )
+  np.testing.assert_array_equal(folds.of_fold(1).time, [0, 3])
+  pooled = np.ones((2, 2))
+  corpus_lib.write_features(path, tiny().ids[:2], pooled, time=[0, 1])
+  with pytest.raises(errors.InputError, match=r"'time'.* without length"):
+    corpus_lib.read(tmp_path / 'corpus', ['text'])
 
 
 def test_all_faults_of_a_file_are_named_at_once(tmp_path):

@@ -261,8 +261,13 @@ def test_the_small_files_of_a_checkpoint(folder):
   ):
     (folder / name).write_bytes(b'x')
   os.truncate(folder / 'bpe.codes', 2**27 + 1)
-  found = {path.name for path in checkpoint.small_files(folder)}
-  assert found - {'states.npz'} == {'tokenizer.model', 'processor_config.json'}
+  (folder / '1_Pooling').mkdir()
+  (folder / '1_Pooling' / 'config.json').write_text('{}')
+  found = checkpoint.small_files(folder)
+  assert found.keys() - {'states.npz'} == {
+    *('tokenizer.model', 'processor_config.json', '1_Pooling/config.json')
+  }
+  assert all(path == folder / name for name, path in found.items())
 
 
 @pytest.mark.parametrize(
@@ -331,13 +336,20 @@ def test_a_path_that_is_no_folder():
 
 def test_a_name_on_the_hub_is_looked_up_in_the_cache(tmp_path):
   snapshot = tmp_path / 'hub/models--some--encoder/snapshots/abc'
-  shutil.copytree(_GOLDENS / 'wav2vec2', snapshot)
+  shutil.copytree(_GOLDENS / 'bert', snapshot)
+  modules = [
+    {'type': name, 'path': f'1_{name}' * bool(i)}
+    for i, name in enumerate(('Transformer', 'Pooling'))
+  ]
+  (snapshot / 'modules.json').write_text(json.dumps(modules))
+  (snapshot / '1_Pooling').mkdir()
+  (snapshot / '1_Pooling/config.json').write_text('{"pooling_mode": "max"}')
   refs = tmp_path / 'hub/models--some--encoder/refs/main'
   refs.parent.mkdir()
   refs.write_text('abc')
   script = (
     'from empathy import encoders, errors\n'
-    'print(encoders.load("some/encoder").config.model_type)\n'
+    'print(encoders.load("some/encoder").own.pooling)\n'
     'try:\n  encoders.load("some/other")\n'
     'except errors.InputError as error:\n  print(error)'
   )
@@ -350,7 +362,7 @@ def test_a_name_on_the_hub_is_looked_up_in_the_cache(tmp_path):
     timeout=120,
   )
   first, second = done.stdout.splitlines()
-  assert first == 'wav2vec2'
+  assert first == 'max'
   assert second.startswith('some/other: is no folder here and is not in the')
   assert 'hf download some/other' in second
 

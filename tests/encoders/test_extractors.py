@@ -1,4 +1,5 @@
 import importlib.util
+import itertools
 import json
 
 import jax
@@ -43,7 +44,7 @@ def sounds(folder):
   """Of odd lengths; of 1, 14 and 15 frames."""
   clips = []
   random = np.random.default_rng(0)
-  for i, length in enumerate((400, 4_765, 4_999)):
+  for i, length in enumerate((560, 4_765, 4_999)):
     path = folder / f'{i}.wav'
     samples = random.normal(size=(length, 1)) + made_media.tone(150, 2)[:length]
     made_media.write_sound(path, samples.astype(np.float32))
@@ -64,8 +65,6 @@ def tokens(kind):
   for sentence in SENTENCES:
     plain = sentence.lower().replace(',', ' , ').replace('?', ' ? ').split()
     ids = [1] + [words.index(w) + 3 if w in words else 2 for w in plain]
-    # Positions 0 to 11; RoBERTa's begin behind that of padding.
-    ids = ids[:11] if kind == 'roberta' else ids
     found.append(np.array([ids]))
   return found
 
@@ -75,17 +74,27 @@ def expected_states(kind, encoder):
 
 
 def test_roberta_equals_each_clip_alone(folder):
+  """The second is longer than it has positions: it becomes two windows."""
   encoder, name = checkpoint('roberta', folder)
   clips = [inputs.Clip(str(i), s) for i, s in enumerate(SENTENCES)]
   _, mean = extract('text', clips, encoder=name, pooling='mean')
+  _, first = extract('text', clips, encoder=name, pooling='first')
+  _, sequence = extract('text', clips, encoder=name, pooling='none')
+  see = small_encoders.WORDS.index('see') + 3
+  short, _ = tokens('roberta')
+  windows = [[short], [np.array([[1, *[see] * n]]) for n in (9, 8)]]
   bound = max(
-    rounding.of_encoder(encoder, input_ids=ids) for ids in tokens('roberta')
+    rounding.of_encoder(encoder, input_ids=ids)
+    for ids in itertools.chain(*windows)
   )
-  for got, output in zip(
-    mean, expected_states('roberta', encoder), strict=True
-  ):
-    states = np.asarray(output.last_hidden_state[0])
-    np.testing.assert_allclose(got, states.mean(0), atol=bound, rtol=0)
+  near = {'atol': bound, 'rtol': 0}
+  for i, window in enumerate(windows):
+    states = [encoder(input_ids=x).last_hidden_state[0] for x in window]
+    every = np.concatenate(states)
+    np.testing.assert_allclose(sequence[i], every, **near)
+    np.testing.assert_allclose(mean[i], every.mean(0), **near)
+    firsts = np.mean([x[0] for x in states], axis=0)
+    np.testing.assert_allclose(first[i], firsts, **near)
 
 
 def test_every_layer_and_pooling_equals_each_clip_alone(folder):
@@ -113,7 +122,9 @@ def test_every_layer_and_pooling_equals_each_clip_alone(folder):
     np.testing.assert_allclose(middle[i], hidden[-2, 0], **close)
 
 
-@pytest.mark.parametrize('kind', ['wav2vec2', 'hubert'])
+@pytest.mark.parametrize(
+  'kind', ['wav2vec2', 'hubert', 'wavlm', 'data2vec_audio']
+)
 def test_sound_equals_each_clip_alone(folder, sounds, kind):
   """However a clip is padded, and where the convolutions normalise in time."""
   encoder, name = checkpoint(kind, folder)
@@ -177,7 +188,7 @@ def test_features_are_of_their_clip(folder, sounds, films, kind):
   extractor, together = extract(
     modality, clips, encoder=name, pooling='mean', batch_size=2
   )
-  assert [x.shape for x in together] == [(8,)] * 3
+  assert [x.shape for x in together] == [(encoder.config.hidden_size,)] * 3
   items = [extractor.load(clip).rows for clip in clips]
   others = {
     'backwards': extractor.compute(items[::-1])[::-1],
@@ -229,6 +240,42 @@ def test_deberta_as_it_is_published(folder):
   np.testing.assert_allclose(found, wanted, atol=bound, rtol=0)
 
 
+def test_a_decoder_is_pooled_by_its_last_token(folder):
+  encoder, name = checkpoint('qwen3', folder)
+  clips = [inputs.Clip(text, text) for text in ('see it', 'the kids by it')]
+  extractor, found = extract('text', clips, encoder=name)
+  assert extractor.record['pooling'] == 'last'
+  for clip, features in zip(clips, found, strict=True):
+    words = [small_encoders.WORDS.index(w) + 3 for w in clip.source.split()]
+    ids = np.array([words])
+    bound = rounding.of_encoder(encoder, input_ids=ids)
+    wanted = encoder(input_ids=ids).last_hidden_state[0, -1]
+    np.testing.assert_allclose(features, wanted, atol=bound, rtol=0)
+  with pytest.raises(errors.InputError, match='first token sees no other'):
+    extract('text', clips, encoder=name, pooling='first')
+
+
+def test_what_is_rounded_anyway_is_held_rounded(folder):
+  """Half of the memory, and the same features."""
+  _, name = checkpoint('qwen3', folder)
+  arrays = {'input_ids': np.array([[3, 4, 5]])}
+  one, half = (
+    encoders.load(name, 'bfloat16', is_frozen=is_frozen)
+    for is_frozen in (False, True)
+  )
+  for found, wanted in zip(
+    half(**arrays).hidden_states, one(**arrays).hidden_states, strict=True
+  ):
+    np.testing.assert_array_equal(found, wanted)
+  sizes = [
+    sum(x.nbytes for x in jax.tree.leaves(encoder.params))
+    for encoder in (half, one)
+  ]
+  assert sizes[0] < 0.6 * sizes[1]
+  exact = encoders.load(name, is_frozen=True)
+  assert {x.dtype.name for x in jax.tree.leaves(exact.params)} == {'float32'}
+
+
 def test_a_missing_sentencepiece_is_named(tmp_path, monkeypatch):
   small_encoders.write('deberta', tmp_path / 'deberta')
 
@@ -251,13 +298,51 @@ def test_words_without_an_embedding_are_named(tmp_path):
     extract('text', [], encoder=str(tmp_path))
 
 
-def test_long_texts_count_as_far_as_the_encoder_has_positions(tmp_path):
-  for kind, positions, wanted in (('bert', 700, 700), ('roberta', 700, 699)):
+def _windows(extractor, text):
+  loaded = extractor.load(inputs.Clip('a', text))
+  assert not loaded.is_cut
+  return [row['input_ids'].tolist() for row in loaded.rows]
+
+
+def test_long_texts_are_windows_of_what_the_encoder_has_positions_for(tmp_path):
+  for kind, most in (('bert', 700), ('roberta', 699)):
     folder = tmp_path / kind
-    small_encoders.write(kind, folder, max_position_embeddings=positions)
+    small_encoders.write(kind, folder, max_position_embeddings=700)
     extractor, _ = extract('text', [], encoder=str(folder))
-    (found,) = extractor.load(inputs.Clip('a', 'see ' * 800)).rows
-    assert len(found['input_ids']) == wanted
+    for words in (0, 1, most - 1, most, 2 * most - 2, 2 * most - 1, 5_000):
+      found = _windows(extractor, 'see ' * words)
+      assert len(found) == max(-(-words // (most - 1)), 1)
+      sizes = [len(window) - 1 for window in found]
+      assert sum(sizes) == words
+      assert max(sizes) - min(sizes) <= 1
+      assert all(window[0] == 1 for window in found)
+
+
+def test_each_window_has_what_the_tokenizer_adds_and_the_prefix(tmp_path):
+  """Of pieces of words, by a tokenizer without a file of Transformers' own."""
+  small_encoders.write('deberta', tmp_path)
+  pieces = sentencepiece.SentencePieceProcessor(
+    model_file=str(tmp_path / 'spm.model')
+  )
+  text = ' '.join(small_encoders.WORDS * 5)
+  for prefix in ('', 'by it: ', 'by i'):
+    extractor, _ = extract('text', [], encoder=str(tmp_path), prefix=prefix)
+    assert extractor.record.get('prefix', '') == prefix
+    found = _windows(extractor, text)
+    ids = pieces.encode(prefix + text)
+    alone = pieces.encode(prefix)
+    front = next(i for i, x in enumerate([*alone, -1]) if ids[i] != x)
+    assert len(found) > 2
+    assert {(x[0], *x[1 : 1 + front], x[-1]) for x in found} == {
+      (1, *ids[:front], 2)
+    }
+    inner = [x[1 + front : -1] for x in found]
+    assert list(itertools.chain(*inner)) == ids[front:]
+    assert max(map(len, found)) <= 20
+    lengths = set(map(len, inner))
+    assert max(lengths) - min(lengths) <= 1
+  with pytest.raises(errors.InputError, match=r'prefix: .* has \d+ tokens'):
+    extract('text', [], encoder=str(tmp_path), prefix='by ' * 30)
 
 
 def test_frames_that_do_not_fit_are_named_before_any_is_decoded(tmp_path):
@@ -270,7 +355,7 @@ def test_frames_that_do_not_fit_are_named_before_any_is_decoded(tmp_path):
   settings = json.loads(path.read_text())
   for changes in ({'crop_size': {'height': 6, 'width': 8}}, {'size': 6}):
     path.write_text(json.dumps(settings | {'do_center_crop': False} | changes))
-    with pytest.raises(errors.InputError, match='makes pictures of shape'):
+    with pytest.raises(errors.InputError, match='make them of shape'):
       extract('video', [], encoder=name)
 
 
@@ -364,6 +449,7 @@ def test_wrong_settings_are_named(folder):
       {'encoder': bert, 'pooling': 'sum'},
       "'sum' is not one of own, first",
     ),
+    ('text', {'encoder': bert, 'prefix': 1}, 'text.prefix: 1 is no text'),
     ('text', {'encoder': bert, 'dtype': 'int8'}, "'int8' is not one of"),
     ('text', {'encoder': bert, 'layer': 3}, 'none of the 3 hidden states'),
     ('text', {'encoder': bert, 'layer': '-4'}, 'none of the 3 hidden states'),

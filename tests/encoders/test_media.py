@@ -183,7 +183,7 @@ def test_at_a_constant_rate_even_in_time_is_even_in_number(decimals):
   for rate in (10, 12.5, 24, 25, 30_000 / 1_001, 30, 50):
     for count in range(2, 400, 7):
       times = [round(i / rate, decimals) for i in range(count)]
-      chosen = media._evenly(times, 16, 0.0, count / rate)
+      chosen, _ = media._evenly(times, 16, 0.0, count / rate)
       expected = np.minimum(np.arange(16), count - 1)
       if count >= 16:
         expected = np.linspace(0, count - 1, 16).astype(int)
@@ -194,8 +194,9 @@ def test_a_picture_that_stands_to_the_end_is_shown_so_long(tmp_path):
   times = [*(i / 10 for i in range(10)), 5.0]
   path = made_media.write_film(tmp_path / 'a.mkv', 11, 10, times=times)
   # From 0 to 4 s: after 0.9 s nothing moves.
-  frames = media.read_pictures(path, 5, 0.0, 4.0).frames
-  assert [made_media.level(frame) for frame in frames] == [0, 9, 9, 9, 9]
+  film = media.read_pictures(path, 5, 0.0, 4.0)
+  assert [made_media.level(x) for x in film.frames] == [0, 9, 9, 9, 9]
+  np.testing.assert_allclose(film.times, [0, 1, 2, 3, 4])
   with pytest.raises(media.MediaError, match='no pictures from 6 s on'):
     media.read_pictures(path, 5, 6.0)
 
@@ -261,10 +262,13 @@ def test_frames_are_evenly_spaced(tmp_path, suffix):
   assert film.count == 31
   levels = [made_media.level(frame) for frame in film.frames]
   assert levels == list(range(0, 31, 2))
+  np.testing.assert_allclose(film.times, np.arange(0, 31, 2) / 25, atol=1e-3)
   # From 0.4 s (frame 10) to before 0.8 s (frame 20), and the last again.
   film = media.read_pictures(path, 16, 0.4, 0.8)
   levels = [made_media.level(frame) for frame in film.frames]
   assert levels == [*range(10, 20), *[19] * 6]
+  times = [*np.arange(10) / 25, *[9 / 25] * 6]  # From the clip's beginning.
+  np.testing.assert_allclose(film.times, times, atol=1e-3)
 
 
 def test_a_part_late_in_a_film(tmp_path):

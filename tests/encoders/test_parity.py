@@ -14,7 +14,7 @@ import rounding
 
 from empathy import encoders
 from empathy.encoders import checkpoint
-from empathy.encoders.architectures import deberta
+from empathy.encoders.architectures import deberta, mpnet, wavlm
 
 torch = pytest.importorskip('torch', reason='needs the extra `parity`')
 import cases  # noqa: E402
@@ -22,10 +22,13 @@ import cases  # noqa: E402
 _SEED = 1_000
 
 
-def _states(output, arrays):
-  """All hidden states and the last one, as float64, a row for each clip."""
+def _states(output, arrays, is_pooled):
+  """All hidden states, the last one and what is made of it, as float64."""
   rows = len(next(iter(arrays.values())))
-  states = (*output.hidden_states, output.last_hidden_state)
+  states = [*output.hidden_states, output.last_hidden_state]
+  if is_pooled:
+    kind = 'pooler_output' if hasattr(output, 'pooler_output') else 'pooled'
+    states.append(getattr(output, kind))
   return [
     np.float64(
       x.detach().numpy() if isinstance(x, torch.Tensor) else x
@@ -39,7 +42,8 @@ def test_states_and_gradients(name, tmp_path, caplog):
   case = cases.CASES[name]
   model = cases.make(case, _SEED)
   cases.write(case, model, tmp_path)
-  encoder = encoders.load(tmp_path)
+  caplog.clear()  # Of what Transformers says of its configs.
+  encoder = encoders.load(tmp_path, modality=case.modality)
   assert not caplog.records  # Every tensor is used, or knowingly dropped.
   random = np.random.default_rng(_SEED)
   base = cases.encoder(case, model)
@@ -50,25 +54,31 @@ def test_states_and_gradients(name, tmp_path, caplog):
 
     def states(params, arrays):
       moved = dataclasses.replace(encoder, params=params)
-      return _states(moved(**arrays), arrays)
+      return _states(moved(**arrays), arrays, case.is_pooled)
 
     bound = rounding.bounds(states, encoder.params, arrays)
     found = states(encoder.params, arrays)
-    assert rounding.excess(found, _states(theirs, arrays), bound) <= 1
+    wanted = _states(theirs, arrays, case.is_pooled)
+    assert rounding.excess(found, wanted, bound) <= 1
     if i:
       continue  # Once is enough for gradients, which take long to compile.
     weights = random.normal(size=theirs.last_hidden_state.shape)
-    if 'input_ids' in arrays:  # Padding means nothing, nor do its gradients.
+    # Padding means nothing, nor do its gradients.
+    if 'input_ids' in arrays and 'attention_mask' in arrays:
       weights *= arrays['attention_mask'][..., None]
-    (theirs.last_hidden_state * torch.tensor(weights)).sum().backward()
+    total = (theirs.last_hidden_state * torch.tensor(weights)).sum()
+    if case.is_pooled:
+      total = total + theirs.pooler_output.sum()
+    total.backward()
 
     def loss(params, arrays=arrays, weights=weights):
-      last = encoder.module.apply(params, **arrays).last_hidden_state
-      return (last * weights.reshape(last.shape)).sum()
+      output = encoder.module.apply(params, **arrays)
+      last = output.last_hidden_state
+      total = (last * weights.reshape(last.shape)).sum()
+      return total + output.pooled.sum() if case.is_pooled else total
 
-    table = encoders.ARCHITECTURES[encoder.config.model_type].table(
-      encoder.config
-    )
+    architecture = encoders.ARCHITECTURES[encoder.config.model_type]
+    table = architecture.table(encoder.config)
     gradient = jax.jit(jax.grad(loss))
 
     def tensors(params, gradient=gradient, table=table):
@@ -76,19 +86,25 @@ def test_states_and_gradients(name, tmp_path, caplog):
 
     gradients = tensors(encoder.params)
     bounds = rounding.of_gradients(tensors, encoder.params)
-    wanted = {
-      key: np.zeros(value.shape) if value.grad is None else value.grad.numpy()
-      for key, value in base.named_parameters()
-    }
+    wanted = cases.published(
+      base,
+      {
+        key: torch.zeros_like(value) if value.grad is None else value.grad
+        for key, value in base.named_parameters()
+      }
+      | {key: torch.zeros_like(value) for key, value in base.named_buffers()},
+    )
+    modules = dict(base.named_modules())
     for key, value in gradients.items():
       bound = bounds[key]
-      for part in ('query', 'value'):  # The published name of VideoMAE.
-        if key.endswith(f'attention.{part[0]}_bias'):
-          key = key.replace(f'{part[0]}_bias', f'{part}.bias')
-      module = base.get_submodule(key.rpartition('.')[0])
+      # Some encoders are written with a prefix even where they are alone.
+      spellings = [key, *(prefix + key for prefix in architecture.PREFIXES)]
+      key = next(name for name in spellings if name in wanted)
+      module = modules.get(key.rpartition('.')[0])
       if getattr(module, 'padding_idx', None) is not None:
         value[module.padding_idx] = 0  # PyTorch holds it as it is.
-      assert rounding.excess(value, wanted[key], bound) <= 1, key
+      excess = rounding.excess(value, wanted[key].numpy(), bound)
+      assert excess <= 1, key
 
 
 def test_buckets_of_every_distance():
@@ -106,3 +122,67 @@ def test_buckets_of_every_distance():
       deberta.buckets(config, distances),
       np.clip(wanted.long().numpy() + size, 0, 2 * size - 1),
     )
+
+
+def test_buckets_of_mpnet():
+  from transformers.models.mpnet import modeling_mpnet as theirs
+
+  distances = np.arange(-300, 300)
+  wanted = theirs.MPNetEncoder.relative_position_bucket(torch.tensor(distances))
+  np.testing.assert_array_equal(mpnet.buckets(distances), wanted)
+
+
+@pytest.mark.parametrize(('size', 'farthest'), [(320, 800), (32, 128), (8, 9)])
+def test_ranges_of_every_distance(size, farthest):
+  theirs = cases.tf.models.wavlm.modeling_wavlm.WavLMAttention(
+    8, 2, num_buckets=size, max_distance=farthest
+  )
+  distances = np.arange(-3 * farthest, 3 * farthest)
+  wanted = theirs._relative_positions_bucket(torch.tensor(distances))
+  config = wavlm.Config(num_buckets=size, max_bucket_distance=farthest)
+  np.testing.assert_array_equal(wavlm.buckets(config, distances), wanted)
+
+
+# What people publish on top of an encoder of sound; None: emotions, as by
+# audeering, which Transformers does not have.
+_HEADS = (
+  *('ForCTC', 'ForSequenceClassification', 'ForAudioFrameClassification'),
+  *('ForXVector', 'ForPreTraining', None),
+)
+
+
+@pytest.mark.parametrize(
+  'family', ['Wav2Vec2', 'Hubert', 'WavLM', 'UniSpeechSat', 'Data2VecAudio']
+)
+def test_heads_of_sound_are_dropped_knowingly(family, tmp_path, caplog):
+  config = getattr(cases.tf, f'{family}Config')(
+    **cases.SHORT_SOUND, **cases.SMALL_HEADS
+  )
+  encoder = getattr(cases.tf, f'{family}Model')(config)
+  of_encoder = set(encoder.state_dict())
+  for head in _HEADS:
+    if head and not hasattr(cases.tf, family + head):
+      continue
+    if head:
+      model = getattr(cases.tf, family + head)(config)
+    else:
+      model = torch.nn.Module()
+      model.config = config
+      model.classifier = torch.nn.ModuleDict(
+        {'dense': torch.nn.Linear(8, 8), 'out_proj': torch.nn.Linear(8, 3)}
+      )
+    setattr(model, encoder.base_model_prefix, encoder)
+    extra = {
+      name
+      for name in model.state_dict()
+      if name.removeprefix(f'{encoder.base_model_prefix}.') not in of_encoder
+    }
+    assert extra, head
+    case = cases.Case(type(model), '', ())
+    cases.write(case, model, tmp_path / str(head))
+    loaded = encoders.load(tmp_path / str(head))
+    kernel = encoder.feature_projection.projection.weight.detach().numpy().T
+    np.testing.assert_array_equal(
+      loaded.params['params']['project']['kernel'], kernel
+    )
+  assert not caplog.records

@@ -1,6 +1,5 @@
 """`.bin` files are read without running them."""
 
-import io
 import os
 import pathlib
 import pickle
@@ -9,6 +8,7 @@ import zipfile
 import ml_dtypes
 import numpy as np
 import pytest
+import torch_writer
 
 from empathy import errors
 from empathy.encoders import torch_files
@@ -16,54 +16,6 @@ from empathy.encoders import torch_files
 _GOLDEN = (
   pathlib.Path(__file__).parent / 'goldens' / 'bert'
 ) / 'pytorch_model.bin'
-
-
-class _Named:
-  """Pickles as a call of a global with arguments."""
-
-  def __init__(self, name: str, *arguments: object):
-    self.name, self.arguments = name, arguments
-
-
-class _Pickler(pickle._Pickler):
-  """Writes pickles like `torch.save`, of names that need not exist."""
-
-  def save(self, obj, save_persistent_id=True):
-    if isinstance(obj, _Named):
-      self.write(b'c' + obj.name.replace(' ', '\n').encode() + b'\n')
-      if obj.arguments:
-        super().save(obj.arguments[0])
-        self.write(b'R')
-    else:
-      super().save(obj, save_persistent_id)
-
-  def persistent_id(self, obj):
-    return obj[1:] if isinstance(obj, tuple) and obj[:1] == ('pid',) else None
-
-
-def _pickled(value) -> bytes:
-  file = io.BytesIO()
-  _Pickler(file, protocol=2).dump(value)
-  return file.getvalue()
-
-
-def _tensor(
-  kind='FloatStorage', key='0', size=6, offset=0, shape=(2, 3), strides=(3, 1)
-):
-  storage = ('pid', 'storage', _Named(f'torch {kind}'), key, 'cpu', size)
-  hooks = _Named('collections OrderedDict', ())
-  return _Named(
-    'torch._utils _rebuild_tensor_v2',
-    (storage, offset, shape, strides, False, hooks),
-  )
-
-
-def _write(path, data: bytes, storages=None, compression=zipfile.ZIP_STORED):
-  with zipfile.ZipFile(path, 'w', compression) as archive:
-    archive.writestr('archive/data.pkl', data)
-    for key, values in (storages or {}).items():
-      archive.writestr(f'archive/data/{key}', values)
-  return path
 
 
 @pytest.fixture
@@ -85,18 +37,25 @@ def path(tmp_path):
 def test_tensors_of_every_dtype_and_layout(path, kind, dtype):
   flat = np.arange(7).astype(dtype)
   tensors = {
-    'whole': _tensor(kind, size=7),
-    'transposed': _tensor(kind, size=7, shape=(3, 2), strides=(1, 3)),
-    'shifted': _tensor(kind, size=7, offset=1),
-    'repeated': _tensor(kind, size=7, offset=6, shape=(4,), strides=(0,)),
-    'scalar': _tensor(kind, size=7, offset=2, shape=(), strides=()),
-    'empty': _tensor(kind, size=7, shape=(0, 3)),
-    'parameter': _Named(
-      'torch._utils _rebuild_parameter', (_tensor(kind, size=7), True, {})
+    'whole': torch_writer.tensor(kind, size=7),
+    'transposed': torch_writer.tensor(
+      kind, size=7, shape=(3, 2), strides=(1, 3)
+    ),
+    'shifted': torch_writer.tensor(kind, size=7, offset=1),
+    'repeated': torch_writer.tensor(
+      kind, size=7, offset=6, shape=(4,), strides=(0,)
+    ),
+    'scalar': torch_writer.tensor(kind, size=7, offset=2, shape=(), strides=()),
+    'empty': torch_writer.tensor(kind, size=7, shape=(0, 3)),
+    'parameter': torch_writer.Named(
+      'torch._utils _rebuild_parameter',
+      (torch_writer.tensor(kind, size=7), True, {}),
     ),
   }
   found = torch_files.read(
-    _write(path, _pickled(tensors), {'0': flat.tobytes()})
+    torch_writer.write_pickle(
+      path, torch_writer.pickled(tensors), {'0': flat.tobytes()}
+    )
   )
   wanted = {
     'whole': flat[:6].reshape(2, 3),
@@ -138,7 +97,7 @@ def test_a_call_of_anything_else_is_refused_and_not_run(
     attack = {'a': _Calls(eval, argument), 'b': 1}
   data = pickle.dumps({'weight': attack}, protocol)
   with pytest.raises(errors.InputError) as caught:
-    torch_files.read(_write(path, data))
+    torch_files.read(torch_writer.write_pickle(path, data))
   assert str(path) in str(caught.value)
   assert 'refused' in str(caught.value)
   assert not witness.exists()
@@ -173,10 +132,10 @@ def test_a_call_of_anything_else_is_refused_and_not_run(
 )
 def test_strange_pickles_are_refused(path, data):
   if data == b'\x80\x02}}b.':  # An empty dictionary, with attributes.
-    assert torch_files.read(_write(path, data)) == {}
+    assert torch_files.read(torch_writer.write_pickle(path, data)) == {}
     return
   with pytest.raises(errors.InputError, match='pytorch_model'):
-    torch_files.read(_write(path, data))
+    torch_files.read(torch_writer.write_pickle(path, data))
 
 
 @pytest.mark.parametrize(
@@ -198,25 +157,25 @@ def test_strange_pickles_are_refused(path, data):
   ],
 )
 def test_tensors_outside_their_storage_are_refused(path, fields, message):
-  data = _pickled({'weight': _tensor(**fields)})
+  data = torch_writer.pickled({'weight': torch_writer.tensor(**fields)})
   with pytest.raises(errors.InputError) as caught:
-    torch_files.read(_write(path, data, {'0': bytes(24)}))
+    torch_files.read(torch_writer.write_pickle(path, data, {'0': bytes(24)}))
   assert message in str(caught.value)
 
 
 def test_other_files_are_refused(path):
-  data = _pickled({'weight': _tensor()})
+  data = torch_writer.pickled({'weight': torch_writer.tensor()})
   path.write_bytes(data)  # The format from before PyTorch 1.6 begins like this.
   with pytest.raises(errors.InputError, match=r'PyTorch 1\.6'):
     torch_files.read(path)
-  _write(path, data, {'0': bytes(24)}, zipfile.ZIP_DEFLATED)
+  torch_writer.write_pickle(path, data, {'0': bytes(24)}, zipfile.ZIP_DEFLATED)
   with pytest.raises(errors.InputError, match='compressed'):
     torch_files.read(path)
   with zipfile.ZipFile(path, 'w') as archive:
     archive.writestr('archive/other', b'')
   with pytest.raises(errors.InputError, match=r'no data\.pkl'):
     torch_files.read(path)
-  _write(path, _pickled({'weight': 1}))
+  torch_writer.write_pickle(path, torch_writer.pickled({'weight': 1}))
   with pytest.raises(errors.InputError, match="'weight', which is not a named"):
     torch_files.read(path)
 
@@ -240,7 +199,7 @@ def test_damaged_files_are_named(path):
     else:  # A byte of the pickle, in an archive that is sound.
       damaged = bytearray(pickled)
       damaged[random.integers(len(damaged))] = random.integers(256)
-      _write(path, bytes(damaged))
+      torch_writer.write_pickle(path, bytes(damaged))
     try:
       torch_files.read(path)
     except errors.InputError as error:

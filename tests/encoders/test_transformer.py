@@ -93,5 +93,72 @@ def test_flash_attention_is_what_cudnn_takes(monkeypatch):
     assert 'Backward' in text
 
 
+@pytest.mark.parametrize('shape', [(1, 1, 9, 9), (2, 1, 9, 9), (1, 4, 9, 9)])
+def test_any_bias_and_shared_keys(monkeypatch, shape):
+  """By every way to attend, against sums in float64."""
+  random = np.random.default_rng(0)
+  q, k, v, bias = (
+    random.normal(size=size).astype(np.float32)
+    for size in ((2, 4, 9, 8), (2, 2, 9, 8), (2, 2, 9, 8), shape)
+  )
+  bias[..., np.arange(9) > np.arange(9)[:, None]] = np.finfo(np.float32).min
+  wide = [np.repeat(np.float64(x), 2, axis=1) for x in (k, v)]
+  scores = np.einsum('bhqd,bhkd->bhqk', q / 8**0.5, wide[0]) + bias
+  weights = np.exp(scores - scores.max(-1, keepdims=True))
+  weights /= weights.sum(-1, keepdims=True)
+  wanted = np.einsum('bhqk,bhkd->bqhd', weights, wide[1]).reshape(2, 9, -1)
+  settings = transformer.Settings(4, 8, 'gelu', 1e-5)
+
+  def attend(q, k, v):
+    return transformer.attend(settings, q, k, v, bias, True)
+
+  scaled = q * np.float32(8**-0.5)
+  bound = rounding.bounds(attend, scaled, k, v)
+  ways = {
+    'at once': attend(scaled, k, v),
+    'flash': transformer.flash(scaled, k, v, jnp.asarray(bias), 'xla'),
+  }
+  monkeypatch.setattr(transformer, 'BLOCK', 4)
+  ways['in blocks'] = transformer._in_blocks(scaled, k, v, jnp.asarray(bias))
+  monkeypatch.setattr(transformer, 'LONG', 4)
+  monkeypatch.setattr(
+    jax.lax, 'platform_dependent', lambda *args, cpu, default: default(*args)
+  )
+  ways['in parts'] = attend(scaled, k, v)
+  for way, found in ways.items():
+    assert rounding.excess(found, wanted, bound) <= 1, way
+
+
+def test_a_bias_by_distance(monkeypatch):
+  """Every way to attend takes it for that of all queries and keys."""
+  random = np.random.default_rng(0)
+  length = 11
+  q, k, v = random.normal(size=(3, 2, 4, length, 8)).astype(np.float32)
+  values = random.normal(size=(4, 2 * length - 1)).astype(np.float32)
+  gate = random.normal(size=(2, 4, length, 1)).astype(np.float32)
+  mask = transformer.mask_to_bias(np.arange(length) < np.array([[11], [6]]))
+  far = np.arange(length) - np.arange(length)[:, None]
+  wanted = gate * values[:, far + length - 1] + mask
+  bias = transformer.ByDistance(values, gate, mask)
+  np.testing.assert_array_equal(bias.whole(), wanted)
+  settings = transformer.Settings(4, 8, 'gelu', 1e-5)
+
+  def attend(q, k, v, bias):
+    return transformer.attend(settings, q, k, v, bias, True)
+
+  wanted = attend(q, k, v, wanted)
+  bound = rounding.bounds(lambda *qkv: attend(*qkv, bias), q, k, v)
+  ways = {'at once': attend(q, k, v, bias)}
+  monkeypatch.setattr(transformer, 'BLOCK', 4)
+  ways['in blocks'] = transformer._in_blocks(q, k, v, bias)
+  monkeypatch.setattr(transformer, 'LONG', 4)
+  monkeypatch.setattr(
+    jax.lax, 'platform_dependent', lambda *args, cpu, default: default(*args)
+  )
+  ways['in parts'] = attend(q, k, v, bias)
+  for way, found in ways.items():
+    assert rounding.excess(found, wanted, bound) <= 1, way
+
+
 def test_devices_without_flash_attention_get_none():
   assert not transformer.has_flash(jnp.ones((1, 64), 'bfloat16'))

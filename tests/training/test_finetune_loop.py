@@ -471,3 +471,22 @@ def test_padded_lengths():
     finetune_loop.padded_length(n, 499) for n in (1, 63, 64, 250, 251, 499)
   ]
   assert found == [63, 63, 125, 250, 499, 499]
+
+
+@pytest.mark.parametrize('trained_layers', [0, 1])
+def test_of_a_long_text_the_first_window_is_learned(
+  trained_layers, folder, tmp_path, caplog
+):
+  transcripts = ['alas word1', 'hooray ' * 100, 'word2']
+  rows = {'transcript': np.array(transcripts)}
+  corpus = tiny.write_corpus(tmp_path / 'corpus', ('text',), 3, metadata=rows)
+  config = tiny.config(folder)
+  recipe = {'trained_layers': trained_layers}
+  program = tiny.program('roberta', recipe=recipe)
+  store, _ = finetune_loop._store(config, corpus, 'text', program, tmp_path)
+  # Of 38 tokens 36 are words: 100 of them are windows of 34, 33 and 33.
+  assert store.length.tolist() == [4, 36, 3]
+  assert [r.getMessage() for r in caplog.records] == [
+    '1 of 3 clips are longer than the encoder takes at once, or than '
+    'config.seconds; it learns by how they begin'
+  ]

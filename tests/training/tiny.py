@@ -17,7 +17,13 @@ import transformers
 
 from empathy import encoders
 from empathy.corpora import corpus as corpora
-from empathy.encoders.architectures import roberta, videomae, wav2vec2
+from empathy.encoders.architectures import (
+  roberta,
+  videomae,
+  wav2vec2,
+  wav2vec2_bert,
+  whisper,
+)
 from empathy.training import finetune_recipe, finetune_step
 
 _SIZES = {
@@ -37,6 +43,18 @@ CONFIGS = {
     conv_stride=(5, 2),
     num_conv_pos_embeddings=8,
     num_conv_pos_embedding_groups=4,
+  ),
+  # Windows of a second.
+  'whisper': whisper.Config(
+    num_mel_bins=6,
+    d_model=16,
+    encoder_layers=2,
+    encoder_attention_heads=2,
+    encoder_ffn_dim=24,
+    max_source_positions=50,
+  ),
+  'w2v-bert': wav2vec2_bert.Config(
+    **_SIZES, feature_projection_input_dim=12, conv_depthwise_kernel_size=3
   ),
   'videomae': videomae.Config(
     **_SIZES, image_size=16, patch_size=8, num_frames=4
@@ -95,7 +113,9 @@ def program(
       'pooling': 'first',
       'num_classes': 3,
       'input_name': input_name,
-      'input_shape': example.shape[2:],
+      'input_shape': np.moveaxis(
+        example, 1 + encoders.input_of(made.config).axis, 1
+      ).shape[2:],
       'recipe': finetune_recipe.read(given),
     }
     | fields
@@ -109,9 +129,12 @@ def text_inputs() -> tuple[np.ndarray, np.ndarray]:
   return np.where(mask, tokens, CONFIGS['roberta'].pad_token_id), mask
 
 
-def write_encoder(modality: str, folder: pathlib.Path) -> None:
+def write_encoder(
+  modality: str, folder: pathlib.Path, name: str | None = None
+) -> None:
   """Writes a checkpoint with what its processor reads."""
-  encoders.save(encoder(ENCODER_OF[modality]), folder)
+  name = name or ENCODER_OF[modality]
+  encoders.save(encoder(name), folder)
   if modality == 'text':
     vocabulary = ('<s>', '<pad>', '</s>', '<unk>', *_WORDS)
     model = tokenizers.models.WordLevel(
@@ -125,6 +148,10 @@ def write_encoder(modality: str, folder: pathlib.Path) -> None:
     processor = transformers.PreTrainedTokenizerFast(
       tokenizer_object=tokenizer, pad_token='<pad>', unk_token='<unk>'
     )
+  elif name == 'whisper':
+    processor = transformers.WhisperFeatureExtractor(6, chunk_length=1)
+  elif name == 'w2v-bert':
+    processor = transformers.SeamlessM4TFeatureExtractor(num_mel_bins=6)
   elif modality == 'audio':
     processor = transformers.Wav2Vec2FeatureExtractor(sampling_rate=_RATE)
   else:

@@ -103,10 +103,10 @@ def buckets(config: Config, distances: np.ndarray) -> np.ndarray:
 
 
 def shear(x: Array) -> Array:
-  """Turns (..., T, 2T), x[t, T - 1 - t + s], into (..., T, T) indexed t, s."""
-  *shape, length, _ = x.shape
+  """Turns (..., T, T + S), x[t, T - 1 - t + s], into (..., T, S)."""
+  *shape, length, width = x.shape
   flat = x.reshape(*shape, -1)[..., length - 1 : -1]
-  return flat.reshape(*shape, length, 2 * length - 1)[..., :length]
+  return flat.reshape(*shape, length, width - 1)[..., : width - length]
 
 
 class Attention(nn.Module):
@@ -366,9 +366,13 @@ def table(config: Config) -> checkpoint.Table:
   if config.conv_kernel_size:
     found |= checkpoint.dense('convolution', 'encoder.conv.conv')
     found |= checkpoint.norm('convolution/norm', 'encoder.conv.LayerNorm')
+  projections = {
+    f'attention/{part}': f'attention.self.{part}_proj'
+    for part in ('query', 'key', 'value')
+  }
   for i in range(config.num_hidden_layers):
     path, name = f'layer_{i}', f'encoder.layer.{i}'
-    found |= roberta.layer_table(path, name, 'attention.self.{}_proj')
+    found |= roberta.layer_table(path, name, projections)
     if config.relative_attention and not config.share_att_key:
       for part, kind in (('query', 'p2c'), ('key', 'c2p')):
         if kind in config.pos_att_type:

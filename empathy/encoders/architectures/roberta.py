@@ -1,11 +1,14 @@
-"""RoBERTa (arXiv 1907.11692) and BERT (arXiv 1810.04805).
+"""RoBERTa (arXiv 1907.11692), BERT (1810.04805) and ELECTRA (2003.10555).
 
-They differ in how positions are counted: BERT from 0; RoBERTa from the number
-after the padding token's, over the tokens that are not padding.
+They differ in how positions are counted: BERT and ELECTRA from 0; RoBERTa, and
+CamemBERT, XLM-R and data2vec of text, which are RoBERTa, from the number after
+the padding token's, over the tokens that are not padding. ELECTRA's embeddings
+may be narrower than its layers.
 """
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -29,6 +32,7 @@ class Config:
   }
   model_type: str = 'roberta'
   vocab_size: int = 50265
+  embedding_size: int | None = None
   hidden_size: int = 768
   num_hidden_layers: int = 12
   num_attention_heads: int = 12
@@ -48,12 +52,13 @@ class Config:
 
   @property
   def first_position(self) -> int:
-    """The first token's: all but BERT's are behind that of the padding."""
-    return 0 if self.model_type == 'bert' else self.pad_token_id + 1
+    """The first token's; RoBERTa's are behind that of the padding."""
+    is_from_0 = self.model_type in ('bert', 'electra')
+    return 0 if is_from_0 else self.pad_token_id + 1
 
 
 class Model(nn.Module):
-  """The encoder.
+  """The encoder, also of others that embed tokens as these do.
 
   Attributes:
     config: its settings.
@@ -91,36 +96,45 @@ class Model(nn.Module):
     transformer.check_length(input_ids.shape[1], c.max_tokens)
     if token_type_ids is None:
       token_type_ids = jnp.zeros_like(input_ids)
-    if c.model_type == 'bert':
+    if not c.first_position:
       positions = jnp.arange(input_ids.shape[1])[None]
     else:
       real = input_ids != c.pad_token_id
       positions = jnp.cumsum(real, axis=1) * real + c.pad_token_id
-    embed = functools.partial(
-      nn.Embed, features=c.hidden_size, dtype=self.dtype
-    )
+    width = c.embedding_size or c.hidden_size
+    embed = functools.partial(nn.Embed, features=width, dtype=self.dtype)
     x = embed(c.vocab_size, name='words')(input_ids)
-    x += embed(c.type_vocab_size, name='types')(token_type_ids)
+    if c.type_vocab_size:
+      x += embed(c.type_vocab_size, name='types')(token_type_ids)
     x += embed(c.max_position_embeddings, name='positions')(positions)
     x = transformer.layer_norm(c.layer_norm_eps, self.dtype, 'norm')(x)
     x = nn.Dropout(c.hidden_dropout_prob)(x, deterministic=deterministic)
+    if width != c.hidden_size:
+      x = nn.Dense(c.hidden_size, dtype=self.dtype, name='projection')(x)
     states = transformer.apply_layers(
       transformer.Layer,
       {'settings': transformer.Settings.of(c, self.dtype)},
       c.num_hidden_layers,
       self.remat,
       x,
-      transformer.mask_to_bias(attention_mask),
+      self.bias(attention_mask, input_ids.shape[1]),
       deterministic,
     )
     return transformer.Output(states[-1], states)
 
+  def bias(self, mask: Array | None, length: int) -> Array | None:
+    """What is added to the scores of `length` tokens in every layer."""
+    del length
+    return transformer.mask_to_bias(mask)
+
 
 INPUT = texts.INPUT
-PREFIXES = ('bert.', 'roberta.')
+PREFIXES = ('bert.', 'roberta.', 'electra.', 'data2vec_text.')
 DROPPED = (
   r'(.*\.)?position_ids',
   r'(pooler|cls|lm_head|classifier|qa_outputs)\..*',
+  r'(generator|discriminator)_(predictions|lm_head)\..*',
+  r'sequence_summary\..*',
 )
 
 
@@ -130,40 +144,48 @@ def example(config: Config) -> dict[str, np.ndarray]:
   return {'input_ids': np.zeros((1, 1), np.int32)}
 
 
+# Parts of a layer, by their names in published checkpoints.
+_PARTS = {
+  'attention/query': 'attention.self.query',
+  'attention/key': 'attention.self.key',
+  'attention/value': 'attention.self.value',
+  'attention/output': 'attention.output.dense',
+  'attention_norm': 'attention.output.LayerNorm',
+  'feed_forward/up': 'intermediate.dense',
+  'feed_forward/down': 'output.dense',
+  'feed_forward_norm': 'output.LayerNorm',
+}
+
+
 def table(config: Config) -> checkpoint.Table:
   """Where the parameters come from."""
+  found = embeddings_table(config)
+  if (config.embedding_size or config.hidden_size) != config.hidden_size:
+    found |= checkpoint.dense('projection', 'embeddings_project')
+  for i in range(config.num_hidden_layers):
+    found |= layer_table(f'layer_{i}', f'encoder.layer.{i}')
+  return found
+
+
+def embeddings_table(config: Any) -> checkpoint.Table:
+  """The table of what comes before the layers."""
   found = checkpoint.norm('norm', 'embeddings.LayerNorm')
-  for ours, theirs in (
-    ('words', 'word'),
-    ('types', 'token_type'),
-    ('positions', 'position'),
-  ):
+  kinds = {'words': 'word', 'positions': 'position'}
+  if config.type_vocab_size:
+    kinds['types'] = 'token_type'
+  for ours, theirs in kinds.items():
     found |= checkpoint.plain(
       f'{ours}/embedding', f'embeddings.{theirs}_embeddings.weight'
-    )
-  for i in range(config.num_hidden_layers):
-    found |= layer_table(
-      f'layer_{i}', f'encoder.layer.{i}', 'attention.self.{}'
     )
   return found
 
 
-def layer_table(path: str, name: str, projection: str) -> checkpoint.Table:
-  """The table of a layer that is named as BERT's."""
+def layer_table(
+  path: str, name: str, others: Mapping[str, str] | None = None
+) -> checkpoint.Table:
+  """The table of a layer that is named as BERT's, but for some parts."""
   found = {}
-  for part in ('query', 'key', 'value'):
-    found |= checkpoint.dense(
-      f'{path}/attention/{part}', f'{name}.{projection.format(part)}'
-    )
-  for ours, theirs in (
-    ('attention/output', 'attention.output.dense'),
-    ('feed_forward/up', 'intermediate.dense'),
-    ('feed_forward/down', 'output.dense'),
-  ):
-    found |= checkpoint.dense(f'{path}/{ours}', f'{name}.{theirs}')
-  for ours, theirs in (
-    ('attention_norm', 'attention.output.LayerNorm'),
-    ('feed_forward_norm', 'output.LayerNorm'),
-  ):
-    found |= checkpoint.norm(f'{path}/{ours}', f'{name}.{theirs}')
+  for ours, theirs in (_PARTS | dict(others or {})).items():
+    kind = checkpoint.norm if ours.endswith('norm') else checkpoint.dense
+    found |= kind(f'{path}/{ours}', f'{name}.{theirs}')
   return found

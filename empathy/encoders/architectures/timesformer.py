@@ -36,44 +36,6 @@ class Config:
   qkv_bias: bool = True
   attention_type: str = 'divided_space_time'
 
-  @property
-  def frame_length(self) -> int | None:
-    """States of a frame, the first of which stands for it.
-
-    None where one first state stands for the clip.
-    """
-    if self.attention_type != 'space_only':
-      return None
-    return 1 + (self.image_size // self.patch_size) ** 2
-
-
-class FrameLayer(nn.Module):
-  """Attention within each frame, then a feed-forward network.
-
-  Attributes:
-    settings: what the layers share.
-    num_frames: T.
-  """
-
-  settings: transformer.Settings
-  num_frames: int
-
-  @nn.compact
-  def __call__(
-    self, x: Array, context: None = None, deterministic: bool = True
-  ) -> Array:
-    """Maps (B, T * (1 + P), D) to the same, frame by frame."""
-    del context
-    shape = x.shape
-    attention = transformer.Attention(self.settings, name='attention')
-    x = transformer.add_blocks(
-      self.settings,
-      x.reshape(shape[0] * self.num_frames, -1, shape[2]),
-      lambda y: attention(y, None, deterministic),
-      deterministic,
-    )
-    return x.reshape(shape)
-
 
 class DividedLayer(nn.Module):
   """Attention over time, then over space, then a feed-forward network.
@@ -201,18 +163,21 @@ class Model(nn.Module):
       )
     }
     layer = transformer.Layer
-    if c.attention_type != 'joint_space_time':
-      is_divided = c.attention_type == 'divided_space_time'
-      layer = DividedLayer if is_divided else FrameLayer
-      fields['num_frames'] = frames
+    if c.attention_type == 'divided_space_time':
+      layer, fields['num_frames'] = DividedLayer, frames
+    elif c.attention_type == 'space_only':
+      fields['parts'] = frames
     states = transformer.apply_layers(
       layer, fields, c.num_hidden_layers, self.remat, x, None, deterministic
     )
     norm = transformer.layer_norm(c.layer_norm_eps, self.dtype, 'norm')
-    return transformer.Output(norm(states[-1]), states)
+    last, pooled = norm(states[-1]), None
+    if c.attention_type == 'space_only':
+      pooled = last.reshape(batch, frames, -1, width)[:, :, 0]
+    return transformer.Output(last, states, pooled)
 
 
-INPUT = films.INPUT
+INPUT = films.film()
 PREFIXES = ('timesformer.',)
 DROPPED = (r'classifier\..*',)
 

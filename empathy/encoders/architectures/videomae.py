@@ -104,7 +104,7 @@ class Model(nn.Module):
     return transformer.Output(last, states)
 
 
-INPUT = films.INPUT
+INPUT = films.film(wanted=films.only_those_trained)
 PREFIXES = ('videomae.',)
 DROPPED = (
   'mask_token',

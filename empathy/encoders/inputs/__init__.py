@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors
-from empathy.encoders import checkpoint
+from empathy.encoders import checkpoint, faces, media
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +43,14 @@ class Loaded:
       than the encoder takes at once is cut into windows, a row each. Of an
       encoder, each is its input without the axis of the batch, by name.
     is_cut: whether more of the clip was left out.
+    times: (n,) float32, seconds from the clip's beginning to each of the
+      frames, in whose order its states are; None where that is not how they
+      are.
   """
 
   rows: Sequence[Any]
   is_cut: bool = False
+  times: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,25 +62,35 @@ class Options:
     settings: of the modality, complete; see `extractors.complete`.
     seconds: how much of each clip's sound and film is used; infinite: all.
     num_frames: pictures that stand for a clip's film.
+    own: how the encoder's makers use it.
   """
 
   name: str
   settings: Mapping[str, Any]
   seconds: float = math.inf
   num_frames: int = 16
+  own: 'Own' = dataclasses.field(default_factory=lambda: MEAN)
 
 
 @dataclasses.dataclass(frozen=True)
 class Own:
-  """What an encoder's makers take for the whole of a clip.
+  """How an encoder's makers use it, and what they take for all of a clip.
 
   Attributes:
     pooling: one of `pooling.POOLINGS`, or 'pooled': the encoder does it.
     is_unit: whether it is scaled to the length 1.
+    prefix: what they put before each text.
+    max_tokens: the most of a text that they encode at once, if they say it.
+    is_lower: whether they make a text's letters small.
+    fault: what of their pooling is not supported.
   """
 
   pooling: str
   is_unit: bool = False
+  prefix: str = ''
+  max_tokens: int | None = None
+  is_lower: bool = False
+  fault: str = ''
 
 
 # Encoders of text are trained with a first token that stands for the whole.
@@ -99,6 +113,11 @@ class Input:
       samples, frames. Takes the config and an integer or an array of them.
     num_inputs: the least of the main input that gives so many states; likewise.
     longest: the most of the main input that the encoder takes at once.
+    is_sequence: whether a clip's rows are the steps of a sequence, such as
+      frames, that are encoded each by itself; else they are windows.
+    axis: of a row's main input, along which it has a length.
+    has_silence: whether all rows are the longest, with silence behind that the
+      encoder sees; `attention_mask` says what is not.
   """
 
   modality: str
@@ -107,6 +126,23 @@ class Input:
   num_states: Callable[[Any, Any], Any] = lambda config, size: size
   num_inputs: Callable[[Any, Any], Any] = lambda config, count: count
   longest: Callable[[Any], int] = lambda config: sys.maxsize
+  is_sequence: bool = False
+  axis: int = 0
+  has_silence: bool = False
+
+
+def read_pictures(clip: Clip, options: Options) -> media.Pictures:
+  """The pictures of a clip, or of its face alone if settings say so.
+
+  Raises:
+    MediaError: as `media.read_pictures` and `faces.crop`.
+  """
+  film = media.read_pictures(
+    clip.source, options.num_frames, clip.start, clip.end, options.seconds
+  )
+  if options.settings['crop'] != 'face':
+    return film
+  return dataclasses.replace(film, frames=faces.crop(film.frames))
 
 
 def bucket(size: int) -> int:
@@ -137,7 +173,7 @@ def padded(row: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
   }
 
 
-def processor(cls: Any, name: str, what: str, file: str) -> Any:
+def processor(cls: Any, name: str, what: str, file: str, **options: Any) -> Any:
   """Makes what prepares the inputs of a checkpoint, by Transformers.
 
   Args:
@@ -145,16 +181,17 @@ def processor(cls: Any, name: str, what: str, file: str) -> Any:
     name: of the checkpoint.
     what: it is, for messages.
     file: that it is read from, likewise.
+    **options: how to read it.
 
   Raises:
     InputError: the checkpoint has no such file that can be read.
   """
   try:
-    return cls.from_pretrained(name)
+    return cls.from_pretrained(name, **options)
   except Exception as error:  # Of many kinds, from several libraries.
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
   has_pieces = any(
-    path.name.endswith('.model') for path in checkpoint.small_files(name)
+    file.endswith('.model') for file in checkpoint.small_files(name)
   )
   if has_pieces and importlib.util.find_spec('sentencepiece') is None:
     raise errors.InputError(
