@@ -609,7 +609,7 @@ CASES = {
   'vit': Case(
     lambda: tf.ViTForImageClassification(tf.ViTConfig(**_PICTURE)),
     'vit',
-    _PICTURES,
+    _PICTURES[:2],
     'bin',
   ),
   'vit_unbiased': Case(
@@ -631,7 +631,7 @@ CASES = {
       )
     ),
     'dinov2_with_registers',
-    _PICTURES,
+    _PICTURES[1:],
     'shards',
     is_pooled=True,
   ),
@@ -640,7 +640,7 @@ CASES = {
       tf.CLIPConfig(vision_config=_PICTURE, text_config=_TEXT, projection_dim=4)
     ),
     'vision_model',
-    _PICTURES,
+    _PICTURES[:2],
     is_pooled=True,
     modality='video',
   ),
@@ -660,7 +660,7 @@ CASES = {
       )
     ),
     'vision_model',
-    _PICTURES[1:],
+    _PICTURES[1:2],
     is_pooled=True,
     modality='video',
   ),

@@ -21,7 +21,7 @@ from empathy.encoders.architectures import deberta, wav2vec2
 _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 _CASES = sorted(path.name for path in _GOLDENS.iterdir())
 # One of each architecture, for what does not depend on the variant.
-_SOME = ('deberta_v3', 'wav2vec2_large', 'videomae', 'timesformer', 'dinov2')
+_SOME = ('deberta_v3', 'wav2vec2_large', 'videomae', 'timesformer')
 # A key's bias adds the same to all scores of a query, except where positions
 # attend to content.
 _WITHOUT_EFFECT = {False: 'key/bias', True: 'position_key/bias'}

@@ -17,6 +17,8 @@ from empathy import encoders, errors
 from empathy.encoders import extractors, inputs, media
 from empathy.training import parallel
 
+# Beside 'clip_vision_model'; see `test_pictures`.
+_OF_FRAMES = ('vit', 'dinov2', 'siglip_vision_model')
 SENTENCES = (
   'it was hard, was it not?',
   'see see see see see see see see see see see see see see see see see',
@@ -175,7 +177,13 @@ def _bound(encoder, item):
   )
 
 
-@pytest.mark.parametrize('kind', small_encoders.KINDS)
+@pytest.mark.parametrize(
+  'kind',
+  [
+    pytest.param(kind, marks=pytest.mark.long if kind in _OF_FRAMES else ())
+    for kind in small_encoders.KINDS
+  ],
+)
 def test_features_are_of_their_clip(folder, sounds, films, kind):
   """Whatever other clips there are, and in whatever order."""
   encoder, name = checkpoint(kind, folder)
