@@ -2,12 +2,12 @@
 
   python tests/benchmarks/encoders.py [--repeats=7] [--only=NAME]
 
-For each of the encoders at base size, with random weights, in float32:
-8 texts of 128 tokens, 2 sounds of 10 s (of Whisper one of 30 s), or a video of
-16 frames of 224 x 224. Prints the seconds from a call to all hidden states, the
-median over repeats; the most memory that a process of its own had, with the
-weights; and, where PyTorch is installed, the same of Transformers with the same
-weights and input in one process, call by call in turn, and the largest
+For each of the encoders at base size, with random weights, in float32: 8 texts
+of 128 tokens (or one of 2,048), 2 sounds of 10 s (of Whisper one of 30 s), or a
+video of 16 frames of 224 x 224. Prints the seconds from a call to all hidden
+states, the median over repeats; the most memory that a process of its own had,
+with the weights; and, where PyTorch is installed, the same of Transformers with
+the same weights and input in one process, call by call in turn, and the largest
 difference of the last hidden states. `--small` runs all of it on little models,
 to see that it runs.
 """
@@ -33,13 +33,19 @@ import numpy as np
 from empathy import encoders
 from empathy.encoders import checkpoint
 from empathy.encoders.architectures import (
+  data2vec_audio,
   deberta,
+  distilbert,
+  llama,
+  modernbert,
+  mpnet,
   roberta,
   timesformer,
   videomae,
   vit,
   wav2vec2,
   wav2vec2_bert,
+  wavlm,
   whisper,
 )
 
@@ -60,8 +66,41 @@ _BASE = {
       'position_biased_input': False,
     },
   ),
+  'modernbert': (modernbert, {}),
+  'modernbert-long': (modernbert, {}),
+  'electra': (roberta, {'model_type': 'electra', 'embedding_size': 768}),
+  'distilbert': (distilbert, {}),
+  'mpnet': (mpnet, {'max_position_embeddings': 514}),
+  'llama': (
+    llama,
+    {
+      'hidden_size': 768,
+      'num_hidden_layers': 12,
+      'num_attention_heads': 12,
+      'num_key_value_heads': 4,
+      'intermediate_size': 2048,
+    },
+  ),
+  # Qwen2.5-0.5B.
+  'qwen2': (
+    llama,
+    {
+      'model_type': 'qwen2',
+      'vocab_size': 151936,
+      'hidden_size': 896,
+      'num_hidden_layers': 24,
+      'num_attention_heads': 14,
+      'num_key_value_heads': 2,
+      'intermediate_size': 4864,
+      'max_position_embeddings': 32768,
+      'rope_parameters': llama.Rope(rope_theta=1e6),
+    },
+  ),
   'wav2vec2': (wav2vec2, {}),
   'hubert': (wav2vec2, {'model_type': 'hubert'}),
+  'wavlm': (wavlm, {}),
+  'unispeech-sat': (wav2vec2, {'model_type': 'unispeech-sat'}),
+  'data2vec-audio': (data2vec_audio, {}),
   'whisper': (
     whisper,
     {
@@ -88,6 +127,12 @@ _SMALL = {
   'intermediate_size': 64,
   'mlp_ratio': 2,
   'vocab_size': 100,
+  'embedding_size': 32,
+  'num_key_value_heads': 1,
+  'dim': 32,
+  'n_layers': 2,
+  'n_heads': 2,
+  'hidden_dim': 64,
   'conv_dim': (16,) * 7,
   'image_size': 32,
   'd_model': 32,
@@ -122,10 +167,11 @@ def make(
       lambda: module.init(jax.random.key(0), **architecture.example(config))
     ),
   )
-  if architecture in (roberta, deberta):
-    ids = random.integers(5, config.vocab_size, (8, 128))
+  if encoders.modality(config) == 'text':
+    shape = (1, 2_048) if name.endswith('-long') else (8, 128)
+    ids = random.integers(5, config.vocab_size, shape)
     arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
-  elif architecture is wav2vec2:
+  elif 'input_values' in encoders.example(config):
     samples = random.normal(0, 1, (2, 16_000 if small else 160_000))
     arrays = {'input_values': samples.astype(np.float32)}
   elif architecture is whisper:

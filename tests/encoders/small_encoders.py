@@ -35,8 +35,18 @@ KINDS = {
   'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
   'roberta': _CORE
   | {'vocab_size': 40, 'pad_token_id': 0, 'max_position_embeddings': 12},
+  'modernbert': _CORE | {'vocab_size': 40, 'local_attention': 4},
+  'mpnet': _CORE | {'vocab_size': 40},
+  'qwen3': _CORE | {'vocab_size': 40, 'num_key_value_heads': 1, 'head_dim': 6},
   'wav2vec2': _SOUND,
   'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
+  'wavlm': _SOUND | {'num_buckets': 8, 'max_bucket_distance': 9},
+  'data2vec_audio': _SOUND
+  | {
+    'model_type': 'data2vec-audio',
+    'num_conv_pos_embeddings': 2,
+    'conv_pos_kernel_size': 3,
+  },
   # Windows of a second.
   'whisper': {
     'num_mel_bins': 6,
@@ -157,20 +167,7 @@ def write(
   )
   encoder = encoders.Encoder(module, params, config)
   encoders.save(encoder, folder)
-  if kind in ('bert', 'roberta'):
-    words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
-    inner = tokenizers.Tokenizer(
-      tokenizers.models.WordLevel(words, unk_token='[UNK]')
-    )
-    inner.normalizer = tokenizers.normalizers.Lowercase()
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    inner.post_processor = tokenizers.processors.TemplateProcessing(
-      single='[CLS] $A', special_tokens=[('[CLS]', 1)]
-    )
-    transformers.PreTrainedTokenizerFast(
-      tokenizer_object=inner, pad_token='[PAD]'
-    ).save_pretrained(folder)
-  elif kind == 'deberta':
+  if kind == 'deberta':
     write_pieces(folder)
   elif kind == 'clip_text':
     letters = sorted({letter for word in WORDS for letter in word})
@@ -189,7 +186,24 @@ def write(
     }
     path = folder / 'tokenizer_config.json'
     path.write_text(json.dumps(tokenizer), encoding='utf-8')
-  elif kind in ('wav2vec2', 'hubert'):
+  elif encoders.modality(config) == 'text':
+    words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
+    inner = tokenizers.Tokenizer(
+      tokenizers.models.WordLevel(words, unk_token='[UNK]')
+    )
+    inner.normalizer = tokenizers.normalizers.Lowercase()
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    is_decoder = kind == 'qwen3'  # Whose tokenizers add nothing in front.
+    if not is_decoder:
+      inner.post_processor = tokenizers.processors.TemplateProcessing(
+        single='[CLS] $A', special_tokens=[('[CLS]', 1)]
+      )
+    transformers.PreTrainedTokenizerFast(
+      tokenizer_object=inner,
+      pad_token='[PAD]',
+      padding_side='left' if is_decoder else 'right',
+    ).save_pretrained(folder)
+  elif 'input_values' in encoders.example(config):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
   elif kind == 'whisper':
     transformers.WhisperFeatureExtractor(

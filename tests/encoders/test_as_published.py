@@ -29,7 +29,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def _read(folder: pathlib.Path) -> Tensors:
-  return checkpoint.read_tensors(checkpoint.find(folder))
+  return dict(checkpoint.read_tensors(checkpoint.find(folder)))
 
 
 def _write(folder: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
@@ -207,6 +207,15 @@ _LOADED = {
       _name_or_path='./somewhere',
     ),
   ),
+  'a head of classes on a decoder, and what old ones hold': (
+    'llama',
+    _all(
+      _without('lm_head'),
+      _with({'score.weight': (2, 8)}),
+      _with({'model.layers.0.self_attn.rotary_emb.inv_freq': (1,)}),
+    ),
+  ),
+  'a decoder that encodes sentences': ('qwen2', _renamed(**{'model.': ''})),
   'a weighted sum of layers': (
     'wav2vec2_large',
     _with(
@@ -368,6 +377,27 @@ def test_it_is_refused_in_a_line(name, tmp_path):
   change, message = _REFUSED[name]
   folder = _copy('roberta', tmp_path)
   change(folder)
+  with pytest.raises(errors.InputError, match=message) as raised:
+    encoders.load(folder)
+  assert str(folder) in str(raised.value)
+  assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+  ('settings', 'message'),
+  [
+    (
+      {'rope_scaling': {'type': 'yarn', 'factor': 4.0}},
+      "rope_type is 'yarn': only 'default' is supported, and 'llama3'",
+    ),
+    ({'rope_scaling': {'type': 'llama3', 'factor': 8.0}}, 'all that it is'),
+    ({'partial_rotary_factor': 0.5}, 'partial_rotary_factor is 0.5: only 1.0'),
+    ({'attention_bias': True}, 'attention_bias is True: only False'),
+  ],
+)
+def test_decoders_are_refused_in_a_line(settings, message, tmp_path):
+  folder = _copy('llama', tmp_path)
+  _config(**settings)(folder)
   with pytest.raises(errors.InputError, match=message) as raised:
     encoders.load(folder)
   assert str(folder) in str(raised.value)

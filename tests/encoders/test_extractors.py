@@ -17,8 +17,12 @@ from empathy import encoders, errors
 from empathy.encoders import extractors, inputs, media
 from empathy.training import parallel
 
-# Beside 'clip_vision_model'; see `test_pictures`.
-_OF_FRAMES = ('vit', 'dinov2', 'siglip_vision_model')
+# One of each kind of input.
+_OF_INPUTS = (
+  *('bert', 'siglip_text', 'qwen3'),
+  *('wav2vec2', 'whisper', 'w2v-bert'),
+  *('videomae', 'vit'),
+)
 SENTENCES = (
   'it was hard, was it not?',
   'see see see see see see see see see see see see see see see see see',
@@ -124,7 +128,9 @@ def test_every_layer_and_pooling_equals_each_clip_alone(folder):
     np.testing.assert_allclose(middle[i], hidden[-2, 0], **close)
 
 
-@pytest.mark.parametrize('kind', ['wav2vec2', 'hubert'])
+@pytest.mark.parametrize(
+  'kind', ['wav2vec2', 'hubert', 'wavlm', 'data2vec_audio']
+)
 def test_sound_equals_each_clip_alone(folder, sounds, kind):
   """However a clip is padded, and where the convolutions normalise in time."""
   encoder, name = checkpoint(kind, folder)
@@ -180,7 +186,7 @@ def _bound(encoder, item):
 @pytest.mark.parametrize(
   'kind',
   [
-    pytest.param(kind, marks=pytest.mark.long if kind in _OF_FRAMES else ())
+    pytest.param(kind, marks=() if kind in _OF_INPUTS else pytest.mark.long)
     for kind in small_encoders.KINDS
   ],
 )
@@ -244,6 +250,42 @@ def test_deberta_as_it_is_published(folder):
   wanted = encoder(input_ids=ids).last_hidden_state[0]
   bound = rounding.of_encoder(encoder, input_ids=ids)
   np.testing.assert_allclose(found, wanted, atol=bound, rtol=0)
+
+
+def test_a_decoder_is_pooled_by_its_last_token(folder):
+  encoder, name = checkpoint('qwen3', folder)
+  clips = [inputs.Clip(text, text) for text in ('see it', 'the kids by it')]
+  extractor, found = extract('text', clips, encoder=name)
+  assert extractor.record['pooling'] == 'last'
+  for clip, features in zip(clips, found, strict=True):
+    words = [small_encoders.WORDS.index(w) + 3 for w in clip.source.split()]
+    ids = np.array([words])
+    bound = rounding.of_encoder(encoder, input_ids=ids)
+    wanted = encoder(input_ids=ids).last_hidden_state[0, -1]
+    np.testing.assert_allclose(features, wanted, atol=bound, rtol=0)
+  with pytest.raises(errors.InputError, match='first token sees no other'):
+    extract('text', clips, encoder=name, pooling='first')
+
+
+def test_what_is_rounded_anyway_is_held_rounded(folder):
+  """Half of the memory, and the same features."""
+  _, name = checkpoint('qwen3', folder)
+  arrays = {'input_ids': np.array([[3, 4, 5]])}
+  one, half = (
+    encoders.load(name, 'bfloat16', is_frozen=is_frozen)
+    for is_frozen in (False, True)
+  )
+  for found, wanted in zip(
+    half(**arrays).hidden_states, one(**arrays).hidden_states, strict=True
+  ):
+    np.testing.assert_array_equal(found, wanted)
+  sizes = [
+    sum(x.nbytes for x in jax.tree.leaves(encoder.params))
+    for encoder in (half, one)
+  ]
+  assert sizes[0] < 0.6 * sizes[1]
+  exact = encoders.load(name, is_frozen=True)
+  assert {x.dtype.name for x in jax.tree.leaves(exact.params)} == {'float32'}
 
 
 def test_a_missing_sentencepiece_is_named(tmp_path, monkeypatch):

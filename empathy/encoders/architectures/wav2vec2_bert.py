@@ -14,7 +14,7 @@ import numpy as np
 from flax import linen as nn
 
 from empathy.encoders import checkpoint, transformer
-from empathy.encoders.architectures import deberta
+from empathy.encoders.architectures import deberta, wav2vec2
 from empathy.encoders.inputs import spectra
 
 Array = jax.Array
@@ -25,9 +25,10 @@ class Config:
   """The settings in `config.json`, by their names there."""
 
   FIXED: ClassVar[dict[str, Any]] = {
-    'add_adapter': False,
-    'use_intermediate_ffn_before_adapter': False,
     'position_embeddings_type': 'relative_key',
+  }
+  NOTED: ClassVar[dict[str, str]] = {
+    'add_adapter': wav2vec2.Config.NOTED['add_adapter']
   }
   model_type: str = 'wav2vec2-bert'
   feature_projection_input_dim: int = 160
@@ -361,6 +362,7 @@ PREFIXES = ('wav2vec2_bert.',)
 DROPPED = (
   'masked_spec_embed',
   'layer_weights',
+  r'(intermediate_ffn|adapter)\..*',  # See `Config.NOTED`.
   r'(lm_head|projector|classifier|tdnn|feature_extractor|objective)\..*',
 )
 
