@@ -614,7 +614,7 @@ CASES = {
   'vit': Case(
     lambda: tf.ViTForImageClassification(tf.ViTConfig(**_PICTURE)),
     'vit',
-    _PICTURES,
+    _PICTURES[:2],
     'bin',
   ),
   'vit_unbiased': Case(
@@ -636,7 +636,7 @@ CASES = {
       )
     ),
     'dinov2_with_registers',
-    _PICTURES,
+    _PICTURES[1:],
     'shards',
     is_pooled=True,
   ),
@@ -645,7 +645,7 @@ CASES = {
       tf.CLIPConfig(vision_config=_PICTURE, text_config=_TEXT, projection_dim=4)
     ),
     'vision_model',
-    _PICTURES,
+    _PICTURES[:2],
     is_pooled=True,
     modality='video',
   ),
@@ -665,7 +665,7 @@ CASES = {
       )
     ),
     'vision_model',
-    _PICTURES[1:],
+    _PICTURES[1:2],
     is_pooled=True,
     modality='video',
   ),
