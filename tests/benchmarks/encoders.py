@@ -32,10 +32,14 @@ import numpy as np
 
 from empathy import encoders
 from empathy.encoders.architectures import (
+  clip_text,
   deberta,
   roberta,
+  siglip_text,
   timesformer,
   videomae,
+  vivit,
+  vjepa2,
   wav2vec2,
   wav2vec2_bert,
   whisper,
@@ -73,6 +77,14 @@ _BASE = {
   'w2v-bert': (wav2vec2_bert, {'num_hidden_layers': 6}),
   'videomae': (videomae, {'use_mean_pooling': False}),
   'timesformer': (timesformer, {'num_frames': 16}),
+  'vivit': (vivit, {}),
+  # The published sizes begin at large; a film of 16 frames.
+  'vjepa2': (
+    vjepa2,
+    {'hidden_size': 768, 'num_hidden_layers': 12, 'num_attention_heads': 12},
+  ),
+  'clip-text': (clip_text, {}),
+  'siglip-text': (siglip_text, {}),
 }
 _SMALL = {
   'hidden_size': 32,
@@ -82,6 +94,7 @@ _SMALL = {
   'vocab_size': 100,
   'conv_dim': (16,) * 7,
   'image_size': 32,
+  'crop_size': 32,
   'd_model': 32,
   'encoder_layers': 2,
   'encoder_attention_heads': 2,
@@ -114,8 +127,9 @@ def make(
       lambda: module.init(jax.random.key(0), **architecture.example(config))
     ),
   )
-  if architecture in (roberta, deberta):
-    ids = random.integers(5, config.vocab_size, (8, 128))
+  if encoders.modality(config) == 'text':
+    length = min(128, config.max_tokens)
+    ids = random.integers(5, config.vocab_size, (8, length))
     arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
   elif architecture is wav2vec2:
     samples = random.normal(0, 1, (2, 16_000 if small else 160_000))
@@ -129,8 +143,10 @@ def make(
     mask = np.ones(shape[:2], np.int32)
     arrays = {'input_features': spectra, 'attention_mask': mask}
   else:
-    shape = (1, config.num_frames, 3, config.image_size, config.image_size)
-    arrays = {'pixel_values': random.normal(0, 1, shape).astype(np.float32)}
+    (key,) = architecture.example(config)
+    frames = 16 if architecture is vjepa2 else config.num_frames
+    shape = (1, frames, 3, config.image_size, config.image_size)
+    arrays = {key: random.normal(0, 1, shape).astype(np.float32)}
   return encoders.Encoder(module, params, config), arrays
 
 
@@ -168,6 +184,8 @@ def peer(
     kind, inner = transformers.AutoModel, ''
     if encoder.config.model_type == 'whisper':  # Without a decoder.
       kind, inner = transformers.WhisperForAudioClassification, 'encoder'
+    elif encoder.config.model_type == 'siglip_text_model':
+      kind = transformers.SiglipTextModel
     model = kind.from_pretrained(f'{folder}/checkpoint').get_submodule(inner)
   model.eval().to(device, dtype or torch.float32)
   tensors = {key: torch.tensor(value) for key, value in arrays.items()}
@@ -176,9 +194,13 @@ def peer(
     for key, x in tensors.items()
   }
 
+  options = {'output_hidden_states': True}
+  if encoder.config.model_type == 'vjepa2':
+    options['skip_predictor'] = True
+
   def call() -> Any:
     with torch.inference_mode():
-      return model(**tensors, output_hidden_states=True)
+      return model(**tensors, **options)
 
   return call, model.config._attn_implementation
 
