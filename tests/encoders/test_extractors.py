@@ -142,7 +142,7 @@ def test_sound_equals_each_clip_alone(folder, sounds, kind):
     np.testing.assert_allclose(sequence[i], states, atol=bound, rtol=0)
 
 
-@pytest.mark.parametrize('kind', ['videomae', 'timesformer'])
+@pytest.mark.parametrize('kind', ['videomae', 'timesformer', 'vivit', 'vjepa2'])
 def test_film_equals_each_clip_alone(folder, kind):
   encoder, name = checkpoint(kind, folder)
   clips, expected = [], []
@@ -151,16 +151,20 @@ def test_film_equals_each_clip_alone(folder, kind):
     clips.append(inputs.Clip(str(i), str(path)))
     frames = []
     for frame in media.read_pictures(path, 4).frames:
-      # The shorter side to 8, the middle, and the statistics of ImageNet.
-      width, height = (round(8 * s / min(size)) for s in size[::-1])
+      # The shorter side to 8, the middle, and the statistics of ImageNet. Of
+      # V-JEPA 2 to 256 / 224 as much, whatever is asked for.
+      short = 9 if kind == 'vjepa2' else 8
+      width, height = (int(short * s / min(size)) for s in size[::-1])
       small = PIL.Image.fromarray(frame).resize(
         (width, height), PIL.Image.Resampling.BILINEAR
       )
       top, left = (height - 8) // 2, (width - 8) // 2
       array = np.asarray(small, np.float64)[top : top + 8, left : left + 8]
       mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-      frames.append(((array / 255 - mean) / std).transpose(2, 0, 1))
-    arrays = {'pixel_values': np.array(frames, np.float32)[None]}
+      array = array / 127.5 - 1 if kind == 'vivit' else array / 255
+      frames.append(((array - mean) / std).transpose(2, 0, 1))
+    (key,) = encoders.example(encoder.config)
+    arrays = {key: np.array(frames, np.float32)[None]}
     bound = rounding.of_encoder(encoder, **arrays)
     expected.append((encoder(**arrays).last_hidden_state, bound))
   _, sequence = extract('video', clips, encoder=name, pooling='none')
@@ -364,6 +368,11 @@ def test_frames_that_do_not_fit_are_named_before_any_is_decoded(tmp_path):
   with pytest.raises(errors.InputError, match=message):
     extract('video', [], num_frames=16, encoder=name)
   path = tmp_path / 'preprocessor_config.json'
+  other = str(tmp_path / 'other')
+  small_encoders.write('vjepa2', tmp_path / 'other')
+  message = f'num_frames: is 15, but {other} takes a multiple of 2 frames'
+  with pytest.raises(errors.InputError, match=message):
+    extract('video', [], num_frames=15, encoder=other)
   settings = json.loads(path.read_text())
   for changes in ({'crop_size': {'height': 6, 'width': 8}}, {'size': 6}):
     path.write_text(json.dumps(settings | {'do_center_crop': False} | changes))
