@@ -101,8 +101,8 @@ class Encoder:
   Attributes:
     module: `module.apply(params, **arrays)` is pure; it takes `deterministic`
       beside, and with False the rng `dropout`.
-    params: of the module, `{'params': ...}`, float32; the encoder's last layer
-      is `params['params']['layer_<N - 1>']`.
+    params: of the module, `{'params': ...}`, float32 unless it is loaded to be
+      frozen; the encoder's last layer is `params['params']['layer_<N - 1>']`.
     config: the architecture's settings.
     own: how its makers pool its states.
   """
@@ -120,7 +120,7 @@ class Encoder:
         same names, as NumPy or JAX arrays: `input_ids, attention_mask` for
         text, `input_values[, attention_mask]` for sound at the encoder's rate
         or `input_features[, attention_mask]` for its spectrum, `pixel_values`
-        for frames.
+        for frames (of V-JEPA 2 `pixel_values_videos`).
 
     Returns:
       The hidden states, in the module's dtype.
@@ -177,6 +177,7 @@ def load(
   dtype: Any = jnp.float32,
   remat: bool = False,
   modality: str | None = None,
+  is_frozen: bool = False,
 ) -> Encoder:
   """Loads a published checkpoint.
 
@@ -187,6 +188,8 @@ def load(
     remat: compute activations again for the gradient rather than keep them.
     modality: of a checkpoint with encoders of text and of pictures ('video'),
       which one.
+    is_frozen: hold parameters in which a layer rounds them to `dtype` anyway
+      in that dtype: half of the bytes, but nothing to learn from.
 
   Returns:
     The encoder, without the checkpoint's heads.
@@ -207,6 +210,12 @@ def load(
     architecture.Config, values, str(found.config)
   )
   module = architecture.Model(config, dtype=dtype, remat=remat)
+
+  def make(path: str, array: np.ndarray) -> jax.Array:
+    is_rounded = is_frozen and path.endswith(('/kernel', 'words/embedding'))
+    kind = dtype if is_rounded else jnp.float32
+    return jnp.array(np.ascontiguousarray(array, kind))
+
   params = {
     'params': checkpoint.to_params(
       architecture.table(config),
@@ -214,11 +223,12 @@ def load(
       architecture.PREFIXES,
       architecture.DROPPED,
       found.name,
+      make,
     )
   }
   _check_shapes(config, params, found.name)
   own = architecture.INPUT.own(found, config)
-  return Encoder(module, jax.tree.map(jnp.asarray, params), config, own)
+  return Encoder(module, params, config, own)
 
 
 def _of_tower(path: pathlib.Path, modality: str | None) -> dict[str, Any]:
@@ -280,11 +290,13 @@ def save(encoder: Encoder, folder: str | os.PathLike) -> None:
   )
   with files.replacing(folder) as temporary:
     temporary.mkdir()
-    config = dataclasses.asdict(encoder.config)
-    files.write_json(
-      temporary / 'config.json',
-      {key: value for key, value in config.items() if value not in (None, ())},
+    config = dataclasses.asdict(
+      encoder.config,
+      dict_factory=lambda pairs: {
+        k: v for k, v in pairs if v not in (None, ())
+      },
     )
+    files.write_json(temporary / 'config.json', config)
     safetensors.numpy.save_file(
       tensors, temporary / 'model.safetensors', {'format': 'pt'}
     )

@@ -6,13 +6,15 @@ of which may be split into shards that an index lists.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import huggingface_hub
@@ -23,6 +25,8 @@ from huggingface_hub import errors as hub_errors
 
 from empathy import errors, files
 from empathy.encoders import torch_files
+
+_LOGGER = logging.getLogger(__name__)
 
 _CONFIG = 'config.json'
 _ADAPTER = 'adapter_config.json'
@@ -230,8 +234,31 @@ def read_json(path: pathlib.Path, kind: type = dict) -> Any:
   return found
 
 
-def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-  """Reads all tensors of a checkpoint.
+class Tensors(Mapping[str, np.ndarray]):
+  """Tensors of files, each of which is read when it is asked for.
+
+  Those of a large encoder, held beside its parameters, are as many bytes again.
+  """
+
+  def __init__(self, readers: Mapping[str, Callable[[], np.ndarray]]):
+    """Of what reads each, by name."""
+    self._readers = readers
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    """Reads one."""
+    return self._readers[name]()
+
+  def __iter__(self) -> Iterator[str]:
+    """Their names."""
+    return iter(self._readers)
+
+  def __len__(self) -> int:
+    """How many there are."""
+    return len(self._readers)
+
+
+def read_tensors(checkpoint: Checkpoint) -> Tensors:
+  """Finds all tensors of a checkpoint.
 
   Args:
     checkpoint: as found.
@@ -243,7 +270,7 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
     InputError: a file is damaged or refused (see `torch_files`), or two shards
       have the same tensor.
   """
-  tensors: dict[str, np.ndarray] = {}
+  readers: dict[str, Callable[[], np.ndarray]] = {}
   for path in checkpoint.weights:
     with open(path, 'rb') as file:
       if file.read(len(_POINTER)) == _POINTER:
@@ -256,18 +283,25 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         with safetensors.safe_open(path, framework='numpy') as file:
           names = sorted(file.keys())
           kinds = [file.get_slice(name).get_dtype() for name in names]
-          _check_kinds(path, dict(zip(names, kinds, strict=True)), _READABLE)
-          found = {name: file.get_tensor(name) for name in names}
       except (safetensors.SafetensorError, TypeError) as error:
         raise errors.InputError(
           f'{path}: is no safetensors file: {error}'
         ) from None
+      _check_kinds(path, dict(zip(names, kinds, strict=True)), _READABLE)
+      found = {name: functools.partial(_read, path, name) for name in names}
     else:
-      found = torch_files.read(path)
-    for name in found.keys() & tensors.keys():
+      read = torch_files.read(path)
+      found = {name: functools.partial(read.get, name) for name in read}
+    for name in found.keys() & readers.keys():
       raise errors.InputError(f'{path}: {name} is in another shard already')
-    tensors |= found
-  return tensors
+    readers |= found
+  return Tensors(readers)
+
+
+def _read(path: pathlib.Path, name: str) -> np.ndarray:
+  """Reads a tensor; what was read does not stay mapped into memory."""
+  with safetensors.safe_open(path, framework='numpy') as file:
+    return file.get_tensor(name)
 
 
 def _check_kinds(
@@ -297,8 +331,9 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
       it, whose defaults are those of Transformers. Its `FIXED` holds the
       settings of which only one value is supported, its `RENAMED`, if any,
       other names, also of what others are in, its `DEFAULTS`, if any, defaults
-      that a `model_type` has of its own. A setting within another is named with
-      a dot: `rope_parameters.rope_type`.
+      that a `model_type` has of its own, its `NOTED`, if any, settings that are
+      logged, if they are set, with what the encoder makes of them. A setting
+      within another is named with a dot: `rope_parameters.rope_type`.
     values: of `config.json`.
     where: names the file in messages.
 
@@ -309,6 +344,9 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     InputError: a value has another type, or is not supported.
   """
   values = _flat(values)
+  for key, text in getattr(cls, 'NOTED', {}).items():
+    if values.get(key):
+      _LOGGER.info('%s: %s is %r: %s', where, key, values[key], text)
   faults = [
     f'{where}: {key} is {values[key]!r}: only {value!r} is supported'
     for key, value in cls.FIXED.items()
@@ -337,9 +375,11 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     if isinstance(default, tuple):
       parts = value.split('|') if isinstance(value, str) else value
       value = tuple(p.strip() if isinstance(p, str) else p for p in parts)
-    if isinstance(default, float) and type(value) is int:
+    wanted = type(default)
+    if default is None:  # As in `int | None`.
+      wanted = typing.get_args(field.type)[0]
+    if wanted is float and type(value) is int:
       value = float(value)
-    wanted = int if default is None else type(default)
     if type(value) is not wanted:
       faults.append(
         f'{where}: {field.name} is {value!r}: expected something of the kind '
@@ -424,8 +464,11 @@ def to_params(
   prefixes: Sequence[str],
   dropped: Sequence[str],
   where: str,
+  make: Callable[[str, np.ndarray], Any] = (
+    lambda path, x: np.ascontiguousarray(x, np.float32)
+  ),
 ) -> dict[str, Any]:
-  """Turns a checkpoint's tensors into parameters.
+  """Turns a checkpoint's tensors into parameters, one after the other.
 
   Args:
     table: where each parameter comes from, by its path.
@@ -435,9 +478,10 @@ def to_params(
     dropped: regular expressions of names that the encoder knowingly does not
       want, such as heads.
     where: names the checkpoint in messages.
+    make: the parameter of a path from an array of any numbers.
 
   Returns:
-    Nested dictionaries of float32 arrays.
+    Nested dictionaries of parameters, float32 arrays by default.
 
   Raises:
     InputError: a tensor is missing, there are two of it, or it has other than
@@ -453,11 +497,11 @@ def to_params(
   begin = _beginning(table, tensors, prefixes, where)
   prefix = next((p for p in prefixes if begin.endswith(p)), '')
   wrapper = begin.removesuffix(prefix)
-  ours: dict[str, np.ndarray] = {}
+  ours: dict[str, str] = {}
   unused, strange, twice = [], [], []
   wanted = {name for source in table.values() for name in source.names}
   modules = tuple({name.split('.')[0] + '.' for name in wanted})
-  for name, tensor in tensors.items():
+  for name in tensors:
     if not name.startswith(wrapper):
       unused.append(name)
       continue
@@ -465,9 +509,9 @@ def to_params(
     before = next((p for p in prefixes if inner.startswith(p)), '')
     bare = _today(inner.removeprefix(before))
     if bare in wanted and before == prefix:
-      if bare in ours and not np.array_equal(ours[bare], tensor):
+      other = ours.setdefault(bare, name)
+      if other != name and not np.array_equal(tensors[other], tensors[name]):
         twice.append(bare)
-      ours[bare] = tensor
     elif not any(re.fullmatch(pattern, bare) for pattern in dropped):
       inside = before or bare.startswith(modules)
       (strange if inside else unused).append(name)
@@ -485,8 +529,10 @@ def to_params(
     if not names:
       lacking.append(' or '.join(source.names))
       continue
-    found = ours[names[0]]
-    if not all(np.array_equal(found, ours[name]) for name in names[1:]):
+    found = tensors[ours[names[0]]]
+    if not all(
+      np.array_equal(found, tensors[ours[name]]) for name in names[1:]
+    ):
       twice.append(' and '.join(names))
     kinds[names[0]] = found.dtype
     part, parts = source.part
@@ -498,7 +544,7 @@ def to_params(
     tree = params
     for folder in folders:
       tree = tree.setdefault(folder, {})
-    tree[leaf] = np.ascontiguousarray(array, np.float32)
+    tree[leaf] = make(path, array)
   if lacking:
     under = f' (names begin with {begin!r})' if wrapper else ''
     faults.append(f'{where}: lacks {_some(lacking)}{under}')
@@ -507,9 +553,7 @@ def to_params(
   _check_kinds(where, kinds, _FLOATS)
   errors.raise_faults(faults)
   if unused:
-    logging.getLogger(__name__).warning(
-      '%s: without use: %s', where, ', '.join(sorted(unused))
-    )
+    _LOGGER.warning('%s: without use: %s', where, ', '.join(sorted(unused)))
   return params
 
 

@@ -294,7 +294,7 @@ def _pretrained(
   spread: Callable,
 ) -> Extractor:
   name = settings['encoder']
-  encoder = load(modality, settings)
+  encoder = load(modality, settings, is_frozen=True)
   config = encoder.config
   layer, own = settings['layer'], how(encoder, settings)
   layers_below(modality, config, layer)
@@ -357,7 +357,10 @@ def _clips_in_a_part(modality: str, config: Any, num_frames: int) -> int:
 
 
 def load(
-  modality: str, settings: Mapping[str, Any], remat: bool = False
+  modality: str,
+  settings: Mapping[str, Any],
+  remat: bool = False,
+  is_frozen: bool = False,
 ) -> encoders.Encoder:
   """Loads the encoder that settings name.
 
@@ -365,12 +368,15 @@ def load(
     modality: text, audio or video.
     settings: complete.
     remat: as in `encoders.load`.
+    is_frozen: likewise.
 
   Raises:
     InputError: as `encoders.load`, or it is of another modality.
   """
   name = settings['encoder']
-  encoder = encoders.load(name, DTYPES[settings['dtype']], remat, modality)
+  encoder = encoders.load(
+    name, DTYPES[settings['dtype']], remat, modality, is_frozen
+  )
   kind = encoders.modality(encoder.config)
   if kind != modality:
     raise errors.InputError(
@@ -393,6 +399,12 @@ def how(encoder: encoders.Encoder, settings: Mapping[str, Any]) -> inputs.Own:
     InputError: the encoder's own way is not supported, or for the last layer
       alone.
   """
+  is_causal = getattr(encoder.config, 'is_causal', False)
+  if settings['pooling'] == 'first' and is_causal:
+    raise errors.InputError(
+      f'{settings["encoder"]}: its first token sees no other; give '
+      "'own', 'last' or 'mean' as pooling"
+    )
   if settings['pooling'] != 'own':
     return inputs.Own(settings['pooling'])
   if encoder.own.fault:

@@ -125,6 +125,7 @@ class Batch:
         subsets={},
         gates={},
         attention={},
+        layers={},
       ),
       again=True,
     )

@@ -31,6 +31,7 @@ JUDGES = (
   'modelname',
   'annotator',
 )
+_LAYER = re.compile(r'layer_(.+)_(\d{1,4})')
 
 
 def kind(names: Sequence[str]) -> Kind:
@@ -76,6 +77,16 @@ def used(corpus: corpus_lib.Corpus) -> list[str]:
       for name in corpus.modalities
     ),
   ]
+
+
+def layers(names: Sequence[str]) -> dict[str, list[str]]:
+  """By modality, the columns of its layers, `layer_<modality>_<number>`."""
+  found: dict[str, dict[int, str]] = {}
+  for name in names:
+    match = _LAYER.fullmatch(name)
+    if match:
+      found.setdefault(match[1], {})[int(match[2])] = name
+  return {m: [own[i] for i in sorted(own)] for m, own in found.items()}
 
 
 def renamed(names: Sequence[str], corpus: corpus_lib.Corpus) -> list[str]:
@@ -178,6 +189,18 @@ def check(
           f'expected one of {", ".join(known)}'
           + ('; or leave it out: --lenient' if prefix == 'prob_' else '')
         )
+  for modality, own in layers(names).items():
+    expected = [f'layer_{modality}_{i}' for i in range(len(own))]
+    if modality not in corpus.modalities:
+      faults.append(
+        f'{path}: column {own[0]!r}: {modality!r} is no modality of the '
+        f'corpus; expected one of {", ".join(corpus.modalities)}'
+      )
+    elif own != expected:
+      faults.append(
+        f'{path}: columns {own[0]!r} to {own[-1]!r}: expected one of each '
+        'layer, from 0 on'
+      )
   errors.raise_faults(faults)
 
 

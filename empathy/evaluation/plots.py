@@ -289,6 +289,7 @@ def plane(
   heading: str = '',
   x_ticks: Sequence[tuple[float, str]] | None = None,
   diagonal: bool = False,
+  level: float | None = None,
 ) -> str:
   """Points on two axes, joined in their order.
 
@@ -304,6 +305,7 @@ def plane(
     heading: written above the plot.
     x_ticks: places and words, where the horizontal axis is not in hundredths.
     diagonal: whether to draw the line on which both axes agree, in a square.
+    level: a value up at which to draw a line across.
 
   Returns:
     A `<div>` element.
@@ -317,6 +319,8 @@ def plane(
   if diagonal:
     ends = (max(x_limits[0], y_limits[0]), min(x_limits[1], y_limits[1]))
     drawn += _line(*((across(end), up(end)) for end in ends), 'reference')
+  if level is not None:
+    drawn += _line((0, up(level)), (100, up(level)), 'reference')
   drawn += ''.join(_points(one, across, up) for one in series)
   x_ticks = _round_ticks(x_limits, 5) if x_ticks is None else x_ticks
   headed = f'<b>{_escape(heading)}</b>' if heading else ''

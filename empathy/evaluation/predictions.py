@@ -45,6 +45,8 @@ class Predictions:
     kind: what the table says.
     asked: by view, (S, N) bool, whether there is a row, be it one without an
       answer; empty where every row has one by its kind.
+    layers: by view and modality, (S, N, L) float64, how much each layer of an
+      encoder counts; only those in the table.
   """
 
   views: tuple[str, ...]
@@ -57,6 +59,9 @@ class Predictions:
   num_rows: int
   kind: Kind = Kind.PROBABILITIES
   asked: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  layers: Mapping[str, Mapping[str, np.ndarray]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 # A member of samples is a seed and a sample, which is less than this.

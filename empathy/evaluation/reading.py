@@ -3,7 +3,8 @@
 Columns: `id, view, prob_<class>...`; `seed` and `fold`, without which there is
 one seed, and nothing says which clips were held out together; optionally
 `given` (the modalities that were really shown), `logit_<class>`,
-`gate_<modality>` and `attention_<modality>`; others are ignored. In place of
+`gate_<modality>`, `attention_<modality>` and `layer_<modality>_<number>`;
+others are ignored. In place of
 probabilities there may be one `label`, or, where the corpus has values, one
 `score`, empty where the model gave no answer; where it was asked several times,
 `sample` numbers its answers. Where there is one modality, `view` may be left
@@ -263,13 +264,17 @@ def _of_rows(
   member = _members(rows, kind is Kind.SAMPLES)
   keys = _Keys(clip, view, own, given, member, fold)
   probabilities = _said(rows, corpus, lenient)
-  inspected = {'gate': {}, 'attention': {}}
+  inspected = {'gate': {}, 'attention': {}, 'layer': {}}
   for name in rows.table.column_names:
     what, _, modality = name.partition('_')
-    if what in inspected:
+    if what in ('gate', 'attention'):
       inspected[what][modality] = rows.numbers(name, optional=True)
     elif what == 'logit':
       rows.numbers(name)
+  for modality, names in headers.layers(rows.table.column_names).items():
+    inspected['layer'][modality] = np.stack(
+      [rows.numbers(name, optional=True) for name in names], axis=1
+    )
   rows.raise_faults()
   _refuse_duplicates(rows, keys)
   found = _dense(corpus, keys, probabilities, inspected, members)
@@ -462,4 +467,9 @@ def _dense(
       name: laid(values, np.nan, is_own)
       for name, values in inspected['attention'].items()
     }
+    if inspected['layer']:
+      found.layers[view] = {
+        name: laid(values, np.nan, is_own)
+        for name, values in inspected['layer'].items()
+      }
   return dataclasses.replace(found, views=tuple(found.seeds))

@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import functools
 import glob
+import itertools
 import logging
 import os
 import pathlib
@@ -501,6 +502,7 @@ def _name_of(
   if kind == 'predictions':
     known = headers.used(bare)
     names = headers.renamed(names, bare)
+    known += itertools.chain.from_iterable(headers.layers(names).values())
     return [name if name in known else None for name in names]
   own = declared.columns(bare.info.get(declared.NAME, ''))
   if set(own) & set(names):  # Otherwise it was written as the only one.

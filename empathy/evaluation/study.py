@@ -39,6 +39,7 @@ from empathy.evaluation import (
   humans,
   information,
   kappas,
+  layers,
   listing,
   planner,
   prediction_sets,
@@ -135,6 +136,8 @@ class Study:
         kappa_high, excess, flag, votes_needed, bias, leans_to, bias_<class>,
         see `raters`.
       `duplicates`: modality, id, same_as, same_group.
+      `layers`: view, modality, layer, weight (the mean over members, by fold
+        and seed), least and most of these, num_members.
     curves: data of figures, lists of plain numbers.
       `reliability`: by view, {confidence, accuracy, count}, lists over the
         bins that are not empty, all seeds pooled.
@@ -425,7 +428,7 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     asked |= {
       3: _answer_of(ambiguity, soft_scores),
       6: diagnosis.answer,
-      1: _answer_of(views, answering),
+      1: _answer_of(views, answering, layers),
       2: disagreement.answer,
       4: dominance.answer,
     }

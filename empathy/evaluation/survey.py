@@ -17,7 +17,7 @@ from empathy.evaluation import votes as votes_lib
 from empathy.evaluation.batches import Batch
 from empathy.evaluation.catalogue import ANY, is_binary
 from empathy.evaluation.confidence import Histogram, histogram
-from empathy.evaluation.predictions import Kind
+from empathy.evaluation.predictions import Kind, Predictions
 from empathy.evaluation.totals import DECIMALS, Key, merged
 from empathy.evaluation.totals import group_hashes as _hashes
 
@@ -174,6 +174,7 @@ def _of_predictions(
   numbers['ways',] = _hashed(batch.keys, folds)
   if batch.full in batch.views:
     numbers |= _labels_by_fold(batch)
+  numbers |= _layers(predictions)
   for view, asked in predictions.asked.items():
     numbers['asked', view] = np.array(float(asked.sum()))
   for view in batch.views:
@@ -190,6 +191,27 @@ def _of_predictions(
       numbers[key] = np.array(float(len(top)))
       handfuls[key] = np.unique(np.round(top, DECIMALS))[:_HANDFUL]
   return numbers, handfuls
+
+
+def _layers(predictions: Predictions) -> dict[Key, np.ndarray]:
+  """Sums of the weights that members have: (1 + L, S, K), rows first.
+
+  K is one more than the largest fold.
+  """
+  found = {}
+  for view, by_modality in predictions.layers.items():
+    folds = predictions.folds[view]
+    count = 1 + folds.max(initial=0)
+    member = np.arange(len(folds))[:, None] * count + folds
+    for modality, weights in by_modality.items():
+      # Zero of a clip that lacks the modality.
+      there = (folds >= 0) & (weights.sum(axis=-1) > 0)
+      own = weights[there]
+      columns = np.column_stack([np.ones(len(own)), own])
+      sums = np.zeros((len(folds) * count, columns.shape[1]))
+      np.add.at(sums, member[there], columns)
+      found['layers', view, modality] = sums.T.reshape(-1, len(folds), count)
+  return found
 
 
 def _means(corpus: corpus_lib.Corpus, condition: str) -> np.ndarray:

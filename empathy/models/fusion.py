@@ -194,12 +194,15 @@ class Network(nn.Module):
     """
     if sees_sequences(self.fusion):
       return self._fuse(features, steps, present, rows, train)
-    pooled = {}
+    pooled, mixes = {}, {}
     for modality, x in features.items():
       if modality in steps:
-        x = self._pool(modality, x, steps[modality])
+        x, weights = self._pool(modality, x, steps[modality])
+        if weights is not None:
+          mixes[modality] = weights
       pooled[modality] = x
-    return self._fuse(pooled, present, rows, train)
+    output = self._fuse(pooled, present, rows, train)
+    return output._replace(layers=mixes or None)
 
   def _fuse(self, *inputs: Any) -> Output:
     """What the fusion gives, if it is what it should be."""
@@ -219,7 +222,10 @@ class Network(nn.Module):
       )
     return output
 
-  def _pool(self, modality: str, x: Array, steps: Array) -> Array:
+  def _pool(
+    self, modality: str, x: Array, steps: Array
+  ) -> tuple[Array, Array | None]:
+    """A modality's pooled features, and the weights of its layers, if any."""
     pool, what = find_pooling(self.pooling), 'config.model.pooling'
     with named.blaming(what, self.pooling):
       if inspect.isclass(getattr(pool, 'func', pool)):
@@ -231,7 +237,8 @@ class Network(nn.Module):
         f'{what}: {self.pooling} gives the shape {jnp.shape(pooled)}; expected '
         f'{expected}, clips and features'
       )
-    return pooled
+    mixes = isinstance(pool, heads.LayerMix)
+    return pooled, pool.weights(steps) if mixes else None
 
   @nn.nowrap
   def narrowed(self, view: tuple[str, ...]) -> 'Network | None':
@@ -250,6 +257,11 @@ class Network(nn.Module):
       return None
     fusion = self.fusion.narrowed(view)
     return fusion and self.clone(fusion=fusion)
+
+  @property
+  def mixes_layers(self) -> bool:
+    """Whether what is a sequence has to be the layers of an encoder."""
+    return mixes_layers(self.pooling) and not sees_sequences(self.fusion)
 
   @property
   def calibrates(self) -> bool:
@@ -343,6 +355,13 @@ def find_pooling(text: str) -> Callable:
     InputError: there is no such pooling.
   """
   return named.resolve(text, heads.POOLING, 'config.model.pooling')
+
+
+def mixes_layers(pooling: str) -> bool:
+  """Whether a pooling, as a config names it or not, is for layers alone."""
+  found = find_pooling(pooling or _POOLING)
+  found = getattr(found, 'func', found)
+  return inspect.isclass(found) and issubclass(found, heads.LayerMix)
 
 
 def check(model: Mapping[str, Any]) -> None:

@@ -1,14 +1,17 @@
 """What fusions are made of, from features to logits, and what they return."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 
 from empathy.models import layers
 
 Array = jax.Array
+_LAYERS_RATE = 30.0
 
 
 class Output(NamedTuple):
@@ -20,12 +23,16 @@ class Output(NamedTuple):
     attention: (B, M), a distribution over the modalities present; or None.
     alone: (B, P, C), logits of what each part says alone, first the M
       modalities, which the auxiliary loss and the calibration need; or None.
+    layers: by modality whose layers are mixed, (B, L), how much each counts: a
+      distribution, or zeros where a clip lacks the modality; or None. It is the
+      network that says so, and not the fusion.
   """
 
   logits: Array
   gates: Array | None = None
   attention: Array | None = None
   alone: Array | None = None
+  layers: Mapping[str, Array] | None = None
 
 
 class MLP(nn.Module):
@@ -94,6 +101,39 @@ class AttentionPooling(nn.Module):
     return jnp.einsum('bt,btd->bd', weights, x)
 
 
+class LayerMix(nn.Module):
+  """A mean of an encoder's layers, whose weights are learned (2105.01051).
+
+  x = sum_l w_l x_l, w = softmax(RATE a), the same for all clips; a is 0 at
+  first. RATE is no more than how fast a learns: Adam moves a parameter by the
+  learning rate a step, whatever its gradient, and members take some hundred
+  steps where those of SUPERB take 100,000.
+
+  Attributes:
+    normalise: whether a clip's state of each layer is brought to mean 0 and
+      deviation 1 before, as the toolkit of SUPERB does on request.
+  """
+
+  normalise: bool = False
+
+  def __call__(self, x: Array, steps: Array) -> Array:
+    """Mixes (B, L, D), of clips whose `steps` (B, L) are true; else zeros."""
+    weights = self.weights(steps)
+    if self.normalise:
+      x = x - x.mean(axis=-1, keepdims=True)
+      x = x * lax.rsqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5)
+    # Added, not multiplied: a product of matrices may be of fewer bits.
+    return (weights[..., None] * x).sum(axis=1)
+
+  @nn.compact
+  def weights(self, steps: Array) -> Array:
+    """How much each layer counts: (B, L); zeros where a clip has none."""
+    scores = self.param('scores', nn.initializers.zeros, steps.shape[1:])
+    return masked_softmax(
+      jnp.broadcast_to(_LAYERS_RATE * scores, steps.shape), steps
+    )
+
+
 def mean(x: Array, steps: Array) -> Array:
   """The mean over the steps there are, as `AttentionPooling` takes them."""
   count = jnp.maximum(steps.sum(axis=1, keepdims=True), 1)
@@ -126,6 +166,7 @@ POOLING = {
   'max': most,
   'first': first,
   'last': last,
+  'layers': LayerMix,
 }
 
 

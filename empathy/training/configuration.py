@@ -54,7 +54,7 @@ class Fields:
   num_folds: kinds.Count = 5  # Where the corpus has neither split nor folds.
 
   # A fusion, its fields, and what pools sequences: 'attention', 'mean', 'max',
-  # 'first', 'last'; see `empathy.models.fusion`.
+  # 'first', 'last', or of all layers 'layers'; see `empathy.models.fusion`.
   model: Mapping = dataclasses.field(
     default_factory=lambda: {'fusion': 'gated_attention'}
   )

@@ -23,6 +23,7 @@ from empathy.corpora import corpus as corpora
 from empathy.training import (
   checkpoints,
   configuration,
+  layered,
   members,
   normalisation,
   parallel,
@@ -109,8 +110,9 @@ def predict_members(
 
   Returns:
     Columns of equal length: 'clip', 'seed' and 'fold', int; 'view' and 'given',
-    (., M) bool; 'logits', (., C); 'gates' and 'attention', (., M), where there
-    are any. Nothing at all where no member predicts.
+    (., M) bool; 'logits', (., C); 'gates' and 'attention', (., M), and
+    'layers', (., ΣL), one modality's after another's, where there are any.
+    Nothing at all where no member predicts.
   """
   on_devices, presence = layout.replicate(data), members.presence_of(data)
   num_rows = max(1, *map(len, clips.values()))
@@ -209,7 +211,29 @@ def _outputs(
       shape = keep.sum(), len(program.modalities)
       result[key] = np.zeros(shape, np.float32)
       result[key][:, list(program.indices.values())] = values[keep]
+  mixed = num_layers(program)
+  if mixed:
+    result['layers'] = np.concatenate(
+      [
+        output.layers[modality][keep]
+        if modality in program.indices
+        else np.zeros((keep.sum(), count), np.float32)
+        for modality, count in mixed.items()
+      ],
+      axis=1,
+    )
   return result
+
+
+def num_layers(program: step.Program) -> dict[str, int]:
+  """How many layers are mixed, by modality of which some are."""
+  if not program.network.mixes_layers:
+    return {}
+  return {
+    modality: program.max_length[modality]
+    for modality in program.modalities
+    if modality in program.max_length
+  }
 
 
 def concatenate(
@@ -226,6 +250,7 @@ def table(
   ids: np.ndarray,
   classes: Sequence[str],
   modalities: Sequence[str],
+  mixed: Mapping[str, int] | None = None,
 ) -> pa.Table:
   """The predictions table, a row for each clip, member and subset shown.
 
@@ -235,6 +260,7 @@ def table(
     ids: (N,) str.
     classes: C names.
     modalities: M names, in order.
+    mixed: as `num_layers` gives them; None for none.
 
   Returns:
     The table, sorted by id, so that a clip's rows can be read together; then
@@ -264,6 +290,11 @@ def table(
       for code in range(1 << len(modalities))
     ]
   )
+  layers = [
+    f'{modality}_{layer}'
+    for modality, count in (mixed or {}).items()
+    for layer in range(count)
+  ]
   arrays = {
     'id': ids[columns['clip'][order]],
     'view': named[view[order]],
@@ -276,6 +307,7 @@ def table(
     ('logits', 'logit', classes),
     ('gates', 'gate', modalities),
     ('attention', 'attention', modalities),
+    ('layers', 'layer', layers),
   ):
     if key in columns:
       for index, name in enumerate(names):
@@ -312,7 +344,9 @@ def mean_over_folds(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
   )
   means = {'probs': softmax(columns['logits'])}
   means |= {
-    key: columns[key] for key in ('gates', 'attention') if key in columns
+    key: columns[key]
+    for key in ('gates', 'attention', 'layers')
+    if key in columns
   }
   result = {
     key: columns[key][first] for key in ('clip', 'seed', 'view', 'given')
@@ -351,6 +385,7 @@ def predict(path: pathlib.Path, corpus_path: str | os.PathLike) -> pa.Table:
     corpora.sorted_by_id(corpora.read_any(corpus_path, config.label)),
     trained,
   )
+  layered.check_alike(corpus, config.model, trained.max_length)
   with contextlib.ExitStack() as stack:
     records = None
     if configuration.is_streamed(config):
@@ -387,6 +422,8 @@ def _predict_corpus(
     source = stream.Source(records, len(corpus.ids), features)
   nothing = np.zeros((len(corpus.ids), len(trained.classes)), np.float32)
   data, max_length = members.data(features, corpus.labels, nothing)
+  if layered.is_for(config.model):
+    max_length = dict(trained.max_length)
   layout = parallel.Layout(
     'members', jax.local_devices(), config.matmul_precision
   )
@@ -447,7 +484,11 @@ def _predict_corpus(
     },
   )
   return table(
-    mean_over_folds(columns), corpus.ids, trained.classes, program.modalities
+    mean_over_folds(columns),
+    corpus.ids,
+    trained.classes,
+    program.modalities,
+    num_layers(program),
   )
 
 

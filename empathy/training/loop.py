@@ -435,7 +435,11 @@ def _write_predictions(
     ),
   )
   table = inference.table(
-    columns, corpus.ids, corpus.classes, plan.program.modalities
+    columns,
+    corpus.ids,
+    corpus.classes,
+    plan.program.modalities,
+    inference.num_layers(plan.program),
   )
   inference.write(table, path / 'predictions.parquet')
 

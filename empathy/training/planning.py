@@ -15,6 +15,7 @@ from empathy.models import losses
 from empathy.training import (
   chunks,
   configuration,
+  layered,
   members,
   normalisation,
   parallel,
@@ -87,6 +88,7 @@ def read(
   views = members.views(config.views, corpus.modalities)
   used = sorted({m for view in views for m in view}, key=corpora.modality_order)
   corpus = corpora.with_features(corpus, used, mapped=True)
+  layered.check(corpus, config.model)
   if parallel.is_main():
     normalisation.name_dead_columns(corpus)
   return corpus

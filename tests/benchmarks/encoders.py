@@ -2,12 +2,12 @@
 
   python tests/benchmarks/encoders.py [--repeats=7] [--only=NAME]
 
-For each of the encoders at base size, with random weights, in float32:
-8 texts of 128 tokens, 2 sounds of 10 s (of Whisper one of 30 s), or a video of
-16 frames of 224 x 224. Prints the seconds from a call to all hidden states, the
-median over repeats; the most memory that a process of its own had, with the
-weights; and, where PyTorch is installed, the same of Transformers with the same
-weights and input in one process, call by call in turn, and the largest
+For each of the encoders at base size, with random weights, in float32: 8 texts
+of 128 tokens (or one of 2,048), 2 sounds of 10 s (of Whisper one of 30 s), or a
+video of 16 frames of 224 x 224. Prints the seconds from a call to all hidden
+states, the median over repeats; the most memory that a process of its own had,
+with the weights; and, where PyTorch is installed, the same of Transformers with
+the same weights and input in one process, call by call in turn, and the largest
 difference of the last hidden states. `--small` runs all of it on little models,
 to see that it runs.
 """
@@ -31,13 +31,25 @@ import jax
 import numpy as np
 
 from empathy import encoders
+from empathy.encoders import checkpoint
 from empathy.encoders.architectures import (
+  clip_text,
+  data2vec_audio,
   deberta,
+  distilbert,
+  llama,
+  modernbert,
+  mpnet,
   roberta,
+  siglip_text,
   timesformer,
   videomae,
+  vit,
+  vivit,
+  vjepa2,
   wav2vec2,
   wav2vec2_bert,
+  wavlm,
   whisper,
 )
 
@@ -58,8 +70,41 @@ _BASE = {
       'position_biased_input': False,
     },
   ),
+  'modernbert': (modernbert, {}),
+  'modernbert-long': (modernbert, {}),
+  'electra': (roberta, {'model_type': 'electra', 'embedding_size': 768}),
+  'distilbert': (distilbert, {}),
+  'mpnet': (mpnet, {'max_position_embeddings': 514}),
+  'llama': (
+    llama,
+    {
+      'hidden_size': 768,
+      'num_hidden_layers': 12,
+      'num_attention_heads': 12,
+      'num_key_value_heads': 4,
+      'intermediate_size': 2048,
+    },
+  ),
+  # Qwen2.5-0.5B.
+  'qwen2': (
+    llama,
+    {
+      'model_type': 'qwen2',
+      'vocab_size': 151936,
+      'hidden_size': 896,
+      'num_hidden_layers': 24,
+      'num_attention_heads': 14,
+      'num_key_value_heads': 2,
+      'intermediate_size': 4864,
+      'max_position_embeddings': 32768,
+      'rope_parameters': llama.Rope(rope_theta=1e6),
+    },
+  ),
   'wav2vec2': (wav2vec2, {}),
   'hubert': (wav2vec2, {'model_type': 'hubert'}),
+  'wavlm': (wavlm, {}),
+  'unispeech-sat': (wav2vec2, {'model_type': 'unispeech-sat'}),
+  'data2vec-audio': (data2vec_audio, {}),
   'whisper': (
     whisper,
     {
@@ -73,15 +118,36 @@ _BASE = {
   'w2v-bert': (wav2vec2_bert, {'num_hidden_layers': 6}),
   'videomae': (videomae, {'use_mean_pooling': False}),
   'timesformer': (timesformer, {'num_frames': 16}),
+  'vit': (vit, {'model_type': 'vit'}),
+  # Trained with larger pictures than its processor makes.
+  'dinov2': (vit, {'model_type': 'dinov2', 'image_size': 518}),
+  'clip': (vit, {'model_type': 'clip_vision_model', 'patch_size': 16}),
+  'siglip': (vit, {'model_type': 'siglip_vision_model'}),
+  'vivit': (vivit, {}),
+  # The published sizes begin at large; a film of 16 frames.
+  'vjepa2': (
+    vjepa2,
+    {'hidden_size': 768, 'num_hidden_layers': 12, 'num_attention_heads': 12},
+  ),
+  'clip-text': (clip_text, {}),
+  'siglip-text': (siglip_text, {}),
 }
 _SMALL = {
   'hidden_size': 32,
   'num_hidden_layers': 2,
   'num_attention_heads': 2,
   'intermediate_size': 64,
+  'mlp_ratio': 2,
   'vocab_size': 100,
+  'embedding_size': 32,
+  'num_key_value_heads': 1,
+  'dim': 32,
+  'n_layers': 2,
+  'n_heads': 2,
+  'hidden_dim': 64,
   'conv_dim': (16,) * 7,
   'image_size': 32,
+  'crop_size': 32,
   'd_model': 32,
   'encoder_layers': 2,
   'encoder_attention_heads': 2,
@@ -98,7 +164,7 @@ def make(
   if small:
     known = {field.name for field in dataclasses.fields(architecture.Config)}
     fields = fields | {k: v for k, v in _SMALL.items() if k in known}
-  config = architecture.Config(**fields)
+  config = checkpoint.read_config(architecture.Config, fields, name)
   module = architecture.Model(config)
   random = np.random.default_rng(0)
 
@@ -114,10 +180,12 @@ def make(
       lambda: module.init(jax.random.key(0), **architecture.example(config))
     ),
   )
-  if architecture in (roberta, deberta):
-    ids = random.integers(5, config.vocab_size, (8, 128))
+  if encoders.modality(config) == 'text':
+    longest = 2_048 if name.endswith('-long') else 128
+    shape = 1 if longest > 128 else 8, min(longest, config.max_tokens)
+    ids = random.integers(5, config.vocab_size, shape)
     arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
-  elif architecture is wav2vec2:
+  elif 'input_values' in encoders.example(config):
     samples = random.normal(0, 1, (2, 16_000 if small else 160_000))
     arrays = {'input_values': samples.astype(np.float32)}
   elif architecture is whisper:
@@ -129,8 +197,11 @@ def make(
     mask = np.ones(shape[:2], np.int32)
     arrays = {'input_features': spectra, 'attention_mask': mask}
   else:
-    shape = (1, config.num_frames, 3, config.image_size, config.image_size)
-    arrays = {'pixel_values': random.normal(0, 1, shape).astype(np.float32)}
+    (key,) = architecture.example(config)
+    frames = 16 if architecture is vjepa2 else getattr(config, 'num_frames', 16)
+    size = min(config.image_size, 224)
+    shape = (1, frames, 3, size, size)
+    arrays = {key: random.normal(0, 1, shape).astype(np.float32)}
   return encoders.Encoder(module, params, config), arrays
 
 
@@ -168,17 +239,25 @@ def peer(
     kind, inner = transformers.AutoModel, ''
     if encoder.config.model_type == 'whisper':  # Without a decoder.
       kind, inner = transformers.WhisperForAudioClassification, 'encoder'
+    elif encoder.config.model_type == 'siglip_text_model':
+      kind = transformers.SiglipTextModel
     model = kind.from_pretrained(f'{folder}/checkpoint').get_submodule(inner)
   model.eval().to(device, dtype or torch.float32)
   tensors = {key: torch.tensor(value) for key, value in arrays.items()}
+  if encoders.input_of(encoder.config).is_sequence:  # A picture a row.
+    tensors = {key: value.flatten(0, 1) for key, value in tensors.items()}
   tensors = {
     key: x.to(device, model.dtype if x.is_floating_point() else x.dtype)
     for key, x in tensors.items()
   }
 
+  options = {'output_hidden_states': True}
+  if encoder.config.model_type == 'vjepa2':
+    options['skip_predictor'] = True
+
   def call() -> Any:
     with torch.inference_mode():
-      return model(**tensors, output_hidden_states=True)
+      return model(**tensors, **options)
 
   return call, model.config._attn_implementation
 
@@ -195,7 +274,8 @@ def measure(name: str, small: bool, repeats: int, beside: bool) -> None:
     call, _ = peer(encoder, arrays)
     calls['torch'] = call
     theirs = call().last_hidden_state.numpy()
-    difference = np.abs(encoder(**arrays).last_hidden_state - theirs).max()
+    ours = np.asarray(encoder(**arrays).last_hidden_state)
+    difference = np.abs(ours.reshape(theirs.shape) - theirs).max()
   times: dict[str, list[float]] = {key: [] for key in calls}
   for _ in range(repeats):
     for key, one in calls.items():

@@ -70,13 +70,20 @@ _SHORT = {
   'conv_kernel': (10, 3, 4),
   'conv_stride': (5, 2, 2),
 }
-_BUCKETS = {'num_buckets': 8, 'max_bucket_distance': 9}
-_HEAD = {'use_weighted_layer_sum': True, 'classifier_proj_size': 3}
-_PRETRAINING = {
+SHORT_SOUND = _SOUND | _SHORT
+# Of encoders of sound, with the weights of all layers that they add.
+SMALL_HEADS = {
+  'use_weighted_layer_sum': True,
+  'classifier_proj_size': 3,
+  'tdnn_dim': (4, 4),
+  'tdnn_kernel': (2, 1),
+  'tdnn_dilation': (1, 1),
+  'xvector_output_dim': 3,
   'num_codevectors_per_group': 2,
   'codevector_dim': 4,
   'proj_codevector_dim': 4,
 }
+_BUCKETS = {'num_buckets': 8, 'max_bucket_distance': 9}
 _CORE_MODERN = _CORE | {
   'num_hidden_layers': 3,
   'vocab_size': 20,
@@ -427,7 +434,12 @@ CASES = {
   ),
   'wav2vec2': Case(
     lambda: tf.Wav2Vec2ForPreTraining(
-      tf.Wav2Vec2Config(**_SOUND | _PRETRAINING)
+      tf.Wav2Vec2Config(
+        **_SOUND,
+        num_codevectors_per_group=2,
+        codevector_dim=4,
+        proj_codevector_dim=4,
+      )
     ),
     'wav2vec2',
     _SOUNDS,
@@ -491,7 +503,7 @@ CASES = {
   ),
   'hubert_batch_norm': Case(
     lambda: tf.HubertForSequenceClassification(
-      tf.HubertConfig(**_SOUND | _SHORT | _HEAD, conv_pos_batch_norm=True)
+      tf.HubertConfig(**SHORT_SOUND | SMALL_HEADS, conv_pos_batch_norm=True)
     ),
     'hubert',
     _SHORTS,
@@ -506,7 +518,7 @@ CASES = {
   ),
   'unispeech': Case(
     lambda: tf.UniSpeechForPreTraining(
-      tf.UniSpeechConfig(**_LARGE | _SHORT | _PRETRAINING, num_ctc_classes=3)
+      tf.UniSpeechConfig(**_LARGE | _SHORT | SMALL_HEADS, num_ctc_classes=3)
     ),
     'unispeech',
     _SHORTS,
@@ -515,7 +527,7 @@ CASES = {
   ),
   'unispeech_sat': Case(
     lambda: tf.UniSpeechSatForPreTraining(
-      tf.UniSpeechSatConfig(**_SOUND | _SHORT | _PRETRAINING, num_clusters=3)
+      tf.UniSpeechSatConfig(**SHORT_SOUND | SMALL_HEADS, num_clusters=3)
     ),
     'unispeech_sat',
     _SHORTS,
@@ -524,13 +536,7 @@ CASES = {
   ),
   'wavlm': Case(
     lambda: tf.WavLMForXVector(
-      tf.WavLMConfig(
-        **_SOUND | _SHORT | _BUCKETS | _HEAD,
-        tdnn_dim=(4, 4),
-        tdnn_kernel=(2, 1),
-        tdnn_dilation=(1, 1),
-        xvector_output_dim=3,
-      )
+      tf.WavLMConfig(**SHORT_SOUND | _BUCKETS | SMALL_HEADS)
     ),
     'wavlm',
     _SHORTS,
@@ -538,7 +544,7 @@ CASES = {
   ),
   'wavlm_large': Case(
     lambda: tf.WavLMForSequenceClassification(
-      tf.WavLMConfig(**_LARGE | _SHORT | _BUCKETS | _HEAD)
+      tf.WavLMConfig(**_LARGE | _SHORT | _BUCKETS | SMALL_HEADS)
     ),
     'wavlm',
     _SHORTS,
@@ -549,8 +555,7 @@ CASES = {
   'data2vec_audio': Case(
     lambda: tf.Data2VecAudioForCTC(
       tf.Data2VecAudioConfig(
-        **_SOUND
-        | _SHORT
+        **SHORT_SOUND
         | {'num_conv_pos_embeddings': 3, 'conv_pos_kernel_size': 5}
       )
     ),
@@ -609,7 +614,7 @@ CASES = {
   'vit': Case(
     lambda: tf.ViTForImageClassification(tf.ViTConfig(**_PICTURE)),
     'vit',
-    _PICTURES,
+    _PICTURES[:2],
     'bin',
   ),
   'vit_unbiased': Case(
@@ -631,7 +636,7 @@ CASES = {
       )
     ),
     'dinov2_with_registers',
-    _PICTURES,
+    _PICTURES[1:],
     'shards',
     is_pooled=True,
   ),
@@ -640,7 +645,7 @@ CASES = {
       tf.CLIPConfig(vision_config=_PICTURE, text_config=_TEXT, projection_dim=4)
     ),
     'vision_model',
-    _PICTURES,
+    _PICTURES[:2],
     is_pooled=True,
     modality='video',
   ),
@@ -660,7 +665,7 @@ CASES = {
       )
     ),
     'vision_model',
-    _PICTURES[1:],
+    _PICTURES[1:2],
     is_pooled=True,
     modality='video',
   ),
@@ -713,6 +718,20 @@ CASES = {
     _TEXTS,
     is_pooled=True,
   ),
+  'clip_text_of_two': Case(
+    lambda: tf.CLIPModel(
+      tf.CLIPConfig(
+        vision_config=_PICTURE,
+        text_config=_TEXT
+        | {'bos_token_id': None, 'eos_token_id': 7, 'hidden_act': 'gelu'},
+      )
+    ),
+    'text_model',
+    _TEXTS,
+    'shards',
+    is_pooled=True,
+    modality='text',
+  ),
   # As the first configs had it: the highest number ends it.
   'clip_text_old': Case(
     lambda: tf.CLIPTextModel(
@@ -740,15 +759,26 @@ CASES = {
     dtype=torch.float16,
     is_pooled=True,
   ),
+  'siglip_text_of_two': Case(
+    lambda: tf.SiglipModel(
+      tf.SiglipConfig(vision_config=_PICTURE, text_config=_TEXT | _ENDS)
+    ),
+    'text_model',
+    _TEXTS[:1],
+    is_pooled=True,
+    modality='text',
+  ),
 }
 # Another's in all but name, or in what no parameter shows: no golden files.
 NAMESAKES = (
   'camembert',
+  'clip_text_of_two',
   'clip_vision',
   'data2vec_text',
   'distilbert_sinusoidal',
   'electra_base',
   'siglip2_text',
+  'siglip_text_of_two',
   'siglip_vision',
   'vit_unbiased',
   'vivit_unbiased',

@@ -35,8 +35,18 @@ KINDS = {
   'bert': _CORE | {'vocab_size': 40, 'pad_token_id': 0},
   'roberta': _CORE
   | {'vocab_size': 40, 'pad_token_id': 0, 'max_position_embeddings': 12},
+  'modernbert': _CORE | {'vocab_size': 40, 'local_attention': 4},
+  'mpnet': _CORE | {'vocab_size': 40},
+  'qwen3': _CORE | {'vocab_size': 40, 'num_key_value_heads': 1, 'head_dim': 6},
   'wav2vec2': _SOUND,
   'hubert': _SOUND | {'feat_extract_norm': 'layer', 'conv_bias': True},
+  'wavlm': _SOUND | {'num_buckets': 8, 'max_bucket_distance': 9},
+  'data2vec_audio': _SOUND
+  | {
+    'model_type': 'data2vec-audio',
+    'num_conv_pos_embeddings': 2,
+    'conv_pos_kernel_size': 3,
+  },
   # Windows of a second.
   'whisper': {
     'num_mel_bins': 6,
@@ -84,30 +94,17 @@ KINDS = {
     'position_biased_input': False,
   },
 }
-_WORDS = KINDS['bert']
-_MODERN = {k: v for k, v in _WORDS.items() if k != 'pad_token_id'}
-# Other families: the kind whose processor they have, and settings.
+# Other families, that differ from these in little.
 OTHERS = {
-  'electra': ('bert', _WORDS | {'embedding_size': 6}),
-  'xlm-roberta': ('roberta', KINDS['roberta']),
-  'mpnet': ('roberta', KINDS['roberta']),
-  'distilbert': (
-    'bert',
-    {
-      **{'dim': 8, 'n_layers': 2, 'n_heads': 2, 'hidden_dim': 12},
-      **{'vocab_size': 40, 'pad_token_id': 0},
-    },
-  ),
-  'modernbert': ('bert', _MODERN | {'local_attention': 4}),
-  'llama': ('bert', _MODERN),
-  'qwen3': ('bert', _MODERN | {'num_key_value_heads': 1}),
-  'wavlm': ('wav2vec2', _SOUND),
-  'unispeech-sat': ('wav2vec2', _SOUND),
-  'data2vec-audio': (
-    'wav2vec2',
-    _SOUND | {'num_conv_pos_embeddings': 2, 'conv_pos_kernel_size': 5},
-  ),
-  'dinov2_with_registers': ('dinov2', KINDS['dinov2']),
+  'electra': KINDS['bert'] | {'embedding_size': 6},
+  'xlm-roberta': KINDS['roberta'],
+  'distilbert': {
+    **{'dim': 8, 'n_layers': 2, 'n_heads': 2, 'hidden_dim': 12},
+    **{'vocab_size': 40, 'pad_token_id': 0},
+  },
+  'llama': _CORE | {'vocab_size': 40},
+  'unispeech-sat': _SOUND,
+  'dinov2_with_registers': KINDS['dinov2'],
 }
 
 
@@ -172,7 +169,7 @@ def write(
       of the input; else wide, biases too, so that a mistake shows.
     **changes: to the settings.
   """
-  like, settings = OTHERS.get(kind) or (kind, KINDS[kind])
+  settings = (KINDS | OTHERS)[kind]
   model_type = settings.get('model_type', kind)
   if model_type not in encoders.ARCHITECTURES:
     model_type = kind.split('_')[0]
@@ -186,8 +183,7 @@ def write(
   def drawn(path, x):
     name, mean, deviation = path[-1].key, 0.1, 0.4
     if is_mild:
-      is_one = name in ('scale', 'g')
-      is_map = name in ('kernel', 'v')
+      is_one, is_map = name in ('scale', 'g'), name in ('kernel', 'v')
       mean = float(is_one)
       deviation = 0.0 if is_one or name == 'bias' else 1.0
       deviation /= np.prod(x.shape[:-1]) ** 0.5 if is_map else 1
@@ -196,29 +192,16 @@ def write(
   params = jax.tree_util.tree_map_with_path(drawn, encoders.shapes(config))
   encoder = encoders.Encoder(module, params, config)
   encoders.save(encoder, folder)
-  if like in ('bert', 'roberta'):
-    words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
-    inner = tokenizers.Tokenizer(
-      tokenizers.models.WordLevel(words, unk_token='[UNK]')
-    )
-    inner.normalizer = tokenizers.normalizers.Lowercase()
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    inner.post_processor = tokenizers.processors.TemplateProcessing(
-      single='[CLS] $A', special_tokens=[('[CLS]', 1)]
-    )
-    transformers.PreTrainedTokenizerFast(
-      tokenizer_object=inner, pad_token='[PAD]'
-    ).save_pretrained(folder)
-  elif like == 'deberta':
+  if kind == 'deberta':
     write_pieces(folder)
-  elif like == 'clip_text':
+  elif kind == 'clip_text':
     letters = sorted({letter for word in WORDS for letter in word})
     words = [*letters, *(f'{letter}</w>' for letter in letters)]
     words += ['<|startoftext|>', '<|endoftext|>']
     transformers.CLIPTokenizer(
       vocab={w: i for i, w in enumerate(words)}, merges=[]
     ).save_pretrained(folder)
-  elif like == 'siglip_text':
+  elif kind == 'siglip_text':
     pieces = {'pad_id': -1, 'bos_id': -1, 'eos_id': 1, 'unk_id': 2}
     (folder / 'spiece.model').write_bytes(_pieces(40, **pieces))
     tokenizer = {
@@ -228,21 +211,42 @@ def write(
     }
     path = folder / 'tokenizer_config.json'
     path.write_text(json.dumps(tokenizer), encoding='utf-8')
-  elif like in ('wav2vec2', 'hubert'):
+  elif encoders.modality(config) == 'text':
+    words = {w: i for i, w in enumerate(['[PAD]', '[CLS]', '[UNK]', *WORDS])}
+    inner = tokenizers.Tokenizer(
+      tokenizers.models.WordLevel(words, unk_token='[UNK]')
+    )
+    inner.normalizer = tokenizers.normalizers.Lowercase()
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    is_decoder = kind in (
+      'qwen3',
+      'llama',
+    )  # Whose tokenizers add nothing in front.
+    if not is_decoder:
+      inner.post_processor = tokenizers.processors.TemplateProcessing(
+        single='[CLS] $A', special_tokens=[('[CLS]', 1)]
+      )
+    transformers.PreTrainedTokenizerFast(
+      tokenizer_object=inner,
+      pad_token='[PAD]',
+      padding_side='left' if is_decoder else 'right',
+    ).save_pretrained(folder)
+  elif 'input_values' in encoders.example(config):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
-  elif like == 'whisper':
+  elif kind == 'whisper':
     transformers.WhisperFeatureExtractor(
       feature_size=6, chunk_length=1
     ).save_pretrained(folder)
-  elif like == 'w2v-bert':
+  elif kind == 'w2v-bert':
     transformers.SeamlessM4TFeatureExtractor(
       feature_size=6, num_mel_bins=6
     ).save_pretrained(folder)
   else:
-    settings, file = PROCESSORS.get(like, _FILM_PROCESSOR), _SETTINGS
-    if like == 'vivit':  # From 0 to 255 to -1 to 1, then by its statistics.
+    like, file = kind.removesuffix('_with_registers'), _SETTINGS
+    settings = PROCESSORS.get(like, _FILM_PROCESSOR)
+    if kind == 'vivit':  # From 0 to 255 to -1 to 1, then by its statistics.
       settings = settings | {'offset': True, 'rescale_factor': 1 / 127.5}
-    elif like == 'vjepa2':
+    elif kind == 'vjepa2':
       file = f'video_{file}'
     (folder / file).write_text(json.dumps(settings), encoding='utf-8')
   return encoder

@@ -29,7 +29,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def _read(folder: pathlib.Path) -> Tensors:
-  return checkpoint.read_tensors(checkpoint.find(folder))
+  return dict(checkpoint.read_tensors(checkpoint.find(folder)))
 
 
 def _write(folder: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
@@ -207,6 +207,15 @@ _LOADED = {
       _name_or_path='./somewhere',
     ),
   ),
+  'a head of classes on a decoder, and what old ones hold': (
+    'llama',
+    _all(
+      _without('lm_head'),
+      _with({'score.weight': (2, 8)}),
+      _with({'model.layers.0.self_attn.rotary_emb.inv_freq': (1,)}),
+    ),
+  ),
+  'a decoder that encodes sentences': ('qwen2', _renamed(**{'model.': ''})),
   'a weighted sum of layers': (
     'wav2vec2_large',
     _with(
@@ -240,6 +249,34 @@ _LOADED = {
     'videomae_classifier',
     _config(id2label={'0': 'happy'}, problem_type=None),
   ),
+  'expressions of faces': (
+    'vit',
+    _all(_with({'vit.pooler.dense.weight': (8, 8)}), _as(_BF16)),
+  ),
+  'a head on frozen states of pictures': (
+    'dinov2',
+    _all(_renamed(**{'': 'dinov2.'}), _with({'classifier.weight': (2, 16)})),
+  ),
+  'two towers, as CLIP was published first': (
+    'clip',
+    _all(
+      _with(
+        {
+          'vision_model.embeddings.position_ids': (1, 10),
+          'text_model.embeddings.position_ids': (1, 20),
+        }
+      ),
+      _bin(np.float16, shards=3),
+    ),
+  ),
+  'one tower of two': (
+    'siglip',
+    _all(_without('text_model', 'logit'), _renamed(**{'vision_model.': ''})),
+  ),
+  'a classifier in place of the other tower': (
+    'siglip',
+    _all(_without('text_model', 'logit'), _with({'classifier.weight': (2, 8)})),
+  ),
 }
 
 
@@ -254,10 +291,11 @@ def test_it_loads(name, tmp_path, caplog):
   """With the parameters that are in the file, and nothing left unsaid."""
   base, change = _LOADED[name]
   folder = _copy(base, tmp_path)
-  want = encoders.load(folder).params
+  load = functools.partial(encoders.load, folder, modality='video')
+  want = load().params  # Of two towers that of pictures.
   change(folder)
   kinds = {x.dtype for x in _read(folder).values() if x.dtype.kind != 'i'}
-  got = encoders.load(folder).params
+  got = load().params
   assert not caplog.records
   is_short = any(kind.itemsize < 4 for kind in kinds)
   near = functools.partial(
@@ -339,6 +377,27 @@ def test_it_is_refused_in_a_line(name, tmp_path):
   change, message = _REFUSED[name]
   folder = _copy('roberta', tmp_path)
   change(folder)
+  with pytest.raises(errors.InputError, match=message) as raised:
+    encoders.load(folder)
+  assert str(folder) in str(raised.value)
+  assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+  ('settings', 'message'),
+  [
+    (
+      {'rope_scaling': {'type': 'yarn', 'factor': 4.0}},
+      "rope_type is 'yarn': only 'default' is supported, and 'llama3'",
+    ),
+    ({'rope_scaling': {'type': 'llama3', 'factor': 8.0}}, 'all that it is'),
+    ({'partial_rotary_factor': 0.5}, 'partial_rotary_factor is 0.5: only 1.0'),
+    ({'attention_bias': True}, 'attention_bias is True: only False'),
+  ],
+)
+def test_decoders_are_refused_in_a_line(settings, message, tmp_path):
+  folder = _copy('llama', tmp_path)
+  _config(**settings)(folder)
   with pytest.raises(errors.InputError, match=message) as raised:
     encoders.load(folder)
   assert str(folder) in str(raised.value)

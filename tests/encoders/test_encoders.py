@@ -6,13 +6,16 @@ it is left undefined.
 
 import collections
 import dataclasses
+import json
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import rounding
+import safetensors.numpy
 
 from empathy import encoders, errors
 from empathy.encoders import checkpoint, transformer
@@ -22,6 +25,17 @@ _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 _CASES = sorted(path.name for path in _GOLDENS.iterdir())
 # One of each architecture, for what does not depend on the variant.
 _SOME = ('deberta_v3', 'wav2vec2_large', 'videomae', 'timesformer', 'dinov2')
+# What configs call the activation of the feed-forward network.
+_ACTIVATIONS = (
+  'activation',
+  'activation_function',
+  'hidden_act',
+  'hidden_activation',
+)
+_MOST_LONG = [
+  pytest.param(case, marks=() if case in _SOME else pytest.mark.long)
+  for case in _CASES
+]
 # A key's bias adds the same to all scores of a query, except where positions
 # attend to content.
 _WITHOUT_EFFECT = {False: 'key/bias', True: 'position_key/bias'}
@@ -107,20 +121,33 @@ def _first(case: str) -> tuple[encoders.Encoder, dict, list]:
 
 
 def test_there_are_goldens_of_every_architecture():
-  found = {_load(case).config.model_type for case in _CASES}
+  found = set()
+  for case in _CASES:
+    kind = json.loads((_GOLDENS / case / 'config.json').read_text())
+    inner = kind.get('vision_config', kind)  # Of several encoders.
+    found.add(inner['model_type'])
   namesakes = {'camembert', 'data2vec-text', 'xlm-roberta'}
   namesakes.add('siglip2_text_model')
   assert found | namesakes == set(encoders.ARCHITECTURES)
 
 
-@pytest.mark.parametrize('case', _CASES)
-def test_every_hidden_state_is_that_of_transformers(case, caplog):
+# Each shape of inputs is compiled anew, which takes most of the time.
+@pytest.mark.parametrize(
+  ('case', 'which'),
+  [(case, slice(1)) for case in _CASES]
+  + [
+    pytest.param(case, slice(1, None), marks=pytest.mark.long)
+    for case in _CASES
+    if len(_inputs(case)) > 1
+  ],
+)
+def test_every_hidden_state_is_that_of_transformers(case, which, caplog):
   encoder = _load(case)
-  assert _excess(encoder, _inputs(case)) <= 1
+  assert _excess(encoder, _inputs(case)[which]) <= 1
   assert not caplog.records  # Every tensor is used, or knowingly dropped.
 
 
-@pytest.mark.parametrize('case', _CASES)
+@pytest.mark.parametrize('case', _MOST_LONG)
 def test_a_change_of_any_parameter_would_show(case):
   encoder = _load(case)
   pairs = _inputs(case)[:2]
@@ -145,13 +172,7 @@ def _with(encoder: encoders.Encoder, **settings) -> encoders.Encoder:
   )
 
 
-@pytest.mark.parametrize(
-  'case',
-  [
-    pytest.param(case, marks=() if case in _SOME else pytest.mark.long)
-    for case in _CASES
-  ],
-)
+@pytest.mark.parametrize('case', _MOST_LONG)
 def test_a_small_mistake_in_a_port_would_show(case):
   encoder = _load(case)
   pairs = _inputs(case)[:1]
@@ -159,9 +180,9 @@ def test_a_small_mistake_in_a_port_would_show(case):
   wrong = {}
   for field in dataclasses.fields(encoder.config):
     value = getattr(encoder.config, field.name)
-    if field.name in ('hidden_act', 'hidden_activation', 'activation_function'):
+    if field.name in _ACTIVATIONS:
       wrong[field.name] = 'gelu_new' if value == 'gelu' else 'gelu'
-    elif field.name in ('layer_norm_eps', 'norm_eps'):
+    elif field.name in ('layer_norm_eps', 'norm_eps', 'rms_norm_eps'):
       wrong[field.name] = 1e-5 if value < 5e-6 else 1e-12
   if getattr(encoder.config, 'use_swiglu_ffn', False):
     del wrong['hidden_act']  # It is without use there.
@@ -253,8 +274,11 @@ def test_padding_more_changes_nothing_for_text():
   assert rounding.excess(more[:3, :length][real], alone[real], bound[real]) <= 1
 
 
-def test_masked_norm_makes_sound_independent_of_padding():
-  encoder, arrays, _ = _first('hubert')
+@pytest.mark.parametrize(
+  'case', ['hubert', 'hubert_batch_norm', 'data2vec_audio']
+)
+def test_masked_norm_makes_sound_independent_of_padding(case):
+  encoder, arrays, _ = _first(case)
   masked = encoders.Encoder(
     encoder.module.clone(masked_norm=True), encoder.params, encoder.config
   )
@@ -265,7 +289,33 @@ def test_masked_norm_makes_sound_independent_of_padding():
     bound = _bounds(encoder, own)[-1][0]
     assert rounding.excess(together[i, : len(alone)], alone, bound) <= 1
   default = encoder(**arrays).last_hidden_state
-  assert np.abs(default - together)[1, 0].max() > 1e-3
+  count = wav2vec2.num_frames(
+    encoder.config, int(arrays['attention_mask'][1].sum())
+  )
+  assert np.abs(default - together)[1, :count].max() > 1e-3
+
+
+def test_what_is_made_of_adapters_is_said(tmp_path, caplog):
+  caplog.set_level('INFO', 'empathy')
+  plain = encoders.load(_GOLDENS / 'wavlm')
+  assert not caplog.records
+  encoders.save(plain, tmp_path / 'made')
+  config = json.loads((tmp_path / 'made/config.json').read_text())
+  config['add_adapter'] = True  # A head for a decoder.
+  (tmp_path / 'made/config.json').write_text(json.dumps(config))
+  path = tmp_path / 'made/model.safetensors'
+  tensors = safetensors.numpy.load_file(path)
+  tensors['adapter.layers.0.conv.weight'] = np.zeros((16, 8, 3), np.float32)
+  safetensors.numpy.save_file(tensors, path)
+  found = encoders.load(tmp_path / 'made')
+  jax.tree.map(np.testing.assert_array_equal, found.params, plain.params)
+  # Those of another language, beside.
+  shutil.copytree(_GOLDENS / 'mms', tmp_path / 'mms')
+  (tmp_path / 'mms/adapter.fra.safetensors').touch()
+  encoders.load(tmp_path / 'mms')
+  first, second = caplog.messages
+  assert 'add_adapter is True: what shortens the last states' in first
+  assert 'adapter_attn_dim is 4: the layers are adapted to the lang' in second
 
 
 def test_frames_are_counted():

@@ -14,7 +14,7 @@ import rounding
 
 from empathy import encoders
 from empathy.encoders import checkpoint
-from empathy.encoders.architectures import deberta, mpnet
+from empathy.encoders.architectures import deberta, mpnet, wavlm
 
 torch = pytest.importorskip('torch', reason='needs the extra `parity`')
 import cases  # noqa: E402
@@ -130,3 +130,59 @@ def test_buckets_of_mpnet():
   distances = np.arange(-300, 300)
   wanted = theirs.MPNetEncoder.relative_position_bucket(torch.tensor(distances))
   np.testing.assert_array_equal(mpnet.buckets(distances), wanted)
+
+
+@pytest.mark.parametrize(('size', 'farthest'), [(320, 800), (32, 128), (8, 9)])
+def test_ranges_of_every_distance(size, farthest):
+  theirs = cases.tf.models.wavlm.modeling_wavlm.WavLMAttention(
+    8, 2, num_buckets=size, max_distance=farthest
+  )
+  distances = np.arange(-3 * farthest, 3 * farthest)
+  wanted = theirs._relative_positions_bucket(torch.tensor(distances))
+  config = wavlm.Config(num_buckets=size, max_bucket_distance=farthest)
+  np.testing.assert_array_equal(wavlm.buckets(config, distances), wanted)
+
+
+# What people publish on top of an encoder of sound; None: emotions, as by
+# audeering, which Transformers does not have.
+_HEADS = (
+  *('ForCTC', 'ForSequenceClassification', 'ForAudioFrameClassification'),
+  *('ForXVector', 'ForPreTraining', None),
+)
+
+
+@pytest.mark.parametrize(
+  'family', ['Wav2Vec2', 'Hubert', 'WavLM', 'UniSpeechSat', 'Data2VecAudio']
+)
+def test_heads_of_sound_are_dropped_knowingly(family, tmp_path, caplog):
+  config = getattr(cases.tf, f'{family}Config')(
+    **cases.SHORT_SOUND, **cases.SMALL_HEADS
+  )
+  encoder = getattr(cases.tf, f'{family}Model')(config)
+  of_encoder = set(encoder.state_dict())
+  for head in _HEADS:
+    if head and not hasattr(cases.tf, family + head):
+      continue
+    if head:
+      model = getattr(cases.tf, family + head)(config)
+    else:
+      model = torch.nn.Module()
+      model.config = config
+      model.classifier = torch.nn.ModuleDict(
+        {'dense': torch.nn.Linear(8, 8), 'out_proj': torch.nn.Linear(8, 3)}
+      )
+    setattr(model, encoder.base_model_prefix, encoder)
+    extra = {
+      name
+      for name in model.state_dict()
+      if name.removeprefix(f'{encoder.base_model_prefix}.') not in of_encoder
+    }
+    assert extra, head
+    case = cases.Case(type(model), '', ())
+    cases.write(case, model, tmp_path / str(head))
+    loaded = encoders.load(tmp_path / str(head))
+    kernel = encoder.feature_projection.projection.weight.detach().numpy().T
+    np.testing.assert_array_equal(
+      loaded.params['params']['project']['kernel'], kernel
+    )
+  assert not caplog.records

@@ -43,6 +43,8 @@ def _rows(corpus, predictions, has_audio) -> pa.Table:
     share = random.uniform(0, 1, len(table))
     for name, values in (('text', share), ('audio', 1 - share)):
       table = table.append_column(f'{kind}_{name}', pa.array(values))
+  for layer in ('layer_text_0', 'layer_text_1'):
+    table = table.append_column(layer, pa.array([0.5] * len(table)))
   return table
 
 

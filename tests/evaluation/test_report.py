@@ -138,6 +138,20 @@ def full_study(**changes) -> Study:
     ),
   }
   tables = {
+    'layers': [
+      {
+        'view': view,
+        'modality': 'audio',
+        'layer': layer,
+        'weight': 0.1 + 0.05 * (layer == 7),
+        'least': 0.02,
+        'most': 0.3,
+        'num_members': 15,
+      }
+      for view in _VIEWS
+      if 'audio' in view
+      for layer in range(9)
+    ],
     'data_checks': [
       {
         'check': 'group_leakage',

@@ -124,10 +124,7 @@ def corpus(
 
 def encoder(kind: str, folder: pathlib.Path) -> tuple[str, dict[str, Any]]:
   """Writes one of random weights, and returns its modality and settings."""
-  _, settings = small_encoders.OTHERS.get(kind) or (
-    kind,
-    small_encoders.KINDS[kind],
-  )
+  settings = (small_encoders.KINDS | small_encoders.OTHERS)[kind]
   # Four times as wide as those of other tests: random maps keep more then.
   wider = {
     key: (4 * value[0],) * len(value) if key == 'conv_dim' else 4 * value

@@ -13,7 +13,7 @@ def _corpus(folder, kind, **size):
 @pytest.mark.parametrize('kind', ['distilbert', 'whisper', 'vit'])
 def test_features_tell_what_clips_of_other_speakers_are(tmp_path, kind):
   path = _corpus(tmp_path, kind, num_clips=96, num_groups=12)
-  modality, x = families.extract(kind, path, tmp_path)
+  _, x = families.extract(kind, path, tmp_path)
   made = families.corpora.read(path)
   held_out = np.arange(96) % 12 < 4
   # Ridge regression, from which the nearest class is read.

@@ -16,7 +16,7 @@ from flax import linen as nn
 
 from empathy import errors
 from empathy.encoders import checkpoint, inputs, transformer
-from empathy.encoders.inputs import texts
+from empathy.encoders.inputs import sentences, texts
 
 Array = jax.Array
 
@@ -33,10 +33,10 @@ class Rope:
   RENAMED: ClassVar[dict[str, str]] = {'type': 'rope_type'}
   rope_type: str = 'default'
   rope_theta: float = 10_000.0
-  factor: float = 1.0
-  low_freq_factor: float = 1.0
-  high_freq_factor: float = 4.0
-  original_max_position_embeddings: int = 8192
+  factor: float | None = None
+  low_freq_factor: float | None = None
+  high_freq_factor: float | None = None
+  original_max_position_embeddings: int | None = None
 
   def scale(self, frequencies: np.ndarray) -> np.ndarray:
     """Frequencies for longer texts than those trained with at first.
@@ -48,21 +48,25 @@ class Rope:
       frequencies: float32, in radians a position; rounded in PyTorch's steps.
 
     Raises:
-      InputError: there is another way to do it.
+      InputError: it is done in another way, or a setting is missing.
     """
     if self.rope_type == 'default':
       return frequencies
-    if self.rope_type != 'llama3':
+    settings = (
+      self.original_max_position_embeddings,
+      self.low_freq_factor,
+      self.high_freq_factor,
+      self.factor,
+    )
+    if self.rope_type != 'llama3' or None in settings:
       raise errors.InputError(
-        f"rope_type is {self.rope_type!r}: only 'default' and 'llama3' are "
-        'supported'
+        f"rope_type is {self.rope_type!r}: only 'default' is supported, and "
+        "'llama3' with all that it is scaled by"
       )
-    length = np.float32(self.original_max_position_embeddings)
-    low, high = np.float32(self.low_freq_factor), self.high_freq_factor
+    length, low, high, factor = np.float32(settings)
     waves = length / (np.float32(2 * np.pi) / frequencies)
-    share = np.clip((waves - low) / (np.float32(high) - low), 0, 1)
-    slow = (1 - share) * frequencies / np.float32(self.factor)
-    return slow + share * frequencies
+    share = np.clip((waves - low) / (high - low), 0, 1)
+    return (1 - share) * frequencies / factor + share * frequencies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Config:
     'rope_theta': 'rope_parameters.rope_theta',
     'partial_rotary_factor': 'rope_parameters.partial_rotary_factor',
   }
+  is_causal: ClassVar[bool] = True
   model_type: str = 'llama'
   vocab_size: int = 32000
   hidden_size: int = 4096
@@ -227,8 +232,8 @@ def _bias(mask: Array | None, length: int, window: int | None = None) -> Array:
   return transformer.mask_to_bias(jnp.asarray(seen))
 
 
-INPUT = dataclasses.replace(
-  texts.INPUT, own=lambda found, config: inputs.Own('last')
+INPUT = texts.text(
+  own=lambda found, config: sentences.own(found, inputs.Own('last'))
 )
 PREFIXES = ('model.', 'transformer.')
 DROPPED = (

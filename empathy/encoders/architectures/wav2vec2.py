@@ -29,7 +29,17 @@ _EPSILON = 1e-5  # Of the normalisations among the convolutions.
 class Config:
   """The settings in `config.json`, by their names there."""
 
-  FIXED: ClassVar[dict[str, Any]] = {'add_adapter': False}
+  FIXED: ClassVar[dict[str, Any]] = {}
+  NOTED: ClassVar[dict[str, str]] = {
+    'add_adapter': (
+      'what shortens the last states for a decoder is left out; they are those '
+      'of the last layer'
+    ),
+    'adapter_attn_dim': (
+      'the layers are adapted to the language of the file with their weights '
+      '(English, of MMS), whatever other files there are'
+    ),
+  }
   model_type: str = 'wav2vec2'
   hidden_size: int = 768
   num_hidden_layers: int = 12
@@ -407,6 +417,7 @@ DROPPED = (
   'layer_weights',
   r'.*\.num_batches_tracked',
   # Of heads, and of what pretraining compares with.
+  r'adapter\..*',  # Shortens states for a decoder; see `Config.NOTED`.
   r'(lm_head|projector|classifier|tdnn)\..*',
   r'(quantizer|project_hid|project_q|ctc_proj|speaker_proj)\..*',
   r'label_embeddings_concat|layer_norm_for_extract\..*',

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from empathy import errors
-from empathy.encoders import checkpoint, inputs
+from empathy.encoders import checkpoint, inputs, media
 from empathy.encoders.inputs import sentences
 
 
@@ -73,6 +73,8 @@ def _loader(
   def load(clip: inputs.Clip) -> inputs.Loaded:
     text = prefix + clip.source
     ids = ids_of(text)
+    if not ids:
+      raise media.MediaError('has nothing that is a token of the encoder')
     if len(ids) <= most:
       return inputs.Loaded((row(ids),))
     inner = ids_of(text, False)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.findings import Estimate
-from empathy.evaluation.sections import parts
+from empathy.evaluation.sections import layers, parts
 from empathy.evaluation.study import Study
 
 # Gains that differ by less are equal but for rounding.
@@ -73,6 +73,7 @@ def section(study: Study) -> parts.Section:
       *_silent(study),
       *parts.skip_notes(study, 'views.full_minus_best_single.accuracy', _GAIN),
       *_uncalibrated(study),
+      *layers.told(study, full),
     ),
     primary=parts.primary_row(
       difference, base.title, f'full view − {best_single(study)}'
@@ -82,6 +83,7 @@ def section(study: Study) -> parts.Section:
       **parts.tables(study, _TABLES),
       'reliability': _reliability_figure(study, accuracy, full),
       'classes': _class_table(study, full),
+      'layers': layers.figure(study, full),
     },
     facts={
       'several_seeds': several,
