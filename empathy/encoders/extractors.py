@@ -400,22 +400,23 @@ def how(encoder: encoders.Encoder, settings: Mapping[str, Any]) -> inputs.Own:
       alone.
   """
   is_causal = getattr(encoder.config, 'is_causal', False)
+  others = "'last' or 'mean'" if is_causal else "'first' or 'mean'"
   if settings['pooling'] == 'first' and is_causal:
     raise errors.InputError(
       f'{settings["encoder"]}: its first token sees no other; give '
-      "'own', 'last' or 'mean' as pooling"
+      f"'own', {others} as pooling"
     )
   if settings['pooling'] != 'own':
     return inputs.Own(settings['pooling'])
   if encoder.own.fault:
     raise errors.InputError(
       f'{encoder.own.fault}: this is not supported as its own pooling; give '
-      "'first' or 'mean'"
+      f'{others}'
     )
   if encoder.own.pooling == 'pooled' and settings['layer'] != 'last':
     raise errors.InputError(
       f'{settings["encoder"]}: pools its last layer alone in its own way; give '
-      f"'first' or 'mean' as pooling of layer {settings['layer']!r}"
+      f'{others} as pooling of layer {settings["layer"]!r}'
     )
   return encoder.own
 

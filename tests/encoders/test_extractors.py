@@ -261,8 +261,10 @@ def test_a_decoder_is_pooled_by_its_last_token(folder):
     bound = rounding.of_encoder(encoder, input_ids=ids)
     wanted = encoder(input_ids=ids).last_hidden_state[0, -1]
     np.testing.assert_allclose(features, wanted, atol=bound, rtol=0)
-  with pytest.raises(errors.InputError, match='first token sees no other'):
-    extract('text', clips, encoder=name, pooling='first')
+  for kind in ('qwen3', 'clip_text'):
+    _, name = checkpoint(kind, folder)
+    with pytest.raises(errors.InputError, match='first token sees no other'):
+      extract('text', clips, encoder=name, pooling='first')
 
 
 def test_what_is_rounded_anyway_is_held_rounded(folder):

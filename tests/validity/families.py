@@ -88,6 +88,8 @@ def corpus(
       sound = made_media.tone(
         _TONES[label] * 2 ** (high / 6), rng.uniform(0.4, 0.9)
       )
+      # Some encoders are shown how each band differs from its mean over time.
+      sound[: round(rng.uniform(0.3, 0.6) * len(sound))] = 0
       noise = rng.normal(0, 0.05 * 2**noisy, sound.shape)
       made_media.write_sound(file, np.float32(2**loud * (sound + noise) / 4))
     else:

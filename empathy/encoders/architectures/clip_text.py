@@ -27,6 +27,7 @@ class Config:
   """The settings in `config.json`, by their names there."""
 
   FIXED: ClassVar[dict[str, Any]] = {}
+  is_causal: ClassVar[bool] = True
   model_type: str = 'clip_text_model'
   vocab_size: int = 49408
   hidden_size: int = 512

@@ -7,6 +7,7 @@ Each kind of input is a file with a `loader`, and an architecture says in
 import dataclasses
 import importlib.util
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,9 @@ import numpy as np
 
 from empathy import errors
 from empathy.encoders import checkpoint, faces, media
+
+# It would say that PyTorch is missing, which nothing here needs.
+os.environ.setdefault('TRANSFORMERS_NO_ADVISORY_WARNINGS', '1')
 
 
 @dataclasses.dataclass(frozen=True)
