@@ -125,6 +125,9 @@ def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
       if name not in corpus_lib.MODALITIES
     ]
   )
+  # Of all modalities, before hours go into the first.
+  for name, settings in config.to_dict()['features'].items():
+    extractors.complete(name, settings)
   return config
 
 
