@@ -54,6 +54,7 @@ def get_config(fusion: str = 'gated_attention') -> ml_collections.ConfigDict:
       ('video', 'MCG-NJU/videomae-base'),
     )
   }
+  config.features.text.prefix = 'own'  # None, of the paper's encoders.
   config.features.audio.scale_peak = True
   config.features.video.crop = 'none'  # As in the paper, whole pictures.
   config.seconds = 10.0  # As in the paper; transcripts are whole.

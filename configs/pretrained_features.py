@@ -13,8 +13,13 @@ the Hugging Face Hub once (some 1.3 GB). Another one, or a folder, is
 Clips are used whole, where the paper cuts sound and film at ten seconds. A
 sound takes some 17 MB of memory a second while it is encoded (5 GB for five
 minutes; batches of long sounds are smaller): `--config.seconds=60` sets a limit
-where that is too much. Of a transcript what the encoder has positions for
-counts. How many clips are cut is told, and which in `features/<modality>.json`.
+where that is too much. How many clips are cut is told, and which in
+`features/<modality>.json`. A transcript that is longer than the encoder takes
+is read in windows.
+
+Encoders of sentences pool as their makers do, which `modules.json` says. What
+they put before a text is in no file for some: for e5 it is
+`--config.features.text.prefix="query: "`.
 
 `--config.features.video.crop=face` gives an encoder of pictures the face that
 counts in each film, upright, in place of the whole picture; clips without one
@@ -36,16 +41,18 @@ def get_config() -> ml_collections.ConfigDict:
       # Or the number of a hidden state, such as 9 or -2; or 'all': a sequence
       # of the layers, to mix later.
       'layer': 'last',
-      'pooling': pooling,  # 'first', 'mean', or 'none': a sequence.
+      # Its makers'; or 'first', 'mean', or 'none': a sequence.
+      'pooling': 'own',
       'dtype': 'float32',  # Or 'bfloat16'.
       'batch_size': 8,  # A device.
     }
-    for name, encoder, pooling in (
-      ('text', 'roberta-base', 'first'),
-      ('audio', 'facebook/hubert-base-ls960', 'mean'),
-      ('video', 'MCG-NJU/videomae-base', 'mean'),
+    for name, encoder in (
+      ('text', 'roberta-base'),
+      ('audio', 'facebook/hubert-base-ls960'),
+      ('video', 'MCG-NJU/videomae-base'),
     )
   }
+  config.features.text.prefix = 'own'  # What the checkpoint says, if anything.
   config.features.audio.scale_peak = False  # Before its own normalisation.
   config.features.video.crop = 'none'  # Or 'face', by the extra `faces`.
   return config

@@ -120,7 +120,7 @@ class Encoder:
         same names, as NumPy or JAX arrays: `input_ids, attention_mask` for
         text, `input_values[, attention_mask]` for sound at the encoder's rate
         or `input_features[, attention_mask]` for its spectrum, `pixel_values`
-        for frames.
+        for frames (of V-JEPA 2 `pixel_values_videos`).
 
     Returns:
       The hidden states, in the module's dtype.

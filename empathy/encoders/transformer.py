@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from flax import struct
 
 from empathy import errors
 
@@ -223,30 +224,61 @@ def mask_to_bias(mask: Array | None) -> Array | None:
   return jnp.where(mask.astype(bool), 0.0, lowest)[:, None]
 
 
-class ByDistance(NamedTuple):
-  """A bias of scores by how far a key is from its query.
+@struct.dataclass
+class Bias:
+  """A bias of scores that is made only of queries that attend at a time.
 
-  It is as large as the scores, so it is made only of queries that attend at a
-  time.
+  For it is as large as the scores.
 
   Attributes:
-    values: (H, 2 T - 1) float32, of a key's position less its query's, which is
-      1 - T to T - 1.
-    gate: (B, H, Q, 1) float32, by which each query multiplies them.
-    mask: (B, 1, 1, T) float32, added to that; or None.
+    rows: (B, H, Q, R), of the queries.
+    heads: (H, ...), of the heads; or None.
+    mask: (B, 1, 1, T) float32, added to what is made of these; or None.
     first: of the queries, which number they have.
   """
 
-  values: Array
-  gate: Array
+  rows: Array
+  heads: Array | None
   mask: Array | None
   first: Array | int = 0
 
-  def whole(self) -> Array:
-    """The bias, (B, H, Q, T) float32."""
-    size = self.gate.shape[2]
-    bias = self.gate * by_distance(self.values, self.first, size)
+  def make(
+    self, rows: Array, heads: Any, first: Array | int, length: int
+  ) -> Array:
+    """The bias without the mask.
+
+    Args:
+      rows: (..., Q, R).
+      heads: (...), or None.
+      first: of the queries.
+      length: T, of keys.
+
+    Returns:
+      (..., Q, T).
+    """
+    raise NotImplementedError
+
+  def whole(self, length: int) -> Array:
+    """The bias, (B, H, Q, T) float32, for so many keys."""
+    bias = self.make(self.rows, self.heads, self.first, length)
+    bias = bias.astype(jnp.float32)
     return bias if self.mask is None else bias + self.mask
+
+
+@struct.dataclass
+class ByDistance(Bias):
+  """By how far a key is from its query.
+
+  Rows are gates (B, H, Q, 1), by which each query multiplies what distances
+  have, and `heads` (H, 2 T - 1): of a key's position less its query's, which is
+  1 - T to T - 1.
+  """
+
+  def make(
+    self, rows: Array, heads: Any, first: Array | int, length: int
+  ) -> Array:
+    """See `Bias`."""
+    return rows * by_distance(heads, first, rows.shape[-2])
 
 
 def by_distance(values: Array, first: Array | int, size: int) -> Array:
@@ -285,7 +317,7 @@ class Attention(nn.Module):
   def __call__(
     self,
     x: Array,
-    bias: Array | ByDistance | None = None,
+    bias: Array | Bias | None = None,
     deterministic: bool = True,
     rotation: Array | None = None,
     window: int | None = None,
@@ -334,7 +366,7 @@ def attend(
   q: Array,
   k: Array,
   v: Array,
-  bias: Array | ByDistance | None,
+  bias: Array | Bias | None,
   deterministic: bool,
 ) -> Array:
   """Attends in the way that is best on this device for so many queries.
@@ -356,14 +388,14 @@ def attend(
   batch, heads, length, _ = q.shape
   drops = settings.attention_dropout and not deterministic
 
-  is_made = isinstance(bias, ByDistance)
+  is_made = isinstance(bias, Bias)
 
   def at_once(q: Array, k: Array, v: Array, bias: Any) -> Array:
     # Queries that share keys are like more queries of one head.
     shared = q.reshape(batch, k.shape[1], -1, q.shape[-1])
     scores = jnp.einsum('bhqd,bhkd->bhqk', shared, k)
     scores = scores.reshape(batch, heads, -1, length)
-    bias = bias.whole() if is_made else bias
+    bias = bias.whole(length) if is_made else bias
     return weigh(settings, scores, bias, v, deterministic)
 
   def in_parts(q: Array, k: Array, v: Array, bias: Any) -> Array:
@@ -374,13 +406,13 @@ def attend(
       return jnp.stack(jnp.split(x, count, 2))
 
     if is_made:
-      gates = cut(bias.gate)
-      starts = jnp.arange(count) * gates.shape[3]
+      rows = cut(bias.rows)
+      starts = jnp.arange(count) * rows.shape[3]
       y = jax.lax.map(
         lambda part: at_once(
-          part[0], k, v, bias._replace(gate=part[1], first=part[2])
+          part[0], k, v, bias.replace(rows=part[1], first=part[2])
         ),
-        (cut(q), gates, starts),
+        (cut(q), rows, starts),
       )
     elif bias is None or bias.shape[2] == 1:
       y = jax.lax.map(lambda part: at_once(part, k, v, bias), cut(q))
@@ -543,7 +575,7 @@ def flash(
 
 
 def _in_blocks(
-  q: Array, k: Array, v: Array, bias: Array | ByDistance | None
+  q: Array, k: Array, v: Array, bias: Array | Bias | None
 ) -> Array:
   """Attends with one head and at most `BLOCK` queries at a time.
 
@@ -559,10 +591,12 @@ def _in_blocks(
   batch, heads, length, width = q.shape
   count = -(-length // BLOCK)
   size = -(-length // count)
-  values = gate = None
-  if isinstance(bias, ByDistance):
-    values = jnp.broadcast_to(bias.values, (batch, *bias.values.shape))
-    gate, bias = bias.gate, bias.mask
+  made = rows = of_heads = None
+  if isinstance(bias, Bias):
+    made, rows, bias = bias, bias.rows, bias.mask
+    of_heads = jax.tree.map(
+      lambda x: jnp.broadcast_to(x, (batch, *x.shape)), made.heads
+    )
   if bias is None:
     bias = jnp.zeros((1, 1, 1, length))
   k, v = (jnp.repeat(x, heads // x.shape[1], axis=1) for x in (k, v))
@@ -572,29 +606,35 @@ def _in_blocks(
     return x.reshape(*x.shape[:2], count, size, x.shape[-1])
 
   def block(
-    bias: Array, q: Array, k: Array, v: Array, values: Any, gate: Any, at: Array
+    bias: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    of_head: Any,
+    rows: Any,
+    at: Array,
   ) -> Array:
-    if values is not None:
-      bias = bias + gate * by_distance(values, at * size, size)
+    if made is not None:
+      bias = bias + made.make(rows, of_head, at * size, length)
     scores = (q @ k.T).astype(jnp.float32) + bias
     scores = jnp.exp(scores - scores.max(-1, keepdims=True))
     total = scores.sum(-1, keepdims=True)
     return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
 
   def head(
-    bias: Array, q: Array, k: Array, v: Array, values: Any, gate: Any
+    bias: Array, q: Array, k: Array, v: Array, of_head: Any, rows: Any
   ) -> Array:
     return _map(
-      lambda bias, q, gate, at: block(bias, q, k, v, values, gate, at),
+      lambda bias, q, rows, at: block(bias, q, k, v, of_head, rows, at),
       bias,
       q,
-      gate,
+      rows,
       jnp.arange(count),
     )
 
   bias = bias[:, :, None] if bias.shape[2] == 1 else cut(bias)
-  gate = None if gate is None else cut(gate)
-  y = _map(lambda *clip: _map(head, *clip), bias, cut(q), k, v, values, gate)
+  rows = None if rows is None else cut(rows)
+  y = _map(lambda *clip: _map(head, *clip), bias, cut(q), k, v, of_heads, rows)
   return join_heads(y.reshape(batch, heads, -1, width)[:, :, :length])
 
 

@@ -83,7 +83,7 @@ class Program:
     return finetune_recipe.optimizer(
       self.recipe,
       self.num_layers,
-      ('final_norm', *('norm', 'head') * is_last),
+      ('final_norm', 'head', *('norm',) * is_last),
     )
 
 

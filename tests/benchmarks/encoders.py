@@ -33,6 +33,7 @@ import numpy as np
 from empathy import encoders
 from empathy.encoders import checkpoint
 from empathy.encoders.architectures import (
+  clip_text,
   data2vec_audio,
   deberta,
   distilbert,
@@ -40,9 +41,12 @@ from empathy.encoders.architectures import (
   modernbert,
   mpnet,
   roberta,
+  siglip_text,
   timesformer,
   videomae,
   vit,
+  vivit,
+  vjepa2,
   wav2vec2,
   wav2vec2_bert,
   wavlm,
@@ -119,6 +123,14 @@ _BASE = {
   'dinov2': (vit, {'model_type': 'dinov2', 'image_size': 518}),
   'clip': (vit, {'model_type': 'clip_vision_model', 'patch_size': 16}),
   'siglip': (vit, {'model_type': 'siglip_vision_model'}),
+  'vivit': (vivit, {}),
+  # The published sizes begin at large; a film of 16 frames.
+  'vjepa2': (
+    vjepa2,
+    {'hidden_size': 768, 'num_hidden_layers': 12, 'num_attention_heads': 12},
+  ),
+  'clip-text': (clip_text, {}),
+  'siglip-text': (siglip_text, {}),
 }
 _SMALL = {
   'hidden_size': 32,
@@ -135,6 +147,7 @@ _SMALL = {
   'hidden_dim': 64,
   'conv_dim': (16,) * 7,
   'image_size': 32,
+  'crop_size': 32,
   'd_model': 32,
   'encoder_layers': 2,
   'encoder_attention_heads': 2,
@@ -168,7 +181,8 @@ def make(
     ),
   )
   if encoders.modality(config) == 'text':
-    shape = (1, 2_048) if name.endswith('-long') else (8, 128)
+    longest = 2_048 if name.endswith('-long') else 128
+    shape = 1 if longest > 128 else 8, min(longest, config.max_tokens)
     ids = random.integers(5, config.vocab_size, shape)
     arrays = {'input_ids': ids, 'attention_mask': np.ones_like(ids)}
   elif 'input_values' in encoders.example(config):
@@ -183,10 +197,11 @@ def make(
     mask = np.ones(shape[:2], np.int32)
     arrays = {'input_features': spectra, 'attention_mask': mask}
   else:
-    frames = getattr(config, 'num_frames', 16)
+    (key,) = architecture.example(config)
+    frames = 16 if architecture is vjepa2 else getattr(config, 'num_frames', 16)
     size = min(config.image_size, 224)
     shape = (1, frames, 3, size, size)
-    arrays = {'pixel_values': random.normal(0, 1, shape).astype(np.float32)}
+    arrays = {key: random.normal(0, 1, shape).astype(np.float32)}
   return encoders.Encoder(module, params, config), arrays
 
 
@@ -224,6 +239,8 @@ def peer(
     kind, inner = transformers.AutoModel, ''
     if encoder.config.model_type == 'whisper':  # Without a decoder.
       kind, inner = transformers.WhisperForAudioClassification, 'encoder'
+    elif encoder.config.model_type == 'siglip_text_model':
+      kind = transformers.SiglipTextModel
     model = kind.from_pretrained(f'{folder}/checkpoint').get_submodule(inner)
   model.eval().to(device, dtype or torch.float32)
   tensors = {key: torch.tensor(value) for key, value in arrays.items()}
@@ -234,9 +251,13 @@ def peer(
     for key, x in tensors.items()
   }
 
+  options = {'output_hidden_states': True}
+  if encoder.config.model_type == 'vjepa2':
+    options['skip_predictor'] = True
+
   def call() -> Any:
     with torch.inference_mode():
-      return model(**tensors, output_hidden_states=True)
+      return model(**tensors, **options)
 
   return call, model.config._attn_implementation
 

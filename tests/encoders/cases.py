@@ -614,7 +614,7 @@ CASES = {
   'vit': Case(
     lambda: tf.ViTForImageClassification(tf.ViTConfig(**_PICTURE)),
     'vit',
-    _PICTURES,
+    _PICTURES[:2],
     'bin',
   ),
   'vit_unbiased': Case(
@@ -636,7 +636,7 @@ CASES = {
       )
     ),
     'dinov2_with_registers',
-    _PICTURES,
+    _PICTURES[1:],
     'shards',
     is_pooled=True,
   ),
@@ -645,7 +645,7 @@ CASES = {
       tf.CLIPConfig(vision_config=_PICTURE, text_config=_TEXT, projection_dim=4)
     ),
     'vision_model',
-    _PICTURES,
+    _PICTURES[:2],
     is_pooled=True,
     modality='video',
   ),
@@ -665,7 +665,7 @@ CASES = {
       )
     ),
     'vision_model',
-    _PICTURES[1:],
+    _PICTURES[1:2],
     is_pooled=True,
     modality='video',
   ),
@@ -718,6 +718,20 @@ CASES = {
     _TEXTS,
     is_pooled=True,
   ),
+  'clip_text_of_two': Case(
+    lambda: tf.CLIPModel(
+      tf.CLIPConfig(
+        vision_config=_PICTURE,
+        text_config=_TEXT
+        | {'bos_token_id': None, 'eos_token_id': 7, 'hidden_act': 'gelu'},
+      )
+    ),
+    'text_model',
+    _TEXTS,
+    'shards',
+    is_pooled=True,
+    modality='text',
+  ),
   # As the first configs had it: the highest number ends it.
   'clip_text_old': Case(
     lambda: tf.CLIPTextModel(
@@ -745,15 +759,26 @@ CASES = {
     dtype=torch.float16,
     is_pooled=True,
   ),
+  'siglip_text_of_two': Case(
+    lambda: tf.SiglipModel(
+      tf.SiglipConfig(vision_config=_PICTURE, text_config=_TEXT | _ENDS)
+    ),
+    'text_model',
+    _TEXTS[:1],
+    is_pooled=True,
+    modality='text',
+  ),
 }
 # Another's in all but name, or in what no parameter shows: no golden files.
 NAMESAKES = (
   'camembert',
+  'clip_text_of_two',
   'clip_vision',
   'data2vec_text',
   'distilbert_sinusoidal',
   'electra_base',
   'siglip2_text',
+  'siglip_text_of_two',
   'siglip_vision',
   'vit_unbiased',
   'vivit_unbiased',

@@ -1,5 +1,6 @@
 """What is wrong with a checkpoint is named; the Hub's cache is read."""
 
+import functools
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ import safetensors.numpy
 
 from empathy import encoders, errors
 from empathy.encoders import checkpoint
+from empathy.encoders.architectures import modernbert
 
 _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 
@@ -365,6 +367,20 @@ def test_a_name_on_the_hub_is_looked_up_in_the_cache(tmp_path):
   assert first == 'max'
   assert second.startswith('some/other: is no folder here and is not in the')
   assert 'hf download some/other' in second
+
+
+def test_rotary_positions_are_read_from_every_version():
+  read = functools.partial(checkpoint.read_config, modernbert.Config)
+  old = {'global_rope_theta': 5e4, 'local_rope_theta': 7, 'rope_scaling': None}
+  both = {'rope_type': 'default', 'rope_theta': 5e4}
+  new = {'full_attention': both, 'sliding_attention': both | {'rope_theta': 7}}
+  found = read({'rope_parameters': new}, 'here')
+  assert found == read(old, 'here')
+  assert (found.global_rope_theta, found.local_rope_theta) == (5e4, 7.0)
+  new['full_attention'] = both | {'rope_type': 'yarn'}
+  message = "rope_parameters.full_attention.rope_type is 'yarn': only"
+  with pytest.raises(errors.InputError, match=message):
+    read({'rope_parameters': new}, 'here')
 
 
 def test_encoders_need_neither_pytorch_nor_transformers():

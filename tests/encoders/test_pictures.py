@@ -1,7 +1,9 @@
 """Encoders of single pictures: frames, their times, towers and processors."""
 
+import functools
 import json
 
+import jax
 import made_media
 import numpy as np
 import PIL.Image
@@ -11,7 +13,14 @@ import small_encoders
 
 from empathy import encoders, errors
 from empathy.corpora import corpus as corpora
-from empathy.encoders import extraction, extractors, inputs, media, patches
+from empathy.encoders import (
+  extraction,
+  extractors,
+  inputs,
+  media,
+  patches,
+  pooling,
+)
 from empathy.training import finetune_recipe, finetune_step, parallel
 
 _PATHS = ('a.mp4', 'b.mp4')
@@ -93,9 +102,6 @@ def test_a_film_is_its_frames_each_alone(films, tmp_path, kind, prepare):
   ways = (
     ({}, lambda clip: frames(clip, 'pooled')[:, 0].mean(0)),
     ({'pooling': 'first'}, lambda clip: frames(clip, 'pooled')[0, 0]),
-    ({'pooling': 'last'}, lambda clip: frames(clip, 'pooled')[-1, 0]),
-    ({'pooling': 'max'}, lambda clip: frames(clip, 'pooled')[:, 0].max(0)),
-    ({'pooling': 'none'}, lambda clip: frames(clip, 'pooled')[:, 0]),
     (
       {'pooling': 'states'},
       lambda clip: frames(clip, 'last_hidden_state').reshape(-1, 8),
@@ -109,6 +115,21 @@ def test_a_film_is_its_frames_each_alone(films, tmp_path, kind, prepare):
       np.testing.assert_allclose(
         found, wanted(clip), rtol=0, **near, err_msg=str((settings, clip))
       )
+
+
+def test_frames_are_joined_to_a_clip():
+  frames = [np.array([1.0, 5.0]), np.array([6.0, 2.0]), np.array([2.0, 2.0])]
+  for how, wanted in (
+    ('first', [1, 5]),
+    ('last', [2, 2]),
+    ('max', [6, 5]),
+    ('mean', [3, 3]),
+    ('pooled', [3, 3]),
+  ):
+    found = pooling.join(frames, [0, 0, 0], inputs.Own(how), is_sequence=True)
+    np.testing.assert_array_equal(found, wanted)
+  windows = pooling.join(frames, [1, 2, 3], inputs.Own('first'))
+  np.testing.assert_array_equal(windows, [3, 3])
 
 
 def test_frames_are_few_at_a_time_however_many_a_clip_has(films, tmp_path):
@@ -170,9 +191,9 @@ def test_training_starts_from_the_states_of_frames(films, tmp_path):
   batch = finetune_step.Batch(states, np.ones((2, 5), bool), None, None)
   params = {'kernel': np.eye(8, dtype=np.float32), 'bias': np.zeros(8)}
   trained, frozen = finetune_step.split(program, encoder.params['params'])
-  logits = finetune_step.forward(
-    program, {'encoder': trained, 'classifier': params}, frozen, batch
-  )
+  forward = jax.jit(functools.partial(finetune_step.forward, program))
+  learned = {'encoder': trained, 'classifier': params}
+  logits = forward(learned, frozen, batch)
   near = rounding.of_encoder(encoder, pixel_values=np.ones((1, 1, 3, 8, 8)))
   np.testing.assert_allclose(logits, extract(), rtol=0, atol=near)
 
@@ -182,8 +203,7 @@ def test_training_starts_from_the_states_of_frames(films, tmp_path):
   [
     ({'pooling': 'none'}, [0, 0.25, 0.5, 0, 0.3, 0.6]),
     ({'pooling': 'states'}, np.repeat([0, 0.25, 0.5, 0, 0.3, 0.6], 8)),
-    ({'layer': 'all'}, None),  # Layers have no time,
-    ({}, None),  # nor has what is pooled.
+    ({'layer': 'all'}, None),  # Layers have no time.
   ],
 )
 def test_times_of_frames_are_kept(films, tmp_path, settings, wanted):

@@ -139,8 +139,8 @@ def test_a_bias_by_distance(monkeypatch):
   mask = transformer.mask_to_bias(np.arange(length) < np.array([[11], [6]]))
   far = np.arange(length) - np.arange(length)[:, None]
   wanted = gate * values[:, far + length - 1] + mask
-  bias = transformer.ByDistance(values, gate, mask)
-  np.testing.assert_array_equal(bias.whole(), wanted)
+  bias = transformer.ByDistance(gate, values, mask)
+  np.testing.assert_array_equal(bias.whole(length), wanted)
   settings = transformer.Settings(4, 8, 'gelu', 1e-5)
 
   def attend(q, k, v, bias):

@@ -38,6 +38,7 @@ def test_what_learns_sees_what_features_are_made_of(
   config = tiny.config(
     folder / name, trained_layers=trained_layers, num_epochs=1, batch_size=5
   )
+  config.features.audio.pooling = 'mean'
   settings = config.features.audio.to_dict()
   clips = extraction.clips_of(tiny.corpora.read(folder / 'corpus'), 'audio')
   extractor = extractors.make('audio', settings, np.inf, 4, parallel.spread)

@@ -98,7 +98,7 @@ class Model(nn.Module):
       transformer.mask_to_bias(self.seen(input_ids, attention_mask)),
       deterministic,
     )
-    norm = transformer.layer_norm(c.layer_norm_eps, self.dtype, 'norm')
+    norm = transformer.layer_norm(c.layer_norm_eps, self.dtype, 'final_norm')
     last = norm(states[-1])
     return transformer.Output(last, states, self.pool(last, input_ids))
 
@@ -134,7 +134,7 @@ def example(config: Config) -> dict[str, np.ndarray]:
 
 def table(config: Config) -> checkpoint.Table:
   """Where the parameters come from."""
-  found = checkpoint.norm('norm', 'final_layer_norm')
+  found = checkpoint.norm('final_norm', 'final_layer_norm')
   for ours, theirs in (('words', 'token'), ('positions', 'position')):
     found |= checkpoint.plain(
       f'{ours}/embedding', f'embeddings.{theirs}_embedding.weight'

@@ -80,8 +80,8 @@ def rotations(grid: tuple[int, int, int], width: int) -> np.ndarray:
 
 def rotate(x: Array, by: Array) -> Array:
   """Turns queries or keys (..., T, D) by their positions; see `rotations`."""
-  pairs = x.reshape(*x.shape[:-1], -1, 2)
-  return x * by[0] + pairs[..., ::-1].reshape(x.shape) * by[1]
+  others = x.reshape(*x.shape[:-1], -1, 2)[..., ::-1].reshape(x.shape)
+  return (x * by[0] + others * by[1]).astype(x.dtype)
 
 
 class Attention(nn.Module):
@@ -181,7 +181,7 @@ class Model(nn.Module):
       c.num_hidden_layers,
       self.remat,
       x.reshape(len(x), -1, c.hidden_size),
-      jnp.asarray(by, self.dtype),
+      jnp.asarray(by),
       deterministic,
     )
     norm = transformer.layer_norm(c.layer_norm_eps, self.dtype, 'norm')

@@ -5,13 +5,13 @@ how far apart two states are, a convolution over the past and the other half.
 """
 
 import dataclasses
-import functools
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from flax import struct
 
 from empathy.encoders import checkpoint, transformer
 from empathy.encoders.architectures import deberta, wav2vec2
@@ -77,6 +77,23 @@ def of_keys(scores: Array, left: int, first: Any, length: int) -> Array:
   return deberta.shear(wide)
 
 
+@struct.dataclass
+class Distances(transformer.Bias):
+  """Rows are scores of distances, of which each query has its own.
+
+  Attributes:
+    left: see `of_keys`.
+  """
+
+  left: int = struct.field(pytree_node=False, default=0)
+
+  def make(
+    self, rows: Array, heads: None, first: Array | int, length: int
+  ) -> Array:
+    """See `transformer.Bias`."""
+    return of_keys(rows, self.left, first, length)
+
+
 class Attention(nn.Module):
   """Attention that knows how far a key is from its query (arXiv 1803.02155).
 
@@ -92,11 +109,11 @@ class Attention(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: Array, bias: Array | None, deterministic: bool
+    self, x: Array, mask: Array | None, deterministic: bool
   ) -> Array:
-    """Maps (B, T, D) to (B, T, D); `bias` is (B, 1, 1, T) or None."""
+    """Maps (B, T, D) to (B, T, D); `mask` (B, 1, 1, T) is added to scores."""
     s = self.settings
-    length, width = x.shape[1:]
+    width = x.shape[-1]
     q, k, v = (
       transformer.split_heads(
         nn.Dense(width, dtype=s.dtype, name=name)(x), s.num_heads
@@ -109,98 +126,10 @@ class Attention(nn.Module):
       nn.initializers.normal(0.02),
       (self.left + 1 + self.right, q.shape[-1]),
     )
-    far = jnp.einsum('bhqd,nd->bhqn', q, distances.astype(s.dtype))
-
-    drops = s.attention_dropout and not deterministic
-
-    def at_once(
-      q: Array, far: Array, k: Array, v: Array, first: Any = 0
-    ) -> Array:
-      scores = jnp.einsum('bhqd,bhkd->bhqk', q, k)
-      scores += of_keys(far, self.left, first, length)
-      return transformer.weigh(s, scores, bias, v, deterministic)
-
-    def in_parts(q: Array, far: Array, k: Array, v: Array) -> Array:
-      starts, q, far = _cut(transformer.LONG, q, far)
-      y = jax.lax.map(
-        lambda part: at_once(part[1], part[2], k, v, part[0]),
-        (starts, jnp.moveaxis(q, 2, 0), jnp.moveaxis(far, 2, 0)),
-      )
-      return y.swapaxes(0, 1).reshape(len(x), -1, width)[:, :length]
-
-    if length <= transformer.BLOCK or drops:
-      y = at_once(q, far, k, v)
-    else:
-      y = jax.lax.platform_dependent(
-        *(q, far, k, v),
-        cpu=functools.partial(self._in_blocks, bias),
-        default=in_parts if length > transformer.LONG else at_once,
-      )
+    scores = jnp.einsum('bhqd,nd->bhqn', q, distances.astype(s.dtype))
+    bias = Distances(scores, None, mask, left=self.left)
+    y = transformer.attend(s, q, k, v, bias, deterministic)
     return nn.Dense(width, dtype=s.dtype, name='output')(y)
-
-  def _in_blocks(
-    self, bias: Array | None, q: Array, far: Array, k: Array, v: Array
-  ) -> Array:
-    """Attends with one head of one clip and few queries at a time.
-
-    Args:
-      bias: (B, 1, 1, T), added to the scores; or None.
-      q: (B, H, T, D), scaled.
-      far: (B, H, T, N), scores of distances.
-      k: (B, H, T, D).
-      v: (B, H, T, D).
-
-    Returns:
-      (B, T, H * D).
-    """
-    batch, heads, length, width = q.shape
-    if bias is None:
-      bias = jnp.zeros((batch, 1, 1, length))
-    bias = jnp.broadcast_to(bias, (batch, heads, 1, length))
-    starts, q, far = _cut(transformer.BLOCK, q, far)
-
-    def head(of_head: tuple[Array, ...]) -> Array:
-      q, far, k, v, bias = of_head
-
-      def block(of_block: tuple[Array, ...]) -> Array:
-        first, q, far = of_block
-        scores = (q @ k.T).astype(jnp.float32) + bias
-        scores += of_keys(far, self.left, first, length)
-        scores = jnp.exp(scores - scores.max(-1, keepdims=True))
-        total = scores.sum(-1, keepdims=True)
-        return (scores.astype(v.dtype) @ v) / total.astype(v.dtype)
-
-      return jax.lax.map(block, (starts, q, far))
-
-    y = jax.lax.map(
-      head,
-      tuple(
-        x.reshape(batch * heads, *x.shape[2:]) for x in (q, far, k, v, bias)
-      ),
-    )
-    y = y.reshape(batch, heads, -1, width)[:, :, :length]
-    return transformer.join_heads(y)
-
-
-def _cut(most: int, *arrays: Array) -> tuple[Array, ...]:
-  """Cuts arrays (B, H, T, ...) into blocks, (B, H, blocks, size, ...).
-
-  Args:
-    most: of T in a block.
-    *arrays: all of one T.
-
-  Returns:
-    Where each block begins, and the blocks; the last is padded.
-  """
-  length = arrays[0].shape[2]
-  count = -(-length // most)
-  size = -(-length // count)
-
-  def cut(x: Array) -> Array:
-    x = jnp.pad(x, ((0, 0), (0, 0), (0, count * size - length), (0, 0)))
-    return x.reshape(*x.shape[:2], count, size, -1)
-
-  return size * jnp.arange(count), *map(cut, arrays)
 
 
 class Convolution(nn.Module):

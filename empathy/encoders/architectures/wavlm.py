@@ -96,7 +96,7 @@ class Layer(nn.Module):
     gate = Gate(s.num_heads, s.dtype, name='gate')
 
     def attend(y: Array) -> Array:
-      bias = transformer.ByDistance(values, gate(y), mask)
+      bias = transformer.ByDistance(gate(y), values, mask)
       return attention(y, bias, deterministic)
 
     return transformer.add_blocks(s, x, attend, deterministic)

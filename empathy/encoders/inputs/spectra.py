@@ -1,4 +1,8 @@
-"""Sound as log-mel spectra, as Transformers computes them with NumPy alone."""
+"""Sound as log-mel spectra, by the processors of Transformers.
+
+They need NumPy alone. That of Whisper takes PyTorch where it is installed, and
+then its spectra, of numbers from -1 to 2, are up to 1e-5 others.
+"""
 
 from collections.abc import Callable
 from typing import Any
