@@ -193,6 +193,8 @@ def test_a_modality_that_no_clip_has_is_dropped(binary, tmp_path):
     (['--config.seconds=nan'], 'config.seconds: nan is not above 0'),
     (['--config.features.audio.encoder=nowhere/x'], 'nowhere/x'),
     (['--config.features.audio.encoder=hashed_ngrams'], 'is for text'),
+    # Of others too, before hours go into the first.
+    (['--config.features.video.crop=faces'], 'is not one of none, face'),
   ],
 )
 def test_wrong_flags_are_named(binary, sounds, tmp_path, flags, message):

@@ -265,6 +265,9 @@ def test_a_decoder_is_pooled_by_its_last_token(folder):
     _, name = checkpoint(kind, folder)
     with pytest.raises(errors.InputError, match='first token sees no other'):
       extract('text', clips, encoder=name, pooling='first')
+  _, name = checkpoint('siglip_text', folder)  # It sees all of a text.
+  _, (one, other) = extract('text', clips, encoder=name, pooling='first')
+  assert np.abs(one - other).max() > 0.01
 
 
 def test_what_is_rounded_anyway_is_held_rounded(folder):
