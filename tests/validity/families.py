@@ -10,6 +10,11 @@ them, and prints the share of clips of speakers that it was not trained on that
 it gets right: chance is 25 %. Encoders have learned nothing, so that it tells
 whether content comes through all of them: loader, mask, states and pooling.
 
+On 29 November 2026 there came out 89 to 100 % for films, 57 (CLIP's tower, to
+whose tokenizer here each letter is a token, and the last token is what counts)
+or 74 to 97 % for texts, and 57 to 98 % for sounds, least by Wav2Vec2-BERT,
+which is shown how bands differ from their means. It takes some 8 minutes.
+
 With `--media` it prints what each makes of the files of a folder.
 """
 
