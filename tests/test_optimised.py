@@ -23,7 +23,10 @@ _HASTE = re.compile(
 @pytest.mark.parametrize(
   ('file', 'chosen'),
   [
-    ('training/test_step.py', 'not narrow'),
+    (
+      'training/test_step.py',
+      'rests or first_of_equals or takes_the_validation or swept or presence',
+    ),
     (
       'encoders/test_encoders.py',
       'every_hidden and (deberta_v3 or hubert or videomae or timesformer)',

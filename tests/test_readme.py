@@ -13,6 +13,7 @@ import made_media
 import numpy as np
 import pandas as pd
 import pytest
+import small_encoders
 
 ROOT = pathlib.Path(__file__).parents[1]
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
@@ -26,13 +27,16 @@ SMALL = {
 }
 
 
-def _blocks(language: str) -> list[str]:
-  text = (ROOT / 'README.md').read_text(encoding='utf-8')
+ENCODERS = 'empathy/encoders/README.md'
+
+
+def _blocks(language: str, page: str = 'README.md') -> list[str]:
+  text = (ROOT / page).read_text(encoding='utf-8')
   return [body for kind, body in BLOCK.findall(text) if kind == language]
 
 
-def _commands() -> list[list[str]]:
-  lines = '\n'.join(_blocks('bash')).splitlines()
+def _commands(page: str = 'README.md') -> list[list[str]]:
+  lines = '\n'.join(_blocks('bash', page)).splitlines()
   return [
     words for words in (shlex.split(x, comments=True) for x in lines) if words
   ]
@@ -119,6 +123,24 @@ def test_a_fusion_of_sequences_minds_their_ends(folder, monkeypatch):
   assert np.abs(other - logits).max() > 1e-3
 
 
+def test_commands_of_encoders_run(server, folder):
+  # A folder comes before a name on the Hub.
+  for name, kind, changes in (
+    ('roberta-base', 'roberta', {}),
+    ('MCG-NJU/videomae-base', 'videomae', {'num_frames': 16}),
+    ('microsoft/wavlm-base-plus', 'wavlm', {}),
+  ):
+    small_encoders.write(kind, folder / name, **changes)
+  seen = _run_all(_commands(ENCODERS), server, folder)
+  assert seen == {'empathy.prepare', 'empathy.extract_features'}
+  made = folder / 'runs/voices/features'
+  assert {path.stem for path in made.glob('*.npz')} == {
+    'text',
+    'audio',
+    'video',
+  }
+
+
 @pytest.mark.long
 def test_other_trainings_run(server, folder):
   commands = [words for words in _commands() if _is_variant(words)]
@@ -169,13 +191,14 @@ def _write_answers(folder):
   answers.to_csv(folder / 'judge.csv', index=False)
 
 
-def test_links_lead_somewhere():
-  text = (ROOT / 'README.md').read_text(encoding='utf-8')
-  links = re.findall(r'\]\((?!http)([^)#]+)\)', text)
+@pytest.mark.parametrize('page', ['README.md', ENCODERS])
+def test_links_lead_somewhere(page):
+  text = (ROOT / page).read_text(encoding='utf-8')
+  links = re.findall(r'\]\((?!http)([^)#]+)', text)
   links += re.findall(r'src="([^"]+)"', text)
-  assert len(links) > 5
+  assert len(links) > 2
   for link in links:
-    assert (ROOT / link).exists(), link
+    assert (ROOT / page).parent.joinpath(link).exists(), link
 
 
 def test_the_encoder_runs(folder):

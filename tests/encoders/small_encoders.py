@@ -94,6 +94,18 @@ KINDS = {
     'position_biased_input': False,
   },
 }
+# Other families, that differ from these in little.
+OTHERS = {
+  'electra': KINDS['bert'] | {'embedding_size': 6},
+  'xlm-roberta': KINDS['roberta'],
+  'distilbert': {
+    **{'dim': 8, 'n_layers': 2, 'n_heads': 2, 'hidden_dim': 12},
+    **{'vocab_size': 40, 'pad_token_id': 0},
+  },
+  'llama': _CORE | {'vocab_size': 40},
+  'unispeech-sat': _SOUND,
+  'dinov2_with_registers': KINDS['dinov2'],
+}
 
 
 _SETTINGS = 'preprocessor_config.json'
@@ -141,30 +153,43 @@ PROCESSORS = {
 
 
 def write(
-  kind: str, folder: pathlib.Path, seed: int = 0, **changes
+  kind: str,
+  folder: pathlib.Path,
+  seed: int = 0,
+  is_mild: bool = False,
+  **changes,
 ) -> encoders.Encoder:
   """Writes a checkpoint with its processor, and returns the encoder.
 
   Args:
-    kind: a key of `KINDS`.
+    kind: a key of `KINDS` or `OTHERS`.
     folder: the checkpoint's.
     seed: of the weights.
+    is_mild: whether weights are drawn as before a training, so that states tell
+      of the input; else wide, biases too, so that a mistake shows.
     **changes: to the settings.
   """
-  model_type = KINDS[kind].get('model_type', kind)
+  settings = (KINDS | OTHERS)[kind]
+  model_type = settings.get('model_type', kind)
   if model_type not in encoders.ARCHITECTURES:
     model_type = kind.split('_')[0]
   architecture = encoders.ARCHITECTURES[model_type]
   config = architecture.Config(
-    **KINDS[kind] | {'model_type': model_type} | changes
+    **settings | {'model_type': model_type} | changes
   )
   module = architecture.Model(config)
-  # Drawn wide, biases too, so that a mistake shows.
   random = np.random.default_rng(seed)
-  params = jax.tree.map(
-    lambda x: random.normal(0.1, 0.4, x.shape).astype(np.float32),
-    encoders.shapes(config),
-  )
+
+  def drawn(path, x):
+    name, mean, deviation = path[-1].key, 0.1, 0.4
+    if is_mild:
+      is_one, is_map = name in ('scale', 'g'), name in ('kernel', 'v')
+      mean = float(is_one)
+      deviation = 0.0 if is_one or name == 'bias' else 1.0
+      deviation /= np.prod(x.shape[:-1]) ** 0.5 if is_map else 1
+    return random.normal(mean, deviation, x.shape).astype(np.float32)
+
+  params = jax.tree_util.tree_map_with_path(drawn, encoders.shapes(config))
   encoder = encoders.Encoder(module, params, config)
   encoders.save(encoder, folder)
   if kind == 'deberta':
@@ -193,7 +218,10 @@ def write(
     )
     inner.normalizer = tokenizers.normalizers.Lowercase()
     inner.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    is_decoder = kind == 'qwen3'  # Whose tokenizers add nothing in front.
+    is_decoder = kind in (
+      'qwen3',
+      'llama',
+    )  # Whose tokenizers add nothing in front.
     if not is_decoder:
       inner.post_processor = tokenizers.processors.TemplateProcessing(
         single='[CLS] $A', special_tokens=[('[CLS]', 1)]
@@ -214,7 +242,8 @@ def write(
       feature_size=6, num_mel_bins=6
     ).save_pretrained(folder)
   else:
-    settings, file = PROCESSORS.get(kind, _FILM_PROCESSOR), _SETTINGS
+    like, file = kind.removesuffix('_with_registers'), _SETTINGS
+    settings = PROCESSORS.get(like, _FILM_PROCESSOR)
     if kind == 'vivit':  # From 0 to 255 to -1 to 1, then by its statistics.
       settings = settings | {'offset': True, 'rescale_factor': 1 / 127.5}
     elif kind == 'vjepa2':

@@ -684,6 +684,8 @@ def test_a_run_goes_on(plain, tmp_path, monkeypatch, caplog, epoch):
   _assert_as(plain, tmp_path)
 
 
+# Of a corpus that stays on disk test_stream.py says the same.
+@pytest.mark.long
 def test_a_second_training_goes_on(plain, tmp_path, monkeypatch):
   keys = {
     'fusion': 'gated_evidence',

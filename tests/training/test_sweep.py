@@ -120,6 +120,8 @@ def _entries(path):
     yield entry, jax.tree.map(lambda x, at=index: np.asarray(x)[at], own)
 
 
+# Of one step test_step.py says the same.
+@pytest.mark.long
 def test_each_member_is_what_it_is_alone(swept, alone):
   expected = {}
   for number, path in alone.items():
@@ -170,14 +172,20 @@ def _best_by_hand(swept):
   }
 
 
-def test_the_choice_is_the_argmax_and_its_predictions_are_written(
-  corpus, swept, alone
-):
+def test_the_choice_is_the_argmax_and_it_alone_predicts(corpus, swept):
   best = _best_by_hand(swept)
   assert len(best) == 6
   for entry, _ in _entries(swept):
     chosen = _SETTINGS[best[entry['view'], entry['fold']]]
     assert entry['chosen'] == (entry['setting'] == chosen)
+  read = reading.read(swept / 'predictions.parquet', corpus)
+  # Of each view and seed once, and of the full one shown less.
+  assert read.num_rows == 90 * 2 * (1 + 1 + 2)
+
+
+@pytest.mark.long
+def test_the_predictions_are_those_of_the_choice(corpus, swept, alone):
+  best = _best_by_hand(swept)
   tables = {
     number: pq.read_table(path / 'predictions.parquet')
     for number, path in alone.items()
@@ -260,7 +268,7 @@ def _short(corpus):
     {'l2': (0.0, 0.01, 0.5)},
     **_CONCAT,
     checkpoint_seconds=0.0,
-    members_per_device=5,
+    members_per_device=12,
   )
 
 
@@ -310,6 +318,8 @@ def test_a_dry_run_counts_the_settings(corpus, short, tmp_path):
   assert operations[1] == pytest.approx(3 * operations[0], rel=0.01)
 
 
+# Of the weights of layers test_layered.py says the same.
+@pytest.mark.long
 def test_new_clips_are_predicted_by_chosen_members(
   corpus, swept, alone, tmp_path
 ):

@@ -13,7 +13,8 @@ import pytest
   [
     # Ten times, then each of the others.
     ('train', [*['kill'] * 10, 'stop', 'disk', 'damage']),
-    ('train_together', [*['kill'] * 10, 'stop', 'disk', 'damage']),
+    # The same, but that processes wait for each other, and dear.
+    ('train_together', [*['kill'] * 4, 'stop', 'disk', 'damage']),
     ('extract_features', [*['kill'] * 10, 'stop', 'disk', 'damage']),
     ('finetune', ['kill', 'damage', 'stop', 'disk']),
   ],

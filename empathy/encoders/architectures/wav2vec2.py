@@ -40,6 +40,8 @@ class Config:
       '(English, of MMS), whatever other files there are'
     ),
   }
+  # Statistics; without a gradient there is still weight decay.
+  NEVER_LEARN: ClassVar[tuple[str, ...]] = ('position_norm',)
   model_type: str = 'wav2vec2'
   hidden_size: int = 768
   num_hidden_layers: int = 12
