@@ -6,6 +6,7 @@ SigLIP 2 differs in its tokenizer.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 from flax import linen as nn
@@ -21,6 +22,7 @@ Array = jax.Array
 class Config(clip_text.Config):
   """The settings in `config.json`, by their names there."""
 
+  is_causal: ClassVar[bool] = False
   model_type: str = 'siglip_text_model'
   vocab_size: int = 32000
   hidden_size: int = 768
