@@ -199,16 +199,8 @@ def load(
       settings are not supported, or its tensors are not those of the encoder.
   """
   found = checkpoint.find(name_or_path)
-  values = _of_tower(found.config, modality)
-  architecture = ARCHITECTURES.get(values.get('model_type'))
-  if architecture is None:
-    raise errors.InputError(
-      f'{found.config}: model_type is {values.get("model_type")!r}: expected '
-      f'one of {", ".join(ARCHITECTURES)}'
-    )
-  config = checkpoint.read_config(
-    architecture.Config, values, str(found.config)
-  )
+  config = read_config(found.config, modality)
+  architecture = ARCHITECTURES[config.model_type]
   module = architecture.Model(config, dtype=dtype, remat=remat)
 
   def make(path: str, array: np.ndarray) -> jax.Array:
@@ -229,6 +221,29 @@ def load(
   _check_shapes(config, params, found.name)
   own = architecture.INPUT.own(found, config)
   return Encoder(module, params, config, own)
+
+
+def read_config(path: pathlib.Path, modality: str | None = None) -> Any:
+  """Reads a `config.json`.
+
+  Args:
+    path: of it.
+    modality: as in `load`.
+
+  Returns:
+    The settings of the encoder, a `Config` of its architecture.
+
+  Raises:
+    InputError: it is of another architecture, or a setting is not supported.
+  """
+  values = _of_tower(path, modality)
+  kind = values.get('model_type')
+  if kind not in ARCHITECTURES:
+    raise errors.InputError(
+      f'{path}: model_type is {kind!r}: expected one of '
+      f'{", ".join(ARCHITECTURES)}'
+    )
+  return checkpoint.read_config(ARCHITECTURES[kind].Config, values, str(path))
 
 
 def _of_tower(path: pathlib.Path, modality: str | None) -> dict[str, Any]:

@@ -356,6 +356,12 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     faults.append(
       f'{where}: has a quantization_config: quantised weights are not supported'
     )
+  # Known ones attend otherwise than what their model_type names.
+  if own := values.get('auto_map.AutoModel'):
+    faults.append(
+      f'{where}: auto_map: its model is code of its own ({own}), which is not '
+      'run'
+    )
   values = _renamed(values, getattr(cls, 'RENAMED', {}))
   kind = values.get('model_type')
   fields = dict(getattr(cls, 'DEFAULTS', {}).get(kind, {}))
@@ -378,8 +384,8 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
     wanted = type(default)
     if default is None:  # As in `int | None`.
       wanted = typing.get_args(field.type)[0]
-    if wanted is float and type(value) is int:
-      value = float(value)
+    if {wanted, type(value)} == {int, float} and wanted(value) == value:
+      value = wanted(value)
     if type(value) is not wanted:
       faults.append(
         f'{where}: {field.name} is {value!r}: expected something of the kind '

@@ -131,13 +131,11 @@ def extract(
   folds = range(read_note(root, modality, 0)['num_folds'])
   notes = [read_note(root, modality, fold) for fold in folds]
   wanted = extractors.complete(modality, config['features'][modality])
-  learned = notes[0] | {'crop': notes[0]['source'].get('crop', 'none')}
-  for name in ('layer', 'pooling', 'prefix', 'crop'):
-    if name in wanted and wanted[name] != learned.get(name):
-      _LOGGER.warning(
-        '%s: %s is %r, but the encoders learned with %r',
-        *(modality, name, wanted[name], learned.get(name)),
-      )
+  for name, value in unlike(wanted, notes[0]).items():
+    _LOGGER.warning(
+      '%s: %s is %r, but the encoders learned with %r',
+      *(modality, name, wanted[name], value),
+    )
   for fold in folds:  # One encoder at a time is in memory.
     encoder = os.fspath(folder(root, modality, fold))
     settings = {**config['features'][modality], 'encoder': encoder}
@@ -176,6 +174,23 @@ def extract(
   (rest / path.name).replace(path)
   shutil.rmtree(rest)
   return skipped
+
+
+def unlike(
+  wanted: Mapping[str, Any], note: Mapping[str, Any]
+) -> dict[str, Any]:
+  """What an encoder learned with where features are to be made otherwise.
+
+  Args:
+    wanted: settings of features, complete.
+    note: of the encoder.
+  """
+  learned = {'crop': 'none', **note['source'], **note}
+  return {
+    name: learned.get(name)
+    for name in ('layer', 'pooling', 'prefix', 'crop', 'scale_peak')
+    if name in wanted and wanted[name] != learned.get(name)
+  }
 
 
 def _join(

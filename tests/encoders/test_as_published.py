@@ -4,6 +4,7 @@ Each is one that is in order, changed as people's tools change it. Weights are
 compared by parameters: where they are the same, states are.
 """
 
+import dataclasses
 import functools
 import json
 import pathlib
@@ -490,3 +491,199 @@ def test_the_settings_of_sound_in_either_file(tmp_path):
     )
   )
   extractors.make('audio', {'encoder': str(tmp_path)}, 9.0, 4, parallel.spread)
+
+
+# Of a `config.json`, what is unlike the defaults; and what is read from it.
+_CLIP_TEXT = {
+  'hidden_size': 768,
+  'intermediate_size': 3072,
+  'num_attention_heads': 12,
+}
+_LARGE = {'hidden_size': 1024, 'num_attention_heads': 16}
+_PUBLISHED = {
+  'facebook/mms-1b-all': (
+    {
+      'model_type': 'wav2vec2',
+      'adapter_attn_dim': 16,
+      'do_stable_layer_norm': True,
+      'feat_extract_norm': 'layer',
+      'conv_bias': True,
+      'feat_proj_dropout': 0,
+    },
+    {'has_adapters': True, 'feat_proj_dropout': 0.0},
+  ),
+  'facebook/data2vec-audio-base-960h': (
+    {
+      'model_type': 'data2vec-audio',
+      'feat_extract_norm': 'group',  # Nobody looks at it.
+      'conv_pos_kernel_size': 19,
+      'num_conv_pos_embeddings': 5,
+    },
+    {'feat_extract_norm': 'layer', 'num_conv_pos_embeddings': 5},
+  ),
+  'openai/whisper-large-v3-turbo': (
+    {
+      'model_type': 'whisper',
+      'd_model': 1280,
+      'encoder_layers': 32,
+      'decoder_layers': 4,
+      'num_hidden_layers': 32,
+      'encoder_attention_heads': 20,
+      'num_mel_bins': 128,
+    },
+    {'hidden_size': 1280, 'num_hidden_layers': 32, 'num_frames': 3000},
+  ),
+  'facebook/w2v-bert-2.0, without positions': (
+    {'model_type': 'wav2vec2-bert', 'position_embeddings_type': None},
+    "position_embeddings_type is None: only 'relative_key' is supported",
+  ),
+  'facebook/dinov2-giant': (
+    {
+      'model_type': 'dinov2',
+      'hidden_size': 1536,
+      'mlp_ratio': 4,
+      'use_swiglu_ffn': True,
+    },
+    {'units': 4096, 'layer_norm_eps': 1e-6},
+  ),
+  'openai/clip-vit-large-patch14': (
+    {
+      'model_type': 'clip',
+      'text_config': {'model_type': 'clip_text_model', 'eos_token_id': 2},
+      'text_config_dict': _CLIP_TEXT,
+      'vision_config': {'model_type': 'clip_vision_model'},
+      'vision_config_dict': {**_LARGE, 'patch_size': 14},
+    },
+    {**_LARGE, 'patch_size': 14, 'hidden_act': 'quick_gelu'},
+  ),
+  'laion/CLIP-ViT-H-14': (
+    {
+      'model_type': 'clip',
+      'text_config': {'model_type': 'clip_text_model', 'hidden_act': 'gelu'},
+      'text_config_dict': None,
+      'vision_config': {'hidden_act': 'gelu', **_LARGE},
+      'vision_config_dict': None,
+    },
+    {'hidden_act': 'gelu', 'layer_norm_eps': 1e-5, **_LARGE},
+  ),
+  'google/siglip2-base-patch16-naflex': (
+    {
+      'model_type': 'siglip2',
+      'text_config': {'model_type': 'siglip2_text_model'},
+      'vision_config': {'model_type': 'siglip2_vision_model'},
+    },
+    "model_type is 'siglip2_vision_model': expected one of",
+  ),
+  'google/siglip-base-patch16-224': (
+    {
+      'model_type': 'siglip',
+      'text_config': {'model_type': 'siglip_text_model'},
+      'vision_config': {'model_type': 'siglip_vision_model'},
+    },
+    {'intermediate_size': 3072, 'hidden_act': 'gelu_pytorch_tanh'},
+  ),
+  'facebook/vjepa2-vitg-fpc64-256': (
+    {'model_type': 'vjepa2', 'hidden_size': 1408, 'mlp_ratio': 48 / 11},
+    {'mlp_ratio': 48 / 11, 'image_size': 256},
+  ),
+  'answerdotai/ModernBERT-base': (
+    {
+      'model_type': 'modernbert',
+      'position_embedding_type': 'absolute',  # Nobody looks at it.
+      'layer_norm_eps': 1e-12,
+      'reference_compile': None,
+    },
+    {'norm_eps': 1e-5, 'global_rope_theta': 160_000.0, 'max_tokens': 8192},
+  ),
+  'BAAI/bge-m3': (
+    {'model_type': 'xlm-roberta', 'max_position_embeddings': 8194},
+    {'max_tokens': 8192, 'pad_token_id': 1},
+  ),
+  'Qwen/Qwen2.5-0.5B': (
+    {
+      'model_type': 'qwen2',
+      'rope_theta': 1_000_000,
+      'sliding_window': 32768,
+      'use_sliding_window': False,
+      'max_window_layers': 0,
+    },
+    {'rope_parameters.rope_theta': 1e6, 'is_near': False},
+  ),
+  'Qwen/Qwen3-Embedding-0.6B': (
+    {'model_type': 'qwen3', 'rope_scaling': None, 'sliding_window': None},
+    {'width': 128, 'rope_parameters.rope_type': 'default', 'is_near': False},
+  ),
+  'meta-llama/Llama-3.2-1B, as Transformers 5 writes it': (
+    {
+      'model_type': 'llama',
+      'eos_token_id': [128001, 128008],
+      'dtype': 'bfloat16',
+      'rope_parameters': {'rope_type': 'llama3', 'rope_theta': 500_000.0},
+    },
+    {'rope_parameters.rope_theta': 5e5, 'rope_parameters.rope_type': 'llama3'},
+  ),
+  'a decoder that learned to see both ways': (
+    {'model_type': 'qwen2', 'is_causal': False},
+    'is_causal is False: only True is supported',
+  ),
+  'Alibaba-NLP/gte-Qwen2-1.5B-instruct': (
+    {
+      'model_type': 'qwen2',
+      'auto_map': {'AutoModel': 'modeling_qwen.Qwen2Model'},
+    },
+    'its model is code of its own .modeling_qwen.Qwen2Model., which is not run',
+  ),
+  'jinaai/jina-embeddings-v3': (
+    {'model_type': 'xlm-roberta', 'position_embedding_type': 'rotary'},
+    "position_embedding_type is 'rotary': only 'absolute' is supported",
+  ),
+}
+
+
+@pytest.mark.parametrize('name', _PUBLISHED)
+def test_settings_that_are_published(name, tmp_path):
+  settings, wanted = _PUBLISHED[name]
+  path = tmp_path / 'config.json'
+  path.write_text(json.dumps(settings))
+  if isinstance(wanted, str):
+    (tmp_path / 'model.safetensors').touch()
+    with pytest.raises(errors.InputError, match=wanted):
+      encoders.load(tmp_path, modality='video')
+    return
+  config = encoders.read_config(path, 'video')
+  found = {
+    key: functools.reduce(getattr, key.split('.'), config) for key in wanted
+  }
+  found |= {k: v(0) for k, v in found.items() if callable(v)}
+  assert found == wanted
+
+
+# These show in the shapes of tensors, or are said by every file.
+_SHOWN = {
+  'vocab_size',
+  'intermediate_size',
+  'max_position_embeddings',
+  'num_key_value_heads',
+}
+_SAID = {'rope_parameters', 'layer_types', 'sliding_window', 'pos_att_type'}
+
+
+@pytest.mark.parametrize('kind', encoders.ARCHITECTURES)
+def test_what_a_file_leaves_out_is_as_transformers_has_it(kind):
+  """Files of towers leave out what is as usual."""
+  ours = checkpoint.read_config(
+    encoders.ARCHITECTURES[kind].Config, {'model_type': kind}, ''
+  )
+  theirs = transformers.CONFIG_MAPPING[kind]()
+  own = {
+    field.name: getattr(ours, field.name)
+    for field in dataclasses.fields(ours)
+    if hasattr(theirs, field.name)
+    and getattr(ours, field.name) is not None  # It follows from others.
+  }
+  if kind in ('bert', 'electra'):
+    del own['pad_token_id']  # Positions are counted from 0.
+  for name, value in own.items():
+    if name not in _SHOWN | _SAID:
+      other = getattr(theirs, name)
+      assert value == (tuple(other) if isinstance(other, list) else other), name

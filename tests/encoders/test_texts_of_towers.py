@@ -3,10 +3,12 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import rounding
 import sentencepiece
 import small_encoders
 
+from empathy import errors
 from empathy.encoders import extractors, inputs
 from empathy.training import parallel
 
@@ -66,3 +68,6 @@ def test_clip_is_pooled_where_a_text_ends(tmp_path):
     assert (ids[0], ids[-1], ids.count(29)) == (28, 29, 1)
     assert len(ids) <= 20
   _are_pooled(encoder, rows, features)
+  settings = {'encoder': 'this', 'pooling': 'first', 'layer': 'last'}
+  with pytest.raises(errors.InputError, match='first token sees no other'):
+    extractors.how(encoder, settings)

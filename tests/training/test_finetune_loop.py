@@ -13,7 +13,7 @@ from safetensors import numpy as safetensors
 
 from empathy import encoders, errors, preemption
 from empathy.corpora import corpus as corpora
-from empathy.encoders import extraction, fold_wise
+from empathy.encoders import extraction, extractors, fold_wise
 from empathy.training import (
   checkpoints,
   finetune_loop,
@@ -490,3 +490,26 @@ def test_of_a_long_text_the_first_window_is_learned(
     '1 of 3 clips are longer than the encoder takes at once, or than '
     'config.seconds; it learns by how they begin'
   ]
+
+
+@pytest.mark.parametrize(
+  ('modality', 'source', 'asked', 'wanted'),
+  [
+    ('audio', {'scale_peak': True}, {}, {'scale_peak': True}),
+    ('audio', {'scale_peak': True}, {'scale_peak': True}, {}),
+    ('video', {}, {'crop': 'face'}, {'crop': 'none'}),
+    ('video', {'crop': 'face'}, {'crop': 'face', 'dtype': 'bfloat16'}, {}),
+    ('text', {}, {'prefix': 'query: '}, {'prefix': 'own'}),
+  ],
+)
+def test_what_encoders_learned_with_is_compared(
+  modality, source, asked, wanted
+):
+  note = {
+    'source': {'layer': 3, 'pooling': 'states'} | source,
+    'layer': 'last',
+    'pooling': 'own',
+    **({'prefix': 'own'} if modality == 'text' else {}),
+  }
+  settings = extractors.complete(modality, {'encoder': 'a'} | asked)
+  assert fold_wise.unlike(settings, note) == wanted

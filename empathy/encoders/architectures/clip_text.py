@@ -1,9 +1,6 @@
-"""The encoders of text of CLIP (arXiv 2103.00020) and SigLIP (2303.15343).
+"""CLIP's encoder of text (arXiv 2103.00020).
 
-CLIP's tokens see those before them, and the last, which ends the text, stands
-for it. SigLIP's see each other and the padding, which no mask hides from them:
-a text is always as long as there are positions, and the last token, of padding
-or not, stands for it. SigLIP 2 (2502.14786) has another tokenizer.
+Tokens see those before them, and the last, which ends the text, stands for it.
 """
 
 import dataclasses
@@ -117,7 +114,7 @@ class Model(nn.Module):
 
 
 # The mask tells the token that ends a text of padding of the same number.
-INPUT = texts.text(lambda found, config: inputs.Own('last'), is_filled=False)
+INPUT = texts.text(lambda found, config: inputs.Own('last'))
 PREFIXES = ('text_model.',)
 DROPPED = (
   r'(.*\.)?position_ids',

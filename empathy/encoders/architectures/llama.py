@@ -76,6 +76,7 @@ class Config:
   FIXED: ClassVar[dict[str, Any]] = {
     'attention_bias': False,
     'mlp_bias': False,
+    'is_causal': True,
   }
   RENAMED: ClassVar[dict[str, str]] = {
     'rope_scaling': 'rope_parameters',

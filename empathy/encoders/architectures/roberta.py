@@ -30,6 +30,14 @@ class Config:
     'position_embedding_type': 'absolute',
     'is_decoder': False,
   }
+  DEFAULTS: ClassVar[dict[str, dict[str, Any]]] = {
+    'electra': {
+      'embedding_size': 128,
+      'hidden_size': 256,
+      'num_attention_heads': 4,
+      'intermediate_size': 1024,
+    }
+  }
   model_type: str = 'roberta'
   vocab_size: int = 50265
   embedding_size: int | None = None
