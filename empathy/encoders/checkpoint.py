@@ -433,7 +433,9 @@ def _renamed(
   found = {}
   for key, value in values.items():
     first, dot, rest = key.partition('.')
-    found[names.get(key) or names.get(first, first) + dot + rest] = value
+    name = names.get(key) or names.get(first, first) + dot + rest
+    if value is not None or name not in found:
+      found[name] = value
   return found
 
 

@@ -619,6 +619,7 @@ _PUBLISHED = {
       'eos_token_id': [128001, 128008],
       'dtype': 'bfloat16',
       'rope_parameters': {'rope_type': 'llama3', 'rope_theta': 500_000.0},
+      'rope_theta': None,  # As others add.
     },
     {'rope_parameters.rope_theta': 5e5, 'rope_parameters.rope_type': 'llama3'},
   ),
