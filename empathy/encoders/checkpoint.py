@@ -408,13 +408,13 @@ def read_config(cls: type, values: Mapping[str, Any], where: str) -> Any:
       continue
     if value is None:
       continue
-    if isinstance(default, tuple):
+    if isinstance(default, tuple) and isinstance(value, str | list | tuple):
       parts = value.split('|') if isinstance(value, str) else value
       value = tuple(p.strip() if isinstance(p, str) else p for p in parts)
     wanted = type(default)
     if default is None:  # As in `int | None`.
       wanted = typing.get_args(field.type)[0]
-    if {wanted, type(value)} == {int, float} and wanted(value) == value:
+    if {wanted, type(value)} == {int, float} and value % 1 == 0:
       value = wanted(value)
     if type(value) is not wanted:
       faults.append(
@@ -433,7 +433,9 @@ def _renamed(
   found = {}
   for key, value in values.items():
     first, dot, rest = key.partition('.')
-    found[names.get(key) or names.get(first, first) + dot + rest] = value
+    name = names.get(key) or names.get(first, first) + dot + rest
+    if value is not None or name not in found:
+      found[name] = value
   return found
 
 

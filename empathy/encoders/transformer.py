@@ -196,12 +196,11 @@ def rotate(x: Array, by: Array) -> Array:
 
   Args:
     x: (..., T, D); number i is turned together with number i + D / 2.
-    by: as of `rotations`; of fewer than D numbers, the first are turned.
+    by: as of `rotations`.
   """
   cos, sin = by
-  width = cos.shape[-1]
-  a, b, rest = jnp.split(x.astype(jnp.float32), (width, 2 * width), -1)
-  turned = [a * cos - b * sin, b * cos + a * sin, rest]
+  a, b = jnp.split(x.astype(jnp.float32), 2, -1)
+  turned = [a * cos - b * sin, b * cos + a * sin]
   return jnp.concatenate(turned, -1).astype(x.dtype)
 
 
@@ -319,7 +318,7 @@ class Attention(nn.Module):
     x: Array,
     bias: Array | Bias | None = None,
     deterministic: bool = True,
-    rotation: Array | None = None,
+    turn: Callable[[Array], Array] | None = None,
     window: int | None = None,
   ) -> Array:
     """Attends.
@@ -328,7 +327,7 @@ class Attention(nn.Module):
       x: (B, T, D).
       bias: as of `attend`.
       deterministic: drop nothing.
-      rotation: of queries and keys, as of `rotations`; or None.
+      turn: tells queries and keys (B, H, T, D / H) where they are; or None.
       window: how far a query sees in either direction; None: everywhere.
 
     Returns:
@@ -351,8 +350,8 @@ class Attention(nn.Module):
     )
     if s.norm_heads:
       q, k = s.norm('query_norm')(q), s.norm('key_norm')(k)
-    if rotation is not None:
-      q, k = rotate(q, rotation), rotate(k, rotation)
+    if turn is not None:
+      q, k = turn(q), turn(k)
     q = q * q.shape[-1] ** -0.5
     if window is None:
       y = attend(s, q, k, v, bias, deterministic)

@@ -45,7 +45,7 @@ class Program:
     num_layers: N, of the layers that the classified hidden state comes out of.
     layer: whose state is classified: 'last', or N, which differs from it where
       the encoder normalises after its last layer.
-    pooling: from the states to the embedding, 'first' or 'mean'.
+    pooling: from the states to the embedding; see `pooling.pool`.
     num_classes: C.
     input_name: of the encoder's main input, `pixel_values`.
     input_shape: of it beyond B and S.

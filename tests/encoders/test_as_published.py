@@ -619,8 +619,17 @@ _PUBLISHED = {
       'eos_token_id': [128001, 128008],
       'dtype': 'bfloat16',
       'rope_parameters': {'rope_type': 'llama3', 'rope_theta': 500_000.0},
+      'rope_theta': None,  # As others add.
     },
     {'rope_parameters.rope_theta': 5e5, 'rope_parameters.rope_type': 'llama3'},
+  ),
+  'tubelets of one number': (
+    {'model_type': 'vivit', 'tubelet_size': 2},
+    'tubelet_size is 2: expected something of the kind of tuple',
+  ),
+  'a number that is none': (
+    {'model_type': 'bert', 'vocab_size': float('inf')},
+    'vocab_size is inf: expected something of the kind of int',
   ),
   'a decoder that learned to see both ways': (
     {'model_type': 'qwen2', 'is_causal': False},

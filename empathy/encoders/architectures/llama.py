@@ -146,7 +146,12 @@ class Layer(nn.Module):
     return transformer.add_blocks(
       self.settings,
       x,
-      lambda y: attention(y, biases[self.is_near], deterministic, rotation),
+      lambda y: attention(
+        y,
+        biases[self.is_near],
+        deterministic,
+        lambda q: transformer.rotate(q, rotation),
+      ),
       deterministic,
     )
 

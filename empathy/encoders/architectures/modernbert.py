@@ -92,7 +92,11 @@ class Layer(nn.Module):
     rotation = everywhere if self.window is None else near
     y = s.norm('attention_norm')(x) if self.has_norm else x
     y = transformer.Attention(s, name='attention')(
-      y, bias, deterministic, rotation, self.window
+      y,
+      bias,
+      deterministic,
+      lambda q: transformer.rotate(q, rotation),
+      self.window,
     )
     x += nn.Dropout(s.attention_dropout)(y, deterministic=deterministic)
     y = s.norm('feed_forward_norm')(x)

@@ -84,29 +84,6 @@ def rotate(x: Array, by: Array) -> Array:
   return (x * by[0] + others * by[1]).astype(x.dtype)
 
 
-class Attention(nn.Module):
-  """Multi-head attention with rotary positions."""
-
-  settings: transformer.Settings
-
-  @nn.compact
-  def __call__(self, x: Array, by: Array, deterministic: bool) -> Array:
-    """Maps (B, T, D) to (B, T, D), positions turned as of `rotations`."""
-    s = self.settings
-    width = x.shape[-1]
-    q, k, v = (
-      transformer.split_heads(
-        nn.Dense(width, use_bias, s.dtype, name=name)(x), s.num_heads
-      )
-      for name, use_bias in zip(
-        ('query', 'key', 'value'), s.qkv_bias, strict=True
-      )
-    )
-    q, k = rotate(q * q.shape[-1] ** -0.5, by), rotate(k, by)
-    y = transformer.attend(s, q, k, v, None, deterministic)
-    return nn.Dense(width, dtype=s.dtype, name='output')(y)
-
-
 class Layer(nn.Module):
   """Attention, then a feed-forward network."""
 
@@ -115,11 +92,11 @@ class Layer(nn.Module):
   @nn.compact
   def __call__(self, x: Array, by: Array, deterministic: bool = True) -> Array:
     """Maps (B, T, D) to (B, T, D), positions turned as of `rotations`."""
-    attention = Attention(self.settings, name='attention')
+    attention = transformer.Attention(self.settings, name='attention')
     return transformer.add_blocks(
       self.settings,
       x,
-      lambda y: attention(y, by, deterministic),
+      lambda y: attention(y, None, deterministic, lambda q: rotate(q, by)),
       deterministic,
     )
 
