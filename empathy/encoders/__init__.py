@@ -268,7 +268,11 @@ def _of_tower(path: pathlib.Path, modality: str | None) -> dict[str, Any]:
   )
   if not isinstance(own, dict):
     return values
-  return {'model_type': f'{kind}_{name.removesuffix("_config")}_model'} | own
+  of_all = {
+    k: values[k] for k in ('auto_map', 'quantization_config') if k in values
+  }
+  kind = f'{kind}_{name.removesuffix("_config")}_model'
+  return of_all | {'model_type': kind} | own
 
 
 def _check_shapes(config: Any, params: dict[str, Any], where: str) -> None:

@@ -45,6 +45,19 @@ _WEIGHTS_LIKE = (
   *('.safetensors', '.bin', '.pt', '.pth', '.ckpt', '.h5', '.msgpack', '.ot'),
   *('.onnx', '.gguf', '.npz', '.index.json', '.incomplete', '.lock'),
 )
+# What prepares sound and pictures is read from these; a tokenizer from all that
+# there are of the first kinds, or else of the others.
+_PREPARED = (
+  'preprocessor_config.json',
+  'processor_config.json',
+  'video_preprocessor_config.json',
+)
+_TOKENIZER = ('tokenizer.json', 'tokenizer_config.json')
+_VOCABULARY = (
+  *('vocab.txt', 'vocab.json', 'merges.txt', 'tokenizer.model'),
+  *('spm.model', 'spiece.model', 'sentencepiece.bpe.model'),
+  *('added_tokens.json', 'special_tokens_map.json'),
+)
 _MOST_BYTES = 2**27  # A tokenizer of 250,000 words has some 2**24.
 # Of tensors that can be read, in a file of safetensors.
 _READABLE = frozenset(
@@ -76,8 +89,26 @@ class Checkpoint:
 
   def sha256(self) -> str:
     """A hash of the bytes of the config and of the weights, in hexadecimal."""
-    parts = [files.sha256(path) for path in (self.config, *self.weights)]
-    return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
+    return _sha256([self.config, *self.weights])
+
+  def inputs_sha256(self, modality: str) -> str:
+    """A hash of what its inputs are prepared by, likewise."""
+    if modality != 'text':
+      return _sha256(filter(None, map(self.beside, _PREPARED)))
+    found = [self.beside(file) for file in _TOKENIZER]
+    if found[0] is None:
+      found += map(self.beside, _VOCABULARY)
+    return _sha256(filter(None, found))
+
+  def beside(self, file: str) -> pathlib.Path | None:
+    """Where another of its files is; None if it has no such file."""
+    fetch = _from_folder if os.path.isdir(self.name) else _from_hub
+    return fetch(self.name, file)
+
+
+def _sha256(paths: Iterable[pathlib.Path]) -> str:
+  parts = [files.sha256(path) for path in paths]
+  return hashlib.sha256('\n'.join(parts).encode()).hexdigest()
 
 
 def find(name_or_path: str | os.PathLike) -> Checkpoint:
@@ -170,8 +201,7 @@ def beside(checkpoint: Checkpoint, file: str, kind: type = dict) -> Any:
   Raises:
     InputError: it is something else.
   """
-  is_folder = os.path.isdir(checkpoint.name)
-  path = (_from_folder if is_folder else _from_hub)(checkpoint.name, file)
+  path = checkpoint.beside(file)
   return None if path is None else read_json(path, kind)
 
 

@@ -312,7 +312,11 @@ def _pretrained(
   def compute(clips: Sequence[Sequence[Any]]) -> list[np.ndarray]:
     return _in_batches(clips, run, settings['batch_size'], config, own)
 
-  record = dict(settings) | {'sha256': checkpoint.find(name).sha256()}
+  found = checkpoint.find(name)
+  record = dict(settings) | {
+    'sha256': found.sha256(),
+    'inputs_sha256': found.inputs_sha256(modality),
+  }
   record['pooling'] = own.pooling
   if own.is_unit:
     record['is_unit'] = True

@@ -151,6 +151,28 @@ def bicubic(old: int, new: int, smooth: bool) -> np.ndarray:
   return weights.astype(np.float32)
 
 
+def embeddings_table() -> checkpoint.Table:
+  """The table of what is around the layers, with a first token, as in ViT."""
+  return (
+    checkpoint.plain('first', 'embeddings.cls_token')
+    | checkpoint.plain('positions', 'embeddings.position_embeddings')
+    | checkpoint.dense('patches', 'embeddings.patch_embeddings.projection')
+    | checkpoint.norm('norm', 'layernorm')
+  )
+
+
+def projections_table(path: str, name: str, use_bias: bool) -> checkpoint.Table:
+  """The table of what makes a layer's queries, keys and values in ViT."""
+  found = {}
+  for part in ('query', 'key', 'value'):
+    found |= checkpoint.dense(
+      f'{path}/attention/{part}',
+      f'{name}.attention.attention.{part}',
+      use_bias,
+    )
+  return found
+
+
 def layer_table(path: str, name: str) -> checkpoint.Table:
   """The table of a layer that is named as ViT's, without its projections."""
   found = {}

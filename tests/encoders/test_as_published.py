@@ -633,6 +633,14 @@ _PUBLISHED = {
     },
     'its model is code of its own .modeling_qwen.Qwen2Model., which is not run',
   ),
+  'towers with code of their own': (
+    {
+      'model_type': 'clip',
+      'auto_map': {'AutoModel': 'towers.Model'},
+      'vision_config': {'model_type': 'clip_vision_model'},
+    },
+    'its model is code of its own .towers.Model., which is not run',
+  ),
   'jinaai/jina-embeddings-v3': (
     {'model_type': 'xlm-roberta', 'position_embedding_type': 'rotary'},
     "position_embedding_type is 'rotary': only 'absolute' is supported",

@@ -433,6 +433,35 @@ def test_the_record_tells_checkpoints_apart(tmp_path):
   assert len(records[0]['sha256']) == 64
 
 
+@pytest.mark.parametrize(
+  ('modality', 'kind', 'file', 'setting'),
+  [
+    ('text', 'bert', 'tokenizer_config.json', {'model_max_length': 9}),
+    ('audio', 'hubert', 'preprocessor_config.json', {'do_normalize': False}),
+    (
+      'video',
+      'timesformer',
+      'preprocessor_config.json',
+      {'rescale_factor': 1.0},
+    ),
+  ],
+)
+def test_the_record_tells_how_inputs_are_prepared(
+  modality, kind, file, setting, tmp_path
+):
+  small_encoders.write(kind, tmp_path)
+  path = tmp_path / file
+  records = []
+  for settings in (json.loads(path.read_text()), setting):
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    (tmp_path / 'README.md').write_text(str(settings))  # It does not count.
+    extractor, _ = extract(modality, [], encoder=str(tmp_path))
+    records.append(extractor.record)
+  assert {k for k in records[0] if records[0][k] != records[1][k]} == {
+    'inputs_sha256'
+  }
+
+
 def test_the_pooling_by_default(folder):
   for modality, kind, wanted in (
     ('text', 'bert', 'first'),

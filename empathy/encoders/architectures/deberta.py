@@ -338,11 +338,7 @@ DROPPED = (
   r'qa_outputs\..*',
 )
 
-
-def example(config: Config) -> dict[str, np.ndarray]:
-  """The smallest input."""
-  del config
-  return {'input_ids': np.zeros((1, 1), np.int32)}
+example = texts.example
 
 
 def table(config: Config) -> checkpoint.Table:

@@ -50,7 +50,7 @@ DROPPED = (
   r'(vocab_(transform|layer_norm|projector))\..*',
   r'(pre_classifier|classifier|qa_outputs)\..*',
 )
-example = roberta.example
+example = texts.example
 
 _PARTS = {
   'attention/query': 'attention.q_lin',

@@ -242,11 +242,7 @@ DROPPED = (
   r'layers\.\d+\.self_attn\.rotary_emb\.inv_freq',
 )
 
-
-def example(config: Config) -> dict[str, np.ndarray]:
-  """The smallest input."""
-  del config
-  return {'input_ids': np.zeros((1, 1), np.int32)}
+example = texts.example
 
 
 def table(config: Config) -> checkpoint.Table:

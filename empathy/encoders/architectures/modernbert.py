@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
 from empathy.encoders import checkpoint, transformer
@@ -177,11 +176,7 @@ INPUT = texts.INPUT
 PREFIXES = ('model.',)
 DROPPED = (r'(head|decoder|classifier)\..*',)
 
-
-def example(config: Config) -> dict[str, np.ndarray]:
-  """The smallest input."""
-  del config
-  return {'input_ids': np.zeros((1, 1), np.int32)}
+example = texts.example
 
 
 def table(config: Config) -> checkpoint.Table:

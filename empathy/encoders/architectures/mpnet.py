@@ -69,7 +69,7 @@ def buckets(distances: np.ndarray) -> np.ndarray:
 INPUT = texts.INPUT
 PREFIXES = ('mpnet.',)
 DROPPED = roberta.DROPPED
-example = roberta.example
+example = texts.example
 
 _PARTS = {
   'attention/query': 'attention.attn.q',

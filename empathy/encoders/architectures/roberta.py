@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
 from empathy.encoders import checkpoint, transformer
@@ -145,11 +144,7 @@ DROPPED = (
   r'sequence_summary\..*',
 )
 
-
-def example(config: Config) -> dict[str, np.ndarray]:
-  """The smallest input."""
-  del config
-  return {'input_ids': np.zeros((1, 1), np.int32)}
+example = texts.example
 
 
 # Parts of a layer, by their names in published checkpoints.

@@ -53,7 +53,7 @@ class Model(clip_text.Model):
 INPUT = texts.text(lambda found, config: inputs.Own('pooled'), is_filled=True)
 PREFIXES = clip_text.PREFIXES
 DROPPED = clip_text.DROPPED
-example = clip_text.example
+example = texts.example
 
 
 def table(config: Config) -> checkpoint.Table:

@@ -189,10 +189,7 @@ def example(config: Config) -> dict[str, np.ndarray]:
 
 def table(config: Config) -> checkpoint.Table:
   """Where the parameters come from."""
-  found = checkpoint.plain('first', 'embeddings.cls_token')
-  found |= checkpoint.plain('positions', 'embeddings.position_embeddings')
-  found |= checkpoint.dense('patches', 'embeddings.patch_embeddings.projection')
-  found |= checkpoint.norm('norm', 'layernorm')
+  found = patches.embeddings_table()
   if config.attention_type != 'space_only':
     found |= checkpoint.plain('times', 'embeddings.time_embeddings')
   for i in range(config.num_hidden_layers):

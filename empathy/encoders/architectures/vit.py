@@ -259,20 +259,12 @@ def table(config: Config) -> checkpoint.Table:
 
 def _table(config: Config) -> checkpoint.Table:
   """Of those that are named as ViT's."""
-  found = checkpoint.plain('first', 'embeddings.cls_token')
-  found |= checkpoint.plain('positions', 'embeddings.position_embeddings')
-  found |= checkpoint.dense('patches', 'embeddings.patch_embeddings.projection')
-  found |= checkpoint.norm('norm', 'layernorm')
+  found = patches.embeddings_table()
   if config.num_register_tokens:
     found |= checkpoint.plain('registers', 'embeddings.register_tokens')
   for i in range(config.num_hidden_layers):
     path, name = f'layer_{i}', f'encoder.layer.{i}'
-    for part in ('query', 'key', 'value'):
-      found |= checkpoint.dense(
-        f'{path}/attention/{part}',
-        f'{name}.attention.attention.{part}',
-        config.qkv_bias,
-      )
+    found |= patches.projections_table(path, name, config.qkv_bias)
     if config.is_dino:
       found |= _dino_table(config, path, name)
     else:

@@ -124,17 +124,9 @@ def example(config: Config) -> dict[str, np.ndarray]:
 
 def table(config: Config) -> checkpoint.Table:
   """Where the parameters come from."""
-  found = checkpoint.plain('first', 'embeddings.cls_token')
-  found |= checkpoint.plain('positions', 'embeddings.position_embeddings')
-  found |= checkpoint.dense('patches', 'embeddings.patch_embeddings.projection')
-  found |= checkpoint.norm('norm', 'layernorm')
+  found = patches.embeddings_table()
   for i in range(config.num_hidden_layers):
     path, name = f'layer_{i}', f'encoder.layer.{i}'
-    for part in ('query', 'key', 'value'):
-      found |= checkpoint.dense(
-        f'{path}/attention/{part}',
-        f'{name}.attention.attention.{part}',
-        config.qkv_bias,
-      )
+    found |= patches.projections_table(path, name, config.qkv_bias)
     found |= patches.layer_table(path, name)
   return found

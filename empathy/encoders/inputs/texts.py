@@ -121,4 +121,10 @@ def text(
   )
 
 
+def example(config: Any) -> dict[str, np.ndarray]:
+  """The smallest input."""
+  del config
+  return {'input_ids': np.zeros((1, 1), np.int32)}
+
+
 INPUT = text()
