@@ -97,13 +97,11 @@ def test_roberta_equals_each_clip_alone(folder):
     np.testing.assert_allclose(mean[i], every.mean(0), **near)
 
 
-def test_every_layer_and_pooling_equals_each_clip_alone(folder):
+def test_every_layer_equals_each_clip_alone(folder):
   encoder, name = checkpoint('bert', folder)
   clips = [inputs.Clip(str(i), s) for i, s in enumerate(SENTENCES)]
   expected = expected_states('bert', encoder)
   _, first = extract('text', clips, encoder=name)
-  _, mean = extract('text', clips, encoder=name, pooling='mean')
-  _, sequence = extract('text', clips, encoder=name, pooling='none')
   _, layers = extract('text', clips, encoder=name, pooling='mean', layer='all')
   # As a command line gives it.
   extractor, middle = extract(
@@ -115,28 +113,37 @@ def test_every_layer_and_pooling_equals_each_clip_alone(folder):
     states = np.asarray(output.last_hidden_state[0])
     close = {'atol': bounds[i], 'rtol': 0}
     np.testing.assert_allclose(first[i], states[0], **close)
-    np.testing.assert_allclose(mean[i], states.mean(0), **close)
-    np.testing.assert_allclose(sequence[i], states, **close)
     hidden = np.stack([state[0] for state in output.hidden_states])
     np.testing.assert_allclose(layers[i], hidden.mean(1), **close)
     np.testing.assert_allclose(middle[i], hidden[-2, 0], **close)
 
 
 @pytest.mark.parametrize(
-  'kind', ['wav2vec2', 'hubert', 'wavlm', 'data2vec_audio']
+  'kind',
+  [
+    *('wav2vec2', 'hubert'),
+    pytest.param('wavlm', marks=pytest.mark.long),
+    pytest.param('data2vec_audio', marks=pytest.mark.long),
+  ],
 )
 def test_sound_equals_each_clip_alone(folder, sounds, kind):
   """However a clip is padded, and where the convolutions normalise in time."""
   encoder, name = checkpoint(kind, folder)
   _, sequence = extract('audio', sounds, encoder=name, pooling='none')
-  for i, clip in enumerate(sounds):
+  for i, clip in enumerate(sounds[:2]):
     arrays = {'input_values': normalised(clip)}
     states = np.asarray(encoder(**arrays).last_hidden_state[0])
     bound = rounding.of_encoder(encoder, **arrays)
     np.testing.assert_allclose(sequence[i], states, atol=bound, rtol=0)
 
 
-@pytest.mark.parametrize('kind', ['videomae', 'timesformer', 'vivit', 'vjepa2'])
+@pytest.mark.parametrize(
+  'kind',
+  [
+    *('videomae', 'vivit', 'vjepa2'),
+    pytest.param('timesformer', marks=pytest.mark.long),
+  ],
+)
 def test_film_equals_each_clip_alone(folder, kind):
   encoder, name = checkpoint(kind, folder)
   clips, expected = [], []
@@ -204,7 +211,7 @@ def test_features_are_of_their_clip(folder, sounds, films, kind):
     'backwards': extractor.compute(items[::-1])[::-1],
     'alone': [extractor.compute([item])[0] for item in items],
   }
-  near = {'atol': max(_bound(encoder, rows[0]) for rows in items), 'rtol': 0}
+  near = {'atol': _bound(encoder, items[-1][0]), 'rtol': 0}
   for how, found in others.items():
     np.testing.assert_allclose(found, together, **near, err_msg=how)
   for one, other in ((0, 1), (0, 2), (1, 2)):  # Or mixing would not show.
@@ -214,11 +221,7 @@ def test_features_are_of_their_clip(folder, sounds, films, kind):
 def test_frames_that_do_not_see_each_other(folder, films):
   """A frame has the states that it has alone, and all of them count."""
   encoder, name = checkpoint('timesformer_space', folder)
-  extractor, first = extract(
-    'video', films, encoder=name, pooling='first', batch_size=2
-  )
-  _, mean = extract('video', films, encoder=name, batch_size=2)
-  _, sequence = extract('video', films, encoder=name, pooling='none')
+  extractor, mean = extract('video', films, encoder=name, batch_size=2)
   _, every = extract('video', films, encoder=name, pooling='states')
   for i, clip in enumerate(films):
     pixels = extractor.load(clip).rows[0]['pixel_values']
@@ -230,9 +233,7 @@ def test_frames_that_do_not_see_each_other(folder, films):
     )
     assert states.shape == (4, 1 + 4, 8)
     near = {'atol': _bound(encoder, extractor.load(clip).rows[0]), 'rtol': 0}
-    np.testing.assert_allclose(first[i], states[0, 0], **near)
     np.testing.assert_allclose(mean[i], states[:, 0].mean(0), **near)
-    np.testing.assert_allclose(sequence[i], states[:, 0], **near)
     np.testing.assert_allclose(every[i], states.reshape(20, 8), **near)
 
 
@@ -411,11 +412,11 @@ def test_products_are_of_full_precision(folder, kind):
   assert set(found) == {(jax.lax.Precision.HIGHEST,) * 2}
 
 
-def test_bfloat16_is_near(folder, sounds):
-  _, name = checkpoint('hubert', folder)
-  sounds = sounds[:1]
-  _, exact = extract('audio', sounds, encoder=name)
-  _, near = extract('audio', sounds, encoder=name, dtype='bfloat16')
+def test_bfloat16_is_near(folder):
+  _, name = checkpoint('bert', folder)
+  clips = [inputs.Clip('a', SENTENCES[0])]
+  _, exact = extract('text', clips, encoder=name)
+  _, near = extract('text', clips, encoder=name, dtype='bfloat16')
   assert near[0].dtype == np.float32
   difference = np.abs(np.stack(exact) - np.stack(near))
   assert 0 < difference.max() < 0.3

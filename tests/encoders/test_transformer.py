@@ -10,6 +10,11 @@ import rounding
 from empathy.encoders import transformer
 
 
+def _in_blocks(*arguments):
+  """Compiled, for what the sizes of blocks are now."""
+  return jax.jit(lambda *x: transformer._in_blocks(*x))(*arguments)
+
+
 @pytest.mark.parametrize('length', [31, 32, 33])
 def test_queries_of_a_long_sequence_attend_in_parts(monkeypatch, length):
   settings = transformer.Settings(
@@ -25,17 +30,18 @@ def test_queries_of_a_long_sequence_attend_in_parts(monkeypatch, length):
   x = np.random.default_rng(0).normal(size=(3, length, 8)).astype(np.float32)
   mask = np.arange(length) < np.array([[length], [9], [1]])
   bias = transformer.mask_to_bias(mask)
-  params = module.init(jax.random.key(0), x, bias)
-  at_once = module.apply(params, x, bias)  # As short ones do.
-  bound = rounding.bounds(
-    lambda params, x: module.apply(params, x, bias), params, x
-  )
+  params = jax.jit(module.init)(jax.random.key(0), x, bias)
+  attend = jax.jit(lambda *arguments: module.apply(*arguments, bias))
+  at_once = attend(params, x)  # As short ones do.
+  bound = rounding.bounds(attend, params, x)
   monkeypatch.setattr(transformer, 'BLOCK', 8)
   monkeypatch.setattr(transformer, 'LONG', 16)
   monkeypatch.setattr(
     jax.lax, 'platform_dependent', lambda *args, cpu, default: default(*args)
   )
-  in_parts = module.apply(params, x, bias)
+  # Another function: the first is not traced again.
+  attend = jax.jit(lambda *arguments: module.apply(*arguments, bias))
+  in_parts = attend(params, x)
   assert rounding.excess(in_parts, at_once, bound) <= 1
 
 
@@ -113,18 +119,21 @@ def test_any_bias_and_shared_keys(monkeypatch, shape):
     return transformer.attend(settings, q, k, v, bias, True)
 
   scaled = q * np.float32(8**-0.5)
-  bound = rounding.bounds(attend, scaled, k, v)
+  at_once = jax.jit(attend)
+  bound = rounding.bounds(at_once, scaled, k, v)
+  flash = jax.jit(transformer.flash, static_argnums=4)
   ways = {
-    'at once': attend(scaled, k, v),
-    'flash': transformer.flash(scaled, k, v, jnp.asarray(bias), 'xla'),
+    'at once': at_once(scaled, k, v),
+    'flash': flash(scaled, k, v, bias, 'xla'),
   }
   monkeypatch.setattr(transformer, 'BLOCK', 4)
-  ways['in blocks'] = transformer._in_blocks(scaled, k, v, jnp.asarray(bias))
+  ways['in blocks'] = _in_blocks(scaled, k, v, bias)
   monkeypatch.setattr(transformer, 'LONG', 4)
   monkeypatch.setattr(
     jax.lax, 'platform_dependent', lambda *args, cpu, default: default(*args)
   )
-  ways['in parts'] = attend(scaled, k, v)
+  # Another function: the first is not traced again.
+  ways['in parts'] = jax.jit(lambda *qkv: attend(*qkv))(scaled, k, v)
   for way, found in ways.items():
     assert rounding.excess(found, wanted, bound) <= 1, way
 
@@ -146,16 +155,17 @@ def test_a_bias_by_distance(monkeypatch):
   def attend(q, k, v, bias):
     return transformer.attend(settings, q, k, v, bias, True)
 
-  wanted = attend(q, k, v, wanted)
-  bound = rounding.bounds(lambda *qkv: attend(*qkv, bias), q, k, v)
-  ways = {'at once': attend(q, k, v, bias)}
+  at_once = jax.jit(attend)
+  wanted = at_once(q, k, v, wanted)
+  bound = rounding.bounds(lambda *qkv: at_once(*qkv, bias), q, k, v)
+  ways = {'at once': at_once(q, k, v, bias)}
   monkeypatch.setattr(transformer, 'BLOCK', 4)
-  ways['in blocks'] = transformer._in_blocks(q, k, v, bias)
+  ways['in blocks'] = _in_blocks(q, k, v, bias)
   monkeypatch.setattr(transformer, 'LONG', 4)
   monkeypatch.setattr(
     jax.lax, 'platform_dependent', lambda *args, cpu, default: default(*args)
   )
-  ways['in parts'] = attend(q, k, v, bias)
+  ways['in parts'] = jax.jit(lambda *x: attend(*x))(q, k, v, bias)
   for way, found in ways.items():
     assert rounding.excess(found, wanted, bound) <= 1, way
 

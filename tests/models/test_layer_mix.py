@@ -1,7 +1,6 @@
 """The learned mix of an encoder's layers, against what it is defined as."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -36,20 +35,23 @@ def _expected(x, scores, normalise):
 def test_the_mix_is_that_of_its_definition(normalise):
   (features, steps, *_), scores = _inputs(), np.linspace(-0.04, 0.05, _LAYERS)
   mix = heads.LayerMix(normalise)
-  params = {'params': {'scores': jnp.float32(scores[[2, 0, 1, 4, 3]])}}
+  params = {'params': {'scores': np.float32(scores[[2, 0, 1, 4, 3]])}}
   weights, mixed = _expected(
     features['audio'], np.asarray(params['params']['scores']), normalise
   )
-  found = mix.apply(params, features['audio'], steps['audio'])
+  apply = jax.jit(mix.apply)
+  found = apply(params, features['audio'], steps['audio'])
   told = mix.apply(params, steps['audio'], method='weights')
   mixed[~_PRESENT] = 0
   np.testing.assert_allclose(found, mixed, rtol=2e-6, atol=1e-6)
   np.testing.assert_allclose(told, weights * _PRESENT[:, None], rtol=1e-6)
   # At first it is the mean, whose gradient is finite where a clip is absent.
-  params = mix.init(jax.random.key(0), features['audio'], steps['audio'])
+  params = jax.jit(mix.init)(
+    jax.random.key(0), features['audio'], steps['audio']
+  )
   if not normalise:
     np.testing.assert_allclose(
-      mix.apply(params, features['audio'], steps['audio']),
+      apply(params, features['audio'], steps['audio']),
       heads.mean(features['audio'], steps['audio']),
       rtol=1e-5,
       atol=1e-6,
@@ -58,7 +60,7 @@ def test_the_mix_is_that_of_its_definition(normalise):
   def loss(params):
     return (mix.apply(params, features['audio'], steps['audio']) ** 2).sum()
 
-  gradient = jax.grad(loss)(params)['params']['scores']
+  gradient = jax.jit(jax.grad(loss))(params)['params']['scores']
   assert np.isfinite(gradient).all()
   assert np.abs(gradient).max() > 0.1
 
@@ -69,12 +71,22 @@ def test_what_is_pooled_passes_as_it_is(name):
   network = fusion.build(
     name, 2, ('text', 'audio'), pooling='layers', hidden=(4,)
   )
-  variables = network.init(jax.random.key(0), *inputs)
+  shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), *inputs))
+  random = np.random.default_rng(1)
+  variables = jax.tree.map(
+    lambda x: random.normal(0, 0.5, x.shape).astype(np.float32), shapes
+  )
   assert 'pool_text' not in variables['params']
-  variables['params']['pool_audio']['scores'] = scores = jnp.float32(
+  variables['params']['pool_audio']['scores'] = scores = np.float32(
     np.linspace(0.02, -0.03, _LAYERS)
   )
-  output = network.apply(variables, *inputs)
+  *arrays, deterministic = inputs
+
+  @jax.jit
+  def apply(*arrays):
+    return network.apply(variables, *arrays, deterministic)
+
+  output = apply(*arrays)
   assert output.layers.keys() == {'audio'}
   weights, mixed = _expected(inputs[0]['audio'], np.asarray(scores), False)
   np.testing.assert_allclose(
@@ -82,9 +94,7 @@ def test_what_is_pooled_passes_as_it_is(name):
   )
   # The fusion sees what it would see of features that were mixed before.
   mixed = np.where(_PRESENT[:, None], mixed, 0).astype(np.float32)
-  pooled = network.apply(
-    variables, {**inputs[0], 'audio': mixed}, {}, *inputs[2:]
-  )
+  pooled = apply({**inputs[0], 'audio': mixed}, {}, *arrays[2:])
   np.testing.assert_allclose(pooled.logits, output.logits, atol=1e-6)
   assert pooled.layers is None
   # A narrow network has the layers of what it knows.

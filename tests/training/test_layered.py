@@ -83,7 +83,7 @@ def _run(tmp_path_factory):
   """A corpus, and a run of two settings whose views have own networks."""
   folder = tmp_path_factory.mktemp('layers')
   corpus = _corpus(folder / 'corpus')
-  config = _config(folder / 'corpus', l2=(1e-3, 1e-2))
+  config = _config(folder / 'corpus', 'concat', l2=(1e-3, 1e-2))
   loop.train(config, folder / 'workdir')
   return folder, corpus, small.read_table(folder / 'workdir')
 

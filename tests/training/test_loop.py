@@ -489,19 +489,25 @@ def test_over_the_batch_is_the_same(plain, tmp_path):
   assert _difference(plain.table, other.table) <= 1e-4
 
 
-def test_narrow_networks_train_the_same_and_go_on(plain, tmp_path, monkeypatch):
-  fields = _PLAIN | {'fusion': 'gated_evidence'}
-  other = _train(plain.corpus, tmp_path / 'masked', **fields)
-  # As if nothing took time to compile.
+_NARROW = _PLAIN | {'fusion': 'gated_evidence', 'views': ('text', 'text+video')}
+
+
+def _compile_in_no_time(monkeypatch):
+  """Has each view a network of its own, as if that took no time to compile."""
   monkeypatch.setattr(chunks, '_FEW_CLIPS', 0)
   monkeypatch.setattr(chunks, '_COMPILING', {})
   monkeypatch.setattr(chunks, '_COMPILING_ELSEWHERE', 0)
-  whole = _whole_and_cut_off(plain, tmp_path, monkeypatch, fields)
+
+
+def test_narrow_networks_train_the_same(plain, tmp_path, monkeypatch):
+  other = _train(plain.corpus, tmp_path / 'masked', **_NARROW)
+  _compile_in_no_time(monkeypatch)
+  whole = _train(plain.corpus, tmp_path / 'whole', **_NARROW)
   record = json.loads((whole.path / 'config.json').read_text())
   assert [(x['network'], x['views']) for x in record['groups']] == [
-    (view, [view]) for view in fields['views']
+    (view, [view]) for view in _NARROW['views']
   ]
-  text, _, full = (_restored(whole.path, number) for number in range(3))
+  text, full = (_restored(whole.path, number) for number in range(2))
   assert set(text['params']['fusion']) < set(full['params']['fusion'])
   # A member is the same by a network of its view and by the whole one.
   masked = _restored(other.path, 0)['params']['fusion']
@@ -516,6 +522,14 @@ def test_narrow_networks_train_the_same_and_go_on(plain, tmp_path, monkeypatch):
   np.testing.assert_allclose(gates[:2], gates[2:], atol=1e-5)
   again = inference.predict(whole.path, plain.corpus.path)
   assert _difference(whole.table, again) <= 1e-6
+
+
+@pytest.mark.long  # Of one network for all views others say the same.
+def test_narrow_networks_go_on(plain, tmp_path, monkeypatch):
+  _compile_in_no_time(monkeypatch)
+  whole = _whole_and_cut_off(plain, tmp_path, monkeypatch, _NARROW)
+  record = json.loads((whole.path / 'config.json').read_text())
+  assert len(record['groups']) == 2
 
 
 def _assert_within(one, other, bound):
