@@ -1,6 +1,6 @@
 """How fast are the encoders, beside PyTorch Transformers, and how large?
 
-  python tests/benchmarks/encoders.py [--repeats=7] [--only=NAME]
+  python tests/benchmarks/encoders.py [--repeats=7] [--only NAME ...]
 
 For each of the encoders at base size, with random weights, in float32: 8 texts
 of 128 tokens (or one of 2,048), 2 sounds of 10 s (of Whisper one of 30 s), or a
@@ -303,18 +303,19 @@ def main() -> None:
   parser = argparse.ArgumentParser()
   parser.add_argument('--small', action='store_true')
   parser.add_argument('--repeats', type=int, default=7)
-  parser.add_argument('--only', choices=_BASE)
+  parser.add_argument('--only', nargs='+', choices=_BASE, default=list(_BASE))
   parser.add_argument('--inside', choices=('alone', 'peer'))
   flags = parser.parse_args()
   if flags.inside:
-    measure(flags.only, flags.small, flags.repeats, flags.inside == 'peer')
+    (name,) = flags.only
+    measure(name, flags.small, flags.repeats, flags.inside == 'peer')
     return
   ways = ['alone']
   if importlib.util.find_spec('torch'):
     ways.append('peer')
   else:
     print('PyTorch is not installed: pip install -e .[parity] to compare')
-  for name in [flags.only] if flags.only else _BASE:
+  for name in flags.only:
     for way in ways:
       if flags.small:  # What memory it takes is not the question.
         measure(name, True, flags.repeats, way == 'peer')
