@@ -54,11 +54,14 @@ def pytest_configure(config):
 
 # The files that take longest, so that no process is left with one at the end.
 _FIRST = (
+  'test_coincidences.py',
   'test_optimised.py',
   'test_kills.py',
   'test_annotators.py',
   'test_benchmarks.py',
   'test_score_intervals.py',
+  'test_families.py',
+  'test_finetune_towers.py',
   'test_loop.py',
   'test_encoders.py',
   'test_processes.py',
