@@ -1,6 +1,6 @@
 """Is it learned when things happen, where what happens says nothing?
 
-  python tests/validity/coincidences.py
+  python tests/validity/coincidences.py [--clips=2000] [--folds=5] [--seeds=3]
 
 Makes a corpus of sequences, voice and face, with one event in each: at the same
 time, or not. Trains fusions on it by their shipped settings, and prints the
@@ -8,6 +8,7 @@ accuracy on held-out clips of speakers that none was trained on. Those that are
 shown what is pooled over time can know no more than chance.
 """
 
+import argparse
 import importlib.util
 import pathlib
 import sys
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from empathy.corpora import corpus as corpora
-from empathy.training import loop
+from empathy.training import loop, parallel
 
 # By fusion: the config, with a variant.
 SETTINGS = {
@@ -123,12 +124,19 @@ def accuracy(
 
 
 def main() -> None:
-  """Prints the accuracy of each fusion, of three seeds."""
+  """Prints the accuracy of each fusion."""
+  parser = argparse.ArgumentParser()
+  parser.add_argument('--clips', type=int, default=2000)
+  parser.add_argument('--folds', type=int, default=5)
+  parser.add_argument('--seeds', type=int, default=3)
+  flags = parser.parse_args()
+  parallel.use_cpu_cores()
+  sizes = {'num_folds': flags.folds, 'num_seeds': flags.seeds}
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder)
-    corpora.write(corpus(), path / 'corpus')
+    corpora.write(corpus(flags.clips), path / 'corpus')
     for name in SETTINGS:
-      found = accuracy(path / 'corpus', name, path / name, num_seeds=3)
+      found = accuracy(path / 'corpus', name, path / name, **sizes)
       print(f'{name}: {found:.1%}', flush=True)
 
 

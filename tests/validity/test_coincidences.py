@@ -1,5 +1,9 @@
 """When things happen is learned, where what happens says nothing."""
 
+import os
+import subprocess
+import sys
+
 import coincidences
 import jax
 import jax.numpy as jnp
@@ -7,26 +11,28 @@ import numpy as np
 import optax
 import pytest
 
-from empathy.corpora import corpus as corpora
 from empathy.models import fusion, losses
 
 
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-  path = tmp_path_factory.mktemp('made') / 'corpus'
-  corpora.write(coincidences.corpus(), path)
-  return path
-
-
 @pytest.mark.long
-def test_timed_evidence_learns_what_pooled_fusions_cannot(folder, tmp_path):
-  found = {
-    name: coincidences.accuracy(folder, name, tmp_path / name, num_folds=3)
-    for name in coincidences.SETTINGS
-  }
-  assert found.pop('timed_evidence') >= 0.9
-  # Of 2,000 clips, 4 standard errors are 4.5 points.
-  assert max(found.values()) <= 0.545, found
+def test_timed_evidence_learns_what_pooled_fusions_cannot():
+  # By good machine code, which trains four times as fast as that of tests.
+  done = subprocess.run(
+    [
+      *(sys.executable, coincidences.__file__),
+      *('--clips=1200', '--folds=3', '--seeds=1'),
+    ],
+    env={k: v for k, v in os.environ.items() if k != 'XLA_FLAGS'},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  lines = (line.split(': ') for line in done.stdout.splitlines())
+  found = {name: float(share.removesuffix('%')) for name, share in lines}
+  assert found.pop('timed_evidence') >= 90
+  # Of 1,200 clips, 4 standard errors are 5.8 points.
+  assert len(found) == 3
+  assert max(found.values()) <= 55.8, found
 
 
 def test_a_little_training_suffices_where_events_are_large():
