@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import rounding
 import safetensors.numpy
+import transformers
 
 from empathy import encoders, errors
 from empathy.encoders import checkpoint, transformer
@@ -280,6 +281,9 @@ def test_saved_and_loaded_it_is_the_same(case, tmp_path):
   again = encoders.load(tmp_path / 'saved')
   assert again.config == encoder.config
   jax.tree.map(np.testing.assert_array_equal, again.params, encoder.params)
+  # Transformers minds the types of settings.
+  theirs = transformers.AutoConfig.from_pretrained(tmp_path / 'saved')
+  assert theirs.model_type == encoder.config.model_type
 
 
 def test_padding_more_changes_nothing_for_text():

@@ -54,7 +54,7 @@ class Config:
   num_hidden_layers: int = 12
   num_attention_heads: int = 12
   intermediate_size: int | None = None
-  mlp_ratio: float = 4.0
+  mlp_ratio: int = 4
   use_swiglu_ffn: bool = False
   hidden_act: str = 'gelu'
   hidden_dropout_prob: float = 0.0
@@ -84,7 +84,7 @@ class Config:
     """Hidden ones of the feed-forward networks."""
     if self.intermediate_size is not None:
       return self.intermediate_size
-    units = int(self.hidden_size * self.mlp_ratio)
+    units = self.hidden_size * self.mlp_ratio
     # Three maps instead of two, of as many weights.
     return -(-(units * 2 // 3) // 8) * 8 if self.use_swiglu_ffn else units
 
