@@ -199,7 +199,8 @@ def make(
   else:
     (key,) = architecture.example(config)
     frames = 16 if architecture is vjepa2 else getattr(config, 'num_frames', 16)
-    size = min(config.image_size, 224)
+    # Of single pictures any size goes; others are as they were trained with.
+    size = min(config.image_size, 224 if architecture is vit else 1_000)
     shape = (1, frames, 3, size, size)
     arrays = {key: random.normal(0, 1, shape).astype(np.float32)}
   return encoders.Encoder(module, params, config), arrays
