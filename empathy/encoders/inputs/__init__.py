@@ -58,25 +58,6 @@ class Loaded:
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
-  """What loading depends on beside the encoder.
-
-  Attributes:
-    name: of the checkpoint, or its folder.
-    settings: of the modality, complete; see `extractors.complete`.
-    seconds: how much of each clip's sound and film is used; infinite: all.
-    num_frames: pictures that stand for a clip's film.
-    own: how the encoder's makers use it.
-  """
-
-  name: str
-  settings: Mapping[str, Any]
-  seconds: float = math.inf
-  num_frames: int = 16
-  own: 'Own' = dataclasses.field(default_factory=lambda: MEAN)
-
-
-@dataclasses.dataclass(frozen=True)
 class Own:
   """How an encoder's makers use it, and what they take for all of a clip.
 
@@ -101,6 +82,25 @@ class Own:
 FIRST = Own('first')
 # The first state of a sound is its first 25 ms, of a film perhaps one corner.
 MEAN = Own('mean')
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What loading depends on beside the encoder.
+
+  Attributes:
+    name: of the checkpoint, or its folder.
+    settings: of the modality, complete; see `extractors.complete`.
+    seconds: how much of each clip's sound and film is used; infinite: all.
+    num_frames: pictures that stand for a clip's film.
+    own: how the encoder's makers use it.
+  """
+
+  name: str
+  settings: Mapping[str, Any]
+  seconds: float = math.inf
+  num_frames: int = 16
+  own: Own = MEAN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +133,22 @@ class Input:
   is_sequence: bool = False
   axis: int = 0
   has_silence: bool = False
+
+
+def read_sound(clip: Clip, rate: int, options: Options) -> media.Sound:
+  """The sound of a clip at a rate, scaled as settings say.
+
+  Raises:
+    MediaError: as `media.read_sound`.
+  """
+  return media.read_sound(
+    clip.source,
+    rate,
+    clip.start,
+    clip.end,
+    options.seconds,
+    normalise=options.settings['scale_peak'],
+  )
 
 
 def read_pictures(clip: Clip, options: Options) -> media.Pictures:

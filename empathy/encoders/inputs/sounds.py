@@ -31,14 +31,7 @@ def samples(
     )
 
     def load(clip: inputs.Clip) -> inputs.Loaded:
-      sound = media.read_sound(
-        clip.source,
-        processor.sampling_rate,
-        clip.start,
-        clip.end,
-        options.seconds,
-        normalise=options.settings['scale_peak'],
-      )
+      sound = inputs.read_sound(clip, processor.sampling_rate, options)
       if num_states(config, len(sound.samples)) < 1:
         raise media.MediaError(
           f'has {len(sound.samples)} samples at {sound.rate} Hz; too few for '

@@ -45,7 +45,7 @@ def windows(
     step = hop * config.num_frames // num_states(config, config.num_frames)
 
     def load(clip: inputs.Clip) -> inputs.Loaded:
-      sound = _read(clip, processor.sampling_rate, options)
+      sound = inputs.read_sound(clip, processor.sampling_rate, options)
       count = -(-len(sound.samples) // processor.n_samples)
       size = -(-len(sound.samples) // (count * step)) * step
       rows = []
@@ -88,7 +88,7 @@ def _load_whole(
   )
 
   def load(clip: inputs.Clip) -> inputs.Loaded:
-    sound = _read(clip, processor.sampling_rate, options)
+    sound = inputs.read_sound(clip, processor.sampling_rate, options)
     if len(sound.samples) < _WINDOW + _HOP * (stride - 1):
       raise media.MediaError(
         f'has {len(sound.samples)} samples at {sound.rate} Hz; too few for '
@@ -119,17 +119,6 @@ def _check(
       f'{options.name}: its preprocessor_config.json makes spectra of shape '
       f'{found}, but the encoder takes {wanted} by its config.json'
     )
-
-
-def _read(clip: inputs.Clip, rate: int, options: inputs.Options) -> media.Sound:
-  return media.read_sound(
-    clip.source,
-    rate,
-    clip.start,
-    clip.end,
-    options.seconds,
-    normalise=options.settings['scale_peak'],
-  )
 
 
 # Of any length, some frames together a state. Configs have
