@@ -32,31 +32,13 @@ import numpy as np
 
 from empathy import encoders
 from empathy.encoders import checkpoint
-from empathy.encoders.architectures import (
-  clip_text,
-  data2vec_audio,
-  deberta,
-  distilbert,
-  llama,
-  modernbert,
-  mpnet,
-  roberta,
-  siglip_text,
-  timesformer,
-  videomae,
-  vit,
-  vivit,
-  vjepa2,
-  wav2vec2,
-  wav2vec2_bert,
-  wavlm,
-  whisper,
-)
+from empathy.encoders.architectures import llama
 
+# By name: the `model_type`, and what is unlike its defaults.
 _BASE = {
-  'roberta': (roberta, {'max_position_embeddings': 514}),
+  'roberta': ('roberta', {'max_position_embeddings': 514}),
   'deberta-v3': (
-    deberta,
+    'deberta-v2',
     {
       'hidden_size': 768,
       'num_hidden_layers': 12,
@@ -70,13 +52,13 @@ _BASE = {
       'position_biased_input': False,
     },
   ),
-  'modernbert': (modernbert, {}),
-  'modernbert-long': (modernbert, {}),
-  'electra': (roberta, {'model_type': 'electra', 'embedding_size': 768}),
-  'distilbert': (distilbert, {}),
-  'mpnet': (mpnet, {'max_position_embeddings': 514}),
+  'modernbert': ('modernbert', {}),
+  'modernbert-long': ('modernbert', {}),
+  'electra': ('electra', {'embedding_size': 768}),
+  'distilbert': ('distilbert', {}),
+  'mpnet': ('mpnet', {'max_position_embeddings': 514}),
   'llama': (
-    llama,
+    'llama',
     {
       'hidden_size': 768,
       'num_hidden_layers': 12,
@@ -87,9 +69,8 @@ _BASE = {
   ),
   # Qwen2.5-0.5B.
   'qwen2': (
-    llama,
+    'qwen2',
     {
-      'model_type': 'qwen2',
       'vocab_size': 151936,
       'hidden_size': 896,
       'num_hidden_layers': 24,
@@ -100,13 +81,13 @@ _BASE = {
       'rope_parameters': llama.Rope(rope_theta=1e6),
     },
   ),
-  'wav2vec2': (wav2vec2, {}),
-  'hubert': (wav2vec2, {'model_type': 'hubert'}),
-  'wavlm': (wavlm, {}),
-  'unispeech-sat': (wav2vec2, {'model_type': 'unispeech-sat'}),
-  'data2vec-audio': (data2vec_audio, {}),
+  'wav2vec2': ('wav2vec2', {}),
+  'hubert': ('hubert', {}),
+  'wavlm': ('wavlm', {}),
+  'unispeech-sat': ('unispeech-sat', {}),
+  'data2vec-audio': ('data2vec-audio', {}),
   'whisper': (
-    whisper,
+    'whisper',
     {
       'd_model': 768,
       'encoder_layers': 12,
@@ -115,22 +96,22 @@ _BASE = {
     },
   ),
   # A quarter of the only published size, which is large.
-  'w2v-bert': (wav2vec2_bert, {'num_hidden_layers': 6}),
-  'videomae': (videomae, {'use_mean_pooling': False}),
-  'timesformer': (timesformer, {'num_frames': 16}),
-  'vit': (vit, {'model_type': 'vit'}),
+  'w2v-bert': ('wav2vec2-bert', {'num_hidden_layers': 6}),
+  'videomae': ('videomae', {'use_mean_pooling': False}),
+  'timesformer': ('timesformer', {'num_frames': 16}),
+  'vit': ('vit', {}),
   # Trained with larger pictures than its processor makes.
-  'dinov2': (vit, {'model_type': 'dinov2', 'image_size': 518}),
-  'clip': (vit, {'model_type': 'clip_vision_model', 'patch_size': 16}),
-  'siglip': (vit, {'model_type': 'siglip_vision_model'}),
-  'vivit': (vivit, {}),
+  'dinov2': ('dinov2', {'image_size': 518}),
+  'clip': ('clip_vision_model', {'patch_size': 16}),
+  'siglip': ('siglip_vision_model', {}),
+  'vivit': ('vivit', {}),
   # The published sizes begin at large; a film of 16 frames.
   'vjepa2': (
-    vjepa2,
+    'vjepa2',
     {'hidden_size': 768, 'num_hidden_layers': 12, 'num_attention_heads': 12},
   ),
-  'clip-text': (clip_text, {}),
-  'siglip-text': (siglip_text, {}),
+  'clip-text': ('clip_text_model', {}),
+  'siglip-text': ('siglip_text_model', {}),
 }
 _SMALL = {
   'hidden_size': 32,
@@ -160,11 +141,14 @@ def make(
   name: str, small: bool
 ) -> tuple[encoders.Encoder, dict[str, np.ndarray]]:
   """An encoder of random weights, and an input for it."""
-  architecture, fields = _BASE[name]
+  model_type, fields = _BASE[name]
+  architecture = encoders.ARCHITECTURES[model_type]
   if small:
     known = {field.name for field in dataclasses.fields(architecture.Config)}
     fields = fields | {k: v for k, v in _SMALL.items() if k in known}
-  config = checkpoint.read_config(architecture.Config, fields, name)
+  config = checkpoint.read_config(
+    architecture.Config, fields | {'model_type': model_type}, name
+  )
   module = architecture.Model(config)
   random = np.random.default_rng(0)
 
@@ -188,19 +172,20 @@ def make(
   elif 'input_values' in encoders.example(config):
     samples = random.normal(0, 1, (2, 16_000 if small else 160_000))
     arrays = {'input_values': samples.astype(np.float32)}
-  elif architecture is whisper:
+  elif model_type == 'whisper':
     (shape,) = (x.shape for x in architecture.example(config).values())
     arrays = {'input_features': random.normal(0, 1, shape).astype(np.float32)}
-  elif architecture is wav2vec2_bert:
+  elif model_type == 'wav2vec2-bert':
     shape = 2, 50 if small else 500, config.feature_projection_input_dim
     spectra = random.normal(0, 1, shape).astype(np.float32)
     mask = np.ones(shape[:2], np.int32)
     arrays = {'input_features': spectra, 'attention_mask': mask}
   else:
     (key,) = architecture.example(config)
-    frames = 16 if architecture is vjepa2 else getattr(config, 'num_frames', 16)
+    frames = 16 if model_type == 'vjepa2' else getattr(config, 'num_frames', 16)
+    is_picture = encoders.input_of(config).is_sequence
     # Of single pictures any size goes; others are as they were trained with.
-    size = min(config.image_size, 224 if architecture is vit else 1_000)
+    size = min(config.image_size, 224 if is_picture else 1_000)
     shape = (1, frames, 3, size, size)
     arrays = {key: random.normal(0, 1, shape).astype(np.float32)}
   return encoders.Encoder(module, params, config), arrays
