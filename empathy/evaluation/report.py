@@ -21,6 +21,7 @@ from empathy.evaluation import catalogue, plots, sections, wording
 from empathy.evaluation import explorer as explorer_lib
 from empathy.evaluation.predictions import Kind
 from empathy.evaluation.sections import clips as clips_lib
+from empathy.evaluation.sections import fitting
 from empathy.evaluation.sections import parts as parts_lib
 from empathy.evaluation.sections.parts import Figure, Section, Table
 from empathy.evaluation.study import Study
@@ -121,6 +122,7 @@ def environment() -> jinja2.Environment:
   environment.filters |= {
     'prose': _prose,
     'breakable': _breakable,
+    'fitted': fitting.fitted,
     'raw': markupsafe.Markup,
     'after': lambda text, joint: joint + text if text else '',
     'capital': wording.capital,
