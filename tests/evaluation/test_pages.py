@@ -163,7 +163,8 @@ def test_how_far_down_a_page_is_filled_is_told(tab):
     tab,
     '<!doctype html><style>@page { size: 100pt 200pt; margin: 20pt 0 30pt }'
     'body { margin: 0 } div { height: 60pt; border-bottom: 10pt solid #123; '
-    'break-after: page; box-sizing: border-box }</style><div></div><div></div><p>.',
+    'break-after: page; box-sizing: border-box }</style>'
+    '<div></div><div></div><p>.',
   )
   pdf = base64.b64decode(
     page.send('Page.printToPDF', preferCSSPageSize=True)['data']
