@@ -23,11 +23,12 @@ from empathy.evaluation.findings import (
 from empathy.evaluation.plan import Plan
 from empathy.evaluation.totals import Key, Part, Totals
 
-# Of each, the numerator and the denominator among hits, guesses and support.
+# Of each, the numerator, the denominator and the clips that it rests on, as
+# sums of hits, guesses and support.
 _FIGURES = {
-  'recall': ((1, 0, 0), (0, 0, 1)),
-  'precision': ((1, 0, 0), (0, 1, 0)),
-  'f1': ((2, 0, 0), (0, 1, 1)),
+  'recall': ((1, 0, 0), (0, 0, 1), (0, 0, 1)),
+  'precision': ((1, 0, 0), (0, 1, 0), (0, 1, 0)),
+  'f1': ((2, 0, 0), (0, 1, 1), (-1, 1, 1)),
 }
 _GAIN = 'views.full_minus_best_single.f1_of'
 _COMPARED = ('estimate', 'low', 'high', 'p', 'p_adjusted', 'n')
@@ -184,16 +185,17 @@ class _Ratio:
   @classmethod
   def of(cls, sums: np.ndarray, figure: str) -> '_Ratio | None':
     """That of hits, guesses and support (G, S, 3); None if no seed has one."""
-    top, bottom = (sums @ np.array(parts) for parts in _FIGURES[figure])
-    seeds = bottom.any(axis=0)
+    seeds = (sums @ np.array(_FIGURES[figure][1])).any(axis=0)
     if not seeds.any():
       return None
-    top, bottom = top[:, seeds], bottom[:, seeds]
+    top, bottom, clips = (
+      sums[:, seeds] @ np.array(parts) for parts in _FIGURES[figure]
+    )
     return cls(
       weighing.mean_of_ratios(top, bottom),
       views.each_seed(top, bottom),
       seeds,
-      float(bottom.sum() / seeds.sum()),
+      float(clips.sum() / seeds.sum()),
     )
 
 
