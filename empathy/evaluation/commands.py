@@ -36,6 +36,8 @@ _LOGGER = logging.getLogger('empathy')
 _WIDTH = 80
 # Where a column of a line begins.
 _COLUMN = re.compile(r'(?<=\S) {2,}(?=\S)')
+# What stays on one line: a number and its unit, and an interval.
+_UNBROKEN = re.compile(r'\[[^][]*\](?: points?)?|\d (?:%|points?\b)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +123,7 @@ def evaluate(
   study_lib.write(study, output, report.render(study, output))
   if corpus is not None:
     _queue(tasks, corpus, study, given.predictions)
-  _say(report.findings(study), output, start)
+  _say(report.verdicts(study), output, start)
 
 
 def _queue(
@@ -196,7 +198,7 @@ def by_beam(
     study_lib.write(
       study, output, report.render(study, output), folder / 'signals'
     )
-  _say(report.findings(study), output, start)
+  _say(report.verdicts(study), output, start)
 
 
 def compare(folders: Sequence[str], output: pathlib.Path) -> None:
@@ -234,7 +236,7 @@ def merge(paths: Sequence[str], output: pathlib.Path) -> None:
       folder / 'signals',
     )
     study_lib.write(study, output, report.render(study), signals)
-  _say(report.findings(study), output, start)
+  _say(report.verdicts(study), output, start)
 
 
 def _say(lines: Sequence[str], output: pathlib.Path, start: float) -> None:
@@ -249,14 +251,15 @@ def _say(lines: Sequence[str], output: pathlib.Path, start: float) -> None:
 
 def wrapped(line: str) -> str:
   """A line for a terminal, which goes on below the last of its columns."""
-  start = max((m.end() for m in _COLUMN.finditer(line)), default=2)
-  return textwrap.fill(
-    line,
+  start = max((found.end() for found in _COLUMN.finditer(line)), default=2)
+  lines = textwrap.fill(
+    _UNBROKEN.sub(lambda found: found[0].replace(' ', '\0'), line),
     _WIDTH,
     subsequent_indent=' ' * start,
     break_long_words=False,
     break_on_hyphens=False,
   )
+  return lines.replace('\0', ' ')
 
 
 def _warn(study: study_lib.Study) -> None:
