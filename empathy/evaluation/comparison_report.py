@@ -98,7 +98,9 @@ def _forest(comparison: Comparison) -> parts.Figure | None:
   ]
   return parts.forest(
     [
-      parts.primary_row(difference, title, detail)
+      parts.difference_row(
+        difference, title, detail, faint=not wording.settled(difference)
+      )
       for title, detail, difference in shown
     ],
     [difference for *_, difference in shown],

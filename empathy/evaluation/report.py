@@ -77,6 +77,18 @@ def findings(study: Study) -> list[str]:
   ]
 
 
+def verdicts(study: Study) -> list[str]:
+  """The six verdicts in plain text, for a terminal; a line each."""
+  asked = [part for part in sections.of(study) if part.verdict]
+  title = max((len(part.title) for part in asked), default=0)
+  word = max((len(part.verdict.word) for part in asked), default=0)
+  return [
+    f'{part.title:<{title}}  {part.verdict.word:<{word}}  '
+    f'{part.verdict.sentence} {part.verdict.interval}'.rstrip()
+    for part in asked
+  ]
+
+
 def page(
   template: str, info: Mapping[str, object], script: str = '', **shown
 ) -> str:

@@ -94,6 +94,24 @@ def ends(estimate: Estimate, unit: Unit) -> str:
   )
 
 
+def interval(estimate: Estimate, unit: Unit) -> str:
+  """'[−2.0, 1.8] points', with the unit's word; '' where there is none."""
+  if not (is_known(estimate.low) and is_known(estimate.high)):
+    return ''
+  unit_word = f' {unit.word}' if unit.word else ''
+  return bracket(estimate, unit) + unit_word
+
+
+def bracket(estimate: Estimate, unit: Unit) -> str:
+  """The ends of an interval in brackets: '[−2.0, 1.8]'; a dash without one."""
+  if not (is_known(estimate.low) and is_known(estimate.high)):
+    return MISSING
+  unsigned = dataclasses.replace(unit, signed=False)
+  return (
+    f'[{figure(estimate.low, unsigned)}, {figure(estimate.high, unsigned)}]'
+  )
+
+
 def level(estimate: Estimate) -> str:
   """The name of an estimate's interval: '95 % interval'."""
   return f'{percent(estimate.level or 0.95, 0)} interval'

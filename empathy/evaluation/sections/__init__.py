@@ -25,8 +25,15 @@ from empathy.evaluation.sections import (
 from empathy.evaluation.sections.parts import Section
 from empathy.evaluation.study import Study
 
-# Those that have a primary figure.
-QUESTIONS = (1, 2, 3, 4, 5, 6)
+# Those that have a primary figure, by number, as a reader would ask them.
+QUESTIONS = {
+  1: 'Does the fusion beat its best single view?',
+  2: 'Do views disagree beyond chance and other seeds?',
+  3: 'Are annotators uncertain where views disagree?',
+  4: 'Does one loud modality mislead the fusion?',
+  5: 'Do people gain from seeing more?',
+  6: 'Does disagreement point to errors?',
+}
 
 # In the report's order: first whether the data can bear it, then scores, which
 # lead wherever there are some. What a study has nothing of is None.

@@ -117,7 +117,9 @@ def section(study: Study) -> parts.Section:
   base = parts.Section('ambiguity', 'Ambiguity', 3)
   rows = study.tables.get('ambiguity') or []
   if not rows:
-    return dataclasses.replace(base, skipped=parts.skipped(study, 3))
+    return dataclasses.replace(
+      base, skipped=parts.skipped(study, 3), verdict=parts.verdict(study, 3)
+    )
   beyond = parts.primary(study, 3)
   adjusted = parts.get(study, _ADJUSTED, signal=catalogue.ANY)
   finding = _finding(study, adjusted, beyond)
@@ -135,6 +137,7 @@ def section(study: Study) -> parts.Section:
   )
   return dataclasses.replace(
     base,
+    verdict=parts.verdict(study, 3, _verdict(study, beyond)),
     answer=answer,
     finding=told,
     details=(
@@ -143,7 +146,7 @@ def section(study: Study) -> parts.Section:
       *(reason for reason in reasons if reason not in rest),
     ),
     primary=parts.primary_row(
-      beyond, base.title, 'annotators differ, beyond what other seeds tell'
+      study, 3, base.title, 'annotators differ, beyond what other seeds tell'
     ),
     shows={
       'differences': _differences(study, rows),
@@ -155,6 +158,24 @@ def section(study: Study) -> parts.Section:
       'beyond': beyond,
       'ranked': next(iter(study.tables.get('ambiguity_signals') or ()), None),
     },
+  )
+
+
+def _verdict(study: Study, beyond: Estimate | None) -> str:
+  """What single views tell of annotators, beside what other seeds tell."""
+  if beyond is None:
+    return ''
+  where = f'where {parts.some_single(study)} disagrees'.rstrip(',')
+  views, seeds = _sides(study)
+  if views is None or seeds is None or min(views, seeds) < 0:
+    return (
+      f'Two annotators differ {parts.by(beyond, "more often", "less often")} '
+      f'{where} than where other seeds of the full view do.'
+    )
+  return (
+    f'Two annotators differ {wording.points(views)} more often {where} with '
+    f'the full view, and {wording.points(seeds)} where other seeds of it do: '
+    f'the single views tell {parts.by(beyond)}.'
   )
 
 
@@ -235,21 +256,27 @@ def _alone(study: Study) -> str:
 
 def _by_seed(study: Study) -> tuple[str, ...]:
   """Both sides of the comparison with other seeds."""
-  views = parts.get(
-    study, 'ambiguity.{signal}.adjusted_by_seed', signal=catalogue.ANY
-  )
-  seeds = parts.get(
-    study, 'ambiguity.control.{control}.adjusted', control='seed'
-  )
+  views, seeds = _sides(study)
   if views is None or seeds is None:
     return ()
   return (
     'Seed by seed, the adjusted difference is '
-    f'{wording.points(views.estimate, signed=True)} where some single view '
+    f'{wording.points(views, signed=True)} where some single view '
     'disagrees with a seed of the full view, and '
-    f'{wording.points(seeds.estimate, signed=True)} where one of as many other '
+    f'{wording.points(seeds, signed=True)} where one of as many other '
     'seeds of the full view does.',
   )
+
+
+def _sides(study: Study) -> tuple[float | None, float | None]:
+  """How much more annotators differ where views, or other seeds, disagree."""
+  found = (
+    parts.get(
+      study, 'ambiguity.{signal}.adjusted_by_seed', signal=catalogue.ANY
+    ),
+    parts.get(study, 'ambiguity.control.{control}.adjusted', control='seed'),
+  )
+  return tuple(one and one.estimate for one in found)
 
 
 def _raw(study: Study, adjusted: Estimate | None) -> tuple[str, ...]:

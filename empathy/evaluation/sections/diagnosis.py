@@ -62,7 +62,9 @@ def section(study: Study) -> parts.Section:
   base = parts.Section('diagnosis', 'Diagnosis', 6)
   rows = study.tables.get('diagnosis') or []
   if not rows:
-    return dataclasses.replace(base, skipped=parts.skipped(study, 6))
+    return dataclasses.replace(
+      base, skipped=parts.skipped(study, 6), verdict=parts.verdict(study, 6)
+    )
   more = parts.primary(study, 6)
   gain = _gain(study)
   finding = _adjusted(study, more) if more else gain.rstrip('.')
@@ -73,6 +75,7 @@ def section(study: Study) -> parts.Section:
   )
   return dataclasses.replace(
     base,
+    verdict=parts.verdict(study, 6, _verdict(study, more)),
     answer=(finding + '.', *details),
     finding=parts.with_p(finding, more) if more else finding + '.',
     details=(
@@ -83,7 +86,7 @@ def section(study: Study) -> parts.Section:
       *_reasons(study),
     ),
     primary=parts.primary_row(
-      more, base.title, 'errors where views disagree, at like confidence'
+      study, 6, base.title, 'errors where views disagree, at like confidence'
     ),
     shows={
       'auroc': _forest(study, rows),
@@ -98,6 +101,17 @@ def section(study: Study) -> parts.Section:
       'error_rate': rate and wording.share_with_interval(rate),
       'votes': bool(study.info['conditions']),
     },
+  )
+
+
+def _verdict(study: Study, more: Estimate | None) -> str:
+  """How much more the full view errs where it is contradicted."""
+  if more is None:
+    return ''
+  where = f'where {parts.some_single(study)} disagrees with it'
+  return (
+    f'Of clips with like confidence, the full view errs '
+    f'{parts.by(more, "more often", "less often")} {where}.'
   )
 
 

@@ -36,20 +36,29 @@ def section(study: Study) -> parts.Section:
   views = [row['view'] for row in rows]
   rates = parts.each(study, f'{_PAIR}.rate', 'view', views)
   if not rates:
-    return dataclasses.replace(base, skipped=parts.skipped(study, 2))
+    return dataclasses.replace(
+      base, skipped=parts.skipped(study, 2), verdict=parts.verdict(study, 2)
+    )
   full = study.info['full_view']
   beyond = parts.primary(study, 2)
   view = parts.primary_part(study, 2, 'view')
   others = _rates_sentence(study, {v: r for v, r in rates.items() if v != view})
+  verdict = ''
   if beyond and view in rates:
     finding = _finding(study, view, rates[view], beyond)
     told = parts.with_p(finding, beyond)
+    verdict = (
+      f'{wording.capital(view)} and the full view give different labels to '
+      f'{wording.percent(rates[view].estimate)} of clips, {parts.by(beyond)} '
+      'than two seeds of either of them do.'
+    )
   else:
     finding, others = _rates_sentence(study, rates)[0].rstrip('.'), ()
     told = finding + '.'
   figure, noise = _figure(study, rates, full)
   return dataclasses.replace(
     base,
+    verdict=parts.verdict(study, 2, verdict),
     answer=(finding + '.', *others),
     finding=told,
     details=(
@@ -59,7 +68,7 @@ def section(study: Study) -> parts.Section:
       *parts.skip_notes(study, _PAIR, _BEYOND),
     ),
     primary=parts.primary_row(
-      beyond, base.title, f'{view} and full view, beyond seeds of either'
+      study, 2, base.title, f'{view} and full view, beyond seeds of either'
     ),
     shows={
       'rates': figure,

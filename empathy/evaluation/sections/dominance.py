@@ -47,7 +47,9 @@ def section(study: Study) -> parts.Section:
   base = parts.Section('dominance', 'Dominance', 4)
   rows = study.tables.get('dominance') or []
   if not rows:
-    return dataclasses.replace(base, skipped=parts.skipped(study, 4))
+    return dataclasses.replace(
+      base, skipped=parts.skipped(study, 4), verdict=parts.verdict(study, 4)
+    )
   harm = parts.primary(study, 4)
   modalities = [row for row in rows if row['modality'] != _ANY]
   names = [row['modality'] for row in modalities]
@@ -57,6 +59,7 @@ def section(study: Study) -> parts.Section:
   harms = parts.each(study, _HARM, 'modality', [r['modality'] for r in rows])
   return dataclasses.replace(
     base,
+    verdict=parts.verdict(study, 4, _verdict(study, harm)),
     answer=(f'{finding}.', *details) if finding else details,
     finding=parts.with_p(finding, harm) if finding else details[0],
     details=(
@@ -69,7 +72,7 @@ def section(study: Study) -> parts.Section:
       ),
     ),
     primary=parts.primary_row(
-      harm, base.title, 'misled − rescued by the dominant modality'
+      study, 4, base.title, 'misled − rescued by the dominant modality'
     ),
     shows={
       'shares': share,
@@ -85,11 +88,28 @@ def section(study: Study) -> parts.Section:
   )
 
 
-def _finding(study: Study, harm: Estimate | None) -> str:
-  misled, rescued = (
+def _verdict(study: Study, harm: Estimate | None) -> str:
+  """How often the model is talked into a mistake, and how often out of one."""
+  misled, rescued = _moved(study)
+  if None in (harm, misled, rescued):
+    return ''
+  return (
+    f'On {wording.percent(misled.estimate)} of clips one modality talks the '
+    f'model into a mistake; on {wording.percent(rescued.estimate)} it saves '
+    'the model from one.'
+  )
+
+
+def _moved(study: Study) -> tuple[Estimate | None, Estimate | None]:
+  """How often any modality misleads, and how often one rescues."""
+  return tuple(
     parts.get(study, f'dominance.{{modality}}.{figure}', modality=_ANY)
     for figure in ('misled', 'rescued')
   )
+
+
+def _finding(study: Study, harm: Estimate | None) -> str:
+  misled, rescued = _moved(study)
   if None in (harm, misled, rescued):
     return ''
   lead = (

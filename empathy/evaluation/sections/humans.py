@@ -99,7 +99,9 @@ def section(study: Study) -> parts.Section:
   base = parts.Section('humans', 'Humans', 5)
   rows = study.tables.get('humans') or []
   if not rows:
-    return dataclasses.replace(base, skipped=parts.skipped(study, 5))
+    return dataclasses.replace(
+      base, skipped=parts.skipped(study, 5), verdict=parts.verdict(study, 5)
+    )
   full = str(study.info.get('full_condition'))
   anew = parts.get(study, _DISJOINT, condition=full) is not None
   accuracy = parts.each(
@@ -125,10 +127,13 @@ def section(study: Study) -> parts.Section:
     finding, notes = ' '.join((told, *notes)), ()
   return dataclasses.replace(
     base,
+    verdict=parts.verdict(
+      study, 5, _verdict(accuracy.get(full), gain, full, other, anew)
+    ),
     answer=answer,
     finding=finding,
     details=(*details, *notes),
-    primary=parts.primary_row(gain, base.title, f'{full} − {other}'),
+    primary=parts.primary_row(study, 5, base.title, f'{full} − {other}'),
     shows={
       'accuracy': _figure(accuracy),
       'accuracies': parts.table(study, rows, _compared(anew)),
@@ -148,6 +153,25 @@ def section(study: Study) -> parts.Section:
       'full': full,
       'valued': parts.has_values(study),
     },
+  )
+
+
+def _verdict(
+  found: Estimate | None,
+  gain: Estimate | None,
+  full: str,
+  other: str,
+  anew: bool,
+) -> str:
+  """What people who are given most are worth beside the next best."""
+  if found is None or gain is None:
+    return ''
+  return (
+    f'People given {full} vote for the label'
+    f'{", made of other votes," if anew else ""} '
+    f'{wording.percent(found.estimate)} of the time, '
+    f'{parts.by(gain, "more often", "less often")} than people given {other}, '
+    'the next best.'
   )
 
 

@@ -12,6 +12,9 @@ from empathy.evaluation import catalogue, plots, units, wording
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.study import Study
 
+# What may be answered to a question.
+YES, NO, NOT_SETTLED, NOT_ASKED = 'Yes', 'No', 'Not settled', 'Not asked'
+
 # Of a table of the study.
 Record = Mapping[str, Any]
 
@@ -82,6 +85,21 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True)
+class Verdict:
+  """The answer to a question, as short as it can be.
+
+  Attributes:
+    word: `YES`, `NO`, `NOT_SETTLED` or `NOT_ASKED`.
+    sentence: what was found, or why it was not asked, without an interval.
+    interval: of the primary figure, as '[−2.0, 1.8] points'; '' without one.
+  """
+
+  word: str
+  sentence: str
+  interval: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
 class Section:
   """One question's part of the report; its template has what is always said.
 
@@ -89,6 +107,7 @@ class Section:
     key: its anchor, and the name of its template.
     title: what it is about, in a few words.
     number: the question's number in `Study.primaries`.
+    verdict: None where the section is about none of the six questions.
     answer: sentences for the summary at the top of the report, the most
       important one first.
     finding: the finding, in a sentence.
@@ -104,6 +123,7 @@ class Section:
   key: str
   title: str
   number: int
+  verdict: Verdict | None = None
   answer: tuple[str, ...] = ()
   finding: str = ''
   details: tuple[str, ...] = ()
@@ -211,13 +231,68 @@ def primary_part(study: Study, question: int, part: str) -> str:
   return found.parts[part] if found else ''
 
 
+def verdict(study: Study, question: int, told: str = '') -> Verdict:
+  """The answer to a question, as far as its primary figure allows one.
+
+  Args:
+    study: what was found.
+    question: its number.
+    told: the primary figure in a plain sentence, without an interval; what is
+      not asked needs none.
+  """
+  estimate = primary(study, question)
+  if estimate is None or not told:
+    return Verdict(NOT_ASKED, unanswered(study, question))
+  unit = catalogue.entry_of(study.primaries[question]).unit
+  word = _word(study, estimate)
+  standing = wording.standing(estimate)
+  if standing == wording.UNKNOWN:
+    told += f' {wording.sentence(estimate.method or "There is no interval")}'
+  elif word == NOT_SETTLED and standing != wording.OPEN:
+    told += ' Take it as a hint'
+    if not wording.survives(estimate):
+      p = wording.p_value(estimate.p_adjusted)
+      told += f': corrected for the other tests, p is {p}'
+    told += '.'
+  return Verdict(word, told, wording.interval(estimate, unit))
+
+
+def _word(study: Study, estimate: Estimate) -> str:
+  if wording.settled(estimate):
+    return YES if wording.standing(estimate) == wording.ABOVE else NO
+  if wording.standing(estimate) == wording.BELOW and estimate.one_sided:
+    # Its p-value asks only for more than zero. To less belongs the rest, twice
+    # for two sides, and times all tests (Bonferroni).
+    tests = [study.statistics.get(name) for name in study.primaries.values()]
+    many = sum(one is not None and one.p is not None for one in tests)
+    other = 2 * (1 - estimate.p) * many if estimate.p is not None else 0
+    return NO if other < 1 - (estimate.level or 0.95) else NOT_SETTLED
+  return NOT_SETTLED
+
+
+def by(difference: Estimate, more: str = 'more', less: str = 'less') -> str:
+  """'2.0 points more', '0.3 points less', or 'no more' where it shows none."""
+  text = wording.points(abs(difference.estimate))
+  if text == wording.points(0.0):
+    return f'no {more}'
+  return f'{text} {more if difference.estimate > 0 else less}'
+
+
 def primary_row(
-  estimate: Estimate | None, label: str, detail: str
+  study: Study, question: int, label: str, detail: str
 ) -> plots.Row | None:
   """The question's row of the forest plot."""
+  estimate = primary(study, question)
   if estimate is None:
     return None
-  faint = not wording.settled(estimate)
+  faint = _word(study, estimate) == NOT_SETTLED
+  return difference_row(estimate, label, detail, faint)
+
+
+def difference_row(
+  estimate: Estimate, label: str, detail: str, faint: bool
+) -> plots.Row:
+  """A row of the forest plot at the top of a page."""
   return plots.Row(
     label,
     (mark(estimate, 'ink', faint=faint),),

@@ -54,7 +54,9 @@ def section(study: Study) -> parts.Section:
   rows = study.tables.get('views') or []
   accuracy = parts.each(study, _ACCURACY, 'view', [r['view'] for r in rows])
   if not accuracy:
-    return dataclasses.replace(base, skipped=parts.skipped(study, 1))
+    return dataclasses.replace(
+      base, skipped=parts.skipped(study, 1), verdict=parts.verdict(study, 1)
+    )
   full = study.info['full_view']
   difference = parts.primary(study, 1)
   finding = _finding(study, accuracy, difference)
@@ -64,6 +66,7 @@ def section(study: Study) -> parts.Section:
   picked = difference and len(study.info['single_views']) > 1
   return dataclasses.replace(
     base,
+    verdict=parts.verdict(study, 1, _verdict(study, accuracy, difference)),
     answer=(finding + '.', *singles),
     finding=(
       parts.with_p(finding, difference) if difference else finding + '.'
@@ -76,7 +79,7 @@ def section(study: Study) -> parts.Section:
       *layers.told(study, full),
     ),
     primary=parts.primary_row(
-      difference, base.title, f'full view − {best_single(study)}'
+      study, 1, base.title, f'full view − {best_single(study)}'
     ),
     shows={
       'accuracy': _accuracy_figure(study, accuracy, full),
@@ -125,6 +128,20 @@ def best_single(study: Study) -> str:
     verb = 'was' if len(missing) == 1 else 'were'
     told += f' given ({wording.listing(missing)} {verb} not)'
   return told
+
+
+def _verdict(
+  study: Study, accuracy: Mapping[str, Estimate], difference: Estimate | None
+) -> str:
+  """What the full view is worth beside the best single one."""
+  found = accuracy.get(study.info['full_view'])
+  if difference is None or found is None:
+    return ''
+  best = best_single(study).rstrip(',')
+  return (
+    f'The full view is right on {wording.percent(found.estimate)} of clips, '
+    f'{parts.by(difference)} than {best}.'
+  )
 
 
 def _finding(
