@@ -380,6 +380,55 @@ def plane(
   )
 
 
+def matrix(
+  names: Sequence[str],
+  shares: Sequence[Sequence[float | None]],
+  *,
+  name: str,
+  title: str,
+  heading: str,
+  across: str,
+) -> str:
+  """Shares as shaded cells with their figures; what is equal is outlined.
+
+  It is a table, which is what those hear who do not see its shades.
+
+  Args:
+    names: of the rows, and of the columns.
+    shares: by row and column, drawn as hundredths; None where there is none.
+    name: names the plot on its page, as `#<name>-plot`.
+    title: what the plot shows, for those who cannot see it.
+    heading: written above the plot.
+    across: what the columns are, beside the arrow that leads to them.
+
+  Returns:
+    A `<table>` element.
+  """
+  head = ''.join(
+    f'<th scope="col"><span>{_escape(one)}</span></th>' for one in names
+  )
+  body = ''
+  for i, (one, row) in enumerate(zip(names, shares, strict=True)):
+    cells = ''.join(_shade(share, i == j) for j, share in enumerate(row))
+    body += f'<tr><th scope="row">{_escape(one)}</th>{cells}</tr>'
+  return (
+    f'<table class="matrix" id="{_escape(name)}-plot" '
+    f'aria-label="{_escape(title)}"><caption>{_escape(heading)}</caption>'
+    f'<thead><tr><td>{_escape(across)} →</td>{head}</tr></thead>'
+    f'<tbody>{body}</tbody></table>'
+  )
+
+
+def _shade(share: float | None, own: bool) -> str:
+  """A cell; of what rounds to nothing it says so more quietly."""
+  kind = ' class="own"' * own
+  if not wording.is_known(share):
+    return f'<td{kind}>{wording.MISSING}</td>'
+  text = wording.hundredths(share, 0)
+  shade = f' style="--share:{_n(100 * share)}%"' if share else ''
+  return f'<td{kind}{shade}>{text}</td>'
+
+
 def _points(series: Series, across: _Scale, up: _Scale) -> str:
   most = series.most or max(series.weights or (1,))
   known = [i for i, y in enumerate(series.ys) if wording.is_known(y)]

@@ -24,6 +24,7 @@ from empathy.evaluation import front as front_lib
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.predictions import Kind
 from empathy.evaluation.sections import clips as clips_lib
+from empathy.evaluation.sections import fitting
 from empathy.evaluation.sections import parts as parts_lib
 from empathy.evaluation.sections.parts import Section, Table
 from empathy.evaluation.study import Study
@@ -138,6 +139,7 @@ def environment() -> jinja2.Environment:
   environment.filters |= {
     'prose': _prose,
     'breakable': _breakable,
+    'fitted': fitting.fitted,
     'raw': markupsafe.Markup,
     'after': lambda text, joint: joint + text if text else '',
     'capital': wording.capital,
