@@ -73,14 +73,6 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
   )
 
 
-def findings(study: Study) -> list[str]:
-  """The finding of each section in plain text, or why there is none."""
-  return [
-    f'{part.title}: {part.finding or f"skipped. {part.skipped}"}'
-    for part in sections.of(study)
-  ]
-
-
 def verdicts(study: Study) -> list[str]:
   """The six verdicts in plain text, for a terminal; a line each."""
   asked = [part for part in sections.of(study) if part.verdict]
