@@ -19,7 +19,7 @@ from empathy.evaluation.study import Study
 
 _NUMBER = 3
 # As much of what was said as a card has room for.
-_MOST_CHARACTERS = 240
+_MOST_CHARACTERS = 140
 _SURE = 0.25
 
 
