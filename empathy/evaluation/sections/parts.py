@@ -417,7 +417,7 @@ def note(estimate: Estimate, *, signed: bool = False) -> str:
   """An estimate in figures, to stand beside its mark."""
   text = wording.hundredths(estimate.estimate, signed=signed)
   interval = wording.span(estimate.low, estimate.high)
-  return text if interval == wording.MISSING else f'{text} ({interval})'
+  return text if interval == wording.MISSING else f'{text} {interval}'
 
 
 def n_of(sizes: Iterable[int]) -> str:
