@@ -50,6 +50,7 @@ from empathy.evaluation import (
   engine,
   judging,
   leakage,
+  learning,
   report,
   several_labels,
   several_labels_report,
@@ -172,7 +173,7 @@ def main(*words: str) -> None:
   if workdir is None or not remote.is_remote(workdir):
     _evaluate(workdir)
     return
-  needed = ['config.json', 'predictions.parquet']
+  needed = ['config.json', 'predictions.parquet', *learning.FILES]
   with remote.mirror(workdir, only=needed) as (local, push):
     _evaluate(local)
     push()
@@ -212,6 +213,8 @@ def _evaluate(workdir: str | os.PathLike | None) -> None:
       'at once.'
     )
     study = dataclasses.replace(study, info=study.info | {'covers': covers})
+  if workdir is not None:
+    study = learning.added(study, pathlib.Path(workdir))
   _warn(study)
   study_lib.write(study, output, report.render(study, output))
   if corpus is not None:
