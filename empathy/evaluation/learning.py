@@ -20,8 +20,6 @@ from pyarrow import json as pa_json
 from empathy import named
 from empathy.evaluation.study import Study
 
-# Of a run, besides its config.
-FILES = ('metrics.jsonl', 'members.json')
 # What lies between these shares of the members is drawn as a band.
 LOW, HIGH = 0.1, 0.9
 # A member overfits if its validation loss ends so much above its lowest, as a
