@@ -9,7 +9,7 @@ import pytest
 from empathy.evaluation import learning, sections
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.sections import learning as section_lib
-from empathy.training import configuration
+from empathy.training import config_fields, configuration
 
 # By view and member, losses by epoch of training and of validation: of text
 # both members overfit, of audio one, of both none; nothing is lower after.
@@ -246,7 +246,7 @@ def test_without_a_run_there_is_no_section(study, tmp_path):
 @pytest.mark.parametrize('select', ['', 'loss', 'my_metrics:kappa(k=2)'])
 def test_the_metric_is_the_one_that_training_chooses_by(targets, select):
   config = dataclasses.replace(
-    configuration.Fields(), targets=targets, select=select
+    config_fields.Fields(), targets=targets, select=select
   )
   name = configuration.select(config).split(':')[-1].partition('(')[0]
   assert learning.select(dataclasses.asdict(config)) == name

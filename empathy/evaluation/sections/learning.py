@@ -56,7 +56,7 @@ def section(study: Study) -> parts.Section | None:
       'again': again,
       'marked': any(_mark(row) for row in fitting),
       'metric': _NAMES.get(shown, shown),
-      'told': shown == metric,
+      'chosen': shown == metric and _chosen(training),
       'rise': wording.percent(learning.RISE, 0),
       'end_biased': any(row['metric_kept'] is not None for row in fitting),
     },
@@ -149,6 +149,17 @@ def _made(training: Mapping[str, Any]) -> tuple[str, ...]:
       'shown.'
     )
   return (told,)
+
+
+def _chosen(training: Mapping[str, Any]) -> str:
+  """What is chosen by the metric, if anything is."""
+  if training.get('keep') == 'best':
+    return 'epochs'
+  several = any(
+    isinstance(training.get(key), list) and len(training[key]) > 1
+    for key in ('peak_learning_rate', 'l2')
+  )
+  return 'settings' if several else ''
 
 
 def _values(given: Any) -> str:
