@@ -184,6 +184,55 @@ def intervals(
   )
 
 
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """The drawings of rows that stand beside text, on one axis.
+
+  Attributes:
+    cells: an element for each row.
+    axis: what stands under all of them.
+  """
+
+  cells: tuple[str, ...]
+  axis: str
+
+
+def column(
+  rows: Sequence[Row],
+  *,
+  axis: str,
+  lines: Sequence[tuple[float, str]] = (),
+) -> Column:
+  """The same without words, so that these can stand beside each row.
+
+  Args:
+    rows: what to draw; one without marks has the lines alone.
+    axis: what the horizontal axis measures.
+    lines: values to draw a vertical line at; what they say is under them.
+  """
+  limits = limits_of(
+    [v for row in rows for m in row.marks for v in (m.value, m.low, m.high)]
+    + [value for value, _ in lines]
+  )
+  across = _scale(limits)
+  behind = ''.join(_upright(across(v), 0, 100, 'reference') for v, _ in lines)
+  said = ', '.join(
+    [axis, *(f'{tick_text(100 * v, [])}: {t}' for v, t in lines)]
+  )
+  return Column(
+    cells=tuple(
+      _cell(
+        behind + ''.join(_mark(mark, across, 0) for mark in row.marks), 'marks'
+      )
+      for row in rows
+    ),
+    axis=(
+      f'{_x_axis(_round_ticks(limits, 5), across)}'
+      f'<div class="axis-name">{_escape(said)}</div>'
+    ),
+  )
+
+
 def _row(row: Row, across: _Scale, behind: str, named: Sequence[Mark]) -> str:
   """An item of the list: what it is about, its drawing and its figures."""
   tag = 'b' if row.detail or not row.marks else 'span'
@@ -332,6 +381,55 @@ def plane(
     f'{_series_names(series, up)}{_x_axis(x_ticks, across)}'
     f'<div class="axis-name">{_escape(x_axis)}</div></div>'
   )
+
+
+def matrix(
+  names: Sequence[str],
+  shares: Sequence[Sequence[float | None]],
+  *,
+  name: str,
+  title: str,
+  heading: str,
+  across: str,
+) -> str:
+  """Shares as shaded cells with their figures; what is equal is outlined.
+
+  It is a table, which is what those hear who do not see its shades.
+
+  Args:
+    names: of the rows, and of the columns.
+    shares: by row and column, drawn as hundredths; None where there is none.
+    name: names the plot on its page, as `#<name>-plot`.
+    title: what the plot shows, for those who cannot see it.
+    heading: written above the plot.
+    across: what the columns are, beside the arrow that leads to them.
+
+  Returns:
+    A `<table>` element.
+  """
+  head = ''.join(
+    f'<th scope="col"><span>{_escape(one)}</span></th>' for one in names
+  )
+  body = ''
+  for i, (one, row) in enumerate(zip(names, shares, strict=True)):
+    cells = ''.join(_shade(share, i == j) for j, share in enumerate(row))
+    body += f'<tr><th scope="row">{_escape(one)}</th>{cells}</tr>'
+  return (
+    f'<table class="matrix" id="{_escape(name)}-plot" '
+    f'aria-label="{_escape(title)}"><caption>{_escape(heading)}</caption>'
+    f'<thead><tr><td>{_escape(across)} →</td>{head}</tr></thead>'
+    f'<tbody>{body}</tbody></table>'
+  )
+
+
+def _shade(share: float | None, own: bool) -> str:
+  """A cell; of what rounds to nothing it says so more quietly."""
+  kind = ' class="own"' * own
+  if not wording.is_known(share):
+    return f'<td{kind}>{wording.MISSING}</td>'
+  text = wording.hundredths(share, 0)
+  shade = f' style="--share:{_n(100 * share)}%"' if share else ''
+  return f'<td{kind}{shade}>{text}</td>'
 
 
 def _points(series: Series, across: _Scale, up: _Scale) -> str:
