@@ -30,6 +30,7 @@ import pandas as pd
 import pytest
 import small_encoders
 
+from empathy.models import fusion
 from empathy.training import configuration
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -44,6 +45,7 @@ _FILE = re.compile(
 )
 _MODULES = {'extract': 'extract_features'}
 _SMALL = {
+  'demo': ['--num_clips=90', '--num_epochs=1'],
   'prepare': ['--num_clips=90', '--num_groups=12', '--width=8'],
   'train': [
     '--config.num_epochs=1',
@@ -122,9 +124,12 @@ def _long(page: str) -> list[list[str]]:
   made, found = set(), []
   for words in _commands(page, 'bash'):
     verb, flags = _verb(words)
-    trains = verb in ('train', 'finetune') and (verb, flags) not in _BEGUN
+    trains = verb in ('demo', 'train', 'finetune')
+    trains &= (verb, flags) not in _BEGUN
     if trains or any(path in word for path in made for word in words):
       found.append(words)
+      if verb == 'demo':
+        made.add('empathy_demo')
       made.update(
         flag.partition('=')[2]
         for flag in flags
@@ -231,7 +236,7 @@ def _call(words, server, folder):
     if not CREMA_D.is_dir():
       pytest.skip(f'no real corpora in {CREMA_D}')
     flags = [x.replace('=CREMA-D', f'={CREMA_D}') for x in flags]
-  elif verb == 'train' or '--importer=simulated' in flags:
+  elif verb in ('demo', 'train') or '--importer=simulated' in flags:
     flags = [*flags, *_SMALL[verb]]
     if '--config=configs/mixed_signals.py' in flags:
       flags = [*flags, '--config.model.hidden=(8,)']
@@ -401,6 +406,24 @@ def test_all_fields_of_configs_are_told():
   assert infinite == (float('inf'), '`inf`')
   values = {name: ast.literal_eval(text[1:-1]) for name, text in told.items()}
   assert values == expected
+
+
+@pytest.mark.parametrize('name', fusion.FUSIONS)
+def test_all_fields_of_fusions_are_told(name):
+  text = _text('configs/README.md')
+  (row,) = re.findall(rf'^\| `{name}` \| (.*) \|$', text, re.MULTILINE)
+  told = dict(re.findall(r'`(\w+)=(.*?)`', row))
+  expected = fusion.fields(name)
+  if 'those of `gated_evidence`' in row:
+    expected = {
+      field: value
+      for field, value in expected.items()
+      if field not in fusion.fields('gated_evidence')
+    }
+  given = {'fusion', 'pooling'}
+  assert {field: ast.literal_eval(text) for field, text in told.items()} == {
+    field: value for field, value in expected.items() if field not in given
+  }
 
 
 def test_a_fusion_of_sequences_minds_their_ends(tmp_path, monkeypatch):
