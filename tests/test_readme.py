@@ -393,9 +393,13 @@ def test_the_first_page_is_short():
   assert len(_text('README.md').splitlines()) <= 150
 
 
-def test_all_fields_of_configs_are_told():
+def _between(start, end):
   text = _text('configs/README.md')
-  text = text[text.index('## All fields') : text.index('### Views')]
+  return text[text.index(start) : text.index(end)]
+
+
+def test_all_fields_of_configs_are_told():
+  text = _between('## All fields', '**Fields of the fusions**')
   rows = re.findall(r'^\| `(\w+)` \| (.*?) \|', text, re.MULTILINE)
   expected = configuration.default_config().to_dict()
   expected['model'] = {'fusion': expected['model']['fusion']}
@@ -410,7 +414,7 @@ def test_all_fields_of_configs_are_told():
 
 @pytest.mark.parametrize('name', fusion.FUSIONS)
 def test_all_fields_of_fusions_are_told(name):
-  text = _text('configs/README.md')
+  text = _between('**Fields of the fusions**', '### Views')
   (row,) = re.findall(rf'^\| `{name}` \| (.*) \|$', text, re.MULTILINE)
   told = dict(re.findall(r'`(\w+)=(.*?)`', row))
   expected = fusion.fields(name)
