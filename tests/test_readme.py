@@ -224,11 +224,13 @@ def test_trainings_run(page, server, open_page):
 
 def _call(words, server, folder):
   """Runs a command on something small, unless it is one of the first ones."""
+  variables = {}
   while _ASSIGNMENT.match(words[0]):
+    variables.update([words[0].split('=', 1)])
     words = words[1:]
   verb, flags = _verb(words)
   if not verb:
-    _call_other(words, folder)
+    _call_other(words, folder, **variables)
     return
   if (verb, flags) in _BEGUN and (folder / 'predictions.parquet').exists():
     return
@@ -244,22 +246,22 @@ def _call(words, server, folder):
   assert done.status == 0, (words, done.err[-2000:])
 
 
-def _call_other(words, folder):
+def _call_other(words, folder, **variables):
   if words[0] == 'bash':
     words = [*words[:2], '--dry-run', *words[2:]]
   else:
     assert words[0] == 'python', f'{words}: a block of sh is not run'
     words = [sys.executable, *words[1:]]
-  _shell(words, folder)
+  _shell(words, folder, **variables)
 
 
-def _shell(words, folder):
+def _shell(words, folder, **variables):
   """What a process prints."""
   paths = [str(ROOT), *(p for p in sys.path if p)]
   result = subprocess.run(
     words,
     cwd=folder,
-    env=os.environ | {'PYTHONPATH': os.pathsep.join(paths)},
+    env=os.environ | {'PYTHONPATH': os.pathsep.join(paths)} | variables,
     capture_output=True,
     text=True,
     check=False,
@@ -387,6 +389,16 @@ def test_files_that_are_named_are_there(page):
   for name in _FILE.findall(_BLOCK.sub('', _text(page))):
     places = ROOT / name, (ROOT / page).parent / name
     assert any(path.exists() for path in places), name
+
+
+@pytest.mark.parametrize('page', PAGES)
+def test_extras_that_are_named_can_be_installed(page):
+  known = re.findall(r"^    '(\w+)': \[", (ROOT / 'setup.py').read_text(), re.M)
+  assert 'parity' in known
+  named = re.findall(r'extras? `(\w+)`', _text(page))
+  for several in re.findall(r'(?<= )[\'"]?\.\[([\w,]+)\]', _text(page)):
+    named += several.split(',')
+  assert set(named) <= set(known)
 
 
 def test_the_first_page_is_short():
