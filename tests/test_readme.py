@@ -164,13 +164,43 @@ def begun(server, tmp_path_factory):
 
 
 def _write_media(folder):
+  """Twelve speakers, each happy and sad, as the tables of README.md tell."""
   folder.mkdir()
-  sound = made_media.tone(150, 1)
-  made_media.write_film(folder / 'a.mp4', 25, 25, sound=sound)
-  made_media.write_sound(folder / 'b.wav', sound)
-  (folder / 'clips.csv').write_text(
-    'file,label,transcript\na.mp4,kind,I see\nb.wav,cold,Well\n'
-  )
+  clips, votes = [], []
+  for i in range(12):
+    for j, label in enumerate(('happy', 'sad')):
+      name = f's{i}_{j}.wav'
+      sound = made_media.tone(150 + 60 * j + i, 0.25)
+      if i % 2:
+        made_media.write_sound(folder / name, sound)
+      else:
+        name = f's{i}_{j}.mp4'
+        made_media.write_film(folder / name, 5, 25, sound=sound)
+      clips.append((name, f's{i}', label, f'I am {label} {i}'))
+      for shown in ('audio', 'text+audio'):
+        votes += [(name, shown, f'r{k}', label) for k in range(2)]
+  for name, columns, rows in (
+    ('clips.csv', 'file,speaker,label,transcript', clips),
+    ('votes.csv', 'file,condition,annotator,label', votes),
+  ):
+    text = '\n'.join([columns, *(','.join(row) for row in rows)])
+    (folder / name).write_text(text + '\n')
+  said = [
+    f'{name.partition(".")[0]},{view},0.6,0.4'
+    for name, *_ in clips
+    for view in ('audio', 'text+audio')
+  ]
+  text = '\n'.join(['id,view,prob_happy,prob_sad', *said])
+  (folder.parent / 'predictions.csv').write_text(text + '\n')
+
+
+def test_tables_on_the_first_page_are_as_they_are_read(tmp_path):
+  _write_media(tmp_path / 'talks')
+  read = {path.read_text().splitlines()[0] for path in tmp_path.rglob('*.csv')}
+  told = [block.splitlines() for block in _blocks('README.md', 'csv')]
+  assert {rows[0] for rows in told} == read
+  for first, *rows in told:
+    assert {row.count(',') for row in rows} == {first.count(',')}
 
 
 def _write_encoders(folder):
