@@ -22,6 +22,7 @@ setuptools.setup(
   license='Apache-2.0',
   python_requires='>=3.11',
   packages=setuptools.find_packages(include=['empathy', 'empathy.*']),
+  entry_points={'console_scripts': ['empathy = empathy.command:main']},
   package_data={'empathy.evaluation': ['templates/*', 'templates/*/*']},
   install_requires=[
     'absl-py>=2.1',

@@ -1,20 +1,6 @@
-"""Says which commands there are, to those who forget the dot."""
+"""`python -m empathy VERB`, the same as the command `empathy VERB`."""
 
-import sys
-
-COMMANDS = (
-  'prepare',
-  'extract_features',
-  'finetune',
-  'train',
-  'predict',
-  'evaluate',
-)
+from empathy import command
 
 if __name__ == '__main__':
-  print(
-    'error: expected python -m empathy.COMMAND, one of '
-    f'{", ".join(COMMANDS)}; each has --help',
-    file=sys.stderr,
-  )
-  sys.exit(2)
+  command.main()

@@ -8,13 +8,13 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from absl import app, flags
 from absl import logging as absl_logging
 
-from empathy import errors, preemption
+from empathy import errors, helps, preemption
 
 _PARSE_ERRORS = (
   flags.Error,
@@ -37,8 +37,10 @@ def run(
   main: Callable[..., None],
   words: bool = False,
   buckets: Sequence[str] = (),
+  required: Sequence[str] = (),
+  more: Callable[[], Iterable[helps.Part]] = tuple,
 ) -> None:
-  """Parses the flags, calls `main()` and exits.
+  """Parses the flags, calls `main()` and exits; or says what --help asks.
 
   The exit status is 0 after success and 2 after bad input (a wrong flag, config
   key or file) or on a full disk, which is told in one message on standard
@@ -50,7 +52,14 @@ def run(
     words: whether it takes what is no flag, each word as an argument.
     buckets: the flags that may name a place in a bucket, gs:// or s3://; any
       other, and any field of a config, that does is refused.
+    required: flags that --help shows as needed, though absl does not know it.
+    more: makes what else --help shows.
   """
+  if not {'--help', '-help', '-h', '--helpshort'}.isdisjoint(sys.argv[1:]):
+    doc = sys.modules['__main__'].__doc__
+    own = flags.FLAGS.flags_by_module_dict()[sys.argv[0]]
+    print(helps.page(doc, own, required, more()))
+    sys.exit()
   _log_to_stderr()
 
   def call(argv: Sequence[str]) -> None:

@@ -1,16 +1,15 @@
-"""Judges predictions, labels and votes: the study and its report.
+r"""Judges predictions, labels and votes: the study and its report.
 
-  python -m empathy.evaluate --workdir=DIR
-  python -m empathy.evaluate --predictions=FILE --corpus=CORPUS --output=DIR
-  python -m empathy.evaluate --corpus=CORPUS --output=DIR
-  python -m empathy.evaluate --compare STUDY STUDY --output=DIR
-  python -m empathy.evaluate --labels STUDY STUDY... --output=DIR
-  python -m empathy.evaluate --predictions=FILE --corpus=PART --survey=SURVEY
-  python -m empathy.evaluate --predictions=FILE --corpus=PART --tally=TALLY \
-    SURVEY...
-  python -m empathy.evaluate --merge TALLY... --output=DIR
-  python -m empathy.evaluate --predictions=FILES --corpus=CORPUS --output=DIR \
-    --beam='--runner=...'
+  empathy evaluate --workdir=DIR
+  empathy evaluate --predictions=FILE --corpus=CORPUS --output=DIR
+  empathy evaluate --corpus=CORPUS --output=DIR
+  empathy evaluate --compare STUDY STUDY --output=DIR
+  empathy evaluate --labels STUDY STUDY... --output=DIR
+  empathy evaluate --predictions=FILE --corpus=PART --survey=SURVEY
+  empathy evaluate --predictions=FILE --corpus=PART --tally=TALLY SURVEY...
+  empathy evaluate --merge TALLY... --output=DIR
+  empathy evaluate --predictions=FILES --corpus=CORPUS --output=DIR \
+      --beam='--runner=...'
 
 The first judges a training run, the second anybody's predictions, the third
 the human annotators alone; the fourth sets two finished studies of one corpus
@@ -18,6 +17,10 @@ side by side, and the fifth puts those of several labels together. The others
 judge a corpus that does not fit in memory, or lies in parts on several
 machines: each part is surveyed, then added up by the surveys of all parts, and
 the tallies of all make one study. A corpus of one part needs no survey.
+
+Examples:
+  empathy evaluate --workdir=runs/first
+  empathy evaluate --corpus=runs/simulated --output=runs/humans
 """
 
 import os
@@ -27,37 +30,16 @@ import os
 # it is imported.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
-import contextlib
-import dataclasses
-import json
-import logging
 import pathlib
 import shlex
-import tempfile
-import time
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-import empathy
-from empathy import cli, errors, files, remote
-from empathy.corpora import corpus as corpus_lib
-from empathy.corpora.importers import label_studio
-from empathy.evaluation import (
-  comparison,
-  comparison_report,
-  engine,
-  judging,
-  leakage,
-  report,
-  several_labels,
-  several_labels_report,
-  shards,
-  verdicts,
-)
-from empathy.evaluation import plan as plan_lib
-from empathy.evaluation import study as study_lib
+from empathy import cli, errors, remote
+
+if TYPE_CHECKING:
+  from empathy.evaluation import commands
 
 _WORKDIR = flags.DEFINE_string(
   'workdir',
@@ -136,8 +118,6 @@ _BEAM = flags.DEFINE_string(
   'votes be folders in the corpus, whose rows are in any order.',
 )
 
-_LOGGER = logging.getLogger('empathy')
-
 
 def main(*words: str) -> None:
   """Runs the binary.
@@ -145,227 +125,111 @@ def main(*words: str) -> None:
   Args:
     *words: what is no flag on the command line.
   """
+  # Here, for --help is not to wait for it.
+  from empathy.evaluation import commands
+
   if _LABEL_STUDIO.value is not None:
     for flag in (_COMPARE, _MERGE, _TALLY, _SURVEY, _BEAM):
       _refuse_flags(_LABEL_STUDIO, flag)
   if _COMPARE.value is not None:
-    _compare(_COMPARE.value, *words)
-    return
-  if _LABELS.value is not None:
-    _summarise(_LABELS.value, *words)
-    return
-  if _MERGE.value is not None:
-    _merge(_MERGE.value, *words)
-    return
-  if _TALLY.value is not None:
-    _tally(pathlib.Path(_TALLY.value), *words)
-    return
-  if words:
+    _refuse_flags(
+      _COMPARE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY, _MERGE
+    )
+    folders = [_COMPARE.value, *words]
+    if len(folders) != 2:
+      raise errors.InputError(
+        'expected --compare STUDY STUDY, the folders of two studies; got '
+        f'{len(folders)}'
+      )
+    commands.compare(folders, _output('comparison'))
+  elif _LABELS.value is not None:
+    _refuse_flags(
+      _LABELS, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY, _MERGE
+    )
+    commands.summarise([_LABELS.value, *words], _output('labels'))
+  elif _MERGE.value is not None:
+    _refuse_flags(_MERGE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY)
+    commands.merge([_MERGE.value, *words], _output('study'))
+  elif _TALLY.value is not None:
+    _refuse_flags(_TALLY, _OUTPUT, _SURVEY)
+    part = _part(_TALLY)
+    path = pathlib.Path(_TALLY.value)
+    commands.tally(part, path, words, _LENIENT.value)
+  elif words:
     raise errors.InputError(f'{words[0]!r} is not a flag: write --name=value')
-  if _SURVEY.value is not None:
-    _survey(pathlib.Path(_SURVEY.value))
-    return
-  if _BEAM.value is not None:
-    _by_beam(shlex.split(_BEAM.value))
-    return
-  workdir = _WORKDIR.value
-  if workdir is None or not remote.is_remote(workdir):
-    _evaluate(workdir)
+  elif _SURVEY.value is not None:
+    _refuse_flags(_SURVEY, _OUTPUT)
+    part = _part(_SURVEY)
+    commands.survey(part, pathlib.Path(_SURVEY.value), _LENIENT.value)
+  elif _BEAM.value is not None:
+    _refuse_flags(_BEAM, _WORKDIR)
+    remote.refuse(_CORPUS.value, '--corpus', 'a folder that all machines see')
+    options = shlex.split(_BEAM.value)
+    commands.by_beam(_told(), _output('study'), options, _LENIENT.value)
+  elif _WORKDIR.value is None:
+    _evaluate(_told(), _output('study'))
+  else:
+    _evaluate_run(_WORKDIR.value)
+
+
+def _evaluate_run(workdir: str) -> None:
+  """Judges a training run, perhaps in a bucket."""
+  if not remote.is_remote(workdir):
+    _evaluate(_of_run(workdir), _output(f'{workdir}/study'))
     return
   needed = ['config.json', 'predictions.parquet']
   with remote.mirror(workdir, only=needed) as (local, push):
-    _evaluate(local)
+    _evaluate(_of_run(local), _output(local / 'study'))
     push()
   if _OUTPUT.value is None:
     print(f'copied to {workdir.rstrip("/")}/study')
 
 
-def _evaluate(workdir: str | os.PathLike | None) -> None:
-  """Makes a study, and says where it is.
+def _evaluate(given: 'commands.Input', output: pathlib.Path) -> None:
+  from empathy.evaluation import commands
 
-  Args:
-    workdir: of a training run, here; None if other flags name the input.
-  """
-  start = time.monotonic()
-  corpus_path, predictions_path, output = _places(workdir)
-  study_lib.check_output(output)
-  label = _label(workdir, _LABEL.value)
-  corpus = None
-  if _LABEL_STUDIO.value is not None:  # What cannot be shown is told at once.
-    place = errors.named(os.fspath(corpus_path))
-    remote.refuse(place, '--label_studio', 'a corpus with its media here')
-    corpus = corpus_lib.read(corpus_path, label=label)
-    label_studio.tasks(corpus, corpus.ids.tolist(), '')
-  study = judging.judge(
-    predictions_path,
-    corpus_path if corpus is None else corpus,
-    label=label,
-    lenient=_LENIENT.value,
-  )
-  if workdir is not None and _is_transductive(
-    pathlib.Path(workdir) / 'config.json'
-  ):
-    covers = (
-      f'{study.info["covers"]} Features were standardised within each group, '
-      'over all of its clips, held-out ones too, without their labels: these '
-      'figures are transductive, and hold where a speaker is met in many clips '
-      'at once.'
-    )
-    study = dataclasses.replace(study, info=study.info | {'covers': covers})
-  _warn(study)
-  study_lib.write(study, output, report.render(study, output))
-  if corpus is not None:
-    _queue(pathlib.Path(_LABEL_STUDIO.value), corpus, study, predictions_path)
-  _done(output, start)
+  tasks = _LABEL_STUDIO.value and pathlib.Path(_LABEL_STUDIO.value)
+  commands.evaluate(given, output, _LENIENT.value, tasks)
 
 
-def _queue(
-  path: pathlib.Path,
-  corpus: corpus_lib.Corpus,
-  study: study_lib.Study,
-  predictions: pathlib.Path | None,
-) -> None:
-  """Writes the clips of a study as tasks for Label Studio."""
-  version = f'empathy {empathy.__version__}'
-  if predictions is not None:
-    version += f', {predictions.name} {files.sha256(predictions)[:8]}'
-  tasks = label_studio.tasks(corpus, study.signals['id'].tolist(), version)
-  files.write_json(path, tasks)
-  print(f'tasks: {path}  ({len(tasks):,} clips)')
+def _output(default: str | os.PathLike) -> pathlib.Path:
+  return pathlib.Path(_OUTPUT.value or default)
 
 
-def _done(output: pathlib.Path, start: float) -> None:
-  print(
-    f'report: {output / "report.html"}  '
-    f'({time.monotonic() - start:.1f} s to evaluate)'
-  )
-
-
-def _survey(path: pathlib.Path) -> None:
-  """Surveys a part of a corpus."""
-  start = time.monotonic()
-  _refuse_flags(_SURVEY, _OUTPUT)
-  label = _label(_WORKDIR.value, _LABEL.value)
-  shards.write_survey(
-    shards.survey(*_part(_SURVEY), _LENIENT.value, label), path
-  )
-  print(f'survey: {path}  ({time.monotonic() - start:.1f} s)')
-
-
-def _tally(path: pathlib.Path, *surveys: str) -> None:
-  """Adds up a part of a corpus, by the surveys of all parts."""
-  start = time.monotonic()
-  _refuse_flags(_TALLY, _OUTPUT, _SURVEY)
-  part = _part(_TALLY)
-  found = [shards.read_survey(pathlib.Path(one)) for one in surveys]
-  plan = plan_lib.draw_up(sum(found[1:], found[0])) if found else None
-  with files.replacing(shards.signals_of(path)) as signals:
-    signals.mkdir()
-    label = _label(_WORKDIR.value, _LABEL.value)
-    tally = shards.tally(*part, plan, signals, _LENIENT.value, label)
-  shards.write(tally, path)
-  print(f'tally: {path}  ({time.monotonic() - start:.1f} s)')
-
-
-def _part(flag: flags.FlagHolder) -> tuple[pathlib.Path, pathlib.Path]:
+def _part(flag: flags.FlagHolder) -> 'commands.Input':
   """The corpus and the predictions that a flag needs."""
-  corpus, predictions, _ = _places(_WORKDIR.value)
-  if predictions is None:
+  given = _told() if _WORKDIR.value is None else _of_run(_WORKDIR.value)
+  if given.predictions is None:
     raise errors.InputError(f'--{flag.name} needs --predictions=FILE')
-  return corpus, predictions
+  return given
 
 
-def _by_beam(options: list[str]) -> None:
-  """Makes a study by a pipeline, and says where it is."""
-  start = time.monotonic()
-  _refuse_flags(_BEAM, _WORKDIR)
-  remote.refuse(_CORPUS.value, '--corpus', 'a folder that all machines see')
-  corpus, predictions, output = _places(None)
-  study_lib.check_output(output)
-  with _folder_beside(output) as folder:
-    study = study_lib.of_totals(
-      *engine.judge(
-        corpus,
-        predictions,
-        folder,
-        options,
-        lenient=_LENIENT.value,
-        label=_LABEL.value,
-      )
-    )
-    _warn(study)
-    study_lib.write(
-      study, output, report.render(study, output), folder / 'signals'
-    )
-  _done(output, start)
+def _told() -> 'commands.Input':
+  """What is judged, where no training run says it."""
+  from empathy.evaluation import commands
 
-
-@contextlib.contextmanager
-def _folder_beside(output: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A folder on the disk of another one, for what is moved there."""
-  place = output.resolve().parent
-  place.mkdir(parents=True, exist_ok=True)
-  with tempfile.TemporaryDirectory(
-    dir=place, prefix=f'.{output.name}.'
-  ) as name:
-    yield pathlib.Path(name)
-
-
-def _compare(*folders: str) -> None:
-  """Compares two finished studies."""
-  _refuse_flags(
-    _COMPARE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY, _MERGE
-  )
-  if len(folders) != 2:
+  if _CORPUS.value is None:
     raise errors.InputError(
-      'expected --compare STUDY STUDY, the folders of two studies; got '
-      f'{len(folders)}'
+      'expected --workdir=DIR, or --corpus=CORPUS and, unless the humans '
+      'alone are judged, --predictions=FILE'
     )
-  output = pathlib.Path(_OUTPUT.value or 'comparison')
-  comparison.check_output(output)
-  a, b = (comparison.read(pathlib.Path(folder)) for folder in folders)
-  found = comparison.compare(a, b)
-  comparison.write(found, output, comparison_report.render(found))
-  print(f'report: {output / "report.html"}')
-
-
-def _summarise(*folders: str) -> None:
-  """Puts finished studies of several labels together."""
-  _refuse_flags(
-    _LABELS, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY, _MERGE
+  return commands.Input(
+    remote.here(_CORPUS.value, remote.CORPUS),
+    _PREDICTIONS.value and pathlib.Path(_PREDICTIONS.value),
+    _LABEL.value,
   )
-  output = pathlib.Path(_OUTPUT.value or 'labels')
-  several_labels.check_output(output)
-  found = several_labels.summarise(
-    [comparison.read(pathlib.Path(folder)) for folder in folders]
-  )
-  page = several_labels_report.render(found, output)
-  several_labels.write(found, output, page)
-  print(f'report: {output / "report.html"}')
 
 
-def _merge(*paths: str) -> None:
-  """Makes a study of tallies."""
-  _refuse_flags(_MERGE, _WORKDIR, _PREDICTIONS, _CORPUS, _TALLY, _SURVEY)
-  output = pathlib.Path(_OUTPUT.value or 'study')
-  study_lib.check_output(output)
-  tallies = [shards.read(pathlib.Path(path)) for path in paths]
-  study = shards.study(shards.merge(tallies))
-  _warn(study)
-  with _folder_beside(output) as folder:
-    signals = shards.put_together(
-      dict(zip(map(pathlib.Path, paths), tallies, strict=True)),
-      folder / 'signals',
-    )
-    study_lib.write(study, output, report.render(study), signals)
-  print(f'report: {output / "report.html"}')
+def _of_run(workdir: str | os.PathLike) -> 'commands.Input':
+  """What is judged, as a training run says."""
+  from empathy.evaluation import commands
 
-
-def _warn(study: study_lib.Study) -> None:
-  """Says at once what makes a study worth little."""
-  for row in study.tables['data_checks']:
-    if row['verdict'] == verdicts.FAIL or row == leakage.FOLDS_UNKNOWN:
-      _LOGGER.warning('data check %s: %s', row['check'], row['sentence'])
+  for flag in (_CORPUS, _PREDICTIONS):
+    if flag.value is not None:
+      raise errors.InputError(
+        f'--{flag.name} does not go with --workdir, which says it already'
+      )
+  return commands.of_run(pathlib.Path(workdir), _LABEL.value)
 
 
 def _refuse_flags(flag: flags.FlagHolder, *others: flags.FlagHolder) -> None:
@@ -373,78 +237,6 @@ def _refuse_flags(flag: flags.FlagHolder, *others: flags.FlagHolder) -> None:
   for other in others:
     if other.value is not None:
       raise errors.InputError(f'--{other.name} does not go with --{flag.name}')
-
-
-def _places(
-  workdir: str | os.PathLike | None,
-) -> tuple[pathlib.Path, pathlib.Path | None, pathlib.Path]:
-  """Where the corpus and predictions are and the study goes, by the flags."""
-  if workdir is None:
-    if _CORPUS.value is None:
-      raise errors.InputError(
-        'expected --workdir=DIR, or --corpus=CORPUS and, unless the humans '
-        'alone are judged, --predictions=FILE'
-      )
-    predictions = _PREDICTIONS.value
-    return (
-      remote.here(_CORPUS.value, remote.CORPUS),
-      None if predictions is None else pathlib.Path(predictions),
-      pathlib.Path(_OUTPUT.value or 'study'),
-    )
-  for flag in (_CORPUS, _PREDICTIONS):
-    if flag.value is not None:
-      raise errors.InputError(
-        f'--{flag.name} does not go with --workdir, which says it already'
-      )
-  workdir = pathlib.Path(workdir)
-  return (
-    _trained_on(workdir / 'config.json'),
-    workdir / 'predictions.parquet',
-    pathlib.Path(_OUTPUT.value or workdir / 'study'),
-  )
-
-
-def _label(workdir: str | os.PathLike | None, given: str | None) -> str | None:
-  """The label that is judged by, of several.
-
-  Args:
-    workdir: of a training run, which may say it; or None.
-    given: by the flag.
-  """
-  if workdir is None:
-    return given
-  own = _config(pathlib.Path(workdir) / 'config.json').get('label')
-  if own and given not in (None, own):
-    raise errors.InputError(
-      f'--label: {given!r}, but the run in {workdir} is of {own!r}'
-    )
-  return own or given
-
-
-def _is_transductive(path: pathlib.Path) -> bool:
-  """Whether a run normalised features by group."""
-  return _config(path).get('normalise') == 'group'
-
-
-def _config(path: pathlib.Path) -> dict[str, Any]:
-  """The configuration of a run, by its `config.json`."""
-  return json.loads(path.read_text(encoding='utf-8')).get('config', {})
-
-
-def _trained_on(path: pathlib.Path) -> pathlib.Path:
-  """The corpus that a training run's `config.json` names."""
-  try:
-    config = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError:
-    raise errors.InputError(
-      f'{path}: no such file; expected the folder of a training run'
-    ) from None
-  except ValueError as error:
-    raise errors.InputError(f'{path}: is not JSON: {error}') from None
-  corpus = config.get('corpus') if isinstance(config, dict) else None
-  if not isinstance(corpus, str) or not corpus:
-    raise errors.InputError(f"{path}: key 'corpus': expected a path")
-  return remote.here(corpus, remote.CORPUS)
 
 
 if __name__ == '__main__':

@@ -1,22 +1,29 @@
 r"""Fine-tunes pretrained encoders on a corpus, one for each modality and fold.
 
-  python -m empathy.finetune --corpus=CORPUS \
-      --config=configs/mixed_signals_media.py --workdir=DIR
+  empathy finetune --config=FILE --corpus=CORPUS --workdir=DIR
 
 Each fold's encoder learns from the clips that the fold trains on, and its best
 epoch is chosen by those it validates with; `metrics.jsonl` has all of them.
 SIGTERM has it save and exit. Run again with the same flags, it goes on where it
-was cut off. `extract_features --finetuned=DIR` takes the
-encoders from there, which are checkpoints in the published layout.
+was cut off. `empathy extract --finetuned=DIR` takes the encoders from there,
+which are checkpoints in the published layout.
+
+Examples:
+  empathy finetune --config=configs/mixed_signals_media.py \
+      --corpus=runs/talks --workdir=runs/encoders
+  empathy finetune --config=configs/mixed_signals_media.py \
+      --config.features.text.encoder=FacebookAI/roberta-base \
+      --config.finetune.num_epochs=3 --corpus=runs/talks --workdir=runs/short
 """
 
 import pathlib
+from collections.abc import Iterator
 
 from absl import flags
 from ml_collections import config_flags
 
-from empathy import cli, named, remote
-from empathy.training import configuration, finetune_loop, parallel
+from empathy import cli, helps, named, remote
+from empathy.training import config_fields
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', help_string='The experiment, a file as in configs/.'
@@ -30,6 +37,9 @@ flags.mark_flags_as_required(['config', 'corpus', 'workdir'])
 
 def main() -> None:
   """Fine-tunes, and says what came of it."""
+  # Here, for --help is not to wait for it.
+  from empathy.training import configuration, finetune_loop, parallel
+
   parallel.use_cpu_cores()
   workdir = pathlib.Path(_WORKDIR.value)
   corpus = remote.here(_CORPUS.value)
@@ -47,5 +57,13 @@ def main() -> None:
     )
 
 
+def _fields() -> Iterator[helps.Part]:
+  """The fields of the config, for --help."""
+  only = 'label', 'seed', 'num_folds', *config_fields.MEDIA_FIELDS
+  yield from helps.fields(config_fields.Fields, 'config', only)
+  yield from helps.fields(config_fields.Recipe, 'config.finetune')
+  yield from helps.fields(config_fields.Lora, 'config.finetune.lora')
+
+
 if __name__ == '__main__':
-  cli.run(main, buckets=['corpus'])
+  cli.run(main, buckets=['corpus'], more=_fields)

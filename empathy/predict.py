@@ -1,10 +1,16 @@
 r"""Predicts the clips of another corpus with the members of a run.
 
-  python -m empathy.predict --workdir=DIR --corpus=CORPUS --output=FILE.parquet
+  empathy predict --workdir=DIR --corpus=CORPUS --output=FILE.parquet
 
 No label is needed. Each seed gives one prediction of a clip: the mean of its
 folds' members, but for a clip that the run trained with only the member that
 held it out.
+
+Examples:
+  empathy predict --workdir=runs/first --corpus=runs/simulated \
+      --output=runs/again.parquet
+  empathy evaluate --predictions=runs/again.parquet --corpus=runs/simulated \
+      --output=runs/again
 """
 
 import pathlib
@@ -12,7 +18,6 @@ import pathlib
 from absl import flags
 
 from empathy import cli, errors, remote
-from empathy.training import inference, parallel
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "The trained run's folder.")
 _CORPUS = flags.DEFINE_string(
@@ -26,6 +31,9 @@ flags.mark_flags_as_required(['workdir', 'corpus', 'output'])
 
 def main() -> None:
   """Predicts, and says where the table is."""
+  # Here, for --help is not to wait for it.
+  from empathy.training import inference, parallel
+
   output = pathlib.Path(_OUTPUT.value)
   if output.suffix != '.parquet':
     raise errors.InputError(f'{output}: expected a name that ends in .parquet')

@@ -1,24 +1,21 @@
 """Turns your own data, a published data set or a simulation into a corpus.
 
-    python -m empathy.prepare --importer=simulated --output=CORPUS
-    python -m empathy.prepare --template=DIR
-    python -m empathy.prepare --importer=folder --source=DIR --output=CORPUS
-    python -m empathy.prepare --importer=NAME --source=DIR --output=CORPUS
+  empathy prepare --importer=NAME --source=DIR --output=CORPUS
+  empathy prepare --importer=NAME --help
+  empathy prepare --template=DIR
 
 `folder` takes anybody's data: media, and one CSV file with the columns file (or
 audio and video) or transcript, label, and as you have them id, group or
 speaker, split or fold, start and end; and perhaps votes.csv with the columns
 id, condition, annotator, label. --template writes an example to fill in.
 `votes` takes ratings alone, a row a rating or a column a rater. The other
-importers read what was published, or what annotation tools export.
+importers read what was published, or what annotation tools export; `--help`
+beside one says of what files.
 
-An importer is a module `empathy.corpora.importers.NAME` with a function
-`read(source: pathlib.Path) -> Corpus`, or a dictionary of them by the name of
-the label where clips have several; a new file there is a new importer. What
-else its function takes are flags, but for `media`: where it writes media that
-the source keeps within its files, `media` of the corpus folder. The source is a
-folder, or a file where `SUFFIXES` of the module has its suffix. The simulator
-has no source; the flags that describe it apply to it alone.
+Examples:
+  empathy prepare --importer=simulated --output=runs/simulated
+  empathy prepare --template=talks
+  empathy prepare --importer=folder --source=talks --output=runs/talks
 """
 
 import dataclasses
@@ -28,14 +25,15 @@ import logging
 import os
 import pathlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from absl import flags
 
-from empathy import cli, errors, files
+from empathy import cli, errors, files, helps, nearest
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import (
   importers,
@@ -59,15 +57,13 @@ def known_importers() -> list[str]:
 
 
 _IMPORTER = flags.DEFINE_string(
-  'importer',
-  None,
-  f'what to prepare, one of {", ".join([SIMULATED, *known_importers()])}',
+  'importer', None, 'what to prepare; the importers are named below'
 )
 _SOURCE = flags.DEFINE_string(
   'source',
   None,
-  'the folder with your own data (importer folder), or with the published '
-  'data; for votes perhaps one table',
+  'the folder with the data, your own or as it was published; for some '
+  'importers one file. The simulator has none',
 )
 _OUTPUT = flags.DEFINE_string('output', None, 'the corpus folder to make')
 _TEMPLATE = flags.DEFINE_string(
@@ -145,6 +141,7 @@ def main() -> None:
   if name not in known:
     raise errors.InputError(
       f'--importer: {name!r} is not one of {", ".join(known)}'
+      + nearest.hint(name, known)
     )
   if name == SIMULATED:
     if _SOURCE.present:
@@ -360,5 +357,20 @@ def _parameters() -> simulate.Parameters:
   return simulate.Parameters(**values)
 
 
+def _importers() -> Iterator[helps.Part]:
+  """For --help: all importers, or one that is named beside it."""
+  docs = {SIMULATED: simulate.__doc__}
+  for path in sorted(pathlib.Path(importers.__path__[0]).glob('*.py')):
+    if path.stem != '__init__':
+      docs[path.stem] = helps.docstring(path)
+  told = [x.partition('=')[2] for x in sys.argv if x.startswith('--importer=')]
+  if told and told[-1] in docs:
+    yield f'--importer={told[-1]}:', docs[told[-1]]
+    return
+  rows = [(name, doc.partition('\n')[0]) for name, doc in docs.items()]
+  yield 'importers:', rows
+  yield '--importer=folder:', docs['folder']
+
+
 if __name__ == '__main__':
-  cli.run(main)
+  cli.run(main, required=['importer', 'output'], more=_importers)

@@ -1,21 +1,31 @@
 r"""Trains models of every view, fold and seed, and predicts held-out clips.
 
-  python -m empathy.train --config=configs/mixed_signals.py \
-      --config.corpus=CORPUS --workdir=DIR
+  empathy train --config=FILE --config.corpus=CORPUS --workdir=DIR
 
 Run again with the same flags, it goes on where it was cut off. The workdir
 then holds `config.json`, `metrics.jsonl`, TensorBoard events, checkpoints, the
 trained members and `predictions.parquet`, and is enough for `evaluate`; of a
 sweep also `sweep.csv`, how each setting did and which were chosen.
+
+FILE is one of configs/, or your own. What it does not say has a default, and
+--config.NAME=VALUE changes it for this run; a comma makes several values. The
+fusion may follow a colon, as in configs/mixed_signals.py:concat.
+
+Examples:
+  empathy train --config=configs/mixed_signals.py \
+      --config.corpus=runs/simulated --workdir=runs/first
+  empathy train --config=configs/mixed_signals.py:concat --config.num_seeds=2 \
+      --config.corpus=runs/simulated --workdir=runs/second --dry_run
 """
 
 import logging
+from collections.abc import Iterator
 
 from absl import flags
 from ml_collections import config_flags
 
-from empathy import cli
-from empathy.training import configuration, loop, parallel
+from empathy import cli, helps
+from empathy.training import config_fields
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', help_string='The experiment, a file as in configs/.'
@@ -38,7 +48,7 @@ _DISTRIBUTED = flags.DEFINE_bool(
 _COORDINATOR_ADDRESS = flags.DEFINE_string(
   'coordinator_address',
   None,
-  'HOST:PORT of process 0, where the platform does not tell.',
+  'Where process 0 is, where the platform does not tell.',
 )
 _NUM_PROCESSES = flags.DEFINE_integer(
   'num_processes', None, 'How many there are, likewise.', lower_bound=1
@@ -51,6 +61,9 @@ flags.mark_flags_as_required(['config', 'workdir'])
 
 def main() -> None:
   """Trains, and says what came of it."""
+  # Here, for --help is not to wait for it.
+  from empathy.training import configuration, loop, parallel
+
   parallel.use_cpu_cores()
   told = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
   if _DISTRIBUTED.value or told != (None, None, None):
@@ -76,5 +89,12 @@ def main() -> None:
   )
 
 
+def _fields() -> Iterator[helps.Part]:
+  """The fields of the config, for --help."""
+  yield from helps.fields(
+    config_fields.Fields, 'config', but=config_fields.MEDIA_FIELDS
+  )
+
+
 if __name__ == '__main__':
-  cli.run(main, buckets=['workdir', 'config.corpus'])
+  cli.run(main, buckets=['workdir', 'config.corpus'], more=_fields)

@@ -1,7 +1,8 @@
 """Runs the binaries many times, but imports what they need once.
 
 A server process imports the libraries and forks for each call: what runs then
-is `python -m empathy.<verb>`, with its own flags, output and exit status.
+is `python -m empathy.<verb>`, or `empathy <verb>`, with its own flags, output
+and exit status.
 """
 
 import dataclasses
@@ -22,19 +23,13 @@ import interruptions
 # What any binary imports, at once or when it is needed; pandas takes longest.
 _PRELOADED = (
   'empathy.cli',
+  'empathy.command',
   'empathy.corpora.importers.label_studio',
   'empathy.corpora.template',
-  'empathy.encoders.beam',
-  'empathy.encoders.extraction',
-  'empathy.encoders.fold_wise',
-  'empathy.evaluation.comparison_report',
-  'empathy.evaluation.engine',
-  'empathy.evaluation.judging',
-  'empathy.evaluation.report',
-  'empathy.evaluation.several_labels_report',
-  'empathy.evaluation.shards',
-  'empathy.evaluation.verdicts',
+  'empathy.evaluation.commands',
+  'empathy.training.extract_loop',
   'empathy.training.finetune_loop',
+  'empathy.training.inference',
   'empathy.training.loop',
   'ml_collections.config_flags',
   'pandas',
@@ -84,7 +79,8 @@ class Binaries:
     """Runs `python -m empathy.<verb> <flags>` in the folder `cwd`.
 
     Args:
-      verb: the binary.
+      verb: the binary; 'empathy': the command, whose verb is the first of the
+        flags.
       *flags: of it.
       cwd: the folder.
       interruption: of what the binary does, if any.
@@ -159,7 +155,8 @@ def _run(call: dict) -> None:
       count = interruptions.arm(
         interruptions.Interruption(**call['interruption'])
       )
-    module = f'empathy.{call["verb"]}'
+    verb = call['verb']
+    module = verb if verb == 'empathy' else f'empathy.{verb}'
     sys.argv = [module, *call['flags']]
     try:
       runpy.run_module(module, run_name='__main__', alter_sys=True)

@@ -1,15 +1,12 @@
 """Wrong calls of the binaries that train and predict: one line, status 2."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
 import mutations
 import pytest
 import small
-
-import empathy
 
 _CONFIGS = small.ROOT / 'configs'
 _CONFIG = f'--config={_CONFIGS / "mixed_signals.py"}'
@@ -263,31 +260,6 @@ def test_devices_and_flags_that_are_not_there(tmp_path, name, value, says):
   assert (done.returncode, done.stdout) == (2, '')
   assert done.stderr.startswith(f'error: {says}')
   assert len(done.stderr.splitlines()) == 1
-
-
-@pytest.mark.parametrize('verb', ['prepare', 'train', 'predict', 'evaluate'])
-def test_help(run, tmp_path, verb):
-  done = run(verb, '--help', cwd=tmp_path)
-  assert f'python -m empathy.{verb}' in done.out
-  assert done.err == ''
-
-
-def test_without_a_command_all_are_named():
-  root = pathlib.Path(empathy.__file__).parent
-  binaries = {
-    path.stem for path in root.glob('*.py') if 'cli.run(' in path.read_text()
-  }
-  for words in ([], ['train', '--help']):
-    done = subprocess.run(
-      [sys.executable, '-m', 'empathy', *words],
-      capture_output=True,
-      text=True,
-      check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, '')
-    (line,) = done.stderr.splitlines()
-    named = line.split('one of ')[1].split(';')[0].split(', ')
-    assert set(named) == binaries
 
 
 def test_a_defect_shows_its_traceback(run, tmp_path):

@@ -58,6 +58,23 @@ def test_a_workdir_is_enough(workdir):
   assert done.stderr == ''
   study = _study(workdir / 'study')
   assert 'views.full_minus_best_single.accuracy' in study['statistics']
+  *verdicts, last = done.stdout.splitlines()
+  assert last.startswith('report: ')
+  assert max(map(len, verdicts)) <= 80
+  (indent,) = {len(x) - len(x.lstrip()) for x in verdicts if x[0] == ' '}
+  words = ('Yes', 'No', 'Not settled', 'Not asked')
+  assert {
+    x[:indent].split(maxsplit=1)[0]: x[:indent].split(maxsplit=1)[1].strip()
+    in words
+    for x in verdicts
+    if x[0] != ' '
+  } == dict.fromkeys(
+    (
+      *('Views', 'Disagreement', 'Ambiguity'),
+      *('Dominance', 'Humans', 'Diagnosis'),
+    ),
+    True,
+  )
   assert (workdir / 'study/report.html').read_text().startswith('<!')
 
 
@@ -150,7 +167,7 @@ def test_a_wrong_config(tmp_path, text):
 
 def test_evaluation_imports_no_training_code():
   script = (
-    'import sys, empathy.evaluate; '
+    'import sys, empathy.evaluate, empathy.evaluation.commands; '
     'print(sorted({name.split(".")[0] for name in sys.modules} & '
     '{"jax", "flax", "orbax", "tensorflow", "torch", "pandas", "sklearn"}), '
     '[name for name in sys.modules if name.startswith("empathy.training")])'

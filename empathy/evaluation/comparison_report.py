@@ -22,8 +22,8 @@ _HEADER = (
   ('B', 'number'),
   ('B − A', 'number'),
   ('95 % interval', 'interval'),
-  ('p', 'interval'),
-  ('adj. p', 'interval'),
+  ('p', 'p'),
+  ('adj. p', 'p'),
   ('clips', 'number'),
 )
 
@@ -34,10 +34,7 @@ def render(comparison: Comparison) -> str:
     'comparison.html',
     comparison.a.info,
     facts=_facts(comparison),
-    answer=[
-      _sentence(words, name, comparison.statistics[name])
-      for *_, words, name in _rows(comparison)
-    ],
+    answer=sentences(comparison),
     forest=_forest(comparison),
     tables=[
       (topic, topic.capitalize(), _table(comparison, names))
@@ -45,6 +42,14 @@ def render(comparison: Comparison) -> str:
     ],
     skipped=_skipped(comparison),
   )
+
+
+def sentences(comparison: Comparison) -> list[str]:
+  """How A and B differ in the primary figure of each question."""
+  return [
+    _sentence(words, name, comparison.statistics[name])
+    for *_, words, name in _rows(comparison)
+  ]
 
 
 def _facts(comparison: Comparison) -> list[tuple[str, str]]:

@@ -184,6 +184,55 @@ def intervals(
   )
 
 
+@dataclasses.dataclass(frozen=True)
+class Column:
+  """The drawings of rows that stand beside text, on one axis.
+
+  Attributes:
+    cells: an element for each row.
+    axis: what stands under all of them.
+  """
+
+  cells: tuple[str, ...]
+  axis: str
+
+
+def column(
+  rows: Sequence[Row],
+  *,
+  axis: str,
+  lines: Sequence[tuple[float, str]] = (),
+) -> Column:
+  """The same without words, so that these can stand beside each row.
+
+  Args:
+    rows: what to draw; one without marks has the lines alone.
+    axis: what the horizontal axis measures.
+    lines: values to draw a vertical line at; what they say is under them.
+  """
+  limits = limits_of(
+    [v for row in rows for m in row.marks for v in (m.value, m.low, m.high)]
+    + [value for value, _ in lines]
+  )
+  across = _scale(limits)
+  behind = ''.join(_upright(across(v), 0, 100, 'reference') for v, _ in lines)
+  said = ', '.join(
+    [axis, *(f'{tick_text(100 * v, [])}: {t}' for v, t in lines)]
+  )
+  return Column(
+    cells=tuple(
+      _cell(
+        behind + ''.join(_mark(mark, across, 0) for mark in row.marks), 'marks'
+      )
+      for row in rows
+    ),
+    axis=(
+      f'{_x_axis(_round_ticks(limits, 5), across)}'
+      f'<div class="axis-name">{_escape(said)}</div>'
+    ),
+  )
+
+
 def _row(row: Row, across: _Scale, behind: str, named: Sequence[Mark]) -> str:
   """An item of the list: what it is about, its drawing and its figures."""
   tag = 'b' if row.detail or not row.marks else 'span'

@@ -48,11 +48,8 @@ def render(labels: Labels, folder: pathlib.Path = pathlib.Path()) -> str:
     folder: where the report will be, from which links start.
   """
   first = next(iter(labels.studies.values()))
-  views, full = first.info['views'], first.info['full_view']
-  figures, whose = _FIGURES, f'the full view ({full})'
-  if not views:
-    full = first.info['full_condition']
-    figures, whose = _AGREEMENT, f'annotators of {full}'
+  views, (figures, full) = first.info['views'], _asked(labels)
+  whose = f'the full view ({full})' if views else f'annotators of {full}'
   info = first.info | {
     'simulated': any(one.info['simulated'] for one in labels.studies.values())
   }
@@ -65,13 +62,26 @@ def render(labels: Labels, folder: pathlib.Path = pathlib.Path()) -> str:
       ('Groups', wording.count(info['num_groups'])),
       *([('Views', wording.listing(views))] if views else ()),
     ],
-    answer=list(_answer(labels, figures, full)),
+    answer=sentences(labels),
     whose=whose,
     forest=_forest(labels, figures, full),
     labels=_by_label(labels, figures, full, folder),
     means=_means(labels, views, full),
     primaries=_primaries(labels),
   )
+
+
+def sentences(labels: Labels) -> list[str]:
+  """What the mean over labels is, and what of the primaries stands."""
+  return list(_answer(labels, *_asked(labels)))
+
+
+def _asked(labels: Labels) -> tuple[Mapping[str, str], str]:
+  """The figures to average, and of which view or condition."""
+  info = next(iter(labels.studies.values())).info
+  if info['views']:
+    return _FIGURES, info['full_view']
+  return _AGREEMENT, info['full_condition']
 
 
 def _of(pattern: str, whose: str) -> str:
@@ -174,12 +184,12 @@ def _cells(
   )
   yield parts.Cell(wording.ends(one, unit), 'interval')
   if p:
-    yield parts.Cell(wording.p_value(one.p), 'interval')
-    yield parts.Cell(wording.p_value(one.p_adjusted), 'interval')
+    yield parts.Cell(wording.p_value(one.p), 'p')
+    yield parts.Cell(wording.p_value(one.p_adjusted), 'p')
 
 
 def _header(*headings: str) -> tuple[parts.Cell, ...]:
-  kinds = dict.fromkeys(('95 % interval', 'p', 'adj. p'), 'interval')
+  kinds = {'95 % interval': 'interval', 'p': 'p', 'adj. p': 'p'}
   kinds |= dict.fromkeys(('label', 'view', 'question', _OF), 'text')
   return tuple(parts.Cell(one, kinds.get(one, 'number')) for one in headings)
 

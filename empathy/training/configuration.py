@@ -3,11 +3,10 @@
 import dataclasses
 import itertools
 import json
-import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import jax
 import ml_collections
@@ -17,6 +16,7 @@ from empathy.models import fusion as fusions
 from empathy.models import losses
 from empathy.training import (
   batches,
+  config_fields,
   finetune_recipe,
   metrics,
   optimizers,
@@ -25,103 +25,18 @@ from empathy.training import (
   step,
 )
 
-_MAX_SEED = 2**31
-
-# Of several values, as in (3e-4, 1e-3), the best combination is chosen for each
-# view and fold by what `select` says; likewise of any dropout of the model.
-_Swept = Annotated[tuple, kinds.Several(kinds.NotNegative)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Fields:
-  """Every field of a config, but for those of a model, with its default.
-
-  A config file says what it changes. What is a name may also be an import path,
-  and have arguments, as in 'focal(gamma=1.5)' or 'my_losses:hinge'; see
-  `empathy.named`.
-  """
-
-  # The corpus folder, as in --config.corpus=CORPUS, and which of its labels.
-  corpus: str = ''
-  label: str = ''
-  # Which modalities models see: 'single', 'full', 'every', or names as in
-  # 'text,audio+video'; none is 'every'. What views tell beyond other seeds
-  # needs a seed of the full view more than there are single views.
-  views: tuple[str, ...] = ('single', 'full')
-  # The first seed, and the seed of folds made by group.
-  seed: Annotated[int, kinds.Range(0, _MAX_SEED)] = 42
-  num_seeds: kinds.Count = 6
-  num_folds: kinds.Count = 5  # Where the corpus has neither split nor folds.
-
-  # A fusion, its fields, and what pools sequences: 'attention', 'mean', 'max',
-  # 'first', 'last', or of all layers 'layers'; see `empathy.models.fusion`.
-  model: Mapping = dataclasses.field(
-    default_factory=lambda: {'fusion': 'gated_attention'}
-  )
-
-  # What is learned: 'labels'; 'votes', their shares; 'dawid_skene', what votes
-  # say of the label net of what each annotator tends to; or, of a label with
-  # values, 'scores': a normal distribution around each, `sigma` values wide.
-  targets: Literal['labels', 'votes', 'dawid_skene', 'scores'] = 'labels'
-  sigma: Annotated[float, kinds.Range(0, is_open=True)] = 0.75
-  # Of clips in the loss: by the number of their votes; so that each class has
-  # the same part in it; or by both.
-  weights: Literal['equal', 'votes', 'classes', 'votes+classes'] = 'equal'
-  # By a member's training clips, or by each group's own: transductive.
-  normalise: Literal['members', 'group'] = 'members'
-  loss: str = 'cross_entropy'  # Or 'focal'.
-  auxiliary: kinds.NotNegative = 0.0  # Weight of that of each modality alone.
-
-  # How it is learned.
-  num_epochs: kinds.Count = 15
-  batch_size: kinds.Count = 64
-  optimizer: str = 'one_cycle_adam'  # Or 'adamw', 'optax:lion(b1=0.95)', ...
-  schedule: str = 'one_cycle'  # Or 'constant', 'warmup_cosine(warmup=0.1)', ...
-  peak_learning_rate: _Swept = (1e-3,)
-  l2: _Swept = (1e-3,)  # Times the parameters, added to the gradient.
-  # The epoch that is 'best' on validation clips, the 'last' one, or the last of
-  # a second training, of training and validation clips: 'refit'.
-  keep: Literal['best', 'last', 'refit'] = 'best'
-  # What the best epoch and setting are chosen by: 'accuracy', 'macro_f1',
-  # 'loss', of scores 'ccc' or 'mae'; if empty, accuracy, or of scores ccc.
-  select: str = ''
-
-  # What devices share: the members, or each batch.
-  parallel: Literal['members', 'batch'] = 'members'
-  # Where features are: in memory; or on disk, from where they are streamed.
-  data: Literal['memory', 'stream'] = 'memory'
-  # Bits of products of matrices, where a device has fewer.
-  matmul_precision: Literal['default', 'tensorfloat32', 'float32'] = 'default'
-  members_per_device: kinds.Count = 128  # More train in chunks, one by one.
-  checkpoint_seconds: kinds.NotNegative = 300.0  # Between them, at least.
-
-  # From media to features, of `extract_features` and `finetune`: by modality
-  # the settings of an encoder; see `configs/pretrained_features.py`.
-  features: Mapping = dataclasses.field(default_factory=dict)
-  # How much of each sound and film counts, and its pictures, evenly spaced.
-  seconds: Annotated[float, kinds.Range(0, None, is_open=True)] = math.inf
-  num_frames: kinds.Count = 16
-  # Media that cannot be used: 'skip', or 'fatal', which ends the run.
-  faults: Literal['skip', 'fatal'] = 'skip'
-  # How they are fine-tuned, see `finetune_recipe`; of `finetune` alone.
-  finetune: finetune_recipe.Recipe = finetune_recipe.PAPER
-
-
-# What other binaries than `train` go by.
-MEDIA_FIELDS = ('features', 'finetune', 'seconds', 'num_frames', 'faults')
-
 
 def default_config(
   fusion: str = 'gated_attention',
 ) -> ml_collections.ConfigDict:
-  """Every field with its default, to be changed; see `Fields`.
+  """Every field with its default, to be changed; see `config_fields`.
 
   Args:
     fusion: a key of `empathy.models.fusion.FUSIONS`, or the import path of a
       class of your own; `model` gets its fields, with their defaults, and
       `auxiliary` what it needs.
   """
-  config = ml_collections.ConfigDict(dataclasses.asdict(Fields()))
+  config = ml_collections.ConfigDict(dataclasses.asdict(config_fields.Fields()))
   config.model = fusions.fields(fusion)
   config.auxiliary = fusions.auxiliary(fusion)
   return config
@@ -133,7 +48,7 @@ def complete(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   Raises:
     InputError: there is no such fusion.
   """
-  found = dataclasses.asdict(Fields()) | config.to_dict()
+  found = dataclasses.asdict(config_fields.Fields()) | config.to_dict()
   found['finetune'] = dataclasses.asdict(
     finetune_recipe.read(found['finetune'])
   )
@@ -154,7 +69,9 @@ def check_fields(
     InputError: one fault or more, a line each.
   """
   given = config.to_dict()
-  errors.raise_faults(kinds.faults(kinds.of(Fields), given, 'config'))
+  errors.raise_faults(
+    kinds.faults(kinds.of(config_fields.Fields), given, 'config')
+  )
   return complete(config)
 
 
@@ -169,7 +86,7 @@ def check(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """
   config = check_fields(config)
   faults = []
-  if config.seed + config.num_seeds > _MAX_SEED:
+  if config.seed + config.num_seeds > config_fields.MAX_SEED:
     faults.append(f'config.seed: {config.seed} is not a seed from 0 on')
   if not config.corpus:
     faults.append('config.corpus: is empty; give --config.corpus=CORPUS')

@@ -34,6 +34,7 @@ from empathy.encoders import (
 from empathy.models import losses
 from empathy.training import (
   checkpoints,
+  config_fields,
   configuration,
   finetune_recipe,
   finetune_step,
@@ -113,7 +114,7 @@ class Task:
   @functools.cached_property
   def measure(self) -> Callable:
     """`metrics.measure` of logits and targets, and of rows without losses."""
-    loss = self.recipe.find_loss()
+    loss = finetune_recipe.find_loss(self.recipe)
 
     def measure(targets, rows):
       rows = rows._replace(losses=loss(rows.logits, targets))
@@ -494,7 +495,7 @@ def _begin(
   The corpus' features are not part of it: they come from what is made here. Nor
   are its modalities, of which those that no clip has are taken out.
   """
-  names = ('seed', 'num_folds', 'label', *configuration.MEDIA_FIELDS)
+  names = ('seed', 'num_folds', 'label', *config_fields.MEDIA_FIELDS)
   own = ml_collections.ConfigDict({name: config[name] for name in names})
   info = {k: v for k, v in corpus.info.items() if k != 'modalities'}
   text = json.dumps(info, sort_keys=True)

@@ -1,14 +1,11 @@
-"""How encoders are fine-tuned: the fields of `config.finetune`.
+"""How encoders are fine-tuned, by the fields of `config.finetune`.
 
-Their defaults are the recipe of arXiv 2505.13979: AdamW at one rate, on the
-last two layers and a classifier. Every other way is a field; `optimizer` makes
-one optax chain of all that are set.
+`optimizer` makes one optax chain of all that are set.
 """
 
-import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,67 +15,8 @@ import optax
 from empathy import errors, kinds
 from empathy.models import losses
 from empathy.training import metrics, schedules
+from empathy.training.config_fields import Lora, Recipe
 
-
-@dataclasses.dataclass(frozen=True)
-class Lora:
-  """Adapters of low rank (arXiv 2106.09685): W + alpha / rank * A @ B."""
-
-  rank: Annotated[int, kinds.Range(0)] = 0  # Columns of A; 0: no adapters.
-  alpha: kinds.NotNegative = 16.0
-  # Which projections W have one, by their names in the encoders: 'query',
-  # 'key', 'value' and 'output' of attention, 'up' and 'down' of what follows.
-  targets: tuple[str, ...] = ('query', 'value')
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-  """The fields; with AdamW (arXiv 1711.05101) as PyTorch has it."""
-
-  # The last ones; 0: all of the encoder.
-  trained_layers: Annotated[int, kinds.Range(0)] = 2
-  learning_rate: kinds.NotNegative = 5e-6  # The highest one.
-  weight_decay: kinds.NotNegative = 0.01
-  batch_size: kinds.Count = 8  # On all devices together.
-  num_epochs: kinds.Count = 15
-  remat: bool = False  # Compute activations again rather than keep them.
-
-  # Not in the paper: the share of the steps in which the rates rise from 0, and
-  # how they go on: 'constant', 'linear' or 'cosine', down to 0, or an import
-  # path; see `schedules`.
-  warmup: kinds.Share = 0.0
-  schedule: str = 'constant'
-  clip_norm: kinds.NotNegative = 0.0  # Of the whole gradient; 0: any.
-  accumulate: kinds.Count = 1  # Batches a step, as if they were one.
-  # In which sums are computed; parameters and their steps are float32.
-  dtype: Literal['float32', 'bfloat16'] = 'float32'
-  # As of `train`: what is learned, how much each clip counts, and the loss.
-  targets: Literal['labels', 'votes'] = 'labels'
-  weights: Literal['equal', 'votes', 'classes', 'votes+classes'] = 'equal'
-  loss: str = 'cross_entropy'
-  # Which epoch is the best: by 'accuracy', 'macro_f1', 'loss', ...; and how
-  # many without a better one are waited for; 0: any.
-  select: str = 'accuracy'
-  patience: Annotated[int, kinds.Range(0)] = 0
-  # A layer's rate by that of the layer above; the classifier's, 0: the same.
-  layer_decay: kinds.NotNegative = 1.0
-  head_learning_rate: kinds.NotNegative = 0.0
-  # Weights of normalisations, and biases, too; as PyTorch does by itself.
-  decay_norms: bool = True
-  # In place of the layers themselves, adapters of them learn.
-  lora: Lora = Lora()
-
-  @property
-  def step_size(self) -> int:
-    """Clips a step."""
-    return self.batch_size * self.accumulate
-
-  def find_loss(self) -> losses.Loss:
-    """The loss that `loss` names."""
-    return losses.find(self.loss, what=_LOSS)
-
-
-PAPER = Recipe()
 SELECT, _LOSS = 'config.finetune.select', 'config.finetune.loss'
 
 
@@ -96,11 +34,16 @@ def read(given: Mapping[str, Any]) -> Recipe:
       lora['targets'] = tuple(','.join(lora['targets']).split(','))
     fields['lora'] = Lora(**lora)
   recipe = Recipe(**fields)
-  recipe.find_loss()
+  find_loss(recipe)
   metrics.find(recipe.select, what=SELECT)
   # Not called: what runs on devices would come before they are chosen.
   schedules.find(recipe.schedule, 'config.finetune.schedule')
   return recipe
+
+
+def find_loss(recipe: Recipe) -> losses.Loss:
+  """The loss that `recipe.loss` names."""
+  return losses.find(recipe.loss, what=_LOSS)
 
 
 def check(recipe: Recipe, num_classes: int, has_values: bool) -> None:

@@ -291,7 +291,7 @@ def gradients(
 
   def loss_function(params):
     logits = forward(program, params, frozen, batch, dropout_key)
-    each = program.recipe.find_loss()(logits, batch.targets)
+    each = finetune_recipe.find_loss(program.recipe)(logits, batch.targets)
     return losses.total(each, batch.weights) / num_real
 
   return jax.value_and_grad(loss_function)(params)

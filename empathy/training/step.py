@@ -29,7 +29,7 @@ _MAX_ABS_FEATURE = 10.0
 class Recipe:
   """How a member is trained: fields of a config, with one value each.
 
-  See `configuration.Fields`; but `select` always names a metric, and `balance`
+  See `config_fields.Fields`; but `select` always names a metric, and `balance`
   is whether each class has the same part in the loss.
   """
 

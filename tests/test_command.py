@@ -1,0 +1,196 @@
+"""The command `empathy`: its verbs, their helps, and calls that go wrong."""
+
+import ast
+import dataclasses
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+import small
+
+import empathy
+from empathy import command, helps, nearest, prepare
+from empathy.training import config_fields
+
+_PACKAGE = pathlib.Path(empathy.__file__).parent
+
+
+@pytest.fixture(scope='module', name='run')
+def _run(server):
+  return lambda *words, cwd: server.run('empathy', *words, cwd=cwd)
+
+
+@pytest.fixture(scope='module', name='told')
+def _told():
+  """What each help says, and what of that which takes long it imported."""
+  script = (
+    'import os, sys\n'
+    'from empathy import command\n'
+    'for verb in sys.argv[1:]:\n'
+    '  print("\\f", end=verb, flush=True)\n'
+    '  if not os.fork():\n'
+    '    try:\n'
+    '      command.main(["empathy", *verb.split(), "--help"])\n'
+    '    except SystemExit as error:\n'
+    '      print("\\v", error.code or 0, end=" ")\n'
+    '    slow = {"jax", "flax", "orbax", "pandas", "transformers"}\n'
+    '    print(*slow & set(sys.modules), flush=True)\n'
+    '    os._exit(0)\n'
+    '  os.wait()\n'
+  )
+  verbs = ['', *command.VERBS, 'prepare --importer=elan']
+  done = subprocess.run(
+    [sys.executable, '-c', script, *verbs],
+    env=os.environ | {'PYTHONPATH': str(small.ROOT)},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert done.stderr == ''
+  pages = {}
+  for part in done.stdout.split('\f')[1:]:
+    page, end = part.split('\v')
+    assert end.split() == ['0'], page[:20]  # The status, and nothing slow.
+    verb = max((v for v in verbs if page.startswith(v)), key=len)
+    pages[verb] = page.removeprefix(verb)
+  assert set(pages) == set(verbs)
+  return pages
+
+
+def _examples(page):
+  """The commands below 'examples:', each in one line."""
+  text = page.partition('examples:\n')[2].replace('\\\n', ' ')
+  return [shlex.split(line) for line in text.splitlines() if line.strip()]
+
+
+def test_every_binary_is_a_verb(told):
+  binaries = {
+    path.stem
+    for path in _PACKAGE.glob('*.py')
+    if '\n  cli.run(' in path.read_text()
+  }
+  assert set(command.VERBS.values()) == binaries
+  for verb in command.VERBS:
+    assert re.search(rf'\n  {verb}  +[A-Z]', told[''])
+
+
+@pytest.mark.parametrize('verb', command.VERBS)
+def test_help(told, verb):
+  page = told[verb]
+  doc = ast.get_docstring(
+    ast.parse((_PACKAGE / f'{command.VERBS[verb]}.py').read_text())
+  )
+  assert page.startswith(doc.splitlines()[0])
+  assert f'\n  empathy {verb}' in page
+  assert 'None' not in page
+  assert str(_PACKAGE) not in page
+  assert 'scratch' not in page
+  assert max(map(len, page.splitlines())) <= 82
+  assert len(_examples(page)) >= 2
+  assert all(words[0] == 'empathy' for words in _examples(page))
+  usage = set(re.findall(r'--(\w+)=[A-Z]', page.partition('\n\n')[2][:100]))
+  required = page.partition('required:\n')[2].partition('\n\n')[0]
+  needed = set(re.findall(r'^  --(\w+)', required, re.MULTILINE))
+  assert needed == {
+    'prepare': {'importer', 'output'},
+    'extract': {'config', 'corpus'},
+    'finetune': {'config', 'corpus', 'workdir'},
+    'train': {'config', 'workdir'},
+    'predict': {'workdir', 'corpus', 'output'},
+  }.get(verb, set())
+  assert needed <= usage
+
+
+def _fields(owner, place):
+  return {f'--{place}.{one.name}' for one in dataclasses.fields(owner)}
+
+
+def test_help_has_every_field(told):
+  shown = {
+    verb: {
+      re.match(r' *([\w.-]+\w)', line)[1]
+      for line in told[verb].splitlines()
+      if line.startswith('  --config.')
+    }
+    for verb in ('train', 'extract', 'finetune')
+  }
+  every = _fields(config_fields.Fields, 'config')
+  media = {f'--config.{name}' for name in config_fields.MEDIA_FIELDS}
+  assert shown['train'] == every - media
+  assert shown['extract'] == media - {'--config.finetune'}
+  recipe = _fields(config_fields.Recipe, 'config.finetune')
+  lora = _fields(config_fields.Lora, 'config.finetune.lora')
+  assert shown['finetune'] >= media | recipe | lora
+  assert '--config.num_epochs=15' in told['train']
+  for owner in (
+    config_fields.Fields,
+    config_fields.Recipe,
+    config_fields.Lora,
+  ):
+    rows = [row for _, rows in helps.fields(owner, 'x') for row in rows]
+    assert len(rows) == len(dataclasses.fields(owner))
+    for left, meaning in rows:
+      assert re.match(r"['A-Z].*\w.*\.", meaning), left
+
+
+def test_help_has_every_importer(told):
+  for name in [prepare.SIMULATED, *prepare.known_importers()]:
+    assert re.search(rf'\n  {name}  +[A-Z]', told['prepare'])
+  assert 'group       what must not straddle a split' in told['prepare']
+  assert 'tiers of ratings' in told['prepare --importer=elan']
+
+
+@pytest.mark.parametrize(
+  ('words', 'says'),
+  [
+    ((), 'verbs:'),
+    (('trian',), "'trian' is not one of .*; did you mean train?"),
+    (('Evaluate', '--workdir=x'), 'did you mean evaluate?'),
+    (('extract_features',), "'extract_features' is called extract: empathy"),
+    (('--workdir=x', 'train'), 'the verb comes first: empathy train --workdir'),
+    (('--config=x',), 'expected a verb first, one of demo, prepare, '),
+    (('frobnicate',), "'frobnicate' is not one of demo, .*evaluate$"),
+  ],
+)
+def test_without_a_verb_they_are_named(run, tmp_path, words, says):
+  done = run(*words, cwd=tmp_path)
+  assert (done.status, done.out) == (2, '')
+  assert re.search(says, done.err.strip())
+  assert not words or len(done.err.splitlines()) == 1
+
+
+def test_a_verb_does_what_its_module_does(run, server, tmp_path):
+  flags = ('--importer=folder', '--source=nowhere', '--output=out')
+  done = run('prepare', *flags, cwd=tmp_path)
+  assert done.status == 2
+  assert done == server.run('prepare', *flags, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('word', 'known', 'expected'),
+  [
+    ('trian', ['train', 'predict'], 'train'),
+    ('Num-Clips', ['num_clips', 'num_groups'], 'num_clips'),
+    ('xyz', ['train', 'predict'], None),
+    ('train', [], None),
+  ],
+)
+def test_the_nearest_word(word, known, expected):
+  assert nearest.meant(word, known) == expected
+
+
+def test_the_nearest_path(tmp_path):
+  (tmp_path / 'configs').mkdir()
+  (tmp_path / 'configs' / 'mixed_signals.py').touch()
+  (tmp_path / 'configs' / 'mixed_signal').mkdir()
+  found = tmp_path / 'configs' / 'mixed_signals.py'
+  for wrong in ('configs/mixed_signal.py', 'config/mixed_signals.py'):
+    assert nearest.path_hint(tmp_path / wrong, '.py') == (
+      f'; did you mean {found}?'
+    )
+  assert nearest.path_hint(tmp_path / 'configs' / 'zzz.py', '.py') == ''
+  assert nearest.path_hint(tmp_path / 'no' / 'such' / 'place.py', '.py') == ''
