@@ -32,7 +32,7 @@ from empathy.evaluation.study import Study
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 # A number and its unit, or an interval, stays on one line.
 _UNBROKEN = re.compile(
-  r'(?:[−+]?\d[\d.,]* (?:%|points?\b|(?=\[)))?\[[−\d.]+, [−\d.]+\]'
+  r'(?:[−+]?\d[\d.,]* (?:(?:%|points?) )?)?\[[−\d.]+, [−\d.]+\]'
   r'|[−+]?\d[\d.,]* (?:%|points?\b)|\b[pn] (?:=|&lt;) [\d.,]+|&lt; \.\d+'
   r'|adjusted (?:&lt; )?\.\d+|p-values?'
 )
