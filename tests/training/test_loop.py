@@ -757,9 +757,16 @@ def test_the_line_of_progress_says_what_its_figure_is():
     'val/accuracy': np.array([0.5, 0.75]),
     'train/loss': np.array([0.25, 0.5]),
   }
-  assert trainer.note('train', values) == 'mean val/accuracy of 2 members 0.625'
-  assert trainer.note('refit', values) == (
-    'mean train/loss of 2 members, in the second training 0.375'
+  views = ['text', 'audio']
+  assert trainer.note('train', values, ['text', 'text']) == (
+    'val/accuracy 0.625, mean of 2 members'
+  )
+  assert trainer.note('train', values, views) == (
+    'val/accuracy 0.625, mean of 2 members (text 0.500, audio 0.750)'
+  )
+  assert trainer.note('refit', values, views) == (
+    'train/loss 0.375, mean of 2 members (text 0.250, audio 0.500); second '
+    'training, on training and validation clips'
   )
 
 
