@@ -312,6 +312,7 @@ def train_fold(
       save(last)
       # Validation, with what goes with it, comes once an epoch.
       bar.prepared(left=round(bar.units_left / per_epoch))
+    writer.show_kept([fold], [best.epoch])
   return best
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import pathlib
 import time
@@ -150,6 +151,9 @@ class Trainer:
         with parallel.together():
           if parallel.is_main():
             phase = 'train' if epoch < self.config.num_epochs else 'refit'
+            values['train/learning_rate'] = self._learning_rates[
+              epoch, chunk.rows
+            ]
             writer.write(epoch, chunk.names, values, phase)
             _tell_diverged(epoch, chunk.names, values, told)
             select = chunk.program.recipe.select
@@ -157,6 +161,10 @@ class Trainer:
             bar.advance(note=note(phase, values, views, select), work=work)
         if self._saved(number, epoch, state, time.monotonic() - saved):
           saved = time.monotonic()
+      epochs = layout.gather(state.best_epoch, len(chunk.names))
+      with parallel.together():
+        if parallel.is_main():
+          writer.show_kept(chunk.names, epochs)
     kept = state._replace(params=None, batch_stats=None, opt_state=None)
     return layout.fetch(kept, len(chunk.names))
 
@@ -231,6 +239,21 @@ class Trainer:
         _log.warning('%s; chunk %d is trained again', error, number)
       return False
     return True
+
+  @functools.cached_property
+  def _learning_rates(self) -> np.ndarray:
+    """At the last step of each epoch, (epochs, members) float32."""
+    recipe = self.plan.program.recipe
+
+    @jax.jit
+    def of(members_: step.Member, epochs: jax.Array) -> jax.Array:
+      rate = functools.partial(step.learning_rate, recipe)
+      of_members = jax.vmap(rate, (0, None))
+      return jax.vmap(of_members, (None, 0))(members_, epochs)
+
+    # What they see tells nothing of it.
+    slim = self.plan.members._replace(mean={}, scale={})
+    return np.asarray(of(slim, np.arange(recipe.total_epochs)))
 
   def _directory(self, number: int) -> pathlib.Path:
     return workdir.checkpoints_path(self.path, number)

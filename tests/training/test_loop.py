@@ -343,6 +343,7 @@ def test_metrics_have_a_line_for_each_member_and_epoch(rich):
     assert line['chunk'] == 0
     assert line['phase'] == 'train'
     assert line['train/loss'] > 0
+    assert 0 < line['train/learning_rate'] <= rich.config.peak_learning_rate[0]
     assert line['val/loss'] > 0
     assert 0 <= line['val/accuracy'] <= 1
 
@@ -358,11 +359,20 @@ def _scalars(path):
     at += 16 + size
 
 
+_VAL = 'val/loss', 'val/accuracy', 'val/macro_f1'
+
+
 def test_tensorboard_shows_the_mean_over_the_members_of_a_view(rich):
   expected = collections.defaultdict(list)
   for line in rich.lines():
-    for tag in ('train/loss', 'val/loss', 'val/accuracy', 'val/macro_f1'):
+    for tag in ('train/loss', 'train/learning_rate', *_VAL):
       expected[line['view'], line['epoch'], tag].append(line[tag])
+  (entries,) = json.loads((rich.path / 'members.json').read_text())['members']
+  for view in _VIEWS:
+    kept = [x['best_epoch'] for x in entries if x['view'] == view]
+    for epoch in range(max(kept) + 1):
+      share = kept.count(epoch) / len(kept)
+      expected[view, epoch, 'kept/share_of_members'] = [share]
   found = {}
   for file in (rich.path / 'events' / '0').glob('*/events.*'):
     for epoch, tag, value in _scalars(file):
