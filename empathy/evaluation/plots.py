@@ -226,24 +226,21 @@ def column(
   rows: Sequence[Row],
   *,
   axis: str,
-  lines: Sequence[tuple[float, str]] = (),
+  lines: Sequence[float] = (),
 ) -> Column:
   """The same without words, so that these can stand beside each row.
 
   Args:
     rows: what to draw; one without marks has the lines alone.
     axis: what the horizontal axis measures.
-    lines: values to draw a vertical line at; what they say is under them.
+    lines: values to draw a vertical line at.
   """
   limits = limits_of(
     [v for row in rows for m in row.marks for v in (m.value, m.low, m.high)]
-    + [value for value, _ in lines]
+    + list(lines)
   )
   across = _scale(limits)
-  behind = ''.join(_upright(across(v), 0, 100, 'reference') for v, _ in lines)
-  said = ', '.join(
-    [axis, *(f'{tick_text(100 * v, [])}: {t}' for v, t in lines)]
-  )
+  behind = ''.join(_upright(across(v), 0, 100, 'reference') for v in lines)
   return Column(
     cells=tuple(
       _cell(
@@ -253,7 +250,7 @@ def column(
     ),
     axis=(
       f'{_x_axis(_round_ticks(limits, 5), across)}'
-      f'<div class="axis-name">{_escape(said)}</div>'
+      f'<div class="axis-name">{_escape(axis)}</div>'
     ),
   )
 
