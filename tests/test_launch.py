@@ -12,7 +12,9 @@ import yaml
 
 ROOT = pathlib.Path(__file__).parents[1]
 SCRIPTS = sorted(
-  path for path in (ROOT / 'launch').iterdir() if path.suffix != '.yaml'
+  path
+  for path in (ROOT / 'launch').iterdir()
+  if path.suffix not in ('.yaml', '.md')
 )
 
 

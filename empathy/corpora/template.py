@@ -71,9 +71,8 @@ media/       the recordings, in folders as you like
 
 Then:
 
-  python -m empathy.prepare --importer=folder --source=THIS_FOLDER \\
-      --output=CORPUS
-  python -m empathy.evaluate --corpus=CORPUS --output=STUDY
+  empathy prepare --importer=folder --source=THIS_FOLDER --output=CORPUS
+  empathy evaluate --corpus=CORPUS --output=STUDY
 """
 
 

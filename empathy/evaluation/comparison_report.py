@@ -22,8 +22,8 @@ _HEADER = (
   ('B', 'number'),
   ('B − A', 'number'),
   ('95 % interval', 'interval'),
-  ('p', 'interval'),
-  ('adj. p', 'interval'),
+  ('p', 'p'),
+  ('adj. p', 'p'),
   ('clips', 'number'),
 )
 

@@ -102,7 +102,7 @@ def compare(
   Returns:
     The gains.
   """
-  makers = () if source is None else (source,) if source else tuple(votes)
+  makers = makers_of(source, votes)
   num_classes = votes[full].shape[1] if makers else 1
   blocks = [
     _of_block(
@@ -130,6 +130,25 @@ def compare(
     hurt_naive=found['hurt_naive', ''],
     hurt=found['hurt', ''],
   )
+
+
+def makers_of(
+  source: str | None, votes: Mapping[str, np.ndarray]
+) -> tuple[str, ...]:
+  """The conditions whose votes the label is made of, see `compare`."""
+  return () if source is None else (source,) if source else tuple(votes)
+
+
+def num_making(total: np.ndarray, makes: bool) -> np.ndarray:
+  """How many of the votes of a condition make the label anew: half of them."""
+  return (total + 1) // 2 if makes else 0 * total
+
+
+def label_of(making: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+  """The label that votes (..., C, n) make: (..., n), see `compare`."""
+  if values is None:
+    return halves.plurality(making)
+  return halves.mean_class(making, values)
 
 
 def pluralities(
@@ -200,9 +219,7 @@ def _sizes(
   total: Mapping[str, np.ndarray], full: str, makers: Sequence[str]
 ) -> _Sizes:
   """The sizes of so many votes (n,) of each condition."""
-  making = {
-    name: (n + 1) // 2 if name in makers else 0 * n for name, n in total.items()
-  }
+  making = {name: num_making(n, name in makers) for name, n in total.items()}
   judging = {name: n - making[name] for name, n in total.items()}
   least = np.min([judging[name] for name in total if name != full], axis=0)
   choosing = {HALF: least // 2}
@@ -261,11 +278,7 @@ def _of_block(
   }
   label = np.zeros((1, len(labels)), np.int16)
   if makers:
-    making = sum(first[name][0] for name in makers)
-    if values is None:
-      label = halves.plurality(making)
-    else:
-      label = halves.mean_class(making, values)
+    label = label_of(sum(first[name][0] for name in makers), values)
   judges = {}
   for name, found in first.items():
     hits = halves.of_label(found, label[None])

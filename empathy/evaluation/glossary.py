@@ -59,6 +59,12 @@ F1 = Definition(
   'Harmonic mean of precision and recall by class; the mean over classes, '
   'plain or weighted by the number of clips.',
 )
+BY_CLASS = Definition(
+  'Recall, precision, F1',
+  'Of the clips that have a class for their label, the share that is called '
+  'so; of those that are called so, the share whose label it is; and the '
+  'harmonic mean of the two. Means over seeds, as accuracy is.',
+)
 LOSSES = Definition(
   'NLL, Brier',
   'Mean negative logarithm of the label’s probability, in nats; squared '

@@ -56,12 +56,9 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   if corpus.votes is None:
     return
   votes = {name: corpus.vote_counts(name) for name in plan.voted}
-  number = _num_halves(plan)
-  if batch.again:
-    number = min(number, _AGAIN)
-  draws = halves.Draws(batch.keys, number)
+  orders = draws(batch, plan)
   for condition, counts in votes.items():
-    _add_votes(adder, condition, counts, corpus.labels, draws)
+    _add_votes(adder, condition, counts, corpus.labels, orders)
     _add_agreement(adder, plan, condition, counts)
   full = plan.full_condition
   if len(votes) > 1:
@@ -72,18 +69,26 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
         votes,
         corpus.labels,
         full,
-        draws,
+        orders,
         plan.source,
         plan.values if plan.rule == 'mean_class' else None,
       ),
     )
   for condition in _others(plan):
-    parts = gains.pluralities(votes[full], votes[condition], draws)
+    parts = gains.pluralities(votes[full], votes[condition], orders)
     columns = [getattr(parts, name) for name in _PLURALITIES]
     columns.append(~np.isnan(parts.gs))
     adder.add(_key('pluralities', condition), np.stack(columns, axis=1))
   hard_clips.tally(batch, plan, adder)
   raters.tally(batch, plan, adder)
+
+
+def draws(batch: Batch, plan: Plan) -> halves.Draws:
+  """The random orders in which the votes of a batch are parted."""
+  number = _num_halves(plan)
+  if batch.again:
+    number = min(number, _AGAIN)
+  return halves.Draws(batch.keys, number)
 
 
 def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
@@ -130,7 +135,7 @@ def answer(totals: totals_lib.Totals, plan: Plan) -> Findings:
       found,
       part.groups,
       {name: part[gained[name]] for name in compared},
-      _made(plan),
+      how_made(plan),
     )
   return Findings(
     statistics=found.statistics | models.statistics,
@@ -158,7 +163,7 @@ def _halves(plan: Plan) -> str:
   return f'mean over {_num_halves(plan)} random halves of the votes'
 
 
-def _made(plan: Plan) -> str:
+def how_made(plan: Plan) -> str:
   """How the label was made that judges the votes; '' if not anew."""
   if plan.source is None:
     return ''
@@ -263,7 +268,7 @@ def _take_least(
       found.statistics[name].n,
       list(totals),
     )
-    found.statistics[name] = _told(least, how)
+    found.statistics[name] = with_how(least, how)
   return name
 
 
@@ -337,7 +342,7 @@ def _compare(
   Returns:
     By name of the overall ones, the key of their totals.
   """
-  full, made = plan.full_condition, _made(plan)
+  full, made = plan.full_condition, how_made(plan)
   add = functools.partial(_add_mean, found, totals=totals, how=made)
   gained = {}
   for condition in plan.voted:
@@ -384,7 +389,7 @@ def _best_per_clip(
   found: Findings, totals: totals_lib.Totals, plan: Plan
 ) -> None:
   """Adds the full condition minus the best other one of each clip."""
-  full, made = plan.full_condition, _made(plan)
+  full, made = plan.full_condition, how_made(plan)
   add = functools.partial(_add_mean, found, totals=totals)
   prefix = 'humans.full_minus_best_per_clip'
   if len(plan.voted) == 2:
@@ -461,7 +466,7 @@ def _differ(
     ('control_gs_difference', control_gap),
     ('entropy_excess', weighing.minus(gap, control_gap)),
   ):
-    told = functools.partial(_told, how=_halves(plan))
+    told = functools.partial(with_how, how=_halves(plan))
     asked.add(found, f'{prefix}.{name}', part.groups, statistic, told)
   row = {
     'condition': condition,
@@ -554,11 +559,11 @@ def _add_mean(
     return
   part = totals.over(clips)
   mean = weighing.mean(part[key][:, :2])
-  told = functools.partial(_told, how=how)
+  told = functools.partial(with_how, how=how)
   asked.add(found, name, part.groups, mean, told)
 
 
-def _told(estimate: Estimate, how: str) -> Estimate:
+def with_how(estimate: Estimate, how: str) -> Estimate:
   """The estimate, with `how` it was made beside how its interval was."""
   told = ', '.join(filter(None, (estimate.method, how)))
   return dataclasses.replace(estimate, method=told)

@@ -17,22 +17,25 @@ import jinja2
 import markupsafe
 
 import empathy
-from empathy.evaluation import catalogue, plots, sections, wording
+from empathy.evaluation import catalogue, sections, wording
+from empathy.evaluation import examples as examples_lib
 from empathy.evaluation import explorer as explorer_lib
+from empathy.evaluation import front as front_lib
+from empathy.evaluation.findings import Estimate
 from empathy.evaluation.predictions import Kind
 from empathy.evaluation.sections import clips as clips_lib
+from empathy.evaluation.sections import fitting
 from empathy.evaluation.sections import parts as parts_lib
-from empathy.evaluation.sections.parts import Figure, Section, Table
+from empathy.evaluation.sections.parts import Section, Table
 from empathy.evaluation.study import Study
 
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 # A number and its unit, or an interval, stays on one line.
 _UNBROKEN = re.compile(
-  r'[−+]?\d[\d.,]* (?:%|points?\b)|\b[pn] (?:=|&lt;) [\d.,]+|&lt; \.\d+'
+  r'(?:[−+]?\d[\d.,]* (?:%|points?\b|(?=\[)))?\[[−\d.]+, [−\d.]+\]'
+  r'|[−+]?\d[\d.,]* (?:%|points?\b)|\b[pn] (?:=|&lt;) [\d.,]+|&lt; \.\d+'
   r'|adjusted (?:&lt; )?\.\d+|p-values?'
 )
-# As many sentences as the answer has at least, where the study holds so many.
-_FEWEST = 3
 
 
 def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
@@ -58,23 +61,16 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     script=explorer_lib.script(),
     explorer=clips_lib.explorer(study, folder),
     facts=_facts(study),
-    answer=_answer(parts),
-    forest=_forest(parts, study),
-    one_sided=any(one.one_sided for one in primaries.values()),
+    front=front_lib.of(study, parts),
+    examples=examples_lib.of(study, folder),
+    needs=front_lib.needs(parts),
+    ranged=any(it.low is not None for it in study.statistics.values()),
     tested=[title for title, one in primaries.items() if one.p is not None],
     plan=plan,
     planner=planner,
     sections=parts,
     definitions=catalogue.definitions(study.statistics),
   )
-
-
-def findings(study: Study) -> list[str]:
-  """The finding of each section in plain text, or why there is none."""
-  return [
-    f'{part.title}: {part.finding or f"skipped. {part.skipped}"}'
-    for part in sections.of(study)
-  ]
 
 
 def verdicts(study: Study) -> list[str]:
@@ -110,6 +106,8 @@ def page(
         f"'{_hash(script)}'" if script else "'none'"
       ),
       version=empathy.__version__,
+      brackets=f'Brackets hold {wording.level(Estimate(None))}s.',
+      percent=lambda share: wording.percent(share, 0),
       **shown,
     )
   )
@@ -133,12 +131,14 @@ def environment() -> jinja2.Environment:
   environment.filters |= {
     'prose': _prose,
     'breakable': _breakable,
+    'fitted': fitting.fitted,
     'raw': markupsafe.Markup,
     'after': lambda text, joint: joint + text if text else '',
     'capital': wording.capital,
     'count': wording.count,
     'listing': wording.listing,
     'plural': wording.plural,
+    'question': sections.asked,
   }
   return environment
 
@@ -155,16 +155,6 @@ def _breakable(text: str) -> markupsafe.Markup:
   """Escaped text in which a line may end after a plus."""
   plus = markupsafe.Markup('+<wbr>')
   return plus.join(markupsafe.escape(piece) for piece in str(text).split('+'))
-
-
-def _answer(parts: list[Section]) -> list[str]:
-  """The first sentence of each section; more of each where those are few."""
-  depth = max((len(part.answer) for part in parts), default=0)
-  for most in range(1, depth + 1):
-    told = [sentence for part in parts for sentence in part.answer[:most]]
-    if len(told) >= _FEWEST:
-      return told
-  return [sentence for part in parts for sentence in part.answer]
 
 
 def _facts(study: Study) -> list[tuple[str, str]]:
@@ -193,28 +183,6 @@ def _seeds(info: Mapping[str, object]) -> list[tuple[str, str]]:
   if info.get('kind') == Kind.SAMPLES:
     return [('Samples', f'{told} a view, called seeds below')]
   return [('Seeds', f'{told} a view')]
-
-
-def _forest(parts: list[Section], study: Study) -> Figure | None:
-  """The primary figures under each other, all in points."""
-  asked = [part for part in parts if part.number in sections.QUESTIONS]
-  found = [parts_lib.primary(study, p.number) for p in asked if p.primary]
-  if not found:
-    return None
-  return parts_lib.forest(
-    [part.primary or _unanswered(part, study) for part in asked],
-    found,
-    name='primaries',
-    title='The primary figures of the study',
-    axis='points',
-    lines=((0.0, 'no effect'),),
-  )
-
-
-def _unanswered(part: Section, study: Study) -> plots.Row:
-  """The row of a question that has no figure, with the reason."""
-  why = parts_lib.unanswered(study, part.number)
-  return plots.Row(part.title, detail=f'Not answered. {why}')
 
 
 def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:

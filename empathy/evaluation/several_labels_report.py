@@ -184,12 +184,12 @@ def _cells(
   )
   yield parts.Cell(wording.ends(one, unit), 'interval')
   if p:
-    yield parts.Cell(wording.p_value(one.p), 'interval')
-    yield parts.Cell(wording.p_value(one.p_adjusted), 'interval')
+    yield parts.Cell(wording.p_value(one.p), 'p')
+    yield parts.Cell(wording.p_value(one.p_adjusted), 'p')
 
 
 def _header(*headings: str) -> tuple[parts.Cell, ...]:
-  kinds = dict.fromkeys(('95 % interval', 'p', 'adj. p'), 'interval')
+  kinds = {'95 % interval': 'interval', 'p': 'p', 'adj. p': 'p'}
   kinds |= dict.fromkeys(('label', 'view', 'question', _OF), 'text')
   return tuple(parts.Cell(one, kinds.get(one, 'number')) for one in headings)
 

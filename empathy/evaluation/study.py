@@ -36,6 +36,7 @@ from empathy.evaluation import (
   dominance,
   explorer,
   facts,
+  human_classes,
   humans,
   information,
   kappas,
@@ -49,6 +50,7 @@ from empathy.evaluation import (
   soft_scores,
   stand_in,
   verdicts,
+  view_classes,
   views,
   wording,
 )
@@ -70,12 +72,14 @@ SCHEMA = 1
 _QUESTIONS = (
   data_checks,
   views,
+  view_classes,
   answering,
   disagreement,
   ambiguity,
   soft_scores,
   dominance,
   humans,
+  human_classes,
   diagnosis,
   conflict,
   stand_in,
@@ -128,6 +132,11 @@ class Study:
       `p_adjusted` are of the row's question. Others are
       `data_checks`: check, value, verdict ('ok', 'warning', 'fail'), sentence.
       `class_balance`: class, num_clips, share.
+      `confusion`: view, label, predicted, num_clips, share (of the label's
+        clips); means over seeds.
+      `human_confusion`: condition, label, vote, num_votes, share; where votes
+        made the label, num_clips, of which a clip's other votes have a share
+        each, see `human_classes`.
       `votes_per_clip`: condition, num_clips, num_votes, min, median, max.
       `planner`: statistic (the primaries), groups_share, seeds_share,
           annotators_share of its variance, seeds_needed, groups_needed,
@@ -176,8 +185,8 @@ class Study:
     write(self, output, _report().render(self, output))
 
   def __repr__(self) -> str:
-    """What is found of each question, a line each."""
-    return '\n'.join(_report().findings(self))
+    """The verdict on each question, a line each."""
+    return '\n'.join(_report().verdicts(self))
 
   def _repr_html_(self) -> str:
     """The report, in a frame of its own that reaches nothing outside it."""
@@ -257,8 +266,8 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
   """Adds up what leaving out annotators changes in figures of votes."""
   if not plan.survey.has_votes:
     return
-  tallies = [humans.tally, scores.tally_votes, conflict.tally]
-  tallies.append(information.tally_votes)
+  tallies = [humans.tally, human_classes.tally, scores.tally_votes]
+  tallies += [conflict.tally, information.tally_votes]
   deletions.tally(batch, plan, adder, tallies, plan.voted)
   tallies = [soft_scores.tally]
   # Of more clips, what ranks them by signals and strata takes too much room.
@@ -270,7 +279,8 @@ def _add_up_without(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
 
 def with_annotators(totals: totals_lib.Totals, plan: Plan) -> totals_lib.Totals:
   """The totals, with what the choice of annotators adds to figures of votes."""
-  answers = [humans.answer, conflict.answer, information.answer]
+  answers = [humans.answer, human_classes.answer]
+  answers += [conflict.answer, information.answer]
   if plan.values is not None:
     answers.append(scores.answer_votes)
   if plan.members:
@@ -416,7 +426,7 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
   """
   asked = {
     7: data_checks.answer,
-    5: humans.answer,
+    5: _answer_of(humans, human_classes),
     9: _answer_of(stand_in, kappas),
     10: conflict.answer,
     11: _answer_of(information, cooperation, best_view),
@@ -428,7 +438,7 @@ def answers(totals: totals_lib.Totals, plan: Plan) -> dict[int, Findings]:
     asked |= {
       3: _answer_of(ambiguity, soft_scores),
       6: diagnosis.answer,
-      1: _answer_of(views, answering, layers),
+      1: _answer_of(views, view_classes, answering, layers),
       2: disagreement.answer,
       4: dominance.answer,
     }

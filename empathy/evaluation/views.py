@@ -63,7 +63,6 @@ def tally(batch: Batch, plan: Plan, adder: totals_lib.Adder) -> None:
 def _tally_view(
   batch: Batch, plan: Plan, adder: totals_lib.Adder, view: str
 ) -> None:
-  num_classes = len(plan.classes)
   chosen = batch.labelled & (batch.labels[view] >= 0).any(axis=0)
   labels = np.where(chosen, batch.corpus.labels, 0)
   probabilities = np.where(
@@ -82,27 +81,15 @@ def _tally_view(
   mean = np.where(chosen[:, None], batch.means[view], np.nan)
   right = correctness(mean[None], labels)[0]
   adder.add(_key('ensemble', view), np.stack([right, chosen], axis=1))
-  support = np.where(chosen, labels, -1)
-  adder.count(_key('support', view), support, num_classes)
-  predicted = np.where(there, batch.labels[view], -1)
-  true = np.where(there, labels, -1)
-  cell = np.stack(
-    [np.where(predicted == true, predicted, -1), predicted, true], axis=1
-  )
-  shape = (len(predicted), 3, num_classes)
-  seed = np.arange(len(predicted))
-  adder.count(
-    _key('f1', view),
-    totals_lib.index(shape, seed[:, None, None], np.arange(3)[:, None], cell),
-    shape,
-  )
-  shape = (len(predicted), plan.num_folds)
+  adder.count(class_sums(view), *class_cells(batch, plan, view, chosen))
+  seed = np.arange(len(there))
+  shape = (len(there), plan.num_folds)
   folds = np.where(there, batch.predictions.folds[view], -1)
   cell = totals_lib.index(shape, seed[:, None], folds)
   adder.count(_key('folds', view), cell, shape)
   adder.count(_key('fold_hits', view), cell, shape, np.nan_to_num(correct))
   confidence = np.nan_to_num(probabilities.max(axis=-1))
-  shape = (len(predicted), NUM_BINS)
+  shape = (len(there), NUM_BINS)
   place = np.where(there, bin_of(confidence), -1)
   cell = totals_lib.index(shape, seed[:, None], place)
   for what, amount in (
@@ -114,6 +101,29 @@ def _tally_view(
     adder.count(_key(what, view), cell, shape, amount)
 
 
+def class_sums(view: str) -> Key:
+  """Under which hits, guesses and support of classes are: (G, S, 3, C)."""
+  return _key('f1', view)
+
+
+def class_cells(
+  batch: Batch, plan: Plan, view: str, chosen: np.ndarray
+) -> tuple[np.ndarray, tuple[int, int, int]]:
+  """Where the clips that are `chosen` (N,) bool count in these sums.
+
+  Returns:
+    The cells (S, 3, N), and the shape of all cells (S, 3, C).
+  """
+  there = chosen & (batch.labels[view] >= 0)
+  predicted = np.where(there, batch.labels[view], -1)
+  true = np.where(there, batch.corpus.labels, -1)
+  hit = np.where(predicted == true, predicted, -1)
+  shape = (len(predicted), 3, len(plan.classes))
+  seed, what = np.ogrid[: shape[0], : shape[1]]
+  cell = np.stack([hit, predicted, true], axis=1)
+  return totals_lib.index(shape, seed[..., None], what[..., None], cell), shape
+
+
 def answer(totals: Totals, plan: Plan) -> Findings:
   """The figures of every view, and the full view minus each other one.
 
@@ -122,8 +132,8 @@ def answer(totals: Totals, plan: Plan) -> Findings:
     plan: names the views.
 
   Returns:
-    Statistics `views.*`, tables `views`, `classes` and `full_minus_view`, the
-    curve `reliability`. The primary is the full view minus the best single one.
+    Statistics `views.*`, tables `views` and `full_minus_view`, the curve
+    `reliability`. The primary is the full view minus the best single one.
   """
   findings = Findings(primary=_PRIMARY)
   views = [view for view in plan.members if totals[_key('number', view)].any()]
@@ -132,7 +142,7 @@ def answer(totals: Totals, plan: Plan) -> Findings:
       'No clip with predictions has a label, so no view can be judged.'
     )
     return findings
-  rows, class_rows, reliability = [], [], {}
+  rows, reliability = [], {}
   for view in views:
     part = totals.over(totals[_key('ensemble', view)][:, 1])
     seeds = totals[_key('number', view)].any(axis=0)
@@ -142,14 +152,6 @@ def answer(totals: Totals, plan: Plan) -> Findings:
       | {figure: Cell(f'views.{view}.{figure}') for figure in FIGURES}
       | interval_cells(f'views.{view}.accuracy', 'accuracy')
     )
-    class_rows += [
-      {'view': view} | row
-      for row in class_figures(
-        totals[_key('f1', view)].sum(axis=0)[seeds],
-        totals[_key('support', view)].sum(axis=0),
-        plan.classes,
-      )
-    ]
     if plan.graded('labelled', view):
       reliability[view] = reliability_curve(
         *(
@@ -158,7 +160,6 @@ def answer(totals: Totals, plan: Plan) -> Findings:
         )
       )
   findings.tables['views'] = rows
-  findings.tables['classes'] = class_rows
   findings.curves['reliability'] = reliability
   _compare(findings, totals, plan, views)
   return findings
@@ -187,10 +188,10 @@ def mean_over_seeds(
     The statistic and the variance that the choice of seeds adds.
   """
   statistic = weighing.mean_of_ratios(total, number)
-  return statistic, seeds_lib.seed_variance(_by_seed(total, number))
+  return statistic, seeds_lib.seed_variance(each_seed(total, number))
 
 
-def _by_seed(
+def each_seed(
   total: np.ndarray, number: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Each seed's mean (S,) and its derivative by group (S, G)."""
@@ -330,40 +331,6 @@ def reliability_curve(
   }
 
 
-def class_figures(
-  sums: np.ndarray, support: np.ndarray, classes: Sequence[str]
-) -> list[dict[str, object]]:
-  """Precision, recall and F1 of each class, means over seeds; and support.
-
-  A ratio whose denominator is 0 is 0, as in scikit-learn; but a class that
-  neither occurs nor is predicted has no figures.
-
-  Args:
-    sums: (S, 3, C) hits, guesses and support of every class.
-    support: (C,) its clips, whoever predicts them.
-    classes: the C names.
-
-  Returns:
-    A row for each class.
-  """
-  hits, guessed, true = np.moveaxis(sums, 1, 0)
-  figures = {
-    'precision': (hits / np.maximum(guessed, 1)).mean(axis=0),
-    'recall': (hits / np.maximum(true, 1)).mean(axis=0),
-    'f1': (2 * hits / np.maximum(guessed + true, 1)).mean(axis=0),
-  }
-  there = (guessed + true).any(axis=0)
-  return [
-    {'class': name}
-    | {
-      figure: float(values[i]) if there[i] else None
-      for figure, values in figures.items()
-    }
-    | {'support': int(support[i])}
-    for i, name in enumerate(classes)
-  ]
-
-
 def _judge(
   findings: Findings, part: Part, plan: Plan, view: str, seeds: np.ndarray
 ) -> None:
@@ -385,7 +352,7 @@ def _judge(
       weighing.mean(part[_key('ensemble', view)]),
       seeds_lib.THESE_SEEDS,
     ),
-    **f1_statistics(part[_key('f1', view)][:, seeds]),
+    **f1_statistics(part[class_sums(view)][:, seeds]),
   }
   for name, (statistic, variance) in figures.items():
     asked.add(
@@ -507,7 +474,7 @@ def _difference(
   gain = full.mean(axis=1) - own.mean(axis=1)
   return weighing.mean(np.stack([gain, number], axis=1)), noise_of_difference(
     [np.array(plan.members[name]) for name in (plan.full, view)],
-    [_by_seed(right, number[:, None]) for right in (full, own)],
+    [each_seed(right, number[:, None]) for right in (full, own)],
   )
 
 

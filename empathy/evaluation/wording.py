@@ -64,11 +64,11 @@ def points(value: float | None, *, signed: bool = False) -> str:
 
 
 def span(low: float | None, high: float | None, *, signed: bool = False) -> str:
-  """`0.62, 0.642` as '62.0 to 64.2'."""
+  """`0.62, 0.642` as '[62.0, 64.2]'; a dash without both."""
   if not (is_known(low) and is_known(high)):
     return MISSING
   return (
-    f'{hundredths(low, signed=signed)} to {hundredths(high, signed=signed)}'
+    f'[{hundredths(low, signed=signed)}, {hundredths(high, signed=signed)}]'
   )
 
 
@@ -85,25 +85,7 @@ def with_unit(value: float | None, unit: Unit, *, signed: bool = False) -> str:
 
 
 def ends(estimate: Estimate, unit: Unit) -> str:
-  """The ends of an interval, likewise: '0.620 to 0.642'."""
-  if not (is_known(estimate.low) and is_known(estimate.high)):
-    return MISSING
-  unsigned = dataclasses.replace(unit, signed=False)
-  return (
-    f'{figure(estimate.low, unsigned)} to {figure(estimate.high, unsigned)}'
-  )
-
-
-def interval(estimate: Estimate, unit: Unit) -> str:
-  """'[−2.0, 1.8] points', with the unit's word; '' where there is none."""
-  if not (is_known(estimate.low) and is_known(estimate.high)):
-    return ''
-  unit_word = f' {unit.word}' if unit.word else ''
-  return bracket(estimate, unit) + unit_word
-
-
-def bracket(estimate: Estimate, unit: Unit) -> str:
-  """The ends of an interval in brackets: '[−2.0, 1.8]'; a dash without one."""
+  """An interval, likewise: '[0.620, 0.642]'; a dash where there is none."""
   if not (is_known(estimate.low) and is_known(estimate.high)):
     return MISSING
   unsigned = dataclasses.replace(unit, signed=False)
@@ -112,39 +94,39 @@ def bracket(estimate: Estimate, unit: Unit) -> str:
   )
 
 
+def interval(estimate: Estimate, unit: Unit) -> str:
+  """'[−2.0, 1.8] points', with the unit's word; '' where there is none."""
+  found = ends(estimate, unit)
+  return '' if found == MISSING else f'{found} {unit.word}'.rstrip()
+
+
 def level(estimate: Estimate) -> str:
   """The name of an estimate's interval: '95 % interval'."""
   return f'{percent(estimate.level or 0.95, 0)} interval'
 
 
 def share_with_interval(estimate: Estimate) -> str:
-  """'63.1 % (95 % interval 62.0 to 64.2)'."""
+  """'63.1 % [62.0, 64.2]'."""
   return with_interval(estimate, SHARE)
 
 
 def points_with_interval(estimate: Estimate, *, signed: bool = False) -> str:
-  """'5.7 points (95 % interval 3.2 to 8.2)'."""
+  """'5.7 points [3.2, 8.2]'."""
   return with_interval(estimate, POINTS, signed=signed)
 
 
 def correlation_with_interval(estimate: Estimate) -> str:
-  """'+0.27 (95 % interval 0.12 to 0.41)'."""
+  """'+0.27 [0.12, 0.41]'."""
   return with_interval(estimate, CORRELATION, signed=True)
 
 
 def with_interval(
   estimate: Estimate, unit: Unit, *, signed: bool = False
 ) -> str:
-  """A figure as its unit has it, and its interval."""
-  return with_unit(estimate.estimate, unit, signed=signed) + _bracket(
-    estimate, ends(estimate, unit)
-  )
-
-
-def _bracket(estimate: Estimate, interval: str) -> str:
-  if interval == MISSING:
-    return ' (no interval)'
-  return f' ({level(estimate)} {interval})'
+  """A figure as its unit has it, and its interval, whose level a page says."""
+  found = ends(estimate, unit)
+  told = with_unit(estimate.estimate, unit, signed=signed)
+  return f'{told} {"(no interval)" if found == MISSING else found}'
 
 
 def p_value(p: float | None) -> str:

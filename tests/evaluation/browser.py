@@ -8,9 +8,11 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -148,3 +150,75 @@ def page(folder) -> Iterator[Page]:
     watchdog.cancel()
     process.terminate()
     process.wait()
+
+
+def filled(pdf: bytes, top: float, foot: float) -> list[float]:
+  """How far down each page of a PDF is filled, as a share of its room.
+
+  Enough of PDF for what Chromium writes: content streams of their own, painted
+  boxes, lines and text; white paint and clipping are no ink, nor is what would
+  be printed on the margins, which is clipped.
+
+  Args:
+    pdf: as `Page.printToPDF` gives it.
+    top: the upper margin, in points.
+    foot: the lower margin.
+  """
+  objects = {
+    int(found[1]): found[2]
+    for found in re.finditer(rb'(\d+) 0 obj\b(.*?)\bendobj', pdf, re.S)
+  }
+
+  def leaves(number: int) -> Iterator[bytes]:
+    kids = re.search(rb'/Kids\s*\[(.*?)\]', objects[number], re.S)
+    if kids is None:
+      yield objects[number]
+      return
+    for kid in re.findall(rb'(\d+) 0 R', kids[1]):
+      yield from leaves(int(kid))
+
+  shares = []
+  for page in leaves(int(re.search(rb'/Pages (\d+) 0 R', pdf)[1])):
+    height = float(re.search(rb'/MediaBox\s*\[.* ([\d.]+)\]', page)[1])
+    content = objects[int(re.search(rb'/Contents (\d+) 0 R', page)[1])]
+    stream = re.search(rb'stream\r?\n(.*)endstream', content, re.S)[1]
+    inked = _inked(zlib.decompress(stream).decode('latin-1'))
+    lowest = min(y for y in inked if y >= foot)
+    shares.append((height - top - lowest) / (height - top - foot))
+  return shares
+
+
+def _inked(content: str) -> Iterator[float]:
+  """The heights at which a content stream paints, from the foot of the page."""
+  # Height y of the page is scale * y + shift.
+  scale, shift, white, kept = 1.0, 0.0, False, []
+  path, numbers, text = [], [], (1.0, 0.0)
+  for token in re.findall(r'<[^>]*>|\[.*?\]|[^\s<>\[\]]+', content):
+    try:
+      numbers.append(float(token))
+      continue
+    except ValueError:
+      pass
+    if token == 'q':
+      kept.append((scale, shift, white))
+    elif token == 'Q':
+      scale, shift, white = kept.pop()
+    elif token == 'cm':
+      shift, scale = shift + scale * numbers[-1], scale * numbers[-3]
+    elif token == 'rg':
+      white = numbers[-3:] == [1, 1, 1]
+    elif token == 're':
+      path += [numbers[-3], numbers[-3] + numbers[-1]]
+    elif token in ('m', 'l', 'c'):
+      path.append(numbers[-1])
+    elif token == 'Tm':
+      text = numbers[-3], numbers[-1]
+    elif token == 'Td':
+      text = text[0], text[1] + text[0] * numbers[-1]
+    elif token in ('f', 'f*', 'S', 'B', 'b', 'n'):
+      if token == 'S' or (token != 'n' and not white):
+        yield from (scale * y + shift for y in path)
+      path = []
+    elif token in ('Tj', 'TJ'):
+      yield scale * text[1] + shift
+    numbers = []

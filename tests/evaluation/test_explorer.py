@@ -500,7 +500,9 @@ def test_opens_a_clip(opened):
 
 
 def report_title(study):
-  return f'{study.info["corpus"]}: study report'
+  return (
+    f'{study.info["corpus"]}: Do models and people stumble over the same clips?'
+  )
 
 
 @browser.needs_chromium

@@ -319,12 +319,12 @@ def test_few_groups_cannot_judge():
     (
       (0.75, 0.5, 1),
       'Model may stand in for an annotator who is worth ε = 10 % or more: its '
-      'winning rate is 75.0 % (95 % interval 50.0 to 100.0).',
+      'winning rate is 75.0 % [50.0, 100.0].',
     ),
     (
       (0.75, 0.25, 1),
       'Model may perhaps stand in for an annotator who is worth ε = 10 % or '
-      'more: its winning rate is 75.0 % (95 % interval 25.0 to 100.0), where a '
+      'more: its winning rate is 75.0 % [25.0, 100.0], where a '
       'half is needed.',
     ),
     (

@@ -12,6 +12,7 @@ from empathy.evaluation.units import (
 )
 
 _NEVER_DIFFER = 'The pluralities differ on no clip, or on every one.'
+_NO_CLASS = 'No clip with such votes has the class for its label.'
 ENTRIES = (
   *of(
     'humans.{condition}',
@@ -28,11 +29,26 @@ ENTRIES = (
     Entry('gwet_ac1', 'Gwet’s AC1', COEFFICIENT, glossary.FLEISS),
     Entry('one_vote_ceiling', 'one vote', SHARE, glossary.HALVES),
     Entry('split_half_reliability', 'halves', SHARE, glossary.HALVES),
+    Entry('accuracy_of.{class}', 'equal label', SHARE, undefined=_NO_CLASS),
     within=('question 5',),
   ),
   *of(
     'humans',
     Entry('full_minus_{condition}.accuracy', 'gain of full', POINTS, null=0.0),
+    Entry(
+      'full_minus_{condition}.accuracy_of.{class}',
+      'gain of full',
+      POINTS,
+      null=0.0,
+      undefined=_NO_CLASS,
+    ),
+    Entry(
+      'full_minus_best.accuracy_of.{class}',
+      'gain of full',
+      POINTS,
+      null=0.0,
+      undefined=_NO_CLASS,
+    ),
     Entry('hurt_share', 'hurt beyond chance', POINTS),
     Entry('hurt_share_naive', 'hurt', SHARE),
     within=('question 5',),

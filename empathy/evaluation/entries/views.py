@@ -32,6 +32,32 @@ ENTRIES = (
   ),
   *of(
     'views.{view}',
+    Entry(
+      'recall_of.{class}',
+      'recall',
+      SHARE,
+      glossary.BY_CLASS,
+      undefined='No clip that the view predicts has the class for its label.',
+    ),
+    Entry(
+      'precision_of.{class}',
+      'precision',
+      SHARE,
+      glossary.BY_CLASS,
+      undefined='The view never predicts the class.',
+    ),
+    Entry(
+      'f1_of.{class}',
+      'F1',
+      INDEX,
+      glossary.BY_CLASS,
+      undefined='The class neither occurs among the clips that the view '
+      'predicts nor is predicted.',
+    ),
+    within=('question 1',),
+  ),
+  *of(
+    'views.{view}',
     Entry('answered', 'answered', SHARE, glossary.ANSWERED),
     Entry(
       'accuracy_of_asked', 'accuracy of all asked', SHARE, glossary.ANSWERED
@@ -42,6 +68,15 @@ ENTRIES = (
     'views',
     Entry('full_minus_{view}.accuracy', 'accuracy', POINTS, null=0.0),
     Entry('full_minus_best_single.accuracy', 'accuracy', POINTS, null=0.0),
+    Entry(
+      'full_minus_best_single.f1_of.{class}',
+      'gain in F1',
+      POINTS,
+      glossary.BY_CLASS,
+      null=0.0,
+      undefined='On the clips that the full view and a single one predict, the '
+      'class neither occurs nor is predicted.',
+    ),
     within=('question 1',),
   ),
   *of(

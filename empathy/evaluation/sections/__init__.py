@@ -16,6 +16,7 @@ from empathy.evaluation.sections import (
   disagreement,
   dominance,
   humans,
+  learning,
   scores,
   sets,
   stand_in,
@@ -35,12 +36,24 @@ QUESTIONS = {
   6: 'Does disagreement point to errors?',
 }
 
+# Those that have none, by number.
+_OTHERS = {
+  7: 'Can the data bear the study?',
+  8: 'How near are scores to the true ones, and what does their disagreement '
+  'tell?',
+  9: 'Can a model stand in for an annotator?',
+  10: 'Where people who see one modality each disagree, what do views do?',
+  11: 'What do modalities tell alike, each alone, and only together?',
+  12: 'How many classes does it take to hold what annotators say?',
+}
+
 # In the report's order: first whether the data can bear it, then scores, which
 # lead wherever there are some. What a study has nothing of is None.
 ALL: tuple[Callable[[Study], Section | None], ...] = (
   data.section,
   scores.section,
   views.section,
+  learning.section,
   disagreement.section,
   ambiguity.section,
   dominance.section,
@@ -51,6 +64,12 @@ ALL: tuple[Callable[[Study], Section | None], ...] = (
   conflict.section,
   together.section,
 )
+
+
+def asked(section: Section) -> str:
+  """What a section asks; its title where it has no question."""
+  every = QUESTIONS | _OTHERS
+  return every.get(section.number, section.title)
 
 
 def of(study: Study) -> list[Section]:

@@ -196,7 +196,7 @@ def _data(study: Study, clips: Clips, folder: pathlib.Path) -> dict[str, Any]:
     'dominant': _coded(clips.dominant),
     'transcript': _coded(clips.transcripts),
     'media': {
-      kind: _addresses(paths, clips.starts, clips.ends, folder)
+      kind: addresses(paths, clips.starts, clips.ends, folder)
       for kind, paths in clips.media.items()
     },
   }
@@ -240,7 +240,7 @@ def _coded(texts: np.ndarray) -> dict[str, list]:
   return {'names': list(place), 'places': [place[text] for text in texts]}
 
 
-def _addresses(
+def addresses(
   paths: np.ndarray, starts: np.ndarray, ends: np.ndarray, folder: pathlib.Path
 ) -> dict[str, Any]:
   """Relative URLs of media files, None where there is none.

@@ -187,7 +187,7 @@ def _shares(study: Study, leader: str) -> tuple[str, ...]:
   else:
     told = f'Its Shapley share is {wording.percent(cause.estimate)}'
     if wording.is_known(cause.low):
-      told += f' ({wording.level(cause)} {wording.span(cause.low, cause.high)})'
+      told += f' {wording.span(cause.low, cause.high)}'
   if gate is not None:
     told += f'; its share of the gates is {wording.share_with_interval(gate)}'
   return (told + '.',)

@@ -4,7 +4,7 @@ import dataclasses
 
 from empathy.evaluation import units, wording
 from empathy.evaluation.findings import Estimate
-from empathy.evaluation.sections import humans_by_clip, parts
+from empathy.evaluation.sections import classes, humans_by_clip, parts
 from empathy.evaluation.study import Study
 
 _ACCURACY = 'humans.{condition}.accuracy'
@@ -116,6 +116,7 @@ def section(study: Study) -> parts.Section:
   equal += parts.as_classes(study)
   finding, details = _finding(accuracy, gain, full, other, equal)
   notes = parts.skip_notes(study, _GAIN)
+  details += tuple(classes.humans_told(study))
   details += humans_by_clip.sentences(study, full)
   details += _agreement(study, full)
   details += _people(study)
@@ -137,6 +138,7 @@ def section(study: Study) -> parts.Section:
     shows={
       'accuracy': _figure(accuracy),
       'accuracies': parts.table(study, rows, _compared(anew)),
+      **classes.of_humans(study),
       **humans_by_clip.shows(study, full),
       **parts.tables(study, _TABLES),
       'model': parts.table(
@@ -151,7 +153,7 @@ def section(study: Study) -> parts.Section:
     facts={
       'anew': anew,
       'full': full,
-      'valued': parts.has_values(study),
+      **classes.facts(study),
     },
   )
 
@@ -207,7 +209,7 @@ def _finding(
       'other condition,',
     )
   others = [condition for condition in accuracy if condition != full]
-  return finding, (f'{of_votes(others)} do.',) if others else ()
+  return finding, (f'{of_votes(others)} {equal}.',) if others else ()
 
 
 def _agreement(study: Study, full: str) -> tuple[str, ...]:

@@ -39,11 +39,12 @@ class Cell:
 
   Attributes:
     text: what it shows.
-    kind: `text` (sentences), `word`, `number` (to the right) or the name of a
-      verdict.
+    kind: `text` (sentences), `word`, `number` (to the right), `interval` (of
+      the figure before it), `p` or the name of a verdict.
     colour: the name of a colour, for a dot before the text.
     faint: greyed, because its interval does not support a finding.
     href: what the text of a row's first cell links to; '' for nothing.
+    below: a second line, such as the interval of the figure.
   """
 
   text: str
@@ -51,6 +52,7 @@ class Cell:
   colour: str = ''
   faint: bool = False
   href: str = ''
+  below: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,13 +60,15 @@ class Table:
   """A table whose columns all mean something, with what it leaves out.
 
   Its caption is in the template of its section; `caption` is of one that has
-  none there.
+  none there. Whether it is `wide`, and has to be set `dense`, see `fitting`.
   """
 
   header: tuple[Cell, ...]
   rows: tuple[tuple[Cell, ...], ...]
   notes: tuple[str, ...] = ()
   caption: str = ''
+  wide: bool = False
+  dense: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -413,7 +417,7 @@ def note(estimate: Estimate, *, signed: bool = False) -> str:
   """An estimate in figures, to stand beside its mark."""
   text = wording.hundredths(estimate.estimate, signed=signed)
   interval = wording.span(estimate.low, estimate.high)
-  return text if interval == wording.MISSING else f'{text} ({interval})'
+  return text if interval == wording.MISSING else f'{text} {interval}'
 
 
 def n_of(sizes: Iterable[int]) -> str:
@@ -507,14 +511,16 @@ def _columns(study: Study, of: Of) -> Iterable[Column]:
       and not wording.settled(found(r))
     ),
   )
-  more: list[tuple[str, Callable[[Record], str]]] = []
+  more: list[tuple[str, str, Callable[[Record], str]]] = []
   if of.interval:
-    more.append((level, lambda r: wording.ends(found(r), entry.unit)))
+    more.append(
+      ('interval', level, lambda r: wording.ends(found(r), entry.unit))
+    )
   if of.p:
-    more.append(('p', lambda r: wording.p_value(found(r).p)))
-    more.append(('adj. p', lambda r: wording.p_value(found(r).p_adjusted)))
-  for heading, show in more:
-    yield Column(heading, show, '', name, of.reason, 'interval')
+    more.append(('p', 'p', lambda r: wording.p_value(found(r).p)))
+    more.append(('p', 'adj. p', lambda r: wording.p_value(found(r).p_adjusted)))
+  for kind, heading, show in more:
+    yield Column(heading, show, '', name, of.reason, kind)
 
 
 def why_missing(study: Study, name: str) -> str:

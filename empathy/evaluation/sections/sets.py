@@ -64,7 +64,7 @@ def _size(study: Study, wanted: int) -> str:
   number = wording.figure(size.estimate, units.CLASSES)
   ends = wording.ends(size, units.CLASSES)
   if ends != wording.MISSING:
-    number += f' ({wording.level(size)} {ends})'
+    number += f' {ends}'
   return (
     f'To hold {wanted} % of the votes on clips of a new group, sets name '
     f'{number} of {len(study.info["classes"])} classes on average.'

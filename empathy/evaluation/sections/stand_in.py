@@ -247,13 +247,12 @@ def _kinds(study: Study) -> tuple[str, ...]:
     if found:
       unit = catalogue.entry('raters.{kind}.mean_kappa').unit
       ends = wording.ends(found, unit)
-      ends = 'no interval' if ends == wording.MISSING else ends
-      figure = f'{wording.figure(found.estimate, unit)} ({ends})'
+      ends = '(no interval)' if ends == wording.MISSING else ends
+      figure = f'{wording.figure(found.estimate, unit)} {ends}'
       told.append(f'of {_KINDS[row["kind"]]} {figure}')
   if not told:
     return ()
-  level = wording.level(Estimate(None))
-  return (f'The mean {name}, with its {level}, is {wording.listing(told)}.',)
+  return (f'The mean {name} is {wording.listing(told)}.',)
 
 
 def _few(rows: Sequence[parts.Record]) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ def _told(total: float, entropy: float) -> str:
 def _bits(estimate: Estimate) -> str:
   return (
     f'{wording.figure(estimate.estimate, BITS)} bits '
-    f'({wording.level(estimate)} {wording.ends(estimate, BITS)})'
+    f'{wording.ends(estimate, BITS)}'
   )
 
 

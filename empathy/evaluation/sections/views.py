@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.findings import Estimate
-from empathy.evaluation.sections import layers, parts
+from empathy.evaluation.sections import classes, layers, parts
 from empathy.evaluation.study import Study
 
 # Gains that differ by less are equal but for rounding.
@@ -75,6 +75,7 @@ def section(study: Study) -> parts.Section:
       *singles,
       *_silent(study),
       *parts.skip_notes(study, 'views.full_minus_best_single.accuracy', _GAIN),
+      *classes.views_told(study),
       *_uncalibrated(study),
       *layers.told(study, full),
     ),
@@ -85,11 +86,12 @@ def section(study: Study) -> parts.Section:
       'accuracy': _accuracy_figure(study, accuracy, full),
       **parts.tables(study, _TABLES),
       'reliability': _reliability_figure(study, accuracy, full),
-      'classes': _class_table(study, full),
+      **classes.of_views(study),
       'layers': layers.figure(study, full),
     },
     facts={
       'several_seeds': several,
+      **classes.facts(study),
       'seeds': seeds,
       'clips': clips,
       'picked': picked,
@@ -294,34 +296,3 @@ def _reliability(view, curve, full, name) -> str:
     y_limits=(0, 1),
     diagonal=True,
   )
-
-
-def _class_table(study: Study, full: str) -> parts.Table | None:
-  """F1 by class, a column a view."""
-  rows = study.tables.get('classes') or []
-  if not rows:
-    return None
-  views = list(dict.fromkeys(row['view'] for row in rows))
-  found = {(row['class'], row['view']): row for row in rows}
-  support = {row['class']: row['support'] for row in rows}
-  body, undefined = [], False
-  for name, clips in support.items():
-    cells = [parts.Cell(str(name))]
-    for view in views:
-      value = found.get((name, view), {}).get('f1')
-      undefined |= not wording.is_known(value)
-      cells.append(parts.Cell(wording.number(value), 'number'))
-    cells.append(parts.Cell(wording.count(clips), 'number'))
-    body.append(tuple(cells))
-  header = [
-    parts.Cell('class'),
-    *(parts.Cell(v, 'number', plots.colour(v, full)) for v in views),
-    parts.Cell('clips', 'number'),
-  ]
-  notes = ()
-  if undefined:
-    notes = (
-      f'{wording.MISSING} F1: the class neither occurs among the clips that '
-      'the view predicts nor is predicted.',
-    )
-  return parts.Table(tuple(header), tuple(body), notes)
