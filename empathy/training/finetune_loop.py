@@ -420,7 +420,7 @@ def finetune(
   if not modalities:
     raise errors.InputError(
       'config.features: names no checkpoint for a modality of the corpus, '
-      f'{", ".join(corpus.modalities)}'
+      f'{", ".join(corpus.modalities)}; configs/mixed_signals_media.py does'
     )
   finetune_recipe.check(
     finetune_recipe.read(config.finetune.to_dict()),
