@@ -132,6 +132,11 @@ class Study:
       `p_adjusted` are of the row's question. Others are
       `data_checks`: check, value, verdict ('ok', 'warning', 'fail'), sentence.
       `class_balance`: class, num_clips, share.
+      `confusion`: view, label, predicted, num_clips, share (of the label's
+        clips); means over seeds.
+      `human_confusion`: condition, label, vote, num_votes, share; where votes
+        made the label, num_clips, of which a clip's other votes have a share
+        each, see `human_classes`.
       `votes_per_clip`: condition, num_clips, num_votes, min, median, max.
       `planner`: statistic (the primaries), groups_share, seeds_share,
           annotators_share of its variance, seeds_needed, groups_needed,
@@ -180,8 +185,8 @@ class Study:
     write(self, output, _report().render(self, output))
 
   def __repr__(self) -> str:
-    """What is found of each question, a line each."""
-    return '\n'.join(_report().findings(self))
+    """The verdict on each question, a line each."""
+    return '\n'.join(_report().verdicts(self))
 
   def _repr_html_(self) -> str:
     """The report, in a frame of its own that reaches nothing outside it."""

@@ -212,6 +212,7 @@ def test_no_two_entries_are_of_one_name():
     'first': 'ann',
     'second': 'bob',
     'kind': 'person_model',
+    'class': 'sad',
   }
   for signal in ('audio_disagreement', 'combined'):
     for pattern in patterns:

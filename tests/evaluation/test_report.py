@@ -137,6 +137,29 @@ def full_study(**changes) -> Study:
       'cover a new training set.'
     ),
   }
+  confusion = [
+    {
+      'label': one,
+      'said': other,
+      'num_clips': 233.0 if one == other else 50.0,
+      'share': 0.7 if one == other else 0.15,
+    }
+    for one in classes
+    for other in classes
+  ]
+  for name, shift in zip(classes, (-0.05, 0.02, 0.01), strict=True):
+    for view, value in accuracy.items():
+      for figure in ('recall', 'precision', 'f1'):
+        statistics[f'views.{view}.{figure}_of.{name}'] = _estimate(
+          value + shift
+        )
+    for condition, value in conditions.items():
+      statistics[f'humans.{condition}.accuracy_of.{name}'] = _estimate(
+        value + shift
+      )
+    gain = _estimate(0.1 + shift, 0.03, 0.001, 0.003)
+    statistics[f'views.full_minus_best_single.f1_of.{name}'] = gain
+    statistics[f'humans.full_minus_best.accuracy_of.{name}'] = gain
   tables = {
     'layers': [
       {
@@ -192,16 +215,30 @@ def full_study(**changes) -> Study:
       {'view': view, 'num_clips': 1000, 'num_seeds': 3} for view in _VIEWS
     ],
     'classes': [
-      {
-        'view': view,
-        'class': name,
-        'precision': value,
-        'recall': value,
-        'f1': value + shift,
-        'support': 333,
-      }
-      for view, value in accuracy.items()
-      for name, shift in zip(classes, (-0.05, 0.02, 0.01), strict=True)
+      {'view': view, 'class': name, 'support': 333}
+      for view in _VIEWS
+      for name in classes
+    ],
+    'class_gains': [
+      {'class': name, 'best_single': 'video'} for name in classes
+    ],
+    'confusion': [
+      row | {'view': view, 'predicted': row['said']}
+      for view in _VIEWS
+      for row in confusion
+    ],
+    'human_classes': [
+      {'condition': condition, 'class': name, 'num_clips': 333.0}
+      for condition in conditions
+      for name in classes
+    ],
+    'human_class_gains': [
+      {'class': name, 'best_other': 'video'} for name in classes
+    ],
+    'human_confusion': [
+      row | {'condition': condition, 'vote': row['said']}
+      for condition in conditions
+      for row in confusion
     ],
     'full_minus_view': [{'view': view, 'n': 1000} for view in _VIEWS[:-1]],
     'disagreement': [{'view': view, 'num_clips': 1000} for view in _VIEWS[:-1]],
@@ -403,7 +440,7 @@ def test_study_without_one_question_renders(number):
   study = full_study()
   tables = {
     0: [],
-    1: ['views', 'classes', 'full_minus_view'],
+    1: ['views', 'confusion', 'classes', 'class_gains', 'full_minus_view'],
     2: ['disagreement'],
     3: ['ambiguity'],
     5: ['humans'],
@@ -520,7 +557,9 @@ def test_text_of_the_corpus_stays_text():
   tables = {
     name: [
       {
-        key: evil if key in ('class', 'sentence', 'condition') else value
+        key: evil
+        if key in ('class', 'label', 'sentence', 'condition')
+        else value
         for key, value in row.items()
       }
       for row in rows
@@ -675,11 +714,13 @@ def test_the_first_page_has_six_rows(gone):
     skipped={f'question {gone}': 'There is one seed.'},
   )
   page = front.of(study, sections.of(study))
-  assert [row.question for row in page.rows] == [*sections.QUESTIONS.values()]
   unanswered = {4, 6, gone} - {0}
-  assert [not row.drawing for row in page.rows] == [
-    number in unanswered for number in sections.QUESTIONS
+  # What was asked comes first.
+  order = sorted(sections.QUESTIONS, key=lambda number: number in unanswered)
+  assert [row.question for row in page.rows] == [
+    sections.QUESTIONS[number] for number in order
   ]
+  assert sum(not row.drawing for row in page.rows) == len(unanswered)
   for row in page.rows:
     assert (row.verdict.word == 'Not asked') == (not row.drawing)
     if row.drawing:

@@ -79,34 +79,6 @@ def test_a_class_that_nobody_says_or_is():
     assert np.isfinite(slope).all()
 
 
-def test_class_figures_are_those_of_scikit_learn():
-  corpus, predictions = made.study_input(num_seeds=2)
-  rows = _answer(corpus, predictions).tables['classes'][:3]
-  expected = np.mean(
-    [
-      metrics.precision_recall_fscore_support(
-        corpus.labels, p.argmax(1), zero_division=0
-      )
-      for p in predictions.probabilities['text']
-    ],
-    axis=0,
-  )
-  for i, row in enumerate(rows):
-    assert row['class'] == corpus.classes[i]
-    found = [row[name] for name in ('precision', 'recall', 'f1', 'support')]
-    np.testing.assert_allclose(found, expected[:, i], rtol=1e-12)
-
-
-def test_a_class_that_is_not_there_has_no_figures():
-  probabilities = np.tile([0.6, 0.4, 0.0], (2, 4, 1))
-  corpus = made.corpus(range(4), [0, 0, 1, 1])
-  found = _answer(corpus, made.predictions({'text': probabilities}))
-  rows = found.tables['classes']
-  assert [row['f1'] for row in rows] == [pytest.approx(2 / 3), 0, None]
-  assert [row['precision'] for row in rows] == [0.5, 0, None]
-  assert [row['support'] for row in rows] == [2, 2, 0]
-
-
 def test_seeds_count_alike_where_a_member_is_missing():
   # Seed 0 predicts folds 0 and 1, seed 1 fold 0 only.
   labels = np.zeros(4, int)

@@ -236,7 +236,7 @@ def _confusions(
   found = []
   for row in rows:
     number = next(row[name] for name in kind.number if name in row)
-    if row['label'] != row[kind.said] and number > 0:
+    if row['label'] != row[kind.said] and number:
       found.append((number, row))
   return sorted(found, key=lambda one: -one[0])
 
