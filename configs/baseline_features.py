@@ -1,6 +1,6 @@
 r"""Features that need no checkpoint, for a corpus with words, sound or film.
 
-  python -m empathy.extract_features --corpus=CORPUS \
+  empathy extract --corpus=CORPUS \
       --config=configs/baseline_features.py
 
 Hashed n-grams of the transcript (1,024 wide), statistics of log-mel energies

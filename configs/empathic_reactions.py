@@ -1,14 +1,14 @@
 r"""Scores of empathy from 1 to 7, of essays, by a linear model of their words.
 
-  python -m empathy.prepare --importer=empathic_reactions --source=PUBLISHED \
+  empathy prepare --importer=empathic_reactions --source=PUBLISHED \
       --output=runs/empathic_reactions
-  python -m empathy.extract_features --corpus=runs/empathic_reactions \
+  empathy extract --corpus=runs/empathic_reactions \
       --config=configs/baseline_features.py
   for label in empathy distress; do
-    python -m empathy.train --config=configs/empathic_reactions.py \
+    empathy train --config=configs/empathic_reactions.py \
         --config.corpus=runs/empathic_reactions --config.label=$label \
         --workdir=runs/reactions_$label
-    python -m empathy.evaluate --workdir=runs/reactions_$label
+    empathy evaluate --workdir=runs/reactions_$label
   done
 
 What somebody felt on reading a news story, from what he or she wrote of it:

@@ -1,8 +1,8 @@
 r"""Evidence that adds up, calibrated: the setting for any corpus folder.
 
-  python -m empathy.train --config=configs/gated_evidence.py \
+  empathy train --config=configs/gated_evidence.py \
       --config.corpus=CORPUS --workdir=runs/gated_evidence
-  python -m empathy.evaluate --workdir=runs/gated_evidence
+  empathy evaluate --workdir=runs/gated_evidence
 
 `configs/gated_evidence.py:timed_evidence` is for sequences of features: heads
 see a timeline of the clip besides, of when things happen, and together. Where

@@ -1,14 +1,14 @@
 r"""The study of arXiv 2505.13979: each modality, and the paper's gated fusion.
 
-  python -m empathy.prepare --importer=simulated --output=runs/simulated
-  python -m empathy.train --config=configs/mixed_signals.py \
+  empathy prepare --importer=simulated --output=runs/simulated
+  empathy train --config=configs/mixed_signals.py \
       --config.corpus=runs/simulated --workdir=runs/mixed_signals
-  python -m empathy.evaluate --workdir=runs/mixed_signals
+  empathy evaluate --workdir=runs/mixed_signals
 
 Another fusion is chosen after a colon: `configs/mixed_signals.py:concat`. The
 recipe is the paper's, which all defaults are: Adam with L2, one cycle of the
-learning rate, 15 epochs, the epoch with the best validation accuracy. Every
-field there is stands in `empathy/training/configuration.py`.
+learning rate, 15 epochs, the epoch with the best validation accuracy. `empathy
+train --help` shows every field there is.
 
 Expected on the simulated corpus, in percent: accuracy of text 69.5, audio 72.3,
 video 76.1, all three 75.7 (the paper's gate does not beat its best modality);

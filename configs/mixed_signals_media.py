@@ -1,6 +1,6 @@
 r"""The whole experiment of arXiv 2505.13979, from media to the report.
 
-  python -m empathy.prepare --importer=empspeech --source=PUBLISHED \
+  empathy prepare --importer=empspeech --source=PUBLISHED \
       --output=CORPUS
   CONFIG=configs/mixed_signals_media.py bash launch/local.sh CORPUS
 

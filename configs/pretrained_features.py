@@ -1,6 +1,6 @@
 r"""Features from the encoders of the paper (arXiv 2505.13979), not fine-tuned.
 
-  python -m empathy.extract_features --corpus=CORPUS \
+  empathy extract --corpus=CORPUS \
       --config=configs/pretrained_features.py
 
 RoBERTa, HuBERT and VideoMAE, 768 wide: of the last hidden state the first

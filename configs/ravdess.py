@@ -1,8 +1,8 @@
 r"""Acted emotions from voice and face: RAVDESS, five folds by actor.
 
-  python -m empathy.train --config=configs/ravdess.py \
+  empathy train --config=configs/ravdess.py \
       --config.corpus=CORPUS --workdir=runs/ravdess
-  python -m empathy.evaluate --workdir=runs/ravdess
+  empathy evaluate --workdir=runs/ravdess
 
 `third_party/ravdess.md` says where the corpus comes from: eGeMAPS functionals
 of the voice, mean action units of the face, eight classes. Another fusion is

@@ -1,16 +1,16 @@
 r"""The paper's gate, one thing changed at a time: what does it lose by?
 
   for variant in paper sum concat all_kept small_batch large_batch; do
-    python -m empathy.train --config=configs/why_the_gate_loses.py:$variant \
+    empathy train --config=configs/why_the_gate_loses.py:$variant \
         --config.corpus=CORPUS --workdir=runs/why/$variant
-    python -m empathy.evaluate --workdir=runs/why/$variant
+    empathy evaluate --workdir=runs/why/$variant
   done
 
 `sum` adds the gated modalities instead of taking the mean that attention
 weighs; `concat` puts them side by side; `all_kept` drops no modality, where the
 paper may drop all; the two batches are 16 and 256 clips instead of 64, and so
 are those of batch normalisation. All of it is of the full view, shown every
-part. What was found is in the README.
+part. What was found is in configs/README.md.
 """
 
 import ml_collections

@@ -177,7 +177,8 @@ def _evaluate_run(workdir: str) -> None:
   if not remote.is_remote(workdir):
     _evaluate(_of_run(workdir), _output(f'{workdir}/study'))
     return
-  needed = ['config.json', 'predictions.parquet']
+  needed = ['config.json', 'members.json', 'metrics.jsonl']
+  needed.append('predictions.parquet')
   with remote.mirror(workdir, only=needed) as (local, push):
     _evaluate(_of_run(local), _output(local / 'study'))
     push()

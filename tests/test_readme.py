@@ -30,6 +30,7 @@ import pandas as pd
 import pytest
 import small_encoders
 
+from empathy.models import fusion
 from empathy.training import configuration
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -44,6 +45,7 @@ _FILE = re.compile(
 )
 _MODULES = {'extract': 'extract_features'}
 _SMALL = {
+  'demo': ['--num_clips=90', '--num_epochs=1'],
   'prepare': ['--num_clips=90', '--num_groups=12', '--width=8'],
   'train': [
     '--config.num_epochs=1',
@@ -122,9 +124,12 @@ def _long(page: str) -> list[list[str]]:
   made, found = set(), []
   for words in _commands(page, 'bash'):
     verb, flags = _verb(words)
-    trains = verb in ('train', 'finetune') and (verb, flags) not in _BEGUN
+    trains = verb in ('demo', 'train', 'finetune')
+    trains &= (verb, flags) not in _BEGUN
     if trains or any(path in word for path in made for word in words):
       found.append(words)
+      if verb == 'demo':
+        made.add('empathy_demo')
       made.update(
         flag.partition('=')[2]
         for flag in flags
@@ -249,11 +254,13 @@ def test_trainings_run(page, server, open_page):
 
 def _call(words, server, folder):
   """Runs a command on something small, unless it is one of the first ones."""
+  variables = {}
   while _ASSIGNMENT.match(words[0]):
+    variables.update([words[0].split('=', 1)])
     words = words[1:]
   verb, flags = _verb(words)
   if not verb:
-    _call_other(words, folder)
+    _call_other(words, folder, **variables)
     return
   if (verb, flags) in _BEGUN and (folder / 'predictions.parquet').exists():
     return
@@ -261,7 +268,7 @@ def _call(words, server, folder):
     if not CREMA_D.is_dir():
       pytest.skip(f'no real corpora in {CREMA_D}')
     flags = [x.replace('=CREMA-D', f'={CREMA_D}') for x in flags]
-  elif verb == 'train' or '--importer=simulated' in flags:
+  elif verb in ('demo', 'train') or '--importer=simulated' in flags:
     flags = [*flags, *_SMALL[verb]]
     if '--config=configs/mixed_signals.py' in flags:
       flags = [*flags, '--config.model.hidden=(8,)']
@@ -269,22 +276,22 @@ def _call(words, server, folder):
   assert done.status == 0, (words, done.err[-2000:])
 
 
-def _call_other(words, folder):
+def _call_other(words, folder, **variables):
   if words[0] == 'bash':
     words = [*words[:2], '--dry-run', *words[2:]]
   else:
     assert words[0] == 'python', f'{words}: a block of sh is not run'
     words = [sys.executable, *words[1:]]
-  _shell(words, folder)
+  _shell(words, folder, **variables)
 
 
-def _shell(words, folder):
+def _shell(words, folder, **variables):
   """What a process prints."""
   paths = [str(ROOT), *(p for p in sys.path if p)]
   result = subprocess.run(
     words,
     cwd=folder,
-    env=os.environ | {'PYTHONPATH': os.pathsep.join(paths)},
+    env=os.environ | {'PYTHONPATH': os.pathsep.join(paths)} | variables,
     capture_output=True,
     text=True,
     check=False,
@@ -414,13 +421,27 @@ def test_files_that_are_named_are_there(page):
     assert any(path.exists() for path in places), name
 
 
+@pytest.mark.parametrize('page', PAGES)
+def test_extras_that_are_named_can_be_installed(page):
+  known = re.findall(r"^    '(\w+)': \[", (ROOT / 'setup.py').read_text(), re.M)
+  assert 'parity' in known
+  named = re.findall(r'extras? `(\w+)`', _text(page))
+  for several in re.findall(r'(?<= )[\'"]?\.\[([\w,]+)\]', _text(page)):
+    named += several.split(',')
+  assert set(named) <= set(known)
+
+
 def test_the_first_page_is_short():
   assert len(_text('README.md').splitlines()) <= 150
 
 
-def test_all_fields_of_configs_are_told():
+def _between(start, end):
   text = _text('configs/README.md')
-  text = text[text.index('## All fields') : text.index('### Views')]
+  return text[text.index(start) : text.index(end)]
+
+
+def test_all_fields_of_configs_are_told():
+  text = _between('## All fields', '**Fields of the fusions**')
   rows = re.findall(r'^\| `(\w+)` \| (.*?) \|', text, re.MULTILINE)
   expected = configuration.default_config().to_dict()
   expected['model'] = {'fusion': expected['model']['fusion']}
@@ -431,6 +452,24 @@ def test_all_fields_of_configs_are_told():
   assert infinite == (float('inf'), '`inf`')
   values = {name: ast.literal_eval(text[1:-1]) for name, text in told.items()}
   assert values == expected
+
+
+@pytest.mark.parametrize('name', fusion.FUSIONS)
+def test_all_fields_of_fusions_are_told(name):
+  text = _between('**Fields of the fusions**', '### Views')
+  (row,) = re.findall(rf'^\| `{name}` \| (.*) \|$', text, re.MULTILINE)
+  told = dict(re.findall(r'`(\w+)=(.*?)`', row))
+  expected = fusion.fields(name)
+  if 'those of `gated_evidence`' in row:
+    expected = {
+      field: value
+      for field, value in expected.items()
+      if field not in fusion.fields('gated_evidence')
+    }
+  given = {'fusion', 'pooling'}
+  assert {field: ast.literal_eval(text) for field, text in told.items()} == {
+    field: value for field, value in expected.items() if field not in given
+  }
 
 
 def test_a_fusion_of_sequences_minds_their_ends(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ from empathy.evaluation import (
   engine,
   judging,
   leakage,
+  learning,
   report,
   several_labels,
   several_labels_report,
@@ -119,6 +120,8 @@ def evaluate(
       'at once.'
     )
     study = dataclasses.replace(study, info=study.info | {'covers': covers})
+  if given.workdir is not None:
+    study = learning.added(study, given.workdir)
   _warn(study)
   study_lib.write(study, output, report.render(study, output))
   if corpus is not None:

@@ -19,7 +19,7 @@ from empathy.evaluation.study import Study
 
 _NUMBER = 3
 # As much of what was said as a card has room for.
-_MOST_CHARACTERS = 240
+_MOST_CHARACTERS = 140
 _SURE = 0.25
 
 
@@ -196,11 +196,11 @@ def _against(study: Study, clips: Clips) -> Iterator[_Found]:
   said = clips.pluralities[condition]
   other = (said >= 0) & (clips.labels >= 0) & (said != clips.labels)
   told = (
-    'Of clips whose label is not what most annotators say: where they agree '
-    'most.'
+    'Of clips whose label is not what most annotators say: where they '
+    'outnumber the others most.'
   )
-  share = votes.max(axis=1) / np.maximum(total, 1)
-  yield 'Annotators against the label', told, _only(share, other & (total > 1))
+  more = 2.0 * votes.max(axis=1) - total
+  yield 'Annotators against the label', told, _only(more, other & (total > 1))
 
 
 def _agreed(study: Study, clips: Clips) -> Iterator[_Found]:

@@ -8,7 +8,8 @@ from empathy.evaluation.sections import parts
 from empathy.evaluation.sections.parts import Section
 from empathy.evaluation.study import Study
 
-# Where fewer questions are asked, there is room for more of each.
+# Where fewer questions are asked, there is room for more of each, but not for
+# more than so many sentences.
 _FEW = 3
 _MOST = 3
 
@@ -39,7 +40,7 @@ class Front:
   Attributes:
     title: the question that the study as a whole is about.
     lead: sentences that come before the verdicts.
-    rows: the six questions.
+    rows: the six questions, those that were asked first.
     axis: under the drawings of all rows; '' where there are none.
     also: sentences that come after them.
     alerts: the checks that fail.
@@ -63,23 +64,29 @@ def of(study: Study, made: Sequence[Section]) -> Front:
   asked = [section for section in made if section.verdict]
   first = made.index(asked[0])
   drawn = [section.primary or plots.Row(section.title) for section in asked]
-  column = plots.column(drawn, axis='points', lines=((0.0, 'no effect'),))
+  column = plots.column(drawn, axis='points; 0 is no effect', lines=(0.0,))
   return Front(
     title=title(study),
     lead=_others(made[:first]),
     rows=tuple(
-      Row(
-        question=sections.QUESTIONS[section.number],
-        href=f'#{"more" if section.skipped else section.key}',
-        verdict=section.verdict,
-        figure=section.primary.note if section.primary else '',
-        drawing=drawing if section.primary else '',
+      _row(section, drawing)
+      for section, drawing in sorted(
+        zip(asked, column.cells, strict=True), key=lambda it: not it[0].primary
       )
-      for section, drawing in zip(asked, column.cells, strict=True)
     ),
     axis=column.axis if any(s.primary for s in asked) else '',
     also=(*_more(asked), *_others(made[first:])),
     alerts=tuple(alert for section in made for alert in section.alerts),
+  )
+
+
+def _row(section: Section, drawing: str) -> Row:
+  return Row(
+    question=sections.QUESTIONS[section.number],
+    href=f'#{"more" if section.skipped else section.key}',
+    verdict=section.verdict,
+    figure=section.primary.note if section.primary else '',
+    drawing=drawing if section.primary else '',
   )
 
 
@@ -115,10 +122,11 @@ def _more(asked: Sequence[Section]) -> tuple[str, ...]:
   told = []
   for section in asked:
     if section.verdict.word == parts.NOT_ASKED:
-      told += section.answer[:1]
+      why = section.verdict.sentence
+      told += [one for one in section.answer[:1] if why not in one]
     elif few:
       told += section.answer[1:_MOST]
-  return tuple(told)
+  return tuple(told[:_MOST])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -96,6 +96,31 @@ class Series:
   bars: Sequence[tuple[float, float, float]] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Curve:
+  """A line through means, with a band around it.
+
+  Attributes:
+    label: written at its end; '' where others say it.
+    xs: places across.
+    means: places up.
+    lows: lower ends of the band.
+    highs: upper ends of the band.
+    colour: the name of a colour, see `colour`.
+    stroke: '', `dashed` or `dotted`.
+    below: whether the label stands under the line.
+  """
+
+  label: str
+  xs: Sequence[float]
+  means: Sequence[float]
+  lows: Sequence[float]
+  highs: Sequence[float]
+  colour: str = 'ink'
+  stroke: str = ''
+  below: bool = False
+
+
 def colour(view: str, full_view: str) -> str:
   """The name of a view's colour, the same in every plot and table."""
   if view in _SINGLE:
@@ -208,24 +233,21 @@ def column(
   rows: Sequence[Row],
   *,
   axis: str,
-  lines: Sequence[tuple[float, str]] = (),
+  lines: Sequence[float] = (),
 ) -> Column:
   """The same without words, so that these can stand beside each row.
 
   Args:
     rows: what to draw; one without marks has the lines alone.
     axis: what the horizontal axis measures.
-    lines: values to draw a vertical line at; what they say is under them.
+    lines: values to draw a vertical line at.
   """
   limits = limits_of(
     [v for row in rows for m in row.marks for v in (m.value, m.low, m.high)]
-    + [value for value, _ in lines]
+    + list(lines)
   )
   across = _scale(limits)
-  behind = ''.join(_upright(across(v), 0, 100, 'reference') for v, _ in lines)
-  said = ', '.join(
-    [axis, *(f'{tick_text(100 * v, [])}: {t}' for v, t in lines)]
-  )
+  behind = ''.join(_upright(across(v), 0, 100, 'reference') for v in lines)
   return Column(
     cells=tuple(
       _cell(
@@ -235,7 +257,7 @@ def column(
     ),
     axis=(
       f'{_x_axis(_round_ticks(limits, 5), across)}'
-      f'<div class="axis-name">{_escape(said)}</div>'
+      f'<div class="axis-name">{_escape(axis)}</div>'
     ),
   )
 
@@ -327,7 +349,8 @@ def _x_axis(named: Sequence[tuple[float, str]], across: _Scale) -> str:
 
 def tick_text(value: float, values: Sequence[float]) -> str:
   """A tick's number, with as many decimals as its neighbours need."""
-  step = abs(values[1] - values[0]) if len(values) > 1 else 1.0
+  # Differences of decimals are not exact.
+  step = round(abs(values[1] - values[0]), 12) if len(values) > 1 else 1.0
   decimals = next((d for d in range(4) if round(step, d) == step), 4)
   return wording.number(value, decimals)
 
@@ -387,6 +410,89 @@ def plane(
     f'<div class="muted">{_escape(y_axis)}</div>{_cell(drawn, "area")}'
     f'{_series_names(series, up)}{_x_axis(x_ticks, across)}'
     f'<div class="axis-name">{_escape(x_axis)}</div></div>'
+  )
+
+
+def curves(
+  lines: Sequence[Curve],
+  *,
+  name: str,
+  title: str,
+  description: str,
+  heading: str,
+  x_axis: str,
+  y_axis: str,
+  x_limits: tuple[float, float],
+  y_limits: tuple[float, float],
+  unit: float = 1.0,
+  marked: tuple[float, float, float] | None = None,
+) -> str:
+  """Means with bands on two axes.
+
+  Args:
+    lines: what to draw, the last one on top.
+    name: names the plot on its page, as `#<name>-plot`.
+    title: what the plot shows, for those who cannot see it.
+    description: what there is to see in it.
+    heading: written above the plot.
+    x_axis: what the horizontal axis measures.
+    y_axis: what the vertical axis measures, written at its top.
+    x_limits: the ends of the horizontal axis.
+    y_limits: the ends of the vertical axis.
+    unit: what numbers up are multiplied by where they are written.
+    marked: a place across, and the range that it is the middle of.
+
+  Returns:
+    A `<div>` element.
+  """
+  across, up = _scale(x_limits), _scale(y_limits[::-1])
+  drawn = ''
+  values = ticks(unit * y_limits[0], unit * y_limits[1], 4)
+  for value in values:
+    y = up(value / unit)
+    words = _text(0, y, tick_text(value, values), 'tick end')
+    drawn += _line((0, y), (100, y), 'grid')
+    drawn += f'<g transform="translate(-6 0)">{words}</g>'
+  if marked:
+    drawn += _upright(across(marked[0]), 0, 100, 'reference')
+  # A path has no places in per cent, but a drawing of its own that is 100 wide.
+  shapes = ''.join(_band(one, across, up) for one in lines)
+  drawn += (
+    '<svg viewBox="0 0 100 100" preserveAspectRatio="none">' + shapes + '</svg>'
+  )
+  for one in lines:
+    if one.label:
+      words = _text(across(one.xs[-1]), up(one.means[-1]), one.label, 'end')
+      drawn += f'<g transform="translate(0 {12 if one.below else -11})">'
+      drawn += f'{words}</g>'
+  if marked:
+    ends = [(across(x), 100) for x in marked[1:]]
+    drawn += f'<g class="c-ink">{_line(*ends, "whisker")}'
+    drawn += f'{_dot(across(marked[0]), 100, "dot")}</g>'
+  x_values = [x for x in ticks(*x_limits, 5) if x == int(x)]
+  named = [(x, tick_text(x, x_values)) for x in x_values]
+  return (
+    f'<div class="plane low" role="img" id="{_escape(name)}-plot" '
+    f'aria-label="{_escape(title)}. {_escape(description)}">'
+    f'<b>{_escape(heading)}</b><div class="muted">{_escape(y_axis)}</div>'
+    f'{_cell(drawn, "area")}{_x_axis(named, across)}'
+    f'<div class="axis-name">{_escape(x_axis)}</div></div>'
+  )
+
+
+def _band(one: Curve, across: _Scale, up: _Scale) -> str:
+  """A curve's band and line, in a drawing that is 100 wide and high."""
+
+  def places(xs: Sequence[float], ys: Sequence[float]) -> str:
+    found = zip(xs, ys, strict=True)
+    return ' '.join(f'{_n(across(x))},{_n(up(y))}' for x, y in found)
+
+  around = places(one.xs, one.highs)
+  around += ' ' + places(one.xs[::-1], one.lows[::-1])
+  kind = f'curve {one.stroke}'.strip()
+  return (
+    f'<g class="c-{one.colour}"><polygon class="band" points="{around}"/>'
+    f'<polyline class="{kind}" points="{places(one.xs, one.means)}"/></g>'
   )
 
 

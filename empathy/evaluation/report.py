@@ -21,6 +21,7 @@ from empathy.evaluation import catalogue, sections, wording
 from empathy.evaluation import examples as examples_lib
 from empathy.evaluation import explorer as explorer_lib
 from empathy.evaluation import front as front_lib
+from empathy.evaluation.findings import Estimate
 from empathy.evaluation.predictions import Kind
 from empathy.evaluation.sections import clips as clips_lib
 from empathy.evaluation.sections import fitting
@@ -63,20 +64,13 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     front=front_lib.of(study, parts),
     examples=examples_lib.of(study, folder),
     needs=front_lib.needs(parts),
+    ranged=any(it.low is not None for it in study.statistics.values()),
     tested=[title for title, one in primaries.items() if one.p is not None],
     plan=plan,
     planner=planner,
     sections=parts,
     definitions=catalogue.definitions(study.statistics),
   )
-
-
-def findings(study: Study) -> list[str]:
-  """The finding of each section in plain text, or why there is none."""
-  return [
-    f'{part.title}: {part.finding or f"skipped. {part.skipped}"}'
-    for part in sections.of(study)
-  ]
 
 
 def verdicts(study: Study) -> list[str]:
@@ -112,7 +106,7 @@ def page(
         f"'{_hash(script)}'" if script else "'none'"
       ),
       version=empathy.__version__,
-      brackets='Brackets hold 95 % intervals.',
+      brackets=f'Brackets hold {wording.level(Estimate(None))}s.',
       percent=lambda share: wording.percent(share, 0),
       **shown,
     )

@@ -185,8 +185,8 @@ class Study:
     write(self, output, _report().render(self, output))
 
   def __repr__(self) -> str:
-    """What is found of each question, a line each."""
-    return '\n'.join(_report().findings(self))
+    """The verdict on each question, a line each."""
+    return '\n'.join(_report().verdicts(self))
 
   def _repr_html_(self) -> str:
     """The report, in a frame of its own that reaches nothing outside it."""

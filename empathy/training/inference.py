@@ -512,6 +512,49 @@ def saved(member: step.Member, state: step.State) -> dict:
   }
 
 
+def without_unused(
+  program: step.Program,
+  data: step.Data,
+  names: Sequence[members.Name],
+  saved_: dict,
+) -> dict:
+  """What is saved of members, without parameters that they never use.
+
+  A network of several views has parts for modalities that a member does not
+  see. Each of these arrays is filled with its own first value, which takes no
+  room on a disk; zeros might be divided by. What the member predicts is the
+  same to the bit.
+
+  Args:
+    program: what the members share.
+    data: the corpus.
+    names: of the members.
+    saved_: of them, as `saved` gives it, of NumPy arrays.
+  """
+  unused: dict[Any, np.ndarray] = {}
+  for view in {name.view for name in names}:
+    modalities = tuple(view.split('+'))
+    if modalities == tuple(program.indices):
+      continue
+    if not program.network.narrowed(modalities):
+      continue
+    narrow = saved_like(program.narrowed(modalities), 1, data)
+    used = {path for path, _ in jax.tree_util.tree_leaves_with_path(narrow)}
+    own = np.array([name.view == view for name in names])
+    for path, _ in jax.tree_util.tree_leaves_with_path(saved_):
+      if path not in used:
+        unused[path] = unused.get(path, False) | own
+
+  def filled(path: Any, x: np.ndarray) -> np.ndarray:
+    if path not in unused:
+      return x
+    flat = x.reshape(len(x), -1)
+    flat = np.where(unused[path][:, None], flat[:, :1], flat)
+    return flat.reshape(x.shape)
+
+  return jax.tree_util.tree_map_with_path(filled, saved_)
+
+
 def saved_like(program: step.Program, size: int, data: step.Data) -> dict:
   """The shapes of what is saved of a chunk's members.
 

@@ -83,7 +83,12 @@ class Trainer:
         chunk = plan.chunks[number]
         rows = plan.layout.own_rows(len(chunk.names), chunk.size)
         own = jax.tree.map(lambda x, rows=rows: x[rows], chunk.of(plan.members))
-        saved = inference.saved(own, state)
+        saved = inference.without_unused(
+          chunk.program,
+          plan.data,
+          chunk.names[rows],
+          inference.saved(own, state),
+        )
         checkpoints.save(directory, number, saved, rows, self.outside.push)
         self._keep_last(number, 0)
 

@@ -1,11 +1,13 @@
 """The report's first page: the verdicts on the six questions."""
 
 import dataclasses
+import pathlib
 
+import numpy as np
 import pytest
 import test_report
 
-from empathy.evaluation import report, sections
+from empathy.evaluation import examples, explorer, front, report, sections
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 
@@ -158,3 +160,238 @@ def test_questions_are_short():
   for question in sections.QUESTIONS.values():
     assert question.endswith('?')
     assert len(question.split()) <= 10
+
+
+_FULL = 'text+audio'
+
+
+def _clips(**changes):
+  """Six clips of three classes, with views, votes and signals."""
+  none = np.full(6, '')
+  sure = np.array([0.5, 0.4, 0.02, 0.01, 0.3, 0.1])
+  said = np.array([0, 1, 2, 2, 1, 0])
+  probabilities = np.full((6, 3), 0.0)
+  probabilities[np.arange(6), said] = 1 - sure
+  other = np.array([1, 1, 2, 2, 1, 0])
+  full = np.array(
+    [[2, 1, 0], [0, 3, 0], [1, 1, 1], [0, 2, 2], [1, 2, 0], [0, 0, 4]]
+  )
+  clips = explorer.Clips(
+    num_ranked=6,
+    ids=np.array([f'clip{i}' for i in range(6)]),
+    groups=none,
+    labels=np.array([0, 0, 2, 2, 0, 0]),
+    predicted={'text': said, 'audio': other, _FULL: said},
+    probabilities=dict.fromkeys(('text', 'audio', _FULL), probabilities),
+    pluralities={
+      'text': np.array([0, 1, 0, 2, 1, 2]),
+      'audio': np.array([0, 1, 0, 2, 0, 2]),
+      _FULL: full.argmax(axis=1),
+    },
+    votes={
+      'text': np.array(
+        [[3, 0, 0], [0, 3, 0], [2, 1, 0], [0, 0, 3], [0, 2, 1], [0, 0, 3]]
+      ),
+      'audio': np.array(
+        [[3, 0, 0], [0, 3, 0], [2, 1, 0], [0, 0, 3], [3, 0, 0], [0, 0, 3]]
+      ),
+      _FULL: full,
+    },
+    contested=np.zeros(6, bool),
+    signals={
+      'any_disagreement': np.array([1.0, 0, 0, 0, 0, 0]),
+      'one_minus_confidence': sure,
+      'gold_misled': np.array([0.0, 0, 0, 0, 1, 0]),
+      'votes_gs': np.array([0.6, 0, 1, 0.67, 0.6, 0]),
+    },
+    dominant=none,
+    transcripts=np.array(['hi', '', 'so  it\ngoes', '', '', '']),
+    media={},
+    starts=none,
+    ends=none,
+  )
+  return dataclasses.replace(clips, **changes)
+
+
+def _shown(clips, **info):
+  study = test_report.full_study(clips=clips)
+  info = {
+    'classes': ('calm', 'glad', 'sad'),
+    'full_view': _FULL,
+    'full_condition': _FULL,
+    **info,
+  }
+  study = dataclasses.replace(study, info=study.info | info)
+  return study, examples.of(study, pathlib.Path())
+
+
+def test_examples_are_chosen_by_their_rules():
+  _, found = _shown(_clips())
+  assert [(one.title, one.clip) for one in found] == [
+    ('Most in doubt', 'clip0'),
+    ('One modality misleads', 'clip4'),
+    # Surest are 2 and 3; annotators differ more on 2.
+    ('People differ, models are sure', 'clip2'),
+  ]
+  assert [one.label for one in found] == ['calm', 'calm', 'sad']
+  assert [one.words for one in found] == ['hi', '', 'so it goes']
+  first = found[0]
+  assert [(s.name, s.text, s.right) for s in first.views] == [
+    ('text', 'calm', True),
+    ('audio', 'glad', False),
+    ('full view', 'calm', True),
+  ]
+  assert first.views[0].share == 0.5
+  assert first.votes[-1].name == 'all'
+  assert first.votes[-1].tally == (('calm', 2), ('glad', 1))
+  assert first.votes[-1].bar == ((2, True), (1, False))
+
+
+def test_examples_of_votes_alone():
+  _, found = _shown(
+    _clips(predicted={}, probabilities={}, signals={}), views=[]
+  )
+  assert [(one.title, one.clip) for one in found] == [
+    ('Annotators differ most', 'clip0'),
+    # Text says glad, audio calm.
+    ('Modalities say different things', 'clip4'),
+    # All four say sad, and it is calm.
+    ('Annotators against the label', 'clip5'),
+  ]
+  assert found[0].views == ()
+
+
+def test_examples_of_predictions_alone():
+  signals = {'one_minus_confidence': _clips().signals['one_minus_confidence']}
+  _, found = _shown(_clips(votes={}, pluralities={}, signals=signals))
+  assert [(one.title, one.clip) for one in found] == [
+    ('Most in doubt', 'clip0'),
+    # Of 1 and 4, which are wrong, the surer one.
+    ('Surely wrong', 'clip4'),
+    ('Least in doubt', 'clip3'),
+  ]
+
+
+def test_no_clip_is_shown_twice_and_none_where_there_are_none():
+  clips = _clips()
+  misled = np.array([1.0, 0, 0, 0, 0, 0])
+  _, found = _shown(
+    dataclasses.replace(clips, signals={**clips.signals, 'gold_misled': misled})
+  )
+  assert len({one.clip for one in found}) == 3
+  assert examples.of(test_report.full_study(), pathlib.Path()) == []
+
+
+def test_examples_play_without_a_script_and_escape_what_they_show(tmp_path):
+  evil = '<script>alert(1)</script>"\'&'
+  films = np.array([str(tmp_path / 'a "film" & <b>.mp4')] + [''] * 5)
+  clips = _clips(
+    ids=np.array([evil] * 6),
+    transcripts=np.array([evil] * 6),
+    media={'video': films},
+    starts=np.array(['1.5'] * 6),
+    ends=np.array(['2.5'] * 6),
+  )
+  study, _ = _shown(clips, classes=(evil, evil, evil))
+  page = report.render(study, tmp_path)
+  start = page.index('class="examples"')
+  shown = page[start : page.index('class="facts"', start)]
+  assert '<script' not in shown
+  assert '&lt;script&gt;alert(1)' in shown
+  players = [
+    attributes
+    for tag, attributes in test_report._Text(page).tags
+    if tag == 'video'
+  ]
+  assert [one['src'] for one in players] == [
+    './a%20%22film%22%20%26%20%3Cb%3E.mp4#t=1.5,2.5'
+  ]
+  assert players[0]['aria-label'] == f'video of clip {evil}'
+  assert 'controls' in players[0]
+
+
+def test_a_failing_check_is_on_the_first_page_with_a_link():
+  study = _study()
+  rows = [
+    row | {'verdict': 'fail', 'sentence': f'Check {i} fails.'}
+    for i, row in enumerate(study.tables['data_checks'])
+  ]
+  study = dataclasses.replace(
+    study, tables=study.tables | {'data_checks': rows}
+  )
+  page = report.render(study)
+  answer = page[page.index('id="answer"') : page.index('class="verdicts"')]
+  text = ' '.join(answer.split())
+  assert '<strong>3 checks fail.</strong> Check 0 fails.' in text
+  assert '<a href="#data">' in text
+
+
+def test_clips_are_the_second_section_and_what_is_skipped_the_last():
+  study, _ = _shown(_clips())
+  page = report.render(study)
+  places = [
+    page.index(f'<section id="{key}"')
+    for key in ('answer', 'clips', 'data', 'views', 'more', 'methods')
+  ]
+  assert places == sorted(places)
+  assert page.index('class="verdicts"') < page.index('class="examples"')
+  assert page.index('class="examples"') < page.index('class="facts"')
+  assert page.index('class="facts"') < places[1]
+
+
+def test_what_is_skipped_is_told_by_what_it_would_take():
+  def skipped(number, why):
+    return parts.Section('key', 'Own title', number, skipped=why)
+
+  made = [
+    skipped(1, 'There are no predictions.'),
+    skipped(3, 'The corpus has no votes.'),
+    skipped(2, 'There are no predictions.'),
+    skipped(4, 'There are no predictions of the full view, a+b.'),
+    skipped(99, 'It is Sunday.'),
+    skipped(5, 'The corpus has no votes. The label is unknown.'),
+    parts.Section('key', 'Title', 6, finding='Found.'),
+  ]
+  asked = sections.QUESTIONS
+  assert [(n.what, n.questions) for n in front.needs(made)] == [
+    ('predictions', (asked[1], asked[2])),
+    ('votes', (asked[3],)),
+    ('predictions of the full view, a+b', (asked[4],)),
+    ('', ('Own title',)),
+    ('', (asked[5],)),
+  ]
+  assert front.needs(made)[3].reason == 'It is Sunday.'
+
+
+@pytest.mark.parametrize(
+  ('views', 'conditions', 'title'),
+  [
+    (('a', 'b'), ('a',), 'Do models and people stumble over the same clips?'),
+    (('a', 'b'), (), 'Where views disagree, is the model wrong?'),
+    (('a',), (), 'How good is the model, and does it know?'),
+    ((), ('a', 'b'), 'What do people gain from seeing more?'),
+    ((), ('a',), 'How far do people agree on these clips?'),
+    ((), (), 'What can these clips tell?'),
+  ],
+)
+def test_the_title_is_a_question_that_the_study_can_answer(
+  views, conditions, title
+):
+  study = test_report.empty_study(views=views, conditions=conditions)
+  assert front.title(study) == title
+
+
+def test_where_little_is_asked_more_of_it_is_told():
+  study = test_report.full_study()
+  alone = dataclasses.replace(
+    study,
+    tables={'humans': study.tables['humans']},
+    primaries={5: study.primaries[5]},
+  )
+  also = front.of(alone, sections.of(alone)).also
+  assert also[0] == (
+    'Of votes on audio, 40.0 % [38.9, 41.1] and of votes on video, 57.4 % '
+    '[56.3, 58.5] equal the label.'
+  )
+  assert len(also) <= 3
+  assert front.of(_study(), sections.of(_study())).also == ()

@@ -524,6 +524,41 @@ def test_narrow_networks_train_the_same(plain, tmp_path, monkeypatch):
   assert _difference(whole.table, again) <= 1e-6
 
 
+@pytest.mark.parametrize(
+  'fusion_',
+  ['gated_attention', pytest.param('gated_evidence', marks=pytest.mark.long)],
+)
+def test_parameters_that_a_view_never_uses_are_not_kept(
+  plain, tmp_path, monkeypatch, fusion_
+):
+  brief = _NARROW | {'fusion': fusion_, 'num_seeds': 1, 'num_epochs': 1}
+  run = _train(plain.corpus, tmp_path / 'run', **brief)
+  monkeypatch.setattr(inference, 'without_unused', lambda *given: given[-1])
+  whole = _train(plain.corpus, tmp_path / 'whole', **brief)
+  one, other = (x.path / 'predictions.parquet' for x in (run, whole))
+  assert one.read_bytes() == other.read_bytes()
+  names = [x['view'] for x in _of_members(run.path)]
+  kept, all_ = (_restored(x.path, 0)['params']['fusion'] for x in (run, whole))
+  assert kept.keys() == all_.keys()
+  unused = 0
+  for (path, x), y in zip(
+    jax.tree_util.tree_leaves_with_path(kept),
+    jax.tree.leaves(all_),
+    strict=True,
+  ):
+    for view, own, given in zip(names, x, y, strict=True):
+      if 'video' in str(path) and view == 'text':
+        np.testing.assert_array_equal(own, np.full_like(own, given.flat[0]))
+        unused += own.size
+      elif 'joint' not in str(path):
+        np.testing.assert_array_equal(own, given)
+  assert unused > 100
+
+
+def _of_members(path):
+  return json.loads((path / 'members.json').read_text())['members'][0]
+
+
 @pytest.mark.long  # Of one network for all views others say the same.
 def test_narrow_networks_go_on(plain, tmp_path, monkeypatch):
   _compile_in_no_time(monkeypatch)

@@ -209,7 +209,7 @@ def _finding(
       'other condition,',
     )
   others = [condition for condition in accuracy if condition != full]
-  return finding, (f'{of_votes(others)} do.',) if others else ()
+  return finding, (f'{of_votes(others)} {equal}.',) if others else ()
 
 
 def _agreement(study: Study, full: str) -> tuple[str, ...]:
