@@ -135,9 +135,10 @@ def _made(training: Mapping[str, Any]) -> tuple[str, ...]:
   decay = _values(training.get('l2'))
   target = training.get('targets', 'labels')
   told = (
-    f'Each of {wording.count(training["num_members"])} models learned '
-    f'{_TARGETS.get(target, target)} by the loss {training["loss"]}, with the '
-    f'optimizer {training["optimizer"]}, a learning rate of up to {rates} '
+    f'Each of {wording.count(training["num_members"])} models (members) '
+    f'learned {_TARGETS.get(target, target)} by the loss {training["loss"]}, '
+    f'with the optimizer {training["optimizer"]}, a learning rate of up to '
+    f'{rates} '
     f'(schedule {training["schedule"]}) and L2 {decay}, for '
     f'{training["num_epochs"]} epochs in batches of {training["batch_size"]} '
     'clips.'
