@@ -17,6 +17,8 @@ from empathy.evaluation import wording
 
 # Per cent of a plane's height that two names beside it stand apart.
 _APART = 8.0
+# Of its height, the tallest bar of a plane.
+_BAR = 25.0
 # From a value to its place, in per cent of an axis.
 _Scale = Callable[[float], float]
 _SINGLE = ('text', 'audio', 'video')
@@ -76,6 +78,9 @@ class Series:
     weights: the area of each dot grows with it.
     most: the weight of the largest dot; the series' own largest if None.
     shape: `dot` or `ring`.
+    rings: which points are rings, if not all have one shape.
+    bars: (left, right, height) of bars behind the points, in shares of the axis
+      and of the tallest bar.
   """
 
   label: str
@@ -87,6 +92,8 @@ class Series:
   weights: Sequence[float] | None = None
   most: float | None = None
   shape: str = 'dot'
+  rings: Sequence[bool] = ()
+  bars: Sequence[tuple[float, float, float]] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -543,14 +550,16 @@ def _points(series: Series, across: _Scale, up: _Scale) -> str:
   known = [i for i, y in enumerate(series.ys) if wording.is_known(y)]
   places = [(across(series.xs[i]), up(series.ys[i])) for i in known]
   joins = ''.join(_line(*ends) for ends in itertools.pairwise(places))
-  drawn = f'<g class="join">{joins}</g>' if joins else ''
+  drawn = ''.join(_bar(*bar, across) for bar in series.bars)
+  drawn += f'<g class="join">{joins}</g>' if joins else ''
   for i, (x, y) in zip(known, places, strict=True):
     low = series.lows[i] if series.lows else None
     high = series.highs[i] if series.highs else None
     radius = 4.5
     if series.weights:
       radius = max(2.0, 6 * math.sqrt(series.weights[i] / most))
-    point = _dot(x, y, series.shape, radius)
+    ring = series.rings and series.rings[i]
+    point = _dot(x, y, 'ring' if ring else series.shape, radius)
     if wording.is_known(low) and wording.is_known(high):
       point = _upright(x, up(low), up(high), 'whisker') + point
     elif series.lows:
@@ -558,6 +567,15 @@ def _points(series: Series, across: _Scale, up: _Scale) -> str:
       point = f'<g class="faint">{point}</g>'
     drawn += point
   return f'<g class="c-{series.colour}">{drawn}</g>'
+
+
+def _bar(left: float, right: float, height: float, across: _Scale) -> str:
+  """A bar on the horizontal axis; the tallest has a quarter of the room."""
+  tall = _BAR * height
+  return (
+    f'<rect class="bar" x="{_n(across(left))}%" y="{_n(100 - tall)}%" '
+    f'width="{_n(across(right) - across(left))}%" height="{_n(tall)}%"/>'
+  )
 
 
 def _series_names(series: Sequence[Series], up: _Scale) -> str:

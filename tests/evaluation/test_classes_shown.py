@@ -144,7 +144,10 @@ def _with_gains(study, **gains):
       ('gains most on class1, 10.0 points', 'loses most on class0, 20.0'),
     ),
     # A hint that correction takes away is none.
-    ({f'class{i}': (0.2, 0.1, 0.3) for i in range(3)}, ('on no class',)),
+    (
+      {f'class{i}': (0.2, 0.1, 0.3) for i in range(3)},
+      ('not shown to be above',),
+    ),
   ],
 )
 def test_what_classes_gain_is_told_as_far_as_it_is_settled(study, gains, says):
