@@ -574,7 +574,7 @@ def _bar(left: float, right: float, height: float, across: _Scale) -> str:
   """A bar on the horizontal axis; the tallest has a quarter of the room."""
   tall = _BAR * height
   return (
-    f'<rect class="bar" x="{_n(across(left))}%" y="{_n(100 - tall)}%" '
+    f'<rect class="pile" x="{_n(across(left))}%" y="{_n(100 - tall)}%" '
     f'width="{_n(across(right) - across(left))}%" height="{_n(tall)}%"/>'
   )
 

@@ -172,7 +172,7 @@ def test_without_the_full_view_the_first_one_is_shown():
   study = study_lib.build(corpus, only)
   found = classes.of_views(study)
   assert len(found['confusion'].panels) == 1
-  assert 'best single view' not in [c.text for c in found['classes'].header]
+  assert 'over' not in [c.text for c in found['classes'].header]
   assert not list(classes.views_told(study))
   assert 'The classes in figures of audio.' in ' '.join(
     report.render(study).split()

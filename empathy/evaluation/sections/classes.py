@@ -75,7 +75,7 @@ def of_views(study: Study) -> dict[str, parts.Figure | parts.Table | None]:
     parts.count_column('support', 'clips'),
     *parts.plain('views.{view}', 'recall_of.{class}', 'precision_of.{class}'),
     parts.Of(_VIEWS.figure),
-    *_gained(_VIEWS, 'best single view'),
+    *_gained(_VIEWS),
   )
   return found | {'classes': _table(study, _VIEWS, rows, columns)}
 
@@ -89,7 +89,7 @@ def of_humans(study: Study) -> dict[str, parts.Figure | parts.Table | None]:
     parts.text_column('class'),
     parts.Column('clips', lambda r: wording.count(r['num_clips'])),
     parts.Of(_HUMANS.figure),
-    *_gained(_HUMANS, 'best other'),
+    *_gained(_HUMANS),
   )
   rows = [row for row in rows if row['condition'] == full]
   return found | {'classes': _table(study, _HUMANS, rows, columns)}
@@ -154,15 +154,13 @@ def _conditions(study: Study) -> list[str]:
   return list(dict.fromkeys(row['condition'] for row in rows))
 
 
-def _gained(kind: _Kind, heading: str) -> tuple[parts.Column | parts.Of, ...]:
+def _gained(kind: _Kind) -> tuple[parts.Column | parts.Of, ...]:
   """The columns of what is gained, and over what."""
   return (
-    parts.text_column(
-      kind.best,
-      heading,
-      show=lambda best: best or wording.MISSING,
-    ),
     parts.Of(kind.gain, p=True),
+    parts.text_column(
+      kind.best, 'over', show=lambda best: best or wording.MISSING
+    ),
   )
 
 
