@@ -1,8 +1,8 @@
 """The questions of scores, against scipy, scikit-learn and plain loops."""
 
 import dataclasses
-import re
 import itertools
+import re
 
 import krippendorff
 import made
