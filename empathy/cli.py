@@ -1,5 +1,6 @@
 """What every binary shares: flags, messages and exit status."""
 
+import dataclasses
 import itertools
 import logging
 import os
@@ -14,7 +15,8 @@ from typing import Any
 from absl import app, flags
 from absl import logging as absl_logging
 
-from empathy import errors, helps, preemption
+from empathy import errors, helps, nearest, preemption
+from empathy.training import config_fields
 
 _PARSE_ERRORS = (
   flags.Error,
@@ -66,7 +68,7 @@ def run(
     # Libraries log through absl; they only speak of trouble here.
     absl_logging.set_verbosity(absl_logging.ERROR)
     if len(argv) > 1 and not words:
-      _fail(f'{argv[1]!r} is not a flag: write --name=value')
+      _fail(not_a_flag(argv[1]))
     for name, value in _texts(argv[1:]):
       if name not in buckets and _BUCKET.match(value):
         place = f'--{name}: {value}' if name else value
@@ -94,8 +96,21 @@ def run(
       _fail(f'JAX_PLATFORMS={os.environ.get("JAX_PLATFORMS", "")}: {reason}')
 
   # Flags may follow words.
-  flags.FLAGS.set_gnu_getopt(words)
+  flags.FLAGS.set_gnu_getopt()
   app.run(call, flags_parser=_parse)
+
+
+def not_a_flag(word: str) -> str:
+  """What is said of a word where a flag was expected."""
+  name = nearest.flag_for(word)
+  if name == 'corpus' and 'corpus' not in flags.FLAGS:
+    name = 'config.corpus'
+  importers = pathlib.Path(__file__).parent / 'corpora' / 'importers'
+  if word.isidentifier() and (importers / f'{word}.py').is_file():
+    name = 'importer'
+  if name is None or name.partition('.')[0] not in flags.FLAGS:
+    return f'{word!r} is not a flag: write --name=value'
+  return f'{word!r} is not a flag: did you mean --{name}={word}?'
 
 
 def _texts(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -136,7 +151,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
   config = _config(argv)
   file, _, variant = (config or '').partition(':')
   if config is not None and not pathlib.Path(file).is_file():
-    _fail(f'{config}: no such config file')
+    _fail(f'{config}: no such config file{_config_hint(file)}')
   try:
     return flags.FLAGS(argv)
   except _PARSE_ERRORS as error:
@@ -144,12 +159,68 @@ def _parse(argv: Sequence[str]) -> list[str]:
     missing = re.findall(r'Flag (--\S+) must have a value other than', message)
     if missing:
       message = 'expected ' + ', '.join(f'{flag}=...' for flag in missing)
+      if rest := _rest(argv):
+        message = not_a_flag(rest[0])
     elif (fault := _cause_in_config(error)) is not None:
       message = f'{file}: {_file_fault(fault, variant)}'
+    elif isinstance(error, flags.UnrecognizedFlagError):
+      message = _unknown(error.flagname)
+    elif isinstance(error, flags.IllegalFlagValueError):
+      message = _illegal(message)
     elif not isinstance(error, flags.Error):  # From an override.
       message = f'config: {_config_fault(error)}'
       message = _with_place(message, argv)
     _fail(message)
+
+
+def _config_hint(file: str) -> str:
+  """Which config file may be meant by one that is not there."""
+  shipped = pathlib.Path('configs', pathlib.Path(file).name)
+  if shipped.is_file():
+    return f'; did you mean {shipped}?'
+  return nearest.path_hint(file, '.py') or nearest.path_hint(shipped, '.py')
+
+
+def _rest(argv: Sequence[str]) -> list[str]:
+  """The words that are neither flags nor values of flags."""
+  found = []
+  for before, word in itertools.pairwise(argv):
+    name = before.lstrip('-')
+    takes = before.startswith('-') and '=' not in before
+    takes = takes and name in flags.FLAGS and not flags.FLAGS[name].boolean
+    if not word.startswith('-') and not takes:
+      found.append(word)
+  return found
+
+
+def _unknown(name: str) -> str:
+  """What is said of a flag that there is not."""
+  if name.startswith('config.'):
+    return f'--{name} needs --config=FILE'
+  known = {
+    x.name: x.name for x in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+  }
+  if 'config' in known:
+    fields = (one.name for one in dataclasses.fields(config_fields.Fields))
+    known = {field: f'config.{field}' for field in fields} | known
+  found = nearest.meant(name, known)
+  hint = f'; did you mean --{known[found]}?' if found else ''
+  return f'there is no flag --{name}{hint}'
+
+
+def _illegal(message: str) -> str:
+  """What is said of a flag's value that cannot be."""
+  found = re.fullmatch(r'flag --(\w+)=(.*?): (.*)', message, re.DOTALL)
+  if not found:
+    return message
+  name, value, reason = found.groups()
+  flag = flags.FLAGS[name]
+  expected = flag.parser.syntactic_help
+  if flag.boolean:
+    expected = 'true or false'
+  if expected in ('an integer', 'a number', 'true or false'):
+    reason = f'{value!r} is not {expected}'
+  return f'--{name}: {reason}'
 
 
 def _config(argv: Sequence[str]) -> str | None:
@@ -194,6 +265,9 @@ def _config_fault(error: Exception) -> str:
   if ' ' not in what:
     field = what.strip('"\'')
     what = f'there is no field {field!r}'
+  meant = re.search(r'Did you mean "(\w+)"', ' '.join(hints))
+  if meant:
+    return f'{what}; did you mean {meant[1]}?'
   return '. '.join([what, *hints])
 
 

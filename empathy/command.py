@@ -22,6 +22,16 @@ VERBS = {
   'predict': 'predict',
   'evaluate': 'evaluate',
 }
+# What others may call them.
+_OTHERS = {module: verb for verb, module in VERBS.items() if module != verb} | {
+  'compare': 'evaluate --compare',
+  'fit': 'train',
+  'import': 'prepare',
+  'judge': 'evaluate',
+  'report': 'evaluate',
+  'run': 'demo',
+  'simulate': 'prepare --importer=simulated',
+}
 _FOLDER = pathlib.Path(__file__).parent
 _HELP = ('--help', '-help', '-h', 'help')
 
@@ -33,17 +43,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv: the command, the verb and its flags; those of the process by default.
   """
   given = list(sys.argv if argv is None else argv)[1:]
-  if given[:1] == ['--version']:
+  if given in (['--version'], ['version']):
     from empathy import __version__
 
     print(f'empathy {__version__}')
     sys.exit()
   if given and given[0] in _HELP:
-    verb, *rest = given[1:] or ['']
-    if verb not in VERBS:
+    if not given[1:]:
       print(usage())
       sys.exit()
-    given = [verb, '--help', *rest]
+    given = [*given[1:], '--help']
   if not given:
     print(usage(), file=sys.stderr)
     sys.exit(2)
@@ -81,9 +90,9 @@ def _wrong(word: str, rest: Sequence[str]) -> str:
     return f'{word}: the verb comes first: empathy {later} {word} ...'
   if word.startswith('-'):
     return f'{word}: expected a verb first, one of {", ".join(VERBS)}'
-  verbs = {module: verb for verb, module in VERBS.items()}
-  if word in verbs:
-    return f'{word!r} is called {verbs[word]}: empathy {verbs[word]} ...'
+  meant = _OTHERS.get(word)
+  if meant:
+    return f'{word!r} is called {meant}: empathy {meant} ...'
   return f'{word!r} is not one of {", ".join(VERBS)}' + nearest.hint(
     word, VERBS
   )

@@ -34,10 +34,16 @@ _OUTPUT = flags.DEFINE_string(
   'output', 'empathy_demo', 'The folder that all goes to.'
 )
 _NUM_CLIPS = flags.DEFINE_integer(
-  'num_clips', simulate.Parameters().num_clips, 'How many clips to simulate.'
+  'num_clips',
+  simulate.Parameters().num_clips,
+  'How many clips to simulate.',
+  lower_bound=simulate.Parameters().num_groups,
 )
 _NUM_EPOCHS = flags.DEFINE_integer(
-  'num_epochs', config_fields.Fields().num_epochs, 'How long to train.'
+  'num_epochs',
+  config_fields.Fields().num_epochs,
+  'How long to train.',
+  lower_bound=1,
 )
 
 

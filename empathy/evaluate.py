@@ -156,7 +156,7 @@ def main(*words: str) -> None:
     path = pathlib.Path(_TALLY.value)
     commands.tally(part, path, words, _LENIENT.value)
   elif words:
-    raise errors.InputError(f'{words[0]!r} is not a flag: write --name=value')
+    raise errors.InputError(cli.not_a_flag(words[0]))
   elif _SURVEY.value is not None:
     _refuse_flags(_SURVEY, _OUTPUT)
     part = _part(_SURVEY)

@@ -13,6 +13,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+from empathy import nearest
+
 _WORDS = {float: 'a number', Mapping: 'a mapping'}
 
 
@@ -99,7 +101,10 @@ def fault(value: Any, kind: Any) -> str | None:
   several = _meta(kind, Several)
   if several is None:
     said = _unlike(value, kind)
-    return None if said is None else f'{value!r} is not {said}'
+    if said is None:
+      return None
+    known = typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
+    return f'{value!r} is not {said}{nearest.hint(str(value), known)}'
   found = values(value)
   if not found:
     return 'has no value'

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from empathy import errors
+from empathy import errors, nearest
 
 _CALL = re.compile(r'([\w.:]+)\s*(\(.*\))?', re.DOTALL)
 # Where code lies that is nobody's own: this package, libraries, Python's.
@@ -152,7 +152,7 @@ def find(path: str, shipped: Mapping[str, Any], what: str) -> Any:
   if found is None:
     raise errors.InputError(
       f'{what}: {path!r} is not one of {", ".join(shipped)}, nor an import '
-      f'path ({reason})'
+      f'path ({reason})' + nearest.hint(path, shipped)
     )
   return found
 

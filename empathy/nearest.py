@@ -1,4 +1,4 @@
-"""The word that somebody meant, of those that there are."""
+"""What somebody meant who named something that is not there."""
 
 import difflib
 import os
@@ -7,6 +7,13 @@ from collections.abc import Iterable
 
 # How alike two words are, from 0 to 1, for one to be meant by the other.
 _ALIKE = 0.6
+# What folders are, by a file in them: what they are called, and the flag that
+# takes one.
+_FOLDERS = {
+  'corpus.json': ('a corpus folder', 'corpus'),
+  'config.json': ('the workdir of a run', 'workdir'),
+  'study.json': ('the folder of a study', 'compare'),
+}
 
 
 def meant(word: str, known: Iterable[str]) -> str | None:
@@ -53,6 +60,41 @@ def path_hint(path: str | os.PathLike, suffix: str = '') -> str:
     if found and (not rest or (folder / found).joinpath(*rest).exists()):
       return f'; did you mean {(folder / found).joinpath(*rest)}?'
   return ''
+
+
+def folder_hint(path: str | os.PathLike, marker: str) -> str:
+  """Likewise, of a folder that is not what it should be.
+
+  Args:
+    path: where there is no `marker`.
+    marker: the file that makes it what is wanted, such as 'corpus.json'.
+  """
+  path = pathlib.Path(path)
+  if not path.exists():
+    return path_hint(path)
+  if (path / marker).is_file():
+    return ''
+  inside = sorted(one for one in path.iterdir()) if path.is_dir() else []
+  for near in (path.parent, *inside):
+    if (near / marker).is_file():
+      return f'; did you mean {near}?'
+  for other, (what, flag) in _FOLDERS.items():
+    if (path / other).is_file():
+      return f'; it is {what}, for --{flag}'
+  return ''
+
+
+def flag_for(word: str) -> str | None:
+  """The flag that takes what a word names, as 'workdir'; None if unclear."""
+  path = pathlib.Path(word)
+  if path.with_name(path.name.partition(':')[0]).suffix == '.py':
+    return 'config'
+  for marker, (_, flag) in _FOLDERS.items():
+    if (path / marker).is_file():
+      return flag
+  if path.is_file() and path.suffix in ('.csv', '.parquet'):
+    return 'predictions'
+  return 'source' if path.is_dir() else None
 
 
 def _key(word: str) -> str:

@@ -130,12 +130,10 @@ def main() -> None:
   if _TEMPLATE.value is not None:
     _write_template(pathlib.Path(_TEMPLATE.value))
     return
-  faults = [
-    f'--{flag.name}: is missing; expected {flags.FLAGS[flag.name].help}'
-    for flag in (_IMPORTER, _OUTPUT)
-    if not flag.value
-  ]
-  errors.raise_faults(faults)
+  missing = [x.name for x in (_IMPORTER, _OUTPUT) if not x.value]
+  if missing:
+    listed = ', '.join(f'--{name}=...' for name in missing)
+    raise errors.InputError(f'expected {listed}; see --help')
   name, output = _IMPORTER.value, pathlib.Path(_OUTPUT.value)
   known = [SIMULATED, *known_importers()]
   if name not in known:
@@ -159,7 +157,7 @@ def main() -> None:
     )
     if not _SOURCE.value:
       raise errors.InputError(
-        f'--source: is missing; expected {flags.FLAGS["source"].help}'
+        'expected --source=..., ' + flags.FLAGS['source'].help.partition('.')[0]
       )
     source = pathlib.Path(_SOURCE.value)
     importer = importlib.import_module(f'{importers.__name__}.{name}')
@@ -168,12 +166,17 @@ def main() -> None:
       source.is_file() and source.suffix.lower() in suffixes
     ):
       book = source.suffix.lower() in ('.xlsx', '.xls', '.ods')
+      inside = source.is_file() and not suffixes
       raise errors.InputError(
         f'--source: {source}: '
         + ('no such folder' if not source.exists() else 'is no folder')
+        + ('; expected that which it is in' if inside else '')
         + (f', nor a {" or ".join(suffixes)} file' if suffixes else '')
         + ('; save it as CSV' if book and source.exists() else '')
+        + ('' if source.exists() else nearest.path_hint(source))
       )
+    if (source / 'corpus.json').exists():
+      raise errors.InputError(f'--source: {source}: is a corpus folder already')
     options = _options(name, importer)
     _refuse_existing(output)
     if _takes_media(importer):

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -9,6 +10,7 @@ import shlex
 import subprocess
 import sys
 
+import mutations
 import pytest
 import small
 
@@ -194,3 +196,95 @@ def test_the_nearest_path(tmp_path):
     )
   assert nearest.path_hint(tmp_path / 'configs' / 'zzz.py', '.py') == ''
   assert nearest.path_hint(tmp_path / 'no' / 'such' / 'place.py', '.py') == ''
+
+
+@pytest.fixture(scope='module', name='folder')
+def _folder(tmp_path_factory):
+  """As a project looks: a corpus, a run that has ended and one that has not."""
+  folder = tmp_path_factory.mktemp('project')
+  (folder / 'configs').symlink_to(small.ROOT / 'configs')
+  mutations.write_corpus(folder / 'runs' / 'talks')
+  for name in ('first', 'second'):
+    (folder / 'runs' / name / 'study').mkdir(parents=True)
+    config = json.dumps({'corpus': 'runs/talks'})
+    (folder / 'runs' / name / 'config.json').write_text(config)
+  (folder / 'runs' / 'first' / 'predictions.parquet').touch()
+  (folder / 'runs' / 'first' / 'study' / 'study.json').touch()
+  (folder / 'crema-d').mkdir()
+  (folder / 'table.csv').write_text('id,label\na,b\n')
+  return folder
+
+
+_TRAIN = 'train --config=configs/mixed_signals.py --workdir=new '
+_PREDICT = 'predict --output=p.parquet --corpus=runs/talks '
+
+
+@pytest.mark.parametrize(
+  ('call', 'meant'),
+  [
+    ('help evalute', 'did you mean evaluate?'),
+    ('train --confg=configs/mixed_signals.py', 'did you mean --config?'),
+    ('train --config=mixed_signals.py', 'mean configs/mixed_signals.py?'),
+    ('train --config=configs/mixd_signals.py', 'configs/mixed_signals.py?'),
+    ('train --config=config/mixed_signals.py', 'configs/mixed_signals.py?'),
+    (
+      'train configs/mixed_signals.py',
+      'did you mean --config=configs/mixed_signals.py?',
+    ),
+    (
+      'train --workdir=new --config=configs/mixed_signals.py:gated_atention',
+      'did you mean gated_attention?',
+    ),
+    ('train --workdir=new --config.num_epochs=3', 'needs --config=FILE'),
+    (_TRAIN + '--num_epochs=3', 'did you mean --config.num_epochs?'),
+    (_TRAIN + '--num_epoch=3', 'did you mean --config.num_epochs?'),
+    (_TRAIN + '--corpus=runs/talks', 'did you mean --config.corpus?'),
+    (_TRAIN + 'runs/talks', 'mean --config.corpus=runs/talks?'),
+    (_TRAIN + '--config.num_epoch=3', 'did you mean num_epochs?'),
+    (_TRAIN + '--config.corpus=runs/tlaks', 'did you mean runs/talks?'),
+    (_TRAIN + '--config.corpus=runs', 'did you mean runs/talks?'),
+    (_TRAIN + '--config.corpus=runs/talks/features', 'mean runs/talks?'),
+    (_TRAIN + '--config.corpus=runs/first', 'a run, for --workdir'),
+    (
+      _TRAIN + '--config.corpus=crema-d',
+      'empathy prepare --importer=crema_d --source=crema-d --output=CORPUS',
+    ),
+    (_TRAIN + '--config.corpus=runs/talks --config.views=vidoe', 'mean video?'),
+    (_TRAIN + '--config.corpus=runs/talks --config.keep=bset', 'mean best?'),
+    (_TRAIN + '--config.corpus=runs/talks --config.loss=focl', 'mean focal?'),
+    (_TRAIN + '--config.seed=x', "'x'"),
+    ('prepare --importer=crema-d --output=x', 'did you mean crema_d?'),
+    ('prepare folder --source=talks', 'did you mean --importer=folder?'),
+    ('prepare --importer=folder --source=configz --output=x', 'mean configs?'),
+    ('prepare --importer=folder --source=runs/talks --output=x', 'already'),
+    ('prepare --importer=folder --source=table.csv --output=x', 'it is in'),
+    ('prepare --importer=simulated --output=x --num_clip=9', '--num_clips?'),
+    ('prepare --importer=simulated --num_clips=ten', 'is not an integer'),
+    ('evaluate runs/first', 'did you mean --workdir=runs/first?'),
+    ('evaluate runs/talks', 'did you mean --corpus=runs/talks?'),
+    ('evaluate table.csv', 'did you mean --predictions=table.csv?'),
+    ('evaluate --workdir=runs/frist', 'did you mean runs/first?'),
+    ('evaluate --workdir=runs/first/study', 'did you mean runs/first?'),
+    ('evaluate --workdir=runs/talks', 'a corpus folder, for --corpus'),
+    ('evaluate --workdir=runs/second', 'empathy train --config=FILE --workdir'),
+    ('evaluate --workdir=runs/first --lenient=so', 'is not true or false'),
+    ('evaluate --compare runs/first runs/first', 'mean runs/first/study?'),
+    (
+      'evaluate --corpus=runs/talks --predictions=runs/first/predictons.csv',
+      'runs/first/predictons.csv: no such file',
+    ),
+    ('evaluate --corpus=runs/talks --predictions=runs/first', 'is a folder'),
+    (_PREDICT + '--workdir=runs/frist', 'did you mean runs/first?'),
+    (_PREDICT + 'runs/first', 'did you mean --workdir=runs/first?'),
+    ('extract --config=configs/mixed_signals.py --corpus=runs/talks', 'empty'),
+    ('demo --num_clips=3', '--num_clips: 3 is not'),
+  ],
+)
+def test_a_wrong_call_names_the_likeliest_right_one(run, folder, call, meant):
+  before = sorted(folder.iterdir())
+  done = run(*call.split(), cwd=folder)
+  assert (done.status, done.out) == (2, ''), done
+  assert done.err.startswith('error: ')
+  assert meant in done.err
+  assert len(done.err.splitlines()) == 1
+  assert sorted(folder.iterdir()) == before

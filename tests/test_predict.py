@@ -275,7 +275,7 @@ def test_no_features_at_all(folder, tmp_path):
 
 
 def test_a_workdir_that_is_none(run, folder, tmp_path):
-  says = 'nowhere/config.json: no such file; is this the --workdir of a run?'
+  says = 'nowhere/config.json: no such file; is this the --workdir'
   _fails(run, folder, folder / 'new', tmp_path, says, 'nowhere')
 
 

@@ -56,14 +56,17 @@ def test_simulated_corpus_is_written_twice_the_same(tmp_path):
 @pytest.mark.parametrize(
   ('flags', 'message'),
   [
-    ((), '--importer: is missing'),
-    (('--importer=simulated',), '--output: is missing'),
+    ((), 'expected --importer=..., --output=...'),
+    (('--importer=simulated',), 'expected --output=...'),
     (
       ('--importer=nope', '--output=out'),
       "--importer: 'nope' is not one of simulated, crema_d, ",
     ),
     (('--importer=../x', '--output=out'), 'is not one of simulated'),
-    (('--importer=crema_d', '--output=out'), '--source: is missing'),
+    (
+      ('--importer=crema_d', '--output=out'),
+      'expected --source=..., ',
+    ),
     (
       ('--importer=crema_d', '--source=none', '--output=out'),
       '--source: none: no such folder',
@@ -85,7 +88,10 @@ def test_simulated_corpus_is_written_twice_the_same(tmp_path):
       '--source: the simulator has no source',
     ),
     (('--importer=simulated', '--output=there'), 'there: exists already'),
-    (('--importer=simulated', '--output=out', '--width=wide'), '--width=wide'),
+    (
+      ('--importer=simulated', '--output=out', '--width=wide'),
+      "'wide' is",
+    ),
     (('--importer=simulated', '--output=out', '--seed=-1'), '--seed'),
     (('--importer=simulated', '--output=out', '--nope=1'), 'nope'),
     (

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from empathy import errors, files
+from empathy import errors, files, nearest
 from empathy.corpora import (
   declared,
   feature_files,
@@ -43,6 +43,7 @@ from empathy.corpora import (
 MODALITIES = ('text', 'audio', 'video')
 SPLITS = ('train', 'val', 'test')
 UNLABELLED = declared.UNLABELLED
+_DECLARATION = 'corpus.json'
 # What programs write for a transcript that is not there, and nobody says.
 _GAPS = frozenset(('nan', 'NaN', '<NA>', '#N/A', 'NULL', 'None'))
 # Names of signals and statistics begin with these words or a view's.
@@ -341,7 +342,7 @@ def read(
       file are named, each kind on a line with its file, row and column.
   """
   path = pathlib.Path(path)
-  whole = _read_declaration(_folder(path) / 'corpus.json')
+  whole = _read_declaration(_folder(path) / _DECLARATION)
   info = declared.chosen(whole, label, f'{path / "corpus.json"}')
   names = tuple(whole.get('labels', ()))
   corpus = _read_clips(path / 'clips.csv', info, names)
@@ -364,7 +365,7 @@ def label_names(path: str | os.PathLike) -> tuple[str, ...]:
   Raises:
     InputError: `corpus.json` is missing or wrong.
   """
-  info = _read_declaration(_folder(path) / 'corpus.json')
+  info = _read_declaration(_folder(path) / _DECLARATION)
   return tuple(info.get('labels', ()))
 
 
@@ -584,9 +585,24 @@ def read_info(path: pathlib.Path, label: str | None = None) -> dict[str, Any]:
 def _folder(path: str | os.PathLike) -> pathlib.Path:
   """The path, if it is a folder."""
   path = pathlib.Path(path)
+  if path.is_dir() and (path / _DECLARATION).exists():
+    return path
+  hint = nearest.folder_hint(path, _DECLARATION)
   if not path.is_dir():
-    raise errors.InputError(f'{path}: no such corpus folder')
-  return path
+    raise errors.InputError(f'{path}: no such corpus folder{hint}')
+  hint = hint or (
+    f'; make one: empathy prepare --importer={_importer(path)} '
+    f'--source={path} --output=CORPUS'
+  )
+  raise errors.InputError(
+    f'{path}: is no corpus folder: there is no {_DECLARATION}{hint}'
+  )
+
+
+def _importer(path: pathlib.Path) -> str:
+  """Of a published data set, by the name of its folder; else 'NAME'."""
+  known = pathlib.Path(__file__).parent.joinpath('importers').glob('[!_]*.py')
+  return nearest.meant(path.name, [one.stem for one in known]) or 'NAME'
 
 
 def _read_declaration(path: pathlib.Path) -> dict[str, Any]:

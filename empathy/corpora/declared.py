@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from empathy import errors
+from empathy import errors, nearest
 from empathy.corpora import spelling
 
 UNLABELLED = -1
@@ -174,6 +174,7 @@ def chosen(
   if name not in declared:
     raise errors.InputError(
       f'{place}: {name!r} is not one of the labels {names}'
+      + nearest.hint(name, declared)
     )
   rest = {key: value for key, value in info.items() if key != 'labels'}
   return rest | declared[name] | {NAME: name}

@@ -20,6 +20,9 @@ frozen encoder is, so a model trained on one simulated corpus can be tried on
 another one. One modality is *loud*: its cue stands out more in the features
 than it does for people.
 
+*Words.* Where the classes are those of the default corpus, clips have a
+transcript that fits the cue of their text, to read; it makes no feature.
+
 The label is the plurality of the votes in the condition of all modalities.
 
 With `num_values` the classes are the points of a scale, and annotators rate. An
@@ -40,6 +43,7 @@ from scipy import special
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
+from empathy.corpora import sayings
 
 MODALITIES = corpus_lib.MODALITIES
 CONDITIONS = (*MODALITIES, corpus_lib.view_name(MODALITIES))
@@ -175,7 +179,7 @@ def simulate(
     InputError: the parameters contradict each other.
   """
   check(parameters)
-  streams = [np.random.default_rng([seed, part]) for part in range(4)]
+  streams = [np.random.default_rng([seed, part]) for part in range(5)]
   clips = draw_clips(parameters, streams[0])
   perceived = (
     clips if parameters.linked else _unlink(parameters, clips, streams[3])
@@ -216,6 +220,10 @@ def simulate(
       for modality, values in features.items()
     },
   )
+  if sayings.knows(parameters.names):
+    text = clips.cue[:, MODALITIES.index('text')]
+    said = sayings.draw(parameters.names, text, clips.weak, streams[4])
+    corpus = dataclasses.replace(corpus, metadata={'transcript': said})
   counts = corpus.vote_counts(CONDITIONS[-1])
   truth = _truth(parameters, ids, clips, expected)
   if parameters.num_values:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import empathy
-from empathy import errors, files, remote
+from empathy import errors, files, nearest, remote
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora.importers import label_studio
 from empathy.evaluation import (
@@ -76,7 +76,13 @@ def of_run(workdir: pathlib.Path, label: str | None = None) -> Input:
     raise errors.InputError(
       f'--label: {label!r}, but the run in {workdir} is of {own!r}'
     )
-  return Input(corpus, workdir / 'predictions.parquet', own or label, workdir)
+  predictions = workdir / 'predictions.parquet'
+  if not predictions.exists():
+    raise errors.InputError(
+      f'{predictions}: no such file: training has not ended; go on with it: '
+      f'empathy train --config=FILE --workdir={workdir}'
+    )
+  return Input(corpus, predictions, own or label, workdir)
 
 
 def evaluate(
@@ -315,6 +321,7 @@ def _trained_on(path: pathlib.Path) -> pathlib.Path:
   except FileNotFoundError:
     raise errors.InputError(
       f'{path}: no such file; expected the folder of a training run'
+      + nearest.folder_hint(path.parent, path.name)
     ) from None
   except ValueError as error:
     raise errors.InputError(f'{path}: is not JSON: {error}') from None

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from empathy import errors, files
+from empathy import errors, files, nearest
 from empathy.corpora import tables
 from empathy.evaluation import catalogue, pivots, samples, significance
 from empathy.evaluation import seeds as seeds_lib
@@ -106,6 +106,7 @@ def read(folder: pathlib.Path) -> Finished:
   except FileNotFoundError:
     raise errors.InputError(
       f'{path}: no such file; expected the folder of a study'
+      + nearest.folder_hint(folder, path.name)
     ) from None
   except ValueError as error:
     raise errors.InputError(f'{path}: is not JSON: {error}') from None

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from empathy import errors
+from empathy import errors, nearest
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import declared, tables
 from empathy.evaluation import headers, masks
@@ -188,8 +188,15 @@ def table(path: pathlib.Path, required: Sequence[str] = ()) -> pa.Table:
   Raises:
     InputError: the file is missing or damaged.
   """
+  if path.is_dir():
+    raise errors.InputError(
+      f'{path}: is a folder; expected a table'
+      + nearest.folder_hint(path, 'predictions.parquet')
+    )
   if not path.is_file():
-    raise errors.InputError(f'{path}: no such file')
+    raise errors.InputError(
+      f'{path}: no such file{nearest.path_hint(path, path.suffix)}'
+    )
   if rows_lib.is_csv(path):
     return _read_csv(path, required)
   return _read_parquet(path)

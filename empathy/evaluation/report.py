@@ -33,7 +33,7 @@ from empathy.evaluation.study import Study
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 # A number and its unit, or an interval, stays on one line.
 _UNBROKEN = re.compile(
-  r'(?:[−+]?\d[\d.,]* (?:%|points?\b|(?=\[)))?\[[−\d.]+, [−\d.]+\]'
+  r'(?:[−+]?\d[\d.,]* (?:(?:%|points?) )?)?\[[−\d.]+, [−\d.]+\]'
   r'|[−+]?\d[\d.,]* (?:%|points?\b)|\b[pn] (?:=|&lt;) [\d.,]+|&lt; \.\d+'
   r'|adjusted (?:&lt; )?\.\d+|p-values?'
 )
@@ -99,7 +99,7 @@ def page(
     script: what may run there, beside the script that copies tables and plots.
     **shown: what else the template asks for.
   """
-  linked = terms.Terms()
+  linked = terms.Terms(catalogue.all_definitions())
   tools = explorer_lib.script(_TEMPLATES / 'copying')
   pages = environment()
   pages.filters['terms'] = linked

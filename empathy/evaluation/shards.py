@@ -318,6 +318,8 @@ def _read(path: pathlib.Path, what: str, made: Callable) -> Any:
     return made(functools.partial(archives.part, head, arrays), head)
   except FileNotFoundError:
     raise errors.InputError(f'{path}: no such file') from None
+  except errors.InputError:
+    raise
   except (KeyError, *files.DAMAGED) as error:
     raise errors.InputError(
       f'{path}: is not a whole {what}: {files.reason(error)}'

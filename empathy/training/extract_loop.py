@@ -40,6 +40,11 @@ def extract(
   corpus = corpus_lib.read_any(path)
   wanted = [name for name in corpus.modalities if name in config.features]
   if not wanted:
+    if not config.features:
+      raise errors.InputError(
+        'config.features: is empty: this config says nothing of features; '
+        'configs/baseline_features.py and pretrained_features.py do'
+      )
     raise errors.InputError(
       f'config.features: names {", ".join(config.features)}; the corpus has '
       f'{", ".join(corpus.modalities)}'

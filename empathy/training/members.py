@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from empathy import errors
+from empathy import errors, nearest
 from empathy.corpora import corpus as corpora
 from empathy.corpora import splits
 from empathy.training import step
@@ -101,6 +101,7 @@ def views(
       raise errors.InputError(
         f'config.views: {name!r} is not made of the modalities '
         f'{", ".join(modalities)}'
+        + nearest.hint(name, [*words, *map('+'.join, every)])
       )
     chosen.add(view)
   order = corpora.modality_order

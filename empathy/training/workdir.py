@@ -18,7 +18,7 @@ from typing import Any
 
 import ml_collections
 
-from empathy import errors, files, versions
+from empathy import errors, files, nearest, versions
 from empathy.corpora import corpus as corpora
 from empathy.training import chunks, configuration, members
 
@@ -292,7 +292,8 @@ def _read_json(path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any]:
     record = json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError:
     raise errors.InputError(
-      f'{path}: no such file; is this the --workdir of a run?'
+      f'{path}: no such file; is this the --workdir of a run that has ended?'
+      + nearest.folder_hint(path.parent, 'config.json').removeprefix(';')
     ) from None
   except (UnicodeDecodeError, json.JSONDecodeError) as error:
     raise errors.InputError(f'{path}: is not JSON: {error}') from None

@@ -7,7 +7,7 @@ from sklearn import linear_model
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import simulate, splits
+from empathy.corpora import sayings, simulate, splits
 
 FULL = simulate.CONDITIONS[-1]
 
@@ -433,3 +433,28 @@ def test_features_tell_the_scores():
     model.fit(train.features[modality].values, train.scores)
     found = model.predict(test.features[modality].values)
     assert np.corrcoef(found, test.scores)[0, 1] > 0.3
+
+
+def test_words_fit_the_cue_of_the_text():
+  parameters = simulate.Parameters(num_clips=300, num_groups=5, width=2)
+  corpus, truth = simulate.simulate(parameters, 0)
+  said = corpus.metadata['transcript']
+  assert len(set(said.tolist())) > 60
+  told = {
+    sentence: name
+    for name, halves in sayings._SENTENCES.items()
+    for half in halves
+    for sentence in half
+  }
+  for text, cue, weak in zip(
+    said.tolist(), truth['text_cue'], truth['weak'], strict=True
+  ):
+    found = {name for sentence, name in told.items() if sentence in text}
+    assert found == (set() if weak else {cue})
+  other = dataclasses.replace(parameters, classes=('cold', 'warm'))
+  without, _ = simulate.simulate(other, 0)
+  assert 'transcript' not in without.metadata
+  for modality, features in corpus.features.items():
+    np.testing.assert_array_equal(
+      features.values, without.features[modality].values
+    )

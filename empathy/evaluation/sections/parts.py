@@ -80,7 +80,7 @@ class Figure:
   Attributes:
     panels: each a plot as HTML.
     columns: how many stand beside each other.
-    interval: 'with its 95 % interval', if marks have any.
+    interval: 'with its interval', if marks have any.
     clips: how many clips it rests on, as a sentence.
   """
 
@@ -435,11 +435,9 @@ def n_of(sizes: Iterable[int]) -> str:
 
 
 def with_interval(estimates: Iterable[Estimate]) -> str:
-  """'with its 95 % interval', for a caption, if there is one."""
-  for estimate in estimates:
-    if wording.is_known(estimate.low):
-      return f'with its {wording.level(estimate)}'
-  return ''
+  """'with its interval', for a caption, if there is one."""
+  known = any(wording.is_known(estimate.low) for estimate in estimates)
+  return 'with its interval' if known else ''
 
 
 def words(name: str) -> str:
