@@ -17,6 +17,8 @@ from empathy.evaluation import wording
 
 # Per cent of a plane's height that two names beside it stand apart.
 _APART = 8.0
+# Of its height, the tallest bar of a plane.
+_BAR = 25.0
 # From a value to its place, in per cent of an axis.
 _Scale = Callable[[float], float]
 _SINGLE = ('text', 'audio', 'video')
@@ -76,6 +78,9 @@ class Series:
     weights: the area of each dot grows with it.
     most: the weight of the largest dot; the series' own largest if None.
     shape: `dot` or `ring`.
+    rings: which points are rings, if not all have one shape.
+    bars: (left, right, height) of bars behind the points, in shares of the axis
+      and of the tallest bar.
   """
 
   label: str
@@ -87,6 +92,8 @@ class Series:
   weights: Sequence[float] | None = None
   most: float | None = None
   shape: str = 'dot'
+  rings: Sequence[bool] = ()
+  bars: Sequence[tuple[float, float, float]] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,11 +221,13 @@ class Column:
   """The drawings of rows that stand beside text, on one axis.
 
   Attributes:
-    cells: an element for each row.
+    cells: an element for each row, without the lines.
+    lines: an element with these, to stand behind a cell and what is beside it.
     axis: what stands under all of them.
   """
 
   cells: tuple[str, ...]
+  lines: str
   axis: str
 
 
@@ -231,7 +240,7 @@ def column(
   """The same without words, so that these can stand beside each row.
 
   Args:
-    rows: what to draw; one without marks has the lines alone.
+    rows: what to draw.
     axis: what the horizontal axis measures.
     lines: values to draw a vertical line at.
   """
@@ -243,11 +252,10 @@ def column(
   behind = ''.join(_upright(across(v), 0, 100, 'reference') for v in lines)
   return Column(
     cells=tuple(
-      _cell(
-        behind + ''.join(_mark(mark, across, 0) for mark in row.marks), 'marks'
-      )
+      _cell(''.join(_mark(mark, across, 0) for mark in row.marks), 'marks')
       for row in rows
     ),
+    lines=_cell(behind, 'marks lines'),
     axis=(
       f'{_x_axis(_round_ticks(limits, 5), across)}'
       f'<div class="axis-name">{_escape(axis)}</div>'
@@ -543,14 +551,16 @@ def _points(series: Series, across: _Scale, up: _Scale) -> str:
   known = [i for i, y in enumerate(series.ys) if wording.is_known(y)]
   places = [(across(series.xs[i]), up(series.ys[i])) for i in known]
   joins = ''.join(_line(*ends) for ends in itertools.pairwise(places))
-  drawn = f'<g class="join">{joins}</g>' if joins else ''
+  drawn = ''.join(_bar(*bar, across) for bar in series.bars)
+  drawn += f'<g class="join">{joins}</g>' if joins else ''
   for i, (x, y) in zip(known, places, strict=True):
     low = series.lows[i] if series.lows else None
     high = series.highs[i] if series.highs else None
     radius = 4.5
     if series.weights:
       radius = max(2.0, 6 * math.sqrt(series.weights[i] / most))
-    point = _dot(x, y, series.shape, radius)
+    ring = series.rings and series.rings[i]
+    point = _dot(x, y, 'ring' if ring else series.shape, radius)
     if wording.is_known(low) and wording.is_known(high):
       point = _upright(x, up(low), up(high), 'whisker') + point
     elif series.lows:
@@ -558,6 +568,15 @@ def _points(series: Series, across: _Scale, up: _Scale) -> str:
       point = f'<g class="faint">{point}</g>'
     drawn += point
   return f'<g class="c-{series.colour}">{drawn}</g>'
+
+
+def _bar(left: float, right: float, height: float, across: _Scale) -> str:
+  """A bar on the horizontal axis; the tallest has a quarter of the room."""
+  tall = _BAR * height
+  return (
+    f'<rect class="pile" x="{_n(across(left))}%" y="{_n(100 - tall)}%" '
+    f'width="{_n(across(right) - across(left))}%" height="{_n(tall)}%"/>'
+  )
 
 
 def _series_names(series: Sequence[Series], up: _Scale) -> str:

@@ -17,7 +17,7 @@ import jinja2
 import markupsafe
 
 import empathy
-from empathy.evaluation import catalogue, sections, wording
+from empathy.evaluation import catalogue, sections, terms, wording
 from empathy.evaluation import examples as examples_lib
 from empathy.evaluation import explorer as explorer_lib
 from empathy.evaluation import front as front_lib
@@ -32,7 +32,7 @@ from empathy.evaluation.study import Study
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 # A number and its unit, or an interval, stays on one line.
 _UNBROKEN = re.compile(
-  r'(?:[−+]?\d[\d.,]* (?:%|points?\b|(?=\[)))?\[[−\d.]+, [−\d.]+\]'
+  r'(?:[−+]?\d[\d.,]* (?:(?:%|points?) )?)?\[[−\d.]+, [−\d.]+\]'
   r'|[−+]?\d[\d.,]* (?:%|points?\b)|\b[pn] (?:=|&lt;) [\d.,]+|&lt; \.\d+'
   r'|adjusted (?:&lt; )?\.\d+|p-values?'
 )
@@ -96,20 +96,20 @@ def page(
     script: the one script that may run there.
     **shown: what else the template asks for.
   """
-  return (
-    environment()
-    .get_template(template)
-    .render(
-      info=info,
-      script=script,
-      script_source=markupsafe.Markup(
-        f"'{_hash(script)}'" if script else "'none'"
-      ),
-      version=empathy.__version__,
-      brackets=f'Brackets hold {wording.level(Estimate(None))}s.',
-      percent=lambda share: wording.percent(share, 0),
-      **shown,
-    )
+  linked = terms.Terms(catalogue.all_definitions())
+  pages = environment()
+  pages.filters['terms'] = linked
+  return pages.get_template(template).render(
+    info=info,
+    script=script,
+    script_source=markupsafe.Markup(
+      f"'{_hash(script)}'" if script else "'none'"
+    ),
+    version=empathy.__version__,
+    brackets=f'Brackets hold {wording.level(Estimate(None))}s.',
+    percent=lambda share: wording.percent(share, 0),
+    defined=linked.listed,
+    **{'definitions': (), **shown},
   )
 
 

@@ -300,13 +300,19 @@ def train_fold(
       figures = validate(task, frozen, state.params, fold.val)
       if np.isfinite(train_loss) and _is_better(task, figures, best):
         best = Best(task.layout.gather(state.params), epoch, figures)
-      note = f'val/{task.select} {figures[task.select]:.3f}'
+      note = (
+        f'val/{task.select} {figures[task.select]:.3f} after epoch '
+        f'{epoch + 1} of {recipe.num_epochs}, fold {fold.number}'
+      )
       told = {f'val/{name}': value for name, value in figures.items()}
       told['train/loss'] = train_loss
       told['train/learning_rate'] = recipe.learning_rate * shares[step]
       writer.write(epoch, [fold], {k: np.array([v]) for k, v in told.items()})
       loss_sum, done, last = 0.0, 0, step + 1
       save(last)
+      # Validation, with what goes with it, comes once an epoch.
+      bar.prepared(left=round(bar.units_left / per_epoch))
+    writer.show_kept([fold], [best.epoch])
   return best
 
 

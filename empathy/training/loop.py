@@ -343,6 +343,7 @@ def _run(
   """Trains and predicts as planned; see `train`."""
   _log.info('%s', _overview(config, plan))
   trainer.Trainer(config, path, plan, outside).train()
+  _log.info('predicting held-out clips')
   entries = _predict_held_out(path, plan, outside)
   failed = [
     entry

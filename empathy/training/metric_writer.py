@@ -3,7 +3,8 @@
 `metrics.jsonl` has a line for each member and epoch. It says the phase too:
 'train', or 'refit' in a second training, whose epochs go on counting. The
 events show, by view and in a sweep by setting, the mean over members; they are
-made from those lines, also after a resume, so the two never differ.
+made from those lines, also after a resume, so the two never differ. Once a
+chunk is trained, they show besides which epochs were kept.
 """
 
 import collections
@@ -91,20 +92,44 @@ class MetricWriter:
       file.write(''.join(_dump(line) for line in lines))
     self._show(lines)
 
+  def show_kept(self, names: Sequence[Any], epochs: Sequence[int]) -> None:
+    """Shows which epochs were kept: at each, the share of members that did.
+
+    Args:
+      names: of the members, as for `write`.
+      epochs: that were kept of each, from 0; -1 where none was.
+    """
+    kept = collections.defaultdict(list)
+    for name, epoch in zip(names, epochs, strict=True):
+      if epoch >= 0:
+        kept[_run(name.as_dict())].append(int(epoch))
+    self._show_values(
+      {
+        (run, epoch, 'kept/share_of_members'): [
+          float(np.mean(np.array(found) == epoch))
+        ]
+        for run, found in kept.items()
+        for epoch in range(max(found) + 1)
+      }
+    )
+
   def _show(self, lines: Sequence[Mapping]) -> None:
+    values = collections.defaultdict(list)
+    for line in lines:
+      for key in filter(_is_metric, line):
+        if line[key] is not None:
+          values[_run(line), line['epoch'], key].append(line[key])
+    self._show_values(values)
+
+  def _show_values(
+    self, values: Mapping[tuple[str, int, str], Sequence[float]]
+  ) -> None:
+    """Writes events, the mean of the values of each run, epoch and tag."""
     # It imports PyTorch where there is one, which takes a second: not before
     # the first step.
     from tensorboardX import event_file_writer, summary
     from tensorboardX.proto import event_pb2
 
-    values = collections.defaultdict(list)
-    for line in lines:
-      run = line.get('view') or line['modality']  # Which is fine-tuned.
-      if 'setting' in line:
-        run += f', {members.setting_name(line["setting"].items())}'
-      for key in filter(_is_metric, line):
-        if line[key] is not None:
-          values[run, line['epoch'], key].append(line[key])
     for (run, epoch, key), found in values.items():
       if run not in self._writers:
         (self._events / run).mkdir(parents=True)
@@ -122,6 +147,14 @@ class MetricWriter:
       for writer in self._writers.values():
         writer.flush()
       self._flushed = time.monotonic()
+
+
+def _run(line: Mapping) -> str:
+  """What TensorBoard calls the members of a view and setting."""
+  run = line.get('view') or line['modality']  # Which is fine-tuned.
+  if 'setting' in line:
+    run += f', {members.setting_name(line["setting"].items())}'
+  return run
 
 
 def _is_metric(key: str) -> bool:

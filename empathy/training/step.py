@@ -561,16 +561,40 @@ def _train_step(
   return state, jnp.where(active, _total(program, total), 0.0)
 
 
+def learning_rate(recipe: Recipe, member: Member, epoch: Array) -> Array:
+  """What the schedule says at the last step of an epoch, () float32.
+
+  Args:
+    recipe: how members are trained.
+    member: which one.
+    epoch: () int32, from 0; from `num_epochs` on, of the second training.
+  """
+  own = {k: x for k, x in member.swept.items() if not k.startswith('model.')}
+  recipe = dataclasses.replace(recipe, **own)
+  learner, _ = learned_rows(recipe, member, epoch)
+  steps = -(-learner.num_train // recipe.batch_size)
+  rate, _ = _rate(recipe, learner)
+  return jnp.float32(rate((epoch % recipe.num_epochs + 1) * steps - 1))
+
+
 def _optimizer(
   recipe: Recipe, member: Member
 ) -> optax.GradientTransformationExtraArgs:
   """A member's own; a second training has as many steps as it needs, too."""
+  rate, num_steps = _rate(recipe, member)
+  return optimizers.make(recipe.optimizer, rate, recipe.l2, num_steps)
+
+
+def _rate(
+  recipe: Recipe, member: Member
+) -> tuple[Callable[[Array], Array], Array]:
+  """A member's learning rate by the count of its steps, and their number."""
   num_steps = recipe.num_epochs * -(-member.num_train // recipe.batch_size)
   most = recipe.num_epochs * -(-member.train_rows.shape[0] // recipe.batch_size)
   rate = schedules.make(
     recipe.schedule, recipe.peak_learning_rate, num_steps, most
   )
-  return optimizers.make(recipe.optimizer, rate, recipe.l2, num_steps)
+  return rate, num_steps
 
 
 def _total(program: Program, tree: Any) -> Any:

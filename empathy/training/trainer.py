@@ -2,10 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import ml_collections
@@ -14,6 +15,7 @@ import numpy as np
 from empathy import errors, named, progress
 from empathy.training import (
   checkpoints,
+  chunks,
   inference,
   members,
   metric_writer,
@@ -26,6 +28,9 @@ from empathy.training import (
 )
 
 _log = logging.getLogger('empathy')
+
+# So many have a figure each in the line of progress.
+_FEW_VIEWS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +77,19 @@ class Trainer:
     finished = np.array([self._is_finished(x) for x in range(len(plan.chunks))])
     epochs_each = plan.program.recipe.total_epochs
     num_epochs = len(plan.chunks) * epochs_each
-    with progress.Progress('training', num_epochs, 'epoch') as bar:
-      bar.skip(sum(finished) * epochs_each)
+    work = _work(plan)
+    bar = progress.Progress(
+      'training', num_epochs, 'epoch', epochs_each * sum(work)
+    )
+    with bar:
+      for number in np.flatnonzero(finished).tolist():
+        bar.skip(epochs_each, epochs_each * work[number])
       if finished.all():
         return
       data = plan.layout.replicate(plan.data)
       compiled = programs.Programs(plan.layout, plan.program)
       for number in np.flatnonzero(~finished).tolist():
-        state = self._train_chunk(number, data, compiled, bar)
+        state = self._train_chunk(number, data, compiled, bar, work[number])
         chunk = plan.chunks[number]
         rows = plan.layout.own_rows(len(chunk.names), chunk.size)
         own = jax.tree.map(lambda x, rows=rows: x[rows], chunk.of(plan.members))
@@ -98,6 +108,7 @@ class Trainer:
     data: step.Data,
     compiled: programs.Programs,
     bar: progress.Progress,
+    work: float,
   ) -> step.State:
     """Trains the members of one chunk, or goes on; returns what is kept.
 
@@ -109,15 +120,19 @@ class Trainer:
       data: the corpus, on the devices.
       compiled: for the layout.
       bar: counts epochs.
+      work: in an epoch, as `bar` has it.
     """
     layout, chunk = self.plan.layout, self.plan.chunks[number]
     members_ = chunk.of(self.plan.members)
     sharded = layout.shard(members_, chunk.size)
     first, state = self._restored(number, members_)
-    bar.skip(first)
+    bar.skip(first, first * work)
     if not first:
       state = compiled.init(chunk.program, data, sharded)
     run = compiled.train_epoch(chunk.program, data, sharded, state)
+    later = self.plan.chunks[number + 1 :]
+    networks = {x.program.computed for x in later} - {chunk.program.computed}
+    bar.prepared('compiled', len(networks))
     saved, told = time.monotonic(), set()
     with contextlib.ExitStack() as stack:
       with parallel.together():
@@ -136,12 +151,20 @@ class Trainer:
         with parallel.together():
           if parallel.is_main():
             phase = 'train' if epoch < self.config.num_epochs else 'refit'
+            values['train/learning_rate'] = self._learning_rates[
+              epoch, chunk.rows
+            ]
             writer.write(epoch, chunk.names, values, phase)
             _tell_diverged(epoch, chunk.names, values, told)
             select = chunk.program.recipe.select
-            bar.advance(note=note(phase, values, select))
+            views = [name.view for name in chunk.names]
+            bar.advance(note=note(phase, values, views, select), work=work)
         if self._saved(number, epoch, state, time.monotonic() - saved):
           saved = time.monotonic()
+      epochs = layout.gather(state.best_epoch, len(chunk.names))
+      with parallel.together():
+        if parallel.is_main():
+          writer.show_kept(chunk.names, epochs)
     kept = state._replace(params=None, batch_stats=None, opt_state=None)
     return layout.fetch(kept, len(chunk.names))
 
@@ -217,20 +240,68 @@ class Trainer:
       return False
     return True
 
+  @functools.cached_property
+  def _learning_rates(self) -> np.ndarray:
+    """At the last step of each epoch, (epochs, members) float32."""
+    recipe = self.plan.program.recipe
+
+    @jax.jit
+    def of(members_: step.Member, epochs: jax.Array) -> jax.Array:
+      rate = functools.partial(step.learning_rate, recipe)
+      of_members = jax.vmap(rate, (0, None))
+      return jax.vmap(of_members, (None, 0))(members_, epochs)
+
+    # What they see tells nothing of it.
+    slim = self.plan.members._replace(mean={}, scale={})
+    return np.asarray(of(slim, np.arange(recipe.total_epochs)))
+
   def _directory(self, number: int) -> pathlib.Path:
     return workdir.checkpoints_path(self.path, number)
 
 
 def note(
-  phase: str, values: dict[str, np.ndarray], select: str = 'accuracy'
+  phase: str,
+  values: Mapping[str, np.ndarray],
+  views: Sequence[str],
+  select: str = 'accuracy',
 ) -> str:
-  """What the line of progress says of an epoch."""
-  key, of = f'val/{named.label(select)}', ''
+  """What the line of progress says of an epoch.
+
+  Args:
+    phase: 'train', or 'refit' in a second training.
+    values: by metric, (members,) float.
+    views: of the members; where they are few, each is told.
+    select: the metric that epochs are chosen by.
+  """
+  key = f'val/{named.label(select)}'
   if phase == 'refit':
-    key, of = 'train/loss', ', in the second training'
-  count = len(values[key])
-  members_ = f'of {count} members' if count > 1 else 'of the member'
-  return f'mean {key} {members_}{of} {values[key].mean():.3f}'
+    key = 'train/loss'
+  found, names = values[key], list(dict.fromkeys(views))
+  told = f'{key} {found.mean():.3f}'
+  if len(found) > 1:
+    told += f', mean of {len(found)} members'
+  if 1 < len(names) <= _FEW_VIEWS:
+    of = {
+      name: found[[index for index, x in enumerate(views) if x == name]]
+      for name in names
+    }
+    each = ', '.join(f'{name} {own.mean():.3f}' for name, own in of.items())
+    told += f' ({each})'
+  if phase == 'refit':
+    told += '; second training, on training and validation clips'
+  return told
+
+
+def _work(plan: planning.Plan) -> list[float]:
+  """How much there is to do in an epoch of each chunk, in any unit."""
+  networks = {chunk.program.computed: chunk.program for chunk in plan.chunks}
+  costs = dict.fromkeys(networks, 1.0)
+  if len(networks) > 1:
+    costs = {
+      key: chunks.forward_flops(program, plan.data, plan.members)
+      for key, program in networks.items()
+    }
+  return [chunk.size * costs[chunk.program.computed] for chunk in plan.chunks]
 
 
 def _tell_diverged(

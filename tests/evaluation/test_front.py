@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+import browser
 import numpy as np
 import pytest
 import test_report
@@ -395,3 +396,40 @@ def test_where_little_is_asked_more_of_it_is_told():
   )
   assert len(also) <= 3
   assert front.of(_study(), sections.of(_study())).also == ()
+
+
+@browser.needs_chromium
+def test_the_first_page_fits_a_phone_and_a_sheet_of_paper(tmp_path):
+  words = 'It was the best of times, it was the worst of times, ' * 4
+  clips = _clips(transcripts=np.array([words] * 6))
+  study, _ = _shown(clips, modalities=('text', 'audio'))
+  full = _study()
+  study = dataclasses.replace(
+    study,
+    statistics=full.statistics,
+    tables=full.tables,
+    primaries=full.primaries,
+  )
+  path = tmp_path / 'report.html'
+  path.write_text(report.render(study, tmp_path), encoding='utf-8')
+  with browser.page(tmp_path) as page:
+    page.open(path, width=390, height=800)
+    assert page.run('document.documentElement.scrollWidth') <= 390
+    # A4 without its margins of 17 mm.
+    width, height = (round((mm - 34) * 96 / 25.4) for mm in (210, 297))
+    page.open(path, width=width, height=height)
+    page.send('Emulation.setEmulatedMedia', media='print')
+    bottom = (
+      'document.querySelector(".examples").getBoundingClientRect().bottom'
+    )
+    assert 0.5 * height < page.run(bottom) <= height
+    assert page.logged == []
+
+
+@pytest.mark.parametrize(
+  'kept',
+  ['75.7 % [73.7, 77.6]', '−0.3 points [−2.0, 1.8]', '0.361 [−0.948, 0.988]'],
+)
+def test_no_line_ends_between_a_figure_and_its_interval(kept):
+  told = report.environment().filters['prose'](f'It is {kept} of clips.')
+  assert told == f'It is <span class="nb">{kept}</span> of clips.'

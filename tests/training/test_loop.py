@@ -343,6 +343,7 @@ def test_metrics_have_a_line_for_each_member_and_epoch(rich):
     assert line['chunk'] == 0
     assert line['phase'] == 'train'
     assert line['train/loss'] > 0
+    assert 0 < line['train/learning_rate'] <= rich.config.peak_learning_rate[0]
     assert line['val/loss'] > 0
     assert 0 <= line['val/accuracy'] <= 1
 
@@ -358,11 +359,20 @@ def _scalars(path):
     at += 16 + size
 
 
+_VAL = 'val/loss', 'val/accuracy', 'val/macro_f1'
+
+
 def test_tensorboard_shows_the_mean_over_the_members_of_a_view(rich):
   expected = collections.defaultdict(list)
   for line in rich.lines():
-    for tag in ('train/loss', 'val/loss', 'val/accuracy', 'val/macro_f1'):
+    for tag in ('train/loss', 'train/learning_rate', *_VAL):
       expected[line['view'], line['epoch'], tag].append(line[tag])
+  (entries,) = json.loads((rich.path / 'members.json').read_text())['members']
+  for view in _VIEWS:
+    kept = [x['best_epoch'] for x in entries if x['view'] == view]
+    for epoch in range(max(kept) + 1):
+      share = kept.count(epoch) / len(kept)
+      expected[view, epoch, 'kept/share_of_members'] = [share]
   found = {}
   for file in (rich.path / 'events' / '0').glob('*/events.*'):
     for epoch, tag, value in _scalars(file):
@@ -757,9 +767,16 @@ def test_the_line_of_progress_says_what_its_figure_is():
     'val/accuracy': np.array([0.5, 0.75]),
     'train/loss': np.array([0.25, 0.5]),
   }
-  assert trainer.note('train', values) == 'mean val/accuracy of 2 members 0.625'
-  assert trainer.note('refit', values) == (
-    'mean train/loss of 2 members, in the second training 0.375'
+  views = ['text', 'audio']
+  assert trainer.note('train', values, ['text', 'text']) == (
+    'val/accuracy 0.625, mean of 2 members'
+  )
+  assert trainer.note('train', values, views) == (
+    'val/accuracy 0.625, mean of 2 members (text 0.500, audio 0.750)'
+  )
+  assert trainer.note('refit', values, views) == (
+    'train/loss 0.375, mean of 2 members (text 0.250, audio 0.500); second '
+    'training, on training and validation clips'
   )
 
 

@@ -147,6 +147,28 @@ def test_member_names_and_parts(setting):
     assert (setting.fold_of[val] == (name.fold + 1) % 3).all()
 
 
+@pytest.mark.parametrize('keep', ['best', 'refit'])
+def test_the_learning_rate_that_is_told_is_that_of_the_last_step(setting, keep):
+  recipe = dataclasses.replace(
+    setting.program.recipe, num_epochs=4, batch_size=16, keep=keep
+  )
+  member = setting.member(0)
+  peaks = {'peak_learning_rate': jnp.float32(0.5), 'model.dropout': 0.1}
+  told = [
+    step.learning_rate(recipe, member._replace(swept=peaks), epoch)
+    for epoch in range(recipe.total_epochs)
+  ]
+  for epoch, found in enumerate(told):
+    count = int(member.num_train)
+    if epoch >= 4:  # The second training learns validation clips, too.
+      count += int(member.num_val)
+    steps = -(-count // 16)
+    at = (epoch % 4 + 1) * steps - 1
+    expected, _ = _pytorch_one_cycle(at, 4 * steps, 0.5)
+    assert found == pytest.approx(expected, rel=1e-4)
+  assert len(told) == (8 if keep == 'refit' else 4)
+
+
 def test_standardisation_is_of_the_members_training_clips(setting):
   index = next(i for i, name in enumerate(setting.names) if name.fold == 1)
   member = setting.member(index)

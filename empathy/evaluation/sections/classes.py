@@ -75,7 +75,7 @@ def of_views(study: Study) -> dict[str, parts.Figure | parts.Table | None]:
     parts.count_column('support', 'clips'),
     *parts.plain('views.{view}', 'recall_of.{class}', 'precision_of.{class}'),
     parts.Of(_VIEWS.figure),
-    *_gained(_VIEWS, 'best single view'),
+    *_gained(_VIEWS),
   )
   return found | {'classes': _table(study, _VIEWS, rows, columns)}
 
@@ -89,7 +89,7 @@ def of_humans(study: Study) -> dict[str, parts.Figure | parts.Table | None]:
     parts.text_column('class'),
     parts.Column('clips', lambda r: wording.count(r['num_clips'])),
     parts.Of(_HUMANS.figure),
-    *_gained(_HUMANS, 'best other'),
+    *_gained(_HUMANS),
   )
   rows = [row for row in rows if row['condition'] == full]
   return found | {'classes': _table(study, _HUMANS, rows, columns)}
@@ -106,7 +106,9 @@ def views_told(study: Study) -> Iterator[str]:
     wording.capital(parts.full_view(study)),
     'it calls {share} of the clips labelled {label} so',
   )
-  yield from _gain_told(study, _VIEWS, 'In F1, the full view')
+  yield from _gain_told(
+    study, _VIEWS, 'In F1, the full view', 'the best single view'
+  )
 
 
 def humans_told(study: Study) -> Iterator[str]:
@@ -120,7 +122,12 @@ def humans_told(study: Study) -> Iterator[str]:
     f'Given {full}, the crowd',
     'so say {share} of votes on clips labelled {label}',
   )
-  yield from _gain_told(study, _HUMANS, f'In votes equal to the label, {full}')
+  yield from _gain_told(
+    study,
+    _HUMANS,
+    f'In votes equal to the label, {full}',
+    'the best other condition',
+  )
 
 
 def facts(study: Study) -> dict[str, object]:
@@ -147,16 +154,13 @@ def _conditions(study: Study) -> list[str]:
   return list(dict.fromkeys(row['condition'] for row in rows))
 
 
-def _gained(kind: _Kind, heading: str) -> tuple[parts.Column | parts.Of, ...]:
+def _gained(kind: _Kind) -> tuple[parts.Column | parts.Of, ...]:
   """The columns of what is gained, and over what."""
   return (
-    parts.text_column(
-      kind.best,
-      heading,
-      show=lambda best: best or wording.MISSING,
-      colour=lambda best, full: plots.colour(best, full) if best else '',
-    ),
     parts.Of(kind.gain, p=True),
+    parts.text_column(
+      kind.best, 'over', show=lambda best: best or wording.MISSING
+    ),
   )
 
 
@@ -330,7 +334,9 @@ def _confusion_told(
   yield f'{who} most often takes {label} for {said}: {ending}{more}.'
 
 
-def _gain_told(study: Study, kind: _Kind, lead: str) -> Iterator[str]:
+def _gain_told(
+  study: Study, kind: _Kind, lead: str, best: str
+) -> Iterator[str]:
   """On which class the full one gains most, and on which it loses most."""
   found = {}
   for row in study.tables.get(kind.gains) or []:
@@ -353,8 +359,8 @@ def _gain_told(study: Study, kind: _Kind, lead: str) -> Iterator[str]:
     told.append(f'loses most on {least}, {amount} to {to}')
   if not told:
     yield (
-      f'{lead} is on no class shown to be above, or below, the best other one '
-      'for that class.'
+      f'{lead} is not shown to be above, or below, {best} for a class on any '
+      'of them.'
     )
     return
   left = len(found) - len(settled)

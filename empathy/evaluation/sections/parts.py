@@ -45,6 +45,7 @@ class Cell:
     faint: greyed, because its interval does not support a finding.
     href: what the text of a row's first cell links to; '' for nothing.
     below: a second line, such as the interval of the figure.
+    term: of a column's head, the key of what it means, see `glossary`.
   """
 
   text: str
@@ -53,6 +54,7 @@ class Cell:
   faint: bool = False
   href: str = ''
   below: str = ''
+  term: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Figure:
   Attributes:
     panels: each a plot as HTML.
     columns: how many stand beside each other.
-    interval: 'with its 95 % interval', if marks have any.
+    interval: 'with its interval', if marks have any.
     clips: how many clips it rests on, as a sentence.
   """
 
@@ -155,6 +157,7 @@ class Column:
     faint: whether a row's figure is not supported by its interval.
     colour: a row, and the full view, to the name of a colour.
     once: whether what all rows have alike is left to the caption.
+    term: as in `Cell`.
   """
 
   heading: str
@@ -166,6 +169,7 @@ class Column:
   faint: Callable[[Record], bool] = lambda row: False
   colour: Callable[[Record, str], str] = lambda row, full: ''
   once: bool = False
+  term: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -431,11 +435,9 @@ def n_of(sizes: Iterable[int]) -> str:
 
 
 def with_interval(estimates: Iterable[Estimate]) -> str:
-  """'with its 95 % interval', for a caption, if there is one."""
-  for estimate in estimates:
-    if wording.is_known(estimate.low):
-      return f'with its {wording.level(estimate)}'
-  return ''
+  """'with its interval', for a caption, if there is one."""
+  known = any(wording.is_known(estimate.low) for estimate in estimates)
+  return 'with its interval' if known else ''
 
 
 def words(name: str) -> str:
@@ -510,6 +512,7 @@ def _columns(study: Study, of: Of) -> Iterable[Column]:
       and entry.unit in (units.POINTS, units.GAIN)
       and not wording.settled(found(r))
     ),
+    term=entry.definition.key if entry.definition else '',
   )
   more: list[tuple[str, str, Callable[[Record], str]]] = []
   if of.interval:
@@ -572,7 +575,11 @@ def table(
         shown.append(column)
   return Table(
     header=tuple(
-      Cell(', '.join(filter(None, (column.heading, column.unit))), column.kind)
+      Cell(
+        ', '.join(filter(None, (column.heading, column.unit))),
+        column.kind,
+        term=column.term,
+      )
       for column in shown
     ),
     rows=tuple(

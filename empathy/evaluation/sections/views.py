@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from empathy.evaluation import catalogue, plots, wording
 from empathy.evaluation.findings import Estimate
-from empathy.evaluation.sections import classes, layers, parts
+from empathy.evaluation.sections import classes, layers, parts, reliability
 from empathy.evaluation.study import Study
 
 # Gains that differ by less are equal but for rounding.
@@ -80,18 +80,19 @@ def section(study: Study) -> parts.Section:
       *layers.told(study, full),
     ),
     primary=parts.primary_row(
-      study, 1, base.title, f'full view − {best_single(study)}'
+      study, 1, base.title, 'full view − best single view'
     ),
     shows={
       'accuracy': _accuracy_figure(study, accuracy, full),
       **parts.tables(study, _TABLES),
-      'reliability': _reliability_figure(study, accuracy, full),
+      'reliability': reliability.figure(study, accuracy, full),
       **classes.of_views(study),
       'layers': layers.figure(study, full),
     },
     facts={
       'several_seeds': several,
       **classes.facts(study),
+      'few': reliability.FEW,
       'seeds': seeds,
       'clips': clips,
       'picked': picked,
@@ -254,45 +255,4 @@ def _accuracy_figure(study, accuracy, full) -> parts.Figure | None:
     axis='accuracy, %',
     lines=lines,
     bounds=(0, 1),
-  )
-
-
-def _reliability_figure(study, accuracy, full) -> parts.Figure | None:
-  curves = study.curves.get('reliability') or {}
-  shown = [view for view in accuracy if view in curves]
-  if not shown:
-    return None
-  return parts.Figure(
-    tuple(
-      _reliability(view, curves[view], full, f'reliability-{i}')
-      for i, view in enumerate(shown)
-    ),
-    columns=4 if len(shown) in (4, 7, 8) else 3,
-    clips=parts.n_of(accuracy[view].n for view in shown),
-  )
-
-
-def _reliability(view, curve, full, name) -> str:
-  series = plots.Series(
-    label='',
-    xs=curve['confidence'],
-    ys=curve['accuracy'],
-    colour=plots.colour(view, full),
-    weights=curve['count'],
-  )
-  described = '; '.join(
-    f'confidence {wording.percent(x, 0)}, right {wording.percent(y, 0)}'
-    for x, y in zip(curve['confidence'], curve['accuracy'], strict=True)
-  )
-  return plots.plane(
-    [series],
-    name=name,
-    title=f'Reliability of the view {view}',
-    description=described,
-    heading=view,
-    x_axis='confidence, %',
-    y_axis='right, %',
-    x_limits=(0, 1),
-    y_limits=(0, 1),
-    diagonal=True,
   )
