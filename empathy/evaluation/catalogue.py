@@ -204,5 +204,11 @@ def definitions(names: Mapping[str, object]) -> list[glossary.Definition]:
   return list(dict.fromkeys(one.definition for one in told if one.definition))
 
 
+def all_definitions() -> list[glossary.Definition]:
+  """Those of the glossary, and of entries that are not in it."""
+  own = (one.definition for one in (*ENTRIES, *SIGNALS))
+  return list(dict.fromkeys((*glossary.ALL, *filter(None, own))))
+
+
 _SIGNALS = patterns.compiled(SIGNALS)
 _PATTERNS = patterns.compiled((*ENTRIES, *TOPICS))

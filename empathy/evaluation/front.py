@@ -23,6 +23,7 @@ class Row:
     href: where the page says more.
     verdict: the answer.
     figure: the primary figure and its interval.
+    what: it is, in a few words.
     drawing: the same on the axis that all rows share.
   """
 
@@ -30,6 +31,7 @@ class Row:
   href: str
   verdict: parts.Verdict
   figure: str
+  what: str
   drawing: str
 
 
@@ -41,6 +43,7 @@ class Front:
     title: the question that the study as a whole is about.
     lead: sentences that come before the verdicts.
     rows: the six questions, those that were asked first.
+    lines: behind each drawing.
     axis: under the drawings of all rows; '' where there are none.
     also: sentences that come after them.
     alerts: the checks that fail.
@@ -49,6 +52,7 @@ class Front:
   title: str
   lead: tuple[str, ...]
   rows: tuple[Row, ...]
+  lines: str
   axis: str
   also: tuple[str, ...]
   alerts: tuple[str, ...]
@@ -74,6 +78,7 @@ def of(study: Study, made: Sequence[Section]) -> Front:
         zip(asked, column.cells, strict=True), key=lambda it: not it[0].primary
       )
     ),
+    lines=column.lines,
     axis=column.axis if any(s.primary for s in asked) else '',
     also=(*_more(asked), *_others(made[first:])),
     alerts=tuple(alert for section in made for alert in section.alerts),
@@ -86,6 +91,7 @@ def _row(section: Section, drawing: str) -> Row:
     href=f'#{"more" if section.skipped else section.key}',
     verdict=section.verdict,
     figure=section.primary.note if section.primary else '',
+    what=section.primary.detail if section.primary else '',
     drawing=drawing if section.primary else '',
   )
 

@@ -221,11 +221,13 @@ class Column:
   """The drawings of rows that stand beside text, on one axis.
 
   Attributes:
-    cells: an element for each row.
+    cells: an element for each row, without the lines.
+    lines: an element with these, to stand behind a cell and what is beside it.
     axis: what stands under all of them.
   """
 
   cells: tuple[str, ...]
+  lines: str
   axis: str
 
 
@@ -238,7 +240,7 @@ def column(
   """The same without words, so that these can stand beside each row.
 
   Args:
-    rows: what to draw; one without marks has the lines alone.
+    rows: what to draw.
     axis: what the horizontal axis measures.
     lines: values to draw a vertical line at.
   """
@@ -250,11 +252,10 @@ def column(
   behind = ''.join(_upright(across(v), 0, 100, 'reference') for v in lines)
   return Column(
     cells=tuple(
-      _cell(
-        behind + ''.join(_mark(mark, across, 0) for mark in row.marks), 'marks'
-      )
+      _cell(''.join(_mark(mark, across, 0) for mark in row.marks), 'marks')
       for row in rows
     ),
+    lines=_cell(behind, 'marks lines'),
     axis=(
       f'{_x_axis(_round_ticks(limits, 5), across)}'
       f'<div class="axis-name">{_escape(axis)}</div>'

@@ -96,7 +96,7 @@ def page(
     script: the one script that may run there.
     **shown: what else the template asks for.
   """
-  linked = terms.Terms()
+  linked = terms.Terms(catalogue.all_definitions())
   pages = environment()
   pages.filters['terms'] = linked
   return pages.get_template(template).render(

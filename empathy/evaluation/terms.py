@@ -13,7 +13,6 @@ from collections.abc import Iterable
 
 import markupsafe
 
-from empathy.evaluation import glossary
 from empathy.evaluation.glossary import Definition
 
 _TAG = re.compile(r'<(/?)(\w+)([^>]*)>')
@@ -26,7 +25,7 @@ _CLOSED = ('a', 'button', 'svg', 'code', 'script', 'style')
 class Terms:
   """Links to definitions, in the order in which a page is read."""
 
-  def __init__(self, definitions: Iterable[Definition] = glossary.ALL):
+  def __init__(self, definitions: Iterable[Definition]):
     self._by_key = {one.key: one for one in definitions}
     self._of_word = {
       (word.lower(), section): one

@@ -141,9 +141,9 @@ test('figures are short, and say what is unknown', () => {
 
 test('a page is one that there is', () => {
   const page = (page, pages, first, end) => ({ page, pages, first, end });
-  assert.deepEqual(pageOf(101, 0), page(0, 3, 0, 50));
-  assert.deepEqual(pageOf(101, 2), page(2, 3, 100, 101));
-  assert.deepEqual(pageOf(50, 7), page(0, 1, 0, 50));
+  assert.deepEqual(pageOf(41, 0), page(0, 3, 0, 20));
+  assert.deepEqual(pageOf(41, 2), page(2, 3, 40, 41));
+  assert.deepEqual(pageOf(20, 7), page(0, 1, 0, 20));
   assert.deepEqual(pageOf(0, 0), page(0, 1, 0, 0));
 });
 

@@ -1,4 +1,4 @@
-"""A figure is what its entry says; and what README tells of adding one."""
+"""A figure is what its entry says; and what the page tells of adding one."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ from empathy.evaluation.sections import disagreement as section_lib
 from empathy.evaluation.sections import parts
 from empathy.evaluation.units import Scale
 
-README = pathlib.Path(__file__).parents[2] / 'README.md'
+_PAGE = pathlib.Path(__file__).parents[2] / 'empathy/evaluation/README.md'
 
 
 def _groups(values):
@@ -76,10 +76,10 @@ def test_an_undefined_figure_is_skipped_for_its_entrys_reason():
 
 @pytest.fixture(name='own')
 def _own(monkeypatch):
-  """README's own statistic, put where README says, in its words."""
+  """The statistic of the page, put where the page says, in its words."""
   (program,) = re.findall(
     r'^```python\n(# my_statistic\.py.*?)^corpus = ',
-    README.read_text(encoding='utf-8'),
+    _PAGE.read_text(encoding='utf-8'),
     re.MULTILINE | re.DOTALL,
   )
   own = {}

@@ -521,8 +521,7 @@ def test_the_finding_is_as_strong_as_its_interval(
   assert says in section.finding
   assert not_says not in section.finding
   assert f'{abs(50 * (low + high)):.1f} points' in section.finding
-  # Its p-value says nothing of fewer errors.
-  assert section.primary.marks[0].faint == (low <= 0)
+  assert section.primary.marks[0].faint == (low <= 0 <= high)
 
 
 def test_the_section_shows_what_the_study_holds(study):

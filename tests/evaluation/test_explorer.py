@@ -382,14 +382,14 @@ def test_lists_the_clips_most_in_doubt_a_page_at_a_time(opened):
   page, _, study = opened
   ranked = study.signals['id'].tolist()
   assert page.run(_STATUS) == '10,000 clips'
-  assert page.run(_COLUMN % 'id') == ranked[:50]
+  assert page.run(_COLUMN % 'id') == ranked[:20]
   assert page.run('document.querySelectorAll("*").length') < 6000
   assert not page.run('document.querySelector(".plain").checkVisibility()')
   _click(page, 'Next')
-  assert page.run(_COLUMN % 'id') == ranked[50:100]
+  assert page.run(_COLUMN % 'id') == ranked[20:40]
   _click(page, 'Previous')
   _click(page, 'Previous')
-  assert page.run(_COLUMN % 'id') == ranked[:50]
+  assert page.run(_COLUMN % 'id') == ranked[:20]
 
 
 @browser.needs_chromium
@@ -399,7 +399,7 @@ def test_sorts_by_a_header(opened):
   for direction, sign in (('descending', -1), ('ascending', 1)):
     _click(page, 'GS of votes')
     order = np.lexsort((np.arange(_MANY), sign * values))
-    assert page.run(_COLUMN % 'id') == study.signals['id'][order][:50].tolist()
+    assert page.run(_COLUMN % 'id') == study.signals['id'][order][:20].tolist()
     assert page.run(
       '[...document.querySelectorAll(".clips th[aria-sort]")]'
       '.map((it) => it.textContent.slice(0, 11) + it.ariaSort)'
@@ -438,7 +438,7 @@ def test_filters(opened):
     act()
     kept &= more
     assert page.run(_STATUS) == f'{kept.sum():,} of 10,000 clips'
-    assert page.run(_COLUMN % 'id') == signals['id'][kept][:50].tolist()
+    assert page.run(_COLUMN % 'id') == signals['id'][kept][:20].tolist()
   _click(page, 'full view wrong')
   _click(page, 'some single view disagrees')
   _choose(page, 'Label', 'any')
@@ -459,9 +459,9 @@ def test_filters(opened):
       found = [
         str(clip) for clip in signals['id'] if 'word99' in texts[int(clip[4:])]
       ]
-      assert len(found) > 50
+      assert len(found) > 20
     assert page.run(_STATUS) == f'{len(found):,} of 10,000 clips'
-    assert page.run(_COLUMN % 'id') == found[:50]
+    assert page.run(_COLUMN % 'id') == found[:20]
 
 
 @browser.needs_chromium

@@ -45,7 +45,7 @@ def test_a_study_without_intervals_says_so_and_not_what_they_cover():
   assert 'There are no intervals' in page
   assert 'Intervals cover' not in page
   assert 'intervals are rough' not in page
-  assert 'is not settled' not in page
+  assert 'is not settled by these data' not in page
 
 
 def test_where_no_clip_has_a_label_that_is_the_reason():

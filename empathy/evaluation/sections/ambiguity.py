@@ -146,7 +146,7 @@ def section(study: Study) -> parts.Section:
       *(reason for reason in reasons if reason not in rest),
     ),
     primary=parts.primary_row(
-      study, 3, base.title, 'annotators differ, beyond what other seeds tell'
+      study, 3, base.title, 'single views − other seeds'
     ),
     shows={
       'differences': _differences(study, rows),

@@ -36,16 +36,9 @@ def section(study: Study) -> parts.Section:
     for verdict in _VERDICTS
   }
   failing, warning = by_verdict['fail'], by_verdict['warning']
-  answer = ()
-  if failing:
-    answer = (
-      f'Read what follows with care: {_checks(failing, "fails", "fail")}. '
-      f'{failing[0]}',
-    )
   unmade = _unmade(study)
   return dataclasses.replace(
     base,
-    answer=answer,
     finding=_finding(checks, failing, warning, len(unmade)),
     alerts=tuple(failing),
     shows={

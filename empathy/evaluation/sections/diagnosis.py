@@ -86,7 +86,7 @@ def section(study: Study) -> parts.Section:
       *_reasons(study),
     ),
     primary=parts.primary_row(
-      study, 6, base.title, 'errors where views disagree, at like confidence'
+      study, 6, base.title, 'where views disagree − elsewhere'
     ),
     shows={
       'auroc': _forest(study, rows),

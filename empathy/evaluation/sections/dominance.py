@@ -71,9 +71,7 @@ def section(study: Study) -> parts.Section:
         modality=_ANY,
       ),
     ),
-    primary=parts.primary_row(
-      study, 4, base.title, 'misled − rescued by the dominant modality'
-    ),
+    primary=parts.primary_row(study, 4, base.title, 'misled − saved'),
     shows={
       'shares': share,
       'harm': _harm_figure(study, harms),

@@ -80,7 +80,7 @@ def section(study: Study) -> parts.Section:
       *layers.told(study, full),
     ),
     primary=parts.primary_row(
-      study, 1, base.title, f'full view − {best_single(study)}'
+      study, 1, base.title, 'full view − best single view'
     ),
     shows={
       'accuracy': _accuracy_figure(study, accuracy, full),

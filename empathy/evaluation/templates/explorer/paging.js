@@ -4,7 +4,7 @@
 import { count } from './clips.js';
 import { make } from './elements.js';
 
-const PER_PAGE = 50;
+const PER_PAGE = 20;
 
 /** The page nearest to `wanted` that there is, and the places it holds. */
 export function pageOf(total, wanted) {
