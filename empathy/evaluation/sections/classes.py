@@ -143,10 +143,10 @@ def facts(study: Study) -> dict[str, object]:
 
 
 def _view(study: Study) -> str:
-  """The view whose classes are in figures: the full one, if it is there."""
-  known = {row['view'] for row in study.tables.get('confusion') or []}
+  """The view whose classes are in figures: the full one, or else the first."""
+  known = [row['view'] for row in study.tables.get('confusion') or []]
   full = study.info['full_view']
-  return full if full in known else min(known, default='')
+  return full if full in known or not known else known[0]
 
 
 def _conditions(study: Study) -> list[str]:
