@@ -1,6 +1,7 @@
 """What sections show of classes: matrices, confusions, and what is told."""
 
 import dataclasses
+import functools
 import html.parser
 import re
 
@@ -19,9 +20,11 @@ def _study():
   return study_lib.build(*made.study_input())
 
 
+@functools.cache
 def _many(num_classes):
+  # Of so few groups there are no intervals, which take time.
   return study_lib.build(
-    *made.study_input(200, 8, 1, num_classes=num_classes, votes=9)
+    *made.study_input(200, 5, 1, num_classes=num_classes, votes=9)
   )
 
 
