@@ -3,10 +3,11 @@
 The time that is left is told by how long pieces of work took of late. What
 comes once, such as compiling, is not counted as speed: neither what is said to
 be so by `prepared`, nor pieces that took far longer than most, as the first one
-of a shape does that has to be compiled for it.
+of a shape does that has to be compiled for it; of these there may be more.
 """
 
 import collections
+import itertools
 import logging
 import statistics
 import sys
@@ -17,6 +18,7 @@ import tqdm
 
 _SECONDS_TO_FIRST_LINE = 8.0
 _SECONDS_BETWEEN_LINES = 15.0
+_SECONDS_BETWEEN_NOTES = 0.5  # Of a bar.
 # Preparations that took longer are told as soon as they are over.
 _LONG = 5.0
 # So many pieces of late tell the speed, but for those that took so much longer,
@@ -56,9 +58,12 @@ class Progress:
     self._clock = clock
     self._bar = None
     self._last = clock()
-    self._due = self._last + _SECONDS_TO_FIRST_LINE
+    self._due = self._last
+    if not sys.stderr.isatty():
+      self._due += _SECONDS_TO_FIRST_LINE
     # Seconds, units and work of each piece.
     self._pieces: collections.deque = collections.deque(maxlen=_MOST)
+    self._num_pieces, self._work_done = 0, 0.0
     self._preparations: list[float] = []
     self._to_prepare = 0
 
@@ -117,25 +122,41 @@ class Progress:
     """
     now = self._clock()
     work = float(amount if work is None else work)
-    self._pieces.append((now - self._last, amount, work))
-    self._last = now
+    seconds, self._last = now - self._last, now
+    self._pieces.append((seconds, amount, work))
+    self._num_pieces += 1
     self._done += amount
+    self._work_done += work
     self._work_left -= work
-    told = 'done'
-    if self._done < self._total:
-      told = f'about {duration(self.seconds_left())} left'
+    is_due = now >= self._due or self._done >= self._total
     if self._bar is not None:
-      self._bar.set_postfix_str(f'{told}  {note}'.rstrip(), refresh=False)
+      if is_due:
+        self._due = now + _SECONDS_BETWEEN_NOTES
+        told = f'{self._told()}  {note}'.rstrip()
+        self._bar.set_postfix_str(told, refresh=False)
       self._bar.update(amount)
-      return
-    if now < self._due and self._done < self._total:
-      return
-    self._due = now + _SECONDS_BETWEEN_LINES
-    logging.getLogger('empathy').info(
-      '%s: %d of %d %ss, %s, %s  %s',
-      *(self._title, self._done, self._total, self._unit),
-      *(self._rate(), told, note),
-    )
+    elif is_due:
+      # What follows from the first piece is little: the next tells more.
+      self._due = now + (_SECONDS_BETWEEN_LINES if self._is_known else 0.0)
+      logging.getLogger('empathy').info(
+        '%s: %d of %d %ss, %s  %s',
+        *(self._title, self._done, self._total, self._unit),
+        *(self._told(), note),
+      )
+
+  @property
+  def _is_known(self) -> bool:
+    """Whether there is a piece for which nothing was compiled, probably."""
+    return self._num_pieces > 1 or bool(self._preparations)
+
+  def _told(self) -> str:
+    """The rate and the time that is left, in words."""
+    if self._done >= self._total:
+      return 'done'
+    if not self._is_known:
+      ((seconds, amount, _),) = self._pieces
+      return f'the first {amount} in {duration(seconds)}'
+    return f'{self._rate()}, about {duration(self.seconds_left())} left'
 
   @property
   def units_left(self) -> int:
@@ -146,11 +167,17 @@ class Progress:
     """How long the rest takes, by the pieces of late; 0 before the first."""
     if not self._pieces:
       return 0.0
-    seconds, _, work = map(sum, zip(*self._usual(), strict=True))
-    left = self._work_left * seconds / max(work, 1e-9)
+    usual = self._usual()
+    seconds, _, work = map(sum, zip(*usual, strict=True))
+    each = seconds / max(work, 1e-9)
+    left = self._work_left * each
     if self._to_prepare:
       left += self._to_prepare * statistics.median(self._preparations)
-    return left
+    # More pieces may be of new shapes: as many as there were, at most.
+    share = min(1.0, self._work_left / max(self._work_done, 1e-9))
+    first = int(self._num_pieces <= _MOST)  # If it is still among them.
+    others = set(itertools.islice(self._pieces, first, None)).difference(usual)
+    return left + share * sum(x[0] - each * x[2] for x in others)
 
   def _usual(self) -> list[tuple[float, float, float]]:
     """The pieces of late, without those that took far longer than most."""

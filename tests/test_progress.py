@@ -41,12 +41,33 @@ def test_compiling_is_no_speed_and_what_is_to_be_compiled_counts(clock):
   assert bar.seconds_left() == pytest.approx(9 * 2 + 20)
 
 
-def test_a_piece_that_was_compiled_for_is_left_out(clock):
+def test_a_piece_that_was_compiled_for_is_no_speed(clock):
   bar = _bar(clock, total=100)
-  for seconds in (40.0, 1.0, 1.2, 0.8, 25.0, 1.0):
+  for seconds in (40.0, 1.0, 1.2, 0.8, 1.0):
     clock.now += seconds
     bar.advance(2)
-  assert bar.seconds_left() == pytest.approx(88 * 0.5)
+  assert bar.seconds_left() == pytest.approx(90 * 0.5)
+  # Another one after the first: there may be one more, but not for ever.
+  clock.now += 25.0
+  bar.advance(2)
+  assert bar.seconds_left() == pytest.approx(88 * 0.5 + 24)
+  for _ in range(36):
+    clock.now += 1.0
+    bar.advance(2)
+  assert bar.seconds_left() == pytest.approx(16 * 0.5 + 24 * 16 / 84)
+
+
+def test_one_piece_that_may_have_been_compiled_for_tells_nothing(clock, caplog):
+  caplog.set_level(logging.INFO, 'empathy')
+  bar = _bar(clock)
+  clock.now = 30.0
+  bar.advance()
+  clock.now = 32.0
+  bar.advance()
+  assert _lines(caplog) == [
+    'training: 1 of 10 epochs, the first 1 in 30 s  ',
+    'training: 2 of 10 epochs, 2.0 s each, about 16 s left  ',
+  ]
 
 
 def test_of_one_piece_that_is_what_is_known(clock):
@@ -79,9 +100,8 @@ def test_the_first_line_comes_early_and_the_others_now_and_then(clock, caplog):
       (12, 'about 36 s left'),
       (20, 'about 20 s left'),
       (28, 'about 4 s left'),
-      (30, 'done'),
     )
-  ]
+  ] + ['training: 30 of 30 epochs, done  val/accuracy 0.7']
 
 
 def test_long_preparations_are_told_at_once(clock, caplog):

@@ -541,6 +541,33 @@ SEED_SD = Definition(
   'changes.',
   words=('seed SD',),
 )
+EPOCH = Definition(
+  'Epoch',
+  'Once through all training clips.',
+  words=('epoch', 'epochs'),
+  sections=('learning',),
+)
+VALIDATION = Definition(
+  'Validation',
+  'Clips that a model does not learn from, by which the epoch or the setting '
+  'is chosen; others than those that it predicts for this report.',
+  words=('validation', 'validation loss', 'validation clips'),
+  sections=('learning',),
+)
+LOSS = Definition(
+  'Loss',
+  'What training makes small. Cross-entropy is small where the class that is '
+  'learned has a high probability.',
+  words=('loss', 'training loss'),
+  sections=('learning',),
+)
+OVERFIT = Definition(
+  'Overfit',
+  'To go on learning what is so of the training clips alone: they are '
+  'predicted better and better, others worse.',
+  words=('overfit', 'overfitted'),
+  sections=('learning',),
+)
 
 BASIC = tuple(
   one

@@ -91,8 +91,18 @@ def added(study: Study, workdir: pathlib.Path) -> Study:
     'fitting': [_fitting(v, found[v], metric) for v in views],
   }
   training = {key: config[key] for key in _TOLD if key in config}
+  entries = _read_json(workdir / 'members.json')['members']
   training |= {
     'select': metric,
+    # The fields of which there are several values.
+    'swept': sorted(
+      {
+        field
+        for own in entries
+        for x in own
+        for field in x.get('setting') or ()
+      }
+    ),
     'num_members': sum(row['num_members'] for row in tables['fitting']),
   }
   return dataclasses.replace(

@@ -118,7 +118,10 @@ class Study:
       `seeds` (by view, how many), `folds` (how many),
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
       how intervals were made, and what they cover, '' where groups are too few
-      for any; `label_name`, of one of several labels. No date: the same input
+      for any; `label_name`, of one of several labels; `software`, versions and
+      the `commit` of what judged; `run`, of a training run: `fusion`,
+      `num_epochs`, the hash of its `config`, `versions`, `commit`; `training`,
+      what its config says of how members were made. No date: the same input
       gives the same report.
     statistics: by dotted name, as in `views.audio.accuracy`.
     skipped: the name of a statistic or of a comparison, or `question <n>`
@@ -145,6 +148,10 @@ class Study:
         kappa_high, excess, flag, votes_needed, bias, leans_to, bias_<class>,
         see `raters`.
       `duplicates`: modality, id, same_as, same_group.
+      `learning`: view, phase ('train', or 'refit' in a second training),
+        epochs (1 after the first), name of a metric, mean, low and high (a
+        tenth and nine tenths) over members, num_members; of training runs, as
+        is `fitting`: a row a view, see `learning`.
       `layers`: view, modality, layer, weight (the mean over members, by fold
         and seed), least and most of these, num_members.
     curves: data of figures, lists of plain numbers.

@@ -144,6 +144,7 @@ def test_of_a_sweep_only_chosen_members_are_told(study, tmp_path):
   lines, entries = _lines(), _entries()
   for entry in entries[0]:
     entry['chosen'] = entry['fold'] == 1
+    entry['setting'] = {'peak_learning_rate': 1e-3, 'model.dropout': 0.1}
   _write(tmp_path, lines, entries, peak_learning_rate=[0.001, 0.003])
   found = learning.added(study, tmp_path)
   rows = _rows(found, view='text', name='val/loss')
@@ -151,7 +152,7 @@ def test_of_a_sweep_only_chosen_members_are_told(study, tmp_path):
   assert found.info['training']['num_members'] == 3
   told = ' '.join(section_lib.section(found).details)
   assert 'a learning rate of up to 0.001 or 0.003' in told
-  assert 'only they are shown' in told
+  assert 'Of several values of dropout and the learning rate' in told
 
 
 def test_a_second_training_is_told_apart(study, tmp_path):

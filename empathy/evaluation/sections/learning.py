@@ -12,6 +12,7 @@ from empathy.evaluation.study import Study
 # Metrics that are shares, and what the report calls them.
 _SHARES = {'accuracy': 'accuracy', 'macro_f1': 'macro F1'}
 _NAMES = _SHARES | {'ccc': 'CCC', 'mae': 'mean absolute difference'}
+_FIELDS = {'peak_learning_rate': 'the learning rate', 'l2': 'L2'}
 _TARGETS = {
   'labels': 'the labels',
   'votes': 'the shares of votes',
@@ -135,18 +136,21 @@ def _made(training: Mapping[str, Any]) -> tuple[str, ...]:
   decay = _values(training.get('l2'))
   target = training.get('targets', 'labels')
   told = (
-    f'Each of {wording.count(training["num_members"])} models learned '
-    f'{_TARGETS.get(target, target)} by the loss {training["loss"]}, with the '
-    f'optimizer {training["optimizer"]}, a learning rate of up to {rates} '
+    f'Each of {wording.count(training["num_members"])} models (members) '
+    f'learned {_TARGETS.get(target, target)} by the loss {training["loss"]}, '
+    f'with the optimizer {training["optimizer"]}, a learning rate of up to '
+    f'{rates} '
     f'(schedule {training["schedule"]}) and L2 {decay}, for '
     f'{training["num_epochs"]} epochs in batches of {training["batch_size"]} '
     'clips.'
   )
-  if ' or ' in rates + decay:
+  if training.get('swept'):
+    fields = [_FIELDS.get(x, x.split('.')[-1]) for x in training['swept']]
+    metric = _NAMES.get(training['select'], training['select'])
     told += (
-      ' Where several values are named, models of each view and fold have that '
-      f'which did best by validation {training["select"]}, and only they are '
-      'shown.'
+      f' Of several values of {wording.listing(fields)}, models of each view '
+      f'and fold have what did best by validation {metric}; the others are '
+      'not shown.'
     )
   return (told,)
 
@@ -155,11 +159,7 @@ def _chosen(training: Mapping[str, Any]) -> str:
   """What is chosen by the metric, if anything is."""
   if training.get('keep') == 'best':
     return 'epochs'
-  several = any(
-    isinstance(training.get(key), list) and len(training[key]) > 1
-    for key in ('peak_learning_rate', 'l2')
-  )
-  return 'settings' if several else ''
+  return 'settings' if training.get('swept') else ''
 
 
 def _values(given: Any) -> str:
