@@ -19,15 +19,12 @@ import os
 # As `evaluate` has it, and before NumPy is imported.
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 
-import dataclasses
-import logging
 import pathlib
 
 from absl import flags
 
-from empathy import cli, errors, files
-from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import simulate, tables
+from empathy import cli
+from empathy.corpora import simulate
 from empathy.training import config_fields
 
 _OUTPUT = flags.DEFINE_string(
@@ -50,37 +47,13 @@ _NUM_EPOCHS = flags.DEFINE_integer(
 def main() -> None:
   """Simulates, trains and judges; says what was found."""
   # Here, for --help is not to wait for it.
-  from empathy.evaluation import commands
-  from empathy.training import configuration, loop, parallel
+  from empathy import tour
+  from empathy.training import configuration
 
-  output = pathlib.Path(_OUTPUT.value)
-  corpus, run = output / 'corpus', output / 'run'
-  parallel.use_cpu_cores()
-  _simulate(corpus)
   config = configuration.default_config()
-  config.corpus, config.num_epochs = str(corpus), _NUM_EPOCHS.value
-  loop.train(config, str(run))
-  commands.evaluate(commands.of_run(run), run / 'study')
-
-
-def _simulate(path: pathlib.Path) -> None:
-  """Makes the corpus, unless it is there."""
+  config.num_epochs = _NUM_EPOCHS.value
   parameters = simulate.Parameters(num_clips=_NUM_CLIPS.value)
-  if path.exists():
-    told = corpus_lib.read(path).info.get('parameters')
-    expected = dataclasses.asdict(parameters)
-    if told != expected | {'classes': list(parameters.classes)}:
-      raise errors.InputError(
-        f'{path}: is another corpus; choose another --output'
-      )
-    return
-  corpus, truth = simulate.simulate(parameters, seed=0)
-  with files.replacing(path) as folder:
-    corpus_lib.write(corpus, folder)
-    tables.write_csv(folder / 'truth.csv', truth)
-  logging.getLogger('empathy').info(
-    '%s: %d clips, simulated', path, len(corpus.ids)
-  )
+  tour.run(pathlib.Path(_OUTPUT.value), parameters, config)
 
 
 if __name__ == '__main__':

@@ -32,6 +32,8 @@ case $corpus in
   '' | *://*) ;;
   *) [ -d "$corpus" ] || fail "$corpus: no such corpus folder" ;;
 esac
+# Whether something is of the corpus; in a bucket it is taken to be.
+has() { [[ $corpus = *://* ]] || compgen -G "$corpus/$1*" > /dev/null; }
 
 seconds() {
   local start=$SECONDS
@@ -42,6 +44,9 @@ seconds() {
 config=${CONFIG:-configs/mixed_signals.py}
 # Whether the config begins with media: it sets config.features.
 has_media=$(grep -Eqs '^ *\w+\.features(\.\w+)* *=' "${config%%:*}" && echo 1) || :
+if [ -n "$corpus" ] && [ -z "$has_media" ] && ! has features && ! has votes; then
+  fail "$corpus: has neither features nor votes; empathy extract makes features"
+fi
 workdir=${WORKDIR:-runs/$(run_name "$config" "${corpus:-simulated}")}
 extras=${has_media:+,media}${EXTRA:+,$EXTRA}
 for place in "$corpus" "$workdir"; do
@@ -64,7 +69,7 @@ elif [ -n "$has_media" ] && [[ $workdir != *://* ]]; then
     --corpus="$corpus" --config="$config" --workdir="$workdir/encoders"
   seconds extraction "$python" -m empathy.extract_features \
     --corpus="$corpus" --config="$config" --finetuned="$workdir/encoders"
-elif [[ $corpus != *://* && ! -d $corpus/features ]]; then
+elif ! has features; then
   can_train=
 fi
 if [ -n "$can_train" ]; then

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -62,6 +63,10 @@ def test_local_takes_a_corpus_from_any_folder(tmp_path):
   assert f'--config.corpus={tmp_path}/mine ' in result.stdout
   (tmp_path / 'mine' / 'features').rmdir()
   result = _bash(ROOT / 'launch/local.sh', 'mine', '--dry-run', cwd=tmp_path)
+  assert (result.returncode, result.stdout) == (2, '')
+  assert 'mine: has neither features nor votes' in result.stderr
+  (tmp_path / 'mine' / 'votes.csv').touch()
+  result = _bash(ROOT / 'launch/local.sh', 'mine', '--dry-run', cwd=tmp_path)
   assert 'empathy.train' not in result.stdout
   assert f'empathy.evaluate --corpus={tmp_path}/mine ' in result.stdout
 
@@ -85,6 +90,64 @@ def test_local_begins_with_the_media(tmp_path):
     f'empathy.evaluate --workdir={workdir}',
     f'{ROOT}/{workdir}/study/report.html',
   ]
+
+
+# What is installed already; the demo is a small one.
+_SMALL_DEMO = f"""#!/bin/sh
+case "$*" in
+  "-m empathy demo --output=runs/sample --more") exec {sys.executable} -c "
+import pathlib
+from empathy import tour
+from empathy.corpora import simulate
+from empathy.training import configuration
+config = configuration.default_config('concat')
+config.num_epochs, config.num_seeds, config.num_folds = 1, 1, 3
+config.model.hidden = (4,)
+parameters = simulate.Parameters(num_clips=60, num_groups=9, width=6)
+tour.run(pathlib.Path('runs/sample'), parameters, config)" ;;
+esac
+"""
+
+
+def test_the_sample_is_a_site(tmp_path):
+  for name in ('launch', 'setup.py'):
+    (tmp_path / name).symlink_to(ROOT / name)
+  folder = tmp_path / '.venv' / 'bin'
+  folder.mkdir(parents=True)
+  (folder / 'python').write_text(_SMALL_DEMO)
+  (folder / 'python').chmod(0o755)
+  script = tmp_path / 'launch/sample.sh', 'site', '--more'
+  result = _bash(*script, cwd=tmp_path, PYTHONPATH=str(ROOT))
+  assert result.returncode == 0, result.stderr
+  assert result.stdout.startswith('Views ')
+  assert result.stdout.endswith(f'The site: {tmp_path}/site\n')
+  site = tmp_path / 'site'
+  page = (site / 'index.html').read_text()
+  assert 'That sounds hard.' in page  # The words of clips.
+  assert (site / 'study.json').exists()
+  assert (site / 'tables' / 'views.csv').exists()
+  assert sum(x.stat().st_size for x in site.rglob('*') if x.is_file()) < 1e6
+  # The same once more is not trained again.
+  trained = tmp_path / 'runs/sample/run/metrics.jsonl'
+  before = trained.stat().st_mtime_ns
+  assert _bash(*script, cwd=tmp_path, PYTHONPATH=str(ROOT)).returncode == 0
+  assert trained.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize('name', ['tests.yml', 'sample.yml'])
+def test_workflows_run_what_is_there(name):
+  text = (ROOT / '.github/workflows' / name).read_text()
+  jobs = yaml.safe_load(text)['jobs']
+  scripts = [
+    step['run'].split()
+    for job in jobs.values()
+    for step in job['steps']
+    if 'run' in step
+  ]
+  for command, script, *_ in scripts:
+    assert command == 'bash'
+    assert (ROOT / script).exists()
+  assert len(scripts) == 1
 
 
 @pytest.mark.parametrize('argument', ['no_such_corpus', '--no_such_flag'])
@@ -436,7 +499,7 @@ def test_variants_of_a_config_have_folders_of_their_own(
 
 
 def test_media_are_found_out_however_a_config_says_so(tmp_path):
-  (tmp_path / 'mine').mkdir()
+  (tmp_path / 'mine' / 'features').mkdir(parents=True)
   for text, is_media in (
     ('def get_config():\n    c.features = {}\n', True),
     ('def get_config():\n  c.features=dict(a=1)\n', True),

@@ -72,11 +72,17 @@ def test_it_holds_the_package_alone(site):
   assert not list(site.rglob('test_*.py'))
 
 
+def test_it_has_the_command(site):
+  (entries,) = site.glob('empathy-*.dist-info/entry_points.txt')
+  assert 'empathy = empathy.command:main' in entries.read_text().splitlines()
+  assert '--output=DIR' in _run(site, 'empathy', 'demo', '--help')
+
+
 def test_it_runs_the_whole_way(site, tmp_path):
   corpus, workdir = tmp_path / 'corpus', tmp_path / 'run'
   _run(
     site,
-    'empathy.prepare',
+    *('empathy', 'prepare'),
     '--importer=simulated',
     '--num_clips=60',
     '--num_groups=9',
@@ -85,7 +91,7 @@ def test_it_runs_the_whole_way(site, tmp_path):
   )
   _run(
     site,
-    'empathy.train',
+    *('empathy', 'train'),
     f'--config={small.ROOT}/configs/mixed_signals.py:concat',
     '--config.model.hidden=(4,)',
     '--config.num_epochs=1',
@@ -94,6 +100,6 @@ def test_it_runs_the_whole_way(site, tmp_path):
     f'--config.corpus={corpus}',
     f'--workdir={workdir}',
   )
-  output = _run(site, 'empathy.evaluate', f'--workdir={workdir}')
+  output = _run(site, 'empathy', 'evaluate', f'--workdir={workdir}')
   assert str(workdir / 'study' / 'report.html') in output
   assert '<svg' in (workdir / 'study' / 'report.html').read_text()

@@ -128,6 +128,8 @@ def evaluate(
     study = dataclasses.replace(study, info=study.info | {'covers': covers})
   if given.workdir is not None:
     study = learning.added(study, given.workdir)
+    run = _run(given.workdir / 'config.json')
+    study = dataclasses.replace(study, info=study.info | {'run': run})
   _warn(study)
   study_lib.write(study, output, report.render(study, output))
   if corpus is not None:
@@ -289,6 +291,19 @@ def _folder_beside(output: pathlib.Path) -> Iterator[pathlib.Path]:
     yield pathlib.Path(name)
 
 
+def _run(path: pathlib.Path) -> dict[str, Any]:
+  """What a report says of a training run, by its `config.json`."""
+  record = json.loads(path.read_text(encoding='utf-8'))
+  config = record.get('config', {})
+  return {
+    'fusion': config.get('model', {}).get('fusion'),
+    'num_epochs': config.get('num_epochs'),
+    'config': files.sha256(path),
+    'versions': record.get('versions', {}),
+    'commit': record.get('git'),
+  }
+
+
 def _is_transductive(path: pathlib.Path) -> bool:
   """Whether a run normalised features by group."""
   return _config(path).get('normalise') == 'group'
@@ -303,7 +318,7 @@ def _trained_on(path: pathlib.Path) -> pathlib.Path:
   """The corpus that a training run's `config.json` names."""
   try:
     config = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError:
+  except (FileNotFoundError, NotADirectoryError):
     raise errors.InputError(
       f'{path}: no such file; expected the folder of a training run'
       + nearest.folder_hint(path.parent, path.name)

@@ -21,6 +21,7 @@ _NUMBER = 3
 # As much of what was said as a card has room for.
 _MOST_CHARACTERS = 140
 _SURE = 0.25
+_HALF = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,10 +116,14 @@ def _order(clips: Clips) -> np.ndarray:
 
 def _in_doubt(study: Study, clips: Clips) -> Iterator[_Found]:
   if clips.predicted:
-    told = 'The first clip of the list: views disagree, and the full view is '
-    told += 'least sure.'
-    if 'any_disagreement' not in clips.signals:
-      told = 'The first clip of the list: the model is least sure of it.'
+    why = []
+    if 'any_disagreement' in clips.signals:
+      why.append('views disagree')
+    if 'one_minus_confidence' in clips.signals:
+      why.append('the full view is least sure')
+    told = f'The first clip of the list: {", and ".join(why)}.'
+    if not why:
+      told = 'The first clip of the list.'
     yield 'Most in doubt', told, _order(clips)
   else:
     told = 'The first clip of the list: its annotators differ most.'
@@ -166,6 +171,7 @@ def _conditions(study: Study, clips: Clips) -> Iterator[_Found]:
   )
   differ = (said >= 0).all(axis=0) & (said.min(axis=0) != said.max(axis=0))
   several = np.stack(list(totals.values())).min(axis=0) > 1
+  several &= share.min(axis=0) > _HALF
   yield (
     'Modalities say different things',
     told,
@@ -200,7 +206,8 @@ def _against(study: Study, clips: Clips) -> Iterator[_Found]:
     'outnumber the others most.'
   )
   more = 2.0 * votes.max(axis=1) - total
-  yield 'Annotators against the label', told, _only(more, other & (total > 1))
+  other &= (total > 1) & (more > 0)
+  yield 'Annotators against the label', told, _only(more, other)
 
 
 def _agreed(study: Study, clips: Clips) -> Iterator[_Found]:

@@ -146,18 +146,21 @@ def _files(corpus: corpus_lib.Corpus, paths: np.ndarray) -> np.ndarray:
   return np.array(found)[place]
 
 
-def script() -> str:
-  """The program of the page: its modules as one, as a page of its own needs.
+def script(folder: pathlib.Path = MODULES) -> str:
+  """A program of the page: its modules as one, as a page of its own needs.
 
   A module stands behind those that it imports from; what they export it finds
   in the scope that all share, so that no name is declared twice.
+
+  Args:
+    folder: of the modules; the program is its main.js.
   """
   texts: dict[str, str] = {}
 
   def add(name: str) -> None:
     if name in texts:
       return
-    text = (MODULES / name).read_text(encoding='utf-8')
+    text = (folder / name).read_text(encoding='utf-8')
     for needed in _IMPORT.findall(text):
       add(needed)
     text = _IMPORT.sub('', text)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from empathy import versions
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora import declared
 from empathy.evaluation import (
@@ -57,6 +58,7 @@ def of(
     'kind': str(plan.survey.kind),
     'folds': int(np.count_nonzero(plan.survey.numbers.get(('folds',), 0))),
     'predictions': plan.survey.num_rows,
+    'software': versions.of(('numpy', 'scipy')) | {'commit': versions.commit()},
     'resampling': _how(totals, plan),
     'covers': covers(
       seeds,

@@ -8,6 +8,7 @@ same faults are told in the same words, and the same spellings are one thing.
 import dataclasses
 import difflib
 import json
+import logging
 import os
 import pathlib
 import tempfile
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
-from empathy.corpora import declared, spelling, tables
+from empathy.corpora import declared, grouping, spelling, tables
 from empathy.evaluation import reading
 from empathy.evaluation import study as study_lib
 
@@ -32,6 +33,7 @@ _KEYS = (
 )
 # How alike two names are of which one is probably the other, misspelt.
 _NEAR = 0.7
+_LOGGER = logging.getLogger('empathy')
 _UNKNOWN = {'license': 'not given', 'source': 'tables in memory'}
 
 
@@ -54,7 +56,8 @@ def judge(
   classes are those that predictions give probabilities of, else all labels that
   occur in clips and votes, in their order; modalities those that views and
   conditions name. Votes without a column `condition` are of people who
-  perceived every modality.
+  perceived every modality. Without a column `group`, one such as `speaker` or
+  `dialogue` is taken, with a warning.
 
   Args:
     predictions: a table; or the path of a file; None for a study of the humans
@@ -89,7 +92,7 @@ def judge(
   if table is None and votes is None and not (corpus and corpus.votes):
     raise errors.InputError(
       f'{"clips" if corpus is None else place}: has no votes, and there are no '
-      'predictions: nothing to evaluate'
+      'predictions: nothing to evaluate; empathy train makes predictions'
     )
   if corpus is None:
     corpus = _corpus(_table('clips', clips), votes, table, about or {})
@@ -157,6 +160,7 @@ def _corpus(
         f'{", ".join(_KEYS)}'
       )
   written = {'clips': _texts('clips', clips)}
+  _add_groups(written['clips'])
   if votes is not None:
     written['votes'] = _texts('votes', _table('votes', votes))
   info = dict(about)
@@ -186,6 +190,21 @@ def _corpus(
       raise errors.InputError(text) from None
   # The folder is gone.
   return dataclasses.replace(corpus, path=None)
+
+
+def _add_groups(clips: dict[str, list[str]]) -> None:
+  """Takes a column such as `speaker` as the group where there is none."""
+  found = grouping.candidates(list(clips)) if 'group' not in clips else []
+  if found:
+    chosen, _ = grouping.best(
+      {name: spelling.unified(clips[name]).values for name in found}
+    )
+    clips['group'] = clips[chosen]
+    _LOGGER.warning(
+      'clips: column %r is taken as the group. A column group would say '
+      'otherwise',
+      chosen,
+    )
 
 
 def _modalities(

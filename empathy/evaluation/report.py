@@ -21,6 +21,7 @@ from empathy.evaluation import catalogue, sections, terms, wording
 from empathy.evaluation import examples as examples_lib
 from empathy.evaluation import explorer as explorer_lib
 from empathy.evaluation import front as front_lib
+from empathy.evaluation import methods as methods_lib
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.predictions import Kind
 from empathy.evaluation.sections import clips as clips_lib
@@ -69,6 +70,8 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     plan=plan,
     planner=planner,
     sections=parts,
+    methods=methods_lib.paragraph(study),
+    bibtex=methods_lib.bibtex(study),
     definitions=catalogue.definitions(study.statistics),
   )
 
@@ -93,17 +96,19 @@ def page(
   Args:
     template: its name.
     info: see `Study.info`.
-    script: the one script that may run there.
+    script: what may run there, beside the script that copies tables and plots.
     **shown: what else the template asks for.
   """
   linked = terms.Terms(catalogue.all_definitions())
+  tools = explorer_lib.script(_TEMPLATES / 'copying')
   pages = environment()
   pages.filters['terms'] = linked
   return pages.get_template(template).render(
     info=info,
     script=script,
+    tools=tools,
     script_source=markupsafe.Markup(
-      f"'{_hash(script)}'" if script else "'none'"
+      ' '.join(f"'{_hash(one)}'" for one in (tools, script) if one)
     ),
     version=empathy.__version__,
     brackets=f'Brackets hold {wording.level(Estimate(None))}s.',

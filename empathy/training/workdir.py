@@ -8,20 +8,17 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
-import importlib.metadata
 import json
 import logging
 import os
 import pathlib
-import platform
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ml_collections
 
-from empathy import errors, files, nearest
+from empathy import errors, files, nearest, versions
 from empathy.corpora import corpus as corpora
 from empathy.training import chunks, configuration, members
 
@@ -240,9 +237,8 @@ def begin(
       'fingerprint': corpora.fingerprint_of(hashes),
       'files': dict(hashes),
       'groups': chunks.as_entries(groups_),
-      'git': _git_hash(),
-      'versions': {'python': platform.python_version()}
-      | {name: importlib.metadata.version(name) for name in _PACKAGES},
+      'git': versions.commit(),
+      'versions': versions.of(_PACKAGES),
     }
     files.write_json(path / 'config.json', record)
 
@@ -294,7 +290,7 @@ def has_state(path: pathlib.Path) -> bool:
 def _read_json(path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any]:
   try:
     record = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError:
+  except (FileNotFoundError, NotADirectoryError):
     raise errors.InputError(
       f'{path}: no such file; is this the --workdir of a run that has ended?'
       + nearest.folder_hint(path.parent, 'config.json').removeprefix(';')
@@ -322,18 +318,3 @@ def differences(
       yield from differences(new_value, old_value, f'{prefix}{key}.')
     elif new_value != old_value:
       yield f'{prefix}{key}', new_value, old_value
-
-
-def _git_hash() -> str | None:
-  """The commit of the code that runs; None where it is not a checkout."""
-  try:
-    result = subprocess.run(
-      ['git', 'describe', '--always', '--dirty', '--abbrev=40'],
-      cwd=pathlib.Path(__file__).parent,
-      capture_output=True,
-      text=True,
-      check=True,
-    )
-  except (OSError, subprocess.CalledProcessError):
-    return None
-  return result.stdout.strip()

@@ -144,6 +144,21 @@ def test_what_has_no_entry_is_refused_by_name():
       {},
     ),
     (
+      'views.a+b.f1_of.very sad',
+      'views.{view}.f1_of.{class}',
+      {'view': 'a+b', 'class': 'very sad'},
+    ),
+    (
+      'humans.full_minus_audio.accuracy_of.a.b',
+      'humans.full_minus_{condition}.accuracy_of.{class}',
+      {'condition': 'audio', 'class': 'a.b'},
+    ),
+    (
+      'humans.full_minus_best.accuracy_of.sad',
+      'humans.full_minus_best.accuracy_of.{class}',
+      {'class': 'sad'},
+    ),
+    (
       'disagreement.a_b+c_vs_full.rate',
       'disagreement.{view}_vs_full.rate',
       {'view': 'a_b+c'},

@@ -212,15 +212,17 @@ def test_no_media_no_players(tmp_path):
   assert _data(corpus, None, tmp_path)[1]['media'] == {}
 
 
-def test_one_script_and_it_alone_may_run():
+def test_two_scripts_and_they_alone_may_run():
   study = _built()
   page = report.render(study)
   policy = re.search('Content-Security-Policy" content="([^"]*)"', page)[1]
   assert "default-src 'none'" in policy
-  assert f"script-src '{report._hash(_scripts(page)[-1])}'" in policy
-  assert len(_scripts(page)) == 2
+  tools, data, own = _scripts(page)
+  hashes = f"'{report._hash(tools)}' '{report._hash(own)}'"
+  assert f'script-src {hashes};' in policy
+  assert json.loads(data)['id']
   bare = report.render(dataclasses.replace(study, clips=None))
-  assert _scripts(bare) == []
+  assert _scripts(bare) == [tools]
   assert 'href="#clips"' not in bare
 
 

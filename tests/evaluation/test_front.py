@@ -273,6 +273,31 @@ def test_examples_of_predictions_alone():
   ]
 
 
+def test_a_tie_of_votes_is_nobodys_opinion():
+  tied = np.array([[1, 1, 1]] * 6)
+  clips = _clips(
+    predicted={},
+    probabilities={},
+    signals={},
+    votes=dict.fromkeys(('text', 'audio', _FULL), tied),
+    pluralities={
+      'text': np.zeros(6, int),
+      'audio': np.ones(6, int),
+      _FULL: np.full(6, 2),
+    },
+  )
+  _, found = _shown(clips, views=[])
+  assert [one.title for one in found] == ['Annotators differ most']
+
+
+def test_a_rule_says_no_more_than_there_is():
+  _, found = _shown(_clips(signals={}))
+  assert found[0].rule == 'The first clip of the list.'
+  hard = {'any_disagreement': np.ones(6)}
+  _, found = _shown(_clips(signals=hard))
+  assert found[0].rule == 'The first clip of the list: views disagree.'
+
+
 def test_no_clip_is_shown_twice_and_none_where_there_are_none():
   clips = _clips()
   misled = np.array([1.0, 0, 0, 0, 0, 0])

@@ -213,3 +213,11 @@ def test_the_name_alone_loads_nothing():
     [sys.executable, '-c', program], capture_output=True, text=True, check=True
   )
   assert found.stdout.strip() == '[]'
+
+
+def test_a_speaker_is_a_group(given, study, caplog):
+  renamed = given[1]['clips'].rename_columns(['id', 'speaker', 'label'])
+  told = _figures(empathy.judge(**given[1] | {'clips': renamed}))
+  expected = _figures(study)
+  assert {name: told[name] for name in expected} == expected
+  assert "column 'speaker' is taken as the group" in caplog.text

@@ -1,17 +1,33 @@
 """What all pages are made of: tables that fit, and print that is not torn."""
 
 import base64
+import dataclasses
 import functools
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import xml.etree.ElementTree
 
 import browser
 import made
 import pytest
 import test_report
 
-from empathy.evaluation import report
+from empathy.evaluation import (
+  comparison,
+  comparison_report,
+  report,
+  several_labels,
+  several_labels_report,
+)
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.sections import fitting, parts
 
+_TEMPLATES = pathlib.Path(report.__file__).parent / 'templates'
+_COPYING = _TEMPLATES / 'copying'
 # Of printed pages, in points; see `@page`, and what a drawing's strokes take
 # beyond their place.
 _TOP, _FOOT = 45, 58
@@ -111,7 +127,30 @@ def _tables_page():
   return template.render(tables=_TABLES.values())
 
 
+@functools.cache
+def _read(name='a'):
+  """A study that was written to a folder."""
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / name
+    study = _built()
+    info = study.info | {'label_name': name}
+    dataclasses.replace(study, info=info).save(path)
+    return comparison.read(path)
+
+
+def _comparison():
+  return comparison_report.render(comparison.compare(_read(), _read()))
+
+
+def _labels():
+  return several_labels_report.render(
+    several_labels.summarise([_read('a'), _read('b')])
+  )
+
+
 _PAGES = {
+  'comparison': _comparison,
+  'labels': _labels,
   'tables': _tables_page,
   'made': lambda: report.render(_built()),
   'full': lambda: report.render(test_report.full_study()),
@@ -127,7 +166,7 @@ _TOO_WIDE = (
 @pytest.mark.parametrize('name', _PAGES)
 def test_no_table_is_wider_than_the_page(tab, name):
   page = _show(tab, _PAGES[name](), width=1280)
-  assert page.run('document.querySelectorAll(".scroll table").length') > 3
+  assert page.run('document.querySelectorAll(".scroll table").length') > 2
   assert page.run(_TOO_WIDE) == []
   assert page.run('document.documentElement.scrollWidth') <= 1280
 
@@ -172,3 +211,147 @@ def test_how_far_down_a_page_is_filled_is_told(tab):
   )
   # 60 of the 150 points that a page has room for.
   assert browser.filled(pdf, 20, 30)[:2] == pytest.approx([0.4, 0.4], abs=0.01)
+
+
+@pytest.mark.skipif(shutil.which('node') is None, reason='node is missing')
+def test_tables_are_written_as_latex_and_csv(tmp_path):
+  shutil.copytree(_COPYING, tmp_path, dirs_exist_ok=True)
+  (tmp_path / 'package.json').write_text('{"type": "module"}')
+  name = 'copying.test.js'
+  shutil.copy(pathlib.Path(__file__).parent / name, tmp_path)
+  done = subprocess.run(
+    ['node', '--test', '--test-reporter=tap', name],
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert re.search('^# pass 5$', done.stdout, re.M), done.stdout
+
+
+# The text that a click on a button copies, or the drawing that it saves.
+_TAKEN = """new Promise(taken => {
+  navigator.clipboard.writeText = async text => { taken(text) };
+  URL.createObjectURL = blob => { blob.text().then(taken); return '#' };
+  document.querySelector(SELECTOR).click();
+})"""
+
+
+@browser.needs_chromium
+def test_buttons_copy_what_is_seen(tab):
+  page = _show(tab, _PAGES['full']())
+  button = '#views .tools [aria-label$=LaTeX]'
+  latex = page.run(_TAKEN.replace('SELECTOR', repr(button)))
+  assert '\\toprule' in latex
+  assert '71.0 [69.0, 73.0]' in latex
+  csv = page.run(
+    _TAKEN.replace('SELECTOR', repr(button.replace('LaTeX', 'CSV')))
+  )
+  assert 'text+audio+video,71.0,"[69.0, 73.0]",' in csv
+  tables = page.run('document.querySelectorAll("figure.table").length')
+  found = page.run('document.querySelectorAll("[aria-label$=LaTeX]").length')
+  assert found == tables > 5
+  # Without a clipboard, the text is there to be copied by hand.
+  page.run('navigator.clipboard.writeText = async () => { throw new Error() }')
+  page.run(f'document.querySelector({button!r}).click()')
+  page.run('new Promise(done => setTimeout(done))')
+  assert page.run('document.activeElement.value') == latex
+  assert page.logged == []
+
+
+@browser.needs_chromium
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_a_plot_is_saved_as_one_drawing_with_its_colours(tab, scheme):
+  page = _show(tab, _PAGES['full'](), scheme=scheme)
+  svg = page.run(_TAKEN.replace('SELECTOR', '"#views [aria-label$=SVG]"'))
+  assert 'var(' not in svg
+  drawing = xml.etree.ElementTree.fromstring(svg)
+  name = '{http://www.w3.org/2000/svg}'
+  words = [text.text for text in drawing.iter(f'{name}text')]
+  assert 'audio' in words
+  assert '71.0 [69.0, 73.0]' in words
+  fills = {circle.get('fill') for circle in drawing.iter(f'{name}circle')}
+  assert {'rgb(230, 159, 0)', 'rgb(0, 158, 115)'} <= fills
+  paper = drawing.find(f'{name}rect').get('fill')
+  assert (paper == 'rgb(255, 255, 255)') == (scheme == 'light')
+  # Dots are where the page has them, above their ticks.
+  width = float(drawing.get('width'))
+  assert all(
+    0 < float(c.get('cx')) < width for c in drawing.iter(f'{name}circle')
+  )
+
+
+@browser.needs_chromium
+def test_without_a_script_there_are_no_buttons(tab):
+  page, _ = tab
+  page.send('Emulation.setScriptExecutionDisabled', value=True)
+  _show(tab, _PAGES['full']())
+  page.send('Emulation.setScriptExecutionDisabled', value=False)
+  assert page.run('document.querySelectorAll(".tools").length') == 0
+  # A term shows what it means all the same.
+  page.run('document.querySelector(".term").focus({focusVisible: true})')
+  shown = page.run(
+    'getComputedStyle(document.querySelector(".term"), "::after").content'
+  )
+  assert len(shown) > 40
+
+
+def _contrast(one, other):
+  """By WCAG, of two colours as `#rrggbb`."""
+
+  def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return sum(
+      weight * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
+      for weight, c in zip((0.2126, 0.7152, 0.0722), channels, strict=True)
+    )
+
+  dark, light = sorted((luminance(one), luminance(other)))
+  return (light + 0.05) / (dark + 0.05)
+
+
+def test_words_stand_out_from_the_paper():
+  assert _contrast('#ffffff', '#000000') == pytest.approx(21)
+  assert _contrast('#777777', '#ffffff') == pytest.approx(4.48, abs=0.01)
+  style = (_TEMPLATES / 'report.css').read_text()
+  light, dark = (
+    dict(re.findall(r'--([\w-]+): (#\w{6});', block))
+    for block in re.findall(r':root \{(.*?)\}', style, re.S)
+  )
+  for colours in (light, light | dark):
+    for word in ('ink', 'muted', 'link', 'care', 'alert'):
+      for paper in ('paper', 'wash'):
+        assert _contrast(colours[word], colours[paper]) > 4.5, (word, paper)
+    assert _contrast(colours['faint'], colours['paper']) > 4.5
+    assert _contrast(colours['alert'], colours['alert-wash']) > 4.5
+    assert _contrast(colours['ink'], colours['faint']) > 3
+
+
+_AXE = os.environ.get('AXE', '')
+
+
+@browser.needs_chromium
+@pytest.mark.skipif(not _AXE, reason='AXE names no axe.min.js')
+@pytest.mark.parametrize(
+  ('width', 'scheme', 'script'),
+  [
+    (1280, 'light', True),
+    (1280, 'dark', True),
+    (390, 'light', True),
+    (390, 'dark', True),
+    (1280, 'light', False),
+  ],
+)
+@pytest.mark.parametrize('name', ['made', 'full', 'comparison', 'labels'])
+def test_axe_finds_no_fault(tab, name, width, scheme, script):
+  page, _ = tab
+  page.send('Emulation.setScriptExecutionDisabled', value=not script)
+  _show(tab, _PAGES[name](), width=width, scheme=scheme)
+  page.send('Emulation.setScriptExecutionDisabled', value=False)
+  page.run('document.querySelector(".clips .open")?.click()')
+  page.run(pathlib.Path(_AXE).read_text(encoding='utf-8') + ';0')
+  found = page.run(
+    'axe.run({resultTypes: ["violations"]}).then(it => it.violations.map('
+    'fault => [fault.id, ...fault.nodes.map(node => node.html)]))'
+  )
+  assert found == []

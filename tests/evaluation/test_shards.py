@@ -100,6 +100,11 @@ def test_exact_figures_are_those_of_the_clips(studies):
   for name in (
     'views',
     'classes',
+    'class_gains',
+    'confusion',
+    'human_classes',
+    'human_class_gains',
+    'human_confusion',
     'full_minus_view',
     'votes_per_clip',
     'ambiguity',

@@ -143,10 +143,10 @@ def facts(study: Study) -> dict[str, object]:
 
 
 def _view(study: Study) -> str:
-  """The view whose classes are in figures: the full one, if it is there."""
-  known = {row['view'] for row in study.tables.get('confusion') or []}
+  """The view whose classes are in figures: the full one, or else the first."""
+  known = [row['view'] for row in study.tables.get('confusion') or []]
   full = study.info['full_view']
-  return full if full in known else min(known, default='')
+  return full if full in known or not known else known[0]
 
 
 def _conditions(study: Study) -> list[str]:
@@ -188,13 +188,10 @@ def _shows(
 ) -> dict[str, parts.Figure | parts.Table | None]:
   """Matrices, or the commonest confusions; and a figure of each class."""
   classes = [str(name) for name in study.info['classes']]
-  rows = study.tables.get(kind.confusion) or []
   few, valued = len(classes) <= _MOST, parts.has_values(study)
   return {
     'confusion': _matrices(study, kind, shown, classes) if few else None,
-    'confused': None
-    if few or valued
-    else _confused(study, kind, [r for r in rows if r[kind.part] in shown]),
+    'confused': None if few or valued else _confused(study, kind, shown, of),
     'by_class': None if valued else _dots(study, kind, shown, of, full),
   }
 
@@ -246,24 +243,36 @@ def _confusions(
 
 
 def _confused(
-  study: Study, kind: _Kind, rows: Sequence[parts.Record]
+  study: Study, kind: _Kind, shown: Sequence[str], of: str
 ) -> parts.Table | None:
-  colour = plots.colour if kind is _VIEWS else lambda name, full: ''
+  """The commonest confusions of one, and how common they are for the others."""
+  rows = study.tables.get(kind.confusion) or []
+  shares = {
+    (row[kind.part], row['label'], row[kind.said]): row['share'] for row in rows
+  }
+  own = _confusions(kind, [row for row in rows if row[kind.part] == of])
+  votes = bool(rows) and 'num_votes' in rows[0]
+
+  def share_of(one: str) -> parts.Column:
+    return parts.Column(
+      one,
+      lambda r: wording.hundredths(shares.get((one, r['label'], r['said']))),
+      '%',
+    )
+
   return parts.table(
     study,
     [
-      {**row, 'number': number}
-      for number, row in _confusions(kind, rows)[:_LISTED]
+      {'label': row['label'], 'said': row[kind.said], 'number': number}
+      for number, row in own[:_LISTED]
     ],
     (
       parts.text_column('label'),
-      parts.text_column(kind.said, 'called'),
-      parts.text_column(kind.part, colour=colour),
-      parts.Column('share', lambda r: wording.hundredths(r['share']), '%'),
+      parts.text_column('said', 'called'),
       parts.Column(
-        'votes' if rows and 'num_votes' in rows[0] else 'clips',
-        lambda r: wording.tally(r['number']),
+        'votes' if votes else 'clips', lambda r: wording.tally(r['number'])
       ),
+      *map(share_of, sorted(shown, key=lambda one: one != of)),
     ),
   )
 
