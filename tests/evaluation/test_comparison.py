@@ -20,6 +20,7 @@ from empathy.evaluation import (
   ranking,
   report,
   samples,
+  sections,
   sides,
   significance,
   views,

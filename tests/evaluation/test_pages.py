@@ -219,7 +219,8 @@ def test_a_dot_stays_beside_its_name(tab):
   page = _show(tab, template.render(it=made), width=1280)
   tops = page.run(
     '[...document.querySelectorAll("tbody th")].map(it => {'
-    'const range = document.createRange(); range.selectNode(it.querySelector("i").nextSibling);'
+    'const range = document.createRange(); '
+    'range.selectNode(it.querySelector("i").nextSibling);'
     'return range.getClientRects()[0].bottom'
     ' - it.querySelector("i").getBoundingClientRect().bottom})'
   )

@@ -325,7 +325,8 @@ def test_few_groups_cannot_judge():
     (
       (0.75, 0.25, 1),
       'Model may perhaps stand in for an annotator who costs as much as a '
-      'crowd worker (ε\u00a0=\u00a010\u00a0%) or more: its winning rate is 75.0 % [25.0, 100.0], where a '
+      'crowd worker (ε\u00a0=\u00a010\u00a0%) or more: its winning rate is '
+      '75.0 % [25.0, 100.0], where a '
       'half is needed.',
     ),
     (
