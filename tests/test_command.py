@@ -39,7 +39,7 @@ def _told():
     '      command.main(["empathy", *verb.split(), "--help"])\n'
     '    except SystemExit as error:\n'
     '      print("\\v", error.code or 0, end=" ")\n'
-    '    slow = {"jax", "flax", "orbax", "pandas", "transformers"}\n'
+    '    slow = {"jax", "flax", "orbax", "pandas", "scipy"}\n'
     '    print(*slow & set(sys.modules), flush=True)\n'
     '    os._exit(0)\n'
     '  os.wait()\n'
