@@ -148,12 +148,15 @@ def fields(
     if not name:
       if rows:
         yield heading, rows
-      heading, rows = f'{place}, {comment[0].lower()}{comment[1:-1]}:', []
+      heading, rows = (
+        f'fields of {place}, {comment[0].lower()}{comment[1:-1]}:',
+        [],
+      )
       continue
     if name in but or (only and name not in only):
       continue
     default = defaults[name]
-    left = f'--{place}.{name}={_shown(default)}'
+    left = f'--{place}.{name}={_shown(default) or "TEXT"}'
     if isinstance(default, Mapping) or dataclasses.is_dataclass(default):
       left = f'--{place}.{name}.*'
     kind = _kind(types[name])
@@ -208,3 +211,24 @@ def _kind(kind: Any) -> str:
 def docstring(path: pathlib.Path) -> str:
   """That of a module, nothing of which is run."""
   return ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))
+
+
+def classes(path: pathlib.Path, table: str) -> Iterator[tuple[str, str]]:
+  """The names in a table of classes, with the first line of each docstring.
+
+  Args:
+    path: the module, nothing of which is run.
+    table: a dictionary in it, of classes that are there or in modules beside.
+  """
+  tree = ast.parse(path.read_text(encoding='utf-8'))
+  (shown,) = (
+    node.value
+    for node in tree.body
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table
+  )
+  for key, value in zip(shown.keys, shown.values, strict=True):
+    module, _, name = ast.unparse(value).rpartition('.')
+    place = path.with_name(f'{module}.py') if module else path
+    for node in ast.parse(place.read_text(encoding='utf-8')).body:
+      if isinstance(node, ast.ClassDef) and node.name == name:
+        yield key.value, ast.get_docstring(node).partition('\n')[0]
