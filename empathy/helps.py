@@ -64,12 +64,8 @@ def page(
   words = dict(re.findall(r'--(\w+)[= ]([A-Z][A-Za-z.]*?)\.*(?=\s)', text))
   parts: dict[str, list[tuple[str, str]]] = {'required:': [], 'flags:': []}
   for flag in sorted(own, key=lambda flag: flag.name):
-    is_needed = flag.name in required or any(
-      'must have a value other than None' in check.message
-      for check in flag.validators
-    )
     heading, meaning = 'flags:', _meaning(flag)
-    if is_needed:
+    if flag.name in required or is_required(flag):
       heading = 'required:'
     elif found := _FOR_ONE.match(meaning):
       heading, meaning = f'flags of {found[1]}:', meaning[found.end() :]
@@ -83,6 +79,12 @@ def page(
   if examples:
     pieces.append(f'examples:\n{examples.strip(chr(10))}')
   return '\n\n'.join(pieces)
+
+
+def is_required(flag: flags.Flag) -> bool:
+  """Whether absl was told that a binary cannot do without a flag."""
+  told = 'must have a value other than None'
+  return any(told in check.message for check in flag.validators)
 
 
 def table(heading: str, rows: Iterable[tuple[str, str]]) -> str:

@@ -278,6 +278,24 @@ _PREDICT = 'predict --output=p.parquet --corpus=runs/talks '
     (_PREDICT + 'runs/first', 'did you mean --workdir=runs/first?'),
     ('extract --config=configs/mixed_signals.py --corpus=runs/talks', 'empty'),
     ('demo --num_clips=3', '--num_clips: 3 is not'),
+    ('demo --output=runs/talks', 'runs/talks: holds other things than a demo'),
+    (
+      'train --config=configs --workdir=new',
+      'a folder of baseline_features.py',
+    ),
+    ('train --config=runs/first/config.json', 'expected a Python file'),
+    ('train --config= --workdir=new', '--config=: no such config file'),
+    ('train --config=configs/mixed_signals.py --workdir=', 'is empty'),
+    (_TRAIN + 'config.num_epochs=3', "'config.num_epochs=3' is not a flag"),
+    ('train workdir=new', 'did you mean --workdir=new?'),
+    ('evaluate --workdir=runs/first/predictions.parquet', 'mean runs/first?'),
+    (
+      'evaluate --predictions=runs/first/predictions.parquet',
+      'did you mean --workdir=runs/first?',
+    ),
+    ('evaluate --predictions=table.csv', 'expected --corpus=CORPUS beside'),
+    ('predict --workdir=runs/first/study --corpus=x --output=x.parquet', 'mea'),
+    ('prepare --importer=folder --out=x', 'did you mean --output?'),
   ],
 )
 def test_a_wrong_call_names_the_likeliest_right_one(run, folder, call, meant):

@@ -318,7 +318,7 @@ def _trained_on(path: pathlib.Path) -> pathlib.Path:
   """The corpus that a training run's `config.json` names."""
   try:
     config = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError:
+  except (FileNotFoundError, NotADirectoryError):
     raise errors.InputError(
       f'{path}: no such file; expected the folder of a training run'
       + nearest.folder_hint(path.parent, path.name)
