@@ -24,9 +24,6 @@ WIDTH = 80
 _COLUMN = 26
 _EXAMPLES = '\nExamples:\n'
 _TYPES = {
-  'an integer': 'N',
-  'a non-negative integer': 'N',
-  'a positive integer': 'N',
   'a number': 'X',
   'a comma separated list': 'A,B',
 }
@@ -100,7 +97,8 @@ def _name(flag: flags.Flag, words: Mapping[str, str]) -> str:
     return f'--[no]{flag.name}'
   word = words.get(flag.name)
   if word is None:
-    word = _TYPES.get(flag.parser.syntactic_help, 'TEXT')
+    kind = flag.parser.syntactic_help
+    word = 'N' if 'integer' in kind else _TYPES.get(kind, 'TEXT')
   return f'--{flag.name}={word}'
 
 
