@@ -256,7 +256,7 @@ def _kinds(study: Study) -> tuple[str, ...]:
       ends = wording.ends(found, unit)
       ends = '(no interval)' if ends == wording.MISSING else ends
       figure = f'{wording.figure(found.estimate, unit)} {ends}'
-      told.append(f'of {_KINDS[row["kind"]]} {figure}')
+      told.append(f'{figure} for {_KINDS[row["kind"]]}')
   if not told:
     return ()
   return (f'The mean {name} is {wording.listing(told)}.',)
