@@ -16,7 +16,6 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from empathy import errors, helps, nearest, preemption
-from empathy.training import config_fields
 
 _PARSE_ERRORS = (
   flags.Error,
@@ -201,6 +200,9 @@ def _unknown(name: str) -> str:
     x.name: x.name for x in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
   }
   if 'config' in known:
+    # Here, for `evaluate` is to import nothing of training.
+    from empathy.training import config_fields
+
     fields = (one.name for one in dataclasses.fields(config_fields.Fields))
     known = {field: f'config.{field}' for field in fields} | known
   found = nearest.meant(name, known)
