@@ -22,7 +22,7 @@ import browser  # noqa: E402
 _SCALE = 2
 _WIDTH = 1120
 # Few colours are used, and a palette of them is a third of the size.
-_COLOURS = 64
+_COLOURS = 192
 _OPEN = """
 (() => {
   const explorer = document.getElementById('explorer');

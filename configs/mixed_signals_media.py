@@ -11,7 +11,7 @@ frozen, one for each fold; what they learn by, and features are, is the first
 position of the last hidden state, as in the paper (of a sound or a film the
 mean says more: --config.features.audio.pooling=mean). What else fine-tuning can
 be told, as --config.finetune.lora.rank=8, is in
-empathy/training/finetune_recipe.py. Then every view is
+empathy/training/config_fields.py. Then every view is
 trained, with the paper's gated fusion or another:
 `configs/mixed_signals_media.py:concat`.
 

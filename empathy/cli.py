@@ -68,6 +68,9 @@ def run(
     absl_logging.set_verbosity(absl_logging.ERROR)
     if len(argv) > 1 and not words:
       _fail(not_a_flag(argv[1]))
+    for name in flags.FLAGS:
+      if helps.is_required(flags.FLAGS[name]) and flags.FLAGS[name].value == '':
+        _fail(f'--{name}: is empty')
     for name, value in _texts(argv[1:]):
       if name not in buckets and _BUCKET.match(value):
         place = f'--{name}: {value}' if name else value
@@ -101,6 +104,8 @@ def run(
 
 def not_a_flag(word: str) -> str:
   """What is said of a word where a flag was expected."""
+  if word.partition('=')[0] in flags.FLAGS:
+    return f'{word!r} is not a flag: did you mean --{word}?'
   name = nearest.flag_for(word)
   if name == 'corpus' and 'corpus' not in flags.FLAGS:
     name = 'config.corpus'
@@ -150,7 +155,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
   config = _config(argv)
   file, _, variant = (config or '').partition(':')
   if config is not None and not pathlib.Path(file).is_file():
-    _fail(f'{config}: no such config file{_config_hint(file)}')
+    _fail(f'--config={config}: no such config file{_config_hint(file)}')
+  if config is not None and not file.endswith('.py'):
+    _fail(f'--config={config}: expected a Python file, as in configs/')
   try:
     return flags.FLAGS(argv)
   except _PARSE_ERRORS as error:
@@ -174,6 +181,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
 
 def _config_hint(file: str) -> str:
   """Which config file may be meant by one that is not there."""
+  if file and pathlib.Path(file).is_dir():
+    names = sorted(path.name for path in pathlib.Path(file).glob('*.py'))
+    return f', but a folder of {", ".join(names)}' if names else ''
   shipped = pathlib.Path('configs', pathlib.Path(file).name)
   if shipped.is_file():
     return f'; did you mean {shipped}?'
@@ -200,13 +210,13 @@ def _unknown(name: str) -> str:
     x.name: x.name for x in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
   }
   if 'config' in known:
-    # Here, for `evaluate` is to import nothing of training.
+    # Here, for `evaluate` has nothing to do with training.
     from empathy.training import config_fields
 
     fields = (one.name for one in dataclasses.fields(config_fields.Fields))
     known = {field: f'config.{field}' for field in fields} | known
   found = nearest.meant(name, known)
-  hint = f'; did you mean --{known[found]}?' if found else ''
+  hint = f'; did you mean --{known[found]}?' if found else '; see --help'
   return f'there is no flag --{name}{hint}'
 
 

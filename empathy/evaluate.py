@@ -209,6 +209,13 @@ def _told() -> 'commands.Input':
   """What is judged, where no training run says it."""
   from empathy.evaluation import commands
 
+  if _CORPUS.value is None and _PREDICTIONS.value is not None:
+    run = pathlib.Path(_PREDICTIONS.value).parent
+    ran = (run / 'config.json').is_file()
+    raise errors.InputError(
+      'expected --corpus=CORPUS beside --predictions'
+      + (f'; did you mean --workdir={run}?' if ran else '')
+    )
   if _CORPUS.value is None:
     raise errors.InputError(
       'expected --workdir=DIR, or --corpus=CORPUS and, unless the humans '

@@ -24,9 +24,6 @@ WIDTH = 80
 _COLUMN = 26
 _EXAMPLES = '\nExamples:\n'
 _TYPES = {
-  'an integer': 'N',
-  'a non-negative integer': 'N',
-  'a positive integer': 'N',
   'a number': 'X',
   'a comma separated list': 'A,B',
 }
@@ -64,12 +61,8 @@ def page(
   words = dict(re.findall(r'--(\w+)[= ]([A-Z][A-Za-z.]*?)\.*(?=\s)', text))
   parts: dict[str, list[tuple[str, str]]] = {'required:': [], 'flags:': []}
   for flag in sorted(own, key=lambda flag: flag.name):
-    is_needed = flag.name in required or any(
-      'must have a value other than None' in check.message
-      for check in flag.validators
-    )
     heading, meaning = 'flags:', _meaning(flag)
-    if is_needed:
+    if flag.name in required or is_required(flag):
       heading = 'required:'
     elif found := _FOR_ONE.match(meaning):
       heading, meaning = f'flags of {found[1]}:', meaning[found.end() :]
@@ -85,6 +78,12 @@ def page(
   return '\n\n'.join(pieces)
 
 
+def is_required(flag: flags.Flag) -> bool:
+  """Whether absl was told that a binary cannot do without a flag."""
+  told = 'must have a value other than None'
+  return any(told in check.message for check in flag.validators)
+
+
 def table(heading: str, rows: Iterable[tuple[str, str]]) -> str:
   """A heading, and rows of two columns, as wide as a terminal."""
   rows = list(rows)
@@ -98,7 +97,8 @@ def _name(flag: flags.Flag, words: Mapping[str, str]) -> str:
     return f'--[no]{flag.name}'
   word = words.get(flag.name)
   if word is None:
-    word = _TYPES.get(flag.parser.syntactic_help, 'TEXT')
+    kind = flag.parser.syntactic_help
+    word = 'N' if 'integer' in kind else _TYPES.get(kind, 'TEXT')
   return f'--{flag.name}={word}'
 
 
@@ -146,12 +146,15 @@ def fields(
     if not name:
       if rows:
         yield heading, rows
-      heading, rows = f'{place}, {comment[0].lower()}{comment[1:-1]}:', []
+      heading, rows = (
+        f'fields of {place}, {comment[0].lower()}{comment[1:-1]}:',
+        [],
+      )
       continue
     if name in but or (only and name not in only):
       continue
     default = defaults[name]
-    left = f'--{place}.{name}={_shown(default)}'
+    left = f'--{place}.{name}={_shown(default) or "TEXT"}'
     if isinstance(default, Mapping) or dataclasses.is_dataclass(default):
       left = f'--{place}.{name}.*'
     kind = _kind(types[name])
@@ -206,3 +209,24 @@ def _kind(kind: Any) -> str:
 def docstring(path: pathlib.Path) -> str:
   """That of a module, nothing of which is run."""
   return ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))
+
+
+def classes(path: pathlib.Path, table: str) -> Iterator[tuple[str, str]]:
+  """The names in a table of classes, with the first line of each docstring.
+
+  Args:
+    path: the module, nothing of which is run.
+    table: a dictionary in it, of classes that are there or in modules beside.
+  """
+  tree = ast.parse(path.read_text(encoding='utf-8'))
+  (shown,) = (
+    node.value
+    for node in tree.body
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table
+  )
+  for key, value in zip(shown.keys, shown.values, strict=True):
+    module, _, name = ast.unparse(value).rpartition('.')
+    place = path.with_name(f'{module}.py') if module else path
+    for node in ast.parse(place.read_text(encoding='utf-8')).body:
+      if isinstance(node, ast.ClassDef) and node.name == name:
+        yield key.value, ast.get_docstring(node).partition('\n')[0]

@@ -133,6 +133,8 @@ def main() -> None:
   missing = [x.name for x in (_IMPORTER, _OUTPUT) if not x.value]
   if missing:
     listed = ', '.join(f'--{name}=...' for name in missing)
+    if 'importer' in missing:
+      listed += ' (folder is for data of your own)'
     raise errors.InputError(f'expected {listed}; see --help')
   name, output = _IMPORTER.value, pathlib.Path(_OUTPUT.value)
   known = [SIMULATED, *known_importers()]

@@ -21,6 +21,9 @@ _SECONDS_BETWEEN_LINES = 15.0
 _SECONDS_BETWEEN_NOTES = 0.5  # Of a bar.
 # Preparations that took longer are told as soon as they are over.
 _LONG = 5.0
+# After so many pieces, or so many seconds after the first, it is told how long
+# others will take: the first ones may have been compiled for.
+_FEW, _ENOUGH = 4, 1.5
 # So many pieces of late tell the speed, but for those that took so much longer,
 # for the work in them, than the middle one.
 _MOST, _OUTLYING = 200, 3.0
@@ -57,7 +60,7 @@ class Progress:
     self._work_left = float(total if work is None else work)
     self._clock = clock
     self._bar = None
-    self._last = clock()
+    self._start = self._first = self._last = clock()
     self._due = self._last
     if not sys.stderr.isatty():
       self._due += _SECONDS_TO_FIRST_LINE
@@ -125,18 +128,21 @@ class Progress:
     seconds, self._last = now - self._last, now
     self._pieces.append((seconds, amount, work))
     self._num_pieces += 1
+    if self._num_pieces == 1:
+      self._first = now
     self._done += amount
     self._work_done += work
     self._work_left -= work
-    is_due = now >= self._due or self._done >= self._total
+    is_done = self._done >= self._total
+    is_due = now >= self._due or is_done
     if self._bar is not None:
       if is_due:
         self._due = now + _SECONDS_BETWEEN_NOTES
         told = f'{self._told()}  {note}'.rstrip()
         self._bar.set_postfix_str(told, refresh=False)
       self._bar.update(amount)
-    elif is_due:
-      # What follows from the first piece is little: the next tells more.
+    elif is_due and (self._is_known or self._num_pieces == 1 or is_done):
+      # What follows from the first piece is little: others tell more.
       self._due = now + (_SECONDS_BETWEEN_LINES if self._is_known else 0.0)
       logging.getLogger('empathy').info(
         '%s: %d of %d %ss, %s  %s',
@@ -146,16 +152,19 @@ class Progress:
 
   @property
   def _is_known(self) -> bool:
-    """Whether there is a piece for which nothing was compiled, probably."""
-    return self._num_pieces > 1 or bool(self._preparations)
+    """Whether there are pieces for which nothing was compiled, probably."""
+    return bool(
+      self._preparations
+      or self._num_pieces > _FEW
+      or (self._num_pieces > 1 and self._last - self._first > _ENOUGH)
+    )
 
   def _told(self) -> str:
     """The rate and the time that is left, in words."""
     if self._done >= self._total:
       return 'done'
     if not self._is_known:
-      ((seconds, amount, _),) = self._pieces
-      return f'the first {amount} in {duration(seconds)}'
+      return f'after {duration(self._last - self._start)}'
     return f'{self._rate()}, about {duration(self.seconds_left())} left'
 
   @property

@@ -28,6 +28,12 @@ def run(
   Raises:
     InputError: the folder holds another study.
   """
+  others = {path.name for path in output.glob('*')} - {'corpus', 'run'}
+  if others:
+    raise errors.InputError(
+      f'--output: {output}: holds other things than a demo, for example '
+      f'{min(others)!r}; choose another folder'
+    )
   corpus, workdir = output / 'corpus', output / 'run'
   parallel.use_cpu_cores()
   _simulate(corpus, parameters)

@@ -19,6 +19,7 @@ Examples:
 """
 
 import logging
+import pathlib
 from collections.abc import Iterator
 
 from absl import flags
@@ -94,6 +95,9 @@ def _fields() -> Iterator[helps.Part]:
   yield from helps.fields(
     config_fields.Fields, 'config', but=config_fields.MEDIA_FIELDS
   )
+  fusions = pathlib.Path(__file__).parent / 'models' / 'fusion.py'
+  rows = list(helps.classes(fusions, 'FUSIONS'))
+  yield 'fusions, --config=FILE:NAME:', rows
 
 
 if __name__ == '__main__':

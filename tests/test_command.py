@@ -16,6 +16,7 @@ import small
 
 import empathy
 from empathy import command, helps, nearest, prepare
+from empathy.models import fusion
 from empathy.training import config_fields
 
 _PACKAGE = pathlib.Path(empathy.__file__).parent
@@ -39,7 +40,7 @@ def _told():
     '      command.main(["empathy", *verb.split(), "--help"])\n'
     '    except SystemExit as error:\n'
     '      print("\\v", error.code or 0, end=" ")\n'
-    '    slow = {"jax", "flax", "orbax", "pandas", "transformers"}\n'
+    '    slow = {"jax", "flax", "orbax", "pandas", "scipy"}\n'
     '    print(*slow & set(sys.modules), flush=True)\n'
     '    os._exit(0)\n'
     '  os.wait()\n'
@@ -139,11 +140,48 @@ def test_help_has_every_field(told):
       assert re.match(r"['A-Z].*\w.*\.", meaning), left
 
 
+def test_help_has_every_fusion(told):
+  part = told['train'].partition('fusions, --config=FILE:NAME:\n')[2]
+  rows = re.findall(r'^  (\w+)  +\S', part, re.MULTILINE)
+  assert rows == list(fusion.FUSIONS)
+
+
 def test_help_has_every_importer(told):
   for name in [prepare.SIMULATED, *prepare.known_importers()]:
     assert re.search(rf'\n  {name}  +[A-Z]', told['prepare'])
   assert 'group       what must not straddle a split' in told['prepare']
   assert 'tiers of ratings' in told['prepare --importer=elan']
+
+
+_SMALL = {
+  'simulated': ('--num_clips=60', '--num_groups=9', '--width=6'),
+  'train': (
+    *('--config.num_epochs=1', '--config.num_folds=3', '--config.num_seeds=1'),
+    '--config.model.hidden=(4,)',
+  ),
+}
+
+
+@pytest.mark.long
+def test_examples_run(run, told, tmp_path):
+  (tmp_path / 'configs').symlink_to(small.ROOT / 'configs')
+  ran = []
+  # The demo is run by the test of the sample report.
+  for verb in ('prepare', 'extract', 'train', 'evaluate', 'predict'):
+    for _, *words in _examples(told[verb]):
+      more = _SMALL.get('train' if words[0] == 'train' else '', ())
+      if '--importer=simulated' in words:
+        more = _SMALL['simulated']
+      done = run(*words, *more, cwd=tmp_path)
+      ran.append(words)
+      if 'pretrained' in ' '.join(words):  # There is no checkpoint here.
+        assert 'roberta-base' in done.err
+        continue
+      assert done.status == 0, (words, done.err)
+  assert len(ran) == 11
+  for _, *words in _examples(told['finetune']):
+    done = run(*words, '--config.num_folds=3', cwd=tmp_path)
+    assert 'roberta-base' in done.err
 
 
 @pytest.mark.parametrize(
@@ -278,6 +316,24 @@ _PREDICT = 'predict --output=p.parquet --corpus=runs/talks '
     (_PREDICT + 'runs/first', 'did you mean --workdir=runs/first?'),
     ('extract --config=configs/mixed_signals.py --corpus=runs/talks', 'empty'),
     ('demo --num_clips=3', '--num_clips: 3 is not'),
+    ('demo --output=runs/talks', 'runs/talks: holds other things than a demo'),
+    (
+      'train --config=configs --workdir=new',
+      'a folder of baseline_features.py',
+    ),
+    ('train --config=runs/first/config.json', 'expected a Python file'),
+    ('train --config= --workdir=new', '--config=: no such config file'),
+    ('train --config=configs/mixed_signals.py --workdir=', 'is empty'),
+    (_TRAIN + 'config.num_epochs=3', "'config.num_epochs=3' is not a flag"),
+    ('train workdir=new', 'did you mean --workdir=new?'),
+    ('evaluate --workdir=runs/first/predictions.parquet', 'mean runs/first?'),
+    (
+      'evaluate --predictions=runs/first/predictions.parquet',
+      'did you mean --workdir=runs/first?',
+    ),
+    ('evaluate --predictions=table.csv', 'expected --corpus=CORPUS beside'),
+    ('predict --workdir=runs/first/study --corpus=x --output=x.parquet', 'mea'),
+    ('prepare --importer=folder --out=x', 'did you mean --output?'),
   ],
 )
 def test_a_wrong_call_names_the_likeliest_right_one(run, folder, call, meant):

@@ -62,11 +62,13 @@ def test_one_piece_that_may_have_been_compiled_for_tells_nothing(clock, caplog):
   bar = _bar(clock)
   clock.now = 30.0
   bar.advance()
+  clock.now = 31.0  # Too soon to tell.
+  bar.advance()
   clock.now = 32.0
   bar.advance()
   assert _lines(caplog) == [
-    'training: 1 of 10 epochs, the first 1 in 30 s  ',
-    'training: 2 of 10 epochs, 2.0 s each, about 16 s left  ',
+    'training: 1 of 10 epochs, after 30 s  ',
+    'training: 3 of 10 epochs, 1.0 s each, about 7 s left  ',
   ]
 
 

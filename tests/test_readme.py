@@ -64,6 +64,7 @@ _FIRST = (
 _WITH_ENCODERS = 'configs/pretrained_features.py --', 'encoders.load('
 # What programs print, by their names.
 _PRINTED = {
+  'my_study.py': r'^Views +\w+',
   'my_statistic.py': r'estimate=.*0\.\d+.*low=.*high=',
   'my_pipeline.py': r'\n\S+ [01] \(1, \d+\)\n$',
   'my_states.py': r'^3 \(1, 3, \d+\)\n$',
@@ -149,6 +150,9 @@ def begun(server, tmp_path_factory):
   for name in ('configs', 'launch', 'setup.py'):
     (path / name).symlink_to(ROOT / name)
   _write_media(path / 'talks')
+  talks = pd.read_csv(path / 'talks/clips.csv')
+  talks['id'] = talks.file.str.partition('.')[0]
+  talks[['id', 'speaker', 'label']].to_csv(path / 'labels.csv', index=False)
   (path / 'ratings.csv').write_text(
     'item;annotator;empathy;distress\n'
     'a;Ann;3,5;1\na;Bob;5;2\nb;Ann;1;6\nb;Bob;2;6,5\n'

@@ -388,7 +388,8 @@ def load(path: pathlib.Path, mapped: bool = False) -> dict[str, np.ndarray]:
       return arrays
   except FileNotFoundError:
     raise errors.InputError(
-      f'{path}: no such file; extract or copy the features there'
+      f'{path}: no such file; copy the features there, or make them: empathy '
+      f'extract --config=FILE --corpus={path.parent.parent}'
     ) from None
   except files.DAMAGED as error:
     reason = files.reason(error)

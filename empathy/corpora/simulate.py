@@ -39,7 +39,6 @@ import dataclasses
 import math
 
 import numpy as np
-from scipy import special
 
 from empathy import errors
 from empathy.corpora import corpus as corpus_lib
@@ -501,6 +500,9 @@ def _evidence(
     for modality in range(cue.shape[1]):
       evidence[np.arange(len(cue)), cue[:, modality]] += mass[:, modality]
     return evidence
+  # Here, for those who want only --help or votes are not to wait for it.
+  from scipy import special
+
   total = mass.sum(axis=1)
   noise = _RATING_NOISE / np.sqrt(total)
   centre = cue + bias[:, :1] * (_RATING_BIAS / _BIAS)

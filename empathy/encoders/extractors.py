@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from empathy import encoders, errors
+from empathy import encoders, errors, nearest
 from empathy.encoders import (
   baselines,
   checkpoint,
@@ -169,6 +169,7 @@ def complete(modality: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if key in result and result[key] not in choices:
       faults.append(
         f'{where}.{key}: {result[key]!r} is not one of {", ".join(choices)}'
+        + nearest.hint(str(result[key]), choices)
       )
   result['layer'] = layer = _number(result['layer'])
   if layer not in ('last', 'all') and type(layer) is not int:

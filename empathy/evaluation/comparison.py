@@ -103,7 +103,7 @@ def read(folder: pathlib.Path) -> Finished:
   path = folder / 'study.json'
   try:
     found = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError:
+  except (FileNotFoundError, NotADirectoryError):
     raise errors.InputError(
       f'{path}: no such file; expected the folder of a study'
       + nearest.folder_hint(folder, path.name)

@@ -92,7 +92,7 @@ def judge(
   if table is None and votes is None and not (corpus and corpus.votes):
     raise errors.InputError(
       f'{"clips" if corpus is None else place}: has no votes, and there are no '
-      'predictions: nothing to evaluate'
+      'predictions: nothing to evaluate; empathy train makes predictions'
     )
   if corpus is None:
     corpus = _corpus(_table('clips', clips), votes, table, about or {})

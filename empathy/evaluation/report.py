@@ -30,6 +30,8 @@ from empathy.evaluation.sections import parts as parts_lib
 from empathy.evaluation.sections.parts import Section, Table
 from empathy.evaluation.study import Study
 
+# Where fewer questions are asked, a terminal shows what else is known.
+_FEW = 3
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 # A number and its unit, or an interval, stays on one line.
 _UNBROKEN = re.compile(
@@ -77,15 +79,30 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
 
 
 def verdicts(study: Study) -> list[str]:
-  """The six verdicts in plain text, for a terminal; a line each."""
-  asked = [part for part in sections.of(study) if part.verdict]
-  title = max((len(part.title) for part in asked), default=0)
-  word = max((len(part.verdict.word) for part in asked), default=0)
-  return [
-    f'{part.title:<{title}}  {part.verdict.word:<{word}}  '
-    f'{part.verdict.sentence} {part.verdict.interval}'.rstrip()
-    for part in asked
+  """The six verdicts in plain text, for a terminal; a line each.
+
+  Where few questions were asked, lines follow with what else is known.
+  """
+  made = sections.of(study)
+  rows = [
+    (part.title, part.verdict.word, part.verdict)
+    for part in made
+    if part.verdict
   ]
+  title = max((len(name) for name, *_ in rows), default=0)
+  word = max((len(word) for _, word, _ in rows), default=0)
+  told = [
+    f'{name:<{title}}  {said:<{word}}  {it.sentence} {it.interval}'.rstrip()
+    for name, said, it in rows
+  ]
+  if sum(said != parts_lib.NOT_ASKED for _, said, _ in rows) < _FEW:
+    front = front_lib.of(study, made)
+    blank = ' ' * word
+    told += [
+      f'{"Also":<{title}}  {blank}  {sentence}'
+      for sentence in (*front.lead, *front.also)
+    ]
+  return told
 
 
 def page(

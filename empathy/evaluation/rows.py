@@ -457,8 +457,8 @@ class Rows:
       off,
       'prob_*',
       lambda row: (
-        f'{says(row)}; --lenient divides by that, else expected 1 within '
-        f'{_TOLERANCE:g}'
+        f'{says(row)}; expected 1 within {_TOLERANCE:g}; --lenient divides by '
+        'the sum'
       ),
     )
 

@@ -49,7 +49,7 @@ def read(workdir: pathlib.Path) -> Run:
   path = workdir / 'config.json'
   try:
     record = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError:
+  except (FileNotFoundError, NotADirectoryError):
     raise errors.InputError(
       f'{path}: no such file; expected the folder of a training run'
       + nearest.folder_hint(workdir, path.name)

@@ -290,7 +290,7 @@ def has_state(path: pathlib.Path) -> bool:
 def _read_json(path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any]:
   try:
     record = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError:
+  except (FileNotFoundError, NotADirectoryError):
     raise errors.InputError(
       f'{path}: no such file; is this the --workdir of a run that has ended?'
       + nearest.folder_hint(path.parent, 'config.json').removeprefix(';')

@@ -322,6 +322,8 @@ def _tab(tmp_path_factory):
   path = folder / 'study/report.html'
   path.parent.mkdir()
   path.write_text(report.render(study, path.parent), encoding='utf-8')
+  # Quick to load, to send and to keep.
+  assert path.stat().st_size < 3e6
   with browser.page(folder) as page:
     yield page, path, corpus, study
 

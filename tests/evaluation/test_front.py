@@ -156,6 +156,21 @@ def test_verdicts_are_lines_for_a_terminal():
   ]
 
 
+def test_where_little_is_asked_a_terminal_says_what_else_is_known():
+  study = _study()
+  few = dataclasses.replace(
+    study,
+    primaries={1: study.primaries[1]},
+    skipped={f'question {number}': 'No.' for number in range(2, 7)},
+  )
+  lines = report.verdicts(few)
+  shown = front.of(few, sections.of(few))
+  said = [*shown.lead, *shown.also]
+  assert said
+  assert [line[25:] for line in lines[6:]] == said
+  assert {line[:25].rstrip() for line in lines[6:]} == {'Also'}
+
+
 def test_questions_are_short():
   assert list(sections.QUESTIONS) == list(range(1, 7))
   for question in sections.QUESTIONS.values():

@@ -324,7 +324,7 @@ def test_percentages_that_are_cut_to_whole_ones_are_refused_in_a_line(tmp_path):
   with pytest.raises(errors.InputError) as caught:
     reading.read(written.write(table, tmp_path / 'p.parquet'), corpus)
   assert len(str(caught.value).splitlines()) == 1
-  assert 'expected 1 within 0.001 (' in str(caught.value)
+  assert 'expected 1 within 0.001; --lenient' in str(caught.value)
 
 
 def test_faults_of_a_kind_come_once(tmp_path):

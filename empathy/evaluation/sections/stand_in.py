@@ -32,12 +32,6 @@ def _plain(key: str, heading: str) -> parts.Column:
   return parts.Column(heading, lambda r: wording.p_value(r.get(key)))
 
 
-def _hundredths(key: str, heading: str, signed: bool = False) -> parts.Column:
-  return parts.Column(
-    heading, lambda r: wording.hundredths(r[key], signed=signed)
-  )
-
-
 def _between(row: parts.Record) -> str:
   return wording.span(row['difference_low'], row['difference_high'])
 
@@ -249,7 +243,7 @@ def _kinds(study: Study) -> tuple[str, ...]:
       ends = wording.ends(found, unit)
       ends = '(no interval)' if ends == wording.MISSING else ends
       figure = f'{wording.figure(found.estimate, unit)} {ends}'
-      told.append(f'of {_KINDS[row["kind"]]} {figure}')
+      told.append(f'{figure} for {_KINDS[row["kind"]]}')
   if not told:
     return ()
   return (f'The mean {name} is {wording.listing(told)}.',)

@@ -3,7 +3,7 @@
 
 const XMLNS = 'http://www.w3.org/2000/svg';
 const FONT = 'Helvetica, Arial, sans-serif';
-const SHAPES = { line: line, circle: circle, rect: rect };
+const SHAPES = { line, circle, rect, polygon: points, polyline: points };
 
 /** An element of SVG, as text; null and '' are left out. */
 export function tag(name, attributes, text = '') {
@@ -122,6 +122,14 @@ function rect(element, style, area, opacity) {
   return tag('rect', { x: left, y: top, width, height, ...painted(style, opacity) });
 }
 
+function points(element, style, area, opacity) {
+  const corners = [...element.points].map(({ x, y }) =>
+    placed(element, x, y, area).map(short).join(),
+  );
+  const painting = painted(style, opacity);
+  return tag(element.localName, { points: corners.join(' '), ...painting });
+}
+
 function box(element, style, area, opacity, drawn) {
   const fill = style.backgroundColor;
   const edge = style.outlineStyle === 'solid' ? style.outlineColor : '';
@@ -143,7 +151,7 @@ function box(element, style, area, opacity, drawn) {
   );
 }
 
-function written(text, x, y, anchor, style, fill) {
+function written(text, x, y, anchor, style, fill, transform = '') {
   const weight = Number(style.fontWeight) > 500 ? 'bold' : '';
   return tag(
     'text',
@@ -155,9 +163,18 @@ function written(text, x, y, anchor, style, fill) {
       'text-anchor': anchor === 'start' ? '' : anchor,
       'font-size': parseFloat(style.fontSize),
       'font-weight': weight,
+      transform,
     },
     text,
   );
+}
+
+/** Words that are read from their foot to their head. */
+function upright(text, { left, right, top, bottom }, style, area) {
+  const x = (left + right) / 2 - area.left;
+  const y = (top + bottom) / 2 - area.top;
+  const turned = `rotate(-90 ${short(x)} ${short(y)})`;
+  return written(text, x, y, 'middle', style, style.color, turned);
 }
 
 function svgText(element, style, area) {
@@ -172,6 +189,11 @@ function svgText(element, style, area) {
 
 function htmlText(node, style, area) {
   const range = document.createRange();
+  if (style.writingMode.startsWith('vertical')) {
+    range.selectNodeContents(node);
+    const text = node.data.replace(/\s+/g, ' ').trim();
+    return text ? [upright(text, range.getBoundingClientRect(), style, area)] : [];
+  }
   const words = [...node.data.matchAll(/\S+/g)].map((found) => {
     range.setStart(node, found.index);
     range.setEnd(node, found.index + found[0].length);

@@ -73,6 +73,11 @@ function save(text, name, made) {
   done(made, 'Saved');
 }
 
+// What a term means goes away without the pointer, too.
+addEventListener('keydown', ({ key }) => {
+  if (key === 'Escape') document.querySelector('.term:focus')?.blur();
+});
+
 for (const figure of document.querySelectorAll('main figure')) {
   const caption = figure.querySelector('figcaption');
   const table = figure.classList.contains('table') && figure.querySelector('table');
