@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import logging
 import os
 import pathlib
@@ -11,10 +10,9 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import empathy
-from empathy import errors, files, nearest, remote
+from empathy import errors, files, remote
 from empathy.corpora import corpus as corpus_lib
 from empathy.corpora.importers import label_studio
 from empathy.evaluation import (
@@ -25,6 +23,7 @@ from empathy.evaluation import (
   leakage,
   learning,
   report,
+  runs,
   several_labels,
   several_labels_report,
   shards,
@@ -49,13 +48,13 @@ class Input:
     corpus: the folder.
     predictions: the table; None: the humans alone are judged.
     label: of several, the one to judge by.
-    workdir: of the training run that says all this; None where there is none.
+    run: the training run that says all this; None where there is none.
   """
 
   corpus: pathlib.Path
   predictions: pathlib.Path | None
   label: str | None
-  workdir: pathlib.Path | None = None
+  run: runs.Run | None = None
 
 
 def of_run(workdir: pathlib.Path, label: str | None = None) -> Input:
@@ -69,9 +68,8 @@ def of_run(workdir: pathlib.Path, label: str | None = None) -> Input:
     InputError: the folder is not one of a run that has ended, or it is one of
       another label.
   """
-  path = workdir / 'config.json'
-  corpus = _trained_on(path)
-  own = _config(path).get('label')
+  run = runs.read(workdir)
+  own = run.config.get('label')
   if own and label not in (None, own):
     raise errors.InputError(
       f'--label: {label!r}, but the run in {workdir} is of {own!r}'
@@ -82,7 +80,8 @@ def of_run(workdir: pathlib.Path, label: str | None = None) -> Input:
       f'{predictions}: no such file: training has not ended; go on with it: '
       f'empathy train --config=FILE --workdir={workdir}'
     )
-  return Input(corpus, predictions, own or label, workdir)
+  corpus = remote.here(run.corpus, remote.CORPUS)
+  return Input(corpus, predictions, own or label, run)
 
 
 def evaluate(
@@ -116,25 +115,26 @@ def evaluate(
     label=given.label,
     lenient=lenient,
   )
-  if given.workdir is not None and _is_transductive(
-    given.workdir / 'config.json'
-  ):
-    covers = (
-      f'{study.info["covers"]} Features were standardised within each group, '
-      'over all of its clips, held-out ones too, without their labels: these '
-      'figures are transductive, and hold where a speaker is met in many clips '
-      'at once.'
-    )
-    study = dataclasses.replace(study, info=study.info | {'covers': covers})
-  if given.workdir is not None:
-    study = learning.added(study, given.workdir)
-    run = _run(given.workdir / 'config.json')
-    study = dataclasses.replace(study, info=study.info | {'run': run})
+  if given.run is not None:
+    study = _with_run(study, given.run)
   _warn(study)
   study_lib.write(study, output, report.render(study, output))
   if corpus is not None:
     _queue(tasks, corpus, study, given.predictions)
   _say(report.verdicts(study), output, start)
+
+
+def _with_run(study: study_lib.Study, run: runs.Run) -> study_lib.Study:
+  """The study of a run's predictions, with what the run says of itself."""
+  info = {**study.info, 'training': run.told}
+  if run.config.get('normalise') == 'group':
+    info['covers'] = (
+      f'{info["covers"]} Features were standardised within each group, over '
+      'all of its clips, held-out ones too, without their labels: these '
+      'figures are transductive, and hold where a speaker is met in many clips '
+      'at once.'
+    ).strip()
+  return learning.added(dataclasses.replace(study, info=info), run)
 
 
 def _queue(
@@ -289,43 +289,3 @@ def _folder_beside(output: pathlib.Path) -> Iterator[pathlib.Path]:
     dir=place, prefix=f'.{output.name}.'
   ) as name:
     yield pathlib.Path(name)
-
-
-def _run(path: pathlib.Path) -> dict[str, Any]:
-  """What a report says of a training run, by its `config.json`."""
-  record = json.loads(path.read_text(encoding='utf-8'))
-  config = record.get('config', {})
-  return {
-    'fusion': config.get('model', {}).get('fusion'),
-    'num_epochs': config.get('num_epochs'),
-    'config': files.sha256(path),
-    'versions': record.get('versions', {}),
-    'commit': record.get('git'),
-  }
-
-
-def _is_transductive(path: pathlib.Path) -> bool:
-  """Whether a run normalised features by group."""
-  return _config(path).get('normalise') == 'group'
-
-
-def _config(path: pathlib.Path) -> dict[str, Any]:
-  """The configuration of a run, by its `config.json`."""
-  return json.loads(path.read_text(encoding='utf-8')).get('config', {})
-
-
-def _trained_on(path: pathlib.Path) -> pathlib.Path:
-  """The corpus that a training run's `config.json` names."""
-  try:
-    config = json.loads(path.read_text(encoding='utf-8'))
-  except (FileNotFoundError, NotADirectoryError):
-    raise errors.InputError(
-      f'{path}: no such file; expected the folder of a training run'
-      + nearest.folder_hint(path.parent, path.name)
-    ) from None
-  except ValueError as error:
-    raise errors.InputError(f'{path}: is not JSON: {error}') from None
-  corpus = config.get('corpus') if isinstance(config, dict) else None
-  if not isinstance(corpus, str) or not corpus:
-    raise errors.InputError(f"{path}: key 'corpus': expected a path")
-  return remote.here(corpus, remote.CORPUS)

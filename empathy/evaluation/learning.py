@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyarrow import json as pa_json
 
 from empathy import named
+from empathy.evaluation.runs import Run
 from empathy.evaluation.study import Study
 
 # What lies between these shares of the members is drawn as a band.
@@ -35,9 +36,6 @@ _TYPES = pa.schema(
     *((name, pa.string()) for name in ('phase', 'view')),
   ]
 )
-# Of a run's config, what the report tells of how members were made.
-_TOLD = ('loss', 'targets', 'optimizer', 'schedule', 'keep', 'num_epochs')
-_TOLD += ('batch_size', 'peak_learning_rate', 'l2', 'num_seeds')
 
 
 class _UnreadableError(Exception):
@@ -61,48 +59,41 @@ class _Phase:
   first: int
 
 
-def added(study: Study, workdir: pathlib.Path) -> Study:
+def added(study: Study, run: Run) -> Study:
   """The study of a run's predictions, with how its members learned.
 
-  It gets the tables `learning` and `fitting`, and `training` in `info`; where
-  the run has no metrics that can be read, `skipped` says why under `learning`,
-  and where it has none at all, nothing is added.
+  It gets the tables `learning` and `fitting`, and in `training` of `info`
+  `select` (the metric that epochs are chosen by), `swept` (the fields of which
+  there are several values) and `num_members`; where the run has no metrics that
+  can be read, `skipped` says why under `learning`, and where it has none at
+  all, nothing is added.
 
   Args:
-    study: what was found.
-    workdir: of the run.
+    study: what was found, with `training` as the run tells it.
+    run: whose predictions they are.
   """
-  if not (workdir / 'metrics.jsonl').exists():
+  if not (run.workdir / 'metrics.jsonl').exists():
     return study
   try:
-    config = _read_json(workdir / 'config.json').get('config')
-    if not isinstance(config, dict):
+    if not run.config:
       raise _UnreadableError('config.json does not say how it was trained.')
-    found = _phases(workdir)
+    chunks = _chunks(run.workdir / 'members.json')
+    found = _phases(_metrics(run.workdir / 'metrics.jsonl'), chunks)
   except _UnreadableError as error:
     skipped = {**study.skipped, 'learning': str(error)}
     return dataclasses.replace(study, skipped=skipped)
   order = list(study.info.get('views') or [])
   order += [view for view in found if view not in order]
   views = [view for view in order if view in found]
-  metric = select(config)
+  metric = select(run.config)
   tables = {
     'learning': [row for v in views for row in _curves(v, found[v])],
     'fitting': [_fitting(v, found[v], metric) for v in views],
   }
-  training = {key: config[key] for key in _TOLD if key in config}
-  entries = _read_json(workdir / 'members.json')['members']
-  training |= {
+  training = {
+    **study.info['training'],
     'select': metric,
-    # The fields of which there are several values.
-    'swept': sorted(
-      {
-        field
-        for own in entries
-        for x in own
-        for field in x.get('setting') or ()
-      }
-    ),
+    'swept': sorted(set().union(*(one for x in chunks for one in x['swept']))),
     'num_members': sum(row['num_members'] for row in tables['fitting']),
   }
   return dataclasses.replace(
@@ -120,19 +111,21 @@ def select(config: Mapping[str, Any]) -> str:
   return named.label(str(chosen))
 
 
-def _phases(workdir: pathlib.Path) -> dict[str, dict[str, _Phase]]:
+def _phases(
+  columns: Mapping[str, np.ndarray],
+  chunks: Sequence[Mapping[str, np.ndarray]],
+) -> dict[str, dict[str, _Phase]]:
   """By view and phase, what its members did.
 
+  Args:
+    columns: of `metrics.jsonl`.
+    chunks: of `members.json`.
+
   Raises:
-    _UnreadableError: the files say nothing, or do not fit each other.
+    _UnreadableError: the two do not fit each other.
   """
-  columns = _metrics(workdir / 'metrics.jsonl')
-  entries = _read_json(workdir / 'members.json').get('members')
-  if not isinstance(entries, list):
-    raise _UnreadableError('members.json names no members.')
   found: dict[str, dict[str, list[_Phase]]] = {}
-  for chunk, own in enumerate(entries):
-    members = _members(own)
+  for chunk, members in enumerate(chunks):
     for phase in (_TRAIN, _REFIT):
       rows = (columns['chunk'] == chunk) & (columns['phase'] == phase)
       shaped = _shaped({k: x[rows] for k, x in columns.items()}, members)
@@ -150,11 +143,19 @@ def _phases(workdir: pathlib.Path) -> dict[str, dict[str, _Phase]]:
     raise _UnreadableError(
       'metrics.jsonl has no epochs of the members that members.json names.'
     )
-  return {
+  joined = {
     view: {phase: _joined(parts) for phase, parts in phases.items()}
     for view, phases in found.items()
     if _TRAIN in phases
   }
+  for phases in joined.values():
+    last = phases.get(_REFIT, phases[_TRAIN])
+    epochs = last.kept[last.kept >= 0] - last.first
+    if ((epochs < 0) | (epochs >= last.values['train/loss'].shape[1])).any():
+      raise _UnreadableError(
+        'members.json names epochs that metrics.jsonl does not have.'
+      )
+  return joined
 
 
 def _metrics(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -192,19 +193,33 @@ def _metrics(path: pathlib.Path) -> dict[str, np.ndarray]:
   return {name: values[order] for name, values in columns.items()}
 
 
-def _members(entries: Any) -> dict[str, np.ndarray]:
-  """Of a chunk's entries in `members.json` what is asked for here."""
+def _chunks(path: pathlib.Path) -> list[dict[str, np.ndarray]]:
+  """Of each chunk's entries in `members.json` what is asked for here.
+
+  Raises:
+    _UnreadableError: it is damaged, or of another version.
+  """
   try:
-    return {
-      'view': np.array([str(x['view']) for x in entries], object),
-      'fold': np.array([int(x['fold']) for x in entries]),
-      'seed': np.array([int(x['seed']) for x in entries]),
-      'kept': np.array([int(x['best_epoch']) for x in entries]),
-      'chosen': np.array([bool(x.get('chosen', True)) for x in entries]),
-    }
+    record = json.loads(path.read_text(encoding='utf-8'))
+  except FileNotFoundError:
+    raise _UnreadableError(f'There is no {path.name} in the run.') from None
+  except (OSError, ValueError):
+    raise _UnreadableError(f'{path.name} cannot be read.') from None
+  try:
+    return [
+      {
+        'view': np.array([str(x['view']) for x in entries], object),
+        'fold': np.array([int(x['fold']) for x in entries]),
+        'seed': np.array([int(x['seed']) for x in entries]),
+        'kept': np.array([int(x['best_epoch']) for x in entries]),
+        'chosen': np.array([bool(x.get('chosen', True)) for x in entries]),
+        'swept': np.array([{*(x.get('setting') or ())} for x in entries]),
+      }
+      for entries in record['members']
+    ]
   except (AttributeError, KeyError, TypeError, ValueError):
     raise _UnreadableError(
-      'members.json is not as this version writes it.'
+      f'{path.name} is not as this version writes it.'
     ) from None
 
 
@@ -334,20 +349,3 @@ def _of_metric(
 
 def _median(values: np.ndarray) -> float | None:
   return float(np.median(values)) if len(values) else None
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-  """A file's object.
-
-  Raises:
-    _UnreadableError: there is none.
-  """
-  try:
-    record = json.loads(path.read_text(encoding='utf-8'))
-  except FileNotFoundError:
-    raise _UnreadableError(f'There is no {path.name} in the run.') from None
-  except (OSError, ValueError):
-    record = None
-  if not isinstance(record, dict):
-    raise _UnreadableError(f'{path.name} cannot be read.')
-  return record

@@ -37,7 +37,7 @@ _NAMES |= {'jax': 'JAX', 'flax': 'Flax'}
 def paragraph(study: Study) -> str:
   """How the study was made, in sentences for a paper."""
   info = study.info
-  told = [_data(info), *_models(info), *_run(info.get('run') or {})]
+  told = [_data(info), *_models(info), *_run(info.get('training') or {})]
   if info.get('resampling'):
     told.append(info['resampling'])
   told += _tests(study)

@@ -63,7 +63,6 @@ _Q = 0.05
 # and the annotator's being so less the model's, and its square.
 _COLUMNS = 4
 _ROUNDING = 1e-9
-_SIDES = np.array([-1, 1])
 
 
 def tally(batch: Batch, plan: Plan, adder: Adder) -> None:

@@ -119,10 +119,10 @@ class Study:
       `predictions` (how many rows), `resampling` and `covers`, two sentences:
       how intervals were made, and what they cover, '' where groups are too few
       for any; `label_name`, of one of several labels; `software`, versions and
-      the `commit` of what judged; `run`, of a training run: `fusion`,
-      `num_epochs`, the hash of its `config`, `versions`, `commit`; `training`,
-      what its config says of how members were made. No date: the same input
-      gives the same report.
+      the `commit` of what judged; `training`, of a training run: `fusion`,
+      `versions`, `commit`, the hash of its `config` and what that says of how
+      members were made, see `runs`, and `select`, `swept`, `num_members`, see
+      `learning`. No date: the same input gives the same report.
     statistics: by dotted name, as in `views.audio.accuracy`.
     skipped: the name of a statistic or of a comparison, or `question <n>`
       where nothing of it is answered, to one sentence that says why.

@@ -54,6 +54,15 @@ test('CSV has bare numbers, and a column for intervals', () => {
   );
 });
 
+test('CSV runs no names as formulas', () => {
+  const names = ['=1+1', '@sum(A1)', '+a', '-', '−3', 'a=b'];
+  const rows = names.map((name) => [cell(name, '', false)]);
+  assert.equal(
+    csv({ header: [cell('class')], rows }),
+    "class\r\n'=1+1\r\n'@sum(A1)\r\n'+a\r\n'-\r\n-3\r\na=b\r\n",
+  );
+});
+
 test('SVG is escaped and short', () => {
   assert.equal(
     tag('text', { x: 1.23456, y: 0, fill: '', dy: null, id: '"' }, 'a < b & c'),

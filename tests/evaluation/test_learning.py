@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from empathy.evaluation import learning, sections
+from empathy.evaluation import learning, runs, sections
 from empathy.evaluation import study as study_lib
 from empathy.evaluation.sections import learning as section_lib
 from empathy.training import config_fields, configuration
@@ -58,8 +58,14 @@ def _write(path, lines, entries, **config):
   text = ''.join(json.dumps(line) + '\n' for line in lines)
   (path / 'metrics.jsonl').write_text(text)
   (path / 'members.json').write_text(json.dumps({'members': entries}))
-  record = {'config': _CONFIG | config}
+  record = {'corpus': 'talks', 'config': _CONFIG | config}
   (path / 'config.json').write_text(json.dumps(record))
+
+
+def _added(study, path):
+  run = runs.read(path)
+  study.info['training'] = run.told
+  return learning.added(study, run)
 
 
 def _lines(**more):
@@ -87,7 +93,7 @@ def _rows(study, **of):
 
 def test_curves_are_means_and_bands_over_members(study, tmp_path):
   _write(tmp_path, _lines(), _entries())
-  found = learning.added(study, tmp_path)
+  found = _added(study, tmp_path)
   rows = _rows(found, view='text', phase='train', name='val/loss')
   assert [row['epochs'] for row in rows] == [1, 2, 3, 4]
   means = [row['mean'] for row in rows]
@@ -102,7 +108,7 @@ def test_curves_are_means_and_bands_over_members(study, tmp_path):
 
 def test_overfitting_is_told_by_the_rule(study, tmp_path):
   _write(tmp_path, _lines(), _entries())
-  text, audio, both = learning.added(study, tmp_path).tables['fitting']
+  text, audio, both = _added(study, tmp_path).tables['fitting']
   # 0.9 of 0.6, and 1.05 of 0.7, which both are half as much again.
   assert text['rise'] == pytest.approx(0.5)
   assert (text['num_overfitted'], text['num_judged']) == (2, 2)
@@ -121,7 +127,7 @@ def test_overfitting_is_told_by_the_rule(study, tmp_path):
 def test_a_loss_that_rises_in_training_too_is_no_overfitting(study, tmp_path):
   lines = [line | {'train/loss': 1.0 + line['epoch']} for line in _lines()]
   _write(tmp_path, lines, _entries())
-  for row in learning.added(study, tmp_path).tables['fitting']:
+  for row in _added(study, tmp_path).tables['fitting']:
     assert row['num_overfitted'] == 0
 
 
@@ -132,7 +138,7 @@ def test_what_was_not_finite_is_left_out(study, tmp_path):
       line |= {'train/loss': None, 'val/loss': None}
   entries[0][1]['best_epoch'] = -1
   _write(tmp_path, lines, entries)
-  found = learning.added(study, tmp_path)
+  found = _added(study, tmp_path)
   rows = _rows(found, view='text', name='val/loss')
   assert [row['num_members'] for row in rows] == [2, 1, 1, 1]
   assert [row['mean'] for row in rows] == pytest.approx([0.75, 0.6, 0.7, 0.9])
@@ -146,7 +152,7 @@ def test_of_a_sweep_only_chosen_members_are_told(study, tmp_path):
     entry['chosen'] = entry['fold'] == 1
     entry['setting'] = {'peak_learning_rate': 1e-3, 'model.dropout': 0.1}
   _write(tmp_path, lines, entries, peak_learning_rate=[0.001, 0.003])
-  found = learning.added(study, tmp_path)
+  found = _added(study, tmp_path)
   rows = _rows(found, view='text', name='val/loss')
   assert [row['mean'] for row in rows] == pytest.approx([0.7, 0.8, 0.9, 1.05])
   assert found.info['training']['num_members'] == 3
@@ -164,7 +170,7 @@ def test_a_second_training_is_told_apart(study, tmp_path):
   ]
   entries = [[x | {'best_epoch': 7} for x in _entries()[0]]]
   _write(tmp_path, _lines() + again, entries, keep='refit')
-  found = learning.added(study, tmp_path)
+  found = _added(study, tmp_path)
   names = {row['name'] for row in _rows(found, phase='refit')}
   assert names == {'train/loss'}
   text = found.tables['fitting'][0]
@@ -179,7 +185,7 @@ def test_a_second_training_is_told_apart(study, tmp_path):
 
 def test_the_section_says_who_overfits_and_draws_each_view(study, tmp_path):
   _write(tmp_path, _lines(), _entries())
-  shown = section_lib.section(learning.added(study, tmp_path))
+  shown = section_lib.section(_added(study, tmp_path))
   assert shown.finding == (
     'The models of text overfit: training goes on improving after 1.5 epochs, '
     'validation does not. Its loss ends 50 % above its lowest, in the median.'
@@ -201,12 +207,13 @@ def test_the_section_says_who_overfits_and_draws_each_view(study, tmp_path):
     ('metrics.jsonl', '', 'metrics.jsonl'),
     ('metrics.jsonl', '[1]', 'cannot be read'),
     ('metrics.jsonl', '{"chunk": 0}', "without 'epoch'"),
-    ('members.json', '{}', 'names no members'),
+    ('members.json', '{}', 'not as this'),
+    ('members.json', '[]', 'not as this'),
+    ('members.json', '{"members": [[{"setting": 3}]]}', 'not as this'),
     ('members.json', '{"members": [[{"view": "text"}]]}', 'not as this'),
     ('members.json', '{"members": [[]]}', 'no epochs of the members'),
     ('members.json', '\xff', 'members.json'),
-    ('config.json', '[]', 'config.json cannot be read'),
-    ('config.json', '{}', 'does not say how'),
+    ('config.json', '{"corpus": "talks"}', 'does not say how'),
   ],
 )
 def test_bad_files_are_a_line_and_no_crash(
@@ -214,7 +221,7 @@ def test_bad_files_are_a_line_and_no_crash(
 ):
   _write(tmp_path, _lines(), _entries())
   (tmp_path / name).write_text(content, encoding='latin-1')
-  found = learning.added(study, tmp_path)
+  found = _added(study, tmp_path)
   assert said in found.skipped['learning']
   assert not found.tables
   assert section_lib.section(found).skipped == found.skipped['learning']
@@ -224,8 +231,17 @@ def test_lines_of_other_members_are_told(study, tmp_path):
   entries = _entries()
   entries[0][0]['seed'] = 8
   _write(tmp_path, _lines(), entries)
-  found = learning.added(study, tmp_path)
+  found = _added(study, tmp_path)
   assert 'not one line an epoch' in found.skipped['learning']
+
+
+@pytest.mark.parametrize('epoch', [4, 99])
+def test_an_epoch_that_is_not_there_is_told(study, tmp_path, epoch):
+  entries = _entries()
+  entries[0][0]['best_epoch'] = epoch
+  _write(tmp_path, _lines(), entries)
+  found = _added(study, tmp_path)
+  assert 'names epochs that' in found.skipped['learning']
 
 
 def test_lines_without_a_phase_are_of_an_older_version(study, tmp_path):
@@ -233,12 +249,14 @@ def test_lines_without_a_phase_are_of_an_older_version(study, tmp_path):
   for line in lines:
     del line['phase']
   _write(tmp_path, lines, _entries())
-  found = learning.added(study, tmp_path)
+  found = _added(study, tmp_path)
   assert "without 'phase'" in found.skipped['learning']
 
 
 def test_without_a_run_there_is_no_section(study, tmp_path):
-  assert learning.added(study, tmp_path) is study
+  _write(tmp_path, [], [])
+  (tmp_path / 'metrics.jsonl').unlink()
+  assert _added(study, tmp_path) is study
   assert section_lib.section(study) is None
   assert section_lib.section in sections.ALL
 

@@ -9,7 +9,7 @@ import test_report
 
 import empathy
 from empathy import versions
-from empathy.evaluation import commands, methods, report
+from empathy.evaluation import methods, report
 
 _SOFTWARE = {'empathy': '1.2', 'python': '3.12', 'numpy': '2.9'}
 
@@ -27,7 +27,7 @@ def test_the_paragraph_says_what_the_study_knows():
     'versions': {'python': '3.11', 'jax': '0.10', 'flax': '0.12'},
     'commit': 'f' * 40 + '-dirty',
   }
-  told = methods.paragraph(_study(software=_SOFTWARE, run=run))
+  told = methods.paragraph(_study(software=_SOFTWARE, training=run))
   for words in (
     'We studied 1,000 clips of 40 groups of the corpus simulated (simulated), '
     'labelled none, some and much, with votes on audio, video and audio+video.',
@@ -79,21 +79,6 @@ def test_the_report_has_both_to_copy():
   )
   assert 'We studied' in pasted[0]
   assert '@software{empathy,' in pasted[1]
-
-
-def test_a_run_is_told_by_its_config(tmp_path):
-  path = tmp_path / 'config.json'
-  path.write_text('{"config": {"num_epochs": 3}, "git": null}')
-  assert commands._run(path) == {
-    'fusion': None,
-    'num_epochs': 3,
-    'config': commands.files.sha256(path),
-    'versions': {},
-    'commit': None,
-  }
-  path.write_text('{"config": {"model": {"fusion": "sum"}}, "git": "abc"}')
-  found = commands._run(path)
-  assert (found['fusion'], found['commit']) == ('sum', 'abc')
 
 
 def test_no_checkout_is_no_fault(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from empathy import kinds
 from empathy.evaluation import learning, plots, wording
 from empathy.evaluation.sections import parts
 from empathy.evaluation.study import Study
@@ -40,7 +41,7 @@ def section(study: Study) -> parts.Section | None:
   metric = training['select']
   shown = 'accuracy' if metric == 'loss' else metric
   said, *details = (
-    *_judged(fitting, training),
+    *_judged(fitting),
     *_kept(fitting, training),
     *_made(training),
   )
@@ -49,7 +50,7 @@ def section(study: Study) -> parts.Section | None:
     finding=said,
     details=tuple(details),
     shows={
-      'loss': _losses(study, found, fitting, training),
+      'loss': _losses(study, found, fitting),
       'metric': _metric(study, found, fitting, shown),
       'fitting': parts.table(study, fitting, _columns(fitting, metric)),
     },
@@ -64,7 +65,7 @@ def section(study: Study) -> parts.Section | None:
   )
 
 
-def _judged(fitting: Sequence[parts.Record], training) -> tuple[str, ...]:
+def _judged(fitting: Sequence[parts.Record]) -> tuple[str, ...]:
   """Which views overfit, and which could learn on."""
   by = collections.defaultdict(list)
   for row in fitting:
@@ -103,7 +104,9 @@ def _judged(fitting: Sequence[parts.Record], training) -> tuple[str, ...]:
   return tuple(told)
 
 
-def _kept(fitting: Sequence[parts.Record], training) -> tuple[str, ...]:
+def _kept(
+  fitting: Sequence[parts.Record], training: Mapping[str, Any]
+) -> tuple[str, ...]:
   """What predicts."""
   keep, epochs = training.get('keep'), fitting[0]['epochs']
   metric = training['select']
@@ -130,10 +133,10 @@ def _kept(fitting: Sequence[parts.Record], training) -> tuple[str, ...]:
 def _made(training: Mapping[str, Any]) -> tuple[str, ...]:
   """How members were made, in a sentence; none where a run does not say."""
   known = 'loss', 'optimizer', 'schedule', 'num_epochs', 'batch_size'
-  if not all(key in training for key in known):
+  if not training.keys() >= {*known, 'peak_learning_rate', 'l2'}:
     return ()
-  rates = _values(training.get('peak_learning_rate'))
-  decay = _values(training.get('l2'))
+  rates = _values(training['peak_learning_rate'])
+  decay = _values(training['l2'])
   target = training.get('targets', 'labels')
   told = (
     f'Each of {wording.count(training["num_members"])} models (members) '
@@ -164,9 +167,7 @@ def _chosen(training: Mapping[str, Any]) -> str:
 
 def _values(given: Any) -> str:
   """The values of a field that may have several: '0.001 or 0.003'."""
-  values = given if isinstance(given, list | tuple) else [given]
-  words = [f'{x:g}' if isinstance(x, int | float) else str(x) for x in values]
-  return wording.listing(words, 'or')
+  return wording.listing([f'{x:g}' for x in kinds.values(given)], 'or')
 
 
 def _mark(row: parts.Record) -> tuple[float, float, float] | None:
@@ -176,7 +177,7 @@ def _mark(row: parts.Record) -> tuple[float, float, float] | None:
 
 
 def _losses(
-  study: Study, found: _Rows, fitting: Sequence[parts.Record], training
+  study: Study, found: _Rows, fitting: Sequence[parts.Record]
 ) -> parts.Figure:
   """A panel for each view: training beside validation."""
   wanted = ('train', 'train/loss'), ('train', 'val/loss')

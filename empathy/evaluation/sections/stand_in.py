@@ -34,12 +34,6 @@ def _plain(key: str, heading: str) -> parts.Column:
   return parts.Column(heading, lambda r: wording.p_value(r.get(key)))
 
 
-def _hundredths(key: str, heading: str, signed: bool = False) -> parts.Column:
-  return parts.Column(
-    heading, lambda r: wording.hundredths(r[key], signed=signed)
-  )
-
-
 def _between(row: parts.Record) -> str:
   return wording.span(row['difference_low'], row['difference_high'])
 

@@ -55,7 +55,12 @@ export function latex({ caption, header, rows }) {
   ].join('\n');
 }
 
-/** The same as CSV; an interval has a column of its own, and numbers are bare. */
+/**
+ * The same as CSV; an interval has a column of its own, and numbers are bare.
+ *
+ * Spreadsheets take what begins with these signs for a formula, and run it; a
+ * class may be called so.
+ */
 export function csv({ header, rows }) {
   const below = header.map((_, i) => [header, ...rows].some((row) => row[i]?.below));
   const line = (cells) =>
@@ -70,6 +75,8 @@ function field(text) {
   let plain = text.replaceAll('−', '-').replaceAll('\u00a0', ' ');
   if (/^[-+]?[\d,]+(\.\d+)?$/.test(plain)) {
     plain = plain.replaceAll(',', '').replace(/^\+/, '');
+  } else if (/^[-+=@]/.test(plain)) {
+    plain = `'${plain}`;
   }
   return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }
