@@ -34,7 +34,7 @@ test('LaTeX has a line for each row, figures to the right', () => {
   \\caption{What 5 \\% gain\\_ed.}
   \\begin{tabular}{lrr}
     \\toprule
-    view & accuracy, \\% 95 \\% interval & p \\\\
+    view & accuracy, \\% [95 \\% interval] & p \\\\
     \\midrule
     text \\& "so" & $-$1,234.5 [$-$2.0, 1.8] & $<$ .001 \\\\
     audio & +3.0 & -- \\\\

@@ -89,6 +89,10 @@ def test_an_interval_goes_under_its_figure_where_room_is_short():
   ]
   figure = table.rows[0][1]
   assert (figure.text, figure.below) == ('12.3', '−12.3 to 12.3')
+  # Where there is neither, that is said once.
+  gaps = ('number', '–'), ('interval', '–')
+  missing = fitting.fitted(_table('text', *gaps * 4, *_FIGURE * 3)).rows[0][1]
+  assert (missing.text, missing.below) == ('–', '')
   assert fitting.fitted(_TABLES['widest']).dense
 
 
@@ -258,7 +262,7 @@ def test_tables_are_written_as_latex_and_csv(tmp_path):
     text=True,
     check=False,
   )
-  assert re.search('^# pass 5$', done.stdout, re.M), done.stdout
+  assert re.search('^# pass 6$', done.stdout, re.M), done.stdout
 
 
 # The text that a click on a button copies, or the drawing that it saves.

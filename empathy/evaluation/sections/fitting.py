@@ -6,6 +6,7 @@ serves every table at the width that the page has on a screen and on A4.
 
 import dataclasses
 
+from empathy.evaluation import wording
 from empathy.evaluation.sections.parts import Cell, Table
 
 # The text's column at 14 px, in which a figure is 9 px wide at most. Columns
@@ -51,6 +52,12 @@ def _least(cell: Cell) -> int:
   return max(len(cell.text), round(0.9 * len(cell.below)))
 
 
+def _under(figure: Cell, interval: Cell) -> str:
+  """What is written below a figure: nothing, if there is neither."""
+  neither = figure.text == interval.text == wording.MISSING
+  return '' if neither else interval.text
+
+
 def _stacked(table: Table) -> Table:
   """Each interval under the figure that is before it."""
   own = [
@@ -61,7 +68,7 @@ def _stacked(table: Table) -> Table:
   def merged(row: tuple[Cell, ...]) -> tuple[Cell, ...]:
     after = (*row[1:], None)
     return tuple(
-      dataclasses.replace(cell, below=after[i].text)
+      dataclasses.replace(cell, below=_under(cell, after[i]))
       if i + 1 < len(row) and own[i + 1]
       else cell
       for i, cell in enumerate(row)

@@ -2,6 +2,8 @@
 // small drawings, at the places where it is seen, in the colours that it has.
 
 const XMLNS = 'http://www.w3.org/2000/svg';
+// Words are as wide as their font, which may be another one elsewhere.
+const MARGIN = 8;
 const FONT = 'Helvetica, Arial, sans-serif';
 const SHAPES = { line, circle, rect, polygon: points, polyline: points };
 
@@ -44,13 +46,15 @@ export function lines(words) {
 export function svgOf(root) {
   const area = root.getBoundingClientRect();
   const paper = getComputedStyle(document.body).backgroundColor;
-  const [width, height] = [Math.ceil(area.width), Math.ceil(area.height)];
+  const [width, height] = [area.width, area.height].map(
+    (size) => Math.ceil(size) + 2 * MARGIN,
+  );
   const drawn = [];
   walk(root, area, 1, drawn);
   return [
     `<svg xmlns="${XMLNS}" width="${width}" height="${height}" ` +
-      `viewBox="0 0 ${width} ${height}" font-family="${FONT}">`,
-    tag('rect', { width, height, fill: paper }),
+      `viewBox="${-MARGIN} ${-MARGIN} ${width} ${height}" font-family="${FONT}">`,
+    tag('rect', { x: -MARGIN, y: -MARGIN, width, height, fill: paper }),
     ...drawn,
     '</svg>',
     '',

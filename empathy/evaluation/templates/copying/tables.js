@@ -34,9 +34,10 @@ export function escaped(text) {
  * header and rows hold cells {text, below, figures}; figures go to the right.
  */
 export function latex({ caption, header, rows }) {
-  const line = (cells) =>
+  const line = (cells, opened = ' ', closed = '') =>
     cells
-      .map(({ text, below }) => escaped(below ? `${text} ${below}` : text))
+      .map(({ text, below }) => text + (below && opened + below + closed))
+      .map(escaped)
       .join(' & ') + ' \\\\';
   return [
     '% \\usepackage{booktabs}',
@@ -45,7 +46,7 @@ export function latex({ caption, header, rows }) {
     `  \\caption{${escaped(caption)}}`,
     `  \\begin{tabular}{${header.map((it) => (it.figures ? 'r' : 'l')).join('')}}`,
     '    \\toprule',
-    `    ${line(header)}`,
+    `    ${line(header, ' [', ']')}`,
     '    \\midrule',
     ...rows.map((row) => `    ${line(row)}`),
     '    \\bottomrule',
