@@ -126,8 +126,13 @@ BEYOND_EITHER = Definition(
   'Beyond either',
   'Disagreement minus how often two seeds of the noisier of the two views '
   'differ.',
-  words=('beyond either', 'noisier of the two', 'noisier one'),
-  sections=('disagreement',),
+  words=(
+    'beyond either',
+    'beyond seeds of either',
+    'noisier of the two',
+    'noisier one',
+  ),
+  sections=('disagreement', 'answer'),
 )
 KAPPA = Definition(
   'Kappa',

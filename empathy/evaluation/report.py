@@ -216,12 +216,20 @@ def _plan(parts: list[Section], study: Study) -> tuple[list[str], Table | None]:
     for row in study.tables.get('planner') or []
     if row['statistic'] in titles
   ]
-  told = [
-    f'{titles[row["statistic"]]}: {row["sentence"]}'
-    for row in rows
-    if row['sentence']
-    and wording.standing(study.statistics[row['statistic']]) == wording.OPEN
-  ]
+  told = []
+  for row in rows:
+    found, title = study.statistics[row['statistic']], titles[row['statistic']]
+    standing = wording.standing(found)
+    if standing == wording.OPEN and row['sentence']:
+      told.append(f'{title}: {row["sentence"]}')
+    elif standing in (wording.ABOVE, wording.BELOW) and not wording.survives(
+      found
+    ):
+      told.append(
+        f'{title}: The interval leaves out zero already; what leaves it open '
+        'is the correction for the other questions, with which p is '
+        f'{wording.p_value(found.p_adjusted)}.'
+      )
   shares = [
     parts_lib.Column(heading, lambda r, key=key: wording.percent(r.get(key), 0))
     for key, heading in (

@@ -1,14 +1,23 @@
 """The report's first page: the verdicts on the six questions."""
 
 import dataclasses
+import html
 import pathlib
+import re
 
 import browser
 import numpy as np
 import pytest
 import test_report
 
-from empathy.evaluation import examples, explorer, front, report, sections
+from empathy.evaluation import (
+  examples,
+  explorer,
+  front,
+  glossary,
+  report,
+  sections,
+)
 from empathy.evaluation.findings import Estimate
 from empathy.evaluation.sections import parts
 
@@ -482,3 +491,13 @@ def test_the_first_page_fits_a_phone_and_a_sheet_of_paper(tmp_path):
 def test_no_line_ends_between_a_figure_and_its_interval(kept):
   told = report.environment().filters['prose'](f'It is {kept} of clips.')
   assert told == f'It is <span class="nb">{kept}</span> of clips.'
+
+
+def test_what_is_beyond_seeds_is_what_its_question_means():
+  """Disagreement and Ambiguity take seeds off in two ways."""
+  page = report.render(_study()).split('<section id="clips"')[0]
+  shown = page.split('<section id="answer"')[1]
+  found = re.findall(r'data-means="([^"]*)">(beyond either)</a>', shown)
+  assert {(html.unescape(means), word) for means, word in found} == {
+    (glossary.BEYOND_EITHER.meaning, 'beyond either')
+  }

@@ -194,11 +194,13 @@ def test_no_plot_is_torn_and_a_long_table_goes_on(tab):
   )
   assert {rule for rule, rows in whole if rows < 10} == {'avoid'}
   assert {rule for rule, rows in whole if rows >= 10} == {'auto'}
-  # Nor is what stands above or below them, and no page has a foot alone.
+  # Nor is what a long table is about; and no page has a foot alone.
   assert page.run(
-    '[getComputedStyle(document.querySelector("figcaption")).breakInside, '
-    'getComputedStyle(document.querySelector("footer")).breakBefore]'
-  ) == ['avoid', 'avoid']
+    '[...document.querySelectorAll("figure:has(tr:nth-child(10)) >'
+    ' figcaption")].map(it => getComputedStyle(it).breakInside)'
+  ) == ['avoid'] * sum(rows >= 10 for _, rows in whole)
+  assert page.run('document.querySelector("footer").offsetHeight') == 0
+  assert page.run('document.querySelector(".printed").offsetHeight') > 0
   page.send('Emulation.setEmulatedMedia', media='')
 
 

@@ -928,6 +928,13 @@ def test_what_would_settle_an_open_question_is_said():
   assert 'Six seeds would settle question 1.' not in text
   said, table = report._plan(sections.of(study), study)
   assert len(said) == 1
+  # Nor is what correction for the other questions takes away.
+  name = study.primaries[1]
+  hint = dataclasses.replace(study.statistics[name], p=0.03, p_adjusted=0.06)
+  hinted = {**study.statistics, name: hint}
+  hinted = dataclasses.replace(study, statistics=hinted)
+  first, _ = report._plan(sections.of(hinted), hinted)[0]
+  assert first.endswith('the other questions, with which p is .060.')
   # No column without a figure.
   assert [cell.text for cell in table.header] == [
     'question',

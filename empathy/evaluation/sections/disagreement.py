@@ -68,7 +68,7 @@ def section(study: Study) -> parts.Section:
       *parts.skip_notes(study, _PAIR, _BEYOND),
     ),
     primary=parts.primary_row(
-      study, 2, base.title, f'{view} and full view, beyond seeds'
+      study, 2, base.title, f'{view} and full view, beyond either'
     ),
     shows={
       'rates': figure,

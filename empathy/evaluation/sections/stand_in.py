@@ -64,9 +64,9 @@ _TABLES = {
         lambda r: wording.hundredths(r['difference'], signed=True),
       ),
       parts.Column('95 % interval', _between, kind='interval'),
-      _plain('p_at_10', 'p, ε = 10 %'),
-      _plain('p_at_15', 'ε = 15 %'),
-      _plain('p_at_20', 'ε = 20 %'),
+      _plain('p_at_10', 'p, ε\u00a0=\u00a010\u00a0%'),
+      _plain('p_at_15', 'ε\u00a0=\u00a015\u00a0%'),
+      _plain('p_at_20', 'ε\u00a0=\u00a020\u00a0%'),
     ),
   ),
   'kinds': (
