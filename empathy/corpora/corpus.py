@@ -595,7 +595,7 @@ def _folder(path: str | os.PathLike) -> pathlib.Path:
     f'--source={path} --output=CORPUS'
   )
   raise errors.InputError(
-    f'{path}: is no corpus folder: there is no {_DECLARATION}{hint}'
+    f'{path / _DECLARATION}: no such file, so {path} is no corpus folder{hint}'
   )
 
 

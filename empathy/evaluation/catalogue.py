@@ -44,6 +44,7 @@ class Found:
     if isinstance(self.entry, Signal):
       return name(self.entry.words, self.parts)
     rest = self.entry.pattern.partition('.')[2]
+    rest = rest.replace('_of.', ' of ').replace('.', ': ')
     return name(rest, self.parts).replace('_', ' ')
 
 

@@ -16,6 +16,14 @@ _PRIMARIES = {
   5: 'what humans gain from the full condition',
   6: 'how much more the full view errs where views disagree',
 }
+# By topic: what the sections of a report are called.
+_TITLES = {
+  'data': 'Data checks',
+  'stand_in': 'Stand-ins',
+  'sets': 'Prediction sets',
+  'conflict': 'Conflict that people see',
+  'together': 'What modalities know together',
+}
 _HEADER = (
   ('figure', 'text'),
   ('A', 'number'),
@@ -37,7 +45,7 @@ def render(comparison: Comparison) -> str:
     answer=sentences(comparison),
     forest=_forest(comparison),
     tables=[
-      (topic, topic.capitalize(), _table(comparison, names))
+      (topic, title_of(topic), _table(comparison, names))
       for topic, names in comparison_lib.by_question(comparison).items()
     ],
     skipped=_skipped(comparison),
@@ -72,9 +80,14 @@ def _rows(comparison: Comparison) -> list[tuple[str, str, str, str]]:
     words = f'the accuracy of the full view ({full})'
     rows.append(('Accuracy', f'full view, {full}', words, name))
   for question, name in comparison.primaries.items():
-    title = catalogue.find(name).entry.topic.capitalize()
+    title = title_of(catalogue.find(name).entry.topic)
     rows.append((title, *[_PRIMARIES[question]] * 2, name))
   return rows
+
+
+def title_of(topic: str) -> str:
+  """What a topic is called, as by the report on a study."""
+  return _TITLES.get(topic, topic.capitalize())
 
 
 def _sentence(words: str, name: str, pair: Pair) -> str:

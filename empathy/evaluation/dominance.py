@@ -145,8 +145,8 @@ def answer(totals: Totals, plan: Plan) -> Findings:
   missing = _missing(plan)
   if not missing and not totals[_key('judged')].any():
     missing = (
-      'On no clip was the full view shown every part of its modalities (the '
-      'column given), or what it is shown changes nothing.'
+      'No clip has all predictions of the full view with modalities left out '
+      '(the column given), or leaving them out changes nothing.'
     )
   if missing:
     return Findings(skipped={'question 4': missing})

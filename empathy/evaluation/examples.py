@@ -124,7 +124,11 @@ def _in_doubt(study: Study, clips: Clips) -> Iterator[_Found]:
     told = f'The first clip of the list: {", and ".join(why)}.'
     if not why:
       told = 'The first clip of the list.'
-    yield 'Most in doubt', told, _order(clips)
+    # Of labels without probabilities nothing tells how much in doubt they are.
+    title = 'Most in doubt'
+    if 'one_minus_confidence' not in clips.signals:
+      title = 'Views disagree' if why else 'First of the list'
+    yield title, told, _order(clips)
   else:
     told = 'The first clip of the list: its annotators differ most.'
     yield 'Annotators differ most', told, _order(clips)
@@ -233,6 +237,11 @@ _RULES: tuple[Callable[[Study, Clips], Iterator[_Found]], ...] = (
 )
 
 
+def tells_shares_of_seeds(study: Study) -> bool:
+  """Whether how sure a view is is how many of its seeds say so."""
+  return study.info.get('kind') in (Kind.LABELS, Kind.SAMPLES)
+
+
 def _example(
   study: Study,
   clips: Clips,
@@ -287,6 +296,11 @@ def _views(
     )
 
 
+def _quoted(name: str) -> str:
+  """A class beside a number of votes, from which a digit is to be told."""
+  return f'“{name}”' if name[:1].isdigit() or name[:1] in '-−' else name
+
+
 def _votes(
   study: Study, clips: Clips, clip: int, classes: list[str]
 ) -> Iterator[Said]:
@@ -296,7 +310,7 @@ def _votes(
     if found < 0 or ('+' in condition and condition != full):
       continue
     tally = sorted(
-      ((classes[i], int(n)) for i, n in enumerate(votes[clip]) if n),
+      ((_quoted(classes[i]), int(n)) for i, n in enumerate(votes[clip]) if n),
       key=lambda it: -it[1],
     )
     yield Said(

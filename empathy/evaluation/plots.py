@@ -19,6 +19,8 @@ from empathy.evaluation import wording
 _APART = 8.0
 # Of its height, the tallest bar of a plane.
 _BAR = 25.0
+# Names of so few characters are not turned.
+_SHORT = 2
 # From a value to its place, in per cent of an axis.
 _Scale = Callable[[float], float]
 _SINGLE = ('text', 'audio', 'video')
@@ -544,8 +546,9 @@ def matrix(
   Returns:
     A `<table>` element.
   """
+  short = ' class="short"' * all(len(one) <= _SHORT for one in names)
   head = ''.join(
-    f'<th scope="col"><span>{_escape(one)}</span></th>' for one in names
+    f'<th scope="col"{short}><span>{_escape(one)}</span></th>' for one in names
   )
   body = ''
   for i, (one, row) in enumerate(zip(names, shares, strict=True)):

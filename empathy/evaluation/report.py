@@ -66,6 +66,7 @@ def render(study: Study, folder: pathlib.Path = pathlib.Path()) -> str:
     facts=_facts(study),
     front=front_lib.of(study, parts),
     examples=examples_lib.of(study, folder),
+    shares_of_seeds=examples_lib.tells_shares_of_seeds(study),
     needs=front_lib.needs(parts),
     ranged=any(it.low is not None for it in study.statistics.values()),
     tested=[title for title, one in primaries.items() if one.p is not None],

@@ -209,3 +209,11 @@ def test_a_dot_stands_for_every_class_and_condition(study):
   assert isinstance(found['by_class'], parts.Figure)
   assert found['by_class'].panels[0].count('class="dot"') == 3 * 2
   assert len(found['classes'].rows) == 3
+
+
+def test_digits_stand_upright():
+  """A name of a letter or two needs no turning on its side."""
+  given = {'name': 'x', 'title': 't', 'heading': 'h', 'across': 'called'}
+  for names, turned in ((['1', '10'], False), (['1', 'calm'], True)):
+    page = plots.matrix(names, [[0.5, 0.5]] * 2, **given)
+    assert ('class="short"' in page) != turned

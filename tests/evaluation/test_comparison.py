@@ -20,6 +20,7 @@ from empathy.evaluation import (
   ranking,
   report,
   samples,
+  sections,
   sides,
   significance,
   views,
@@ -348,9 +349,22 @@ def test_figures_are_written_in_their_units(found):
     if (cells := re.findall(r'<t[hd][^>]*>\s*(.*?)</t[hd]>', row, re.S))
   }
   for name, words, factor, digits in (
-    (f'views.{FULL}.accuracy', f'{FULL}.accuracy, %', 100, 1),
-    (f'views.{FULL}.nll', f'{FULL}.nll, nats', 1, 3),
+    (f'views.{FULL}.accuracy', f'{FULL}: accuracy, %', 100, 1),
+    (f'views.{FULL}.nll', f'{FULL}: nll, nats', 1, 3),
   ):
     pair = found.statistics[name]
     assert rows[words][0] == f'{factor * pair.a.estimate:.{digits}f}'
     assert rows[words][1] == f'{factor * pair.b.estimate:.{digits}f}'
+
+
+def test_topics_are_called_as_in_a_report():
+  """What a section is called there; a topic of several words has a name."""
+  folder = pathlib.Path(sections.__file__).parent
+  called = {}
+  for path in folder.glob('*.py'):
+    called |= dict(
+      re.findall(r"Section\('(\w+)', '([^']+)', \d", path.read_text())
+    )
+  assert len(called) > 8
+  for key, title in called.items():
+    assert comparison_report.title_of(key) == title

@@ -311,6 +311,15 @@ def test_a_rule_says_no_more_than_there_is():
   hard = {'any_disagreement': np.ones(6)}
   _, found = _shown(_clips(signals=hard))
   assert found[0].rule == 'The first clip of the list: views disagree.'
+  # Nothing tells how much in doubt it is.
+  assert found[0].title == 'Views disagree'
+
+
+def test_a_class_that_is_a_number_is_told_from_the_number_of_its_votes():
+  _, found = _shown(_clips(), classes=('1', '2', '3'))
+  tallies = [name for said in found[0].votes for name, _ in said.tally]
+  assert tallies
+  assert set(tallies) <= {'“1”', '“2”', '“3”'}
 
 
 def test_no_clip_is_shown_twice_and_none_where_there_are_none():

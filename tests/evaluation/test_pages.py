@@ -194,7 +194,37 @@ def test_no_plot_is_torn_and_a_long_table_goes_on(tab):
   )
   assert {rule for rule, rows in whole if rows < 10} == {'avoid'}
   assert {rule for rule, rows in whole if rows >= 10} == {'auto'}
+  # Nor is what stands above or below them, and no page has a foot alone.
+  assert page.run(
+    '[getComputedStyle(document.querySelector("figcaption")).breakInside, '
+    'getComputedStyle(document.querySelector("footer")).breakBefore]'
+  ) == ['avoid', 'avoid']
   page.send('Emulation.setEmulatedMedia', media='')
+
+
+@browser.needs_chromium
+def test_a_dot_stays_beside_its_name(tab):
+  names = ['audio', 'text+audio+video']
+  cells = [[parts.Cell(one, 'name', colour='audio')] for one in names]
+  wide = [parts.Cell('100,000.0', 'number')] * 11
+  made = parts.Table(
+    tuple(parts.Cell(str(i), 'number') for i in range(12)),
+    tuple((*cell, *wide) for cell in cells),
+  )
+  template = report.environment().from_string(
+    "{% from 'parts.html' import table %}<!doctype html><meta charset=utf-8>"
+    "<style>{% include 'report.css' %}</style><div class=page><p></p><main>"
+    '{% call table(it) %}x{% endcall %}'
+  )
+  page = _show(tab, template.render(it=made), width=1280)
+  tops = page.run(
+    '[...document.querySelectorAll("tbody th")].map(it => {'
+    'const range = document.createRange(); '
+    'range.selectNode(it.querySelector("i").nextSibling);'
+    'return range.getClientRects()[0].bottom'
+    ' - it.querySelector("i").getBoundingClientRect().bottom})'
+  )
+  assert max(map(abs, tops)) < 9, tops
 
 
 @browser.needs_chromium

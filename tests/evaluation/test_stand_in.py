@@ -318,24 +318,26 @@ def test_few_groups_cannot_judge():
   [
     (
       (0.75, 0.5, 1),
-      'Model may stand in for an annotator who is worth ε = 10 % or more: its '
+      'Model may stand in for an annotator who costs as much as a crowd '
+      'worker (ε\u00a0=\u00a010\u00a0%) or more: its '
       'winning rate is 75.0 % [50.0, 100.0].',
     ),
     (
       (0.75, 0.25, 1),
-      'Model may perhaps stand in for an annotator who is worth ε = 10 % or '
-      'more: its winning rate is 75.0 % [25.0, 100.0], where a '
+      'Model may perhaps stand in for an annotator who costs as much as a '
+      'crowd worker (ε\u00a0=\u00a010\u00a0%) or more: its winning rate is '
+      '75.0 % [25.0, 100.0], where a '
       'half is needed.',
     ),
     (
       (0.25, 0.25, 0.5),
       'Model is not shown to pass the alternative annotator test, even for '
-      'annotators who are worth ε = 20 %.',
+      'annotators who cost as much as an expert (ε\u00a0=\u00a020\u00a0%).',
     ),
     (
       (0.25, 0, 0.45),
       'Model does not pass the alternative annotator test, even for annotators '
-      'who are worth ε = 20 %.',
+      'who cost as much as an expert (ε\u00a0=\u00a020\u00a0%).',
     ),
   ],
 )

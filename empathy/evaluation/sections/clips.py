@@ -97,6 +97,8 @@ def _order(study: Study, clips: Clips) -> str:
       f'The {shown} most in doubt of {wording.count(clips.num_ranked)}; '
       'signals.csv has them all'
     )
+  if 'any_disagreement' in clips.signals and _CONFIDENCE not in clips.signals:
+    return f'{shown}. First come {first}.'
   return f'{shown}. Most in doubt first: {first}.'
 
 

@@ -214,7 +214,7 @@ def _share_figure(study: Study, names) -> tuple[parts.Figure | None, list[str]]:
         for shape, label in kinds
         if name in found[label]
       ),
-      note=parts.note(found['Shapley'][name], signed=True),
+      note=parts.note(found['Shapley'][name]),
     )
     for name in names
   ]

@@ -43,7 +43,9 @@ _PEOPLE = (
   parts.Column(
     'by', lambda r: wording.hundredths(r['bias'], signed=True), 'points'
   ),
-  parts.Column('like coins', lambda r: 'yes' if r['flag'] else '', kind='word'),
+  parts.Column(
+    'like coins', lambda r: 'yes' if r['flag'] else 'no', kind='word'
+  ),
   parts.count_column('votes_needed', 'votes to tell'),
 )
 

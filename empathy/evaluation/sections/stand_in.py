@@ -10,6 +10,8 @@ from empathy.evaluation.study import Study
 
 # As many annotators as may be trusted, at least.
 _FEW = 3
+# By epsilon, in percent: who is worth so much.
+_PRICES = {10: 'a crowd worker', 15: 'a skilled one', 20: 'an expert'}
 _HALF = 0.5
 # Longer tables are in the study's folder alone.
 _MOST_ROWS = 80
@@ -158,8 +160,8 @@ def _findings(
     if names:
       told.append(
         f'{wording.capital(wording.listing(names))} {verbs[len(names) > 1]} '
-        'the alternative annotator test, even for annotators who are worth '
-        f'ε = {rows[-1]["epsilon"]} %.'
+        'the alternative annotator test, even for annotators who cost as '
+        f'much as {_worth(rows[-1]["epsilon"])}.'
       )
   if not told:  # It could not be made.
     told += parts.skip_notes(study, _RATE)
@@ -176,13 +178,18 @@ def _findings(
   return tuple(told)
 
 
+def _worth(epsilon: int) -> str:
+  """Whose price it is, as the test was published with."""
+  return f'{_PRICES[epsilon]} (ε\u00a0=\u00a0{epsilon}\u00a0%)'
+
+
 def _passes(name: str, epsilon: int, rate: Estimate) -> str:
   """That a model passes, as strongly as the interval of its rate allows."""
   sure = rate.low >= _HALF
   return (
     f'{wording.capital(name)} may {"" if sure else "perhaps "}stand in for an '
-    f'annotator who is worth ε = {epsilon} % or more: its winning rate is '
-    f'{wording.share_with_interval(rate)}'
+    f'annotator who costs as much as {_worth(epsilon)} or more: its winning '
+    f'rate is {wording.share_with_interval(rate)}'
     f'{"" if sure else ", where a half is needed"}.'
   )
 
