@@ -258,7 +258,7 @@ def test_tables_are_written_as_latex_and_csv(tmp_path):
     text=True,
     check=False,
   )
-  assert re.search('^# pass 5$', done.stdout, re.M), done.stdout
+  assert re.search('^# pass 6$', done.stdout, re.M), done.stdout
 
 
 # The text that a click on a button copies, or the drawing that it saves.
