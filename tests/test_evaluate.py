@@ -78,21 +78,6 @@ def test_a_workdir_is_enough(workdir):
   assert (workdir / 'study/report.html').read_text().startswith('<!')
 
 
-def test_normalisation_by_group_is_told(workdir, tmp_path):
-  record = json.loads((workdir / 'config.json').read_text())
-  for kind, told in (('members', False), ('group', True)):
-    run = tmp_path / kind
-    run.mkdir()
-    record['config'] = {'normalise': kind}
-    (run / 'config.json').write_text(json.dumps(record))
-    (run / 'predictions.parquet').symlink_to(workdir / 'predictions.parquet')
-    done = _run(f'--workdir={run}')
-    assert done.returncode == 0, done.stderr
-    for name in ('study.json', 'report.html'):
-      text = (run / 'study' / name).read_text()
-      assert ('transductive' in text) == told, name
-
-
 def test_predictions_and_corpus_go_to_study_here(workdir, tmp_path):
   done = _run(
     f'--predictions={workdir / "predictions.parquet"}',

@@ -109,6 +109,7 @@ esac
 """
 
 
+@pytest.mark.long
 def test_the_sample_is_a_site(tmp_path):
   for name in ('launch', 'setup.py'):
     (tmp_path / name).symlink_to(ROOT / name)

@@ -273,7 +273,12 @@ def _call(words, server, folder):
       pytest.skip(f'no real corpora in {CREMA_D}')
     flags = [x.replace('=CREMA-D', f'={CREMA_D}') for x in flags]
   elif verb in ('demo', 'train') or '--importer=simulated' in flags:
+    begins = (verb, flags) in _BEGUN
     flags = [*flags, *_SMALL[verb]]
+    if verb == 'train' and not begins:
+      # Each view is a network, which takes seconds to compile.
+      if not any(flag.startswith('--config.views=') for flag in flags):
+        flags.append('--config.views=full')
     if '--config=configs/mixed_signals.py' in flags:
       flags = [*flags, '--config.model.hidden=(8,)']
   done = server.run(verb, *flags, cwd=folder)

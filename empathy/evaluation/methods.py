@@ -73,13 +73,10 @@ def _models(info: Mapping[str, Any]) -> list[str]:
   views = info.get('views') or []
   if not views:
     return []
-  counts = sorted(set(info['seeds'].values()))
-  seeds = ' to '.join(
-    map(wording.count, dict.fromkeys((counts[0], counts[-1])))
-  )
+  seeds = wording.counts(info['seeds'].values())
   said = _SAID[Kind(info.get('kind', Kind.PROBABILITIES))]
   unit = 'sample' if info.get('kind') == Kind.SAMPLES else 'seed'
-  plural = '' if counts[-1] == 1 else 's'
+  plural = '' if seeds == '1' else 's'
   folds = info.get('folds') or 0
   return [
     f'Of {wording.plural(len(views), "view")} ({wording.listing(views)}) we '

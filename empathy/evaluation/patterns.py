@@ -8,6 +8,9 @@ from typing import Any
 # Regular expressions of patterns, and whose they are, the keenest first.
 Compiled = Sequence[tuple[re.Pattern[str], Any]]
 
+# Parts without a dot. Others, such as a class, are called as people please.
+_PLAIN = ('view', 'condition', 'modality')
+
 
 def name(pattern: str, parts: Mapping[str, object]) -> str:
   """The name that a pattern makes.
@@ -34,7 +37,8 @@ def compiled(known: Sequence[Any]) -> Compiled:
       pieces.append(re.escape(text))
       literal += len(text)
       if part:
-        pieces.append(f'(?P<{part}>.+)')
+        kind = '[^.]+' if part in _PLAIN else '.+'
+        pieces.append(f'(?P<{part}>{kind})')
     made.append((literal, re.compile(''.join(pieces)), one))
   made.sort(key=lambda one: -one[0])
   return [(pattern, one) for _, pattern, one in made]

@@ -393,11 +393,7 @@ def plane(
     A `<div>` element.
   """
   across, up = _scale(x_limits), _scale(y_limits[::-1])
-  drawn = ''
-  for value, text in _round_ticks(y_limits, 5):
-    words = _text(0, up(value), text, 'tick end')
-    drawn += _line((0, up(value)), (100, up(value)), 'grid')
-    drawn += f'<g transform="translate(-6 0)">{words}</g>'
+  drawn = _y_axis(_round_ticks(y_limits, 5), up)
   if diagonal:
     ends = (max(x_limits[0], y_limits[0]), min(x_limits[1], y_limits[1]))
     drawn += _line(*((across(end), up(end)) for end in ends), 'reference')
@@ -405,13 +401,43 @@ def plane(
     drawn += _line((0, up(level)), (100, up(level)), 'reference')
   drawn += ''.join(_points(one, across, up) for one in series)
   x_ticks = _round_ticks(x_limits, 5) if x_ticks is None else x_ticks
+  return _framed(
+    _cell(drawn, 'area') + _series_names(series, up) + _x_axis(x_ticks, across),
+    kind='plane square' if diagonal else 'plane',
+    name=name,
+    told=f'{title}. {description}',
+    heading=heading,
+    x_axis=x_axis,
+    y_axis=y_axis,
+  )
+
+
+def _y_axis(named: Sequence[tuple[float, str]], up: _Scale) -> str:
+  """Lines across a plane, each with its number beside it."""
+  drawn = ''
+  for value, text in named:
+    words = _text(0, up(value), text, 'tick end')
+    drawn += _line((0, up(value)), (100, up(value)), 'grid')
+    drawn += f'<g transform="translate(-6 0)">{words}</g>'
+  return drawn
+
+
+def _framed(
+  drawn: str,
+  *,
+  kind: str,
+  name: str,
+  told: str,
+  heading: str,
+  x_axis: str,
+  y_axis: str,
+) -> str:
+  """A plane, with the words around it."""
   headed = f'<b>{_escape(heading)}</b>' if heading else ''
   return (
-    f'<div class="plane{" square" if diagonal else ""}" role="img" '
-    f'id="{_escape(name)}-plot" '
-    f'aria-label="{_escape(title)}. {_escape(description)}">{headed}'
-    f'<div class="muted">{_escape(y_axis)}</div>{_cell(drawn, "area")}'
-    f'{_series_names(series, up)}{_x_axis(x_ticks, across)}'
+    f'<div class="{kind}" role="img" id="{_escape(name)}-plot" '
+    f'aria-label="{_escape(told)}">{headed}'
+    f'<div class="muted">{_escape(y_axis)}</div>{drawn}'
     f'<div class="axis-name">{_escape(x_axis)}</div></div>'
   )
 
@@ -449,13 +475,8 @@ def curves(
     A `<div>` element.
   """
   across, up = _scale(x_limits), _scale(y_limits[::-1])
-  drawn = ''
   values = ticks(unit * y_limits[0], unit * y_limits[1], 4)
-  for value in values:
-    y = up(value / unit)
-    words = _text(0, y, tick_text(value, values), 'tick end')
-    drawn += _line((0, y), (100, y), 'grid')
-    drawn += f'<g transform="translate(-6 0)">{words}</g>'
+  drawn = _y_axis([(x / unit, tick_text(x, values)) for x in values], up)
   if marked:
     drawn += _upright(across(marked[0]), 0, 100, 'reference')
   # A path has no places in per cent, but a drawing of its own that is 100 wide.
@@ -474,12 +495,14 @@ def curves(
     drawn += f'{_dot(across(marked[0]), 100, "dot")}</g>'
   x_values = [x for x in ticks(*x_limits, 5) if x == int(x)]
   named = [(x, tick_text(x, x_values)) for x in x_values]
-  return (
-    f'<div class="plane low" role="img" id="{_escape(name)}-plot" '
-    f'aria-label="{_escape(title)}. {_escape(description)}">'
-    f'<b>{_escape(heading)}</b><div class="muted">{_escape(y_axis)}</div>'
-    f'{_cell(drawn, "area")}{_x_axis(named, across)}'
-    f'<div class="axis-name">{_escape(x_axis)}</div></div>'
+  return _framed(
+    _cell(drawn, 'area') + _x_axis(named, across),
+    kind='plane low',
+    name=name,
+    told=f'{title}. {description}',
+    heading=heading,
+    x_axis=x_axis,
+    y_axis=y_axis,
   )
 
 

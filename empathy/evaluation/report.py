@@ -199,10 +199,9 @@ def _facts(study: Study) -> list[tuple[str, str]]:
 
 
 def _seeds(info: Mapping[str, object]) -> list[tuple[str, str]]:
-  counts = sorted(set((info.get('seeds') or {}).values()))
-  if not counts:
+  told = wording.counts((info.get('seeds') or {}).values())
+  if not told:
     return []
-  told = ' to '.join(map(wording.count, dict.fromkeys((counts[0], counts[-1]))))
   if info.get('kind') == Kind.SAMPLES:
     return [('Samples', f'{told} a view, called seeds below')]
   return [('Seeds', f'{told} a view')]

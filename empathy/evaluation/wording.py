@@ -37,6 +37,12 @@ def count(value: float | None, *, signed: bool = False) -> str:
   return number(value, 0, signed=signed)
 
 
+def counts(values: Iterable[int]) -> str:
+  """`3, 1440, 3` as '3 to 1,440', and `3, 3` as '3'; '' for none."""
+  found = sorted(set(values))
+  return ' to '.join(map(count, dict.fromkeys((*found[:1], *found[-1:]))))
+
+
 def tally(value: float | None) -> str:
   """`12` as '12', and `9.5` as '9.5'."""
   whole = is_known(value) and value == int(value)

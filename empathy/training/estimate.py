@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from empathy import progress
 from empathy.training import chunks, inference, parallel, step
 
 # What training gets of the rate of a plain product of matrices; the rest goes
@@ -55,6 +56,7 @@ class Estimate:
     """The estimate in words."""
     state_bytes = self.num_members * self.state_bytes
     rest = self.memory_bytes - self.corpus_bytes - state_bytes
+    seconds = self.flops / (_SHARE_OF_RATE * self.rate)
     limit = ''
     if self.limit_bytes:
       limit = f' of the {_size(self.limit_bytes)} that there are'
@@ -65,8 +67,7 @@ class Estimate:
       f'{self.num_members} members of {_size(self.state_bytes)}, the corpus, '
       f'{_size(self.corpus_bytes)}, and {_size(rest)} to work with',
       f'checkpoint: {_size(self.checkpoint_bytes)}; two are kept',
-      f'time: about {_time(self.flops / (_SHARE_OF_RATE * self.rate))} to '
-      f'train, by '
+      f'time: about {progress.duration(max(1.0, seconds))} to train, by '
       f'{self.flops / 1e12:.3g} TFLOP and '
       f'{_SHARE_OF_RATE:.0%} of the {self.rate / 1e9:.3g} GFLOP/s that a '
       'product of matrices reaches here now; compiling comes on top the first '
@@ -236,11 +237,3 @@ def _size(count: int) -> str:
       return f'{count:.3g} {unit}'
     count /= 1000
   return f'{count:.3g} GB'
-
-
-def _time(seconds: float) -> str:
-  if seconds < 120:
-    return f'{max(seconds, 1):.0f} s'
-  if seconds < 7200:
-    return f'{seconds / 60:.0f} min'
-  return f'{seconds / 3600:.1f} h'

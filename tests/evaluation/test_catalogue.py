@@ -132,7 +132,7 @@ def test_what_has_no_entry_is_refused_by_name():
   ('name', 'pattern', 'parts'),
   [
     ('views.a+b.accuracy', 'views.{view}.accuracy', {'view': 'a+b'}),
-    ('views.v1.0.nll', 'views.{view}.nll', {'view': 'v1.0'}),
+    ('views.v1_0.nll', 'views.{view}.nll', {'view': 'v1_0'}),
     (
       'views.full_minus_audio.accuracy',
       'views.full_minus_{view}.accuracy',
@@ -152,6 +152,16 @@ def test_what_has_no_entry_is_refused_by_name():
       'humans.full_minus_audio.accuracy_of.a.b',
       'humans.full_minus_{condition}.accuracy_of.{class}',
       {'condition': 'audio', 'class': 'a.b'},
+    ),
+    (
+      'views.text.f1_of.accuracy',
+      'views.{view}.f1_of.{class}',
+      {'view': 'text', 'class': 'accuracy'},
+    ),
+    (
+      'views.text.f1_of.f1_of.x',
+      'views.{view}.f1_of.{class}',
+      {'view': 'text', 'class': 'f1_of.x'},
     ),
     (
       'humans.full_minus_best.accuracy_of.sad',

@@ -803,6 +803,9 @@ def test_checks_that_could_not_be_made_are_counted():
 @pytest.mark.parametrize(
   ('written', 'expected'),
   [
+    (wording.counts([1440, 3, 20]), '3 to 1,440'),
+    (wording.counts([3, 3]), '3'),
+    (wording.counts([]), ''),
     (wording.percent(0.631), '63.1 %'),
     (wording.points(-0.0568), '−5.7 points'),
     (wording.points(0.0568, signed=True), '+5.7 points'),

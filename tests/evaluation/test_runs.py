@@ -1,11 +1,13 @@
 """A run's `config.json`: of this version, of an older one, and damaged."""
 
+import dataclasses
 import json
 
 import pytest
+import test_report
 
 from empathy import errors, files
-from empathy.evaluation import runs
+from empathy.evaluation import commands, report, runs
 
 
 def _read(path, **record):
@@ -53,3 +55,17 @@ def test_what_is_damaged_is_a_line(tmp_path, record, said):
     _read(tmp_path, **record)
   (line,) = str(raised.value).splitlines()
   assert f'{tmp_path / "config.json"}: {said}' in line
+
+
+@pytest.mark.parametrize(
+  ('kind', 'told'), [('members', False), ('group', True)]
+)
+def test_normalisation_by_group_is_told(tmp_path, kind, told):
+  study = test_report.empty_study()
+  study = dataclasses.replace(study, info={**study.info, 'covers': 'Groups.'})
+  run = _read(tmp_path, config={'normalise': kind})
+  found = commands._with_run(study, run)
+  assert found.info['training'] == run.told
+  assert found.info['covers'].startswith('Groups.')
+  assert ('transductive' in found.info['covers']) == told
+  assert ('transductive' in report.render(found)) == told

@@ -165,7 +165,7 @@ def _verdict(study: Study, beyond: Estimate | None) -> str:
   """What single views tell of annotators, beside what other seeds tell."""
   if beyond is None:
     return ''
-  where = f'where {parts.some_single(study)} disagrees'.rstrip(',')
+  where = f'where {parts.some_single(study)} disagrees'
   views, seeds = _sides(study)
   if views is None or seeds is None or min(views, seeds) < 0:
     return (

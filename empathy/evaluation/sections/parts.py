@@ -426,12 +426,8 @@ def note(estimate: Estimate, *, signed: bool = False) -> str:
 
 def n_of(sizes: Iterable[int]) -> str:
   """'n = 120 to 1,440 clips.', for a caption."""
-  counts = sorted(set(sizes))
-  if not counts:
-    return ''
-  if len(counts) == 1:
-    return f'n = {wording.plural(counts[0], "clip")}.'
-  return f'n = {wording.count(counts[0])} to {wording.count(counts[-1])} clips.'
+  told = wording.counts(sizes)
+  return told and f'n = {told} clip{"" if told == "1" else "s"}.'
 
 
 def with_interval(estimates: Iterable[Estimate]) -> str:

@@ -105,8 +105,8 @@ def section(study: Study) -> parts.Section:
 def best_single(study: Study) -> str:
   """The single view that the full one gains least over, and what it is best of.
 
-  'video, the best single view,' or 'text, the only single view given (audio
-  and video were not),'.
+  'video, the best single view' or 'text, the only single view given (audio and
+  video were not)'.
   """
   gains = parts.each(study, _GAIN, 'view', study.info['single_views'])
   found = {
@@ -140,7 +140,7 @@ def _verdict(
   found = accuracy.get(study.info['full_view'])
   if difference is None or found is None:
     return ''
-  best = best_single(study).rstrip(',')
+  best = best_single(study)
   return (
     f'The full view is right on {wording.percent(found.estimate)} of clips, '
     f'{parts.by(difference)} than {best}.'
