@@ -59,7 +59,7 @@ def run(
   if not {'--help', '-help', '-h', '--helpshort'}.isdisjoint(sys.argv[1:]):
     doc = sys.modules['__main__'].__doc__
     own = flags.FLAGS.flags_by_module_dict()[sys.argv[0]]
-    print(helps.page(doc, own, required, more()))
+    helps.show(helps.page(doc, own, required, more()))
     sys.exit()
   _log_to_stderr()
 

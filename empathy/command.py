@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit()
   if given and given[0] in _HELP:
     if not given[1:]:
-      print(usage())
+      helps.show(usage())
       sys.exit()
     given = [*given[1:], '--help']
   if not given:

@@ -8,8 +8,10 @@ examples (indented, after a line 'Examples:'); flags and fields say the rest.
 import ast
 import dataclasses
 import inspect
+import os
 import pathlib
 import re
+import sys
 import textwrap
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,6 +42,15 @@ _KINDS = {
 Part = tuple[str, Sequence[tuple[str, str]] | str]
 # Of a flag that is for one thing alone, such as an importer.
 _FOR_ONE = re.compile(r'(\w+): ')
+
+
+def show(text: str) -> None:
+  """Prints a help; who has read enough of it, as `head`, may go."""
+  try:
+    print(text, flush=True)
+  except BrokenPipeError:
+    # Python flushes once more at the end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def page(

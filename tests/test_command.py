@@ -344,3 +344,15 @@ def test_a_wrong_call_names_the_likeliest_right_one(run, folder, call, meant):
   assert meant in done.err
   assert len(done.err.splitlines()) == 1
   assert sorted(folder.iterdir()) == before
+
+
+def test_a_help_that_nobody_reads_to_its_end_is_no_fault():
+  with subprocess.Popen(
+    [sys.executable, '-m', 'empathy', 'train', '--help'],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    env=os.environ | {'PYTHONPATH': str(small.ROOT)},
+  ) as process:
+    process.stdout.close()
+    assert process.stderr.read() == b''
+    assert process.wait() == 0

@@ -275,10 +275,10 @@ def _call(words, server, folder):
   elif verb in ('demo', 'train') or '--importer=simulated' in flags:
     begins = (verb, flags) in _BEGUN
     flags = [*flags, *_SMALL[verb]]
-    if verb == 'train' and not begins:
+    chooses = any(flag.startswith('--config.views=') for flag in flags)
+    if verb == 'train' and not begins and not chooses:
       # Each view is a network, which takes seconds to compile.
-      if not any(flag.startswith('--config.views=') for flag in flags):
-        flags.append('--config.views=full')
+      flags.append('--config.views=full')
     if '--config=configs/mixed_signals.py' in flags:
       flags = [*flags, '--config.model.hidden=(8,)']
   done = server.run(verb, *flags, cwd=folder)
