@@ -58,6 +58,9 @@ _FIRST = (
   'test_optimised.py',
   'test_kills.py',
   'test_annotators.py',
+  'test_readme.py',
+  'test_validity.py',
+  'test_classes.py',
   'test_benchmarks.py',
   'test_score_intervals.py',
   'test_families.py',
@@ -76,11 +79,12 @@ _FIRST = (
   'test_fusion.py',
   'test_parallel.py',
   'test_remote.py',
-  'test_readme.py',
   'test_wheel.py',
   'test_configuration.py',
   'test_engine.py',
   'test_shards.py',
+  'test_pages.py',
+  'test_command.py',
   'test_finetune_step.py',
 )
 

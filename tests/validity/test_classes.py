@@ -7,8 +7,8 @@ pytestmark = pytest.mark.long
 
 
 def test_intervals_of_classes_hold_the_truth():
-  # Three standard errors of a share of .95 in 300 corpora are .038.
-  shares = classes.coverage(300)
+  # Three standard errors of a share of .95 in 100 corpora are .065.
+  shares = classes.coverage(100)
   assert len(shares) == 12
   for name, share in shares.items():
-    assert share >= 0.912, name
+    assert share >= 0.885, name
