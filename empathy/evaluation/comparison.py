@@ -9,7 +9,6 @@ ones, and add up.
 
 import dataclasses
 import functools
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -101,15 +100,12 @@ def read(folder: pathlib.Path) -> Finished:
       version.
   """
   path = folder / 'study.json'
-  try:
-    found = json.loads(path.read_text(encoding='utf-8'))
-  except (FileNotFoundError, NotADirectoryError):
+  if not path.exists():
     raise errors.InputError(
       f'{path}: no such file; expected the folder of a study'
       + nearest.folder_hint(folder, path.name)
-    ) from None
-  except ValueError as error:
-    raise errors.InputError(f'{path}: is not JSON: {error}') from None
+    )
+  found = files.read_json(path)
   if not isinstance(found, dict) or found.get('schema') != study_lib.SCHEMA:
     raise errors.InputError(
       f'{path}: expected a study of schema {study_lib.SCHEMA}; evaluate again'

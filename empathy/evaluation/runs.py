@@ -1,7 +1,6 @@
 """What a training run says of itself, in its `config.json`."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -47,15 +46,12 @@ def read(workdir: pathlib.Path) -> Run:
     InputError: it is not one of a run, or its `config.json` is damaged.
   """
   path = workdir / 'config.json'
-  try:
-    record = json.loads(path.read_text(encoding='utf-8'))
-  except (FileNotFoundError, NotADirectoryError):
+  if not path.exists():
     raise errors.InputError(
       f'{path}: no such file; expected the folder of a training run'
       + nearest.folder_hint(workdir, path.name)
-    ) from None
-  except ValueError as error:
-    raise errors.InputError(f'{path}: is not JSON: {error}') from None
+    )
+  record = files.read_json(path)
   corpus = record.get('corpus') if isinstance(record, dict) else None
   if not isinstance(corpus, str) or not corpus:
     raise errors.InputError(f"{path}: key 'corpus': expected a path")
